@@ -1,0 +1,49 @@
+# One target a folder, one test program a folder: the two functions every CMakeLists.txt here calls.
+
+add_library(wan_flags INTERFACE)
+target_include_directories(wan_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Werror>)
+if(WAN_SANITIZE)
+  target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer>)
+  target_link_options(wan_flags INTERFACE -fsanitize=address,undefined)
+endif()
+if(WAN_FUZZ)
+  target_compile_options(wan_flags INTERFACE -fsanitize=fuzzer-no-link,address,undefined)
+  target_link_options(wan_flags INTERFACE -fsanitize=address,undefined)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+# wan_library(name [DEPS targets...] [SOURCES files...]): a static library `wan_<name>` of this folder's .cpp and .cu files,
+# or of SOURCES alone. Folder dependencies are written as drawn in docs/design.md.
+function(wan_library name)
+  cmake_parse_arguments(ARG "" "" "DEPS;SOURCES" ${ARGN})
+  if(NOT ARG_SOURCES)
+    file(GLOB ARG_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  endif()
+  if(ARG_SOURCES)
+    add_library(wan_${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(wan_${name} PUBLIC wan_flags ${ARG_DEPS})
+  else()
+    add_library(wan_${name} INTERFACE)
+    target_link_libraries(wan_${name} INTERFACE wan_flags ${ARG_DEPS})
+  endif()
+endfunction()
+
+# wan_test(name [DEPS targets...] [LABEL label]): one GoogleTest program `<name>_test` of this folder's *_test.cpp, each test
+# registered with ctest. Tests read fixtures from WAN_FIXTURES (the unpacked golden archives).
+function(wan_test name)
+  cmake_parse_arguments(ARG "" "LABEL" "DEPS;SOURCES" ${ARGN})
+  if(NOT ARG_SOURCES)
+    file(GLOB ARG_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
+  endif()
+  add_executable(${name}_test ${ARG_SOURCES})
+  target_link_libraries(${name}_test PRIVATE wan_flags ${ARG_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name}_test PRIVATE WAN_FIXTURES="${PROJECT_BINARY_DIR}/fixtures" WAN_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                             WAN_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT 600)
+endfunction()

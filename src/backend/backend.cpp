@@ -1,0 +1,48 @@
+// What every backend shares: the fused operations composed from plain ones, and blocking transfers.
+#include "backend/backend.h"
+
+#include "base/error.h"
+
+namespace wan {
+
+void Backend::upload(TensorView from, TensorView to) {
+  require_op(from.memory == Memory::kHost && from.shape == to.shape, "upload needs a host tensor of the same shape");
+  if (from.dtype == to.dtype && from.is_contiguous() && to.is_contiguous()) {
+    copy_bytes(from, to, Queue::kCompute);
+    synchronize(record(Queue::kCompute));
+    return;
+  }
+  Tensor staged = allocate(from.dtype, from.shape, "upload staging");
+  copy_bytes(from, staged, Queue::kCompute);
+  copy(staged, to);
+  synchronize(record(Queue::kCompute));
+}
+
+Tensor Backend::download(TensorView from) {
+  Tensor packed = allocate(DType::kF32, from.shape, "download staging");
+  copy(from, packed);
+  Tensor host = host_tensor(DType::kF32, from.shape);
+  copy_bytes(packed, host, Queue::kCompute);
+  synchronize(record(Queue::kCompute));
+  return host;
+}
+
+void Backend::gated_residual_modulated_norm(TensorView x, TensorView y, TensorView gate, TensorView shift, TensorView scale,
+                                            TensorView row_index, float eps, TensorView n) {
+  gated_residual(x, y, gate, row_index);
+  modulated_layer_norm(x, shift, scale, row_index, eps, n);
+}
+
+void Backend::gated_residual_layer_norm(TensorView x, TensorView y, TensorView gate, TensorView row_index, TensorView weight,
+                                        TensorView bias, float eps, TensorView n) {
+  gated_residual(x, y, gate, row_index);
+  layer_norm(x, weight, bias, eps, n);
+}
+
+void Backend::rms_norm_rope(TensorView x, TensorView weight, float eps, TensorView cos, TensorView sin, int64_t heads,
+                            TensorView y) {
+  rms_norm(x, weight, eps, y);
+  rope(y, cos, sin, heads, y);
+}
+
+}  // namespace wan

@@ -1,0 +1,201 @@
+// The list of operations Wan2.2 needs, once, for every device: the engine's table of contents.
+// `backend/cpu` defines what each of them computes; `backend/cuda` must match it. Operations are ordered: each sees the
+// results of those called before it. On a device they run asynchronously; `download` and `synchronize` wait.
+//
+// Conventions. Views may be strided only where an operation says so; "rows" means [L, D] with unit inner stride and any
+// row stride. Activations are F32 (precision fp32) or BF16 (precision bf16); reductions and transcendental functions are
+// computed in F32 and rounded once on the way out. Scratch memory beyond the arguments belongs to the backend.
+// Every operation throws Error on a shape, dtype or stride it does not accept.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "tensor/tensor.h"
+
+namespace wan {
+
+/// What the device is, for records, plans and messages.
+struct DeviceInfo {
+  std::string kind;                 // "cpu" or "cuda"
+  std::string name;                 // marketing name
+  std::string uuid;                 // GPU-... ; empty on the CPU
+  int multiprocessors = 0;          // SMs, or allowed cores on the CPU
+  int capability_major = 0;         // compute capability; 0 on the CPU
+  int capability_minor = 0;
+  uint64_t total_bytes = 0;         // memory an allocation could ever use
+  std::string libraries;            // versions of the libraries that compute, for the record
+};
+
+/// A point in a queue's work. Copyable handle; released when the last copy goes.
+struct Event {
+  std::shared_ptr<void> handle;
+  bool valid() const { return handle != nullptr; }
+};
+
+/// Work is issued to one of two in-order queues; on the CPU both run at once, in call order.
+enum class Queue { kCompute, kCopy };
+
+enum class Activation { kNone, kGeluTanh, kSilu };
+
+/// What a convolution is for; a backend may choose another algorithm and weight layout for each.
+enum class ConvKind {
+  kPlain,              // any kernel and stride
+  kNearestUpsample2x,  // 1x3x3 on the x2 nearest-neighbour enlarged input, reading the small input
+};
+
+/// Strides and zero padding of a convolution, in elements of each axis. Time is never padded: history is in the input.
+struct ConvGeometry {
+  int64_t stride_t = 1, stride_h = 1, stride_w = 1;
+  int64_t pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
+};
+
+/// Convolution weights in whatever layout the backend prefers.
+class ConvWeights {
+ public:
+  virtual ~ConvWeights() = default;
+  int64_t in_channels = 0, out_channels = 0;
+  int64_t kernel_t = 1, kernel_h = 1, kernel_w = 1;
+  size_t device_bytes = 0;
+};
+
+/// One term of a linear combination.
+struct Term {
+  float coefficient;
+  TensorView tensor;  // F32, contiguous
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // ---- device, memory, order -------------------------------------------------------------------------------------
+  virtual const DeviceInfo& info() const = 0;
+  /// Bytes free for new allocations right now.
+  virtual uint64_t free_bytes() const = 0;
+  /// Uninitialised device memory (host memory on the CPU), 1024-byte aligned. Throws OutOfMemory naming `what`.
+  virtual Tensor allocate(DType dtype, const Shape& shape, const char* what) = 0;
+  /// Host memory the device copies from and to without staging (page-locked on CUDA). Throws OutOfMemory.
+  virtual Tensor allocate_pinned(DType dtype, const Shape& shape, const char* what) = 0;
+  /// Copies contiguous bytes of equal size, host<->device or within the device. Asynchronous on `queue` when the host side is pinned;
+  /// from pageable memory it returns when the source may be reused. To host memory: valid after `synchronize`.
+  virtual void copy_bytes(TensorView from, TensorView to, Queue queue) = 0;
+  virtual Event record(Queue queue) = 0;
+  /// Later work on `queue` starts after `event`.
+  virtual void wait(Queue queue, const Event& event) = 0;
+  virtual bool ready(const Event& event) = 0;
+  virtual void synchronize(const Event& event) = 0;
+  virtual void synchronize() = 0;
+  /// When `event` happened on CLOCK_MONOTONIC, in nanoseconds. The event must be ready.
+  virtual int64_t event_time_ns(const Event& event) = 0;
+  /// Page-locked and device bytes this backend holds for itself: library workspaces, scratch. For the memory account.
+  virtual uint64_t internal_bytes() const = 0;
+
+  /// Upload then wait: for small tables. `from` is host memory; dtype may differ (F32, F16, BF16 -> F32, BF16).
+  void upload(TensorView from, TensorView to);
+  /// Waits for all work on the compute queue and returns a host copy in F32 (any float dtype, any strides).
+  Tensor download(TensorView from);
+
+  // ---- copies and elementwise ------------------------------------------------------------------------------------
+  /// y = x with conversion among F32, F16 (source only) and BF16, rounding to nearest even. Any strides, rank <= 6, same shape.
+  virtual void copy(TensorView x, TensorView y) = 0;
+  virtual void fill_zero(TensorView y) = 0;  // contiguous
+  /// y = x + y elementwise, contiguous, F32 or BF16 each.
+  virtual void add(TensorView x, TensorView y) = 0;
+  /// y = activation(x), contiguous, may alias.
+  virtual void activate(TensorView x, Activation activation, TensorView y) = 0;
+  /// y = gelu_tanh(gate) * up; rows; y may alias either. Source: UMT5 gated feed-forward.
+  virtual void gated_gelu(TensorView gate, TensorView up, TensorView y) = 0;
+  /// out = sum of coefficient * tensor, in the order given, F32 contiguous; `out` may alias any term.
+  virtual void combine(std::span<const Term> terms, TensorView out) = 0;
+  /// Normal values with this standard deviation (0 gives the constant mean), a fixed function of (seed, index). F32 or BF16.
+  virtual void fill_normal(TensorView y, uint64_t seed, float mean, float deviation) = 0;
+
+  // ---- matrix product --------------------------------------------------------------------------------------------
+  /// y = activation(x W^T + bias).  x rows [M, K], W [N, K] contiguous, bias [N] or empty, y rows [M, N].
+  /// x and W share a dtype (F32, or BF16 accumulated in F32); bias has W's dtype; y is F32 or BF16.
+  virtual void linear(TensorView x, TensorView weight, TensorView bias, Activation activation, TensorView y) = 0;
+
+  // ---- normalisation ---------------------------------------------------------------------------------------------
+  /// y = (x - mean) / sqrt(var + eps) [* weight + bias]; biased variance; x rows [L, D] F32 or BF16, weight and bias [D] F32 or empty.
+  virtual void layer_norm(TensorView x, TensorView weight, TensorView bias, float eps, TensorView y) = 0;
+  /// y = LN(x) * (1 + scale[r]) + shift[r] with r = row_index[l] (I32 [L]) or 0 when `row_index` is empty.
+  /// shift, scale: rows [U, D] F32. Source: Wan2.2 wan/modules/model.py, WanAttentionBlock.forward.
+  virtual void modulated_layer_norm(TensorView x, TensorView shift, TensorView scale, TensorView row_index, float eps,
+                                    TensorView y) = 0;
+  /// x += y * gate[r] (gate rows [U, D] F32, or empty for 1).  x rows [L, D] F32; y rows [L, D].
+  virtual void gated_residual(TensorView x, TensorView y, TensorView gate, TensorView row_index) = 0;
+  /// gated_residual, then n = modulated_layer_norm(x): one pass over x where a backend fuses it.
+  virtual void gated_residual_modulated_norm(TensorView x, TensorView y, TensorView gate, TensorView shift, TensorView scale,
+                                             TensorView row_index, float eps, TensorView n);
+  /// gated_residual, then n = layer_norm(x, weight, bias).
+  virtual void gated_residual_layer_norm(TensorView x, TensorView y, TensorView gate, TensorView row_index, TensorView weight,
+                                         TensorView bias, float eps, TensorView n);
+  /// y = x / sqrt(mean(x^2) + eps) * weight over the last axis; rows [L, D]; weight [D] F32; y may alias x.
+  virtual void rms_norm(TensorView x, TensorView weight, float eps, TensorView y) = 0;
+  /// Rotates interleaved pairs: (a, b) -> (a cos - b sin, a sin + b cos). x rows [L, H*Dh], cos and sin [L, Dh/2] F32,
+  /// the same for every head; y may alias x.
+  virtual void rope(TensorView x, TensorView cos, TensorView sin, int64_t heads, TensorView y) = 0;
+  /// rms_norm over the whole row, then rope. Source: wan/modules/model.py, WanSelfAttention (norm before the head split).
+  virtual void rms_norm_rope(TensorView x, TensorView weight, float eps, TensorView cos, TensorView sin, int64_t heads,
+                             TensorView y);
+
+  // ---- attention -------------------------------------------------------------------------------------------------
+  /// out = softmax(scale * q k^T) v for each head, no mask.  q, out rows [Lq, H*Dh]; k, v rows [Lk, H*Dh].
+  virtual void attention(TensorView q, TensorView k, TensorView v, int64_t heads, float scale, TensorView out) = 0;
+  /// As attention, adding table[bucket[(j - i) + Lq - 1], h] to the score of query i and key j before the softmax; table [B, H] F32,
+  /// bucket I32 [Lq + Lk - 1]. Source: wan/modules/t5.py, T5RelativeEmbedding.
+  virtual void attention_relative_bias(TensorView q, TensorView k, TensorView v, int64_t heads, float scale, TensorView table,
+                                       TensorView bucket, TensorView out) = 0;
+
+  // ---- DiT patches -----------------------------------------------------------------------------------------------
+  /// Latent x [C, T, H, W] F32 -> rows y [T*H/2*W/2, C*4], columns ordered (c, p, q).
+  virtual void patchify(TensorView x, TensorView y) = 0;
+  /// Rows o [T*H/2*W/2, 4*C] F32, columns ordered (p, q, c) -> y [C, T, H, W] F32.
+  virtual void unpatchify(TensorView o, TensorView y) = 0;
+
+  // ---- VAE; activations are channels-last [T, H, W, C] -------------------------------------------------------------
+  /// Takes weights in the checkpoint's order [O, I, kt, kh, kw] (or [O, I, kh, kw]) and bias [O], host memory, F32/F16/BF16;
+  /// keeps them for activations of `compute` dtype. For kNearestUpsample2x the 3x3 kernel is meant on the enlarged grid.
+  virtual std::unique_ptr<ConvWeights> prepare_conv(TensorView weight, TensorView bias, ConvKind kind, DType compute) = 0;
+  /// y = conv(x) + bias [+ residual].  x [Ti, H, W, Ci] contiguous, the first kernel_t - 1 frames being history;
+  /// y [To, Ho, Wo, Co] with To = (Ti - kernel_t) / stride_t + 1; frames of y may be strided (any stride of axis 0), inner axes
+  /// contiguous; residual as y's shape, contiguous, or empty; it may alias y. For kNearestUpsample2x y is [Ti, 2H, 2W, Co].
+  virtual void conv(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, TensorView residual, TensorView y) = 0;
+  /// y = activation(x / max(|x|_2, 1e-12) * sqrt(C) * gamma) over channels; gamma [C] F32; x, y [..., C] contiguous; may alias.
+  /// Source: wan/modules/vae2_2.py, RMS_norm.
+  virtual void channel_norm(TensorView x, TensorView gamma, Activation activation, TensorView y) = 0;
+  /// y += DupUp(x): y[t*ft+dt, h*fs+dy, w*fs+dx, o] += x[t, h, w, (((o*ft+dt)*fs+dy)*fs+dx) / r], r = Co*ft*fs*fs/Ci; with
+  /// `drop_first` the first ft-1 output frames are left out and y starts after them. Source: vae2_2.py, DupUp3D.
+  virtual void dup_up_add(TensorView x, int64_t factor_t, int64_t factor_s, bool drop_first, TensorView y) = 0;
+  /// y += AvgDown(x): mean over g = Ci*ft*fs*fs/Co virtual channels k = ((c*ft+dt)*fs+dy)*fs+dx in [o*g, o*g+g).
+  /// x has T*ft frames (the caller prepends the zero frame). Source: vae2_2.py, AvgDown3D.
+  virtual void avg_down_add(TensorView x, int64_t factor_t, int64_t factor_s, TensorView y) = 0;
+  /// Pixels [3, T, H, W] F32 (any strides) -> x [T, H/p, W/p, 3*p*p], channel c*p*p + r*p + s for pixel (p*y+s, p*x+r). p is 1 or 2.
+  virtual void pixels_to_channels(TensorView pixels, int64_t patch, TensorView x) = 0;
+  /// The inverse, clamped to [-1, 1], F32; `pixels` may be any frame slice of a [3, F, H, W] video.
+  virtual void channels_to_pixels(TensorView x, int64_t patch, TensorView pixels) = 0;
+  /// The inverse as bytes: truncate(((clamp(v)+1)/2)*255) into U8 frames [T, H, W, 3] contiguous, device memory.
+  virtual void channels_to_rgb8(TensorView x, int64_t patch, TensorView frames) = 0;
+};
+
+/// A backend that computes nothing: running a model on it over a dry arena measures the memory the model needs.
+std::unique_ptr<Backend> make_dry_backend();
+
+struct BackendOptions {
+  std::string device = "cpu";        // cpu, cuda, cuda:N
+  int cpu_threads = 0;               // 0: one for each allowed core
+  std::string tuning_table;          // path of a kernel-choice table for this card; empty: built-in
+};
+
+/// The only place that names a concrete backend. Throws Error(kUsage) for an unknown or unusable device, saying why.
+std::unique_ptr<Backend> make_backend(const BackendOptions& options);
+
+/// Whether `cuda:0` can be used here; the reason when not.
+std::optional<std::string> why_cuda_is_unusable();
+
+}  // namespace wan

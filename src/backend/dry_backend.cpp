@@ -1,0 +1,74 @@
+// A backend that computes nothing. Running a model on it over a dry arena measures the memory the model needs, without
+// a device and without touching data. It still checks nothing: contracts are the real backends' business.
+#include "backend/backend.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace wan {
+namespace {
+
+class DryConv : public ConvWeights {};
+
+class DryBackend final : public Backend {
+ public:
+  DryBackend() { info_.kind = "dry"; }
+  const DeviceInfo& info() const override { return info_; }
+  uint64_t free_bytes() const override { return UINT64_MAX / 2; }
+  Tensor allocate(DType dtype, const Shape& shape, const char*) override {
+    // A never-dereferenced address; nothing is reserved.
+    return {TensorView(reinterpret_cast<void*>(Arena::kAlignment), dtype, shape, Memory::kDevice), [](void*) {}};
+  }
+  Tensor allocate_pinned(DType dtype, const Shape& shape, const char* what) override { return allocate(dtype, shape, what); }
+  void copy_bytes(TensorView, TensorView, Queue) override {}
+  Event record(Queue) override { return {std::make_shared<int64_t>(monotonic_ns())}; }
+  void wait(Queue, const Event&) override {}
+  bool ready(const Event&) override { return true; }
+  void synchronize(const Event&) override {}
+  void synchronize() override {}
+  int64_t event_time_ns(const Event& event) override { return *static_cast<const int64_t*>(event.handle.get()); }
+  uint64_t internal_bytes() const override { return 0; }
+
+  void copy(TensorView, TensorView) override {}
+  void fill_zero(TensorView) override {}
+  void add(TensorView, TensorView) override {}
+  void activate(TensorView, Activation, TensorView) override {}
+  void gated_gelu(TensorView, TensorView, TensorView) override {}
+  void combine(std::span<const Term>, TensorView) override {}
+  void fill_normal(TensorView, uint64_t, float, float) override {}
+  void linear(TensorView, TensorView, TensorView, Activation, TensorView) override {}
+  void layer_norm(TensorView, TensorView, TensorView, float, TensorView) override {}
+  void modulated_layer_norm(TensorView, TensorView, TensorView, TensorView, float, TensorView) override {}
+  void gated_residual(TensorView, TensorView, TensorView, TensorView) override {}
+  void rms_norm(TensorView, TensorView, float, TensorView) override {}
+  void rope(TensorView, TensorView, TensorView, int64_t, TensorView) override {}
+  void attention(TensorView, TensorView, TensorView, int64_t, float, TensorView) override {}
+  void attention_relative_bias(TensorView, TensorView, TensorView, int64_t, float, TensorView, TensorView, TensorView) override {}
+  void patchify(TensorView, TensorView) override {}
+  void unpatchify(TensorView, TensorView) override {}
+  std::unique_ptr<ConvWeights> prepare_conv(TensorView weight, TensorView, ConvKind, DType) override {
+    auto conv = std::make_unique<DryConv>();
+    const bool spatial_only = weight.rank() == 4;
+    conv->out_channels = weight.shape[0];
+    conv->in_channels = weight.shape[1];
+    conv->kernel_t = spatial_only ? 1 : weight.shape[2];
+    conv->kernel_h = weight.shape[-2];
+    conv->kernel_w = weight.shape[-1];
+    return conv;
+  }
+  void conv(const ConvWeights&, TensorView, const ConvGeometry&, TensorView, TensorView) override {}
+  void channel_norm(TensorView, TensorView, Activation, TensorView) override {}
+  void dup_up_add(TensorView, int64_t, int64_t, bool, TensorView) override {}
+  void avg_down_add(TensorView, int64_t, int64_t, TensorView) override {}
+  void pixels_to_channels(TensorView, int64_t, TensorView) override {}
+  void channels_to_pixels(TensorView, int64_t, TensorView) override {}
+  void channels_to_rgb8(TensorView, int64_t, TensorView) override {}
+
+ private:
+  DeviceInfo info_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_dry_backend() { return std::make_unique<DryBackend>(); }
+
+}  // namespace wan

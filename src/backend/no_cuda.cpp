@@ -1,0 +1,13 @@
+// Stands in for backend/cuda in a build without CUDA.
+#include "backend/factories.h"
+#include "base/error.h"
+
+namespace wan {
+
+std::optional<std::string> cuda_problem(int) {
+  return "this build has no CUDA backend (nvcc, cuDNN or its front end was not found when it was configured)";
+}
+
+std::unique_ptr<Backend> make_cuda_backend(int, const BackendOptions&) { throw Error(ErrorKind::kUsage, *cuda_problem(0)); }
+
+}  // namespace wan

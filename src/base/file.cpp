@@ -1,0 +1,127 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace wan {
+namespace {
+
+std::string reason() { return std::strerror(errno); }
+
+}  // namespace
+
+MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
+  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor_ < 0) throw Error(ErrorKind::kInput, fmt::format("cannot open {}: {}", path.string(), reason()));
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
+    close();
+    throw Error(ErrorKind::kInput, fmt::format("{} is not a regular file", path.string()));
+  }
+  size_ = static_cast<size_t>(status.st_size);
+  if (size_ == 0) return;
+  void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor_, 0);
+  if (data == MAP_FAILED) {
+    const std::string why = reason();
+    close();
+    throw Error(ErrorKind::kRuntime, fmt::format("cannot map {}: {}", path.string(), why));
+  }
+  data_ = data;
+}
+
+MappedFile::~MappedFile() { close(); }
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  if (this == &other) return *this;
+  close();
+  path_ = std::move(other.path_);
+  descriptor_ = std::exchange(other.descriptor_, -1);
+  data_ = std::exchange(other.data_, nullptr);
+  size_ = std::exchange(other.size_, 0);
+  return *this;
+}
+
+void MappedFile::close() noexcept {
+  if (data_ != nullptr) ::munmap(const_cast<void*>(data_), size_);
+  if (descriptor_ >= 0) ::close(descriptor_);
+  data_ = nullptr;
+  descriptor_ = -1;
+  size_ = 0;
+}
+
+std::string read_text(const std::filesystem::path& path, uint64_t max_bytes) {
+  const MappedFile file(path);
+  const auto bytes = file.bytes();
+  require(bytes.size() <= max_bytes, fmt::format("{} has {} bytes, more than the {} allowed for a file of its kind",
+                                                 path.string(), bytes.size(), max_bytes));
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::filesystem::path sibling_temporary(const std::filesystem::path& target) {
+  std::filesystem::path beside = target;
+  beside += fmt::format(".{}.part", ::getpid());
+  return beside;
+}
+
+void write_atomically(const std::filesystem::path& target, std::string_view content) {
+  const auto beside = sibling_temporary(target);
+  const auto fail = [&](const char* action) -> Error {
+    Error error(ErrorKind::kRuntime, fmt::format("cannot {} {}: {}", action, beside.string(), reason()));
+    ::unlink(beside.c_str());
+    return error;
+  };
+  const int descriptor = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor < 0) throw fail("create");
+  for (size_t done = 0; done < content.size();) {
+    const ssize_t written = ::write(descriptor, content.data() + done, content.size() - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      Error error = fail("write");
+      ::close(descriptor);
+      throw error;
+    }
+    done += static_cast<size_t>(written);
+  }
+  const bool synced = ::fsync(descriptor) == 0;
+  const bool closed = ::close(descriptor) == 0;
+  if (!synced || !closed) throw fail("sync");
+  if (::rename(beside.c_str(), target.c_str()) != 0) throw fail("rename");
+}
+
+void require_writable(const std::filesystem::path& folder, uint64_t needed_bytes) {
+  const std::filesystem::path where = folder.empty() ? std::filesystem::path(".") : folder;
+  std::error_code failure;
+  std::filesystem::create_directories(where, failure);
+  require(!failure, fmt::format("cannot create folder {}: {}", where.string(), failure.message()), ErrorKind::kUsage);
+  const auto probe = sibling_temporary(where / "write-probe");
+  const int descriptor = ::open(probe.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  require(descriptor >= 0, fmt::format("cannot write in {}: {}", where.string(), reason()), ErrorKind::kUsage);
+  ::close(descriptor);
+  ::unlink(probe.c_str());
+  struct statvfs disk {};
+  if (::statvfs(where.c_str(), &disk) != 0) return;
+  const uint64_t free_bytes = uint64_t{disk.f_bavail} * disk.f_frsize;
+  require(free_bytes >= needed_bytes,
+          fmt::format("{} has {} bytes free, the run may need {}: free some space or choose another folder",
+                      where.string(), free_bytes, needed_bytes),
+          ErrorKind::kUsage);
+}
+
+}  // namespace wan
