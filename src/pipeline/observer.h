@@ -1,0 +1,67 @@
+// How the engine tells others what it does and when. Whoever watches decides what to keep; the engine knows no benchmark.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace wan {
+
+/// The stages of a run, in order. Their leaves tile Total_Execution: each ends where the next begins.
+enum class Stage {
+  kModelInitialization,  // start of the process (or of the engine) until text encoding can start
+  kPreprocess,           // sizes, noise, image reading; named TI2V_Preprocess, T2V_Preprocess or I2V_Preprocess
+  kTextEncoding,         // T5_Encoding: prompt text in hand -> both embeddings on the device
+  kVaeEncoding,          // image-to-video only
+  kStepLoading,          // Step_i_Loading: exposed wait for the weights of step i
+  kStepInference,        // Step_i_Inference: first kernel -> sampler update done
+  kVaeDecoding,          // latents final -> frames in host memory; the wait for VAE weights belongs here
+  kOutputEncoding,       // frames ready -> file closed; only what decoding did not hide
+};
+
+/// One closed interval of CLOCK_MONOTONIC. A leaf is critical-path time; a hidden span overlaps leaves and is never summed.
+struct StageSpan {
+  Stage stage = Stage::kModelInitialization;
+  int index = -1;            // step number from 0; -1 where there is none
+  std::string component;     // empty for a leaf; else the sub-span or hidden work: "h2d", "convert", "cond", "uncond", ...
+  bool hidden = false;       // overlapped with a leaf
+  int64_t begin_ns = 0;
+  int64_t end_ns = 0;
+  uint64_t bytes = 0;        // moved, where that is what the span did
+  double flops = 0;          // floating-point operations of this leaf by the analytic cost model; 0 when it computes nothing
+};
+
+/// What one allocation class of the engine held at most, in bytes, over the span of a stage.
+struct MemoryMark {
+  Stage stage = Stage::kModelInitialization;
+  int index = -1;
+  std::map<std::string, uint64_t> device_bytes;  // weights.dit.bf16, activations, workspace, ...
+  std::map<std::string, uint64_t> host_bytes;    // pinned, ...
+};
+
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  /// Called from the thread that runs the engine, soon after a span is known to be over; leaves in order.
+  virtual void on_span(const StageSpan& span) = 0;
+  /// A stage has begun (for live display; its span follows when it is over). `steps` is the number of denoising steps.
+  virtual void on_begin(Stage stage, int index, int steps) = 0;
+  virtual void on_memory(const MemoryMark& mark) = 0;
+  /// A fact about the run that belongs in its record: the plan, the chosen size, a digest.
+  virtual void on_fact(const std::string& key, const std::string& value) = 0;
+};
+
+/// Watches nothing.
+class NullObserver final : public Observer {
+ public:
+  void on_span(const StageSpan&) override {}
+  void on_begin(Stage, int, int) override {}
+  void on_memory(const MemoryMark&) override {}
+  void on_fact(const std::string&, const std::string&) override {}
+};
+
+/// The published name: "Model_Initialization", "TI2V_Preprocess", "Step_3_Inference", ... `task` is ti2v, t2v or i2v.
+std::string stage_name(Stage stage, int index, const std::string& task);
+
+}  // namespace wan
