@@ -1,0 +1,26 @@
+// Convolutions of the VAE on channels-last activations: cuDNN graphs and own kernels behind Backend::prepare_conv / conv.
+#pragma once
+
+#include <memory>
+
+#include "backend/backend.h"
+#include "backend/cuda/context.h"
+
+namespace wan::cuda {
+
+class Convolution {
+ public:
+  explicit Convolution(Context& context);
+  ~Convolution();
+  /// Contract of Backend::prepare_conv.
+  std::unique_ptr<ConvWeights> prepare(TensorView weight, TensorView bias, ConvKind kind, DType compute);
+  /// Contract of Backend::conv.
+  void forward(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, TensorView residual, TensorView y);
+  size_t device_bytes() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace wan::cuda
