@@ -75,6 +75,9 @@ class Backend {
 
   // ---- device, memory, order -------------------------------------------------------------------------------------
   virtual const DeviceInfo& info() const = 0;
+  /// A thread other than the one that made the backend calls this once before any other call. Copies, events and
+  /// allocations may then come from several threads; operations only from one at a time.
+  virtual void bind_thread() {}
   /// Bytes free for new allocations right now.
   virtual uint64_t free_bytes() const = 0;
   /// Uninitialised device memory (host memory on the CPU), 1024-byte aligned. Throws OutOfMemory naming `what`.

@@ -61,12 +61,19 @@ TensorView TensorView::slice(int axis, int64_t begin, int64_t end) const {
   return out;
 }
 
-TensorView TensorView::at(int64_t index) const {
-  const TensorView row = slice(0, index, index + 1);
-  TensorView out = row;
-  out.shape = Shape(shape.extents().subspan(1));
-  out.strides = {};
-  for (int i = 1; i < rank(); ++i) out.strides[static_cast<size_t>(i - 1)] = stride(i);
+TensorView TensorView::select(int axis, int64_t index) const {
+  const int removed = axis < 0 ? rank() + axis : axis;
+  TensorView out = slice(removed, index, index + 1);
+  std::array<int64_t, kMaxRank> extents{};
+  std::array<int64_t, kMaxRank> steps{};
+  size_t kept = 0;
+  for (int i = 0; i < rank(); ++i) {
+    if (i == removed) continue;
+    extents[kept] = shape[i];
+    steps[kept++] = stride(i);
+  }
+  out.shape = Shape(std::span<const int64_t>(extents.data(), kept));
+  out.strides = steps;
   return out;
 }
 

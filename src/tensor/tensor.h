@@ -63,8 +63,10 @@ struct TensorView {
 
   /// Elements [begin, end) of `axis`; a view on the same memory.
   TensorView slice(int axis, int64_t begin, int64_t end) const;
+  /// Element `index` of `axis`, that axis removed.
+  TensorView select(int axis, int64_t index) const;
   /// Element `index` of the outermost axis, that axis removed.
-  TensorView at(int64_t index) const;
+  TensorView at(int64_t index) const { return select(0, index); }
   /// The same elements under another shape; needs a contiguous view.
   TensorView reshape(const Shape& to) const;
   /// Axes reordered: result axis i is this view's axis `order[i]`. No copy.
