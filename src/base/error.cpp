@@ -25,15 +25,11 @@ OutOfMemory::OutOfMemory(std::string what_for, uint64_t requested_bytes, uint64_
 ExitCode exit_code(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kUsage:
-    case ErrorKind::kInput:
-      return ExitCode::kUsage;
-    case ErrorKind::kInterrupted:
-      return ExitCode::kInterrupted;
-    case ErrorKind::kNotComparable:
-      return ExitCode::kNotComparable;
+    case ErrorKind::kInput: return ExitCode::kUsage;
+    case ErrorKind::kInterrupted: return ExitCode::kInterrupted;
+    case ErrorKind::kNotComparable: return ExitCode::kNotComparable;
     case ErrorKind::kRuntime:
-    case ErrorKind::kOutOfMemory:
-      return ExitCode::kFailure;
+    case ErrorKind::kOutOfMemory: return ExitCode::kFailure;
   }
   return ExitCode::kFailure;
 }

@@ -12,21 +12,21 @@ namespace wan {
 /// Exit codes of every command; one enum so that scripts can rely on them.
 enum class ExitCode : int {
   kSuccess = 0,
-  kFailure = 1,           // failed while running; also `run` when any case is not ok
-  kUsage = 2,             // bad usage or input, refused before work
-  kComparison = 3,        // a comparison failed: regression, `diff` over its limit
-  kInconclusive = 4,      // inconclusive under --strict
-  kNotComparable = 5,     // the things compared are not the same workload
-  kInterrupted = 130,     // SIGINT
-  kTerminated = 143,      // SIGTERM
+  kFailure = 1,        // failed while running; also `run` when any case is not ok
+  kUsage = 2,          // bad usage or input, refused before work
+  kComparison = 3,     // a comparison failed: regression, `diff` over its limit
+  kInconclusive = 4,   // inconclusive under --strict
+  kNotComparable = 5,  // the things compared are not the same workload
+  kInterrupted = 130,  // SIGINT
+  kTerminated = 143,   // SIGTERM
 };
 
 enum class ErrorKind {
-  kUsage,         // a flag or value the user gave
-  kInput,         // a file whose content is wrong, missing or hostile
-  kRuntime,       // the machine refused: I/O, device, child process
-  kOutOfMemory,   // see OutOfMemory for the facts
-  kInterrupted,   // asked to stop
+  kUsage,        // a flag or value the user gave
+  kInput,        // a file whose content is wrong, missing or hostile
+  kRuntime,      // the machine refused: I/O, device, child process
+  kOutOfMemory,  // see OutOfMemory for the facts
+  kInterrupted,  // asked to stop
   kNotComparable,
 };
 

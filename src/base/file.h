@@ -42,7 +42,8 @@ std::filesystem::path sibling_temporary(const std::filesystem::path& target);
 /// Writes beside the target, syncs, renames. Throws Error(kRuntime) naming the path; leaves nothing on failure.
 void write_atomically(const std::filesystem::path& target, std::string_view content);
 
-/// Throws Error(kUsage) unless a file can be created in `folder` (created if missing) and `needed_bytes` are free there.
+/// Throws Error(kUsage) unless a file can be created in `folder` (created if missing) and `needed_bytes` are free
+/// there.
 void require_writable(const std::filesystem::path& folder, uint64_t needed_bytes);
 
 }  // namespace wan

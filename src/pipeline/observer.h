@@ -1,4 +1,5 @@
-// How the engine tells others what it does and when. Whoever watches decides what to keep; the engine knows no benchmark.
+// How the engine tells others what it does and when. Whoever watches decides what to keep; the engine knows no
+// benchmark.
 #pragma once
 
 #include <cstdint>
@@ -20,16 +21,17 @@ enum class Stage {
   kOutputEncoding,       // frames ready -> file closed; only what decoding did not hide
 };
 
-/// One closed interval of CLOCK_MONOTONIC. A leaf is critical-path time; a hidden span overlaps leaves and is never summed.
+/// One closed interval of CLOCK_MONOTONIC. A leaf is critical-path time; a hidden span overlaps leaves and is never
+/// summed.
 struct StageSpan {
   Stage stage = Stage::kModelInitialization;
-  int index = -1;            // step number from 0; -1 where there is none
-  std::string component;     // empty for a leaf; else the sub-span or hidden work: "h2d", "convert", "cond", "uncond", ...
-  bool hidden = false;       // overlapped with a leaf
+  int index = -1;         // step number from 0; -1 where there is none
+  std::string component;  // empty for a leaf; else the sub-span or hidden work: "h2d", "convert", "cond", "uncond", ...
+  bool hidden = false;    // overlapped with a leaf
   int64_t begin_ns = 0;
   int64_t end_ns = 0;
-  uint64_t bytes = 0;        // moved, where that is what the span did
-  double flops = 0;          // floating-point operations of this leaf by the analytic cost model; 0 when it computes nothing
+  uint64_t bytes = 0;  // moved, where that is what the span did
+  double flops = 0;    // floating-point operations of this leaf by the analytic cost model; 0 when it computes nothing
 };
 
 /// What one allocation class of the engine held at most, in bytes, over the span of a stage.

@@ -17,52 +17,54 @@ enum class Overlap { kOn, kOff };  // off: loading finishes before anything comp
 struct Request {
   // what to make
   std::string prompt;
-  std::string negative_prompt;                 // empty: the model's default, as official
-  std::filesystem::path image;                 // image-to-video when set
-  int64_t width = 0, height = 0;               // 0: the model's default; area only for image-to-video
-  int64_t num_frames = 0;                      // 4n + 1
+  std::string negative_prompt;    // empty: the model's default, as official
+  std::filesystem::path image;    // image-to-video when set
+  int64_t width = 0, height = 0;  // 0: the model's default; area only for image-to-video
+  int64_t num_frames = 0;         // 4n + 1
   int steps = 0;
   std::optional<double> shift;
-  std::optional<double> guidance_low;          // low-noise expert, or the only model
-  std::optional<double> guidance_high;         // high-noise expert
-  std::optional<double> boundary;              // two-expert models: share of 1000 timesteps at and above which the high-noise expert runs
+  std::optional<double> guidance_low;   // low-noise expert, or the only model
+  std::optional<double> guidance_high;  // high-noise expert
+  std::optional<double>
+      boundary;  // two-expert models: share of 1000 timesteps at and above which the high-noise expert runs
   Solver solver = Solver::kUniPC;
   uint64_t seed = 42;
-  std::filesystem::path initial_latent;        // safetensors with the key `noise` [C, T, H, W]
+  std::filesystem::path initial_latent;  // safetensors with the key `noise` [C, T, H, W]
 
   // with what
-  std::filesystem::path checkpoint;            // a folder in the official layout
-  std::string model;                           // ti2v-5B, t2v-A14B, i2v-A14B: with random_weights, instead of a checkpoint
+  std::filesystem::path checkpoint;  // a folder in the official layout
+  std::string model;                 // ti2v-5B, t2v-A14B, i2v-A14B: with random_weights, instead of a checkpoint
   bool random_weights = false;
 
   // how
-  std::string device;                          // empty: cuda:0 if usable, else cpu
-  std::optional<Precision> precision;          // bf16 on cuda, fp32 on cpu
-  std::optional<Precision> vae_precision;      // as precision
-  std::string text_encoder_device;             // empty: as device
+  std::string device;                      // empty: cuda:0 if usable, else cpu
+  std::optional<Precision> precision;      // bf16 on cuda, fp32 on cpu
+  std::optional<Precision> vae_precision;  // as precision
+  std::string text_encoder_device;         // empty: as device
   Offload offload = Offload::kAuto;
   Overlap overlap = Overlap::kOn;
 
   // what to leave behind
-  std::filesystem::path output;                // .mp4; empty: none
-  std::filesystem::path frames;                // folder for PNG frames; empty: none
-  std::filesystem::path dump;                  // safetensors of intermediates; empty: none
+  std::filesystem::path output;  // .mp4; empty: none
+  std::filesystem::path frames;  // folder for PNG frames; empty: none
+  std::filesystem::path dump;    // safetensors of intermediates; empty: none
   DumpLevel dump_level = DumpLevel::kStages;
 };
 
 /// What came out, beside the files.
 struct Outcome {
-  std::string task;                            // ti2v, t2v, i2v
+  std::string task;  // ti2v, t2v, i2v
   int64_t width = 0, height = 0, num_frames = 0;
   double fps = 0;
   int steps = 0;
-  std::string video_sha256;                    // of the RGB frames, in order
+  std::string video_sha256;  // of the RGB frames, in order
 };
 
 class Observer;
 
 /// Generates one video. `start_ns`: CLOCK_MONOTONIC instant at which Model_Initialization is taken to begin (0: now).
-/// Throws Error(kUsage, kInput) before any work for a bad request or checkpoint; OutOfMemory; Error(kInterrupted) after `interrupt`.
+/// Throws Error(kUsage, kInput) before any work for a bad request or checkpoint; OutOfMemory; Error(kInterrupted) after
+/// `interrupt`.
 Outcome generate(const Request& request, Observer& observer, int64_t start_ns = 0);
 
 /// Asks a running `generate` to stop at its next safe point; callable from a signal handler.

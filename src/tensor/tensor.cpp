@@ -78,8 +78,7 @@ TensorView TensorView::select(int axis, int64_t index) const {
 }
 
 TensorView TensorView::reshape(const Shape& to) const {
-  require_op(is_contiguous() && to.count() == count(),
-             fmt::format("cannot view {} as {}", shape.text(), to.text()));
+  require_op(is_contiguous() && to.count() == count(), fmt::format("cannot view {} as {}", shape.text(), to.text()));
   return {data, dtype, to, memory};
 }
 
@@ -149,8 +148,7 @@ TensorView Arena::allocate(DType dtype, const Shape& shape, const char* what) {
 }
 
 void require_dtype(const TensorView& view, DType expected) {
-  require_op(view.dtype == expected,
-             fmt::format("tensor is {}, expected {}", name_of(view.dtype), name_of(expected)));
+  require_op(view.dtype == expected, fmt::format("tensor is {}, expected {}", name_of(view.dtype), name_of(expected)));
 }
 
 }  // namespace wan

@@ -1,0 +1,265 @@
+// The DiT's forward pass: reads like the paper, one operation a line.
+#include "model/dit.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace wan {
+namespace {
+
+constexpr int64_t kRopeLimit = 1024;  // positions an axis of the official table has
+
+/// Angles of one RoPE axis with `n` channels: position * 10000^(-2j/n), written as cos and sin of the pairs it owns.
+void fill_axis(std::span<const int64_t> positions, int64_t n, int64_t first_pair, int64_t pairs, float* cos,
+               float* sin) {
+  for (size_t l = 0; l < positions.size(); ++l)
+    for (int64_t j = 0; j < n / 2; ++j) {
+      const double angle =
+          static_cast<double>(positions[l]) / std::pow(10000.0, 2.0 * static_cast<double>(j) / static_cast<double>(n));
+      cos[static_cast<int64_t>(l) * pairs + first_pair + j] = static_cast<float>(std::cos(angle));
+      sin[static_cast<int64_t>(l) * pairs + first_pair + j] = static_cast<float>(std::sin(angle));
+    }
+}
+
+}  // namespace
+
+/// Buffers of one forward pass. `wide` serves, one after the other, the fused q/k/v rows, the cross-attention queries
+/// and the feed-forward's hidden rows.
+struct Dit::Activations {
+  TensorView x;           // residual F32 [L, d]
+  TensorView n;           // normalised rows [L, d], then attention output
+  TensorView y;           // a branch's output [L, d]
+  TensorView wide;        // [L * max(3 d, f)]
+  TensorView modulation;  // F32 [layers, U, 6 d], then the head's [U, 2 d]
+  TensorView head_modulation;
+  TensorView row_index;  // I32 [L] or empty when U = 1
+  int64_t rows = 1;      // U
+};
+
+Dit::Dit(Backend& backend, const DitConfig& config, DType compute, TensorView stem)
+    : backend_(backend),
+      config_(config),
+      compute_(compute),
+      stem_layout_(dit_stem_layout(config, compute)),
+      block_layout_(dit_block_layout(config, 0, compute)),
+      stem_(stem) {}
+
+void Dit::set_grid(const PatchGrid& grid) {
+  require(grid.frames <= kRopeLimit && grid.rows <= kRopeLimit && grid.columns <= kRopeLimit,
+          fmt::format("a latent of {} x {} x {} patches exceeds the model's position tables ({} on each axis)",
+                      grid.frames, grid.rows, grid.columns, kRopeLimit),
+          ErrorKind::kUsage);
+  grid_ = grid;
+  const int64_t length = grid.tokens();
+  const int64_t pairs = config_.head_dim() / 2;
+  const int64_t spatial = 2 * (config_.head_dim() / 6);
+  const std::array<int64_t, 3> channels{config_.head_dim() - 2 * spatial, spatial, spatial};
+  std::array<std::vector<int64_t>, 3> positions;
+  for (auto& axis : positions) axis.resize(static_cast<size_t>(length));
+  for (int64_t l = 0; l < length; ++l) {
+    positions[0][static_cast<size_t>(l)] = l / (grid.rows * grid.columns);
+    positions[1][static_cast<size_t>(l)] = l / grid.columns % grid.rows;
+    positions[2][static_cast<size_t>(l)] = l % grid.columns;
+  }
+  Tensor cos = host_tensor(DType::kF32, {length, pairs});
+  Tensor sin = host_tensor(DType::kF32, {length, pairs});
+  int64_t first = 0;
+  for (size_t axis = 0; axis < 3; ++axis) {
+    fill_axis(positions[axis], channels[axis], first, pairs, cos->as<float>(), sin->as<float>());
+    first += channels[axis] / 2;
+  }
+  rope_cos_ = backend_.allocate(DType::kF32, {length, pairs}, "RoPE table");
+  rope_sin_ = backend_.allocate(DType::kF32, {length, pairs}, "RoPE table");
+  backend_.upload(cos, rope_cos_);
+  backend_.upload(sin, rope_sin_);
+  Tensor index = host_tensor(DType::kI32, {length});
+  for (int64_t l = 0; l < length; ++l) index->as<int32_t>()[l] = l < grid.rows * grid.columns ? 0 : 1;
+  first_frame_index_ = backend_.allocate(DType::kI32, {length}, "token rows");
+  backend_.upload(index, first_frame_index_);
+}
+
+TextContext Dit::embed_text(TensorView text, Probe* probe) {
+  require_op(text.rank() == 2 && text.shape[1] == config_.text_dim && text.shape[0] <= config_.text_len,
+             fmt::format("text rows are {}, expected at most {} rows of {}", text.shape.text(), config_.text_len,
+                         config_.text_dim));
+  const int64_t d = config_.dim;
+  Tensor padded = backend_.allocate(compute_, {config_.text_len, config_.text_dim}, "text rows");
+  backend_.fill_zero(padded);
+  backend_.upload(text, padded.view().slice(0, 0, text.shape[0]));
+  Tensor hidden = backend_.allocate(compute_, {config_.text_len, d}, "text embedding");
+  TextContext context;
+  context.embedded = backend_.allocate(compute_, {config_.text_len, d}, "text embedding");
+  context.keys_values =
+      backend_.allocate(compute_, {config_.num_layers, config_.text_len, 2 * d}, "cross-attention keys and values");
+  context.filled.assign(static_cast<size_t>(config_.num_layers), false);
+  backend_.linear(padded, stem("text_embedding.0.weight"), stem("text_embedding.0.bias"), Activation::kGeluTanh,
+                  hidden);
+  backend_.linear(hidden, stem("text_embedding.2.weight"), stem("text_embedding.2.bias"), Activation::kNone,
+                  context.embedded);
+  if (probe != nullptr) probe->tensor("text_embedding", context.embedded);
+  backend_.synchronize();  // the temporaries go now
+  return context;
+}
+
+TimeTable Dit::embed_times(std::span<const double> timesteps) {
+  const int64_t n = static_cast<int64_t>(timesteps.size());
+  const int64_t half = config_.freq_dim / 2;
+  const int64_t d = config_.dim;
+  Tensor angles = host_tensor(DType::kF32, {n, config_.freq_dim});
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t k = 0; k < half; ++k) {
+      const double angle =
+          timesteps[static_cast<size_t>(i)] * std::pow(10000.0, -static_cast<double>(k) / static_cast<double>(half));
+      angles->as<float>()[i * config_.freq_dim + k] = static_cast<float>(std::cos(angle));
+      angles->as<float>()[i * config_.freq_dim + half + k] = static_cast<float>(std::sin(angle));
+    }
+  TimeTable table;
+  table.timesteps.assign(timesteps.begin(), timesteps.end());
+  Tensor sinusoid = backend_.allocate(DType::kF32, {n, config_.freq_dim}, "time embedding");
+  Tensor hidden = backend_.allocate(DType::kF32, {n, d}, "time embedding");
+  table.e = backend_.allocate(DType::kF32, {n, d}, "time embedding");
+  table.e0 = backend_.allocate(DType::kF32, {n, 6 * d}, "time embedding");
+  backend_.upload(angles, sinusoid);
+  backend_.linear(sinusoid, stem("time_embedding.0.weight"), stem("time_embedding.0.bias"), Activation::kSilu, hidden);
+  backend_.linear(hidden, stem("time_embedding.2.weight"), stem("time_embedding.2.bias"), Activation::kNone, table.e);
+  backend_.activate(table.e, Activation::kSilu, hidden);
+  backend_.linear(hidden, stem("time_projection.1.weight"), stem("time_projection.1.bias"), Activation::kNone,
+                  table.e0);
+  backend_.synchronize();
+  return table;
+}
+
+void Dit::prepare_modulation(const Call& call, Activations& act) {
+  const int64_t d = config_.dim;
+  const std::array<int, 2> rows{call.first_frame_row, call.time_row};
+  const TensorView modulations = stem("modulations");
+  const TensorView head = stem("head.modulation");
+  for (int64_t u = 0; u < act.rows; ++u) {
+    const int row = act.rows == 1 ? call.time_row : rows[static_cast<size_t>(u)];
+    const TensorView e = call.times->e.view().at(row);
+    const TensorView e0 = call.times->e0.view().at(row);
+    for (int64_t block = 0; block < config_.num_layers; ++block) {
+      const std::array<Term, 2> terms{Term{1.0f, modulations.at(block)}, Term{1.0f, e0}};
+      backend_.combine(terms, act.modulation.at(block).at(u));
+    }
+    for (int64_t part = 0; part < 2; ++part) {
+      const std::array<Term, 2> terms{Term{1.0f, head.at(part)}, Term{1.0f, e}};
+      backend_.combine(terms, act.head_modulation.at(u).slice(0, part * d, (part + 1) * d));
+    }
+  }
+}
+
+namespace {
+
+/// Row block `part` of modulation rows [U, parts * d].
+TensorView part_of(const TensorView& modulation, int64_t part, int64_t d) {
+  return modulation.slice(1, part * d, (part + 1) * d);
+}
+
+}  // namespace
+
+void Dit::run_block(int index, TensorView slab, const Call& call, Activations& act, const TensorView& modulation) {
+  Backend& b = backend_;
+  const int64_t length = grid_.tokens();
+  const int64_t d = config_.dim;
+  const int64_t heads = config_.num_heads;
+  const float eps = config_.eps;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim()));
+  const auto w = [&](const char* name) { return block_layout_.view(slab, name); };
+  const std::string prefix = index == 0 && call.probe != nullptr ? "blocks.0." : "";
+  const auto probe = [&](const char* name, const TensorView& value) {
+    if (!prefix.empty()) call.probe->tensor(prefix + name, value);
+  };
+
+  // Self-attention; act.n holds the modulated input.
+  const TensorView qkv(act.wide.data, compute_, {length, 3 * d}, act.wide.memory);
+  const TensorView q = qkv.slice(1, 0, d), k = qkv.slice(1, d, 2 * d), v = qkv.slice(1, 2 * d, 3 * d);
+  b.linear(act.n, w("self_attn.qkv.weight"), w("self_attn.qkv.bias"), Activation::kNone, qkv);
+  b.rms_norm_rope(q, w("self_attn.norm_q.weight"), eps, rope_cos_, rope_sin_, heads, q);
+  b.rms_norm_rope(k, w("self_attn.norm_k.weight"), eps, rope_cos_, rope_sin_, heads, k);
+  b.attention(q, k, v, heads, scale, act.n);
+  b.linear(act.n, w("self_attn.o.weight"), w("self_attn.o.bias"), Activation::kNone, act.y);
+  probe("self_attn", act.y);
+  b.gated_residual_layer_norm(act.x, act.y, part_of(modulation, 2, d), act.row_index, w("norm3.weight"),
+                              w("norm3.bias"), eps, act.n);
+
+  // Cross-attention: all text rows, padding included, without a mask.
+  TextContext& text = *call.text;
+  const TensorView keys_values = text.keys_values.view().at(index);
+  const TensorView text_k = keys_values.slice(1, 0, d), text_v = keys_values.slice(1, d, 2 * d);
+  if (!text.filled[static_cast<size_t>(index)]) {
+    b.linear(text.embedded, w("cross_attn.kv.weight"), w("cross_attn.kv.bias"), Activation::kNone, keys_values);
+    b.rms_norm(text_k, w("cross_attn.norm_k.weight"), eps, text_k);
+    text.filled[static_cast<size_t>(index)] = true;
+  }
+  const TensorView cross_q(act.wide.data, compute_, {length, d}, act.wide.memory);
+  b.linear(act.n, w("cross_attn.q.weight"), w("cross_attn.q.bias"), Activation::kNone, cross_q);
+  b.rms_norm(cross_q, w("cross_attn.norm_q.weight"), eps, cross_q);
+  b.attention(cross_q, text_k, text_v, heads, scale, act.n);
+  b.linear(act.n, w("cross_attn.o.weight"), w("cross_attn.o.bias"), Activation::kNone, act.y);
+  probe("cross_attn", act.y);
+  b.gated_residual_modulated_norm(act.x, act.y, {}, part_of(modulation, 3, d), part_of(modulation, 4, d), act.row_index,
+                                  eps, act.n);
+
+  // Feed-forward; its gated residual is fused with the next layer's norm by the caller.
+  const TensorView hidden(act.wide.data, compute_, {length, config_.ffn_dim}, act.wide.memory);
+  b.linear(act.n, w("ffn.0.weight"), w("ffn.0.bias"), Activation::kGeluTanh, hidden);
+  b.linear(hidden, w("ffn.2.weight"), w("ffn.2.bias"), Activation::kNone, act.y);
+  probe("ffn", act.y);
+}
+
+void Dit::forward(const Call& call, LayerSource& blocks, Arena& arena, TensorView velocity) {
+  Backend& b = backend_;
+  const ArenaScope scope(arena);
+  const int64_t length = grid_.tokens();
+  const int64_t d = config_.dim;
+  const int64_t layers = config_.num_layers;
+  const float eps = config_.eps;
+  require_op(call.latent.shape == Shape({config_.in_dim, grid_.frames, grid_.rows * 2, grid_.columns * 2}),
+             fmt::format("latent is {}, not what set_grid announced", call.latent.shape.text()));
+  Activations act;
+  act.rows = call.first_frame_row >= 0 ? 2 : 1;
+  if (act.rows == 2) act.row_index = first_frame_index_;
+  act.x = arena.allocate(DType::kF32, {length, d}, "DiT residual");
+  act.n = arena.allocate(compute_, {length, d}, "DiT activations");
+  act.y = arena.allocate(compute_, {length, d}, "DiT activations");
+  act.wide =
+      arena.allocate(compute_, {length, std::max({3 * d, config_.ffn_dim, config_.in_dim * 4})}, "DiT activations");
+  const TensorView out_rows = arena.allocate(DType::kF32, {length, 4 * config_.out_dim}, "DiT output");
+  act.modulation = arena.allocate(DType::kF32, {layers, act.rows, 6 * d}, "DiT modulation");
+  act.head_modulation = arena.allocate(DType::kF32, {act.rows, 2 * d}, "DiT modulation");
+  prepare_modulation(call, act);
+
+  const TensorView patches(act.wide.data, compute_, {length, config_.in_dim * 4}, act.wide.memory);
+  b.patchify(call.latent, patches);
+  b.linear(patches, stem("patch_embedding.weight"), stem("patch_embedding.bias"), Activation::kNone, act.x);
+  if (call.probe != nullptr) {
+    call.probe->tensor("patch_embedding", act.x);
+    b.layer_norm(act.x, {}, {}, eps, act.n);
+    call.probe->tensor("blocks.0.norm1", act.n);
+  }
+  const auto modulation = [&](int64_t block) { return act.modulation.at(block); };
+  b.modulated_layer_norm(act.x, part_of(modulation(0), 0, d), part_of(modulation(0), 1, d), act.row_index, eps, act.n);
+  // The head works in F32, on the memory the last feed-forward leaves free.
+  const TensorView head_rows(act.wide.data, DType::kF32, {length, d}, act.wide.memory);
+  for (int64_t i = 0; i < layers; ++i) {
+    run_block(static_cast<int>(i), blocks.acquire(static_cast<int>(i)), call, act, modulation(i));
+    blocks.release(static_cast<int>(i));
+    const TensorView gate = part_of(modulation(i), 5, d);
+    const bool last = i + 1 == layers;
+    const TensorView& next = last ? act.head_modulation : act.modulation.at(i + 1);
+    b.gated_residual_modulated_norm(act.x, act.y, gate, part_of(next, 0, d), part_of(next, 1, d), act.row_index, eps,
+                                    last ? head_rows : act.n);
+    if (call.probe != nullptr) call.probe->tensor(fmt::format("blocks.{}", i), act.x);
+  }
+  b.linear(head_rows, stem("head.head.weight"), stem("head.head.bias"), Activation::kNone, out_rows);
+  if (call.probe != nullptr) call.probe->tensor("head", out_rows);
+  b.unpatchify(out_rows, velocity);
+}
+
+}  // namespace wan

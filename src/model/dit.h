@@ -1,0 +1,108 @@
+// The diffusion transformer of Wan2.2: configuration, weight layouts and the forward pass.
+// Source: Wan-Video/Wan2.2 wan/modules/model.py (WanModel, WanAttentionBlock, Head).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "model/layers.h"
+#include "model/probe.h"
+#include "model/weights.h"
+
+namespace wan {
+
+/// Sizes of a DiT. Published values: spec table in docs/design.md.
+struct DitConfig {
+  std::string model_type;  // ti2v, t2v, i2v
+  int64_t dim = 0, ffn_dim = 0, in_dim = 0, out_dim = 0, text_dim = 0;
+  int64_t num_heads = 0, num_layers = 0;
+  int64_t text_len = 512, freq_dim = 256;
+  float eps = 1e-6f;
+
+  int64_t head_dim() const { return dim / num_heads; }
+};
+
+/// Reads config.json beside the weights; sizes a tensor shape can tell are taken from the file's shapes. Throws
+/// Error(kInput) naming the file, for a Wan2.1 file (image embedding tensors) too.
+DitConfig read_dit_config(const std::filesystem::path& folder, const TensorFile& file);
+
+/// The published configuration of ti2v-5B, t2v-A14B or i2v-A14B. Throws Error(kUsage) for another name.
+DitConfig published_dit_config(const std::string& model);
+
+/// Weights outside the blocks. Matrices of the bulk work in `compute`; time embedding, head, norms and modulations in
+/// F32.
+WeightLayout dit_stem_layout(const DitConfig& config, DType compute);
+WeightLayout dit_block_layout(const DitConfig& config, int block, DType compute);
+
+/// Latent grid in patches: frames, rows, columns.
+struct PatchGrid {
+  int64_t frames, rows, columns;
+  int64_t tokens() const { return frames * rows * columns; }
+};
+
+/// What a prompt becomes once for all steps: embedded text [text_len, dim], and each block's cross-attention keys and
+/// values.
+struct TextContext {
+  Tensor embedded;           // compute dtype [text_len, d]
+  Tensor keys_values;        // compute dtype [layers, text_len, 2 d]
+  std::vector<bool> filled;  // per block
+};
+
+/// Time embeddings of every timestep of a schedule, computed once. F32.
+struct TimeTable {
+  std::vector<double> timesteps;
+  Tensor e;   // [n, d]
+  Tensor e0;  // [n, 6 d]
+};
+
+class Dit {
+ public:
+  /// `stem` must outlive this object; it holds the layout of dit_stem_layout.
+  Dit(Backend& backend, const DitConfig& config, DType compute, TensorView stem);
+
+  const DitConfig& config() const { return config_; }
+
+  /// Sets the size of the latents to come (computes the RoPE tables). Throws Error(kUsage) when a side exceeds the
+  /// table limit 1024.
+  void set_grid(const PatchGrid& grid);
+
+  /// text: rows [n, text_dim] F32 on the host, n <= text_len; padded with zero rows before the embedding, as the source
+  /// does.
+  TextContext embed_text(TensorView text, Probe* probe = nullptr);
+
+  /// timesteps as the model sees them (integers; 0 for the fixed first frame of image-to-video).
+  TimeTable embed_times(std::span<const double> timesteps);
+
+  struct Call {
+    TensorView latent;         // F32 [in_dim, T, H, W]
+    int time_row = 0;          // row of the table for ordinary tokens
+    int first_frame_row = -1;  // row for the tokens of frame 0, or -1: as the others
+    const TimeTable* times = nullptr;
+    TextContext* text = nullptr;
+    Probe* probe = nullptr;  // names follow the official modules
+  };
+  /// Velocity F32 [out_dim, T, H, W]. All temporaries come from `arena`; nothing else is allocated.
+  void forward(const Call& call, LayerSource& blocks, Arena& arena, TensorView velocity);
+
+ private:
+  struct Activations;
+  void run_block(int index, TensorView slab, const Call& call, Activations& act, const TensorView& modulation);
+  void prepare_modulation(const Call& call, Activations& act);
+  TensorView stem(const char* name) const { return stem_layout_.view(stem_, name); }
+
+  Backend& backend_;
+  DitConfig config_;
+  DType compute_;
+  WeightLayout stem_layout_;
+  WeightLayout block_layout_;
+  TensorView stem_;
+  PatchGrid grid_{};
+  Tensor rope_cos_, rope_sin_;  // F32 [L, head_dim / 2]
+  Tensor first_frame_index_;    // I32 [L]: 0 on frame 0, else 1
+};
+
+}  // namespace wan

@@ -1,0 +1,160 @@
+// DiT sizes from config.json and tensor shapes, the published ones, and the weight layouts they imply.
+#include <cmath>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "model/dit.h"
+
+namespace wan {
+namespace {
+
+using Source = WeightLayout::Source;
+
+/// torch's xavier_uniform_ has this standard deviation; the official initialiser uses it for every Linear.
+float xavier(int64_t out, int64_t in) { return std::sqrt(2.0f / static_cast<float>(out + in)); }
+
+int64_t positive(const nlohmann::json& json, const char* key, const std::filesystem::path& path) {
+  require(json.contains(key) && json[key].is_number_integer(),
+          fmt::format("{}: key \"{}\" is missing or not an integer", path.string(), key));
+  const int64_t value = json[key].get<int64_t>();
+  require(value > 0 && value <= 1'000'000, fmt::format("{}: {} = {} is out of range", path.string(), key, value));
+  return value;
+}
+
+int64_t count_blocks(const TensorFile& file) {
+  int64_t blocks = 0;
+  while (file.find(fmt::format("blocks.{}.modulation", blocks)) != nullptr) ++blocks;
+  require(blocks > 0, fmt::format("{}: no tensor blocks.0.modulation: this is not a Wan DiT in the official naming",
+                                  file.path().string()));
+  return blocks;
+}
+
+}  // namespace
+
+DitConfig read_dit_config(const std::filesystem::path& folder, const TensorFile& file) {
+  const auto path = folder / "config.json";
+  nlohmann::json json;
+  try {
+    json = nlohmann::json::parse(read_text(path, uint64_t{1} << 20));
+  } catch (const nlohmann::json::exception& problem) {
+    throw Error(ErrorKind::kInput, fmt::format("{} is not valid JSON: {}", path.string(), problem.what()));
+  }
+  require(json.is_object(), fmt::format("{}: expected a JSON object", path.string()));
+  require(file.find("img_emb.proj.0.weight") == nullptr,
+          fmt::format("{} holds image-embedding tensors: a Wan2.1 image-to-video file, which this program does not run",
+                      file.path().string()));
+  DitConfig config;
+  require(json.contains("model_type") && json["model_type"].is_string(),
+          fmt::format("{}: key \"model_type\" is missing", path.string()));
+  config.model_type = json["model_type"].get<std::string>();
+  require(config.model_type == "ti2v" || config.model_type == "t2v" || config.model_type == "i2v",
+          fmt::format("{}: model_type \"{}\" is not one of ti2v, t2v, i2v", path.string(), config.model_type));
+  config.num_heads = positive(json, "num_heads", path);
+  if (json.contains("text_len")) config.text_len = positive(json, "text_len", path);
+  if (json.contains("freq_dim")) config.freq_dim = positive(json, "freq_dim", path);
+  if (json.contains("eps") && json["eps"].is_number()) config.eps = json["eps"].get<float>();
+  const auto shape = [&](const char* name, int rank) {
+    const Shape& found = file.at(name).shape;
+    require(found.rank() == rank,
+            fmt::format("{}: {} has shape {}, expected {} axes", file.path().string(), name, found.text(), rank));
+    return found;
+  };
+  const Shape patch = shape("patch_embedding.weight", 5);
+  config.dim = patch[0];
+  config.in_dim = patch[1];
+  config.text_dim = shape("text_embedding.0.weight", 2)[1];
+  config.ffn_dim = shape("blocks.0.ffn.0.weight", 2)[0];
+  config.out_dim = shape("head.head.weight", 2)[0] / 4;
+  config.num_layers = count_blocks(file);
+  require(config.dim % config.num_heads == 0 && config.head_dim() % 2 == 0,
+          fmt::format("{}: num_heads {} does not divide dim {} into even heads", path.string(), config.num_heads,
+                      config.dim));
+  return config;
+}
+
+DitConfig published_dit_config(const std::string& model) {
+  DitConfig config;
+  config.text_dim = 4096;
+  if (model == "ti2v-5B") {
+    config.model_type = "ti2v";
+    config.dim = 3072;
+    config.ffn_dim = 14336;
+    config.in_dim = config.out_dim = 48;
+    config.num_heads = 24;
+    config.num_layers = 30;
+    return config;
+  }
+  require(model == "t2v-A14B" || model == "i2v-A14B",
+          fmt::format("model '{}' is unknown: use ti2v-5B, t2v-A14B or i2v-A14B", model), ErrorKind::kUsage);
+  config.model_type = model == "t2v-A14B" ? "t2v" : "i2v";
+  config.dim = 5120;
+  config.ffn_dim = 13824;
+  config.in_dim = model == "t2v-A14B" ? 16 : 36;
+  config.out_dim = 16;
+  config.num_heads = 40;
+  config.num_layers = 40;
+  return config;
+}
+
+WeightLayout dit_stem_layout(const DitConfig& c, DType compute) {
+  WeightLayout layout;
+  const int64_t d = c.dim;
+  const auto linear = [&](const std::string& name, int64_t out, int64_t in, DType dtype, Initializer init) {
+    layout.add(name + ".weight", dtype, {out, in}, name + ".weight", init);
+    layout.add(name + ".bias", dtype, {out}, name + ".bias", {});
+  };
+  layout.add("patch_embedding.weight", compute, {d, c.in_dim * 4},
+             {Source{"patch_embedding.weight", {d, c.in_dim, 1, 2, 2}, {0, xavier(d, c.in_dim * 4)}}});
+  layout.add("patch_embedding.bias", compute, {d}, "patch_embedding.bias", {});
+  linear("text_embedding.0", d, c.text_dim, compute, {0, 0.02f});
+  linear("text_embedding.2", d, d, compute, {0, 0.02f});
+  linear("time_embedding.0", d, c.freq_dim, DType::kF32, {0, 0.02f});
+  linear("time_embedding.2", d, d, DType::kF32, {0, 0.02f});
+  linear("time_projection.1", 6 * d, d, DType::kF32, {0, xavier(6 * d, d)});
+  // The official initialiser zeroes the head; a card is benchmarked with a head that lets something through.
+  linear("head.head", 4 * c.out_dim, d, DType::kF32, {0, xavier(4 * c.out_dim, d)});
+  const float modulation = 1.0f / std::sqrt(static_cast<float>(d));
+  layout.add("head.modulation", DType::kF32, {2, d}, {Source{"head.modulation", {1, 2, d}, {0, modulation}}});
+  std::vector<Source> modulations;
+  for (int64_t i = 0; i < c.num_layers; ++i)
+    modulations.push_back({fmt::format("blocks.{}.modulation", i), {1, 6, d}, {0, modulation}});
+  layout.add("modulations", DType::kF32, {c.num_layers, 6 * d}, std::move(modulations));
+  return layout;
+}
+
+WeightLayout dit_block_layout(const DitConfig& c, int block, DType compute) {
+  WeightLayout layout;
+  const int64_t d = c.dim;
+  const std::string p = fmt::format("blocks.{}.", block);
+  const Initializer init{0, xavier(d, d)};
+  const auto linear = [&](const std::string& slot, int64_t out, int64_t in, std::vector<std::string> names,
+                          Initializer weight_init) {
+    std::vector<Source> weights, biases;
+    const int64_t rows = out / static_cast<int64_t>(names.size());
+    for (const std::string& name : names) {
+      weights.push_back({p + name + ".weight", {rows, in}, weight_init});
+      biases.push_back({p + name + ".bias", {rows}, {}});
+    }
+    layout.add(slot + ".weight", compute, {out, in}, std::move(weights));
+    layout.add(slot + ".bias", compute, {out}, std::move(biases));
+  };
+  const auto vector = [&](const std::string& name, float mean) {
+    layout.add(name, DType::kF32, {d}, p + name, {mean, 0});
+  };
+  linear("self_attn.qkv", 3 * d, d, {"self_attn.q", "self_attn.k", "self_attn.v"}, init);
+  linear("self_attn.o", d, d, {"self_attn.o"}, init);
+  linear("cross_attn.q", d, d, {"cross_attn.q"}, init);
+  linear("cross_attn.kv", 2 * d, d, {"cross_attn.k", "cross_attn.v"}, init);
+  linear("cross_attn.o", d, d, {"cross_attn.o"}, init);
+  linear("ffn.0", c.ffn_dim, d, {"ffn.0"}, {0, xavier(c.ffn_dim, d)});
+  linear("ffn.2", d, c.ffn_dim, {"ffn.2"}, {0, xavier(c.ffn_dim, d)});
+  for (const char* name : {"self_attn.norm_q.weight", "self_attn.norm_k.weight", "cross_attn.norm_q.weight",
+                           "cross_attn.norm_k.weight", "norm3.weight"})
+    vector(name, 1.0f);
+  vector("norm3.bias", 0.0f);
+  return layout;
+}
+
+}  // namespace wan

@@ -1,0 +1,17 @@
+// A tap on intermediate values, for dumps and tests. A null pointer costs nothing.
+#pragma once
+
+#include <string>
+
+#include "tensor/tensor.h"
+
+namespace wan {
+
+class Probe {
+ public:
+  virtual ~Probe() = default;
+  /// `value` is on the backend's device and valid only during the call.
+  virtual void tensor(const std::string& name, TensorView value) = 0;
+};
+
+}  // namespace wan

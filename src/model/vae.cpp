@@ -1,0 +1,334 @@
+// The VAE networks put together from their blocks: decoder chunk by chunk, encoder over a whole video.
+#include "model/vae.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "model/vae_layers.h"
+#include "model/vae_structure.h"
+
+namespace wan {
+namespace {
+
+using vae::Builder;
+using vae::CausalConv;
+using vae::kLevels;
+using vae::like;
+using vae::ResidualBlock;
+
+constexpr ConvGeometry kPointwise{};
+
+/// conv2 with the denormalisation folded in: W (z * deviation + mean) + b.
+std::unique_ptr<ConvWeights> denormalising(Builder& builder, const VaeConfig& config) {
+  const Tensor weight = builder.read("conv2.weight"), bias = builder.read("conv2.bias");
+  const int64_t z = config.latent_channels;
+  float* w = weight->as<float>();
+  for (int64_t o = 0; o < z; ++o)
+    for (int64_t i = 0; i < z; ++i) {
+      bias->as<float>()[o] += w[o * z + i] * config.mean()[static_cast<size_t>(i)];
+      w[o * z + i] *= config.deviation()[static_cast<size_t>(i)];
+    }
+  auto conv = builder.backend.prepare_conv(weight, bias, ConvKind::kPlain, builder.compute);
+  builder.device_bytes += conv->device_bytes;
+  return conv;
+}
+
+/// The mean rows of conv1 with the normalisation folded in: (W x + b - mean) / deviation.
+std::unique_ptr<ConvWeights> normalising(Builder& builder, const VaeConfig& config) {
+  const Tensor weight = builder.read("conv1.weight"), bias = builder.read("conv1.bias");
+  const int64_t z = config.latent_channels;
+  const int64_t in = weight->shape[1];
+  for (int64_t o = 0; o < z; ++o) {
+    const float deviation = config.deviation()[static_cast<size_t>(o)];
+    for (int64_t i = 0; i < in; ++i) weight->as<float>()[o * in + i] /= deviation;
+    bias->as<float>()[o] = (bias->as<float>()[o] - config.mean()[static_cast<size_t>(o)]) / deviation;
+  }
+  auto conv =
+      builder.backend.prepare_conv(weight->slice(0, 0, z), bias->slice(0, 0, z), ConvKind::kPlain, builder.compute);
+  builder.device_bytes += conv->device_bytes;
+  return conv;
+}
+
+struct DecoderLevel {
+  std::vector<ResidualBlock> blocks;
+  std::optional<vae::Upsample> upsample;
+};
+
+struct Decoder {
+  std::unique_ptr<ConvWeights> conv2;
+  CausalConv conv1;
+  vae::Middle middle;
+  std::vector<DecoderLevel> levels;
+  Tensor head_gamma;
+  CausalConv head;
+  bool shortcuts;  // version 2.2 adds each level's input
+
+  Decoder(Builder& builder, const VaeConfig& config)
+      : conv2(denormalising(builder, config)),
+        conv1(builder, "decoder.conv1"),
+        middle(builder, "decoder.middle"),
+        head_gamma(builder.vector("decoder.head.0.gamma")),
+        head(builder, "decoder.head.2"),
+        shortcuts(config.version == VaeVersion::k22) {
+    for (int i = 0; i < kLevels; ++i) {
+      DecoderLevel level;
+      for (int j = 0; j < vae::kDecoderResiduals; ++j)
+        level.blocks.emplace_back(builder, vae::decoder_block(config.version, i, j));
+      if (i + 1 < kLevels) level.upsample.emplace(builder, vae::decoder_resample(config.version, i));
+      levels.push_back(std::move(level));
+    }
+  }
+};
+
+struct EncoderLevel {
+  std::vector<ResidualBlock> blocks;
+  std::optional<vae::Downsample> downsample;
+};
+
+struct Encoder {
+  CausalConv conv1_in;
+  std::vector<EncoderLevel> levels;
+  vae::Middle middle;
+  Tensor head_gamma;
+  CausalConv head;
+  std::unique_ptr<ConvWeights> conv1;
+  bool shortcuts;
+
+  Encoder(Builder& builder, const VaeConfig& config)
+      : conv1_in(builder, "encoder.conv1"),
+        middle(builder, "encoder.middle"),
+        head_gamma(builder.vector("encoder.head.0.gamma")),
+        head(builder, "encoder.head.2"),
+        conv1(normalising(builder, config)),
+        shortcuts(config.version == VaeVersion::k22) {
+    for (int i = 0; i < kLevels; ++i) {
+      EncoderLevel level;
+      for (int j = 0; j < vae::kEncoderResiduals; ++j)
+        level.blocks.emplace_back(builder, vae::encoder_block(config.version, i, j));
+      if (i + 1 < kLevels) level.downsample.emplace(builder, vae::encoder_resample(config.version, i));
+      levels.push_back(std::move(level));
+    }
+  }
+};
+
+/// Two regions that levels write to in turn, so that a level's input survives until its output is done.
+struct PingPong {
+  std::array<TensorView, 2> regions;
+  TensorView make(size_t turn, DType dtype, const Shape& shape) const {
+    const TensorView& region = regions[turn % 2];
+    return {region.data, dtype, shape, region.memory};
+  }
+};
+
+}  // namespace
+
+struct Vae::Network {
+  Decoder decoder;
+  std::optional<Encoder> encoder;
+  bool first = true;
+  int64_t height = 0, width = 0;  // latent size
+};
+
+Vae::Vae(Backend& backend, const VaeConfig& config, const WeightSource& source, const TensorFile* file, DType compute,
+         Parts parts)
+    : backend_(backend), config_(config), compute_(compute) {
+  const std::vector<WeightPart> all = vae_parts(config.version, file);
+  Builder builder{backend, source, all, compute, 0};
+  network_ = std::unique_ptr<Network>(new Network{Decoder(builder, config), std::nullopt, true, 0, 0});
+  if (parts == Parts::kBoth) network_->encoder.emplace(builder, config);
+  weight_bytes_ = builder.device_bytes;
+}
+
+Vae::~Vae() = default;
+Vae::Vae(Vae&&) noexcept = default;
+
+int64_t Vae::frames_of(int64_t latent_frames, bool first) const {
+  return first ? 4 * latent_frames - 3 : 4 * latent_frames;
+}
+
+void Vae::begin_decode(int64_t height, int64_t width) {
+  Network& net = *network_;
+  net.first = true;
+  net.height = height;
+  net.width = width;
+  Decoder& d = net.decoder;
+  d.conv1.begin(backend_, compute_, height, width);
+  d.middle.begin(backend_, compute_, height, width);
+  for (DecoderLevel& level : d.levels) {
+    for (ResidualBlock& block : level.blocks) block.begin(backend_, compute_, height, width);
+    if (!level.upsample) continue;
+    level.upsample->begin(backend_, compute_, height, width, level.blocks.back().out_channels());
+    height *= 2;
+    width *= 2;
+  }
+  d.head.begin(backend_, compute_, height, width);
+}
+
+void Vae::end_decode() {
+  Decoder& d = network_->decoder;
+  d.conv1.end();
+  d.middle.end();
+  d.head.end();
+  for (DecoderLevel& level : d.levels) {
+    for (ResidualBlock& block : level.blocks) block.end();
+    if (level.upsample) level.upsample->end();
+  }
+}
+
+TensorView Vae::decode_chunk(TensorView latent, Arena& arena) {
+  Network& net = *network_;
+  Decoder& d = net.decoder;
+  const bool first = net.first;
+  const int64_t frames_in = latent.shape[1];
+  require_op(latent.rank() == 4 && latent.shape[0] == config_.latent_channels && latent.shape[2] == net.height &&
+                 latent.shape[3] == net.width && frames_in > 0,
+             fmt::format("latent chunk is {}, expected [{}, n, {}, {}]", latent.shape.text(), config_.latent_channels,
+                         net.height, net.width));
+  // Sizes of the levels' outputs, to reserve the two regions they alternate between.
+  std::vector<Shape> shapes{{frames_in, net.height, net.width, d.conv1.out_channels()}};
+  for (const DecoderLevel& level : d.levels) {
+    const Shape& in = shapes.back();
+    if (level.upsample)
+      shapes.push_back({level.upsample->frames_of(in[0], first), in[1] * 2, in[2] * 2, level.upsample->out_channels()});
+    else
+      shapes.push_back({in[0], in[1], in[2], level.blocks.back().out_channels()});
+  }
+  const Shape& last = shapes.back();
+  const TensorView out = arena.allocate(compute_, {last[0], last[1], last[2], d.head.out_channels()}, "decoded chunk");
+  const ArenaScope scope(arena);
+  std::array<int64_t, 2> largest{0, 0};
+  for (size_t i = 0; i < shapes.size(); ++i) largest[i % 2] = std::max(largest[i % 2], shapes[i].count());
+  PingPong buffers{{arena.allocate(compute_, {largest[0]}, "VAE activations"),
+                    arena.allocate(compute_, {largest[1]}, "VAE activations")}};
+
+  TensorView x = buffers.make(0, compute_, shapes[0]);
+  {
+    const ArenaScope stem(arena);
+    const TensorView z = arena.allocate(compute_, like(x, frames_in, config_.latent_channels), "VAE activations");
+    const TensorView z2 = arena.allocate(compute_, z.shape, "VAE activations");
+    backend_.copy(latent.permute({1, 2, 3, 0}), z);
+    backend_.conv(*d.conv2, z, kPointwise, {}, z2);
+    d.conv1.forward(backend_, arena, z2, {}, {}, x);
+  }
+  d.middle.forward(backend_, arena, x);
+  for (size_t i = 0; i < d.levels.size(); ++i) {
+    DecoderLevel& level = d.levels[i];
+    const ArenaScope level_scope(arena);
+    const TensorView y = buffers.make(i + 1, compute_, shapes[i + 1]);
+    const TensorView h =
+        level.upsample
+            ? arena.allocate(compute_, like(x, x.shape[0], level.blocks.back().out_channels()), "VAE activations")
+            : y;
+    level.blocks.front().forward(backend_, arena, x, h);
+    for (size_t j = 1; j < level.blocks.size(); ++j) level.blocks[j].forward(backend_, arena, h, h);
+    if (level.upsample) {
+      level.upsample->forward(backend_, arena, h, first, y);
+      const int64_t factor_t = level.upsample->temporal() ? 2 : 1;
+      if (d.shortcuts) backend_.dup_up_add(x, factor_t, 2, first && factor_t == 2, y);
+    }
+    x = y;
+  }
+  d.head.forward(backend_, arena, x, d.head_gamma, {}, out);
+  net.first = false;
+  return out;
+}
+
+namespace {
+
+void begin_encode(Encoder& e, Backend& backend, DType compute, int64_t height, int64_t width) {
+  e.conv1_in.begin(backend, compute, height, width);
+  for (EncoderLevel& level : e.levels) {
+    for (ResidualBlock& block : level.blocks) block.begin(backend, compute, height, width);
+    if (!level.downsample) continue;
+    level.downsample->begin(backend, compute, height, width);
+    height /= 2;
+    width /= 2;
+  }
+  e.middle.begin(backend, compute, height, width);
+  e.head.begin(backend, compute, height, width);
+}
+
+void end_encode(Encoder& e) {
+  e.conv1_in.end();
+  for (EncoderLevel& level : e.levels) {
+    for (ResidualBlock& block : level.blocks) block.end();
+    if (level.downsample) level.downsample->end();
+  }
+  e.middle.end();
+  e.head.end();
+}
+
+/// y += the averaged level input; a video's first chunk gets a zero frame in front where time is halved.
+void add_average(Backend& backend, Arena& arena, const TensorView& x, int64_t factor_t, int64_t factor_s, bool first,
+                 const TensorView& y) {
+  if (factor_t == 1 && factor_s == 1 && x.shape == y.shape) {
+    backend.add(x, y);
+    return;
+  }
+  if (factor_t == 1 || !first) {
+    backend.avg_down_add(x, factor_t, factor_s, y);
+    return;
+  }
+  const ArenaScope scope(arena);
+  const TensorView extended = arena.allocate(x.dtype, like(x, x.shape[0] + 1, x.shape[3]), "VAE activations");
+  backend.fill_zero(extended.slice(0, 0, 1));
+  backend.copy(x, extended.slice(0, 1, x.shape[0] + 1));
+  backend.avg_down_add(extended, factor_t, factor_s, y);
+}
+
+/// One level on one chunk; the result is a fresh arena view.
+TensorView encode_level(Backend& backend, Arena& arena, const Encoder& e, EncoderLevel& level, const TensorView& x,
+                        bool first) {
+  const int64_t channels = level.blocks.back().out_channels();
+  const bool temporal = level.downsample && level.downsample->temporal();
+  const int64_t shrink = level.downsample ? 2 : 1;
+  const int64_t frames = level.downsample ? level.downsample->frames_of(x.shape[0], first) : x.shape[0];
+  const TensorView y =
+      arena.allocate(x.dtype, {frames, x.shape[1] / shrink, x.shape[2] / shrink, channels}, "VAE activations");
+  const ArenaScope scope(arena);
+  const TensorView h = level.downsample ? arena.allocate(x.dtype, like(x, x.shape[0], channels), "VAE activations") : y;
+  level.blocks.front().forward(backend, arena, x, h);
+  for (size_t j = 1; j < level.blocks.size(); ++j) level.blocks[j].forward(backend, arena, h, h);
+  if (level.downsample) level.downsample->forward(backend, arena, h, first, y);
+  if (e.shortcuts) add_average(backend, arena, x, temporal ? 2 : 1, shrink, first, y);
+  return y;
+}
+
+}  // namespace
+
+void Vae::encode(TensorView pixels, int64_t chunk_frames, Arena& arena, TensorView latent) {
+  require_op(network_->encoder.has_value(), "this VAE was loaded without its encoder");
+  Encoder& e = *network_->encoder;
+  const int64_t patch = config_.patch();
+  const int64_t frames = pixels.shape[1];
+  require_op(frames % 4 == 1 && chunk_frames % 4 == 0 && chunk_frames > 0,
+             "a video has 4 n + 1 frames and is encoded in chunks of 4 n");
+  const int64_t height = pixels.shape[2] / patch, width = pixels.shape[3] / patch;
+  begin_encode(e, backend_, compute_, height, width);
+  int64_t done = 0, latents = 0;
+  while (done < frames) {
+    const bool first = done == 0;
+    const int64_t count = first ? 1 : std::min(chunk_frames, frames - done);
+    const ArenaScope scope(arena);
+    const TensorView input = arena.allocate(compute_, {count, height, width, 3 * patch * patch}, "VAE activations");
+    backend_.pixels_to_channels(pixels.slice(1, done, done + count), patch, input);
+    TensorView x = arena.allocate(compute_, like(input, count, e.conv1_in.out_channels()), "VAE activations");
+    e.conv1_in.forward(backend_, arena, input, {}, {}, x);
+    for (EncoderLevel& level : e.levels) x = encode_level(backend_, arena, e, level, x, first);
+    e.middle.forward(backend_, arena, x);
+    const TensorView moments = arena.allocate(compute_, like(x, x.shape[0], e.head.out_channels()), "VAE activations");
+    const TensorView mean = arena.allocate(compute_, like(x, x.shape[0], config_.latent_channels), "VAE activations");
+    e.head.forward(backend_, arena, x, e.head_gamma, {}, moments);
+    backend_.conv(*e.conv1, moments, kPointwise, {}, mean);
+    backend_.copy(mean.permute({3, 0, 1, 2}), latent.slice(1, latents, latents + x.shape[0]));
+    done += count;
+    latents += x.shape[0];
+  }
+  end_encode(e);
+}
+
+}  // namespace wan

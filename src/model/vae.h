@@ -1,0 +1,74 @@
+// The causal video VAEs 2.1 and 2.2: latent <-> pixels, in chunks of any length with a temporal history per
+// convolution. Sizes come from tensor shapes. Source: Wan-Video/Wan2.2 wan/modules/vae2_1.py and vae2_2.py.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "backend/backend.h"
+#include "model/weights.h"
+
+namespace wan {
+
+enum class VaeVersion { k21, k22 };
+
+struct VaeConfig {
+  VaeVersion version = VaeVersion::k22;
+  int64_t latent_channels = 0;
+  int64_t stride_spatial() const { return version == VaeVersion::k22 ? 16 : 8; }
+  int64_t stride_temporal() const { return 4; }
+  int64_t patch() const { return version == VaeVersion::k22 ? 2 : 1; }
+  /// Per-channel mean and deviation of the latents, as many as latent_channels. Source: wan/modules/vae2_*.py.
+  std::span<const float> mean() const;
+  std::span<const float> deviation() const;
+};
+
+/// Throws Error(kInput) naming the file when it holds neither VAE.
+VaeConfig read_vae_config(const TensorFile& file);
+
+/// The stored tensors a VAE of these widths has; widths are read off `file`, or the published ones when it is null.
+std::vector<WeightPart> vae_parts(VaeVersion version, const TensorFile* file);
+/// Throws Error(kInput) unless the file holds exactly these.
+void check_vae_tensors(const TensorFile& file);
+
+/// Decoder and, when asked for, encoder on one backend.
+class Vae {
+ public:
+  enum class Parts { kDecoder, kBoth };
+  /// Loads and prepares all weights for activations of `compute`. Blocking.
+  Vae(Backend& backend, const VaeConfig& config, const WeightSource& source, const TensorFile* file, DType compute,
+      Parts parts);
+  ~Vae();
+  Vae(Vae&&) noexcept;
+
+  const VaeConfig& config() const { return config_; }
+  /// Device bytes of the weights.
+  uint64_t weight_bytes() const { return weight_bytes_; }
+
+  /// Pixel frames a chunk of latent frames becomes: the first chunk gives 4 n - 3, each later one 4 n.
+  int64_t frames_of(int64_t latent_frames, bool first) const;
+
+  /// Starts a new video of latent size [H, W]: allocates and clears the histories.
+  void begin_decode(int64_t height, int64_t width);
+  /// latent F32 [z, n, H, W] (normalised; any strides) -> channels-last rows for channels_to_*: [frames_of(n), H*8,
+  /// W*8, 3*patch^2]. The result lives in `arena` until the caller releases it.
+  TensorView decode_chunk(TensorView latent, Arena& arena);
+  /// Gives the histories back.
+  void end_decode();
+
+  /// pixels F32 [3, F, H, W] on the device, F = 4 n + 1 -> latent F32 [z, n + 1, H/s, W/s], normalised (posterior
+  /// mean). Temporaries come from `arena`; chunks hold at most `chunk_frames` (a multiple of 4) pixel frames.
+  void encode(TensorView pixels, int64_t chunk_frames, Arena& arena, TensorView latent);
+
+ private:
+  struct Network;
+  Backend& backend_;
+  VaeConfig config_;
+  DType compute_;
+  std::unique_ptr<Network> network_;
+  uint64_t weight_bytes_ = 0;
+};
+
+}  // namespace wan

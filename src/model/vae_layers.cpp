@@ -1,0 +1,243 @@
+#include "model/vae_layers.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace wan::vae {
+namespace {
+
+constexpr ConvGeometry kSame3x3{1, 1, 1, 1, 1, 1, 1};
+constexpr ConvGeometry kPointwise{};
+
+/// [T, H, W, C] as rows [T * H * W, C].
+TensorView rows(const TensorView& x) { return x.reshape({x.count() / x.shape[-1], x.shape[-1]}); }
+
+}  // namespace
+
+const WeightPart* Builder::find(const std::string& name) const {
+  for (const WeightPart& part : parts)
+    if (part.source == name) return &part;
+  return nullptr;
+}
+
+const WeightPart& Builder::at(const std::string& name) const {
+  const WeightPart* part = find(name);
+  require(part != nullptr, fmt::format("the VAE has no tensor {}", name));
+  return *part;
+}
+
+Tensor Builder::read(const std::string& name) const {
+  const WeightPart& part = at(name);
+  Tensor host = host_tensor(DType::kF32, part.shape);
+  source.read(part, 0, part.shape.count(), DType::kF32, host->data);
+  return host;
+}
+
+Tensor Builder::vector(const std::string& name) {
+  const Tensor host = read(name);
+  const Shape flat{host->count()};
+  Tensor device = backend.allocate(DType::kF32, flat, "VAE weights");
+  backend.upload(host->reshape(flat), device);
+  device_bytes += device->bytes();
+  return device;
+}
+
+std::unique_ptr<ConvWeights> Builder::conv(const std::string& name, ConvKind kind) {
+  auto weights = backend.prepare_conv(read(name + ".weight"), read(name + ".bias"), kind, compute);
+  device_bytes += weights->device_bytes;
+  return weights;
+}
+
+std::unique_ptr<ConvWeights> Builder::conv_rows(const std::string& name, int64_t begin, int64_t end) {
+  const Tensor weight = read(name + ".weight"), bias = read(name + ".bias");
+  auto weights =
+      backend.prepare_conv(weight->slice(0, begin, end), bias->slice(0, begin, end), ConvKind::kPlain, compute);
+  device_bytes += weights->device_bytes;
+  return weights;
+}
+
+void History::begin(Backend& backend, DType dtype, int64_t count, int64_t height, int64_t width, int64_t channels) {
+  frames = backend.allocate(dtype, {count, height, width, channels}, "VAE history");
+  backend.fill_zero(frames);
+}
+
+Padded padded(Backend& backend, Arena& arena, const History& history, DType dtype, const Shape& body) {
+  const int64_t past = history.frames->shape[0];
+  Padded buffer;
+  buffer.all = arena.allocate(dtype, {past + body[0], body[1], body[2], body[3]}, "VAE activations");
+  buffer.body = buffer.all.slice(0, past, past + body[0]);
+  backend.copy(history.frames, buffer.all.slice(0, 0, past));
+  return buffer;
+}
+
+void keep(Backend& backend, const Padded& buffer, History& history) {
+  const int64_t past = history.frames->shape[0];
+  const int64_t frames = buffer.all.shape[0];
+  backend.copy(buffer.all.slice(0, frames - past, frames), history.frames);
+}
+
+CausalConv::CausalConv(Builder& builder, const std::string& name) : weights_(builder.conv(name)) {}
+
+void CausalConv::begin(Backend& backend, DType dtype, int64_t height, int64_t width) {
+  history_.begin(backend, dtype, weights_->kernel_t - 1, height, width, weights_->in_channels);
+}
+
+void CausalConv::forward(Backend& backend, Arena& arena, TensorView x, TensorView gamma, TensorView residual,
+                         TensorView y) {
+  const ArenaScope scope(arena);
+  const Padded input = padded(backend, arena, history_, x.dtype, x.shape);
+  if (gamma.empty())
+    backend.copy(x, input.body);
+  else
+    backend.channel_norm(x, gamma, Activation::kSilu, input.body);
+  keep(backend, input, history_);
+  backend.conv(*weights_, input.all, kSame3x3, residual, y);
+}
+
+ResidualBlock::ResidualBlock(Builder& builder, const std::string& prefix)
+    : gamma_first_(builder.vector(prefix + ".residual.0.gamma")),
+      gamma_second_(builder.vector(prefix + ".residual.3.gamma")),
+      first_(builder, prefix + ".residual.2"),
+      second_(builder, prefix + ".residual.6") {
+  if (builder.find(prefix + ".shortcut.weight") != nullptr) shortcut_ = builder.conv(prefix + ".shortcut");
+}
+
+void ResidualBlock::begin(Backend& backend, DType dtype, int64_t height, int64_t width) {
+  first_.begin(backend, dtype, height, width);
+  second_.begin(backend, dtype, height, width);
+}
+
+void ResidualBlock::end() {
+  first_.end();
+  second_.end();
+}
+
+void ResidualBlock::forward(Backend& backend, Arena& arena, TensorView x, TensorView y) {
+  const ArenaScope scope(arena);
+  const TensorView hidden = arena.allocate(x.dtype, like(x, x.shape[0], out_channels()), "VAE activations");
+  first_.forward(backend, arena, x, gamma_first_, {}, hidden);
+  if (shortcut_ == nullptr) {
+    second_.forward(backend, arena, hidden, gamma_second_, x, y);
+    return;
+  }
+  backend.conv(*shortcut_, x, kPointwise, {}, y);
+  second_.forward(backend, arena, hidden, gamma_second_, y, y);
+}
+
+FrameAttention::FrameAttention(Builder& builder, const std::string& prefix)
+    : gamma_(builder.vector(prefix + ".norm.gamma")),
+      qkv_(builder.conv(prefix + ".to_qkv")),
+      projection_(builder.conv(prefix + ".proj")) {}
+
+void FrameAttention::forward(Backend& backend, Arena& arena, TensorView x) {
+  const ArenaScope scope(arena);
+  const int64_t channels = x.shape[3];
+  const int64_t positions = x.shape[1] * x.shape[2];
+  const TensorView normed = arena.allocate(x.dtype, x.shape, "VAE activations");
+  const TensorView qkv = arena.allocate(x.dtype, like(x, x.shape[0], 3 * channels), "VAE activations");
+  backend.channel_norm(x, gamma_, Activation::kNone, normed);
+  backend.conv(*qkv_, normed, kPointwise, {}, qkv);
+  const TensorView qkv_rows = rows(qkv), mixed = rows(normed);
+  const float scale = 1.0f / std::sqrt(static_cast<float>(channels));
+  for (int64_t t = 0; t < x.shape[0]; ++t) {
+    const TensorView frame = qkv_rows.slice(0, t * positions, (t + 1) * positions);
+    backend.attention(frame.slice(1, 0, channels), frame.slice(1, channels, 2 * channels),
+                      frame.slice(1, 2 * channels, 3 * channels), 1, scale,
+                      mixed.slice(0, t * positions, (t + 1) * positions));
+  }
+  backend.conv(*projection_, normed, kPointwise, x, x);
+}
+
+Middle::Middle(Builder& builder, const std::string& prefix)
+    : first_(builder, prefix + ".0"), attention_(builder, prefix + ".1"), last_(builder, prefix + ".2") {}
+
+void Middle::begin(Backend& backend, DType dtype, int64_t height, int64_t width) {
+  first_.begin(backend, dtype, height, width);
+  last_.begin(backend, dtype, height, width);
+}
+
+void Middle::end() {
+  first_.end();
+  last_.end();
+}
+
+void Middle::forward(Backend& backend, Arena& arena, TensorView x) {
+  first_.forward(backend, arena, x, x);
+  attention_.forward(backend, arena, x);
+  last_.forward(backend, arena, x, x);
+}
+
+Upsample::Upsample(Builder& builder, const std::string& prefix)
+    : spatial_(builder.conv(prefix + ".resample.1", ConvKind::kNearestUpsample2x)) {
+  const WeightPart* time = builder.find(prefix + ".time_conv.weight");
+  if (time == nullptr) return;
+  const int64_t channels = time->shape[0] / 2;
+  earlier_ = builder.conv_rows(prefix + ".time_conv", 0, channels);
+  later_ = builder.conv_rows(prefix + ".time_conv", channels, 2 * channels);
+}
+
+void Upsample::begin(Backend& backend, DType dtype, int64_t height, int64_t width, int64_t channels) {
+  if (temporal()) history_.begin(backend, dtype, 2, height, width, channels);
+}
+
+void Upsample::forward(Backend& backend, Arena& arena, TensorView x, bool first, TensorView y) {
+  if (!temporal()) {
+    backend.conv(*spatial_, x, kPointwise, {}, y);
+    return;
+  }
+  const ArenaScope scope(arena);
+  const TensorView doubled =
+      arena.allocate(x.dtype, like(x, frames_of(x.shape[0], first), x.shape[3]), "VAE activations");
+  // The first frame of a video passes by untouched and is never seen by the time convolution, for which it counts as
+  // zero.
+  const int64_t passed = first ? 1 : 0;
+  const int64_t frames = x.shape[0] - passed;
+  if (first) backend.copy(x.slice(0, 0, 1), doubled.slice(0, 0, 1));
+  if (frames > 0) {
+    const ArenaScope input_scope(arena);
+    const Padded input = padded(backend, arena, history_, x.dtype, like(x, frames, x.shape[3]));
+    backend.copy(x.slice(0, passed, x.shape[0]), input.body);
+    keep(backend, input, history_);
+    const TensorView pairs =
+        doubled.slice(0, passed, doubled.shape[0]).reshape({frames, 2, x.shape[1], x.shape[2], x.shape[3]});
+    backend.conv(*earlier_, input.all, kPointwise, {}, pairs.select(1, 0));
+    backend.conv(*later_, input.all, kPointwise, {}, pairs.select(1, 1));
+  }
+  backend.conv(*spatial_, doubled, kPointwise, {}, y);
+}
+
+Downsample::Downsample(Builder& builder, const std::string& prefix) : spatial_(builder.conv(prefix + ".resample.1")) {
+  if (builder.find(prefix + ".time_conv.weight") != nullptr) time_ = builder.conv(prefix + ".time_conv");
+}
+
+void Downsample::begin(Backend& backend, DType dtype, int64_t height, int64_t width) {
+  if (temporal()) history_.begin(backend, dtype, 1, height / 2, width / 2, time_->in_channels);
+}
+
+void Downsample::forward(Backend& backend, Arena& arena, TensorView x, bool first, TensorView y) {
+  const ConvGeometry halve{1, 2, 2, 0, 1, 0, 1};
+  if (!temporal()) {
+    backend.conv(*spatial_, x, halve, {}, y);
+    return;
+  }
+  const ArenaScope scope(arena);
+  const Shape small{x.shape[0], x.shape[1] / 2, x.shape[2] / 2, spatial_->out_channels};
+  if (first) {
+    // y_0 = x_0; then y_j = conv(x_{2j-2}, x_{2j-1}, x_{2j}): the first frame is the history of what follows.
+    const TensorView halved = arena.allocate(x.dtype, small, "VAE activations");
+    backend.conv(*spatial_, x, halve, {}, halved);
+    backend.copy(halved.slice(0, 0, 1), y.slice(0, 0, 1));
+    if (x.shape[0] > 1) backend.conv(*time_, halved, {2, 1, 1, 0, 0, 0, 0}, {}, y.slice(0, 1, y.shape[0]));
+    backend.copy(halved.slice(0, x.shape[0] - 1, x.shape[0]), history_.frames);
+    return;
+  }
+  const Padded input = padded(backend, arena, history_, x.dtype, small);
+  backend.conv(*spatial_, x, halve, {}, input.body);
+  keep(backend, input, history_);
+  backend.conv(*time_, input.all, {2, 1, 1, 0, 0, 0, 0}, {}, y);
+}
+
+}  // namespace wan::vae

@@ -1,0 +1,144 @@
+// The VAE's building blocks: causal convolution with history, residual block, per-frame attention, resampling and
+// parameter-free shortcuts. Private to model/. Activations are channels-last [T, H, W, C].
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "model/weights.h"
+
+namespace wan::vae {
+
+/// What building a network needs: where weights come from and where they go.
+struct Builder {
+  Backend& backend;
+  const WeightSource& source;
+  const std::vector<WeightPart>& parts;
+  DType compute;
+  uint64_t device_bytes = 0;
+
+  const WeightPart* find(const std::string& name) const;
+  /// Throws Error naming the tensor when the network has none of that name.
+  const WeightPart& at(const std::string& name) const;
+  /// The stored values as a host tensor of F32, in row-major order.
+  Tensor read(const std::string& name) const;
+  /// A vector of F32 on the device.
+  Tensor vector(const std::string& name);
+  std::unique_ptr<ConvWeights> conv(const std::string& name, ConvKind kind = ConvKind::kPlain);
+  /// Rows [begin, end) of the output channels of a convolution.
+  std::unique_ptr<ConvWeights> conv_rows(const std::string& name, int64_t begin, int64_t end);
+};
+
+/// The last frames a layer has seen, kept between chunks. Zeros before the first.
+struct History {
+  Tensor frames;  // [kernel_t - 1, H, W, C]
+  void begin(Backend& backend, DType dtype, int64_t count, int64_t height, int64_t width, int64_t channels);
+  void end() { frames.reset(); }
+};
+
+/// Buffer [history + T, H, W, C] whose first frames are the history; `body` is what the caller fills. `keep` stores the
+/// last frames.
+struct Padded {
+  TensorView all, body;
+};
+Padded padded(Backend& backend, Arena& arena, const History& history, DType dtype, const Shape& body);
+void keep(Backend& backend, const Padded& buffer, History& history);
+
+/// y = conv(history, activation(norm(x))), spatially padded to keep the size: every 3x3x3 convolution of the network.
+class CausalConv {
+ public:
+  CausalConv(Builder& builder, const std::string& name);
+  void begin(Backend& backend, DType dtype, int64_t height, int64_t width);
+  void end() { history_.end(); }
+  int64_t out_channels() const { return weights_->out_channels; }
+  int64_t in_channels() const { return weights_->in_channels; }
+  /// Without norm: the input is x itself (gamma empty).
+  void forward(Backend& backend, Arena& arena, TensorView x, TensorView gamma, TensorView residual, TensorView y);
+
+ private:
+  std::unique_ptr<ConvWeights> weights_;
+  History history_;
+};
+
+class ResidualBlock {
+ public:
+  ResidualBlock(Builder& builder, const std::string& prefix);
+  void begin(Backend& backend, DType dtype, int64_t height, int64_t width);
+  void end();
+  int64_t out_channels() const { return second_.out_channels(); }
+  bool changes_channels() const { return shortcut_ != nullptr; }
+  /// y may alias x when the channels stay.
+  void forward(Backend& backend, Arena& arena, TensorView x, TensorView y);
+
+ private:
+  Tensor gamma_first_, gamma_second_;
+  CausalConv first_, second_;
+  std::unique_ptr<ConvWeights> shortcut_;
+};
+
+/// Single-head self-attention over the positions of each frame, with residual; in place.
+class FrameAttention {
+ public:
+  FrameAttention(Builder& builder, const std::string& prefix);
+  void forward(Backend& backend, Arena& arena, TensorView x);
+
+ private:
+  Tensor gamma_;
+  std::unique_ptr<ConvWeights> qkv_, projection_;
+};
+
+class Middle {
+ public:
+  Middle(Builder& builder, const std::string& prefix);
+  void begin(Backend& backend, DType dtype, int64_t height, int64_t width);
+  void end();
+  void forward(Backend& backend, Arena& arena, TensorView x);  // in place
+
+ private:
+  ResidualBlock first_;
+  FrameAttention attention_;
+  ResidualBlock last_;
+};
+
+/// Temporal (optional) then spatial doubling.
+class Upsample {
+ public:
+  Upsample(Builder& builder, const std::string& prefix);
+  void begin(Backend& backend, DType dtype, int64_t height, int64_t width, int64_t channels);
+  void end() { history_.end(); }
+  bool temporal() const { return earlier_ != nullptr; }
+  int64_t out_channels() const { return spatial_->out_channels; }
+  int64_t frames_of(int64_t frames, bool first) const { return temporal() ? 2 * frames - (first ? 1 : 0) : frames; }
+  void forward(Backend& backend, Arena& arena, TensorView x, bool first, TensorView y);
+
+ private:
+  std::unique_ptr<ConvWeights> earlier_, later_;  // the halves of the time convolution's channels
+  std::unique_ptr<ConvWeights> spatial_;
+  History history_;
+};
+
+/// Spatial then (optional) temporal halving.
+class Downsample {
+ public:
+  Downsample(Builder& builder, const std::string& prefix);
+  void begin(Backend& backend, DType dtype, int64_t height, int64_t width);
+  void end() { history_.end(); }
+  bool temporal() const { return time_ != nullptr; }
+  int64_t out_channels() const { return spatial_->out_channels; }
+  int64_t frames_of(int64_t frames, bool first) const { return temporal() ? (frames + (first ? 1 : 0)) / 2 : frames; }
+  void forward(Backend& backend, Arena& arena, TensorView x, bool first, TensorView y);
+
+ private:
+  std::unique_ptr<ConvWeights> spatial_, time_;
+  History history_;
+};
+
+/// Shape of a channels-last activation with other channels or frames.
+inline Shape like(const TensorView& x, int64_t frames, int64_t channels) {
+  return {frames, x.shape[1], x.shape[2], channels};
+}
+
+}  // namespace wan::vae

@@ -1,0 +1,201 @@
+#include "model/weights.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+
+namespace wan {
+namespace {
+
+constexpr size_t kSlotAlignment = 256;
+
+template <typename From>
+float widen(From value);
+template <>
+float widen(float value) {
+  return value;
+}
+template <>
+float widen(BF16 value) {
+  return to_float(value);
+}
+struct Half {
+  uint16_t bits;
+};
+template <>
+float widen(Half value) {
+  return half_to_float(value.bits);
+}
+template <>
+float widen(double value) {
+  return static_cast<float>(value);
+}
+
+template <typename From>
+void convert_from(const void* from, int64_t count, DType to_dtype, void* to) {
+  const From* source = static_cast<const From*>(from);
+  if (to_dtype == DType::kF32) {
+    float* out = static_cast<float*>(to);
+    for (int64_t i = 0; i < count; ++i) out[i] = widen(source[i]);
+    return;
+  }
+  BF16* out = static_cast<BF16*>(to);
+  for (int64_t i = 0; i < count; ++i) out[i] = to_bf16(widen(source[i]));
+}
+
+/// SplitMix64's finaliser: a good 64-bit mix, so that any (seed, name, index) gives an independent value.
+uint64_t mix(uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+/// FNV-1a.
+uint64_t hash_name(std::string_view name) {
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  for (unsigned char c : name) hash = (hash ^ c) * 0x100000001b3ULL;
+  return hash;
+}
+
+/// Roughly normal: the sum of four 16-bit uniforms, variance 4/12, is close enough for weights and needs no logarithm.
+float normal_like(uint64_t key, uint64_t index) {
+  const uint64_t bits = mix(key + index * 0x9e3779b97f4a7c15ULL);
+  const int sum = static_cast<int>(bits & 0xffff) + static_cast<int>((bits >> 16) & 0xffff) +
+                  static_cast<int>((bits >> 32) & 0xffff) + static_cast<int>(bits >> 48);
+  constexpr float kCentre = 2.0f * 65535.0f;
+  constexpr float kScale = 1.7320508f / 65536.0f;  // 1 / sqrt(4/12) for unit variance
+  return (static_cast<float>(sum) - kCentre) * kScale;
+}
+
+/// Elements [begin, end) in row-major order of a view with any strides; only unusual .pth files need it.
+void read_strided(TensorView view, int64_t begin, int64_t end, DType dtype, void* out) {
+  const size_t element = size_of(view.dtype);
+  auto* to = static_cast<std::byte*>(out);
+  for (int64_t i = begin; i < end; ++i) {
+    int64_t rest = i;
+    int64_t offset = 0;
+    for (int axis = view.rank() - 1; axis >= 0; --axis) {
+      offset += rest % view.shape[axis] * view.stride(axis);
+      rest /= view.shape[axis];
+    }
+    const auto* from = static_cast<const std::byte*>(view.data) + offset * static_cast<int64_t>(element);
+    convert_elements(from, view.dtype, 1, dtype, to + (i - begin) * static_cast<int64_t>(size_of(dtype)));
+  }
+}
+
+}  // namespace
+
+void WeightLayout::add(std::string name, DType dtype, const Shape& shape, std::vector<Source> sources) {
+  bytes_ = (bytes_ + kSlotAlignment - 1) / kSlotAlignment * kSlotAlignment;
+  WeightSlot slot{std::move(name), dtype, shape, bytes_, {}};
+  int64_t elements = 0;
+  for (Source& source : sources) {
+    const int64_t count = source.shape.count();
+    slot.parts.push_back({std::move(source.name), source.shape, elements, source.init});
+    elements += count;
+  }
+  require_op(elements == shape.count(), "parts of slot " + slot.name + " do not fill " + shape.text());
+  bytes_ += static_cast<size_t>(elements) * size_of(dtype);
+  slots_.push_back(std::move(slot));
+}
+
+void WeightLayout::add(std::string name, DType dtype, const Shape& shape, std::string source, Initializer init) {
+  add(std::move(name), dtype, shape, std::vector<Source>{{std::move(source), shape, init}});
+}
+
+TensorView WeightLayout::view(TensorView slab, std::string_view name) const {
+  for (const WeightSlot& slot : slots_)
+    if (slot.name == name)
+      return {static_cast<std::byte*>(slab.data) + slot.offset, slot.dtype, slot.shape, slab.memory};
+  throw Error(fmt::format("no weight slot named {}", name));
+}
+
+WeightSource WeightSource::from_file(const TensorFile& file) {
+  WeightSource source;
+  source.file_ = &file;
+  return source;
+}
+
+WeightSource WeightSource::random(uint64_t seed) {
+  WeightSource source;
+  source.seed_ = seed;
+  return source;
+}
+
+void WeightSource::read(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const {
+  if (file_ != nullptr) {
+    const StoredTensor& stored = file_->at(part.source);
+    const TensorView view = file_->view(stored);
+    if (!stored.contiguous) {
+      read_strided(view, begin, end, dtype, out);
+      return;
+    }
+    const auto* from = static_cast<const std::byte*>(view.data) + begin * static_cast<int64_t>(size_of(stored.dtype));
+    convert_elements(from, stored.dtype, end - begin, dtype, out);
+    return;
+  }
+  const uint64_t key = mix(seed_ ^ hash_name(part.source));
+  constexpr int64_t kBatch = 1024;
+  float values[kBatch];
+  for (int64_t first = begin; first < end; first += kBatch) {
+    const int64_t count = std::min(kBatch, end - first);
+    for (int64_t i = 0; i < count; ++i)
+      values[i] =
+          part.init.mean +
+          (part.init.deviation == 0 ? 0.0f : part.init.deviation * normal_like(key, static_cast<uint64_t>(first + i)));
+    convert_elements(values, DType::kF32, count, dtype,
+                     static_cast<std::byte*>(out) + (first - begin) * static_cast<int64_t>(size_of(dtype)));
+  }
+}
+
+void check_tensors(const TensorFile& file, const std::vector<WeightLayout>& layouts,
+                   const std::vector<std::string>& ignored) {
+  std::set<std::string, std::less<>> expected;
+  std::vector<std::string> problems;
+  for (const WeightLayout& layout : layouts)
+    for (const WeightSlot& slot : layout.slots())
+      for (const WeightPart& part : slot.parts) {
+        expected.insert(part.source);
+        const StoredTensor* stored = file.find(part.source);
+        if (stored == nullptr)
+          problems.push_back(fmt::format("missing {} {}", part.source, part.shape.text()));
+        else if (!(stored->shape == part.shape))
+          problems.push_back(
+              fmt::format("{} has shape {}, expected {}", part.source, stored->shape.text(), part.shape.text()));
+        else if (stored->dtype != DType::kF32 && stored->dtype != DType::kF16 && stored->dtype != DType::kBF16)
+          problems.push_back(
+              fmt::format("{} is stored as {}, expected F32, F16 or BF16", part.source, name_of(stored->dtype)));
+      }
+  for (const StoredTensor& stored : file.tensors())
+    if (!expected.contains(stored.name) && std::find(ignored.begin(), ignored.end(), stored.name) == ignored.end())
+      problems.push_back(fmt::format("unexpected tensor {} {}", stored.name, stored.shape.text()));
+  if (problems.empty()) return;
+  const size_t shown = std::min<size_t>(problems.size(), 5);
+  throw Error(ErrorKind::kInput,
+              fmt::format("{} does not hold the tensors this model needs ({} problems): {}{}", file.path().string(),
+                          problems.size(),
+                          fmt::join(problems.begin(), problems.begin() + static_cast<std::ptrdiff_t>(shown), "; "),
+                          shown < problems.size() ? "; ..." : ""));
+}
+
+void convert_elements(const void* from, DType from_dtype, int64_t count, DType to_dtype, void* to) {
+  require_op(to_dtype == DType::kF32 || to_dtype == DType::kBF16, "weights are kept as F32 or BF16");
+  if (from_dtype == to_dtype) {
+    std::memcpy(to, from, static_cast<size_t>(count) * size_of(to_dtype));
+    return;
+  }
+  switch (from_dtype) {
+    case DType::kF32: return convert_from<float>(from, count, to_dtype, to);
+    case DType::kBF16: return convert_from<BF16>(from, count, to_dtype, to);
+    case DType::kF16: return convert_from<Half>(from, count, to_dtype, to);
+    case DType::kF64: return convert_from<double>(from, count, to_dtype, to);
+    default: throw Error(ErrorKind::kInput, fmt::format("weights stored as {} cannot be used", name_of(from_dtype)));
+  }
+}
+
+}  // namespace wan

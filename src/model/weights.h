@@ -1,0 +1,89 @@
+// How a layer's weights lie in one contiguous block of memory (a slab), and where they come from. One slab per layer is
+// what makes residency simple: a layer moves with one copy.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/tensor_file.h"
+#include "tensor/tensor.h"
+
+namespace wan {
+
+/// How to make a weight when no checkpoint is given: what the official initialiser does.
+struct Initializer {
+  float mean = 0;
+  float deviation = 0;
+};
+
+/// One stored tensor's place inside a slot.
+struct WeightPart {
+  std::string source;      // official name in the checkpoint
+  Shape shape;             // as stored
+  int64_t element_offset;  // from the slot's first element
+  Initializer init;
+};
+
+/// One operand of an operation; several stored tensors may be stacked in it (q, k and v as one matrix).
+struct WeightSlot {
+  std::string name;
+  DType dtype;
+  Shape shape;
+  size_t offset;  // bytes from the slab's beginning
+  std::vector<WeightPart> parts;
+};
+
+/// The layout of a slab.
+class WeightLayout {
+ public:
+  struct Source {
+    std::string name;
+    Shape shape;
+    Initializer init;
+  };
+  /// Adds a slot [rows of all sources stacked]; the first source's trailing extents hold for all.
+  void add(std::string name, DType dtype, const Shape& shape, std::vector<Source> sources);
+  /// Adds a slot of one stored tensor, under another shape of the same count where `shape` differs.
+  void add(std::string name, DType dtype, const Shape& shape, std::string source, Initializer init);
+
+  const std::vector<WeightSlot>& slots() const { return slots_; }
+  size_t bytes() const { return bytes_; }
+  /// The named operand inside `slab` (U8 [bytes]).
+  TensorView view(TensorView slab, std::string_view name) const;
+
+ private:
+  std::vector<WeightSlot> slots_;
+  size_t bytes_ = 0;
+};
+
+/// Where a component's stored tensors come from: a file, or a seeded initialiser.
+class WeightSource {
+ public:
+  /// Tensors of `file`, each name with `prefix` in front. The file must outlive the source.
+  static WeightSource from_file(const TensorFile& file);
+  /// Seeded random values; the same for the same (seed, name) everywhere.
+  static WeightSource random(uint64_t seed);
+
+  bool is_random() const { return file_ == nullptr; }
+  const TensorFile* file() const { return file_; }
+  /// Fills elements [begin, end) of `part` (row-major), converted to `dtype`, into `out`. Thread-safe.
+  void read(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const;
+
+ private:
+  const TensorFile* file_ = nullptr;
+  uint64_t seed_ = 0;
+};
+
+/// Throws Error(kInput) unless `file` has exactly the tensors the layouts name, each with its shape: names the file,
+/// the first few tensors that are missing, extra or of another shape, and what was expected. `ignored` are names that
+/// may be there unused.
+void check_tensors(const TensorFile& file, const std::vector<WeightLayout>& layouts,
+                   const std::vector<std::string>& ignored = {});
+
+/// Converts `count` elements of a float dtype to F32 or BF16. The CPU reference for every conversion of weights.
+void convert_elements(const void* from, DType from_dtype, int64_t count, DType to_dtype, void* to);
+
+}  // namespace wan
