@@ -1,0 +1,21 @@
+// Guidance in two combines rather than one with weights (1 - scale, scale): the difference is rounded before it is
+// scaled, as in the source, where the two velocities are close and large against their difference.
+#include "sampler/guidance.h"
+
+#include <array>
+
+#include "base/error.h"
+
+namespace wan {
+
+void guide(Backend& backend, TensorView conditional, TensorView unconditional, float scale, TensorView out) {
+  require_op(out.data != unconditional.data, "out must not alias the unconditional velocity");
+  backend.combine(std::array{Term{1.0f, conditional}, Term{-1.0f, unconditional}}, out);
+  backend.combine(std::array{Term{1.0f, unconditional}, Term{scale, out}}, out);
+}
+
+Expert choose_expert(int64_t timestep, double boundary) {
+  return static_cast<double>(timestep) >= boundary * 1000.0 ? Expert::kHighNoise : Expert::kLowNoise;
+}
+
+}  // namespace wan

@@ -1,0 +1,47 @@
+// Schedules in float64, rounded to float32 once at the end, with numpy.linspace's order of operations.
+#include "sampler/schedule.h"
+
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace wan {
+namespace {
+
+// The official sigma_max is 1 - 1/1000 kept in a float32 array, so this is 0.9990000128746033.
+constexpr double kUniPcSigmaMax = 0.999f;
+constexpr double kTimesteps = 1000.0;
+
+Schedule shifted_schedule(int steps, double shift, double sigma_max) {
+  if (steps < 1 || steps > kMaxSteps)
+    throw Error(ErrorKind::kUsage, fmt::format("steps must be between 1 and {}, found {}", kMaxSteps, steps));
+  if (!std::isfinite(shift) || shift <= 0)
+    throw Error(ErrorKind::kUsage, fmt::format("shift must be a finite number above 0, found {}", shift));
+  Schedule schedule;
+  const double increment = (0.0 - sigma_max) / steps;
+  for (int i = 0; i < steps; ++i) {
+    const double base = i * increment + sigma_max;
+    const double sigma = shift * base / (1.0 + (shift - 1.0) * base);
+    schedule.sigmas.push_back(static_cast<float>(sigma));
+    schedule.timesteps.push_back(static_cast<int64_t>(sigma * kTimesteps));
+  }
+  schedule.sigmas.push_back(0.0f);
+  return schedule;
+}
+
+}  // namespace
+
+Schedule unipc_schedule(int steps, double shift) { return shifted_schedule(steps, shift, kUniPcSigmaMax); }
+
+Schedule dpmpp_schedule(int steps, double shift) { return shifted_schedule(steps, shift, 1.0); }
+
+float half_log_snr(float sigma) {
+  if (sigma >= 1.0f) return -std::numeric_limits<float>::infinity();
+  if (sigma <= 0.0f) return std::numeric_limits<float>::infinity();
+  return std::log(1.0f - sigma) - std::log(sigma);
+}
+
+}  // namespace wan
