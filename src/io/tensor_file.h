@@ -2,6 +2,7 @@
 // Files are hostile: every offset, count and size is checked before use; nothing in a file is ever executed.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -32,7 +33,11 @@ struct StoredTensor {
 /// A set of named tensors in one or more mapped files. Move-only.
 class TensorFile {
  public:
-  /// `.safetensors`, `.safetensors.index.json` or `.pth`, told by content. Throws Error(kInput) naming file and defect.
+  TensorFile(TensorFile&&) noexcept;
+  TensorFile& operator=(TensorFile&&) noexcept;
+  ~TensorFile();
+  /// `.safetensors`, `.safetensors.index.json` or `.pth`, told by content. Reads headers only, never the data.
+  /// Throws Error(kInput) naming file and defect.
   static TensorFile open(const std::filesystem::path& path);
 
   /// In name order.
@@ -40,20 +45,25 @@ class TensorFile {
   const StoredTensor* find(std::string_view name) const;
   /// Throws Error naming the file and the missing tensor.
   const StoredTensor& at(std::string_view name) const;
-  /// A read-only view of the mapped bytes (strided when the file says so).
+  /// A view of the mapped bytes, which must not be written to (strided when the file says so). Thread-safe. Where the file put a
+  /// tensor at an address unfit for its type, which no common writer does, the view is of an aligned copy made on first use.
   TensorView view(const StoredTensor& tensor) const;
   TensorView view(std::string_view name) const { return view(at(name)); }
   const std::vector<MappedFile>& files() const { return files_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }  // safetensors' __metadata__
   const std::filesystem::path& path() const { return path_; }
+  /// Sum of the tensors' bytes.
   uint64_t total_bytes() const;
 
  private:
   friend class TensorFileBuilder;
+  struct AlignedCopies;
+  TensorFile();
   std::filesystem::path path_;
   std::vector<MappedFile> files_;
   std::vector<StoredTensor> tensors_;
   std::map<std::string, std::string> metadata_;
+  std::unique_ptr<AlignedCopies> copies_;
 };
 
 /// Writes a safetensors file: header first from the declared tensors, then data streamed in declaration order; lands under its
@@ -65,12 +75,16 @@ class SafetensorsWriter {
     DType dtype;
     Shape shape;
   };
-  SafetensorsWriter(const std::filesystem::path& path, std::vector<Declared> tensors, std::map<std::string, std::string> metadata = {});
+  /// Throws Error(kRuntime) when the file cannot be created or two tensors share a name. Declare the widest element types first, so
+  /// that every tensor is aligned for its type.
+  SafetensorsWriter(const std::filesystem::path& path, std::vector<Declared> tensors,
+                    std::map<std::string, std::string> metadata = {});
   ~SafetensorsWriter();  // removes the unfinished file
   SafetensorsWriter(const SafetensorsWriter&) = delete;
   SafetensorsWriter& operator=(const SafetensorsWriter&) = delete;
   /// Appends bytes; throws when more than declared arrive or the disk is full.
   void write(std::span<const std::byte> bytes);
+  /// Throws Error(kRuntime) when fewer bytes than declared arrived, or on a full disk.
   void finish();
 
  private:

@@ -1,0 +1,142 @@
+// Opens tensor files by content and hands out views of the mapped bytes.
+#include "io/tensor_file.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "io/checked.h"
+#include "io/pth.h"
+#include "io/safetensors.h"
+#include "io/tensor_file_builder.h"
+
+namespace wan {
+namespace {
+
+bool is_json_object(std::span<const std::byte> bytes) {
+  for (std::byte byte : bytes) {
+    const auto c = static_cast<char>(byte);
+    if (c != ' ' && c != '\t' && c != '\n' && c != '\r') return c == '{';
+  }
+  return false;
+}
+
+/// Elements from the first to the last that `tensor` reaches, both included; 0 when it has none.
+int64_t extent(const StoredTensor& tensor) {
+  int64_t last = 0;
+  for (int i = 0; i < tensor.shape.rank(); ++i) {
+    if (tensor.shape[i] == 0) return 0;
+    last += (tensor.shape[i] - 1) * tensor.strides[static_cast<size_t>(i)];
+  }
+  return last + 1;
+}
+
+}  // namespace
+
+struct TensorFile::AlignedCopies {
+  std::mutex mutex;
+  std::map<std::string, Tensor, std::less<>> by_name;
+};
+
+TensorFile::TensorFile() : copies_(std::make_unique<AlignedCopies>()) {}
+TensorFile::TensorFile(TensorFile&&) noexcept = default;
+TensorFile& TensorFile::operator=(TensorFile&&) noexcept = default;
+TensorFile::~TensorFile() = default;
+
+TensorFile TensorFile::open(const std::filesystem::path& path) {
+  TensorFileBuilder builder(path);
+  MappedFile file(path);
+  const auto bytes = file.bytes();
+  if (looks_like_safetensors(bytes)) {
+    read_safetensors(builder, std::move(file));
+  } else if (looks_like_zip(bytes)) {
+    read_pth(builder, std::move(file));
+  } else if (is_json_object(bytes)) {
+    read_safetensors_index(builder, file);
+  } else {
+    const bool legacy = bytes.size() > 1 && bytes[0] == std::byte{0x80} && bytes[1] == std::byte{0x02};
+    throw Error(
+        ErrorKind::kInput,
+        fmt::format("{}: neither a safetensors file, nor an index of shards, nor a zip-based .pth{}", path.string(),
+                    legacy ? "; it is a bare pickle as torch wrote before 1.6: save it again with a newer torch" : ""));
+  }
+  return std::move(builder).finish();
+}
+
+const StoredTensor* TensorFile::find(std::string_view name) const {
+  const auto at =
+      std::lower_bound(tensors_.begin(), tensors_.end(), name,
+                       [](const StoredTensor& tensor, std::string_view wanted) { return tensor.name < wanted; });
+  return at != tensors_.end() && at->name == name ? &*at : nullptr;
+}
+
+const StoredTensor& TensorFile::at(std::string_view name) const {
+  const StoredTensor* tensor = find(name);
+  if (tensor == nullptr)
+    throw Error(ErrorKind::kInput,
+                fmt::format("{} has no tensor '{}' among its {}", path_.string(), name, tensors_.size()));
+  return *tensor;
+}
+
+TensorView TensorFile::view(const StoredTensor& tensor) const {
+  const std::byte* data = files_[static_cast<size_t>(tensor.file)].bytes().data() + tensor.offset;
+  TensorView view(const_cast<std::byte*>(data), tensor.dtype, tensor.shape, Memory::kHost);
+  view.strides = tensor.strides;
+  if (reinterpret_cast<uintptr_t>(data) % size_of(tensor.dtype) == 0) return view;
+  const std::lock_guard lock(copies_->mutex);
+  auto at = copies_->by_name.find(tensor.name);
+  if (at == copies_->by_name.end()) {
+    Tensor copy = host_tensor(tensor.dtype, {extent(tensor)});
+    std::memcpy(copy->data, data, copy->bytes());
+    at = copies_->by_name.emplace(tensor.name, std::move(copy)).first;
+  }
+  view.data = at->second->data;
+  return view;
+}
+
+uint64_t TensorFile::total_bytes() const {
+  uint64_t total = 0;
+  for (const StoredTensor& tensor : tensors_) total += tensor.bytes();
+  return total;
+}
+
+int TensorFileBuilder::add_file(MappedFile file) {
+  file_.files_.push_back(std::move(file));
+  return static_cast<int>(file_.files_.size()) - 1;
+}
+
+TensorFile TensorFileBuilder::finish() && {
+  auto& tensors = file_.tensors_;
+  std::sort(tensors.begin(), tensors.end(),
+            [](const StoredTensor& a, const StoredTensor& b) { return a.name < b.name; });
+  const auto twice = std::adjacent_find(tensors.begin(), tensors.end(),
+                                        [](const StoredTensor& a, const StoredTensor& b) { return a.name == b.name; });
+  if (twice != tensors.end())
+    throw Error(ErrorKind::kInput,
+                fmt::format("{}: tensor '{}' is there twice, in {} and {}", path().string(), twice->name,
+                            file(twice->file).path().string(), file((twice + 1)->file).path().string()));
+  return std::move(file_);
+}
+
+Shape checked_shape(std::span<const uint64_t> extents, DType dtype, const std::string& context) {
+  require(extents.size() <= kMaxRank,
+          fmt::format("{}: {} axes, at most {} are supported", context, extents.size(), kMaxRank));
+  std::optional<uint64_t> bytes = size_of(dtype);
+  std::array<int64_t, kMaxRank> checked{};
+  for (size_t i = 0; i < extents.size(); ++i) {
+    if (bytes) bytes = checked_multiply(*bytes, std::max<uint64_t>(extents[i], 1));
+    checked[i] = static_cast<int64_t>(extents[i]);
+  }
+  require(bytes && *bytes <= INT64_MAX, context + ": its shape overflows 64 bits");
+  return Shape(std::span<const int64_t>(checked.data(), extents.size()));
+}
+
+std::array<int64_t, kMaxRank> row_major_strides(const Shape& shape) {
+  return TensorView(nullptr, DType::kF32, shape, Memory::kHost).strides;
+}
+
+}  // namespace wan
