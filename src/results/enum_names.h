@@ -1,0 +1,90 @@
+// The word each enum value is written as. Words never change meaning within a major version.
+#pragma once
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "results/record.h"
+
+namespace wan {
+
+template <class E>
+struct EnumNames;
+
+template <>
+struct EnumNames<PrecisionClass> {
+  static constexpr std::array<std::pair<PrecisionClass, std::string_view>, 5> kTable{{
+      {PrecisionClass::kExact, "exact"},
+      {PrecisionClass::kRounding, "rounding"},
+      {PrecisionClass::kDrift, "drift"},
+      {PrecisionClass::kAltered, "altered"},
+      {PrecisionClass::kUnknown, "unknown"},
+  }};
+};
+
+template <>
+struct EnumNames<RunScope> {
+  static constexpr std::array<std::pair<RunScope, std::string_view>, 3> kTable{{
+      {RunScope::kCold, "cold"},
+      {RunScope::kWarm, "warm"},
+      {RunScope::kUnknown, "unknown"},
+  }};
+};
+
+template <>
+struct EnumNames<PageCache> {
+  static constexpr std::array<std::pair<PageCache, std::string_view>, 3> kTable{{
+      {PageCache::kHot, "hot"},
+      {PageCache::kEvicted, "evicted"},
+      {PageCache::kUnknown, "unknown"},
+  }};
+};
+
+template <>
+struct EnumNames<EngineKind> {
+  static constexpr std::array<std::pair<EngineKind, std::string_view>, 3> kTable{{
+      {EngineKind::kNative, "native"},
+      {EngineKind::kExternal, "external"},
+      {EngineKind::kImported, "imported"},
+  }};
+};
+
+template <>
+struct EnumNames<RunStatus> {
+  static constexpr std::array<std::pair<RunStatus, std::string_view>, 8> kTable{{
+      {RunStatus::kOk, "ok"},
+      {RunStatus::kOutOfMemory, "oom"},
+      {RunStatus::kTimeout, "timeout"},
+      {RunStatus::kCrash, "crash"},
+      {RunStatus::kInvalid, "invalid"},
+      {RunStatus::kSkipped, "skipped"},
+      {RunStatus::kInterrupted, "interrupted"},
+      {RunStatus::kQualityFail, "quality_fail"},
+  }};
+};
+
+template <>
+struct EnumNames<StageKind> {
+  static constexpr std::array<std::pair<StageKind, std::string_view>, 4> kTable{{
+      {StageKind::kLeaf, "leaf"},
+      {StageKind::kParent, "parent"},
+      {StageKind::kHidden, "hidden"},
+      {StageKind::kComponent, "component"},
+  }};
+};
+
+template <class E>
+concept NamedEnum = requires {
+  EnumNames<E>::kTable;
+};
+
+template <NamedEnum E>
+constexpr std::string_view enum_name(E value) {
+  for (const auto& [key, word] : EnumNames<E>::kTable) {
+    if (key == value) return word;
+  }
+  return "?";
+}
+
+}  // namespace wan

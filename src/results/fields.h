@@ -1,0 +1,293 @@
+// The one list of the record's keys: writing, reading and redaction all walk it. `visit(key, member)` for a key every
+// file of this major version has; `visit.added(key, member)` for one that a later minor version added.
+#pragma once
+
+#include <concepts>
+#include <type_traits>
+
+#include "results/record.h"
+
+namespace wan {
+
+/// R is T or const T: the same list serves writing and reading.
+template <class R, class T>
+concept Is = std::same_as<std::remove_const_t<R>, T>;
+
+template <class V, Is<WeightsFile> R>
+void fields(V& visit, R& r) {
+  visit("component", r.component);
+  visit("file", r.file);
+  visit("size_bytes", r.size_bytes);
+  visit("digest", r.digest);
+  visit("digest_kind", r.digest_kind);
+}
+
+template <class V, Is<Workload> R>
+void fields(V& visit, R& r) {
+  visit("task", r.task);
+  visit("model", r.model);
+  visit("weights", r.weights);
+  visit("width", r.width);
+  visit("height", r.height);
+  visit("num_frames", r.num_frames);
+  visit("fps", r.fps);
+  visit("steps", r.steps);
+  visit("solver", r.solver);
+  visit("shift", r.shift);
+  visit("guidance_low", r.guidance_low);
+  visit("guidance_high", r.guidance_high);
+  visit("boundary", r.boundary);
+  visit("seed", r.seed);
+  visit("initial_latent_sha256", r.initial_latent_sha256);
+  visit("image_sha256", r.image_sha256);
+  visit("prompt", r.prompt);
+  visit("negative_prompt", r.negative_prompt);
+  visit("prompts_sha256", r.prompts_sha256);
+  visit("precision_class", r.precision_class);
+  visit("dtypes", r.dtypes);
+  visit("offload", r.offload);
+  visit("text_encoder_device", r.text_encoder_device);
+  visit("approximations", r.approximations);
+  visit("scope", r.scope);
+  visit("page_cache", r.page_cache);
+}
+
+template <class V, Is<CaseInfo> R>
+void fields(V& visit, R& r) {
+  visit("suite", r.suite);
+  visit("suite_version", r.suite_version);
+  visit("name", r.name);
+  visit("aliases", r.aliases);
+  visit("repeat", r.repeat);
+  visit("arm", r.arm);
+  visit("warmup", r.warmup);
+}
+
+template <class V, Is<ToolInfo> R>
+void fields(V& visit, R& r) {
+  visit("version", r.version);
+  visit("git_commit", r.git_commit);
+  visit("git_dirty", r.git_dirty);
+  visit("build", r.build);
+  visit("cuda", r.cuda);
+}
+
+template <class V, Is<EngineInfo> R>
+void fields(V& visit, R& r) {
+  visit("kind", r.kind);
+  visit("name", r.name);
+  visit("device", r.device);
+  visit("command", r.command);
+  visit("env", r.env);
+  visit("marker_source", r.marker_source);
+  visit("versions", r.versions);
+  visit("facts", r.facts);
+}
+
+template <class V, Is<GpuInfo> R>
+void fields(V& visit, R& r) {
+  visit("uuid", r.uuid);
+  visit("name", r.name);
+  visit("pci_bus_id", r.pci_bus_id);
+  visit("compute_capability", r.compute_capability);
+  visit("driver", r.driver);
+  visit("vbios", r.vbios);
+  visit("mig_profile", r.mig_profile);
+  visit("ecc", r.ecc);
+  visit("sm_count", r.sm_count);
+  visit("memory_bytes", r.memory_bytes);
+  visit("power_limit_w", r.power_limit_w);
+  visit("max_sm_clock_mhz", r.max_sm_clock_mhz);
+  visit("max_memory_clock_mhz", r.max_memory_clock_mhz);
+  visit("pcie_generation", r.pcie_generation);
+  visit("pcie_width", r.pcie_width);
+  visit("pcie_max_generation", r.pcie_max_generation);
+  visit("pcie_max_width", r.pcie_max_width);
+}
+
+template <class V, Is<SystemInfo> R>
+void fields(V& visit, R& r) {
+  visit("host", r.host);
+  visit("cpu_model", r.cpu_model);
+  visit("cores_allowed", r.cores_allowed);
+  visit("cores_total", r.cores_total);
+  visit("numa_nodes", r.numa_nodes);
+  visit("ram_bytes", r.ram_bytes);
+  visit("memory_limit_bytes", r.memory_limit_bytes);
+  visit("cpu_limit_cores", r.cpu_limit_cores);
+  visit("kernel", r.kernel);
+  visit("container", r.container);
+  visit("weights_storage", r.weights_storage);
+  visit("gpus", r.gpus);
+}
+
+template <class V, Is<ErrorFacts> R>
+void fields(V& visit, R& r) {
+  visit("stage", r.stage);
+  visit("message", r.message);
+  visit("advice", r.advice);
+  visit("requested_bytes", r.requested_bytes);
+  visit("free_bytes", r.free_bytes);
+  visit("exit_code", r.exit_code);
+  visit("signal", r.signal);
+  visit("stderr_tail", r.stderr_tail);
+}
+
+template <class V, Is<Counter> R>
+void fields(V& visit, R& r) {
+  visit("mean_percent", r.mean_percent);
+  visit("reason", r.reason);
+  visit("source", r.source);
+  visit("windows", r.windows);
+  visit("coverage", r.coverage);
+}
+
+template <class V, Is<Counters> R>
+void fields(V& visit, R& r) {
+  visit("sm_active", r.sm_active);
+  visit("sm_occupancy", r.sm_occupancy);
+  visit("tensor_active", r.tensor_active);
+  visit("dram_active", r.dram_active);
+  visit("gpu_busy", r.gpu_busy);
+}
+
+template <class V, Is<HostMemory> R>
+void fields(V& visit, R& r) {
+  visit("process_peak_bytes", r.process_peak_bytes);
+  visit("anonymous_peak_bytes", r.anonymous_peak_bytes);
+  visit("file_peak_bytes", r.file_peak_bytes);
+  visit("pinned_peak_bytes", r.pinned_peak_bytes);
+  visit("swap_peak_bytes", r.swap_peak_bytes);
+  visit("system_used_peak_bytes", r.system_used_peak_bytes);
+}
+
+template <class V, Is<DeviceMemory> R>
+void fields(V& visit, R& r) {
+  visit("process_peak_bytes", r.process_peak_bytes);
+  visit("pool_peak_bytes", r.pool_peak_bytes);
+  visit("device_peak_bytes", r.device_peak_bytes);
+  visit("component_bytes", r.component_bytes);
+}
+
+template <class V, Is<Spread> R>
+void fields(V& visit, R& r) {
+  visit("min", r.min);
+  visit("median", r.median);
+  visit("max", r.max);
+}
+
+template <class V, Is<StageRecord> R>
+void fields(V& visit, R& r) {
+  visit("id", r.id);
+  visit("parent", r.parent);
+  visit("name", r.name);
+  visit("index", r.index);
+  visit("kind", r.kind);
+  visit("expert", r.expert);
+  visit("wall_ns", r.wall_ns);
+  visit("begin_ns", r.begin_ns);
+  visit("gpu_ns", r.gpu_ns);
+  visit("exposed_copy_ns", r.exposed_copy_ns);
+  visit("moved_bytes", r.moved_bytes);
+  visit("flops", r.flops);
+  visit("cpu_core_ns", r.cpu_core_ns);
+  visit("other_cpu_core_ns", r.other_cpu_core_ns);
+  visit("read_bytes", r.read_bytes);
+  visit("host_memory", r.host_memory);
+  visit("device_memory", r.device_memory);
+  visit("counters", r.counters);
+  visit("sm_clock_mhz", r.sm_clock_mhz);
+  visit("memory_clock_mhz", r.memory_clock_mhz);
+  visit("gpu_temperature_c", r.gpu_temperature_c);
+  visit("power_mean_w", r.power_mean_w);
+  visit("energy_j", r.energy_j);
+  visit("throttled_percent", r.throttled_percent);
+  visit("pcie_rx_bytes_per_s", r.pcie_rx_bytes_per_s);
+  visit("pcie_tx_bytes_per_s", r.pcie_tx_bytes_per_s);
+  visit("printed", r.printed);
+  visit("flags", r.flags);
+}
+
+template <class V, Is<QualityCheck> R>
+void fields(V& visit, R& r) {
+  visit("metric", r.metric);
+  visit("value", r.value);
+  visit("reference", r.reference);
+  visit("threshold", r.threshold);
+  visit("passed", r.passed);
+}
+
+template <class V, Is<OutputInfo> R>
+void fields(V& visit, R& r) {
+  visit("file", r.file);
+  visit("sha256", r.sha256);
+  visit("frames", r.frames);
+  visit("size_bytes", r.size_bytes);
+  visit("quality", r.quality);
+}
+
+template <class V, Is<ValidityFlag> R>
+void fields(V& visit, R& r) {
+  visit("name", r.name);
+  visit("detail", r.detail);
+  visit("stage", r.stage);
+  visit("excludes", r.excludes);
+}
+
+template <class V, Is<SamplesReference> R>
+void fields(V& visit, R& r) {
+  visit("file", r.file);
+  visit("format", r.format);
+  visit("count", r.count);
+  visit("period_ms", r.period_ms);
+}
+
+template <class V, Is<ClockInfo> R>
+void fields(V& visit, R& r) {
+  visit("origin_monotonic_ns", r.origin_monotonic_ns);
+  visit("gpu_residual_ns", r.gpu_residual_ns);
+}
+
+template <class V, Is<Finding> R>
+void fields(V& visit, R& r) {
+  visit("code", r.code);
+  visit("where", r.where);
+  visit("message", r.message);
+  visit("printed", r.printed);
+  visit("recomputed", r.recomputed);
+  visit("unit", r.unit);
+}
+
+template <class V, Is<ImportInfo> R>
+void fields(V& visit, R& r) {
+  visit("file", r.file);
+  visit("sha256", r.sha256);
+  visit("format", r.format);
+  visit("printed", r.printed);
+  visit("notes", r.notes);
+  visit("findings", r.findings);
+}
+
+template <class V, Is<RunRecord> R>
+void fields(V& visit, R& r) {
+  visit("id", r.id);
+  visit("created_utc", r.created_utc);
+  visit("tool", r.tool);
+  visit("workload", r.workload);
+  visit("workload_key", r.workload_key);
+  visit("case", r.run_case);
+  visit("engine", r.engine);
+  visit("system", r.system);
+  visit("status", r.status);
+  visit("error", r.error);
+  visit("stages", r.stages);
+  visit("output", r.output);
+  visit("validity", r.validity);
+  visit("overhead_percent", r.overhead_percent);
+  visit("clock", r.clock);
+  visit("samples", r.samples);
+  visit("trace_file", r.trace_file);
+  visit("imported", r.imported);
+}
+
+}  // namespace wan

@@ -1,0 +1,298 @@
+// Writing and reading records: two visitors over the key list of fields.h.
+#include "results/json.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "results/enum_names.h"
+#include "results/fields.h"
+
+namespace wan {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct AnyVisitor {
+  void operator()(const char*, auto&) {}
+  void added(const char*, auto&) {}
+};
+
+template <class T>
+concept HasFields = requires(AnyVisitor& visit, T& record) {
+  fields(visit, record);
+};
+
+// ---------------------------------------------------------------------------------------------------------- writing
+
+class Writer {
+ public:
+  template <class T>
+  void operator()(const char* key, const T& member) {
+    json_[key] = encode(member);
+  }
+  template <class T>
+  void added(const char* key, const T& member) {
+    json_[key] = encode(member);
+  }
+  Json take() { return std::move(json_); }
+
+  template <class T>
+  static Json encode(const T& value);
+
+ private:
+  template <class T>
+  static Json encode_one(const Measured<T>& value) {
+    Json out;
+    out["value"] = encode(value.value);
+    if (out["value"].is_null()) {
+      out["reason"] = !value.reason.empty() ? value.reason : value.value ? "not_finite" : "not_measured";
+    } else {
+      out["source"] = value.source;
+    }
+    return out;
+  }
+  template <class T>
+  static Json encode_one(const std::optional<T>& value) {
+    return value ? encode(*value) : Json(nullptr);
+  }
+  template <class T>
+  static Json encode_one(const std::vector<T>& values) {
+    Json out = Json::array();
+    for (const T& value : values) out.push_back(encode(value));
+    return out;
+  }
+  template <class T>
+  static Json encode_one(const std::map<std::string, T>& values) {
+    Json out = Json::object();
+    for (const auto& [key, value] : values) out[key] = encode(value);
+    return out;
+  }
+  Json json_ = Json::object();
+};
+
+template <class T>
+Json Writer::encode(const T& value) {
+  if constexpr (NamedEnum<T>) {
+    return std::string(enum_name(value));
+  } else if constexpr (HasFields<const T>) {
+    Writer writer;
+    fields(writer, value);
+    return writer.take();
+  } else if constexpr (std::is_same_v<T, double>) {
+    return std::isfinite(value) ? Json(value) : Json(nullptr);  // JSON has no NaN
+  } else if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::string>) {
+    return value;
+  } else {
+    return encode_one(value);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------- reading
+
+/// A place in the file, for messages: "run.json: stages[3].wall_ns".
+struct Place {
+  const std::string& file;
+  std::string path;
+
+  Place key(std::string_view name) const {
+    return {file, path.empty() ? std::string(name) : fmt::format("{}.{}", path, name)};
+  }
+  Place element(size_t i) const { return {file, fmt::format("{}[{}]", path, i)}; }
+  [[noreturn]] void fail(std::string_view expected, const Json& found) const {
+    std::string text = found.dump(-1, ' ', false, Json::error_handler_t::replace);
+    if (text.size() > 60) text = text.substr(0, 60) + "...";
+    throw Error(ErrorKind::kInput, fmt::format("{}: key '{}': expected {}, found {}", file, path, expected, text));
+  }
+};
+
+void require_object(const Json& json, const Place& place) {
+  if (!json.is_object()) place.fail("an object", json);
+}
+
+class Reader {
+ public:
+  Reader(const Json& json, const Place& place) : json_(json), place_(place) { require_object(json, place); }
+
+  template <class T>
+  void operator()(const char* key, T& member) {
+    const auto found = json_.find(key);
+    if (found == json_.end()) {
+      throw Error(ErrorKind::kInput, fmt::format("{}: required key '{}' is absent; every {} {} record has it",
+                                                 place_.file, place_.key(key).path, kRecordSchema, kRecordMajor));
+    }
+    decode(*found, member, place_.key(key));
+  }
+  template <class T>
+  void added(const char* key, T& member) {
+    if (json_.contains(key)) decode(json_[key], member, place_.key(key));
+  }
+
+  static void decode(const Json& json, std::string& out, const Place& place) {
+    if (!json.is_string()) place.fail("a text", json);
+    out = json.get<std::string>();
+  }
+  static void decode(const Json& json, bool& out, const Place& place) {
+    if (!json.is_boolean()) place.fail("true or false", json);
+    out = json.get<bool>();
+  }
+  static void decode(const Json& json, double& out, const Place& place) {
+    if (!json.is_number()) place.fail("a number", json);
+    out = json.get<double>();
+  }
+  static void decode(const Json& json, int64_t& out, const Place& place) {
+    const bool fits = json.is_number_integer() && (!json.is_number_unsigned() || json.get<uint64_t>() <= kMaxSigned);
+    if (!fits) place.fail("a 64-bit integer", json);
+    out = json.get<int64_t>();
+  }
+  static void decode(const Json& json, uint64_t& out, const Place& place) {
+    if (!json.is_number_unsigned()) place.fail("a non-negative integer", json);
+    out = json.get<uint64_t>();
+  }
+  template <NamedEnum E>
+  static void decode(const Json& json, E& out, const Place& place) {
+    std::string words;
+    for (const auto& [value, word] : EnumNames<E>::kTable) {
+      if (json.is_string() && json.get_ref<const std::string&>() == word) {
+        out = value;
+        return;
+      }
+      words += (words.empty() ? "" : ", ") + std::string(word);
+    }
+    place.fail("one of " + words, json);
+  }
+  template <HasFields T>
+  static void decode(const Json& json, T& out, const Place& place) {
+    Reader reader(json, place);
+    fields(reader, out);
+  }
+  template <class T>
+  static void decode(const Json& json, std::optional<T>& out, const Place& place) {
+    out.reset();
+    if (!json.is_null()) decode(json, out.emplace(), place);
+  }
+  template <class T>
+  static void decode(const Json& json, Measured<T>& out, const Place& place) {
+    Reader reader(json, place);
+    reader("value", out.value);
+    reader(out.value ? "source" : "reason", out.value ? out.source : out.reason);
+  }
+  template <class T>
+  static void decode(const Json& json, std::vector<T>& out, const Place& place) {
+    if (!json.is_array()) place.fail("an array", json);
+    out.clear();
+    for (size_t i = 0; i < json.size(); ++i) decode(json[i], out.emplace_back(), place.element(i));
+  }
+  template <class T>
+  static void decode(const Json& json, std::map<std::string, T>& out, const Place& place) {
+    require_object(json, place);
+    out.clear();
+    for (const auto& [key, value] : json.items()) decode(value, out[key], place.key(key));
+  }
+
+ private:
+  static constexpr uint64_t kMaxSigned = std::numeric_limits<int64_t>::max();
+  const Json& json_;
+  const Place& place_;
+};
+
+Json document(const RunRecord& record) {
+  Json out;
+  out["schema"] = {{"name", kRecordSchema}, {"major", kRecordMajor}, {"minor", kRecordMinor}};
+  const Json body = Writer::encode(record);
+  for (const auto& [key, value] : body.items()) out[key] = value;
+  return out;
+}
+
+void check_schema(const Json& json, const std::string& file) {
+  const Place top{file, ""};
+  if (!json.is_object() || !json.contains("schema")) {
+    throw Error(ErrorKind::kInput,
+                fmt::format("{}: expected a {} record with the key 'schema', found other JSON", file, kRecordSchema));
+  }
+  const Place place = top.key("schema");
+  Reader reader(json["schema"], place);
+  std::string name;
+  int64_t major = 0, minor = 0;
+  reader("name", name);
+  reader("major", major);
+  reader("minor", minor);
+  if (name != kRecordSchema) place.key("name").fail(fmt::format("'{}'", kRecordSchema), json["schema"]["name"]);
+  if (major != kRecordMajor) {
+    throw Error(ErrorKind::kInput,
+                fmt::format("{}: schema version {}.{} cannot be read by this program, which knows major "
+                            "version {}; {}",
+                            file, major, minor, kRecordMajor,
+                            major > kRecordMajor ? "use a newer wanbench" : "no such version was published"));
+  }
+}
+
+}  // namespace
+
+std::string to_json(const RunRecord& record) {
+  return document(record).dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string to_json_line(const RunRecord& record) {
+  return document(record).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+RunRecord record_from_json(std::string_view text, const std::string& where) {
+  Json json;
+  try {
+    json = Json::parse(text);
+  } catch (const Json::exception& error) {
+    throw Error(ErrorKind::kInput, fmt::format("{}: not valid JSON: {}", where, error.what()));
+  }
+  check_schema(json, where);
+  RunRecord record;
+  Reader::decode(json, record, Place{where, ""});
+  return record;
+}
+
+std::string workload_key(const Workload& workload) {
+  const Json full = Writer::encode(workload);
+  nlohmann::json canonical;  // std::map underneath: keys sorted, so the order of fields.h does not matter
+  for (const auto& [key, value] : full.items()) {
+    if (key != "prompt" && key != "negative_prompt" && key != "weights") canonical[key] = value;
+  }
+  for (const WeightsFile& file : workload.weights) canonical["weights"][file.component].push_back(file.digest);
+  return sha256_hex(canonical.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+std::string prompts_digest(std::string_view prompt, std::string_view negative_prompt) {
+  return sha256_hex(fmt::format("{}\n{}", prompt, negative_prompt));
+}
+
+void seal(RunRecord& record) {
+  Workload& workload = record.workload;
+  if (workload.prompts_sha256.empty() && !(workload.prompt.empty() && workload.negative_prompt.empty())) {
+    workload.prompts_sha256 = prompts_digest(workload.prompt, workload.negative_prompt);
+  }
+  record.workload_key = workload_key(workload);
+  record.id.clear();
+  record.id = sha256_hex(to_json_line(record)).substr(0, 16);
+}
+
+void redact(RunRecord& record) {
+  record.workload.prompt.clear();
+  record.workload.negative_prompt.clear();
+  record.system.host.clear();
+  record.engine.command.clear();
+  record.engine.env.clear();
+  record.engine.facts.clear();
+  record.output.file.clear();
+  record.trace_file.clear();
+  record.samples.reset();
+  if (record.error) {
+    record.error->stderr_tail.clear();
+    record.error->message.clear();
+  }
+  if (record.imported) record.imported->file.clear();
+}
+
+}  // namespace wan

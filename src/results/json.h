@@ -1,0 +1,36 @@
+// Records as JSON text and back. The versioning rule is in docs/formats.md.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "results/record.h"
+
+namespace wan {
+
+/// Pretty-printed JSON of a record, keys in the order of fields.h, ending in a line feed.
+std::string to_json(const RunRecord& record);
+
+/// The same on one line, for a pipe or a JSONL file; no line feed inside or after.
+std::string to_json_line(const RunRecord& record);
+
+/// Reads a record. `where` names the file in errors. A newer minor version is accepted and its unknown keys ignored.
+/// Throws Error(kInput), naming the file and the key, for text that is not JSON, another schema, a newer major, an
+/// absent key, a wrong type, or an unknown word.
+RunRecord record_from_json(std::string_view text, const std::string& where);
+
+/// SHA-256 of the canonical JSON of the fields that decide the work: sorted keys, prompts by digest only, weights by
+/// component and digest only. Equal keys: comparable runs.
+std::string workload_key(const Workload& workload);
+
+/// SHA-256 of prompt + "\n" + negative prompt.
+std::string prompts_digest(std::string_view prompt, std::string_view negative_prompt);
+
+/// Fills workload.prompts_sha256 if empty and there is a prompt, workload_key, and id (16 hex digits over the whole
+/// content). Call once, before storing.
+void seal(RunRecord& record);
+
+/// Removes what should not be published: host name, paths, prompts, environment, stderr tail. Keeps digests, id, key.
+void redact(RunRecord& record);
+
+}  // namespace wan

@@ -1,0 +1,29 @@
+// Look-ups in a record.
+#include "results/record.h"
+
+#include "results/enum_names.h"
+
+namespace wan {
+
+std::string_view to_string(PrecisionClass value) { return enum_name(value); }
+std::string_view to_string(RunScope value) { return enum_name(value); }
+std::string_view to_string(PageCache value) { return enum_name(value); }
+std::string_view to_string(EngineKind value) { return enum_name(value); }
+std::string_view to_string(RunStatus value) { return enum_name(value); }
+std::string_view to_string(StageKind value) { return enum_name(value); }
+
+const StageRecord* total_stage(const RunRecord& record) {
+  for (const StageRecord& stage : record.stages) {
+    if (stage.kind == StageKind::kParent && stage.parent.empty()) return &stage;
+  }
+  return nullptr;
+}
+
+const StageRecord* find_stage(const RunRecord& record, std::string_view id) {
+  for (const StageRecord& stage : record.stages) {
+    if (stage.id == id) return &stage;
+  }
+  return nullptr;
+}
+
+}  // namespace wan

@@ -1,0 +1,350 @@
+// One run, as it is kept: what was asked, on what, what happened, and every measured value with its source.
+// Plain data; json.h writes and reads it, docs/formats.md describes it key by key.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace wan {
+
+/// The version of the record format this program writes. The rule for changing it is in docs/formats.md.
+inline constexpr std::string_view kRecordSchema = "wanbench.run";
+inline constexpr int kRecordMajor = 1;
+inline constexpr int kRecordMinor = 0;
+
+/// A value with where it came from. Absent is never 0: `value` is empty and `reason` says why.
+template <class T>
+struct Measured {
+  std::optional<T> value;
+  std::string reason;  // why there is no value; empty when there is one
+  std::string source;  // "clock", "cuda_event", "nvml", "proc", "cgroup", "engine", "imported", ...
+
+  bool has() const { return value.has_value(); }
+  bool operator==(const Measured&) const = default;
+};
+
+template <class T>
+Measured<T> measured(T value, std::string source) {
+  return {std::move(value), {}, std::move(source)};
+}
+
+template <class T>
+Measured<T> absent(std::string reason) {
+  return {std::nullopt, std::move(reason), {}};
+}
+
+/// How far the output may be from the reference by construction; never compared across classes without saying so.
+enum class PrecisionClass {
+  kExact,     // same maths in fp32
+  kRounding,  // same maths, bf16 rounding
+  kDrift,     // quantised: fp8, int8
+  kAltered,   // caching, sparsity, distillation, fewer steps than the model's own
+  kUnknown,   // imported, not recorded there
+};
+
+enum class RunScope { kCold, kWarm, kUnknown };  // a new process, or a later video of a running one
+
+enum class PageCache { kHot, kEvicted, kUnknown };  // of the weight files, before a cold run
+
+/// A file of weights. The digest covers what `digest_kind` says: "sha256", "size+head+tail", "random" (the seed).
+struct WeightsFile {
+  std::string component;  // dit, dit.high_noise, dit.low_noise, text_encoder, vae, tokenizer
+  std::string file;       // name without folders
+  uint64_t size_bytes = 0;
+  std::string digest;
+  std::string digest_kind;
+  bool operator==(const WeightsFile&) const = default;
+};
+
+/// All that decides what is computed. Two runs compare only if these fields are equal; `workload_key` hashes them.
+/// Empty or nullopt: not applicable to the model, or, in an imported run, not recorded.
+struct Workload {
+  std::string task;   // ti2v, t2v, i2v
+  std::string model;  // ti2v-5B, t2v-A14B, i2v-A14B, or a checkpoint's own name
+  std::vector<WeightsFile> weights;
+  std::optional<int64_t> width, height, num_frames;
+  std::optional<double> fps;
+  std::optional<int64_t> steps;
+  std::string solver;
+  std::optional<double> shift;
+  std::optional<double> guidance_low, guidance_high;
+  std::optional<double> boundary;
+  std::optional<uint64_t> seed;
+  std::string initial_latent_sha256;
+  std::string image_sha256;     // image-to-video
+  std::string prompt;           // text is for people and leaves on --redact; only the digest is hashed
+  std::string negative_prompt;  // likewise
+  std::string prompts_sha256;   // of prompt + "\n" + negative prompt
+  PrecisionClass precision_class = PrecisionClass::kUnknown;
+  std::map<std::string, std::string> dtypes;  // component -> fp32, bf16, ...
+  std::string offload;                        // none, stream, auto's choice written out, "true" in the original
+  std::string text_encoder_device;            // cpu or cuda
+  std::vector<std::string> approximations;    // step cache, sparse attention, ...
+  RunScope scope = RunScope::kUnknown;
+  PageCache page_cache = PageCache::kUnknown;
+  bool operator==(const Workload&) const = default;
+};
+
+/// Where the run stands in its suite.
+struct CaseInfo {
+  std::string suite;
+  std::string suite_version;
+  std::string name;
+  std::vector<std::string> aliases;  // older or misleading names of the same case
+  int64_t repeat = 0;                // from 0
+  std::string arm;                   // label of one side of a comparison; empty otherwise
+  bool warmup = false;               // kept for the record, never in an estimate
+  bool operator==(const CaseInfo&) const = default;
+};
+
+struct ToolInfo {
+  std::string version;
+  std::string git_commit;
+  bool git_dirty = false;
+  std::string build;  // compiler and build type
+  std::string cuda;   // toolkit the binary was built with; empty without
+  bool operator==(const ToolInfo&) const = default;
+};
+
+enum class EngineKind { kNative, kExternal, kImported };
+
+struct EngineInfo {
+  EngineKind kind = EngineKind::kNative;
+  std::string name;                             // "wanbench", or what the external program is called
+  std::string device;                           // cuda:0, cpu
+  std::vector<std::string> command;             // argv as run
+  std::map<std::string, std::string> env;       // what was added to or changed in the environment
+  std::string marker_source;                    // engine, shim, nvtx, log, total: what the stages were cut by
+  std::map<std::string, std::string> versions;  // cudnn, torch, oneDNN, ...
+  std::map<std::string, std::string> facts;     // Observer::on_fact
+  bool operator==(const EngineInfo&) const = default;
+};
+
+struct GpuInfo {
+  std::string uuid;
+  std::string name;
+  std::string pci_bus_id;
+  std::string compute_capability;  // "9.0"
+  std::string driver;
+  std::string vbios;
+  std::string mig_profile;  // empty: none
+  std::string ecc;          // on, off, or empty: not known
+  Measured<int64_t> sm_count;
+  Measured<uint64_t> memory_bytes;
+  Measured<double> power_limit_w;
+  Measured<double> max_sm_clock_mhz, max_memory_clock_mhz;
+  Measured<int64_t> pcie_generation, pcie_width;  // under load where it could be read so
+  Measured<int64_t> pcie_max_generation, pcie_max_width;
+  bool operator==(const GpuInfo&) const = default;
+};
+
+struct SystemInfo {
+  std::string host;  // leaves on --redact
+  std::string cpu_model;
+  Measured<int64_t> cores_allowed;  // of the process: affinity and cgroup quota
+  Measured<int64_t> cores_total;
+  Measured<int64_t> numa_nodes;
+  Measured<uint64_t> ram_bytes;
+  Measured<uint64_t> memory_limit_bytes;  // cgroup
+  Measured<double> cpu_limit_cores;       // cgroup
+  std::string kernel;
+  std::string container;        // docker, kubernetes, vm kind, none
+  std::string weights_storage;  // file system and device of the weights
+  std::vector<GpuInfo> gpus;
+  bool operator==(const SystemInfo&) const = default;
+};
+
+enum class RunStatus { kOk, kOutOfMemory, kTimeout, kCrash, kInvalid, kSkipped, kInterrupted, kQualityFail };
+
+/// What is known of a run that is not ok.
+struct ErrorFacts {
+  std::string stage;
+  std::string message;
+  std::string advice;  // the setting that would fit, where known
+  Measured<uint64_t> requested_bytes, free_bytes;
+  Measured<int64_t> exit_code, signal;
+  std::string stderr_tail;
+  bool operator==(const ErrorFacts&) const = default;
+};
+
+enum class StageKind {
+  kLeaf,       // critical-path time; the leaves tile Total_Execution and only they are summed
+  kParent,     // Total_Execution
+  kHidden,     // overlaps leaves; never summed
+  kComponent,  // a part of its parent leaf: h2d, cond, uncond, ...
+};
+
+/// The mean of a counter over a stage, in percent of its peak, weighted over reading windows by overlap.
+struct Counter {
+  std::optional<double> mean_percent;
+  std::string reason;   // why there is none: not_supported, not_permitted, below_resolution, ...
+  std::string source;   // cupti_pm, nvml_gpm, dcgm, nvml, imported
+  int64_t windows = 0;  // readings that overlap the stage
+  double coverage = 0;  // share of the stage's time they cover, 0 to 1
+  bool operator==(const Counter&) const = default;
+};
+
+struct Counters {
+  Counter sm_active, sm_occupancy, tensor_active, dram_active;
+  Counter gpu_busy;  // NVML utilisation or kernel-busy union; never presented as SM activity
+  bool operator==(const Counters&) const = default;
+};
+
+struct HostMemory {
+  Measured<uint64_t> process_peak_bytes;    // resident set of the process tree
+  Measured<uint64_t> anonymous_peak_bytes;  // of it
+  Measured<uint64_t> file_peak_bytes;       // of it: mapped weights
+  Measured<uint64_t> pinned_peak_bytes;
+  Measured<uint64_t> swap_peak_bytes;
+  Measured<uint64_t> system_used_peak_bytes;  // whole machine, strangers included
+  bool operator==(const HostMemory&) const = default;
+};
+
+struct DeviceMemory {
+  Measured<uint64_t> process_peak_bytes;            // the process's footprint on the card: the headline
+  Measured<uint64_t> pool_peak_bytes;               // our own allocations, exact
+  Measured<uint64_t> device_peak_bytes;             // whole card, strangers included
+  std::map<std::string, uint64_t> component_bytes;  // context, weights.dit.bf16, activations, workspace, slack
+  bool operator==(const DeviceMemory&) const = default;
+};
+
+/// Of one sampled quantity over a stage.
+struct Spread {
+  double min = 0, median = 0, max = 0;
+  bool operator==(const Spread&) const = default;
+};
+
+struct StageRecord {
+  std::string id;      // unique in the record: the name, or "<leaf>/<component>"
+  std::string parent;  // id of the parent; empty for Total_Execution
+  std::string name;    // Model_Initialization, Step_3_Inference, ..., or the component's
+  int64_t index = -1;  // step from 0; -1 where there is none
+  StageKind kind = StageKind::kLeaf;
+  std::string expert;  // high_noise, low_noise; empty for single models
+  int64_t wall_ns = 0;
+  Measured<int64_t> begin_ns;  // from the start of Total_Execution
+  Measured<int64_t> gpu_ns;    // between the device events of its edges
+  Measured<int64_t> exposed_copy_ns;
+  Measured<uint64_t> moved_bytes;
+  Measured<double> flops;         // floating-point operations executed, multiply-add = 2, by the analytic cost model
+  Measured<int64_t> cpu_core_ns;  // of the process tree
+  Measured<int64_t> other_cpu_core_ns;  // of everybody else on the machine
+  Measured<uint64_t> read_bytes;        // from storage, page cache excluded
+  HostMemory host_memory;
+  DeviceMemory device_memory;
+  Counters counters;
+  Measured<Spread> sm_clock_mhz, memory_clock_mhz, gpu_temperature_c;
+  Measured<double> power_mean_w;
+  Measured<double> energy_j;
+  Measured<double> throttled_percent;  // share of the stage under a hardware or thermal slowdown
+  Measured<double> pcie_rx_bytes_per_s, pcie_tx_bytes_per_s;
+  std::map<std::string, std::string> printed;  // imported runs: column -> the text as printed
+  std::vector<std::string> flags;
+  bool operator==(const StageRecord&) const = default;
+};
+
+struct QualityCheck {
+  std::string metric;
+  Measured<double> value;
+  std::string reference;
+  std::optional<double> threshold;
+  bool passed = false;
+  bool operator==(const QualityCheck&) const = default;
+};
+
+struct OutputInfo {
+  std::string file;    // relative to the results folder; empty: none written
+  std::string sha256;  // of the RGB frames in order
+  std::optional<int64_t> frames;
+  Measured<uint64_t> size_bytes;
+  std::vector<QualityCheck> quality;
+  bool operator==(const OutputInfo&) const = default;
+};
+
+/// A named reason to doubt the run. Flagged runs stay visible; those that exclude do not enter estimates.
+struct ValidityFlag {
+  std::string name;  // foreign_gpu_process, cpu_interference, thermal_slowdown, low_clock, swap, ...
+  std::string detail;
+  std::string stage;  // empty: the whole run
+  bool excludes = false;
+  bool operator==(const ValidityFlag&) const = default;
+};
+
+/// A file of samples beside the record.
+struct SamplesReference {
+  std::string file;    // relative to the record
+  std::string format;  // name and version
+  int64_t count = 0;
+  double period_ms = 0;
+  bool operator==(const SamplesReference&) const = default;
+};
+
+/// The host clock of the record, and how well the device's clock was mapped to it.
+struct ClockInfo {
+  int64_t origin_monotonic_ns = 0;  // CLOCK_MONOTONIC at begin_ns = 0
+  Measured<int64_t> gpu_residual_ns;
+  bool operator==(const ClockInfo&) const = default;
+};
+
+/// A contradiction between what an imported source prints and what its own values say.
+struct Finding {
+  std::string code;     // double_counted_load, unattributed_time, zero_for_absent, ...
+  std::string where;    // stage or field; empty: the whole run
+  std::string message;  // one sentence
+  std::optional<double> printed, recomputed;
+  std::string unit;
+  bool operator==(const Finding&) const = default;
+};
+
+/// Where an imported run came from.
+struct ImportInfo {
+  std::string file;
+  std::string sha256;
+  std::string format;                          // seed-markdown, original-json
+  std::map<std::string, std::string> printed;  // run-level values, as printed
+  std::vector<std::string> notes;              // the source's own remarks, as printed
+  std::vector<Finding> findings;
+  bool operator==(const ImportInfo&) const = default;
+};
+
+struct RunRecord {
+  std::string id;           // set by `seal`
+  std::string created_utc;  // ISO 8601; start of the run
+  ToolInfo tool;
+  Workload workload;
+  std::string workload_key;  // set by `seal`
+  CaseInfo run_case;
+  EngineInfo engine;
+  SystemInfo system;
+  RunStatus status = RunStatus::kOk;
+  std::optional<ErrorFacts> error;
+  std::vector<StageRecord> stages;  // Total_Execution is the only parent; its values are the run's totals
+  OutputInfo output;
+  std::vector<ValidityFlag> validity;
+  Measured<double> overhead_percent;  // of step time, by `selftest overhead`
+  ClockInfo clock;
+  std::optional<SamplesReference> samples;
+  std::string trace_file;  // relative; empty: none
+  std::optional<ImportInfo> imported;
+  bool operator==(const RunRecord&) const = default;
+};
+
+std::string_view to_string(PrecisionClass value);
+std::string_view to_string(RunScope value);
+std::string_view to_string(PageCache value);
+std::string_view to_string(EngineKind value);
+std::string_view to_string(RunStatus value);
+std::string_view to_string(StageKind value);
+
+/// The stage named Total_Execution, or nullptr.
+const StageRecord* total_stage(const RunRecord& record);
+
+/// The stage of that id, or nullptr.
+const StageRecord* find_stage(const RunRecord& record, std::string_view id);
+
+}  // namespace wan

@@ -1,0 +1,181 @@
+// Records survive writing and reading, and a file that breaks the rules is refused by name.
+#include "results/json.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "example.h"
+
+namespace wan {
+namespace {
+
+using ::testing::HasSubstr;
+using Json = nlohmann::ordered_json;
+
+std::string golden_path() { return std::string(WAN_SOURCE_DIR) + "/tests/results/golden/record_v1.0.json"; }
+
+/// Message of the error that reading `json` throws, or "" when it is read.
+std::string refusal(const Json& json) {
+  try {
+    record_from_json(json.dump(), "run.json");
+    return "";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    return error.what();
+  }
+}
+
+Json example_json() {
+  RunRecord record = example_record();
+  seal(record);
+  return Json::parse(to_json(record));
+}
+
+/// What reading gives back for `record`: absent values carry the default reason the writer adds.
+RunRecord round_trip(const RunRecord& record) { return record_from_json(to_json(record), "memory"); }
+
+TEST(RecordJson, KeepsEveryField) {
+  RunRecord record = example_record();
+  seal(record);
+  const RunRecord once = round_trip(record);
+  EXPECT_EQ(once, round_trip(once));
+  EXPECT_EQ(once.workload, record.workload);
+  EXPECT_EQ(once.run_case, record.run_case);
+  EXPECT_EQ(once.engine, record.engine);
+  EXPECT_EQ(once.tool, record.tool);
+  EXPECT_EQ(once.validity, record.validity);
+  EXPECT_EQ(once.output.quality, record.output.quality);
+  EXPECT_EQ(once.samples, record.samples);
+  EXPECT_EQ(once.imported, record.imported);
+  EXPECT_EQ(once.error->requested_bytes, record.error->requested_bytes);
+  ASSERT_EQ(once.stages.size(), 2u);
+  EXPECT_EQ(once.stages[1].counters, record.stages[1].counters);
+  EXPECT_EQ(once.stages[1].sm_clock_mhz, record.stages[1].sm_clock_mhz);
+  EXPECT_EQ(once.stages[1].device_memory.component_bytes, record.stages[1].device_memory.component_bytes);
+  EXPECT_EQ(once.id, record.id);
+}
+
+TEST(RecordJson, ReadsTheGoldenFileOfSchemaOne) {
+  const std::string golden = read_text(golden_path());
+  RunRecord record = example_record();
+  seal(record);
+  if (to_json(record) != golden) write_atomically(std::string(WAN_BINARY_DIR) + "/record_now.json", to_json(record));
+  EXPECT_EQ(to_json(record), golden) << "the format changed: see the versioning rule in docs/formats.md";
+  EXPECT_EQ(record_from_json(golden, "golden"), round_trip(record));
+}
+
+TEST(RecordJson, AbsentIsNullWithAReasonNeverZero) {
+  const Json json = example_json();
+  const Json& stage = json["stages"][0];
+  EXPECT_TRUE(stage["gpu_ns"]["value"].is_null());
+  EXPECT_EQ(stage["gpu_ns"]["reason"], "not_measured");
+  EXPECT_EQ(json["stages"][1]["host_memory"]["pinned_peak_bytes"]["reason"], "not_reported");
+}
+
+TEST(RecordJson, NotANumberIsWrittenAsNullWithReason) {
+  RunRecord record = example_record();
+  record.stages[1].power_mean_w = measured(std::nan(""), "nvml");
+  const RunRecord back = round_trip(record);
+  EXPECT_FALSE(back.stages[1].power_mean_w.has());
+  EXPECT_EQ(back.stages[1].power_mean_w.reason, "not_finite");
+}
+
+TEST(RecordJson, AcceptsANewerMinorVersionWithUnknownKeys) {
+  Json json = example_json();
+  json["schema"]["minor"] = kRecordMinor + 7;
+  json["stages"][0]["invented_later"] = {1, 2};
+  EXPECT_EQ(refusal(json), "");
+}
+
+TEST(RecordJson, RefusesANewerMajorVersion) {
+  Json json = example_json();
+  json["schema"]["major"] = kRecordMajor + 1;
+  EXPECT_THAT(refusal(json), HasSubstr("use a newer wanbench"));
+}
+
+TEST(RecordJson, NamesTheAbsentKeyAndTheFile) {
+  Json json = example_json();
+  json["stages"][1].erase("wall_ns");
+  EXPECT_THAT(refusal(json), HasSubstr("run.json: required key 'stages[1].wall_ns' is absent"));
+}
+
+TEST(RecordJson, EveryKeyIsRequired) {
+  // Walks the whole document: taking any key of any object away must be noticed.
+  const Json json = example_json();
+  int tried = 0;
+  for (const auto& [key, value] : json.items()) {
+    Json broken = json;
+    broken.erase(key);
+    EXPECT_NE(refusal(broken), "") << key;
+    if (key == "engine" || key == "imported" || !value.is_object()) continue;  // these hold free-form maps
+    for (const auto& [inner, unused] : value.items()) {
+      broken = json;
+      broken[key].erase(inner);
+      EXPECT_NE(refusal(broken), "") << key << "." << inner;
+      ++tried;
+    }
+  }
+  EXPECT_GT(tried, 50);
+}
+
+TEST(RecordJson, RefusesWrongTypesAndUnknownWords) {
+  Json json = example_json();
+  json["stages"][0]["wall_ns"] = "12";
+  EXPECT_THAT(refusal(json), HasSubstr("stages[0].wall_ns': expected a 64-bit integer, found \"12\""));
+  json = example_json();
+  json["stages"][0]["wall_ns"] = 18446744073709551615ull;
+  EXPECT_THAT(refusal(json), HasSubstr("64-bit integer"));
+  json = example_json();
+  json["status"] = "fine";
+  EXPECT_THAT(refusal(json), HasSubstr("expected one of ok, oom"));
+  json = example_json();
+  json["workload"]["width"] = 1280.5;
+  EXPECT_THAT(refusal(json), HasSubstr("workload.width"));
+  EXPECT_THAT(refusal(Json::array()), HasSubstr("expected a wanbench.run record"));
+}
+
+TEST(RecordJson, RefusesTextThatIsNotJson) {
+  EXPECT_THROW(record_from_json("{\"schema\": ", "torn.json"), Error);
+  EXPECT_THROW(record_from_json("", "empty.json"), Error);
+}
+
+TEST(WorkloadKey, ChangesWithEveryDecidingFieldAndOnlyThose) {
+  const Workload base = example_record().workload;
+  Workload same = base;
+  same.prompt = "other spelling, same digest";
+  same.weights[0].file = "renamed.safetensors";
+  EXPECT_EQ(workload_key(same), workload_key(base));
+
+  Workload other = base;
+  other.steps = 6;
+  EXPECT_NE(workload_key(other), workload_key(base));
+  other = base;
+  other.weights[0].digest = "abd";
+  EXPECT_NE(workload_key(other), workload_key(base));
+  other = base;
+  other.dtypes["dit"] = "fp32";
+  EXPECT_NE(workload_key(other), workload_key(base));
+  other = base;
+  other.prompts_sha256 = "x";
+  EXPECT_NE(workload_key(other), workload_key(base));
+}
+
+TEST(Redact, LeavesNoPromptHostOrPath) {
+  RunRecord record = example_record();
+  seal(record);
+  const std::string id = record.id;
+  redact(record);
+  const std::string text = to_json(record);
+  for (const char* secret : {"two cats", "blurry", "\"box\"", "01.mp4", "report.md"}) {
+    EXPECT_EQ(text.find(secret), std::string::npos) << secret;
+  }
+  EXPECT_EQ(record.id, id);
+  EXPECT_EQ(record.workload.prompts_sha256, prompts_digest("two cats \"box\"\n", "blurry"));
+}
+
+}  // namespace
+}  // namespace wan
