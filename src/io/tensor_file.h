@@ -33,6 +33,7 @@ struct StoredTensor {
 /// A set of named tensors in one or more mapped files. Move-only.
 class TensorFile {
  public:
+  TensorFile();  // an empty set
   TensorFile(TensorFile&&) noexcept;
   TensorFile& operator=(TensorFile&&) noexcept;
   ~TensorFile();
@@ -58,7 +59,6 @@ class TensorFile {
  private:
   friend class TensorFileBuilder;
   struct AlignedCopies;
-  TensorFile();
   std::filesystem::path path_;
   std::vector<MappedFile> files_;
   std::vector<StoredTensor> tensors_;

@@ -1,0 +1,43 @@
+// How the official pipelines fit an image to a video's size: Pillow's Lanczos and a centre crop (TI2V), torch's bicubic
+// (I2V).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "io/image.h"
+
+namespace wan {
+
+struct Size {
+  int width = 0;
+  int height = 0;
+  bool operator==(const Size&) const = default;
+};
+
+/// Pillow's Image.resize(size, LANCZOS) on 8-bit RGB, bit for bit: a horizontal, then a vertical pass, each rounded to
+/// bytes. Throws Error(kInput) when a side is not in 1 .. kMaxImageSide.
+Image resize_lanczos(const Image& image, Size size);
+
+/// The largest size whose sides are multiples of `step`, whose area is at most `area` and whose ratio comes nearest to
+/// width / height. Throws Error(kInput) when a side would be 0. Source: Wan2.2 wan/utils/utils.py, best_output_size.
+Size best_output_size(Size image, int step, int64_t area);
+
+/// The frame a TI2V model with sides in multiples of 32 starts from: scaled to cover best_output_size(image, 32, area),
+/// then cropped about its centre. Source: Wan2.2 wan/textimage2video.py, i2v.
+Image fit_for_ti2v(const Image& image, int64_t area);
+
+/// The pixel size an I2V model uses for an image: multiples of 16 near `area`, keeping the aspect roughly. Throws
+/// Error(kInput) when a side would be 0. Source: Wan2.2 wan/image2video.py, generate.
+Size i2v_output_size(Size image, int64_t area);
+
+/// Bytes to [-1, 1]: (p / 255 - 0.5) / 0.5 in float32. [height, width, 3] becomes [3, height, width].
+std::vector<float> to_planes(const Image& image);
+
+/// torch.nn.functional.interpolate(mode="bicubic", align_corners=False) on float32 planes: cubic convolution with a =
+/// -0.75, taps clamped to the edge, no antialiasing, no clamping of results. [count, from.height, from.width] becomes
+/// [count, to.height, to.width].
+std::vector<float> resize_bicubic(std::span<const float> planes, int count, Size from, Size to);
+
+}  // namespace wan

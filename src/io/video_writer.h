@@ -1,0 +1,64 @@
+// Frames out: an mp4 through FFmpeg's libraries, as the official pipeline's writer encodes it, or numbered PNG files.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace wan {
+
+struct VideoSettings {
+  int width = 0;   // even, as 4:2:0 wants
+  int height = 0;  // even
+  int fps_numerator = 24;
+  int fps_denominator = 1;
+  int crf = 10;     // the official writer's quality 8
+  int threads = 0;  // of the encoder; 0: as many as it likes. The thread count may change single bits of the video.
+  std::string description;                   // the mp4's description: the prompt
+  std::map<std::string, std::string> facts;  // the mp4's comment, as a JSON object: seed, settings, version
+};
+
+/// Whether this build and its FFmpeg can write mp4; where not, making a VideoWriter throws.
+bool can_write_video();
+
+/// Encodes H.264 (libx264, default preset, yuv420p, BT.601 as swscale's default) into an mp4 without audio. Holds a
+/// bounded number of frames. The file lands under its name only on `finish`; without it, it is removed.
+class VideoWriter {
+ public:
+  /// Throws Error(kUsage) for sizes or rates that cannot be encoded or a build without FFmpeg, Error(kRuntime) when the
+  /// file cannot be created.
+  VideoWriter(const std::filesystem::path& path, const VideoSettings& settings);
+  ~VideoWriter();
+  VideoWriter(const VideoWriter&) = delete;
+  VideoWriter& operator=(const VideoWriter&) = delete;
+
+  /// Appends a frame, RGB24 [height, width, 3]. Throws Error(kRuntime) naming the file, also on a full disk.
+  void write(std::span<const uint8_t> rgb24_frame);
+  /// Throws Error(kRuntime), also when no frame was written.
+  void finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Writes frames as frame_00000.png, frame_00001.png, ... into a folder, each atomically.
+class FrameWriter {
+ public:
+  /// Creates the folder. Throws Error(kRuntime) when that fails, Error(kUsage) for sizes below 1.
+  FrameWriter(const std::filesystem::path& folder, int width, int height);
+  /// RGB24 [height, width, 3]. Throws Error(kRuntime).
+  void write(std::span<const uint8_t> rgb24_frame);
+  int count() const { return count_; }
+
+ private:
+  std::filesystem::path folder_;
+  int width_;
+  int height_;
+  int count_ = 0;
+};
+
+}  // namespace wan
