@@ -1,4 +1,5 @@
-// Convolutions of the VAE on channels-last activations: cuDNN graphs and own kernels behind Backend::prepare_conv / conv.
+// Convolutions of the VAE on channels-last activations: cuDNN graphs and own kernels behind Backend::prepare_conv /
+// conv.
 #pragma once
 
 #include <memory>
@@ -15,7 +16,8 @@ class Convolution {
   /// Contract of Backend::prepare_conv.
   std::unique_ptr<ConvWeights> prepare(TensorView weight, TensorView bias, ConvKind kind, DType compute);
   /// Contract of Backend::conv.
-  void forward(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, TensorView residual, TensorView y);
+  void forward(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, TensorView residual,
+               TensorView y);
   size_t device_bytes() const;
 
  private:

@@ -1,0 +1,225 @@
+// Chooses how each convolution runs and prepares weights, channels and edges for it.
+#include "backend/cuda/conv.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+
+#include "backend/cuda/conv_cudnn.h"
+#include "backend/cuda/conv_direct.h"
+#include "backend/cuda/conv_hopper.h"
+#include "backend/cuda/conv_layout.h"
+#include "base/error.h"
+
+namespace wan::cuda {
+namespace {
+
+constexpr size_t kStagingBytes = size_t{32} << 20;  // source weights on the device at a time
+
+int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+/// Device memory for as long as a convolution's weights live.
+class Block {
+ public:
+  Block(size_t bytes, const char* what) : block_(allocate_device(bytes, what)) {}
+  ~Block() { cudaFree(block_.base); }
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+  void* data() const { return block_.data; }
+
+ private:
+  DeviceBlock block_;
+};
+
+class PreparedWeights final : public ConvWeights {
+ public:
+  PreparedWeights(size_t weight_bytes, size_t bias_bytes)
+      : weights_(weight_bytes, "convolution weights"), bias_(bias_bytes, "convolution bias") {
+    device_bytes = weight_bytes + bias_bytes;
+  }
+  void* weights() const { return weights_.data(); }
+  float* bias() const { return static_cast<float*>(bias_.data()); }
+
+  ConvKind kind = ConvKind::kPlain;
+  DType compute = DType::kBF16;
+  bool summed = false;  // kNearestUpsample2x with weights for the small grid
+  int64_t in_channels_padded = 0, out_channels_padded = 0;
+
+ private:
+  Block weights_, bias_;
+};
+
+/// Fetches `rows` rows of `from` to the device, converted by `place(device pointer, first row, rows)`, a few at a time.
+template <typename Place>
+void stage_rows(Context& context, TensorView from, int64_t rows, Place place) {
+  const size_t row_bytes = from.bytes() / static_cast<size_t>(rows);
+  const int64_t at_once = std::clamp<int64_t>(static_cast<int64_t>(kStagingBytes / row_bytes), 1, rows);
+  void* staging = context.scratch.reserve(static_cast<size_t>(at_once) * row_bytes);
+  for (int64_t first = 0; first < rows; first += at_once) {
+    const int64_t count = std::min(at_once, rows - first);
+    const auto* source = static_cast<const std::byte*>(from.data) + static_cast<size_t>(first) * row_bytes;
+    check(cudaMemcpyAsync(staging, source, static_cast<size_t>(count) * row_bytes, cudaMemcpyDefault, context.compute));
+    place(staging, first, count);
+  }
+}
+
+/// The problem without pointers of scratch: what the call says.
+ConvProblem describe(const PreparedWeights& w, TensorView x, const ConvGeometry& g, TensorView residual, TensorView y) {
+  ConvProblem p;
+  p.dtype = w.compute;
+  p.x = x.data;
+  p.weights = w.weights();
+  p.bias = w.bias();
+  p.residual = residual.data;
+  p.y = y.data;
+  p.frames_in = x.shape[0], p.height_in = x.shape[1], p.width_in = x.shape[2], p.in_channels = w.in_channels;
+  p.frames = y.shape[0], p.height = y.shape[1], p.width = y.shape[2], p.out_channels = w.out_channels;
+  p.kernel_t = w.kernel_t, p.kernel_h = w.kernel_h, p.kernel_w = w.kernel_w;
+  p.stride_t = g.stride_t, p.stride_h = g.stride_h, p.stride_w = g.stride_w;
+  p.pad_top = g.pad_top, p.pad_bottom = g.pad_bottom, p.pad_left = g.pad_left, p.pad_right = g.pad_right;
+  p.y_frame_stride = y.shape[0] > 1 ? y.stride(0) : y.shape[1] * y.shape[2] * y.shape[3];
+  return p;
+}
+
+void require_shapes(const PreparedWeights& w, TensorView x, const ConvGeometry& g, TensorView residual, TensorView y) {
+  require_op(x.rank() == 4 && y.rank() == 4, "x and y must be [T, H, W, C]");
+  require_op(x.dtype == w.compute && y.dtype == w.compute, "x and y must have the dtype the weights were prepared for");
+  require_op(x.is_contiguous(), "x must be contiguous");
+  require_op(
+      x.shape[3] == w.in_channels && y.shape[3] == w.out_channels,
+      fmt::format("channels {} -> {} expected, found {} -> {}", w.in_channels, w.out_channels, x.shape[3], y.shape[3]));
+  const bool upsample = w.kind == ConvKind::kNearestUpsample2x;
+  const auto extent = [](int64_t in, int64_t pad, int64_t kernel, int64_t stride) {
+    return (in + pad - kernel) / stride + 1;
+  };
+  const int64_t scale = upsample ? 2 : 1, edge = upsample ? 2 : 0;
+  const Shape expected{extent(x.shape[0], 0, w.kernel_t, g.stride_t),
+                       extent(x.shape[1] * scale, upsample ? edge : g.pad_top + g.pad_bottom, w.kernel_h, g.stride_h),
+                       extent(x.shape[2] * scale, upsample ? edge : g.pad_left + g.pad_right, w.kernel_w, g.stride_w),
+                       w.out_channels};
+  require_op(x.shape[0] >= w.kernel_t && y.shape == expected,
+             fmt::format("x {} gives y {}, found {}", x.shape.text(), expected.text(), y.shape.text()));
+  require_op(!upsample || (g.stride_t == 1 && g.stride_h == 1 && g.stride_w == 1),
+             "enlarging convolutions have stride 1");
+  require_op(y.shape[0] == 0 || y.at(0).is_contiguous(), "frames of y must be contiguous");
+  require_op(residual.empty() || (residual.is_contiguous() && residual.dtype == w.compute && residual.shape == y.shape),
+             "residual must be contiguous, of y's shape and dtype");
+}
+
+}  // namespace
+
+struct Convolution::State {
+  explicit State(Context& c) : context(c) {}
+
+  bool uses_hopper(DType compute) const { return context.capability == 90 && compute == DType::kBF16; }
+  CudnnConv& library() {
+    if (cudnn == nullptr) cudnn = std::make_unique<CudnnConv>(context);
+    return *cudnn;
+  }
+
+  void run_with_scratch(const PreparedWeights& w, ConvProblem p);
+  void run_elsewhere(const PreparedWeights& w, ConvProblem p, std::byte* padded_output);
+
+  Context& context;
+  std::unique_ptr<CudnnConv> cudnn;  // started by the first convolution that needs it
+};
+
+/// Pads channels, mends alignment and enlarges through scratch memory where the kernel needs it, then runs the kernel.
+void Convolution::State::run_with_scratch(const PreparedWeights& w, ConvProblem p) {
+  const int64_t element = static_cast<int64_t>(size_of(p.dtype));
+  const int64_t pixels = p.frames_in * p.height_in * p.width_in;
+  const bool copies = w.in_channels_padded != w.in_channels || reinterpret_cast<uintptr_t>(p.x) % 16 != 0;
+  const bool enlarges = w.kind == ConvKind::kNearestUpsample2x && !w.summed;
+  const bool pads_output = !uses_hopper(p.dtype) && w.out_channels_padded != w.out_channels;
+  const auto padded_bytes = copies ? round_up(pixels * w.in_channels_padded * element, 1024) : 0;
+  const auto large_bytes = enlarges ? round_up(4 * pixels * w.in_channels_padded * element, 1024) : 0;
+  const auto output_bytes = pads_output ? p.frames * p.height * p.width * w.out_channels_padded * element : 0;
+  std::byte* scratch = nullptr;
+  if (padded_bytes + large_bytes + output_bytes > 0)
+    scratch = static_cast<std::byte*>(
+        context.scratch.reserve(static_cast<size_t>(padded_bytes + large_bytes + output_bytes)));
+  if (copies) {
+    copy_columns(context, p.x, w.in_channels, scratch, w.in_channels_padded, pixels, p.dtype);
+    p.x = scratch;
+  }
+  p.in_channels = w.in_channels_padded;
+  if (enlarges) {
+    enlarge_nearest(context, p.x, scratch + padded_bytes, p.frames_in, p.height_in, p.width_in, p.in_channels, p.dtype);
+    p.x = scratch + padded_bytes;
+    p.height_in *= 2, p.width_in *= 2;
+    p.pad_top = p.pad_bottom = p.pad_left = p.pad_right = 1;
+  }
+  p.upsample = w.summed;
+  if (hopper_conv_accepts(context, p)) return run_hopper_conv(context, p);
+  run_elsewhere(w, p, pads_output ? scratch + padded_bytes + large_bytes : nullptr);
+}
+
+void Convolution::State::run_elsewhere(const PreparedWeights& w, ConvProblem p, std::byte* padded_output) {
+  const bool y_is_contiguous = p.y_frame_stride == p.height * p.width * p.out_channels || p.frames == 1;
+  if (padded_output == nullptr) {
+    if (library().run(p)) return;
+  } else if (p.residual == nullptr && y_is_contiguous) {
+    ConvProblem wide = p;
+    wide.y = padded_output;
+    wide.out_channels = w.out_channels_padded;
+    wide.y_frame_stride = p.height * p.width * w.out_channels_padded;
+    if (library().run(wide))
+      return copy_columns(context, padded_output, w.out_channels_padded, p.y, p.out_channels,
+                          p.frames * p.height * p.width, p.dtype);
+  }
+  run_direct_conv(context, p);
+}
+
+Convolution::Convolution(Context& context) : state_(std::make_unique<State>(context)) {}
+Convolution::~Convolution() = default;
+
+std::unique_ptr<ConvWeights> Convolution::prepare(TensorView weight, TensorView bias, ConvKind kind, DType compute) {
+  Context& context = state_->context;
+  require_op(weight.rank() == 4 || weight.rank() == 5, "weights must be [O, I, kt, kh, kw] or [O, I, kh, kw]");
+  require_op(weight.is_contiguous() && bias.is_contiguous() && bias.count() == weight.shape[0],
+             "bias must be [O], both contiguous");
+  require_op(compute == DType::kF32 || compute == DType::kBF16, "convolutions compute in F32 or BF16");
+  const bool upsample = kind == ConvKind::kNearestUpsample2x, hopper = state_->uses_hopper(compute);
+  const int64_t kt = weight.rank() == 5 ? weight.shape[2] : 1, kh = weight.shape[-2], kw = weight.shape[-1];
+  require_op(!upsample || (kt == 1 && kh == 3 && kw == 3), "enlarging convolutions are 1x3x3");
+  const int64_t multiple = compute == DType::kBF16 ? 8 : 4;
+  const int64_t out_padded = hopper ? weight.shape[0] : round_up(weight.shape[0], multiple);
+  const WeightExtents extents{weight.shape[0], weight.shape[1], kt * kh * kw, out_padded,
+                              round_up(weight.shape[1], multiple)};
+  const bool summed = upsample && hopper;
+  const int64_t rows = out_padded * (summed ? 16 : extents.taps);
+  const size_t weight_bytes = static_cast<size_t>(rows * extents.in_channels_padded) * size_of(compute);
+  const size_t bias_bytes = static_cast<size_t>(round_up(out_padded, kBiasMultiple)) * sizeof(float);
+  auto prepared = std::make_unique<PreparedWeights>(weight_bytes, bias_bytes);
+  prepared->in_channels = weight.shape[1], prepared->out_channels = weight.shape[0];
+  prepared->kernel_t = kt, prepared->kernel_h = kh, prepared->kernel_w = kw;
+  prepared->in_channels_padded = extents.in_channels_padded, prepared->out_channels_padded = out_padded;
+  prepared->kind = kind, prepared->compute = compute, prepared->summed = summed;
+  if (out_padded != weight.shape[0]) check(cudaMemsetAsync(prepared->weights(), 0, weight_bytes, context.compute));
+  check(cudaMemsetAsync(prepared->bias(), 0, bias_bytes, context.compute));
+  stage_rows(context, weight, weight.shape[0], [&](const void* from, int64_t first, int64_t count) {
+    const auto place = summed ? sum_upsample_weights : repack_weights;
+    place(context, from, weight.dtype, prepared->weights(), compute, extents, first, count);
+  });
+  const WeightExtents vector{bias.count(), 1, 1, bias.count(), 1};
+  stage_rows(context, bias, bias.count(), [&](const void* from, int64_t first, int64_t count) {
+    repack_weights(context, from, bias.dtype, prepared->bias(), DType::kF32, vector, first, count);
+  });
+  check(cudaStreamSynchronize(context.compute));  // the caller may drop its memory now
+  return prepared;
+}
+
+void Convolution::forward(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, TensorView residual,
+                          TensorView y) {
+  const auto& prepared = dynamic_cast<const PreparedWeights&>(weights);
+  require_shapes(prepared, x, geometry, residual, y);
+  if (y.count() == 0) return;
+  state_->run_with_scratch(prepared, describe(prepared, x, geometry, residual, y));
+}
+
+size_t Convolution::device_bytes() const {
+  return 0;
+}  // weights are counted where they are owned, scratch in the context
+
+}  // namespace wan::cuda

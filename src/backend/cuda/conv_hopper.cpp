@@ -1,0 +1,158 @@
+// Chooses tiles for the Hopper convolution kernel and describes its operands to the tensor copy engine.
+#include "backend/cuda/conv_hopper.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "backend/cuda/conv_hopper_kernel.h"
+#include "base/error.h"
+
+namespace wan::cuda {
+namespace {
+
+using EncodeTiled = decltype(&cuTensorMapEncodeTiled);
+
+EncodeTiled encode_tiled() {
+  static const EncodeTiled function = [] {
+    void* entry = nullptr;
+    cudaDriverEntryPointQueryResult found{};
+    check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &entry, 12000, cudaEnableDefault, &found));
+    require(found == cudaDriverEntryPointSuccess, "the driver lacks cuTensorMapEncodeTiled: CUDA 12 or newer is needed",
+            ErrorKind::kRuntime);
+    return reinterpret_cast<EncodeTiled>(entry);
+  }();
+  return function;
+}
+
+/// A map of `extents` (innermost first, contiguous bf16) read in boxes of `box` elements spaced `steps` apart.
+template <size_t kRank>
+CUtensorMap tensor_map(const void* data, const std::array<cuuint64_t, kRank>& extents,
+                       const std::array<cuuint32_t, kRank>& box, const std::array<cuuint32_t, kRank>& steps) {
+  std::array<cuuint64_t, kRank - 1> strides{};
+  cuuint64_t bytes = 2;
+  for (size_t i = 0; i + 1 < kRank; ++i) strides[i] = bytes *= extents[i];
+  CUtensorMap map{};
+  const CUresult result =
+      encode_tiled()(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, kRank, const_cast<void*>(data), extents.data(),
+                     strides.data(), box.data(), steps.data(), CU_TENSOR_MAP_INTERLEAVE_NONE,
+                     CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  if (result != CUDA_SUCCESS)
+    throw Error(fmt::format("the driver refuses a tensor map of a convolution (CUresult {}; innermost extents {} x {})",
+                            static_cast<int>(result), extents[0], extents[1]));
+  return map;
+}
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+cuuint64_t u64(int64_t value) { return static_cast<cuuint64_t>(value); }
+cuuint32_t u32(int64_t value) { return static_cast<cuuint32_t>(value); }
+int log2_of(int64_t power) { return power <= 1 ? 0 : 1 + log2_of(power / 2); }
+
+/// Pixel tile of 128 with the least work: whole slabs where the tile is one frame of 8 x 16 or 16 x 8.
+void choose_pixel_tile(const ConvProblem& p, HopperConvArgs& args) {
+  double best = 0;
+  for (int64_t w = 1; w <= kConvTilePixels; w *= 2)
+    for (int64_t h = 1; w * h <= kConvTilePixels; h *= 2) {
+      const int64_t t = kConvTilePixels / (w * h);
+      if (w * p.stride_w > 256 || h * p.stride_h > 256 || t * p.stride_t > 256) continue;
+      const bool slab = t == 1 && p.stride_h == 1 && w >= 8 && (h + args.kernel_h - 1) * w <= kConvSlabRows;
+      const int64_t tiles = ceil_div(args.frames, t) * ceil_div(args.height, h) * ceil_div(args.width, w);
+      // A tap a load costs L2 traffic, about 6 % of time; narrow rows cost the copy engine more.
+      const double cost = static_cast<double>(tiles) * (slab || args.kernel_h == 1 ? 1.0 : 1.06) * (w < 8 ? 1.02 : 1.0);
+      if (best != 0 && cost >= best) continue;
+      best = cost;
+      args.tile_t = static_cast<int>(t);
+      args.tile_h = static_cast<int>(h);
+      args.tile_w = static_cast<int>(w);
+      args.slab_taps = slab ? args.kernel_h : 1;
+      args.pixel_tiles = static_cast<int>(tiles);
+    }
+  args.log_w = log2_of(args.tile_w);
+  args.log_hw = log2_of(args.tile_w * args.tile_h);
+  args.tiles_t = static_cast<int>(ceil_div(args.frames, args.tile_t));
+  args.tiles_w = static_cast<int>(ceil_div(args.width, args.tile_w));
+  args.slab_bytes = (args.tile_h + args.slab_taps - 1) * args.tile_w * args.tile_t * 2 * kConvSliceChannels;
+}
+
+HopperConvArgs make_args(const ConvProblem& p) {
+  HopperConvArgs args;
+  const int64_t scale = p.upsample ? 2 : 1;
+  args.frames = static_cast<int>(p.frames);
+  args.height = static_cast<int>(p.height / scale);
+  args.width = static_cast<int>(p.width / scale);
+  args.out_channels = static_cast<int>(p.out_channels);
+  args.kernel_t = static_cast<int>(p.kernel_t);
+  args.kernel_h = static_cast<int>(p.upsample ? 2 : p.kernel_h);
+  args.kernel_w = static_cast<int>(p.upsample ? 2 : p.kernel_w);
+  args.slices = static_cast<int>(ceil_div(p.in_channels, kConvSliceChannels));
+  args.stride_t = static_cast<int>(p.stride_t);
+  args.stride_h = static_cast<int>(p.stride_h);
+  args.stride_w = static_cast<int>(p.stride_w);
+  args.pad_top = static_cast<int>(p.pad_top);
+  args.pad_left = static_cast<int>(p.pad_left);
+  args.bias = p.bias;
+  args.residual = static_cast<const __nv_bfloat16*>(p.residual);
+  args.y = static_cast<__nv_bfloat16*>(p.y);
+  args.y_frame = p.y_frame_stride;
+  args.y_row = scale * p.width * p.out_channels;
+  args.y_pixel = scale * p.out_channels;
+  args.parity_row = p.width * p.out_channels;
+  args.parity_column = p.out_channels;
+  args.upsample = p.upsample;
+  const auto aligned = [](const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; };
+  args.vector = p.out_channels % 8 == 0 && p.y_frame_stride % 8 == 0 && aligned(p.y) && aligned(p.residual);
+  return args;
+}
+
+CUtensorMap input_map(const ConvProblem& p, const HopperConvArgs& args) {
+  return tensor_map<4>(p.x, {u64(p.in_channels), u64(p.width_in), u64(p.height_in), u64(p.frames_in)},
+                       {kConvSliceChannels, u32(args.tile_w * args.stride_w),
+                        u32((args.tile_h + args.slab_taps - 1) * args.stride_h), u32(args.tile_t * args.stride_t)},
+                       {1, u32(args.stride_w), u32(args.stride_h), u32(args.stride_t)});
+}
+
+CUtensorMap weight_map(const ConvProblem& p, const HopperConvArgs& args, int width) {
+  const int64_t taps = int64_t{args.kernel_t} * args.kernel_h * args.kernel_w;
+  return tensor_map<3>(p.weights, {u64(p.in_channels), u64(taps), u64(p.out_channels * (p.upsample ? 4 : 1))},
+                       {kConvSliceChannels, 1, u32(width / kConvCluster)}, {1, 1, 1});
+}
+
+/// The tile width that finishes first: rounds of clusters times the time of a tile, narrow tiles being bound by their
+/// input.
+int choose_width(const Context& context, const ConvProblem& p, const HopperConvArgs& args) {
+  int best_width = 0;
+  double best = 0;
+  for (const int width : {256, 192, 128, 96, 64, 16}) {
+    const int64_t tiles =
+        ceil_div(args.pixel_tiles, kConvCluster) * ceil_div(p.out_channels, width) * (p.upsample ? 4 : 1);
+    const double rounds = static_cast<double>(ceil_div(tiles, std::max(1, context.multiprocessors / kConvCluster)));
+    const double cost = rounds * (width + 32);
+    if (best_width != 0 && cost >= best) continue;
+    best = cost;
+    best_width = width;
+  }
+  return best_width;
+}
+
+}  // namespace
+
+bool hopper_conv_accepts(const Context& context, const ConvProblem& p) {
+  const auto aligned = [](const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; };
+  return context.capability == 90 && p.dtype == DType::kBF16 && p.in_channels % 8 == 0 && aligned(p.x) &&
+         aligned(p.weights) && p.stride_t <= 8 && p.stride_h <= 8 && p.stride_w <= 8;
+}
+
+void run_hopper_conv(const Context& context, const ConvProblem& p) {
+  HopperConvArgs args = make_args(p);
+  choose_pixel_tile(p, args);
+  const int width = choose_width(context, p, args);
+  args.channel_tiles_each = static_cast<int>(ceil_div(p.out_channels, width));
+  args.channel_tiles = args.channel_tiles_each * (p.upsample ? 4 : 1);
+  const int64_t clusters = std::min<int64_t>(ceil_div(args.pixel_tiles, kConvCluster) * args.channel_tiles,
+                                             context.multiprocessors / kConvCluster);
+  launch_hopper_conv(width, static_cast<int>(clusters * kConvCluster), context.compute, input_map(p, args),
+                     weight_map(p, args, width), args);
+}
+
+}  // namespace wan::cuda

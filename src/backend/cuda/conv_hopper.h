@@ -1,0 +1,16 @@
+// bf16 convolution on Hopper's tensor cores: our own implicit matrix product (wgmma fed by the tensor copy engine).
+#pragma once
+
+#include "backend/cuda/context.h"
+#include "backend/cuda/conv_problem.h"
+
+namespace wan::cuda {
+
+/// Whether `run_hopper_conv` takes this problem on this card: compute capability 9.0, bf16, in_channels a multiple of
+/// 8, x and weights 16-byte aligned. Everything else about the shape is free.
+bool hopper_conv_accepts(const Context& context, const ConvProblem& problem);
+
+/// Runs on the compute stream; fp32 sums in a fixed order, one rounding after bias and residual.
+void run_hopper_conv(const Context& context, const ConvProblem& problem);
+
+}  // namespace wan::cuda

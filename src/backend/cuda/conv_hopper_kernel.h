@@ -1,0 +1,38 @@
+// What the Hopper convolution kernel is told, and the host's side of its launch.
+#pragma once
+
+#include <cuda.h>
+#include <cuda_bf16.h>
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+namespace wan::cuda {
+
+inline constexpr int kConvTilePixels = 128;
+inline constexpr int kConvSliceChannels = 64;  // 128 bytes: one row of the 128-byte swizzle
+inline constexpr int kConvSlabRows = 160;      // pixels of the largest slab: (8 + 2) x 16, or (16 + 2) x 8
+inline constexpr int kConvCluster = 2;
+
+struct HopperConvArgs {
+  int pixel_tiles = 0, tiles_t = 0, tiles_w = 0;  // pixel tiles: t fastest, then w, then h
+  int tile_t = 0, tile_h = 0, tile_w = 0, log_w = 0, log_hw = 0;
+  int frames = 0, height = 0, width = 0, out_channels = 0;
+  int kernel_t = 0, kernel_h = 0, kernel_w = 0, slices = 0;
+  int stride_t = 0, stride_h = 0, stride_w = 0, pad_top = 0, pad_left = 0;
+  int slab_taps = 0;  // kernel rows read from one slab: kernel_h, or 1
+  int slab_bytes = 0;
+  int channel_tiles = 0, channel_tiles_each = 0;  // all, and those of one output parity
+  const float* bias = nullptr;
+  const __nv_bfloat16* residual = nullptr;
+  __nv_bfloat16* y = nullptr;
+  int64_t y_frame = 0, y_row = 0, y_pixel = 0;  // strides, elements
+  int64_t parity_row = 0, parity_column = 0;    // offsets of the odd output pixels when enlarging
+  bool upsample = false, vector = false;
+};
+
+/// Launches the kernel of a tile width (256, 192, 128, 96, 64 or 16 output channels) on `blocks` blocks.
+void launch_hopper_conv(int width, int blocks, cudaStream_t stream, const CUtensorMap& input,
+                        const CUtensorMap& weights, const HopperConvArgs& args);
+
+}  // namespace wan::cuda

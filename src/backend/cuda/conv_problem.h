@@ -1,0 +1,33 @@
+// One convolution as every algorithm sees it: device pointers, extents and strides in elements. Shapes are checked
+// before.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/dtype.h"
+
+namespace wan::cuda {
+
+/// y = conv(x) + bias [+ residual].  x [frames_in, height_in, width_in, in_channels] contiguous;
+/// residual [frames, height, width, out_channels] contiguous or null.
+struct ConvProblem {
+  DType dtype = DType::kBF16;
+  const void* x = nullptr;
+  const void* weights = nullptr;  // [out_channels, kt, kh, kw, in_channels] in dtype
+  const float* bias = nullptr;    // padded with zeros to a multiple of kBiasMultiple
+  const void* residual = nullptr;
+  void* y = nullptr;
+  int64_t frames_in = 0, height_in = 0, width_in = 0, in_channels = 0;
+  int64_t frames = 0, height = 0, width = 0, out_channels = 0;  // of y
+  int64_t kernel_t = 1, kernel_h = 1, kernel_w = 1;
+  int64_t stride_t = 1, stride_h = 1, stride_w = 1;
+  int64_t pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
+  int64_t y_frame_stride = 0;  // the other axes of y are contiguous
+  /// Nearest-neighbour x2 before a 3x3 kernel: x is the small input, weights are [2, 2, out_channels, 2, 2,
+  /// in_channels] (output parity y, x first; see sum_upsample_weights) and y is twice as high and wide as x.
+  bool upsample = false;
+};
+
+inline constexpr int64_t kBiasMultiple = 256;
+
+}  // namespace wan::cuda
