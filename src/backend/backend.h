@@ -3,8 +3,8 @@
 // results of those called before it. On a device they run asynchronously; `download` and `synchronize` wait.
 //
 // Conventions. Views may be strided only where an operation says so; "rows" means [L, D] with unit inner stride and any
-// row stride. Activations are F32 (precision fp32) or BF16 (precision bf16); reductions and transcendental functions are
-// computed in F32 and rounded once on the way out. Scratch memory beyond the arguments belongs to the backend.
+// row stride. Activations are F32 (precision fp32) or BF16 (precision bf16); reductions and transcendental functions
+// are computed in F32 and rounded once on the way out. Scratch memory beyond the arguments belongs to the backend.
 // Every operation throws Error on a shape, dtype or stride it does not accept.
 #pragma once
 
@@ -21,14 +21,14 @@ namespace wan {
 
 /// What the device is, for records, plans and messages.
 struct DeviceInfo {
-  std::string kind;                 // "cpu" or "cuda"
-  std::string name;                 // marketing name
-  std::string uuid;                 // GPU-... ; empty on the CPU
-  int multiprocessors = 0;          // SMs, or allowed cores on the CPU
-  int capability_major = 0;         // compute capability; 0 on the CPU
+  std::string kind;          // "cpu" or "cuda"
+  std::string name;          // marketing name
+  std::string uuid;          // GPU-... ; empty on the CPU
+  int multiprocessors = 0;   // SMs, or allowed cores on the CPU
+  int capability_major = 0;  // compute capability; 0 on the CPU
   int capability_minor = 0;
-  uint64_t total_bytes = 0;         // memory an allocation could ever use
-  std::string libraries;            // versions of the libraries that compute, for the record
+  uint64_t total_bytes = 0;  // memory an allocation could ever use
+  std::string libraries;     // versions of the libraries that compute, for the record
 };
 
 /// A point in a queue's work. Copyable handle; released when the last copy goes.
@@ -84,8 +84,9 @@ class Backend {
   virtual Tensor allocate(DType dtype, const Shape& shape, const char* what) = 0;
   /// Host memory the device copies from and to without staging (page-locked on CUDA). Throws OutOfMemory.
   virtual Tensor allocate_pinned(DType dtype, const Shape& shape, const char* what) = 0;
-  /// Copies contiguous bytes of equal size, host<->device or within the device. Asynchronous on `queue` when the host side is pinned;
-  /// from pageable memory it returns when the source may be reused. To host memory: valid after `synchronize`.
+  /// Copies contiguous bytes of equal size, host<->device or within the device. Asynchronous on `queue` when the host
+  /// side is pinned; from pageable memory it returns when the source may be reused. To host memory: valid after
+  /// `synchronize`.
   virtual void copy_bytes(TensorView from, TensorView to, Queue queue) = 0;
   virtual Event record(Queue queue) = 0;
   /// Later work on `queue` starts after `event`.
@@ -104,7 +105,8 @@ class Backend {
   Tensor download(TensorView from);
 
   // ---- copies and elementwise ------------------------------------------------------------------------------------
-  /// y = x with conversion among F32, F16 (source only) and BF16, rounding to nearest even. Any strides, rank <= 6, same shape.
+  /// y = x with conversion among F32, F16 (source only) and BF16, rounding to nearest even. Any strides, rank <= 6,
+  /// same shape.
   virtual void copy(TensorView x, TensorView y) = 0;
   virtual void fill_zero(TensorView y) = 0;  // contiguous
   /// y = x + y elementwise, contiguous, F32 or BF16 each.
@@ -115,7 +117,8 @@ class Backend {
   virtual void gated_gelu(TensorView gate, TensorView up, TensorView y) = 0;
   /// out = sum of coefficient * tensor, in the order given, F32 contiguous; `out` may alias any term.
   virtual void combine(std::span<const Term> terms, TensorView out) = 0;
-  /// Normal values with this standard deviation (0 gives the constant mean), a fixed function of (seed, index). F32 or BF16.
+  /// Normal values with this standard deviation (0 gives the constant mean), a fixed function of (seed, index). F32 or
+  /// BF16.
   virtual void fill_normal(TensorView y, uint64_t seed, float mean, float deviation) = 0;
 
   // ---- matrix product --------------------------------------------------------------------------------------------
@@ -124,7 +127,8 @@ class Backend {
   virtual void linear(TensorView x, TensorView weight, TensorView bias, Activation activation, TensorView y) = 0;
 
   // ---- normalisation ---------------------------------------------------------------------------------------------
-  /// y = (x - mean) / sqrt(var + eps) [* weight + bias]; biased variance; x rows [L, D] F32 or BF16, weight and bias [D] F32 or empty.
+  /// y = (x - mean) / sqrt(var + eps) [* weight + bias]; biased variance; x rows [L, D] F32 or BF16, weight and bias
+  /// [D] F32 or empty.
   virtual void layer_norm(TensorView x, TensorView weight, TensorView bias, float eps, TensorView y) = 0;
   /// y = LN(x) * (1 + scale[r]) + shift[r] with r = row_index[l] (I32 [L]) or 0 when `row_index` is empty.
   /// shift, scale: rows [U, D] F32. Source: Wan2.2 wan/modules/model.py, WanAttentionBlock.forward.
@@ -133,27 +137,28 @@ class Backend {
   /// x += y * gate[r] (gate rows [U, D] F32, or empty for 1).  x rows [L, D] F32; y rows [L, D].
   virtual void gated_residual(TensorView x, TensorView y, TensorView gate, TensorView row_index) = 0;
   /// gated_residual, then n = modulated_layer_norm(x): one pass over x where a backend fuses it.
-  virtual void gated_residual_modulated_norm(TensorView x, TensorView y, TensorView gate, TensorView shift, TensorView scale,
-                                             TensorView row_index, float eps, TensorView n);
+  virtual void gated_residual_modulated_norm(TensorView x, TensorView y, TensorView gate, TensorView shift,
+                                             TensorView scale, TensorView row_index, float eps, TensorView n);
   /// gated_residual, then n = layer_norm(x, weight, bias).
-  virtual void gated_residual_layer_norm(TensorView x, TensorView y, TensorView gate, TensorView row_index, TensorView weight,
-                                         TensorView bias, float eps, TensorView n);
+  virtual void gated_residual_layer_norm(TensorView x, TensorView y, TensorView gate, TensorView row_index,
+                                         TensorView weight, TensorView bias, float eps, TensorView n);
   /// y = x / sqrt(mean(x^2) + eps) * weight over the last axis; rows [L, D]; weight [D] F32; y may alias x.
   virtual void rms_norm(TensorView x, TensorView weight, float eps, TensorView y) = 0;
   /// Rotates interleaved pairs: (a, b) -> (a cos - b sin, a sin + b cos). x rows [L, H*Dh], cos and sin [L, Dh/2] F32,
   /// the same for every head; y may alias x.
   virtual void rope(TensorView x, TensorView cos, TensorView sin, int64_t heads, TensorView y) = 0;
-  /// rms_norm over the whole row, then rope. Source: wan/modules/model.py, WanSelfAttention (norm before the head split).
+  /// rms_norm over the whole row, then rope. Source: wan/modules/model.py, WanSelfAttention (norm before the head
+  /// split).
   virtual void rms_norm_rope(TensorView x, TensorView weight, float eps, TensorView cos, TensorView sin, int64_t heads,
                              TensorView y);
 
   // ---- attention -------------------------------------------------------------------------------------------------
   /// out = softmax(scale * q k^T) v for each head, no mask.  q, out rows [Lq, H*Dh]; k, v rows [Lk, H*Dh].
   virtual void attention(TensorView q, TensorView k, TensorView v, int64_t heads, float scale, TensorView out) = 0;
-  /// As attention, adding table[bucket[(j - i) + Lq - 1], h] to the score of query i and key j before the softmax; table [B, H] F32,
-  /// bucket I32 [Lq + Lk - 1]. Source: wan/modules/t5.py, T5RelativeEmbedding.
-  virtual void attention_relative_bias(TensorView q, TensorView k, TensorView v, int64_t heads, float scale, TensorView table,
-                                       TensorView bucket, TensorView out) = 0;
+  /// As attention, adding table[bucket[(j - i) + Lq - 1], h] to the score of query i and key j before the softmax;
+  /// table [B, H] F32, bucket I32 [Lq + Lk - 1]. Source: wan/modules/t5.py, T5RelativeEmbedding.
+  virtual void attention_relative_bias(TensorView q, TensorView k, TensorView v, int64_t heads, float scale,
+                                       TensorView table, TensorView bucket, TensorView out) = 0;
 
   // ---- DiT patches -----------------------------------------------------------------------------------------------
   /// Latent x [C, T, H, W] F32 -> rows y [T*H/2*W/2, C*4], columns ordered (c, p, q).
@@ -162,23 +167,28 @@ class Backend {
   virtual void unpatchify(TensorView o, TensorView y) = 0;
 
   // ---- VAE; activations are channels-last [T, H, W, C] -------------------------------------------------------------
-  /// Takes weights in the checkpoint's order [O, I, kt, kh, kw] (or [O, I, kh, kw]) and bias [O], host memory, F32/F16/BF16;
-  /// keeps them for activations of `compute` dtype. For kNearestUpsample2x the 3x3 kernel is meant on the enlarged grid.
-  virtual std::unique_ptr<ConvWeights> prepare_conv(TensorView weight, TensorView bias, ConvKind kind, DType compute) = 0;
+  /// Takes weights in the checkpoint's order [O, I, kt, kh, kw] (or [O, I, kh, kw]) and bias [O], host memory,
+  /// F32/F16/BF16; keeps them for activations of `compute` dtype. For kNearestUpsample2x the 3x3 kernel is meant on the
+  /// enlarged grid.
+  virtual std::unique_ptr<ConvWeights> prepare_conv(TensorView weight, TensorView bias, ConvKind kind,
+                                                    DType compute) = 0;
   /// y = conv(x) + bias [+ residual].  x [Ti, H, W, Ci] contiguous, the first kernel_t - 1 frames being history;
-  /// y [To, Ho, Wo, Co] with To = (Ti - kernel_t) / stride_t + 1; frames of y may be strided (any stride of axis 0), inner axes
-  /// contiguous; residual as y's shape, contiguous, or empty; it may alias y. For kNearestUpsample2x y is [Ti, 2H, 2W, Co].
-  virtual void conv(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, TensorView residual, TensorView y) = 0;
-  /// y = activation(x / max(|x|_2, 1e-12) * sqrt(C) * gamma) over channels; gamma [C] F32; x, y [..., C] contiguous; may alias.
-  /// Source: wan/modules/vae2_2.py, RMS_norm.
+  /// y [To, Ho, Wo, Co] with To = (Ti - kernel_t) / stride_t + 1; frames of y may be strided (any stride of axis 0),
+  /// inner axes contiguous; residual as y's shape, contiguous, or empty; it may alias y. For kNearestUpsample2x y is
+  /// [Ti, 2H, 2W, Co].
+  virtual void conv(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, TensorView residual,
+                    TensorView y) = 0;
+  /// y = activation(x / max(|x|_2, 1e-12) * sqrt(C) * gamma) over channels; gamma [C] F32; x, y [..., C] contiguous;
+  /// may alias. Source: wan/modules/vae2_2.py, RMS_norm.
   virtual void channel_norm(TensorView x, TensorView gamma, Activation activation, TensorView y) = 0;
-  /// y += DupUp(x): y[t*ft+dt, h*fs+dy, w*fs+dx, o] += x[t, h, w, (((o*ft+dt)*fs+dy)*fs+dx) / r], r = Co*ft*fs*fs/Ci; with
-  /// `drop_first` the first ft-1 output frames are left out and y starts after them. Source: vae2_2.py, DupUp3D.
+  /// y += DupUp(x): y[t*ft+dt, h*fs+dy, w*fs+dx, o] += x[t, h, w, (((o*ft+dt)*fs+dy)*fs+dx) / r], r = Co*ft*fs*fs/Ci;
+  /// with `drop_first` the first ft-1 output frames are left out and y starts after them. Source: vae2_2.py, DupUp3D.
   virtual void dup_up_add(TensorView x, int64_t factor_t, int64_t factor_s, bool drop_first, TensorView y) = 0;
   /// y += AvgDown(x): mean over g = Ci*ft*fs*fs/Co virtual channels k = ((c*ft+dt)*fs+dy)*fs+dx in [o*g, o*g+g).
   /// x has T*ft frames (the caller prepends the zero frame). Source: vae2_2.py, AvgDown3D.
   virtual void avg_down_add(TensorView x, int64_t factor_t, int64_t factor_s, TensorView y) = 0;
-  /// Pixels [3, T, H, W] F32 (any strides) -> x [T, H/p, W/p, 3*p*p], channel c*p*p + r*p + s for pixel (p*y+s, p*x+r). p is 1 or 2.
+  /// Pixels [3, T, H, W] F32 (any strides) -> x [T, H/p, W/p, 3*p*p], channel c*p*p + r*p + s for pixel (p*y+s, p*x+r).
+  /// p is 1 or 2.
   virtual void pixels_to_channels(TensorView pixels, int64_t patch, TensorView x) = 0;
   /// The inverse, clamped to [-1, 1], F32; `pixels` may be any frame slice of a [3, F, H, W] video.
   virtual void channels_to_pixels(TensorView x, int64_t patch, TensorView pixels) = 0;
@@ -186,13 +196,14 @@ class Backend {
   virtual void channels_to_rgb8(TensorView x, int64_t patch, TensorView frames) = 0;
 };
 
-/// A backend that computes nothing: running a model on it over a dry arena measures the memory the model needs.
+/// A backend that computes nothing: running a model on it over a dry arena measures the memory the model needs. Its
+/// internal_bytes is the most device memory that was allocated from it at once.
 std::unique_ptr<Backend> make_dry_backend();
 
 struct BackendOptions {
-  std::string device = "cpu";        // cpu, cuda, cuda:N
-  int cpu_threads = 0;               // 0: one for each allowed core
-  std::string tuning_table;          // path of a kernel-choice table for this card; empty: built-in
+  std::string device = "cpu";  // cpu, cuda, cuda:N
+  int cpu_threads = 0;         // 0: one for each allowed core
+  std::string tuning_table;    // path of a kernel-choice table for this card; empty: built-in
 };
 
 /// The only place that names a concrete backend. Throws Error(kUsage) for an unknown or unusable device, saying why.

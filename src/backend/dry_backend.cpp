@@ -1,5 +1,7 @@
 // A backend that computes nothing. Running a model on it over a dry arena measures the memory the model needs, without
 // a device and without touching data. It still checks nothing: contracts are the real backends' business.
+#include <algorithm>
+
 #include "backend/backend.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -15,10 +17,16 @@ class DryBackend final : public Backend {
   const DeviceInfo& info() const override { return info_; }
   uint64_t free_bytes() const override { return UINT64_MAX / 2; }
   Tensor allocate(DType dtype, const Shape& shape, const char*) override {
+    const uint64_t bytes = static_cast<uint64_t>(shape.count()) * size_of(dtype);
+    live_ += bytes;
+    peak_ = std::max(peak_, live_);
     // A never-dereferenced address; nothing is reserved.
-    return {TensorView(reinterpret_cast<void*>(Arena::kAlignment), dtype, shape, Memory::kDevice), [](void*) {}};
+    return {TensorView(reinterpret_cast<void*>(Arena::kAlignment), dtype, shape, Memory::kDevice),
+            [this, bytes](void*) { live_ -= bytes; }};
   }
-  Tensor allocate_pinned(DType dtype, const Shape& shape, const char* what) override { return allocate(dtype, shape, what); }
+  Tensor allocate_pinned(DType dtype, const Shape& shape, const char*) override {
+    return {TensorView(reinterpret_cast<void*>(Arena::kAlignment), dtype, shape, Memory::kHost), [](void*) {}};
+  }
   void copy_bytes(TensorView, TensorView, Queue) override {}
   Event record(Queue) override { return {std::make_shared<int64_t>(monotonic_ns())}; }
   void wait(Queue, const Event&) override {}
@@ -26,7 +34,7 @@ class DryBackend final : public Backend {
   void synchronize(const Event&) override {}
   void synchronize() override {}
   int64_t event_time_ns(const Event& event) override { return *static_cast<const int64_t*>(event.handle.get()); }
-  uint64_t internal_bytes() const override { return 0; }
+  uint64_t internal_bytes() const override { return peak_; }  // the most that was ever allocated at once
 
   void copy(TensorView, TensorView) override {}
   void fill_zero(TensorView) override {}
@@ -42,7 +50,8 @@ class DryBackend final : public Backend {
   void rms_norm(TensorView, TensorView, float, TensorView) override {}
   void rope(TensorView, TensorView, TensorView, int64_t, TensorView) override {}
   void attention(TensorView, TensorView, TensorView, int64_t, float, TensorView) override {}
-  void attention_relative_bias(TensorView, TensorView, TensorView, int64_t, float, TensorView, TensorView, TensorView) override {}
+  void attention_relative_bias(TensorView, TensorView, TensorView, int64_t, float, TensorView, TensorView,
+                               TensorView) override {}
   void patchify(TensorView, TensorView) override {}
   void unpatchify(TensorView, TensorView) override {}
   std::unique_ptr<ConvWeights> prepare_conv(TensorView weight, TensorView, ConvKind, DType) override {
@@ -65,6 +74,7 @@ class DryBackend final : public Backend {
 
  private:
   DeviceInfo info_;
+  uint64_t live_ = 0, peak_ = 0;
 };
 
 }  // namespace

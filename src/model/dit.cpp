@@ -14,16 +14,24 @@ namespace {
 
 constexpr int64_t kRopeLimit = 1024;  // positions an axis of the official table has
 
-/// Angles of one RoPE axis with `n` channels: position * 10000^(-2j/n), written as cos and sin of the pairs it owns.
-void fill_axis(std::span<const int64_t> positions, int64_t n, int64_t first_pair, int64_t pairs, float* cos,
-               float* sin) {
-  for (size_t l = 0; l < positions.size(); ++l)
-    for (int64_t j = 0; j < n / 2; ++j) {
-      const double angle =
-          static_cast<double>(positions[l]) / std::pow(10000.0, 2.0 * static_cast<double>(j) / static_cast<double>(n));
-      cos[static_cast<int64_t>(l) * pairs + first_pair + j] = static_cast<float>(std::cos(angle));
-      sin[static_cast<int64_t>(l) * pairs + first_pair + j] = static_cast<float>(std::sin(angle));
+/// Writes the pairs one RoPE axis with `channels` channels owns: cos and sin of position * 10000^(-2j/channels).
+void fill_axis(std::span<const int64_t> positions, int64_t extent, int64_t channels, int64_t first_pair, int64_t pairs,
+               float* cos, float* sin) {
+  const int64_t own = channels / 2;
+  std::vector<float> table(static_cast<size_t>(2 * extent * own));  // each position's cosines, then its sines
+  for (int64_t p = 0; p < extent; ++p)
+    for (int64_t j = 0; j < own; ++j) {
+      const double frequency = std::pow(10000.0, -2.0 * static_cast<double>(j) / static_cast<double>(channels));
+      table[static_cast<size_t>(2 * p * own + j)] = static_cast<float>(std::cos(static_cast<double>(p) * frequency));
+      table[static_cast<size_t>((2 * p + 1) * own + j)] =
+          static_cast<float>(std::sin(static_cast<double>(p) * frequency));
     }
+  for (size_t l = 0; l < positions.size(); ++l) {
+    const float* row = table.data() + 2 * positions[l] * own;
+    const int64_t to = static_cast<int64_t>(l) * pairs + first_pair;
+    std::copy(row, row + own, cos + to);
+    std::copy(row + own, row + 2 * own, sin + to);
+  }
 }
 
 }  // namespace
@@ -59,6 +67,7 @@ void Dit::set_grid(const PatchGrid& grid) {
   const int64_t pairs = config_.head_dim() / 2;
   const int64_t spatial = 2 * (config_.head_dim() / 6);
   const std::array<int64_t, 3> channels{config_.head_dim() - 2 * spatial, spatial, spatial};
+  const std::array<int64_t, 3> extents{grid.frames, grid.rows, grid.columns};
   std::array<std::vector<int64_t>, 3> positions;
   for (auto& axis : positions) axis.resize(static_cast<size_t>(length));
   for (int64_t l = 0; l < length; ++l) {
@@ -70,7 +79,7 @@ void Dit::set_grid(const PatchGrid& grid) {
   Tensor sin = host_tensor(DType::kF32, {length, pairs});
   int64_t first = 0;
   for (size_t axis = 0; axis < 3; ++axis) {
-    fill_axis(positions[axis], channels[axis], first, pairs, cos->as<float>(), sin->as<float>());
+    fill_axis(positions[axis], extents[axis], channels[axis], first, pairs, cos->as<float>(), sin->as<float>());
     first += channels[axis] / 2;
   }
   rope_cos_ = backend_.allocate(DType::kF32, {length, pairs}, "RoPE table");

@@ -117,18 +117,23 @@ TensorView WeightLayout::view(TensorView slab, std::string_view name) const {
 
 WeightSource WeightSource::from_file(const TensorFile& file) {
   WeightSource source;
+  source.kind_ = Kind::kFile;
   source.file_ = &file;
   return source;
 }
 
 WeightSource WeightSource::random(uint64_t seed) {
   WeightSource source;
+  source.kind_ = Kind::kRandom;
   source.seed_ = seed;
   return source;
 }
 
+WeightSource WeightSource::shapes_only() { return {}; }
+
 void WeightSource::read(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const {
-  if (file_ != nullptr) {
+  if (kind_ == Kind::kShapesOnly) return;
+  if (kind_ == Kind::kFile) {
     const StoredTensor& stored = file_->at(part.source);
     const TensorView view = file_->view(stored);
     if (!stored.contiguous) {

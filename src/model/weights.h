@@ -66,13 +66,17 @@ class WeightSource {
   static WeightSource from_file(const TensorFile& file);
   /// Seeded random values; the same for the same (seed, name) everywhere.
   static WeightSource random(uint64_t seed);
+  /// Leaves what is asked for unset: for planning, where only shapes count.
+  static WeightSource shapes_only();
 
-  bool is_random() const { return file_ == nullptr; }
+  bool is_random() const { return kind_ == Kind::kRandom; }
   const TensorFile* file() const { return file_; }
   /// Fills elements [begin, end) of `part` (row-major), converted to `dtype`, into `out`. Thread-safe.
   void read(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const;
 
  private:
+  enum class Kind { kFile, kRandom, kShapesOnly };
+  Kind kind_ = Kind::kShapesOnly;
   const TensorFile* file_ = nullptr;
   uint64_t seed_ = 0;
 };

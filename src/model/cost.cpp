@@ -1,0 +1,118 @@
+#include "model/cost.h"
+
+#include "model/vae_structure.h"
+
+namespace wan {
+namespace {
+
+using vae::kLevels;
+
+double real(int64_t value) { return static_cast<double>(value); }
+
+/// Operations of the residual blocks, resampling and attention of one VAE, by walking it as the forward pass does.
+class VaeCounter {
+ public:
+  VaeCounter(double frames, double height, double width) : frames_(frames), height_(height), width_(width) {}
+
+  void conv(double in, double out, double taps) { total_ += 2 * in * out * taps * positions(); }
+  void residual(double in, double out) {
+    conv(in, out, 27);
+    conv(out, out, 27);
+    if (in != out) conv(in, out, 1);
+  }
+  void middle(double channels) {
+    residual(channels, channels);
+    residual(channels, channels);
+    conv(channels, 4 * channels, 1);
+    total_ += 4 * channels * positions() * height_ * width_;
+  }
+  void scale(double space, double time) {
+    height_ *= space;
+    width_ *= space;
+    frames_ = 1 + (frames_ - 1) * time;
+  }
+  void scale_time(double time) { scale(1, time); }
+  double total() const { return total_; }
+
+ private:
+  double positions() const { return frames_ * height_ * width_; }
+  double frames_, height_, width_;
+  double total_ = 0;
+};
+
+vae::Widths widths_of(const VaeConfig& config, const TensorFile* file) {
+  return file != nullptr ? vae::read_widths(config.version, *file) : vae::published_widths(config.version);
+}
+
+}  // namespace
+
+DitCost dit_cost(const DitConfig& c, int64_t tokens) {
+  const double s = real(tokens), d = real(c.dim), layers = real(c.num_layers);
+  DitCost cost;
+  // Four self-attention and two cross-attention projections of d x d, and the feed-forward.
+  cost.gemm = layers * s * (12 * d * d + 4 * d * real(c.ffn_dim)) + 8 * s * d * (real(c.in_dim) + real(c.out_dim));
+  cost.self_attention = layers * 4 * s * s * d;
+  cost.cross_attention = layers * 4 * s * real(c.text_len) * d;
+  return cost;
+}
+
+double text_encoder_cost(const TextEncoderConfig& c, int64_t tokens) {
+  const double n = real(tokens);
+  return real(c.num_layers) * (8 * n * real(c.dim) * real(c.dim_attention) + 4 * n * n * real(c.dim_attention) +
+                               6 * n * real(c.dim) * real(c.dim_ffn));
+}
+
+double vae_decode_cost(const VaeConfig& config, const TensorFile* file, int64_t frames, int64_t height, int64_t width) {
+  const vae::Widths w = widths_of(config, file);
+  VaeCounter count(real(frames), real(height), real(width));
+  const double z = real(w.latent);
+  count.conv(z, z, 1);
+  double channels = real(w.decoder_in);
+  count.conv(z, channels, 27);
+  count.middle(channels);
+  for (int level = 0; level < kLevels; ++level) {
+    const double out = real(w.decoder[static_cast<size_t>(level)]);
+    for (int block = 0; block < vae::kDecoderResiduals; ++block) {
+      count.residual(channels, out);
+      channels = out;
+    }
+    if (level + 1 == kLevels) break;
+    if (vae::decoder_doubles_time(level)) {
+      count.conv(channels, 2 * channels, 3);
+      count.scale_time(2);
+    }
+    const double enlarged = config.version == VaeVersion::k22 ? channels : channels / 2;
+    count.scale(2, 1);
+    count.conv(channels, enlarged, 9);
+    channels = enlarged;
+  }
+  count.conv(channels, config.version == VaeVersion::k22 ? 12 : 3, 27);
+  return count.total();
+}
+
+double vae_encode_cost(const VaeConfig& config, const TensorFile* file, int64_t frames, int64_t height, int64_t width) {
+  const vae::Widths w = widths_of(config, file);
+  const double patch = real(config.patch());
+  VaeCounter count(real(frames), real(height) / patch, real(width) / patch);
+  double channels = real(w.encoder_in);
+  count.conv(3 * patch * patch, channels, 27);
+  for (int level = 0; level < kLevels; ++level) {
+    const double out = real(w.encoder[static_cast<size_t>(level)]);
+    for (int block = 0; block < vae::kEncoderResiduals; ++block) {
+      count.residual(channels, out);
+      channels = out;
+    }
+    if (level + 1 == kLevels) break;
+    count.scale(0.5, 1);
+    count.conv(channels, channels, 9);
+    if (!vae::encoder_halves_time(level)) continue;
+    count.scale_time(0.5);
+    count.conv(channels, channels, 3);
+  }
+  count.middle(channels);
+  count.conv(channels, 2 * real(w.latent), 27);
+  count.conv(2 * real(w.latent), 2 * real(w.latent), 1);
+  return count.total();
+}
+
+}  // namespace wan

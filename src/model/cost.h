@@ -1,0 +1,32 @@
+// Floating-point operations of the model's parts, counted from shapes (a multiply-add is two). Written into every
+// record, so that old results stay analysable without the engine. Elementwise work is left out: it is below 1 % and
+// bound by memory.
+#pragma once
+
+#include <cstdint>
+
+#include "model/dit.h"
+#include "model/text_encoder.h"
+#include "model/vae.h"
+
+namespace wan {
+
+struct DitCost {
+  double gemm = 0;  // projections, feed-forward, patch embedding and head
+  double self_attention = 0;
+  double cross_attention = 0;
+  double total() const { return gemm + self_attention + cross_attention; }
+};
+
+/// One forward pass over `tokens` tokens. Text and time embeddings, computed once a prompt or schedule, are not in it.
+DitCost dit_cost(const DitConfig& config, int64_t tokens);
+
+/// Encoding a prompt of `tokens` tokens.
+double text_encoder_cost(const TextEncoderConfig& config, int64_t tokens);
+
+/// Decoding latents [z, T, H, W]; widths are read off `file`, or the published ones when it is null.
+double vae_decode_cost(const VaeConfig& config, const TensorFile* file, int64_t frames, int64_t height, int64_t width);
+/// Encoding F pixel frames of H x W.
+double vae_encode_cost(const VaeConfig& config, const TensorFile* file, int64_t frames, int64_t height, int64_t width);
+
+}  // namespace wan

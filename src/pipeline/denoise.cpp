@@ -1,0 +1,227 @@
+// The denoising loop and what follows it: decoding chunk by chunk, and closing the outputs.
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "model/cost.h"
+#include "pipeline/generation.h"
+#include "sampler/guidance.h"
+
+namespace wan {
+namespace {
+
+SolverKind solver_kind(Solver solver) {
+  switch (solver) {
+    case Solver::kUniPC: return SolverKind::kUniPC;
+    case Solver::kDpmPlusPlus: return SolverKind::kDpmPlusPlus;
+    case Solver::kEuler: return SolverKind::kEuler;
+  }
+  return SolverKind::kUniPC;
+}
+
+Tensor as_host(std::span<const float> values) { return host_tensor(values, {static_cast<int64_t>(values.size())}); }
+
+}  // namespace
+
+TensorView Engine::Generation::call_dit(LoadedExpert& expert, int step, TextContext& text, TensorView velocity,
+                                        int call) {
+  const bool image_rows = !first_frame_.empty();
+  const bool probing = dump_ && request_.dump_level == DumpLevel::kBlocks && step == 0;
+  TensorView input = x_;
+  if (!model_input_.empty()) {
+    device().copy(x_, model_input_.view().slice(0, 0, plan_.latent[0]));
+    input = model_input_;
+  }
+  Dit::Call arguments{input, step + 1, image_rows ? 0 : -1, &expert.times, &text, nullptr};
+  if (probing) {
+    dump_->set_prefix(fmt::format("dit.call{}.", call));
+    const std::string prefix = fmt::format("dit.call{}.", call);
+    const double t = expert.times.timesteps[static_cast<size_t>(step) + 1];
+    const PatchGrid grid{plan_.latent[1], plan_.latent[2] / 2, plan_.latent[3] / 2};
+    if (plan_.task == "ti2v") {
+      std::vector<float> per_token(static_cast<size_t>(grid.tokens()), static_cast<float>(t));
+      if (image_rows) std::fill_n(per_token.begin(), grid.rows * grid.columns, 0.0f);
+      dump_->add(prefix + "t", host_tensor(per_token, {1, grid.tokens()}));
+    } else {
+      const std::array<float, 1> scalar{static_cast<float>(t)};
+      dump_->add(prefix + "t", as_host(scalar));
+    }
+    dump_->add(prefix + "x", input);
+    dump_->add(prefix + "context", text_rows_[static_cast<size_t>(call)]);
+    if (call == 0) {
+      arguments.probe = dump_.get();
+      dump_->add_per_token("time_embedding", expert.times.e, step + 1, arguments.first_frame_row);
+      dump_->add_per_token("time_projection", expert.times.e0, step + 1, arguments.first_frame_row);
+    }
+  }
+  expert.dit->forward(arguments, *expert.blocks, arena_, velocity);
+  if (probing) dump_->add(fmt::format("dit.call{}.out", call), velocity);
+  return velocity;
+}
+
+void Engine::Generation::denoise_step(int step, Sampler& sampler) {
+  Models& m = *models_;
+  const int index = plan_.expert_of(step);
+  LoadedExpert& expert = m.experts[static_cast<size_t>(index)];
+  clock_->enter(Stage::kStepInference, step);
+  check_interrupt();
+  if (!expert.dit || expert.positive.embedded.empty()) embed_prompts(expert);
+  const DitCost cost = dit_cost(m.set.dit, plan_.latent[1] * (plan_.latent[2] / 2) * (plan_.latent[3] / 2));
+  clock_->add_flops(2 * cost.total());
+  if (dump_) dump_->add(fmt::format("step{}.sample_in", step), x_);
+  call_dit(expert, step, expert.positive, velocity_positive_, 0);
+  clock_->mark("cond");
+  // The other expert's first layers arrive while this one computes its last step.
+  if (m.set.two_experts && step + 1 < plan_.steps && plan_.expert_of(step + 1) != index)
+    m.experts[static_cast<size_t>(plan_.expert_of(step + 1))].blocks->prefetch();
+  call_dit(expert, step, expert.negative, velocity_negative_, 1);
+  clock_->mark("uncond");
+  guide(device(), velocity_positive_, velocity_negative_, static_cast<float>(plan_.guidance_of(step)),
+        velocity_positive_);
+  if (dump_) dump_->add(fmt::format("step{}.noise_pred", step), velocity_positive_);
+  sampler.step(step, velocity_positive_, x_);
+  impose_first_frame();
+  clock_->mark("solver");
+  if (dump_) dump_->add(fmt::format("step{}.sample_out", step), x_);
+  clock_->add_waits(expert.blocks->take_waits());
+  clock_->add_hidden("h2d", expert.blocks->take_copies());
+}
+
+void Engine::Generation::denoise() {
+  Models& m = *models_;
+  Backend& backend = device();
+  velocity_positive_ = backend.allocate(DType::kF32, plan_.latent, "velocity");
+  velocity_negative_ = backend.allocate(DType::kF32, plan_.latent, "velocity");
+  const auto sampler = make_sampler(solver_kind(plan_.solver), plan_.schedule, plan_.latent, backend);
+  arena_block_ = backend.allocate(DType::kU8, {static_cast<int64_t>(m.memory.dit_arena)}, "DiT activations");
+  arena_ = Arena(arena_block_);
+  for (LoadedExpert& expert : m.experts) {
+    expert.positive = {};
+    expert.negative = {};
+  }
+  if (m.memory.dit_residency == Residency::kStream)
+    for (int e = 0; e < m.expert_count(); ++e) {
+      int passes = 0;
+      for (int i = 0; i < plan_.steps; ++i) passes += plan_.expert_of(i) == e ? 2 : 0;
+      m.experts[static_cast<size_t>(e)].blocks->expect_passes(passes);
+    }
+  if (dump_) {
+    std::vector<float> timesteps(plan_.schedule.timesteps.begin(), plan_.schedule.timesteps.end());
+    dump_->add("timesteps", as_host(timesteps));
+    dump_->add("sigmas", as_host(plan_.schedule.sigmas));
+  }
+  for (int step = 0; step < plan_.steps; ++step) {
+    denoise_step(step, *sampler);
+    if (step == 0 && plan_.device != "cpu") m.load_vae(plan_);  // while the device computes
+    clock_->poll();
+    clock_->bound_run_ahead();
+  }
+  report_memory(Stage::kStepInference, plan_.steps - 1);
+}
+
+void Engine::Generation::decode() {
+  clock_->enter(Stage::kVaeDecoding);
+  check_interrupt();
+  Models& m = *models_;
+  Backend& backend = device();
+  backend.synchronize();
+  arena_block_.reset();
+  velocity_positive_.reset();
+  velocity_negative_.reset();
+  if (m.memory.dit_residency == Residency::kStream && request_.dump.empty()) {
+    for (int e = 0; e < m.expert_count(); ++e) m.experts[static_cast<size_t>(e)].blocks->release_slots();
+  }
+  m.load_vae(plan_);
+  clock_->add_flops(vae_decode_cost(m.set.vae, m.set.vae_file(), plan_.latent[1], plan_.latent[2], plan_.latent[3]));
+  if (dump_) dump_->add("vae.decode.latent", x_);
+  Vae& vae = *m.vae;
+  const int64_t chunk = m.memory.vae_chunk;
+  arena_block_ = backend.allocate(DType::kU8, {static_cast<int64_t>(m.memory.vae_arena)}, "VAE activations");
+  arena_ = Arena(arena_block_);
+  vae.begin_decode(plan_.latent[2], plan_.latent[3]);
+  const Shape frame_shape{vae.frames_of(chunk, false), plan_.height, plan_.width, 3};
+  std::array<Tensor, 2> on_device, on_host;
+  for (int i = 0; i < 2; ++i) {
+    on_device[static_cast<size_t>(i)] = backend.allocate(DType::kU8, frame_shape, "decoded frames");
+    on_host[static_cast<size_t>(i)] = backend.allocate_pinned(DType::kU8, frame_shape, "decoded frames");
+  }
+  Tensor video;  // only for a dump
+  if (dump_) video = backend.allocate(DType::kF32, {3, plan_.num_frames, plan_.height, plan_.width}, "dumped video");
+  struct Pending {
+    TensorView frames;
+    Event copied;
+  };
+  std::optional<Pending> pending;
+  const auto hand_over = [&] {
+    if (!pending) return;
+    backend.synchronize(pending->copied);
+    sink_->push(pending->frames);
+    pending.reset();
+  };
+  int64_t frames_done = 0;
+  for (int64_t done = 0, turn = 0; done < plan_.latent[1]; ++turn) {
+    check_interrupt();
+    const int64_t count = std::min(chunk, plan_.latent[1] - done);
+    const int64_t frames = vae.frames_of(count, done == 0);
+    const size_t half = static_cast<size_t>(turn % 2);
+    const ArenaScope scope(arena_);
+    const TensorView pixels = vae.decode_chunk(x_.view().slice(1, done, done + count), arena_);
+    const TensorView rgb = on_device[half].view().slice(0, 0, frames);
+    backend.channels_to_rgb8(pixels, m.set.vae.patch(), rgb);
+    if (dump_)
+      backend.channels_to_pixels(pixels, m.set.vae.patch(), video.view().slice(1, frames_done, frames_done + frames));
+    const TensorView host = on_host[half].view().slice(0, 0, frames);
+    backend.copy_bytes(rgb, host, Queue::kCompute);
+    const Event copied = backend.record(Queue::kCompute);
+    hand_over();  // the chunk before, while this one computes
+    pending = Pending{host, copied};
+    done += count;
+    frames_done += frames;
+  }
+  hand_over();
+  vae.end_decode();
+  if (dump_) dump_->add("vae.decode.video", video);
+  report_memory(Stage::kVaeDecoding, -1);
+  arena_block_.reset();
+}
+
+Outcome Engine::Generation::finish() {
+  clock_->enter(Stage::kOutputEncoding);
+  Outcome outcome;
+  outcome.task = plan_.task;
+  outcome.width = plan_.width;
+  outcome.height = plan_.height;
+  outcome.num_frames = plan_.num_frames;
+  outcome.fps = plan_.fps;
+  outcome.steps = plan_.steps;
+  outcome.video_sha256 = sink_->finish();
+  if (dump_) dump_->write(request_.dump);
+  clock_->finish();
+  observer_.on_fact("video_sha256", outcome.video_sha256);
+  return outcome;
+}
+
+void Engine::Generation::report_memory(Stage stage, int index) {
+  const Models& m = *models_;
+  MemoryMark mark;
+  mark.stage = stage;
+  mark.index = index;
+  uint64_t dit = 0, pinned = 0;
+  for (int e = 0; e < m.expert_count(); ++e) {
+    const LoadedExpert& expert = m.experts[static_cast<size_t>(e)];
+    if (!expert.started) continue;
+    dit += expert.blocks->device_bytes() + expert.stem->device_bytes();
+    pinned += expert.blocks->pinned_bytes() + expert.stem->pinned_bytes();
+  }
+  if (text_store_) mark.device_bytes["weights.text_encoder"] = text_store_->device_bytes();
+  mark.device_bytes["weights.dit"] = dit;
+  mark.device_bytes["weights.vae"] = m.vae ? m.vae->weight_bytes() : 0;
+  mark.device_bytes["activations"] = arena_block_.empty() ? 0 : arena_block_->bytes();
+  mark.device_bytes["workspace"] = m.backend->internal_bytes();
+  mark.host_bytes["pinned"] = pinned;
+  observer_.on_memory(mark);
+}
+
+}  // namespace wan

@@ -1,0 +1,326 @@
+#include "pipeline/layer_store.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+
+namespace wan {
+namespace {
+
+/// Bytes one worker converts at a time: large enough for full copy speed, small enough to keep all workers busy on one
+/// layer.
+constexpr size_t kChunkBytes = size_t{16} << 20;
+constexpr int kMaxThreads = 16;
+
+}  // namespace
+
+int allowed_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+LayerStore::LayerStore(Backend& backend, std::vector<WeightLayout> layouts, const WeightSource& source,
+                       LayerStoreOptions options)
+    : backend_(backend), layouts_(std::move(layouts)), source_(source), options_(std::move(options)) {
+  require_op(!layouts_.empty(), "a store has at least one layer");
+  slab_bytes_ = layouts_.front().bytes();
+  for (const WeightLayout& layout : layouts_)
+    require_op(layout.bytes() == slab_bytes_, "all layers of a store have one size");
+  if (options_.threads <= 0) options_.threads = std::min(kMaxThreads, allowed_cores());
+  options_.slots = std::clamp(options_.slots, 2, std::max(2, layers()));
+  chunks_per_layer_ = static_cast<int64_t>((slab_bytes_ + kChunkBytes - 1) / kChunkBytes);
+}
+
+LayerStore::~LayerStore() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+  backend_.synchronize();
+}
+
+uint64_t LayerStore::planned_device_bytes(int layers, size_t slab_bytes, const LayerStoreOptions& options) {
+  const int kept =
+      options.residency == Residency::kResident ? layers : std::clamp(options.slots, 2, std::max(2, layers));
+  return static_cast<uint64_t>(kept) * slab_bytes;
+}
+
+void LayerStore::start() {
+  const Shape slab{static_cast<int64_t>(slab_bytes_)};
+  const std::string what = options_.component + " weights";
+  layers_.resize(layouts_.size());
+  for (Layer& layer : layers_) {
+    layer.chunks_left = chunks_per_layer_;
+    if (options_.residency == Residency::kResident) layer.device = backend_.allocate(DType::kU8, slab, what.c_str());
+  }
+  if (options_.residency != Residency::kResident) allocate_slots();
+  if (options_.residency != Residency::kStream) {
+    staging_.resize(static_cast<size_t>(options_.threads) + 2);
+    const Shape chunk{static_cast<int64_t>(std::min(kChunkBytes, slab_bytes_))};
+    for (size_t i = 0; i < staging_.size(); ++i) {
+      staging_[i].host = backend_.allocate_pinned(DType::kU8, chunk, "weight staging");
+      free_staging_.push_back(i);
+    }
+  }
+  for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run_worker(); });
+}
+
+void LayerStore::allocate_slots() {
+  const std::string what = options_.component + " weights";
+  slots_.resize(static_cast<size_t>(options_.slots));
+  for (Slot& slot : slots_)
+    slot.device = backend_.allocate(DType::kU8, {static_cast<int64_t>(slab_bytes_)}, what.c_str());
+}
+
+void LayerStore::release_slots() {
+  if (options_.residency != Residency::kStream) return;
+  backend_.synchronize();
+  slots_.clear();
+  // What was fetched ahead is forgotten; passes begin anew.
+  acquired_position_ = issued_position_ = released_position_ = -1;
+  last_position_ = INT64_MAX;
+}
+
+void LayerStore::run_worker() {
+  try {
+    backend_.bind_thread();
+    work();
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    if (!failure_) failure_ = std::current_exception();
+    stop_ = true;
+  }
+  changed_.notify_all();
+}
+
+void LayerStore::work() {
+  for (;;) {
+    int layer = 0;
+    size_t begin = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      if (stop_ || next_chunk_ == chunks_per_layer_ * layers()) return;
+      layer = static_cast<int>(next_chunk_ / chunks_per_layer_);
+      begin = static_cast<size_t>(next_chunk_ % chunks_per_layer_) * kChunkBytes;
+      ++next_chunk_;
+    }
+    const size_t end = std::min(begin + kChunkBytes, slab_bytes_);
+    if (options_.residency == Residency::kStream)
+      convert_in_place(layer, begin, end);
+    else
+      convert_and_copy(layer, begin, end);
+  }
+}
+
+void LayerStore::fill_chunk(int layer, size_t begin, size_t end, std::byte* out) const {
+  for (const WeightSlot& slot : layouts_[static_cast<size_t>(layer)].slots()) {
+    const size_t element = size_of(slot.dtype);
+    for (const WeightPart& part : slot.parts) {
+      const size_t part_begin = slot.offset + static_cast<size_t>(part.element_offset) * element;
+      const size_t part_end = part_begin + static_cast<size_t>(part.shape.count()) * element;
+      const size_t from = std::max(begin, part_begin), to = std::min(end, part_end);
+      if (from >= to) continue;
+      source_.read(part, static_cast<int64_t>((from - part_begin) / element),
+                   static_cast<int64_t>((to - part_begin) / element), slot.dtype, out + (from - begin));
+    }
+  }
+}
+
+size_t LayerStore::take_staging(std::unique_lock<std::mutex>& lock) {
+  for (;;) {
+    if (stop_) throw Error(ErrorKind::kInterrupted, "loading of " + options_.component + " weights was stopped");
+    if (!free_staging_.empty()) {
+      const size_t index = free_staging_.back();
+      free_staging_.pop_back();
+      return index;
+    }
+    if (!flying_staging_.empty()) {
+      const size_t index = flying_staging_.front();
+      flying_staging_.pop_front();
+      const Event copied = staging_[index].copied;
+      lock.unlock();
+      backend_.synchronize(copied);
+      lock.lock();
+      return index;
+    }
+    changed_.wait(lock);
+  }
+}
+
+void LayerStore::convert_and_copy(int layer, size_t begin, size_t end) {
+  std::unique_lock lock(mutex_);
+  const size_t index = take_staging(lock);
+  lock.unlock();
+  Staging& staging = staging_[index];
+  fill_chunk(layer, begin, end, static_cast<std::byte*>(staging.host->data));
+  lock.lock();
+  const bool once = options_.residency == Residency::kOnce;
+  // A slot is free once the layer that used it before was released.
+  const int64_t previous = layer - static_cast<int64_t>(slots_.size());
+  if (once) changed_.wait(lock, [&] { return stop_ || released_position_ >= previous; });
+  if (stop_) return;
+  Layer& target = layers_[static_cast<size_t>(layer)];
+  if (target.chunks_started++ == 0) {
+    if (once && previous >= 0) backend_.wait(Queue::kCopy, slots_[static_cast<size_t>(layer) % slots_.size()].released);
+    target.copy_begin = backend_.record(Queue::kCopy);
+  }
+  const TensorView slab = device_slab(layer, layer);
+  const auto length = static_cast<int64_t>(end - begin);
+  backend_.copy_bytes(staging.host.view().slice(0, 0, length),
+                      slab.slice(0, static_cast<int64_t>(begin), static_cast<int64_t>(end)), Queue::kCopy);
+  staging.copied = backend_.record(Queue::kCopy);
+  flying_staging_.push_back(index);
+  if (--target.chunks_left == 0) {
+    target.ready = backend_.record(Queue::kCopy);
+    copies_.push_back({target.copy_begin, target.ready, slab_bytes_});
+    target.filled = true;
+  }
+  lock.unlock();
+  changed_.notify_all();
+}
+
+void LayerStore::convert_in_place(int layer, size_t begin, size_t end) {
+  Layer& target = layers_[static_cast<size_t>(layer)];
+  {
+    std::unique_lock lock(mutex_);
+    if (target.chunks_started++ == 0) {
+      lock.unlock();
+      Tensor host = backend_.allocate_pinned(DType::kU8, {static_cast<int64_t>(slab_bytes_)}, "streamed weights");
+      lock.lock();
+      target.host = std::move(host);
+      changed_.notify_all();
+    } else {
+      changed_.wait(lock, [&] { return stop_ || !target.host.empty(); });
+      if (stop_) return;
+    }
+  }
+  fill_chunk(layer, begin, end, static_cast<std::byte*>(target.host->data) + begin);
+  {
+    const std::lock_guard lock(mutex_);
+    target.filled = --target.chunks_left == 0;
+  }
+  changed_.notify_all();
+}
+
+TensorView LayerStore::device_slab(int layer, int64_t position) const {
+  if (options_.residency == Residency::kResident) return layers_[static_cast<size_t>(layer)].device;
+  return slots_[static_cast<size_t>(position) % slots_.size()].device;
+}
+
+void LayerStore::rethrow_failure() {
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+bool LayerStore::issue(int64_t position, bool wait_for_host) {
+  Layer& layer = layers_[static_cast<size_t>(position % layers())];
+  {
+    std::unique_lock lock(mutex_);
+    if (wait_for_host) changed_.wait(lock, [&] { return layer.filled || failure_; });
+    rethrow_failure();
+    if (!layer.filled) return false;
+  }
+  Slot& slot = slots_[static_cast<size_t>(position) % slots_.size()];
+  if (slot.released.valid()) backend_.wait(Queue::kCopy, slot.released);
+  const Event begin = backend_.record(Queue::kCopy);
+  backend_.copy_bytes(layer.host, slot.device, Queue::kCopy);
+  slot.ready = backend_.record(Queue::kCopy);
+  slot.position = position;
+  copies_.push_back({begin, slot.ready, slab_bytes_});
+  issued_position_ = position;
+  return true;
+}
+
+void LayerStore::prefetch() {
+  if (options_.residency != Residency::kStream) return;
+  if (slots_.empty()) allocate_slots();
+  const int64_t limit = std::min(released_position_ + static_cast<int64_t>(slots_.size()), last_position_ - 1);
+  while (issued_position_ < limit && issue(issued_position_ + 1, false)) {
+  }
+}
+
+TensorView LayerStore::acquire(int index) {
+  const int64_t position = ++acquired_position_;
+  require_op(position % layers() == index, "layers are acquired in order");
+  if (options_.residency == Residency::kResident && layers_[static_cast<size_t>(index)].settled)
+    return device_slab(index, position);
+  Event wait_begin;
+  Event ready;
+  if (options_.residency == Residency::kStream) {
+    if (slots_.empty()) allocate_slots();
+    if (issued_position_ < position) {
+      wait_begin = backend_.record(Queue::kCompute);
+      while (issued_position_ < position) issue(issued_position_ + 1, true);
+    }
+    ready = slots_[static_cast<size_t>(position) % slots_.size()].ready;
+  } else {
+    Layer& layer = layers_[static_cast<size_t>(index)];
+    std::unique_lock lock(mutex_);
+    if (!layer.filled) {
+      lock.unlock();
+      wait_begin = backend_.record(Queue::kCompute);
+      lock.lock();
+      changed_.wait(lock, [&] { return layer.filled || failure_; });
+    }
+    rethrow_failure();
+    ready = layer.ready;
+    layer.settled = true;
+  }
+  if (wait_begin.valid() || !backend_.ready(ready)) {
+    if (!wait_begin.valid()) wait_begin = backend_.record(Queue::kCompute);
+    backend_.wait(Queue::kCompute, ready);
+    waits_.push_back({wait_begin, backend_.record(Queue::kCompute), 0});
+  }
+  return device_slab(index, position);
+}
+
+void LayerStore::release(int index) {
+  if (options_.residency == Residency::kResident) return;
+  const int64_t position = acquired_position_;
+  require_op(position % layers() == index, "the layer acquired last is released first");
+  {
+    const std::lock_guard lock(mutex_);
+    slots_[static_cast<size_t>(position) % slots_.size()].released = backend_.record(Queue::kCompute);
+    released_position_ = position;
+  }
+  changed_.notify_all();
+  prefetch();
+}
+
+void LayerStore::wait_until_loaded() {
+  if (options_.residency == Residency::kOnce) return;
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] {
+    return failure_ || std::all_of(layers_.begin(), layers_.end(), [](const Layer& l) { return l.filled; });
+  });
+  rethrow_failure();
+  lock.unlock();
+  if (options_.residency == Residency::kResident) backend_.synchronize(backend_.record(Queue::kCopy));
+}
+
+std::vector<DeviceInterval> LayerStore::take_waits() { return std::exchange(waits_, {}); }
+
+std::vector<DeviceInterval> LayerStore::take_copies() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(copies_, {});
+}
+
+uint64_t LayerStore::device_bytes() const {
+  return options_.residency == Residency::kResident ? layers_.size() * slab_bytes_ : slots_.size() * slab_bytes_;
+}
+
+uint64_t LayerStore::pinned_bytes() const {
+  const std::lock_guard lock(mutex_);
+  uint64_t bytes = 0;
+  for (const Staging& staging : staging_) bytes += staging.host.empty() ? 0 : staging.host->bytes();
+  for (const Layer& layer : layers_) bytes += layer.host.empty() ? 0 : layer.host->bytes();
+  return bytes;
+}
+
+}  // namespace wan

@@ -1,0 +1,134 @@
+// Weight residency: keeps a stack of layers where the plan wants them, fills them in the background, and knows what
+// waiting cost.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "backend/backend.h"
+#include "model/layers.h"
+#include "model/weights.h"
+
+namespace wan {
+
+enum class Residency {
+  kResident,  // every layer stays on the device
+  kStream,    // layers live in page-locked host memory in the compute type and flow through a few device slots, pass
+              // after pass
+  kOnce,      // layers pass through a few device slots a single time, straight from the file
+};
+
+struct LayerStoreOptions {
+  Residency residency = Residency::kResident;
+  int slots = 3;          // device slabs of kStream and kOnce
+  int threads = 0;        // converters; 0: one for each allowed core, at most 16
+  std::string component;  // "dit", "text_encoder": for messages and spans
+};
+
+/// Two instants on the device's clock; `bytes` moved in between, 0 for a wait.
+struct DeviceInterval {
+  Event begin, end;
+  uint64_t bytes = 0;
+};
+
+class LayerStore final : public LayerSource {
+ public:
+  /// All layouts have the same size. `source` must outlive the store. Nothing is allocated or read before `start`.
+  LayerStore(Backend& backend, std::vector<WeightLayout> layouts, const WeightSource& source,
+             LayerStoreOptions options);
+  /// Stops the background threads and waits for copies in flight.
+  ~LayerStore() override;
+
+  /// Allocates what the residency needs and begins to fill it in the background. Throws OutOfMemory.
+  void start();
+  /// Returns when every layer is where the plan wants it (kOnce: no-op). For --no-overlap.
+  void wait_until_loaded();
+  /// kStream: how many passes over the layers will be made, so that nothing is fetched after the last.
+  void expect_passes(int passes) { last_position_ = static_cast<int64_t>(passes) * layers(); }
+  /// kStream: fetches as many layers as there are free slots.
+  void prefetch();
+
+  TensorView acquire(int index) override;
+  void release(int index) override;
+
+  /// kStream: gives the device slots back until the next acquire or prefetch.
+  void release_slots();
+
+  /// Exposed waits and layer copies since the last call; the events may not be ready yet.
+  std::vector<DeviceInterval> take_waits();
+  std::vector<DeviceInterval> take_copies();
+
+  uint64_t device_bytes() const;
+  uint64_t pinned_bytes() const;
+  int layers() const { return static_cast<int>(layouts_.size()); }
+  /// Device bytes a store of these options will hold.
+  static uint64_t planned_device_bytes(int layers, size_t slab_bytes, const LayerStoreOptions& options);
+
+ private:
+  struct Layer {
+    Tensor device;  // kResident
+    Tensor host;    // kStream
+    Event ready;    // the device slab is complete
+    Event copy_begin;
+    int64_t chunks_left = 0;
+    int64_t chunks_started = 0;
+    bool filled = false;   // host side: all copies issued (kResident, kOnce) or all bytes written (kStream)
+    bool settled = false;  // kResident: known to be complete, no more waiting
+  };
+  struct Slot {
+    Tensor device;
+    Event released;  // last use by the compute queue
+    Event ready;
+    int64_t position = -1;  // what it holds, counted over passes
+  };
+  struct Staging {
+    Tensor host;
+    Event copied;
+  };
+
+  void work();
+  void run_worker();
+  void fill_chunk(int layer, size_t begin, size_t end, std::byte* out) const;
+  void convert_and_copy(int layer, size_t begin, size_t end);
+  void convert_in_place(int layer, size_t begin, size_t end);
+  size_t take_staging(std::unique_lock<std::mutex>& lock);
+  bool issue(int64_t position, bool wait_for_host);
+  void rethrow_failure();
+  void allocate_slots();
+  TensorView device_slab(int layer, int64_t position) const;
+
+  Backend& backend_;
+  std::vector<WeightLayout> layouts_;
+  const WeightSource& source_;
+  LayerStoreOptions options_;
+  size_t slab_bytes_ = 0;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Layer> layers_;
+  std::vector<Slot> slots_;
+  std::vector<Staging> staging_;
+  std::vector<size_t> free_staging_;
+  std::deque<size_t> flying_staging_;  // oldest first
+  std::vector<std::thread> threads_;
+  std::exception_ptr failure_;
+  int64_t next_chunk_ = 0;
+  int64_t chunks_per_layer_ = 0;
+  bool stop_ = false;
+  int64_t released_position_ = -1;  // last position released
+  int64_t issued_position_ = -1;    // last position whose copy was issued (kStream)
+  int64_t acquired_position_ = -1;
+  int64_t last_position_ = INT64_MAX;
+  std::vector<DeviceInterval> waits_, copies_;
+};
+
+/// Cores this process may use.
+int allowed_cores();
+
+}  // namespace wan

@@ -1,0 +1,133 @@
+// Predicts device memory by running the models on a backend that only counts.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "pipeline/plan.h"
+
+namespace wan {
+namespace {
+
+/// The CUDA context, cuBLASLt's and cuDNN's workspaces and loaded kernels: what NVML sees beyond our own allocations.
+constexpr uint64_t kLibraryBytes = uint64_t{900} << 20;
+
+class FixedLayer final : public LayerSource {
+ public:
+  TensorView acquire(int) override {
+    return {reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice};
+  }
+  void release(int) override {}
+};
+
+/// Bytes the DiT's forward pass takes from its arena.
+uint64_t dit_arena_bytes(const ModelSet& models, const Plan& plan) {
+  const auto dry = make_dry_backend();
+  const TensorView stem(reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice);
+  Dit dit(*dry, models.dit, plan.compute, stem);
+  dit.set_grid({plan.latent[1], plan.latent[2] / 2, plan.latent[3] / 2});
+  const Tensor text = host_tensor(DType::kF32, {1, models.dit.text_dim});
+  TextContext context = dit.embed_text(text);
+  const std::vector<double> timesteps{0.0, 1.0};
+  const TimeTable times = dit.embed_times(timesteps);
+  Shape input = plan.latent;
+  input[0] = models.dit.in_dim;
+  const Tensor latent = dry->allocate(DType::kF32, input, "latent");
+  const Tensor velocity = dry->allocate(DType::kF32, plan.latent, "velocity");
+  Arena arena = Arena::dry();
+  FixedLayer layers;
+  dit.forward({latent, 1, plan.from_image && plan.task == "ti2v" ? 0 : -1, &times, &context, nullptr}, layers, arena,
+              velocity);
+  return arena.peak();
+}
+
+struct VaeNeed {
+  uint64_t arena = 0, histories = 0, weights = 0;
+};
+
+VaeNeed vae_need(const ModelSet& models, const Plan& plan, int64_t chunk) {
+  const auto dry = make_dry_backend();
+  VaeNeed need;
+  for (const WeightPart& part : vae_parts(models.vae.version, models.vae_file()))
+    if (plan.from_image || part.source.rfind("encoder.", 0) != 0)
+      need.weights +=
+          static_cast<uint64_t>(part.shape.count()) * size_of(part.shape.rank() > 1 ? plan.vae_compute : DType::kF32);
+  Vae vae(*dry, models.vae, WeightSource::shapes_only(), models.vae_file(), plan.vae_compute, Vae::Parts::kDecoder);
+  const uint64_t before = dry->internal_bytes();
+  vae.begin_decode(plan.latent[2], plan.latent[3]);
+  need.histories = dry->internal_bytes() - before;
+  Arena arena = Arena::dry();
+  // The later chunks are the larger ones, where there are any.
+  int64_t done = 0;
+  while (done < plan.latent[1]) {
+    const int64_t frames = std::min(chunk, plan.latent[1] - done);
+    const Tensor latent =
+        dry->allocate(DType::kF32, {plan.latent[0], frames, plan.latent[2], plan.latent[3]}, "latent");
+    const ArenaScope scope(arena);
+    vae.decode_chunk(latent, arena);
+    done += frames;
+    if (done > 2 * chunk) break;
+  }
+  need.arena = arena.peak();
+  return need;
+}
+
+uint64_t dit_weight_bytes(const ModelSet& models, DType compute, Residency residency) {
+  const uint64_t slab = dit_block_layout(models.dit, 0, compute).bytes();
+  const LayerStoreOptions options{residency, 3, 0, "dit"};
+  const uint64_t blocks = LayerStore::planned_device_bytes(static_cast<int>(models.dit.num_layers), slab, options);
+  const uint64_t stem = dit_stem_layout(models.dit, compute).bytes();
+  return (blocks + stem) * (models.two_experts ? 2 : 1);
+}
+
+/// All phases' own bytes for one residency and chunk length.
+MemoryPlan estimate(const ModelSet& models, const Plan& plan, Residency residency, int64_t chunk, uint64_t dit_arena) {
+  MemoryPlan memory;
+  memory.dit_residency = residency;
+  memory.vae_chunk = chunk;
+  memory.dit_arena = dit_arena;
+  const VaeNeed vae = vae_need(models, plan, chunk);
+  memory.vae_arena = vae.arena;
+  const uint64_t weights = dit_weight_bytes(models, plan.compute, residency);
+  const uint64_t latent = static_cast<uint64_t>(plan.latent.count()) * sizeof(float);
+  const uint64_t text_slab = text_encoder_layer_layout(models.text, 0, plan.compute).bytes();
+  const auto& dit = models.dit;
+  const uint64_t text_context = 2 * static_cast<uint64_t>(dit.text_len * dit.dim * (2 * dit.num_layers + 1)) *
+                                size_of(plan.compute) * (models.two_experts ? 2 : 1);
+  const uint64_t tokens = static_cast<uint64_t>(plan.latent[1] * (plan.latent[2] / 2) * (plan.latent[3] / 2));
+  const uint64_t tables = tokens * static_cast<uint64_t>(dit.head_dim()) * sizeof(float);
+  memory.peak_text = weights + (plan.text_encoder_device == plan.device ? 3 * text_slab : 0);
+  memory.peak_denoise = weights + dit_arena + vae.weights + text_context + tables + 9 * latent;
+  // Streamed layers are given back before decoding; resident ones stay for the next video.
+  memory.peak_decode = (residency == Residency::kResident ? weights : 0) + text_context + vae.weights + vae.arena +
+                       vae.histories + 9 * latent;
+  memory.predicted_peak = std::max({memory.peak_text, memory.peak_denoise, memory.peak_decode}) + kLibraryBytes;
+  return memory;
+}
+
+}  // namespace
+
+std::string MemoryPlan::text() const {
+  constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+  return fmt::format(
+      "weights {}, decode {} latent frames at a time; text {:.2f}, denoise {:.2f}, decode {:.2f} GiB of our own, "
+      "predicted peak {:.2f} GiB",
+      dit_residency == Residency::kResident ? "resident" : "streamed", vae_chunk, static_cast<double>(peak_text) / kGiB,
+      static_cast<double>(peak_denoise) / kGiB, static_cast<double>(peak_decode) / kGiB,
+      static_cast<double>(predicted_peak) / kGiB);
+}
+
+MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, const Backend& backend) {
+  const uint64_t dit_arena = dit_arena_bytes(models, plan);
+  const MemoryPlan resident = estimate(models, plan, Residency::kResident, 1, dit_arena);
+  if (plan.device == "cpu") return resident;  // the host's memory is one: nothing to stream from
+  if (request.offload == Offload::kNone) return resident;
+  const uint64_t free_bytes = backend.free_bytes();
+  if (request.offload == Offload::kAuto && resident.predicted_peak <= free_bytes) return resident;
+  const MemoryPlan streamed = estimate(models, plan, Residency::kStream, 1, dit_arena);
+  if (request.offload == Offload::kStream || streamed.predicted_peak <= free_bytes) return streamed;
+  throw OutOfMemory("the memory plan", streamed.predicted_peak, free_bytes,
+                    "even streamed weights do not fit: ask for fewer frames or a smaller size");
+}
+
+}  // namespace wan

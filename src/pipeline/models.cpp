@@ -1,0 +1,72 @@
+#include "pipeline/models.h"
+
+#include <fmt/format.h>
+
+namespace wan {
+namespace {
+
+constexpr uint64_t kRandomSeed = 20220722;  // of --weights random: one checkpoint for everybody
+
+std::unique_ptr<LayerStore> single(Backend& backend, WeightLayout layout, const WeightSource& source,
+                                   const std::string& component) {
+  std::vector<WeightLayout> layouts;
+  layouts.push_back(std::move(layout));
+  return std::make_unique<LayerStore>(backend, std::move(layouts), source,
+                                      LayerStoreOptions{Residency::kResident, 2, 0, component});
+}
+
+}  // namespace
+
+Engine::Models::~Models() {
+  // Networks go before the memory they use, everything before its backend.
+  vae.reset();
+  for (LoadedExpert& expert : experts) {
+    expert.dit.reset();
+    expert.blocks.reset();
+    expert.stem.reset();
+  }
+}
+
+void Engine::Models::make_experts(const Plan& plan) {
+  for (int i = 0; i < expert_count(); ++i) {
+    LoadedExpert& expert = experts[static_cast<size_t>(i)];
+    const TensorFile* file = dit_file(i);
+    expert.source =
+        std::make_unique<WeightSource>(file != nullptr ? WeightSource::from_file(*file)
+                                                       : WeightSource::random(kRandomSeed + static_cast<uint64_t>(i)));
+    expert.stem = single(*backend, dit_stem_layout(set.dit, plan.compute), *expert.source, "DiT stem");
+    std::vector<WeightLayout> layouts;
+    for (int64_t block = 0; block < set.dit.num_layers; ++block)
+      layouts.push_back(dit_block_layout(set.dit, static_cast<int>(block), plan.compute));
+    expert.blocks = std::make_unique<LayerStore>(*backend, std::move(layouts), *expert.source,
+                                                 LayerStoreOptions{memory.dit_residency, 3, 0, "DiT"});
+  }
+  text_source =
+      set.checkpoint ? WeightSource::from_file(set.checkpoint->text_encoder) : WeightSource::random(kRandomSeed + 2);
+  vae_source =
+      set.checkpoint ? WeightSource::from_file(set.checkpoint->vae_file) : WeightSource::random(kRandomSeed + 3);
+}
+
+std::unique_ptr<LayerStore> Engine::Models::make_text_store(const Plan& plan) {
+  std::vector<WeightLayout> layouts;
+  const DType compute = plan.text_encoder_device == "cpu" && plan.device != "cpu" ? DType::kBF16 : plan.compute;
+  for (int64_t layer = 0; layer < set.text.num_layers; ++layer)
+    layouts.push_back(text_encoder_layer_layout(set.text, static_cast<int>(layer), compute));
+  return std::make_unique<LayerStore>(text_device(), std::move(layouts), *text_source,
+                                      LayerStoreOptions{Residency::kOnce, 3, 0, "text encoder"});
+}
+
+void Engine::Models::load_vae(const Plan& plan) {
+  if (vae) return;
+  vae = std::make_unique<Vae>(*backend, set.vae, *vae_source, set.vae_file(), plan.vae_compute,
+                              plan.from_image ? Vae::Parts::kBoth : Vae::Parts::kDecoder);
+}
+
+std::string models_key(const Request& request, const Plan& plan, const MemoryPlan& memory) {
+  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", request.checkpoint.string(),
+                     request.random_weights ? request.model : "", plan.device, plan.text_encoder_device,
+                     static_cast<int>(plan.compute), static_cast<int>(plan.vae_compute),
+                     static_cast<int>(memory.dit_residency), plan.from_image);
+}
+
+}  // namespace wan

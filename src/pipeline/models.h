@@ -1,0 +1,53 @@
+// The loaded models of an engine: weights where the plan wants them, networks over them. Private to pipeline/.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/engine.h"
+#include "pipeline/layer_store.h"
+#include "pipeline/plan.h"
+
+namespace wan {
+
+/// One DiT: its stem and blocks in stores of their own, and what it makes of the prompts.
+struct LoadedExpert {
+  bool started = false;
+  std::unique_ptr<WeightSource> source;
+  std::unique_ptr<LayerStore> stem;
+  std::unique_ptr<LayerStore> blocks;
+  std::unique_ptr<Dit> dit;
+  TextContext positive, negative;
+  TimeTable times;
+};
+
+struct Engine::Models {
+  std::string key;  // what these models can serve without loading anything
+  ModelSet set;
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Backend> text_backend;  // only when it differs
+  MemoryPlan memory;
+  std::array<LoadedExpert, 2> experts;  // the second only with two experts
+  std::optional<WeightSource> text_source, vae_source;
+  std::unique_ptr<Vae> vae;
+
+  Backend& text_device() { return text_backend ? *text_backend : *backend; }
+  int expert_count() const { return set.two_experts ? 2 : 1; }
+  const TensorFile* dit_file(int expert) const {
+    return set.checkpoint ? &set.checkpoint->dits[static_cast<size_t>(expert)] : nullptr;
+  }
+  ~Models();
+
+  /// Prepares the stores of every expert; nothing is read yet.
+  void make_experts(const Plan& plan);
+  std::unique_ptr<LayerStore> make_text_store(const Plan& plan);
+  void load_vae(const Plan& plan);
+};
+
+/// Equal for two requests that can use the same loaded models.
+std::string models_key(const Request& request, const Plan& plan, const MemoryPlan& memory);
+
+}  // namespace wan

@@ -1,0 +1,77 @@
+// From a request to everything the run will use: sizes, settings, and where weights will live. All refusals happen
+// here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "io/image.h"
+#include "model/checkpoint.h"
+#include "pipeline/layer_store.h"
+#include "pipeline/request.h"
+#include "sampler/schedule.h"
+#include "tensor/tensor.h"
+
+namespace wan {
+
+/// The models a run needs, described: from a checkpoint or, with random weights, from the published sizes.
+struct ModelSet {
+  std::optional<Checkpoint> checkpoint;  // empty: random weights
+  DitConfig dit;
+  TextEncoderConfig text;
+  VaeConfig vae;
+  bool two_experts = false;
+
+  const TensorFile* vae_file() const { return checkpoint ? &checkpoint->vae_file : nullptr; }
+};
+
+/// Opens and checks the checkpoint, or takes the published sizes. Reads headers only.
+ModelSet open_models(const Request& request);
+
+/// The request with every default filled in and every bound checked.
+struct Plan {
+  std::string task;  // ti2v, t2v, i2v
+  bool from_image = false;
+  Image image;       // as read, when from_image
+  int64_t area = 0;  // that was asked for; an image's proportions then give the size
+  int64_t width = 0, height = 0, num_frames = 0;
+  double fps = 24;
+  int steps = 0;
+  double shift = 0;
+  double guidance_low = 0, guidance_high = 0;
+  double boundary = 0;  // 0: one expert
+  Solver solver = Solver::kUniPC;
+  uint64_t seed = 0;
+  std::string prompt, negative_prompt;
+  Schedule schedule;
+  Shape latent;                 // [z, T, H, W]
+  DType compute = DType::kF32;  // DiT and text encoder
+  DType vae_compute = DType::kF32;
+  std::string device, text_encoder_device;
+
+  /// Index of the DiT that runs step i: 0 for the only one or the high-noise expert, 1 for the low-noise one.
+  int expert_of(int step) const;
+  double guidance_of(int step) const;
+};
+
+/// Throws Error(kUsage) naming the flag, what was given, what is possible.
+Plan make_plan(const Request& request, const ModelSet& models);
+
+/// What the run will hold on the device, computed before anything is allocated.
+struct MemoryPlan {
+  Residency dit_residency = Residency::kResident;
+  int64_t vae_chunk = 1;  // latent frames decoded at a time
+  uint64_t dit_arena = 0, vae_arena = 0;
+  uint64_t peak_text = 0, peak_denoise = 0, peak_decode = 0;  // bytes of our own allocations in each phase
+  uint64_t predicted_peak = 0;                                // with the context and libraries
+  std::string text() const;                                   // one line for people and records
+};
+
+/// Chooses the fastest residency that fits `free_bytes`; `request.offload` overrides. Throws OutOfMemory with the
+/// smallest need when nothing fits.
+MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, const Backend& backend);
+
+}  // namespace wan

@@ -1,0 +1,72 @@
+// Turns the engine's stage boundaries into spans: one event per boundary on the compute queue, read when it has passed,
+// so that watching adds no wait.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "backend/backend.h"
+#include "pipeline/layer_store.h"
+#include "pipeline/observer.h"
+
+namespace wan {
+
+class StageClock {
+ public:
+  /// The first stage, Model_Initialization, begins at `start_ns`.
+  StageClock(Observer& observer, int steps, int64_t start_ns);
+  /// Events come from `backend` from now on.
+  void attach(Backend& backend) { backend_ = &backend; }
+
+  /// Ends the current stage and begins another at the same instant.
+  void enter(Stage stage, int index = -1);
+  /// Ends the last stage. Waits for the device.
+  void finish();
+
+  /// Work of the current leaf.
+  void add_flops(double flops) { current_.flops += flops; }
+  /// Time the current step's work waited for weights; reported as its Step_i_Loading.
+  void add_waits(std::vector<DeviceInterval> waits);
+  /// Something that ran beside the leaves.
+  void add_hidden(const std::string& component, std::vector<DeviceInterval> work);
+  void add_hidden_host(const std::string& component, int64_t begin_ns, int64_t end_ns, uint64_t bytes);
+  /// A part of the current leaf, from the last mark (or the leaf's beginning) to now.
+  void mark(const std::string& component);
+
+  /// Reports every leaf that is over by now; never waits.
+  void poll();
+  /// Keeps the host from running more than one step ahead of the device.
+  void bound_run_ahead();
+  const Event& last_boundary() const { return current_.begin; }
+
+ private:
+  struct Part {
+    std::string component;
+    Event begin, end;
+    uint64_t bytes = 0;
+    bool hidden = false;
+    int64_t begin_ns = 0, end_ns = 0;  // where there are no events
+  };
+  struct Leaf {
+    Stage stage = Stage::kModelInitialization;
+    int index = -1;
+    Event begin, end;
+    int64_t begin_ns = 0;  // where there is no event
+    double flops = 0;
+    std::vector<DeviceInterval> waits;
+    std::vector<Part> parts;
+  };
+  void report(const Leaf& leaf);
+  bool is_over(const Leaf& leaf) const;
+  int64_t time_of(const Event& event) const { return backend_->event_time_ns(event); }
+
+  Observer& observer_;
+  Backend* backend_ = nullptr;
+  int steps_;
+  Leaf current_;
+  Event last_mark_;
+  std::deque<Leaf> over_;
+};
+
+}  // namespace wan
