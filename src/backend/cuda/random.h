@@ -1,0 +1,13 @@
+// Seeded normal values made on the device. Contract of Backend::fill_normal.
+#pragma once
+
+#include <cstdint>
+
+#include "backend/cuda/context.h"
+#include "tensor/tensor.h"
+
+namespace wan::cuda {
+
+void fill_normal(Context& context, TensorView y, uint64_t seed, float mean, float deviation);
+
+}  // namespace wan::cuda
