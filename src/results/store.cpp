@@ -1,0 +1,92 @@
+// Writing, finding and reading record files.
+#include "results/store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "results/json.h"
+
+namespace wan {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMaxDepth = 4;
+constexpr size_t kMaxNameLength = 80;
+
+std::string file_word(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, kMaxNameLength)) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+    out += plain ? c : '_';
+  }
+  return out.empty() ? "run" : out;
+}
+
+bool is_record_name(const fs::path& path) { return path.filename().string().ends_with(kRecordSuffix); }
+
+std::vector<fs::path> record_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  auto it = fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied, error);
+  for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+    if (it.depth() >= kMaxDepth) it.disable_recursion_pending();
+    if (it->is_regular_file(error) && is_record_name(it->path())) files.push_back(it->path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace
+
+std::string record_file_name(const RunRecord& record) {
+  std::string name = fmt::format("{}.{}.r{}", file_word(record.run_case.name), to_string(record.workload.scope),
+                                 record.run_case.repeat);
+  if (!record.run_case.arm.empty()) name += fmt::format(".{}", file_word(record.run_case.arm));
+  return fmt::format("{}.{}{}", name, file_word(record.id), kRecordSuffix);
+}
+
+fs::path store_record(const fs::path& folder, RunRecord& record) {
+  if (record.id.empty()) seal(record);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw Error(fmt::format("cannot create the results folder {}: {}", folder.string(), error.message()));
+  const fs::path file = folder / record_file_name(record);
+  write_atomically(file, to_json(record));
+  return file;
+}
+
+RunRecord load_record(const fs::path& file) { return record_from_json(read_text(file), file.string()); }
+
+Collection load_collection(const fs::path& path) {
+  std::vector<fs::path> files;
+  if (fs::is_directory(path)) {
+    files = record_files(path);
+  } else if (fs::exists(path)) {
+    files = {path};
+  } else {
+    throw Error(ErrorKind::kInput,
+                fmt::format("{}: expected a record file or a results folder, found nothing there", path.string()));
+  }
+  Collection out;
+  std::set<std::string> seen;
+  for (const fs::path& file : files) {
+    try {
+      RunRecord record = load_record(file);
+      if (seen.insert(record.id).second) out.records.push_back({file, std::move(record)});
+    } catch (const Error& error) {
+      out.damaged.push_back({file, error.what()});
+    }
+  }
+  std::stable_sort(out.records.begin(), out.records.end(), [](const StoredRecord& a, const StoredRecord& b) {
+    return a.record.created_utc < b.record.created_utc;
+  });
+  return out;
+}
+
+}  // namespace wan

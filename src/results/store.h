@@ -1,0 +1,45 @@
+// A folder of records: one JSON file a run, renamed into place, is the truth; everything else can be rebuilt from it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "results/record.h"
+
+namespace wan {
+
+/// Ending of every record file.
+inline constexpr const char* kRecordSuffix = ".run.json";
+
+/// "<case>.<scope>.r<repeat>[.<arm>].<id>.run.json", with anything but letters, digits, '-' and '_' in the names
+/// replaced by '_'. The record must be sealed.
+std::string record_file_name(const RunRecord& record);
+
+/// Seals the record if it has no id, writes it atomically into `folder` (created if missing) and returns the file.
+/// Throws Error(kRuntime) naming the path when it cannot be written.
+std::filesystem::path store_record(const std::filesystem::path& folder, RunRecord& record);
+
+/// Throws Error(kInput) naming the file and the key when it is not a record this program can read.
+RunRecord load_record(const std::filesystem::path& file);
+
+struct StoredRecord {
+  std::filesystem::path file;
+  RunRecord record;
+};
+
+struct DamagedFile {
+  std::filesystem::path file;
+  std::string message;
+};
+
+struct Collection {
+  std::vector<StoredRecord> records;  // by created_utc, then file name
+  std::vector<DamagedFile> damaged;   // unreadable files are reported, never fatal
+};
+
+/// All records under `path`, a record file or a folder searched four levels deep; two files with one id count once.
+/// Throws Error(kInput) when the path does not exist.
+Collection load_collection(const std::filesystem::path& path);
+
+}  // namespace wan

@@ -1,0 +1,164 @@
+// Storing, listing, the journal, the index and CSV, in a folder of the test's own.
+#include "results/store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "example.h"
+#include "results/csv.h"
+#include "results/history.h"
+#include "results/journal.h"
+#include "results/json.h"
+
+namespace wan {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class StoreTest : public ::testing::Test {
+ protected:
+  StoreTest() {
+    std::string pattern = (fs::temp_directory_path() / "wanbench-store-XXXXXX").string();
+    folder_ = ::mkdtemp(pattern.data());
+  }
+  ~StoreTest() override { fs::remove_all(folder_); }
+
+  /// A run that differs from the example in the named ways.
+  static RunRecord run(const std::string& case_name, const std::string& utc, RunStatus status = RunStatus::kOk) {
+    RunRecord record = example_record();
+    record.run_case.name = case_name;
+    record.created_utc = utc;
+    record.status = status;
+    return record;
+  }
+  fs::path folder_;
+};
+
+TEST_F(StoreTest, WritesOneFileARunAndReadsItBack) {
+  RunRecord record = run("01 Speed/480p", "2026-01-01T00:00:00.000Z");
+  const fs::path file = store_record(folder_ / "records", record);
+  EXPECT_EQ(file.filename().string(), "01_Speed_480p.warm.r3.A." + record.id + ".run.json");
+  EXPECT_EQ(load_record(file).run_case, record.run_case);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "records"), {}), 1) << "a temporary file was left behind";
+}
+
+TEST_F(StoreTest, ListsByTimeAndReportsDamagedFiles) {
+  RunRecord late = run("b", "2026-01-02T00:00:00.000Z");
+  RunRecord early = run("a", "2026-01-01T00:00:00.000Z");
+  store_record(folder_, late);
+  const fs::path file = store_record(folder_ / "deeper", early);
+  fs::copy_file(file, folder_ / "copy.run.json");
+  std::ofstream(folder_ / "torn.run.json") << read_text(file).substr(0, 100);
+  std::ofstream(folder_ / "other.json") << "not a record, and not named like one";
+
+  const Collection found = load_collection(folder_);
+  ASSERT_EQ(found.records.size(), 2u) << "a copy of a record is the same run";
+  EXPECT_EQ(found.records[0].record.run_case.name, "a");
+  EXPECT_EQ(found.records[1].record.run_case.name, "b");
+  ASSERT_EQ(found.damaged.size(), 1u);
+  EXPECT_THAT(found.damaged[0].message, HasSubstr("torn.run.json"));
+  EXPECT_THROW(load_collection(folder_ / "nowhere"), Error);
+}
+
+JournalEntry entry(int64_t repeat, JournalState state) {
+  JournalEntry e;
+  e.utc = "2026-01-01T00:00:00.000Z";
+  e.case_key = "k";
+  e.case_name = "case \"x\"\n";
+  e.repeat = repeat;
+  e.state = state;
+  return e;
+}
+
+TEST_F(StoreTest, JournalKeepsOrderAndSurvivesATornLine) {
+  const fs::path file = folder_ / "journal.jsonl";
+  EXPECT_TRUE(read_journal(file).entries.empty());
+  {
+    Journal journal(file);
+    journal.append(entry(0, JournalState::kPlanned));
+    journal.append(entry(0, JournalState::kRecorded));
+  }
+  const std::string whole = read_text(file);
+  for (size_t cut = 0; cut < whole.size(); ++cut) {  // a kill after any byte
+    std::ofstream(file, std::ios::trunc) << whole.substr(0, cut);
+    const JournalContent content = read_journal(file);
+    EXPECT_EQ(content.entries.size(), static_cast<size_t>(std::count(whole.begin(), whole.begin() + cut, '\n')));
+    EXPECT_EQ(content.torn_tail, cut != 0 && whole[cut - 1] != '\n');
+    EXPECT_TRUE(content.damaged.empty());
+  }
+  Journal(file).append(entry(1, JournalState::kStarted));  // the torn second line is cut off, not glued to
+  const JournalContent content = read_journal(file);
+  ASSERT_EQ(content.entries.size(), 2u);
+  EXPECT_EQ(content.entries[0], entry(0, JournalState::kPlanned));
+  EXPECT_EQ(content.entries[1], entry(1, JournalState::kStarted));
+  EXPECT_FALSE(content.torn_tail);
+}
+
+TEST_F(StoreTest, JournalReportsAForeignLineAndKeepsTheRest) {
+  const fs::path file = folder_ / "journal.jsonl";
+  Journal(file).append(entry(0, JournalState::kPlanned));
+  std::ofstream(file, std::ios::app) << "{\"utc\": 5}\n";
+  Journal(file).append(entry(1, JournalState::kPlanned));
+  const JournalContent content = read_journal(file);
+  EXPECT_EQ(content.entries.size(), 2u);
+  ASSERT_EQ(content.damaged.size(), 1u);
+  EXPECT_THAT(content.damaged[0], HasSubstr("journal.jsonl:2"));
+}
+
+TEST_F(StoreTest, JournalIsHeldByOneRun) {
+  const Journal first(folder_ / "journal.jsonl");
+  EXPECT_THROW(Journal(folder_ / "journal.jsonl"), Error);
+}
+
+TEST_F(StoreTest, HistoryIsRebuiltFromFilesAndFilters) {
+  RunRecord a = run("01_Speed", "2026-01-01T00:00:00.000Z");
+  RunRecord b = run("02_Efficiency", "2026-02-01T00:00:00.000Z", RunStatus::kOutOfMemory);
+  store_record(folder_ / "x", a);
+  store_record(folder_ / "y", b);
+  std::ofstream(folder_ / "y" / "bad.run.json") << "{}";
+  const fs::path database = folder_ / "history.sqlite";
+  std::ofstream(database) << "not a database at all, more than enough bytes to be sure of it";
+  EXPECT_THROW(History{database}, Error);
+
+  const ReindexResult result = rebuild_history(database, {folder_ / "x", folder_ / "y"});
+  EXPECT_EQ(result.indexed, 2);
+  EXPECT_EQ(result.damaged.size(), 1u);
+
+  const History history(database);
+  const auto all = history.query({});
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].id, b.id) << "newest first";
+  EXPECT_EQ(all[1].total_ns, 6'200'000'000);
+  EXPECT_EQ(all[1].num_frames, 161);
+  EXPECT_TRUE(all[1].excluded);
+  EXPECT_EQ(all[1].peak_device_bytes, std::nullopt) << "absent stays absent";
+  EXPECT_EQ(history.query({.case_name = "speed"}).size(), 1u);
+  EXPECT_EQ(history.query({.device = "h100"}).size(), 2u);
+  EXPECT_EQ(history.query({.status = "ok"}).size(), 1u);
+  EXPECT_EQ(history.query({.id_prefix = a.id.substr(0, 6)}).size(), 1u);
+  EXPECT_EQ(history.query({.since_utc = "2026-01-15"}).size(), 1u);
+  EXPECT_EQ(history.query({.case_name = "' OR 1=1 --"}).size(), 0u);
+  EXPECT_EQ(history.query({.limit = 1}).size(), 1u);
+}
+
+TEST(Csv, WritesOneRowAStageWithEmptyCellsForAbsentValues) {
+  RunRecord record = example_record();
+  record.run_case.name = "a,\"b\"";
+  seal(record);
+  const std::string csv = to_csv({&record});
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 3);
+  EXPECT_THAT(csv, HasSubstr("\"a,\"\"b\"\"\""));
+  EXPECT_THAT(csv, HasSubstr(",wall_ns,"));
+  EXPECT_THAT(csv, HasSubstr("Step_0_Inference,leaf,5200000000,1000000000,5199000000,0,123,1600000000000000,"));
+  EXPECT_THAT(csv, HasSubstr("Total_Execution,parent,6200000000,,,,"));
+}
+
+}  // namespace
+}  // namespace wan
