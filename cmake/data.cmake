@@ -1,0 +1,10 @@
+# Data that travels with the program: the small checkpoint and the suites, in the build tree and installed.
+set(WAN_SHARE ${PROJECT_BINARY_DIR}/share/wanbench)
+if(NOT EXISTS ${WAN_SHARE}/checkpoint)
+  file(ARCHIVE_EXTRACT INPUT ${PROJECT_SOURCE_DIR}/tests/golden/mini-ti2v-t2v.tar.xz DESTINATION ${WAN_SHARE})
+  file(RENAME ${WAN_SHARE}/mini-ti2v-t2v ${WAN_SHARE}/checkpoint)
+  file(REMOVE ${WAN_SHARE}/checkpoint/golden.safetensors ${WAN_SHARE}/checkpoint/golden_tokens.json)
+endif()
+file(GLOB suites CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/suites/*)
+file(COPY ${suites} DESTINATION ${WAN_SHARE}/suites)
+install(DIRECTORY ${WAN_SHARE} DESTINATION share)

@@ -1,0 +1,22 @@
+#include "cli/data_files.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace wan::cli {
+
+std::filesystem::path data_folder() {
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  for (const auto& candidate : {program / "share" / "wanbench", program.parent_path() / "share" / "wanbench"})
+    if (std::filesystem::is_directory(candidate)) return candidate;
+  throw Error(ErrorKind::kRuntime,
+              fmt::format("the program's data folder is missing: expected {} or {}",
+                          (program / "share/wanbench").string(), (program.parent_path() / "share/wanbench").string()));
+}
+
+std::filesystem::path default_checkpoint() { return data_folder() / "checkpoint"; }
+
+std::filesystem::path default_suite() { return data_folder() / "suites" / "quick.json"; }
+
+}  // namespace wan::cli

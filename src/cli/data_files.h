@@ -1,0 +1,15 @@
+// Where the files that come with the program are: beside it in the build tree, under share/ once installed.
+#pragma once
+
+#include <filesystem>
+
+namespace wan::cli {
+
+/// Folder share/wanbench that belongs to the running program. Throws Error(kRuntime) when there is none.
+std::filesystem::path data_folder();
+/// The small checkpoint that comes with the program.
+std::filesystem::path default_checkpoint();
+/// suites/quick.json.
+std::filesystem::path default_suite();
+
+}  // namespace wan::cli

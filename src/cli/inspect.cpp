@@ -1,0 +1,60 @@
+// `wanbench inspect`: what a checkpoint is, read from headers alone.
+#include <map>
+#include <memory>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "cli/commands.h"
+#include "model/checkpoint.h"
+
+namespace wan::cli {
+namespace {
+
+void print_file(const std::string& component, const TensorFile& file) {
+  std::map<std::string, int64_t> by_dtype;
+  int64_t parameters = 0;
+  for (const StoredTensor& tensor : file.tensors()) {
+    by_dtype[std::string(name_of(tensor.dtype))] += tensor.shape.count();
+    parameters += tensor.shape.count();
+  }
+  std::string dtypes;
+  for (const auto& [dtype, count] : by_dtype)
+    dtypes += fmt::format("{}{} {:.1f} %", dtypes.empty() ? "" : ", ", dtype,
+                          100.0 * static_cast<double>(count) / static_cast<double>(parameters));
+  fmt::print("{:<14} {:>14} {:>8} {:>9.3f}  {}\n", component, parameters, file.tensors().size(),
+             static_cast<double>(file.total_bytes()) / (1024.0 * 1024.0 * 1024.0), dtypes);
+}
+
+ExitCode run_inspect(const std::string& folder) {
+  const Checkpoint c = open_checkpoint(folder);
+  const ModelDefaults defaults = model_defaults(c.dit.model_type);
+  const char* kind = c.dit.model_type == "ti2v"  ? "TI2V: text or image to video, one DiT"
+                     : c.dit.model_type == "t2v" ? "T2V: text to video, two experts"
+                                                 : "I2V: image to video, two experts";
+  fmt::print("{}\n{}\n\n", folder, kind);
+  fmt::print("{:<14} {:>14} {:>8} {:>9}  {}\n", "component", "parameters", "tensors", "GiB", "stored as");
+  for (size_t i = 0; i < c.dits.size(); ++i)
+    print_file(c.dits.size() == 1 ? "DiT" : i == 0 ? "DiT high noise" : "DiT low noise", c.dits[i]);
+  print_file("text encoder", c.text_encoder);
+  print_file(c.vae.version == VaeVersion::k22 ? "VAE 2.2" : "VAE 2.1", c.vae_file);
+  fmt::print("\nDiT: {} layers, width {}, {} heads of {}, feed-forward {}, channels {} in, {} out\n", c.dit.num_layers,
+             c.dit.dim, c.dit.num_heads, c.dit.head_dim(), c.dit.ffn_dim, c.dit.in_dim, c.dit.out_dim);
+  fmt::print("text encoder: {} layers, width {}, {} heads, vocabulary {}\n", c.text.num_layers, c.text.dim,
+             c.text.num_heads, c.text.vocabulary);
+  fmt::print("defaults: {}x{}, {} frames at {} fps, {} steps, shift {}, guidance {} (low), {} (high)\n", defaults.width,
+             defaults.height, defaults.num_frames, defaults.fps, defaults.steps, defaults.shift, defaults.guidance_low,
+             defaults.guidance_high);
+  return ExitCode::kSuccess;
+}
+
+}  // namespace
+
+void add_inspect_command(CLI::App& app, ExitCode& result) {
+  auto folder = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand("inspect", "Say what a checkpoint is");
+  command->add_option("DIR", *folder, "checkpoint folder")->required();
+  command->callback([folder, &result] { result = run_inspect(*folder); });
+}
+
+}  // namespace wan::cli

@@ -1,0 +1,51 @@
+// Entry point: one command line, one place that turns errors into messages and exit codes.
+#include <exception>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "base/build_info.h"
+#include "base/log.h"
+#include "cli/commands.h"
+
+namespace {
+
+std::string version_text() {
+  const wan::BuildInfo& build = wan::build_info();
+  return fmt::format("wanbench {} ({}{}), {}, {}, CUDA {}", build.version, build.revision,
+                     build.dirty ? ", changed" : "", build.compiler, build.build_type,
+                     build.cuda.empty() ? "not built in" : build.cuda);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace wan;
+  CLI::App app("Generates video with Wan2.2 natively, and measures what it costs on this machine.", "wanbench");
+  app.set_version_flag("--version", version_text());
+  app.require_subcommand(1);
+  ExitCode result = ExitCode::kSuccess;
+  cli::add_generate_command(app, result);
+  cli::add_diff_command(app, result);
+  cli::add_inspect_command(app, result);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& request) {
+    return app.exit(request);
+  } catch (const CLI::CallForAllHelp& request) {
+    return app.exit(request);
+  } catch (const CLI::CallForVersion& request) {
+    return app.exit(request);
+  } catch (const CLI::ParseError& problem) {
+    log::error(problem.what());
+    log::info("run with --help for the options");
+    return static_cast<int>(ExitCode::kUsage);
+  } catch (const Error& problem) {
+    log::error(problem.what());
+    return static_cast<int>(exit_code(problem.kind()));
+  } catch (const std::exception& problem) {
+    log::error(problem.what());
+    return static_cast<int>(ExitCode::kFailure);
+  }
+  return static_cast<int>(result);
+}
