@@ -1,0 +1,77 @@
+// Statistics on small samples, each with a known answer in the tests. Nothing here knows what the numbers mean.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace wan {
+
+struct Interval {
+  double low = 0, high = 0;
+  bool contains(double x) const { return low <= x && x <= high; }
+  bool operator==(const Interval&) const = default;
+};
+
+/// Median; 0 < values.size().
+double median(std::span<const double> values);
+
+/// Quantile by linear interpolation between order statistics (Hyndman & Fan 1996, type 7); 0 <= p <= 1, not empty.
+double quantile(std::span<const double> values, double p);
+
+/// Median absolute deviation from the median, scaled by 1.4826 to estimate a normal standard deviation.
+double scaled_mad(std::span<const double> values);
+
+/// Theil-Sen slope: the median of all pairwise slopes of values against their index; 0 for fewer than 2 values.
+double theil_sen_slope(std::span<const double> values);
+
+/// Split of a series into two levels: the first index of the second level, and the relative step.
+struct ChangePoint {
+  int64_t index = 0;
+  double relative_step = 0;  // median after / median before - 1
+};
+
+/// The split with the largest step between medians, segments of at least 3, if that step exceeds `min_relative` and six
+/// times the noise (scaled MAD of the residuals); else nothing.
+std::optional<ChangePoint> change_point(std::span<const double> values, double min_relative);
+
+/// P(T <= t) of Student's t with `df` > 0 degrees of freedom (not necessarily whole).
+double student_t_cdf(double t, double df);
+/// Its inverse, 0 < p < 1.
+double student_t_quantile(double p, double df);
+
+/// Percentile bootstrap interval of the median: `draws` resamples with a fixed seed; not empty. Deterministic.
+Interval bootstrap_median(std::span<const double> values, double confidence, int draws, uint64_t seed);
+
+/// Percentile bootstrap interval of median(b) / median(a), arms resampled independently; positive values.
+Interval bootstrap_median_ratio(std::span<const double> a, std::span<const double> b, double confidence, int draws,
+                                uint64_t seed);
+
+/// Interval [min, max] and the exact probability 1 - 2^(1-n) that it covers the median, whatever the distribution.
+struct OrderInterval {
+  Interval interval;
+  double coverage = 0;
+};
+OrderInterval order_statistic_interval(std::span<const double> values);
+
+/// Welch's comparison of the logarithms of two positive samples: the ratio of geometric means b / a.
+/// Needs two values in each arm. Exact under log-normal run noise of any two variances, to Welch's approximation.
+struct WelchRatio {
+  double ratio = 1;
+  Interval interval;   // of the ratio
+  double p_value = 1;  // two-sided, of no difference
+};
+WelchRatio welch_log_ratio(std::span<const double> a, std::span<const double> b, double confidence);
+
+/// Exact two-sided p of the Mann-Whitney rank-sum test, ties by midranks: the share of all assignments of the pooled
+/// values to the arms whose rank sum is at least as far from its mean. Holds whatever the distribution.
+double mann_whitney_exact(std::span<const double> a, std::span<const double> b);
+
+/// Smallest p that `mann_whitney_exact` can give for these sizes, reached when the arms do not overlap.
+double mann_whitney_smallest(size_t a, size_t b);
+
+/// Holm's step-down adjustment of p values; order kept, capped at 1, monotone.
+std::vector<double> holm(std::span<const double> p_values);
+
+}  // namespace wan

@@ -1,0 +1,129 @@
+// Statistics against answers worked out by hand or taken from published tables.
+#include "analysis/statistics.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "analysis/estimate.h"
+
+namespace wan {
+namespace {
+
+using Values = std::vector<double>;
+
+TEST(Statistics, MedianAndQuantilesInterpolate) {
+  EXPECT_EQ(median(Values{3, 1, 2}), 2);
+  EXPECT_EQ(median(Values{4, 1, 3, 2}), 2.5);
+  EXPECT_EQ(median(Values{7}), 7);
+  EXPECT_DOUBLE_EQ(quantile(Values{10, 20, 30, 40, 50}, 0.1), 14);
+  EXPECT_DOUBLE_EQ(quantile(Values{10, 20}, 1), 20);
+  EXPECT_DOUBLE_EQ(scaled_mad(Values{1, 2, 3, 4, 100}), 1.4826);
+}
+
+TEST(Statistics, TheilSenIgnoresAnOutlier) {
+  EXPECT_DOUBLE_EQ(theil_sen_slope(Values{1, 3, 5, 7, 9}), 2);
+  EXPECT_NEAR(theil_sen_slope(Values{1, 3, 5, 700, 9, 11, 13}), 2, 1e-12);
+  EXPECT_EQ(theil_sen_slope(Values{1}), 0);
+}
+
+TEST(Statistics, ChangePointFindsAStepAndNotNoise) {
+  Values series;
+  std::mt19937_64 random(1);
+  std::normal_distribution<double> noise(0, 0.02);
+  for (int i = 0; i < 50; ++i) series.push_back((i < 14 ? 6.9 : 15.0) + noise(random));
+  const auto found = change_point(series, 0.02);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->index, 14);
+  EXPECT_NEAR(found->relative_step, 15.0 / 6.9 - 1, 0.01);
+  EXPECT_FALSE(change_point(Values(series.begin() + 14, series.end()), 0.02));
+  EXPECT_FALSE(change_point(Values{1, 2}, 0.02));
+}
+
+TEST(Statistics, StudentTMatchesTables) {
+  EXPECT_NEAR(student_t_quantile(0.975, 1), 12.7062047362, 1e-8);
+  EXPECT_NEAR(student_t_quantile(0.975, 8), 2.3060041352, 1e-9);
+  EXPECT_NEAR(student_t_quantile(0.95, 30), 1.6972608865, 1e-9);
+  EXPECT_NEAR(student_t_quantile(0.025, 8), -2.3060041352, 1e-9);
+  EXPECT_NEAR(student_t_cdf(0, 5), 0.5, 1e-15);
+  EXPECT_NEAR(student_t_cdf(2.3060041352, 8), 0.975, 1e-10);
+  EXPECT_NEAR(student_t_quantile(0.975, 1e6), 1.959966, 1e-5);  // nearly normal
+}
+
+TEST(Statistics, WelchMatchesAWorkedExample) {
+  // logs are exactly 0,1,2 and 3,4,5,6: means 1 and 4.5, variances of the means 1/3 and 5/12.
+  const Values a{1, std::exp(1), std::exp(2)};
+  const Values b{std::exp(3), std::exp(4), std::exp(5), std::exp(6)};
+  const WelchRatio got = welch_log_ratio(a, b, 0.95);
+  EXPECT_NEAR(got.ratio, std::exp(3.5), 1e-9);
+  const double variance = 1.0 / 3 + 5.0 / 12, df = variance * variance / (1.0 / 9 / 2 + 25.0 / 144 / 3);
+  const double half = student_t_quantile(0.975, df) * std::sqrt(variance);
+  EXPECT_NEAR(std::log(got.interval.low), 3.5 - half, 1e-9);
+  EXPECT_NEAR(std::log(got.interval.high), 3.5 + half, 1e-9);
+  EXPECT_NEAR(got.p_value, 2 * (1 - student_t_cdf(3.5 / std::sqrt(variance), df)), 1e-12);
+  EXPECT_EQ(welch_log_ratio(Values{2, 2}, Values{2, 2}, 0.95).p_value, 1);
+}
+
+TEST(Statistics, MannWhitneyIsExact) {
+  EXPECT_NEAR(mann_whitney_exact(Values{1, 2, 3, 4, 5}, Values{6, 7, 8, 9, 10}), 2.0 / 252, 1e-15);
+  EXPECT_NEAR(mann_whitney_smallest(5, 5), 2.0 / 252, 1e-15);
+  EXPECT_NEAR(mann_whitney_exact(Values{1, 4}, Values{2, 3}), 1, 1e-15);
+  // Sum of ranks 1+2+4 = 7 of {1,..,6} in 3: sums <= 7 are {1,2,3},{1,2,4}: 2 of 20, and as many on the other side.
+  EXPECT_NEAR(mann_whitney_exact(Values{1, 2, 4}, Values{3, 5, 6}), 4.0 / 20, 1e-15);
+  EXPECT_EQ(mann_whitney_exact(Values{5, 5, 5}, Values{5, 5, 5}), 1);  // all tied
+  const Values low(15, 1), high(15, 2);
+  EXPECT_NEAR(mann_whitney_exact(low, high), mann_whitney_smallest(15, 15), 1e-20);
+}
+
+TEST(Statistics, HolmStepsDownAndStaysMonotone) {
+  const std::vector<double> got = holm(Values{0.01, 0.04, 0.03, 0.005});
+  EXPECT_NEAR(got[0], 0.03, 1e-15);
+  EXPECT_NEAR(got[1], 0.06, 1e-15);
+  EXPECT_NEAR(got[2], 0.06, 1e-15);
+  EXPECT_NEAR(got[3], 0.02, 1e-15);
+  EXPECT_EQ(holm(Values{0.9, 0.8})[0], 1);
+}
+
+TEST(Statistics, OrderIntervalCoversAsStated) {
+  EXPECT_DOUBLE_EQ(order_statistic_interval(Values{1, 2, 3, 4, 5}).coverage, 0.9375);
+  EXPECT_DOUBLE_EQ(order_statistic_interval(Values{1, 2, 3, 4, 5, 6}).coverage, 0.96875);
+  EXPECT_EQ(order_statistic_interval(Values{3, 1, 2}).interval, (Interval{1, 3}));
+}
+
+TEST(Estimate, GivesNoIntervalForASingleRunAndAFixedOneOtherwise) {
+  const Estimate one = estimate(Values{5});
+  EXPECT_TRUE(one.single_run);
+  EXPECT_FALSE(one.interval);
+  EXPECT_FALSE(converged(one, 1e9, 1));
+  const Values five{10.0, 10.1, 9.9, 10.05, 9.95};
+  const Estimate a = estimate(five), b = estimate(five);
+  EXPECT_EQ(a.median, 10.0);
+  EXPECT_EQ(*a.interval, *b.interval);
+  EXPECT_TRUE(a.interval->contains(10.0));
+  EXPECT_GE(a.interval->low, 9.9);
+  EXPECT_LE(a.interval->high, 10.1);
+  EXPECT_TRUE(a.extremes);
+  EXPECT_TRUE(converged(a, 0.01));
+  EXPECT_FALSE(converged(a, 0.001));
+  EXPECT_FALSE(converged(estimate(Values{10, 10, 10}), 0.01)) << "three runs are too few, however alike";
+}
+
+TEST(Estimate, BootstrapCoversTheMedianAboutAsOftenAsItSays) {
+  // 400 samples of 12 normal values: a 95 % interval should hold the true median in 90 to 99 % (the percentile
+  // bootstrap of a median is a little narrow; 3 sigma of 400 draws is 3.3 points).
+  std::mt19937_64 random(7);
+  std::normal_distribution<double> normal(100, 1);
+  int covered = 0;
+  for (int i = 0; i < 400; ++i) {
+    Values sample(12);
+    for (double& v : sample) v = normal(random);
+    covered += bootstrap_median(sample, 0.95, 1000, 3).contains(100) ? 1 : 0;
+  }
+  EXPECT_GE(covered, 360);
+  EXPECT_LE(covered, 396);
+}
+
+}  // namespace
+}  // namespace wan
