@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "io/checked.h"
+#include "io/printable.h"
 
 namespace wan {
 namespace {
@@ -203,7 +204,7 @@ void Pickle::push_global(std::string_view module, std::string_view name) {
   }
   fail(fmt::format(
       "it asks for '{}.{}', which tensors do not need; such a file can run code elsewhere, so it is refused",
-      module.substr(0, 100), name.substr(0, 100)));
+      printable(module), printable(name)));
 }
 
 void Pickle::push_memo(uint64_t index) {

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "io/checked.h"
 #include "io/pickle.h"
+#include "io/printable.h"
 
 namespace wan {
 namespace {
@@ -51,7 +52,7 @@ class PthReader {
  private:
   [[noreturn]] void fail(const std::string& what) const {
     throw Error(ErrorKind::kInput, name_.empty() ? fmt::format("{}: {}", path_, what)
-                                                 : fmt::format("{}: tensor '{}': {}", path_, name_, what));
+                                                 : fmt::format("{}: tensor '{}': {}", path_, printable(name_), what));
   }
   void check(bool condition, const char* what) const {
     if (!condition) fail(what);
@@ -70,7 +71,7 @@ class PthReader {
 
   std::span<const std::byte> entry_bytes(const std::string& name) const {
     const auto at = archive_.entries().find(name);
-    if (at == archive_.entries().end()) fail(fmt::format("the archive has no entry '{}'", name));
+    if (at == archive_.entries().end()) fail(fmt::format("the archive has no entry '{}'", printable(name)));
     return builder_.file(file_).bytes().subspan(archive_.data_offset(at->first, at->second), at->second.size);
   }
 
@@ -130,8 +131,8 @@ class PthReader {
     const Storage found = locate(key.text);
     const auto bytes = checked_multiply(elements, size_of(type.dtype));
     if (bytes != found.bytes)
-      fail(fmt::format("storage '{}' claims {} elements of {}, the archive's entry has {} bytes", key.text, elements,
-                       name_of(type.dtype), found.bytes));
+      fail(fmt::format("storage '{}' claims {} elements of {}, the archive's entry has {} bytes", printable(key.text),
+                       elements, name_of(type.dtype), found.bytes));
     return {found, type.dtype};
   }
 
@@ -150,7 +151,7 @@ class PthReader {
     const auto [stored, dtype] = storage(arguments[0]);
     const uint64_t first = count(arguments[1], "its storage offset is no count");
     const Shape shape = checked_shape(counts(arguments[2], "its size is no tuple of counts"), dtype,
-                                      fmt::format("{}: tensor '{}'", path_, name_));
+                                      fmt::format("{}: tensor '{}'", path_, printable(name_)));
     const std::vector<uint64_t> strides = counts(arguments[3], "its stride is no tuple of counts");
     check(strides.size() == static_cast<size_t>(shape.rank()), "size and stride have different lengths");
     check_extent(first, shape, strides, stored.bytes / size_of(dtype));

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "io/checked.h"
+#include "io/printable.h"
 
 namespace wan {
 namespace {
@@ -45,14 +46,14 @@ class StrictEvents : public nlohmann::json_sax<nlohmann::json> {
   bool end_array() override { return unexpected("the end of an array"); }
   bool parse_error(size_t position, const std::string& token, const nlohmann::detail::exception&) override {
     throw Error(ErrorKind::kInput,
-                fmt::format("{}: not valid JSON at byte {}, near '{}'", where_, position, token.substr(0, 40)));
+                fmt::format("{}: not valid JSON at byte {}, near '{}'", where_, position, printable(token)));
   }
 
  protected:
   [[noreturn]] bool unexpected(std::string_view what) const { fail(fmt::format("{} where none belongs", what)); }
   [[noreturn]] void fail(const std::string& what) const {
     throw Error(ErrorKind::kInput, entry_.empty() ? fmt::format("{}: {}", where_, what)
-                                                  : fmt::format("{}: entry '{}': {}", where_, entry_, what));
+                                                  : fmt::format("{}: entry '{}': {}", where_, printable(entry_), what));
   }
 
   std::string where_;
@@ -98,7 +99,7 @@ class HeaderEvents final : public StrictEvents {
     }
     if (place_ != Place::kTensor || field_ != "dtype" || dtype_) return unexpected("a string");
     dtype_ = dtype_from_name(text);
-    if (!dtype_) fail(fmt::format("element type '{}' is not supported", text.substr(0, 40)));
+    if (!dtype_) fail(fmt::format("element type '{}' is not supported", printable(text)));
     return true;
   }
   bool start_array(size_t) override {
@@ -150,7 +151,7 @@ class HeaderEvents final : public StrictEvents {
   void finish_tensor() {
     if (!dtype_ || !has_shape_ || offsets_.size() != 2) fail("needs dtype, shape and data_offsets");
     if (offsets_[0] > offsets_[1]) fail(fmt::format("data_offsets [{}, {}] run backwards", offsets_[0], offsets_[1]));
-    const Shape shape = checked_shape(extents_, *dtype_, fmt::format("{}: entry '{}'", where_, entry_));
+    const Shape shape = checked_shape(extents_, *dtype_, fmt::format("{}: entry '{}'", where_, printable(entry_)));
     const uint64_t bytes = static_cast<uint64_t>(shape.count()) * size_of(*dtype_);
     if (offsets_[1] - offsets_[0] != bytes)
       fail(fmt::format("{} {} needs {} bytes, data_offsets [{}, {}] give {}", name_of(*dtype_), shape.text(), bytes,
@@ -230,10 +231,10 @@ void check_layout(std::vector<Declared>& tensors, uint64_t data_bytes, const std
   for (const Declared& tensor : tensors) {
     require(tensor.end <= data_bytes,
             fmt::format("{}: tensor '{}' ends at byte {} of the data, the file has {}: is it truncated?", path,
-                        tensor.name, tensor.end, data_bytes));
+                        printable(tensor.name), tensor.end, data_bytes));
     require(tensor.begin == reached,
             fmt::format("{}: tensor '{}' begins at byte {} of the data, the one before it ends at {}", path,
-                        tensor.name, tensor.begin, reached));
+                        printable(tensor.name), tensor.begin, reached));
     reached = tensor.end;
   }
   require(reached == data_bytes,
@@ -252,8 +253,7 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 void check_shard_name(const std::string& name, const std::string& index) {
   const bool plain = !name.empty() && name != "." && name != ".." &&
                      name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
-  require(plain,
-          fmt::format("{}: shard '{}' is not a file name in the index's own folder", index, name.substr(0, 200)));
+  require(plain, fmt::format("{}: shard '{}' is not a file name in the index's own folder", index, printable(name)));
 }
 
 /// Every tensor of the index must be in the shard the index gives for it.
@@ -262,9 +262,9 @@ void check_promises(const TensorFileBuilder& builder, const std::vector<std::pai
   std::set<std::pair<int, std::string_view>> held;
   for (const StoredTensor& tensor : builder.tensors()) held.emplace(tensor.file, tensor.name);
   for (const auto& [tensor, shard] : weights)
-    require(
-        held.contains({shards.at(shard), tensor}),
-        fmt::format("{} promises tensor '{}' in {}, which does not hold it", builder.path().string(), tensor, shard));
+    require(held.contains({shards.at(shard), tensor}),
+            fmt::format("{} promises tensor '{}' in {}, which does not hold it", builder.path().string(),
+                        printable(tensor), printable(shard)));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "io/checked.h"
+#include "io/printable.h"
 #include "io/pth.h"
 #include "io/safetensors.h"
 #include "io/tensor_file_builder.h"
@@ -78,7 +79,7 @@ const StoredTensor& TensorFile::at(std::string_view name) const {
   const StoredTensor* tensor = find(name);
   if (tensor == nullptr)
     throw Error(ErrorKind::kInput,
-                fmt::format("{} has no tensor '{}' among its {}", path_.string(), name, tensors_.size()));
+                fmt::format("{} has no tensor '{}' among its {}", path_.string(), printable(name), tensors_.size()));
   return *tensor;
 }
 
@@ -117,7 +118,7 @@ TensorFile TensorFileBuilder::finish() && {
                                         [](const StoredTensor& a, const StoredTensor& b) { return a.name == b.name; });
   if (twice != tensors.end())
     throw Error(ErrorKind::kInput,
-                fmt::format("{}: tensor '{}' is there twice, in {} and {}", path().string(), twice->name,
+                fmt::format("{}: tensor '{}' is there twice, in {} and {}", path().string(), printable(twice->name),
                             file(twice->file).path().string(), file((twice + 1)->file).path().string()));
   return std::move(file_);
 }

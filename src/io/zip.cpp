@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "io/checked.h"
+#include "io/printable.h"
 
 namespace wan {
 namespace {
@@ -130,34 +131,36 @@ uint64_t ZipArchive::read_entry(uint64_t offset, uint64_t directory_end) {
   const uint64_t total = kEntryBytes + name_bytes + extra_bytes + read_little_endian<uint16_t>(bytes_, offset + 32);
   check(within(offset, total, directory_end), "its directory ends within an entry");
   const std::string_view name(reinterpret_cast<const char*>(bytes_.data() + offset + kEntryBytes), name_bytes);
+  const std::string shown = printable(name);
   check((read_little_endian<uint16_t>(bytes_, offset + 8) & kEncrypted) == 0,
-        fmt::format("entry '{}' is encrypted", name));
+        fmt::format("entry '{}' is encrypted", shown));
   const auto method = read_little_endian<uint16_t>(bytes_, offset + 10);
   check(method == 0,
-        fmt::format("entry '{}' is compressed (method {}); torch.save stores entries as they are: save it again", name,
+        fmt::format("entry '{}' is compressed (method {}); torch.save stores entries as they are: save it again", shown,
                     method));
   Wide wide{read_little_endian<uint32_t>(bytes_, offset + 24), read_little_endian<uint32_t>(bytes_, offset + 20),
             read_little_endian<uint32_t>(bytes_, offset + 42)};
   check(widen(wide, bytes_.subspan(offset + kEntryBytes + name_bytes, extra_bytes)),
-        fmt::format("entry '{}' has a malformed extra field", name));
-  check(wide.size == wide.packed_size, fmt::format("entry '{}' is stored, yet its two sizes differ", name));
+        fmt::format("entry '{}' has a malformed extra field", shown));
+  check(wide.size == wide.packed_size, fmt::format("entry '{}' is stored, yet its two sizes differ", shown));
   check(within(wide.header_offset, kLocalBytes, directory_offset_) && wide.size <= directory_offset_,
-        fmt::format("entry '{}' lies outside the file", name));
+        fmt::format("entry '{}' lies outside the file", shown));
   check(entries_.emplace(name, Entry{wide.header_offset, wide.size}).second,
-        fmt::format("entry '{}' is there twice", name));
+        fmt::format("entry '{}' is there twice", shown));
   return offset + total;
 }
 
 uint64_t ZipArchive::data_offset(std::string_view name, const Entry& entry) const {
   const uint64_t at = entry.header_offset;
+  const std::string shown = printable(name);
   check(read_little_endian<uint32_t>(bytes_, at) == kLocalSignature,
-        fmt::format("entry '{}' has no local header", name));
+        fmt::format("entry '{}' has no local header", shown));
   const auto name_bytes = read_little_endian<uint16_t>(bytes_, at + 26);
   const uint64_t begin = at + kLocalBytes + name_bytes + read_little_endian<uint16_t>(bytes_, at + 28);
-  check(within(begin, entry.size, directory_offset_), fmt::format("entry '{}' runs into the directory", name));
+  check(within(begin, entry.size, directory_offset_), fmt::format("entry '{}' runs into the directory", shown));
   const std::string_view local(reinterpret_cast<const char*>(bytes_.data() + at + kLocalBytes), name_bytes);
   check(local == name && read_little_endian<uint16_t>(bytes_, at + 8) == 0,
-        fmt::format("entry '{}' is described differently by its local header", name));
+        fmt::format("entry '{}' is described differently by its local header", shown));
   return begin;
 }
 
