@@ -1,0 +1,104 @@
+// Many runs of one case on one machine: which count, and an estimate for each column of each stage.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analysis/breakdown.h"
+#include "analysis/estimate.h"
+#include "analysis/steps.h"
+#include "results/record.h"
+
+namespace wan {
+
+/// Runs that may be put in one estimate: same workload, engine, device and arm.
+struct RunGroup {
+  std::string case_name;
+  std::string workload_key;
+  std::string device;  // GPU name, or the CPU's
+  std::string engine;
+  std::string arm;
+  std::vector<const RunRecord*> runs;  // all of them, by created_utc, then repeat
+};
+
+/// Splits records into groups, in order of first appearance. Points into `records`.
+std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records);
+
+struct Exclusion {
+  const RunRecord* run = nullptr;
+  std::string reason;  // "status oom", "warmup", "flag foreign_gpu_process: ...", "flag low_clock: ..."
+};
+
+struct Selection {
+  std::vector<const RunRecord*> used;
+  std::vector<Exclusion> excluded;
+};
+
+/// Runs that enter estimates. Left out: not ok, warm-ups, runs with an excluding flag, and runs whose steady SM clock
+/// is below 90 % of the group's median.
+Selection select_valid(const std::vector<const RunRecord*>& runs);
+
+/// One row of a stage table.
+struct StageSummary {
+  std::string id, name;
+  StageKind kind = StageKind::kLeaf;
+  StageRole role = StageRole::kOther;
+  int64_t index = -1;
+  Quantity wall_s, gpu_s, exposed_copy_s;
+  std::optional<double> share;  // of the total's median; leaves and Unattributed only
+  Quantity cpu_cores;           // core-seconds over wall
+  Quantity cpu_percent;         // of the allowed cores
+  Quantity host_process_peak_bytes, host_system_peak_bytes;
+  Quantity device_process_peak_bytes, device_pool_peak_bytes;
+  Quantity sm_active_percent, tensor_active_percent, dram_active_percent, sm_occupancy_percent, gpu_busy_percent;
+  Quantity sm_clock_mhz, power_w, energy_j;
+  Quantity flops, achieved_tflops;
+  Quantity read_bytes, moved_bytes;
+};
+
+struct CaseSummary {
+  RunGroup group;
+  Selection selection;
+  const RunRecord* example = nullptr;  // a used run, else any: for the workload, system and engine columns
+  std::vector<StageSummary> stages;    // the record's order, then Unattributed, then Total_Execution
+  Quantity total_s, warm_total_s, steps_s, steady_step_s, gpu_part_s, host_part_s;
+  Quantity unattributed_share;
+  Quantity energy_j;           // whole run
+  Quantity peak_device_bytes;  // process footprint; else pool; else device, said in `source`
+  Quantity peak_host_bytes;
+  Quantity sm_seconds;                  // integral of SM activity over leaves, in SM-busy seconds of the whole card
+  std::vector<StepSeries> step_series;  // one for each used run that has steps
+  bool converged = false;
+  std::vector<std::string> not_converged;  // which scope misses its target, with numbers
+
+  const StageSummary* stage(const std::string& id) const;
+};
+
+/// With no valid run the summary has the group, the exclusions and no stages.
+CaseSummary summarise(const RunGroup& group, const EstimateOptions& options = {});
+
+/// An estimate of `get(run)` over the runs that have it; a reason when none has.
+template <class Get>
+Quantity quantity_over(const std::vector<const RunRecord*>& runs, const EstimateOptions& options, Get get) {
+  std::vector<double> values;
+  Quantity out;
+  for (const RunRecord* run : runs) {
+    const Measured<double> value = get(*run);
+    if (value.has()) {
+      values.push_back(*value.value);
+      out.source = value.source;
+    } else if (out.reason.empty()) {
+      out.reason = value.reason;
+    }
+  }
+  if (values.empty()) {
+    if (out.reason.empty()) out.reason = "not_measured";
+    return out;
+  }
+  out.reason.clear();
+  out.estimate = estimate(values, options);
+  return out;
+}
+
+}  // namespace wan
