@@ -82,9 +82,9 @@ void Engine::Generation::denoise_step(int step, Sampler& sampler) {
         velocity_positive_);
   if (dump_) dump_->add(fmt::format("step{}.noise_pred", step), velocity_positive_);
   sampler.step(step, velocity_positive_, x_);
+  if (dump_) dump_->add(fmt::format("step{}.sample_out", step), x_);  // as the sampler leaves it
   impose_first_frame();
   clock_->mark("solver");
-  if (dump_) dump_->add(fmt::format("step{}.sample_out", step), x_);
   clock_->add_waits(expert.blocks->take_waits());
   clock_->add_hidden("h2d", expert.blocks->take_copies());
 }

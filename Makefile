@@ -1,0 +1,36 @@
+# Two commands do everything on a fresh Debian or Ubuntu machine: `make demo` and `make test`.
+.PHONY: all build demo test bootstrap check fuzz install clean
+
+JOBS ?= $(shell nproc)
+DEMO ?= build/demo
+
+all: build
+
+# Installs what is missing and remembers it; packages come from Debian and PyPI alone.
+bootstrap:
+	tools/bootstrap.sh
+
+build: bootstrap
+	cmake --preset dev
+	cmake --build --preset dev -j $(JOBS)
+
+demo: build
+	rm -rf $(DEMO)
+	build/wanbench run --output $(DEMO)
+	@echo "report: $(DEMO)/report.md   videos: $(DEMO)/videos"
+
+check:
+	tools/check_layers.py
+	tools/check_format.sh
+
+test: build check
+	ctest --test-dir build -LE gpu --output-on-failure --no-tests=error -j $(JOBS)
+
+fuzz:
+	tools/fuzz.sh
+
+install: build
+	cmake --install build --prefix $(or $(PREFIX),/usr/local)
+
+clean:
+	rm -rf build
