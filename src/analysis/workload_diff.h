@@ -1,0 +1,30 @@
+// Whether two runs did the same work, and if not, in which field.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "results/record.h"
+
+namespace wan {
+
+struct FieldDifference {
+  std::string field;  // "steps", "dtypes.dit", "weights.dit", ...
+  std::string a, b;   // as text; "-" where a side has none
+};
+
+struct WorkloadDifference {
+  std::vector<FieldDifference> different;  // known on both sides and unequal
+  std::vector<FieldDifference> unknown;    // recorded on one side only: an imported run may not say
+  bool same() const { return different.empty(); }
+};
+
+/// Compares every field that decides the work, prompts and weights by digest. A field that one side has and the other
+/// lacks counts as unknown when the lacking side is `a_imported` / `b_imported`, else as different.
+enum class Provenance { kMeasured, kImported };
+WorkloadDifference compare_workloads(const Workload& a, Provenance from_a, const Workload& b, Provenance from_b);
+
+/// The same, with each record's own provenance.
+WorkloadDifference compare_workloads(const RunRecord& a, const RunRecord& b);
+
+}  // namespace wan
