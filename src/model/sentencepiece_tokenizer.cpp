@@ -1,5 +1,7 @@
 // The fallback for a folder without tokenizer.json: libsentencepiece, with the literal special tokens T5's tokenizer
 // matches before it. Ids differ from the fast tokenizer's where tokenizer.h says so.
+#include <exception>
+
 #include <sentencepiece_processor.h>
 
 #include <fmt/format.h>
@@ -72,8 +74,7 @@ class SentencePieceTokenizer final : public TokenizerEngine {
  public:
   explicit SentencePieceTokenizer(std::string_view model) {
     check_character_maps(model);
-    const auto status = processor_.LoadFromSerializedProto(absl::string_view(model.data(), model.size()));
-    if (!status.ok()) throw Error(ErrorKind::kInput, fmt::format("spiece.model: {}", status.ToString()));
+    load(model);
     size_ = processor_.GetPieceSize();
     for (const char* name : {"<pad>", "</s>", "<s>", "<unk>"}) {
       const int id = processor_.PieceToId(name);
@@ -102,6 +103,18 @@ class SentencePieceTokenizer final : public TokenizerEngine {
   int32_t id_bound() const override { return size_ + kExtraIds; }
 
  private:
+  // The trie library inside lets its own exceptions through, for example for an empty piece.
+  void load(std::string_view model) {
+    std::string problem;
+    try {
+      const auto status = processor_.LoadFromSerializedProto(absl::string_view(model.data(), model.size()));
+      if (!status.ok()) problem = status.ToString();
+    } catch (const std::exception& error) {
+      problem = error.what();
+    }
+    if (!problem.empty()) throw Error(ErrorKind::kInput, "spiece.model: " + problem);
+  }
+
   void add_token(int32_t id, std::string text) {
     AddedToken token;
     token.id = id;
