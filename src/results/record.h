@@ -182,10 +182,11 @@ enum class StageKind {
 /// The mean of a counter over a stage, in percent of its peak, weighted over reading windows by overlap.
 struct Counter {
   std::optional<double> mean_percent;
-  std::string reason;   // why there is none: not_supported, not_permitted, below_resolution, ...
-  std::string source;   // cupti_pm, nvml_gpm, dcgm, nvml, imported
-  int64_t windows = 0;  // readings that overlap the stage
-  double coverage = 0;  // share of the stage's time they cover, 0 to 1
+  std::string reason;                      // why there is none: not_supported, not_permitted, below_resolution, ...
+  std::string source;                      // cupti_pm, nvml_gpm, dcgm, nvml, imported
+  int64_t windows = 0;                     // readings that overlap the stage
+  double coverage = 0;                     // share of the stage's time they cover, 0 to 1
+  std::optional<double> pooled_percent{};  // of all stages of this kind together, where this one alone is too short
   bool operator==(const Counter&) const = default;
 };
 

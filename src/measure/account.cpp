@@ -1,0 +1,114 @@
+#include "measure/account.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "measure/stage_values.h"
+
+namespace wan::measure {
+namespace {
+
+bool is_leaf(const StageSpan& span) { return span.component.empty() && !span.hidden; }
+
+std::vector<StageSpan> leaves_in_order(const RunTimeline& timeline) {
+  std::vector<StageSpan> leaves;
+  std::copy_if(timeline.spans.begin(), timeline.spans.end(), std::back_inserter(leaves), is_leaf);
+  std::stable_sort(leaves.begin(), leaves.end(),
+                   [](const StageSpan& a, const StageSpan& b) { return a.interval.begin_ns < b.interval.begin_ns; });
+  return leaves;
+}
+
+/// What no leaf covers, within the whole.
+std::vector<Interval> gaps(const Interval& total, const std::vector<StageSpan>& leaves) {
+  std::vector<Interval> result;
+  int64_t covered_to = total.begin_ns;
+  for (const StageSpan& leaf : leaves) {
+    if (leaf.interval.begin_ns > covered_to) result.push_back({covered_to, leaf.interval.begin_ns});
+    covered_to = std::max(covered_to, leaf.interval.end_ns);
+  }
+  if (total.end_ns > covered_to) result.push_back({covered_to, total.end_ns});
+  return result;
+}
+
+StageRecord describe(const StageSpan& span, const RunTimeline& timeline) {
+  StageRecord stage;
+  stage.name = span.component.empty() ? span.stage : span.component;
+  stage.id = span.component.empty() ? span.stage : span.stage + "/" + span.component;
+  stage.parent = span.component.empty() ? kTotal : span.stage;
+  stage.index = span.index;
+  stage.kind = span.hidden ? StageKind::kHidden : span.component.empty() ? StageKind::kLeaf : StageKind::kComponent;
+  stage.wall_ns = span.interval.length_ns();
+  stage.begin_ns = measured(span.interval.begin_ns - timeline.total.begin_ns, timeline.span_source);
+  stage.moved_bytes = span.bytes > 0 ? measured(span.bytes, "engine") : absent<uint64_t>("not_reported_by_the_engine");
+  stage.flops = span.flops > 0 ? measured(span.flops, "engine") : absent<double>("not_reported_by_the_engine");
+  if (span.cut_off) stage.flags.push_back("cut_off");
+  return stage;
+}
+
+/// Ids are unique in a record; a part that comes in several pieces is numbered from the second on.
+void make_unique(std::vector<StageRecord>& stages) {
+  std::map<std::string, int> seen;
+  for (StageRecord& stage : stages)
+    if (const int times = ++seen[stage.id]; times > 1) stage.id += fmt::format("#{}", times);
+}
+
+StageRecord unattributed(const RunTimeline& timeline, const std::vector<StageSpan>& leaves, const Readings& readings) {
+  StageRecord stage;
+  stage.id = stage.name = kUnattributed;
+  stage.parent = kTotal;
+  int64_t leaf_ns = 0;
+  for (const StageSpan& leaf : leaves) leaf_ns += leaf.interval.length_ns();
+  stage.wall_ns = std::max<int64_t>(0, timeline.total.length_ns() - leaf_ns);
+  if (leaf_ns > timeline.total.length_ns()) stage.flags.push_back("leaves_overlap");
+  stage.begin_ns = absent<int64_t>("several_gaps");
+  const std::vector<Interval> parts = gaps(timeline.total, leaves);
+  fill_values(stage, parts, {}, readings, Extent::kStage);
+  return stage;
+}
+
+std::map<std::string, std::vector<Interval>> intervals_by_kind(const std::vector<StageSpan>& leaves) {
+  std::map<std::string, std::vector<Interval>> kinds;
+  for (const StageSpan& leaf : leaves) kinds[stage_kind(leaf.stage)].push_back(leaf.interval);
+  return kinds;
+}
+
+}  // namespace
+
+std::string stage_kind(const std::string& name) {
+  const size_t begin = name.find_first_of("0123456789");
+  if (!name.starts_with("Step_") || begin != 5) return name;
+  const size_t end = name.find_first_not_of("0123456789", begin);
+  return end == std::string::npos ? name : "Step_*" + name.substr(end);
+}
+
+std::vector<StageRecord> account(const RunTimeline& timeline, const Samples& samples) {
+  const Readings readings = make_readings(timeline, samples);
+  const std::vector<StageSpan> leaves = leaves_in_order(timeline);
+  const auto kinds = intervals_by_kind(leaves);
+  std::vector<StageRecord> stages;
+  for (const StageSpan& leaf : leaves) {
+    stages.push_back(describe(leaf, timeline));
+    fill_values(stages.back(), std::vector<Interval>{leaf.interval}, kinds.at(stage_kind(leaf.stage)), readings,
+                Extent::kStage);
+    for (const StageMemory& memory : timeline.memory)
+      if (memory.stage == leaf.stage) add_engine_memory(stages.back(), memory);
+    for (const StageSpan& part : timeline.spans)
+      if (!is_leaf(part) && part.stage == leaf.stage) stages.push_back(describe(part, timeline));
+  }
+  stages.push_back(unattributed(timeline, leaves, readings));
+  StageRecord total;
+  total.id = total.name = kTotal;
+  total.kind = StageKind::kParent;
+  total.wall_ns = timeline.total.length_ns();
+  total.begin_ns = measured<int64_t>(0, "clock");
+  fill_values(total, std::vector<Interval>{timeline.total}, {}, readings, Extent::kWholeRun);
+  sum_over_leaves(total, stages);
+  for (const StageMemory& memory : timeline.memory) add_engine_memory(total, memory);
+  stages.push_back(std::move(total));
+  make_unique(stages);
+  return stages;
+}
+
+}  // namespace wan::measure

@@ -1,0 +1,54 @@
+// From spans and readings to the stages of a record. Leaves tile Total_Execution; what none of them covers is
+// Unattributed. A pure function: no clock, no process.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "measure/sampler.h"
+#include "results/record.h"
+
+namespace wan::measure {
+
+/// A span as the watching process knows it.
+struct StageSpan {
+  std::string stage;
+  int index = -1;
+  std::string component;  // empty: a leaf
+  bool hidden = false;
+  Interval interval;
+  uint64_t bytes = 0;
+  double flops = 0;
+  bool cut_off = false;  // the run ended inside it
+};
+
+/// What the engine's allocator said of a stage.
+struct StageMemory {
+  std::string stage;
+  std::map<std::string, uint64_t> device_bytes, host_bytes;
+};
+
+/// One run as it was seen from outside, and from inside where the engine told.
+struct RunTimeline {
+  Interval total;                // exec of the process to its exit, by the watching process's clock
+  std::vector<StageSpan> spans;  // in any order
+  std::vector<StageMemory> memory;
+  std::vector<TreeReading> boundaries;  // the process's own readings at stage boundaries, in order
+  int64_t exit_cpu_ns = 0;              // accounted by the kernel at exit
+  uint64_t exit_peak_rss_bytes = 0;
+  std::string span_source = "clock";  // clock, cuda_event, log, ...
+};
+
+inline constexpr const char* kTotal = "Total_Execution";
+inline constexpr const char* kUnattributed = "Unattributed";
+
+/// Leaves in order of time, their components and hidden work after each, Unattributed, Total_Execution.
+std::vector<StageRecord> account(const RunTimeline& timeline, const Samples& samples);
+
+/// "Step_*_Inference" for "Step_3_Inference"; other names as they are. Stages of one kind are pooled when each is too
+/// short.
+std::string stage_kind(const std::string& name);
+
+}  // namespace wan::measure

@@ -1,0 +1,205 @@
+#include "measure/stage_values.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace wan::measure {
+namespace {
+
+constexpr const char* kBelowResolution = "below_resolution";
+constexpr const char* kNoSamples = "no_samples";
+
+/// The state at the start of `part` and every reading inside it. The process's own reading at a boundary is made a
+/// little after it, so a millisecond beyond the end still belongs.
+std::vector<double> values_during(const std::vector<Instant>& series, const Interval& part) {
+  constexpr int64_t kBoundaryDelayNs = 1'000'000;
+  std::vector<double> values;
+  const Instant* before = nullptr;
+  for (const Instant& instant : series) {
+    if (instant.at_ns <= part.begin_ns) before = &instant;
+    if (instant.at_ns > part.begin_ns && instant.at_ns <= part.end_ns + kBoundaryDelayNs)
+      values.push_back(instant.value);
+  }
+  if (values.empty() && before != nullptr) values.push_back(before->value);
+  return values;
+}
+
+Measured<uint64_t> largest(const std::vector<Instant>& series, std::span<const Interval> parts, const char* source,
+                           const std::string& reason = kNoSamples) {
+  std::optional<double> peak;
+  for (const Interval& part : parts)
+    for (const double value : values_during(series, part)) peak = std::max(peak.value_or(value), value);
+  if (!peak) return absent<uint64_t>(reason);
+  return measured(static_cast<uint64_t>(std::llround(*peak)), source);
+}
+
+Measured<uint64_t> resident_peak(const Readings& readings, std::span<const Interval> parts, Extent extent) {
+  std::optional<double> peak;
+  for (const Interval& part : parts)
+    if (const auto value = peak_over(readings.high_water, part)) peak = std::max(peak.value_or(*value), *value);
+  if (extent == Extent::kWholeRun && readings.exit_peak_rss_bytes > 0)
+    peak = std::max(peak.value_or(0), double(readings.exit_peak_rss_bytes));
+  const Measured<uint64_t> sampled = largest(readings.resident, parts, "proc_sampled");
+  if (!peak) return sampled;
+  if (extent == Extent::kWholeRun && sampled.has()) peak = std::max(*peak, double(*sampled.value));
+  return measured(static_cast<uint64_t>(std::llround(*peak)), "proc");
+}
+
+Measured<int64_t> growth(const std::vector<CounterReading>& series, std::span<const Interval> parts,
+                         const char* source) {
+  double sum = 0;
+  for (const Interval& part : parts) {
+    const auto grown = growth_over(series, part);
+    if (!grown) return absent<int64_t>(kNoSamples);
+    sum += *grown;
+  }
+  return measured(static_cast<int64_t>(std::llround(sum)), source);
+}
+
+int64_t total_length(std::span<const Interval> parts) {
+  int64_t sum = 0;
+  for (const Interval& part : parts) sum += part.length_ns();
+  return sum;
+}
+
+void fill_cpu(StageRecord& stage, std::span<const Interval> parts, const Readings& readings, Resolution resolution) {
+  // Without the process's own readings the counter is known at sampling instants only.
+  const bool too_short = !readings.has_own && resolution != Resolution::kAny &&
+                         double(total_length(parts)) < kStageWindows * double(Sampler::kPeriodNs);
+  stage.cpu_core_ns = too_short ? absent<int64_t>(kBelowResolution) : growth(readings.cpu_ns, parts, "proc");
+  const Share others = integral_over(readings.other_cpu, parts, resolution);
+  stage.other_cpu_core_ns = others.value ? measured(static_cast<int64_t>(std::llround(*others.value * 1e9)), "proc")
+                                         : absent<int64_t>(others.reason);
+  const auto read = too_short ? absent<int64_t>(kBelowResolution) : growth(readings.disk_read_bytes, parts, "proc");
+  stage.read_bytes = read.has() ? measured(static_cast<uint64_t>(*read.value), "proc") : absent<uint64_t>(read.reason);
+}
+
+void fill_host_memory(HostMemory& memory, std::span<const Interval> parts, const Readings& readings, Extent extent) {
+  memory.process_peak_bytes = resident_peak(readings, parts, extent);
+  memory.anonymous_peak_bytes = largest(readings.anonymous, parts, "proc_sampled");
+  memory.file_peak_bytes = largest(readings.file, parts, "proc_sampled");
+  memory.swap_peak_bytes = largest(readings.swapped, parts, "proc_sampled");
+  memory.system_used_peak_bytes = largest(readings.system_used, parts, "proc_sampled");
+  if (!memory.pinned_peak_bytes.has()) memory.pinned_peak_bytes = absent<uint64_t>("not_reported_by_the_engine");
+}
+
+Counter counter(const std::vector<Window>& windows, std::span<const Interval> parts, std::span<const Interval> pool,
+                Resolution resolution, const std::string& source, const std::string& why_none) {
+  Counter result;
+  if (windows.empty()) {
+    result.reason = why_none.empty() ? kNoSamples : why_none;
+    return result;
+  }
+  const Share share = mean_over(windows, parts, resolution);
+  result.reason = share.reason;
+  result.source = source;
+  result.windows = std::llround(share.windows);
+  result.coverage = share.coverage;
+  if (share.value) {
+    result.mean_percent = 100 * *share.value;
+  } else if (share.reason == kBelowResolution) {
+    if (const Share pooled = mean_over(windows, pool, Resolution::kPooled); pooled.value)
+      result.pooled_percent = 100 * *pooled.value;
+  }
+  return result;
+}
+
+Measured<Spread> spread(const std::vector<Instant>& series, std::span<const Interval> parts, const std::string& none) {
+  std::vector<double> values;
+  for (const Interval& part : parts)
+    for (const Instant& instant : series)
+      if (instant.at_ns > part.begin_ns && instant.at_ns <= part.end_ns) values.push_back(instant.value);
+  if (values.empty()) return absent<Spread>(series.empty() ? none : kBelowResolution);
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  const double middle = values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+  return measured(Spread{values.front(), middle, values.back()}, "nvml");
+}
+
+Measured<double> scaled_mean(const std::vector<Window>& windows, std::span<const Interval> parts, Resolution resolution,
+                             double scale, const std::string& source, const std::string& none) {
+  if (windows.empty()) return absent<double>(none.empty() ? kNoSamples : none);
+  const Share share = mean_over(windows, parts, resolution);
+  return share.value ? measured(*share.value * scale, source) : absent<double>(share.reason);
+}
+
+void fill_energy(StageRecord& stage, std::span<const Interval> parts, const Readings& readings, Resolution resolution) {
+  constexpr int64_t kLeastNs = 1'000'000'000;  // the counter moves about every 100 ms
+  const std::string none = readings.gpu_reason.empty() ? kNoSamples : readings.gpu_reason;
+  stage.energy_j = absent<double>(none);
+  if (!readings.energy_mj.empty()) {
+    const auto grown = growth(readings.energy_mj, parts, "nvml");
+    stage.energy_j = total_length(parts) < kLeastNs ? absent<double>(kBelowResolution)
+                     : grown.has()                  ? measured(double(*grown.value) * 1e-3, "nvml_energy_counter")
+                                                    : absent<double>(grown.reason);
+  }
+  if (stage.energy_j.has())
+    stage.power_mean_w = measured(*stage.energy_j.value / (double(total_length(parts)) * 1e-9), "nvml_energy_counter");
+  else
+    stage.power_mean_w = scaled_mean(readings.power, parts, resolution, 1, "nvml", none);
+}
+
+void fill_gpu(StageRecord& stage, std::span<const Interval> parts, std::span<const Interval> pool,
+              const Readings& readings, Resolution resolution) {
+  const std::string& none = readings.gpu_reason;
+  stage.device_memory.process_peak_bytes =
+      largest(readings.gpu_process, parts, "nvml", readings.gpu_device.empty() ? none : "not_visible_to_the_driver");
+  stage.device_memory.device_peak_bytes = largest(readings.gpu_device, parts, "nvml", none);
+  const auto activity = [&](const std::vector<Window>& windows) {
+    return counter(windows, parts, pool, resolution, readings.activity_source, readings.activity_reason);
+  };
+  stage.counters.sm_active = activity(readings.sm);
+  stage.counters.sm_occupancy = activity(readings.occupancy);
+  stage.counters.tensor_active = activity(readings.tensor);
+  stage.counters.dram_active = activity(readings.dram);
+  stage.counters.gpu_busy = counter(readings.gpu_busy, parts, pool, resolution, "nvml", none);
+  stage.sm_clock_mhz = spread(readings.sm_clock, parts, none);
+  stage.memory_clock_mhz = spread(readings.memory_clock, parts, none);
+  stage.gpu_temperature_c = spread(readings.temperature, parts, none);
+  stage.throttled_percent = scaled_mean(readings.throttled, parts, resolution, 100, "nvml", none);
+  constexpr double kMiB = 1024 * 1024;
+  stage.pcie_rx_bytes_per_s =
+      scaled_mean(readings.pcie_to_device, parts, resolution, kMiB, "nvml_gpm", readings.activity_reason);
+  stage.pcie_tx_bytes_per_s =
+      scaled_mean(readings.pcie_to_host, parts, resolution, kMiB, "nvml_gpm", readings.activity_reason);
+  stage.gpu_ns = absent<int64_t>(none.empty() ? "not_reported_by_the_engine" : none);
+  stage.exposed_copy_ns = absent<int64_t>(none.empty() ? "not_reported_by_the_engine" : none);
+  fill_energy(stage, parts, readings, resolution);
+}
+
+}  // namespace
+
+void fill_values(StageRecord& stage, std::span<const Interval> parts, std::span<const Interval> pool,
+                 const Readings& readings, Extent extent) {
+  const Resolution resolution = extent == Extent::kWholeRun ? Resolution::kAny : Resolution::kStage;
+  fill_cpu(stage, parts, readings, resolution);
+  fill_host_memory(stage.host_memory, parts, readings, extent);
+  fill_gpu(stage, parts, pool, readings, resolution);
+  stage.device_memory.pool_peak_bytes = absent<uint64_t>("not_reported_by_the_engine");
+}
+
+void add_engine_memory(StageRecord& stage, const StageMemory& memory) {
+  uint64_t sum = 0;
+  for (const auto& [component, bytes] : memory.device_bytes) {
+    uint64_t& kept = stage.device_memory.component_bytes[component];
+    kept = std::max(kept, bytes);
+    sum += bytes;
+  }
+  if (!memory.device_bytes.empty())
+    stage.device_memory.pool_peak_bytes =
+        measured(std::max(sum, stage.device_memory.pool_peak_bytes.value.value_or(0)), "engine");
+  const auto pinned = memory.host_bytes.find("pinned");
+  if (pinned != memory.host_bytes.end())
+    stage.host_memory.pinned_peak_bytes =
+        measured(std::max(pinned->second, stage.host_memory.pinned_peak_bytes.value.value_or(0)), "engine");
+}
+
+void sum_over_leaves(StageRecord& total, const std::vector<StageRecord>& stages) {
+  double flops = 0;
+  for (const StageRecord& stage : stages)
+    if (stage.kind == StageKind::kLeaf) flops += stage.flops.value.value_or(0);
+  total.flops = flops > 0 ? measured(flops, "engine") : absent<double>("not_reported_by_the_engine");
+  total.moved_bytes = absent<uint64_t>("not_reported_by_the_engine");
+}
+
+}  // namespace wan::measure

@@ -1,0 +1,50 @@
+// The measured values of one stage, from readings made ready once a run. Inner part of account.h.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "measure/account.h"
+
+namespace wan::measure {
+
+/// A quantity at one instant.
+struct Instant {
+  int64_t at_ns = 0;
+  double value = 0;
+};
+
+/// Readings as series. Counters are sorted and never fall.
+struct Readings {
+  Interval total;
+  std::vector<CounterReading> cpu_ns, disk_read_bytes, energy_mj;
+  std::vector<Window> other_cpu;   // cores used by everybody else
+  std::vector<Window> high_water;  // exact peaks between the process's own readings
+  std::vector<Instant> resident, anonymous, file, swapped, system_used;
+  std::vector<Instant> gpu_process, gpu_device, sm_clock, memory_clock, temperature;
+  std::vector<Window> gpu_busy, power, throttled;
+  std::vector<Window> sm, occupancy, tensor, dram, pcie_to_host, pcie_to_device;
+  uint64_t exit_peak_rss_bytes = 0;
+  bool has_own = false;  // the process told its own readings at boundaries
+  std::string gpu_reason, activity_reason, activity_source;
+};
+
+Readings make_readings(const RunTimeline& timeline, const Samples& samples);
+
+enum class Extent { kStage, kWholeRun };
+
+/// Fills CPU, memory, counters, clocks, power and PCIe of `stage` over `parts`. `pool`: intervals of all stages of its
+/// kind, for a pooled mean where `parts` alone are too short.
+void fill_values(StageRecord& stage, std::span<const Interval> parts, std::span<const Interval> pool,
+                 const Readings& readings, Extent extent);
+
+/// Adds what the engine's allocator said; of several marks the largest of each component stays.
+void add_engine_memory(StageRecord& stage, const StageMemory& memory);
+
+/// Work of the whole run: operations and moved bytes of its leaves.
+void sum_over_leaves(StageRecord& total, const std::vector<StageRecord>& stages);
+
+}  // namespace wan::measure

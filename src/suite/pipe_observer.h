@@ -1,0 +1,29 @@
+// Sends what the engine reports down the pipe to the watching process.
+#pragma once
+
+#include <string>
+
+#include "pipeline/observer.h"
+#include "suite/protocol.h"
+
+namespace wan::suite {
+
+class PipeObserver final : public Observer {
+ public:
+  /// Writes to `descriptor`, which stays the caller's. `task` names the preprocessing stage until a fact says
+  /// otherwise.
+  explicit PipeObserver(int descriptor, std::string task = "ti2v");
+  void on_span(const StageSpan& span) override;
+  void on_begin(Stage stage, int index, int steps) override;
+  void on_memory(const MemoryMark& mark) override;
+  void on_fact(const std::string& key, const std::string& value) override;
+
+  /// Throws Error(kRuntime) when the watching process has gone.
+  void send(const Message& message);
+
+ private:
+  int descriptor_;
+  std::string task_;
+};
+
+}  // namespace wan::suite

@@ -1,0 +1,118 @@
+#include "suite/protocol.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace wan::suite {
+namespace {
+
+using Json = nlohmann::json;
+
+Json own_json(const measure::TreeReading& own) {
+  return {{"at_ns", own.at_ns},
+          {"cpu_ns", own.cpu_ns},
+          {"anonymous_bytes", own.memory.anonymous},
+          {"file_bytes", own.memory.file},
+          {"shared_bytes", own.memory.shared},
+          {"swapped_bytes", own.memory.swapped},
+          {"high_water_bytes", own.memory.high_water},
+          {"disk_read_bytes", own.disk_read_bytes},
+          {"read_bytes", own.read_bytes},
+          {"major_faults", own.major_faults}};
+}
+
+measure::TreeReading own_from(const Json& json) {
+  measure::TreeReading own;
+  own.at_ns = json.at("at_ns");
+  own.cpu_ns = json.at("cpu_ns");
+  own.memory.anonymous = json.at("anonymous_bytes");
+  own.memory.file = json.at("file_bytes");
+  own.memory.shared = json.at("shared_bytes");
+  own.memory.swapped = json.at("swapped_bytes");
+  own.memory.high_water = json.at("high_water_bytes");
+  own.disk_read_bytes = json.at("disk_read_bytes");
+  own.read_bytes = json.at("read_bytes");
+  own.major_faults = json.at("major_faults");
+  own.processes = 1;
+  return own;
+}
+
+struct Writer {
+  Json operator()(const Hello& hello) const { return {{"type", "hello"}, {"protocol", hello.protocol}}; }
+  Json operator()(const Begin& begin) const {
+    return {{"type", "begin"},
+            {"stage", begin.stage},
+            {"index", begin.index},
+            {"steps", begin.steps},
+            {"own", own_json(begin.own)}};
+  }
+  Json operator()(const Span& span) const {
+    return {
+        {"type", "span"},        {"stage", span.stage},       {"index", span.index},   {"component", span.component},
+        {"hidden", span.hidden}, {"begin_ns", span.begin_ns}, {"end_ns", span.end_ns}, {"bytes", span.bytes},
+        {"flops", span.flops}};
+  }
+  Json operator()(const Memory& memory) const {
+    return {{"type", "memory"},
+            {"stage", memory.stage},
+            {"device_bytes", memory.device_bytes},
+            {"host_bytes", memory.host_bytes}};
+  }
+  Json operator()(const Fact& fact) const { return {{"type", "fact"}, {"key", fact.key}, {"value", fact.value}}; }
+  Json operator()(const Finished& end) const {
+    return {
+        {"type", "finished"},           {"task", end.task}, {"width", end.width}, {"height", end.height},
+        {"num_frames", end.num_frames}, {"fps", end.fps},   {"steps", end.steps}, {"video_sha256", end.video_sha256},
+        {"own", own_json(end.own)}};
+  }
+  Json operator()(const Failure& failure) const {
+    Json json{{"type", "failure"},
+              {"kind", failure.kind},
+              {"message", failure.message},
+              {"what_for", failure.what_for},
+              {"advice", failure.advice}};
+    if (failure.requested_bytes) json["requested_bytes"] = *failure.requested_bytes;
+    if (failure.free_bytes) json["free_bytes"] = *failure.free_bytes;
+    return json;
+  }
+};
+
+Message decode_known(const Json& json) {
+  const std::string type = json.at("type");
+  if (type == "hello") return Hello{json.at("protocol")};
+  if (type == "begin") return Begin{json.at("stage"), json.at("index"), json.at("steps"), own_from(json.at("own"))};
+  if (type == "span")
+    return Span{json.at("stage"),    json.at("index"),  json.at("component"), json.at("hidden"),
+                json.at("begin_ns"), json.at("end_ns"), json.at("bytes"),     json.at("flops")};
+  if (type == "memory") return Memory{json.at("stage"), json.at("device_bytes"), json.at("host_bytes")};
+  if (type == "fact") return Fact{json.at("key"), json.at("value")};
+  if (type == "finished")
+    return Finished{json.at("task"), json.at("width"), json.at("height"),       json.at("num_frames"),
+                    json.at("fps"),  json.at("steps"), json.at("video_sha256"), own_from(json.at("own"))};
+  if (type == "failure") {
+    Failure failure{json.at("kind"), json.at("message"), json.at("what_for"), json.at("advice"), {}, {}};
+    if (json.contains("requested_bytes")) failure.requested_bytes = json.at("requested_bytes").get<uint64_t>();
+    if (json.contains("free_bytes")) failure.free_bytes = json.at("free_bytes").get<uint64_t>();
+    return failure;
+  }
+  throw Error(ErrorKind::kInput, fmt::format("unknown message type '{}' from the engine process", type));
+}
+
+}  // namespace
+
+std::string encode(const Message& message) {
+  return std::visit(Writer{}, message).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Message decode(std::string_view line) {
+  try {
+    return decode_known(Json::parse(line));
+  } catch (const Json::exception& failure) {
+    throw Error(ErrorKind::kInput, fmt::format("a line from the engine process cannot be read ({}): {}", failure.what(),
+                                               line.substr(0, 120)));
+  }
+}
+
+}  // namespace wan::suite

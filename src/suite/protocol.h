@@ -1,0 +1,78 @@
+// What the process that runs a case tells the one that watches it: one JSON object a line over a pipe, written as soon
+// as it is known, so that a killed process loses nothing already said. Stages travel under their published names.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "measure/proc.h"
+
+namespace wan::suite {
+
+/// Changes when a line of one side can no longer be read by the other.
+inline constexpr int kProtocolVersion = 1;
+
+struct Hello {
+  int protocol = kProtocolVersion;
+};
+
+/// A leaf stage has begun. `own` is the process's own reading at that instant, for exact host values at any length.
+struct Begin {
+  std::string stage;
+  int index = -1;
+  int steps = 0;
+  measure::TreeReading own;
+};
+
+/// A closed interval of CLOCK_MONOTONIC: a leaf, or with `component` a part of one or hidden work.
+struct Span {
+  std::string stage;
+  int index = -1;
+  std::string component;
+  bool hidden = false;
+  int64_t begin_ns = 0, end_ns = 0;
+  uint64_t bytes = 0;
+  double flops = 0;
+};
+
+/// What the engine's allocator held at most over a stage, in bytes, by component.
+struct Memory {
+  std::string stage;
+  std::map<std::string, uint64_t> device_bytes, host_bytes;
+};
+
+struct Fact {
+  std::string key, value;
+};
+
+/// The run is complete. `own` closes the last stage's readings.
+struct Finished {
+  std::string task;
+  int64_t width = 0, height = 0, num_frames = 0;
+  double fps = 0;
+  int steps = 0;
+  std::string video_sha256;
+  measure::TreeReading own;
+};
+
+/// The run ended with an error it could still report. Kinds: usage, input, runtime, out_of_memory, interrupted.
+struct Failure {
+  std::string kind;
+  std::string message;
+  std::string what_for, advice;                         // out_of_memory
+  std::optional<uint64_t> requested_bytes, free_bytes;  // out_of_memory
+};
+
+using Message = std::variant<Hello, Begin, Span, Memory, Fact, Finished, Failure>;
+
+/// One line, without line feed. Bytes that are not UTF-8 are replaced.
+std::string encode(const Message& message);
+
+/// Throws Error(kInput) for a line that is not one of the messages above, showing its beginning.
+Message decode(std::string_view line);
+
+}  // namespace wan::suite

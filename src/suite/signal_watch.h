@@ -1,0 +1,28 @@
+// Ctrl-C and SIGTERM as something to read in a loop, while a suite runs.
+#pragma once
+
+#include <signal.h>
+
+#include "base/subprocess.h"
+
+namespace wan::suite {
+
+/// For its life SIGINT and SIGTERM do not end this process but wait to be taken. Children start with the default.
+class SignalWatch {
+ public:
+  SignalWatch();
+  ~SignalWatch();
+  SignalWatch(const SignalWatch&) = delete;
+  SignalWatch& operator=(const SignalWatch&) = delete;
+
+  /// Readable while a signal waits.
+  int descriptor() const { return descriptor_.get(); }
+  /// The next waiting signal, or 0.
+  int take();
+
+ private:
+  sigset_t before_;
+  Descriptor descriptor_;
+};
+
+}  // namespace wan::suite

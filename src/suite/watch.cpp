@@ -1,0 +1,161 @@
+#include "suite/watch.h"
+
+#include <poll.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+
+namespace wan::suite {
+namespace {
+
+constexpr size_t kTailBytes = 16384;
+constexpr int64_t kNsPerMs = 1'000'000;
+
+int64_t nanoseconds(Seconds seconds) { return static_cast<int64_t>(seconds.value * 1e9); }
+
+class Watcher {
+ public:
+  Watcher(const WatchOptions& options, measure::Gpu* gpu, const std::string& gpu_reason, Listener& listener)
+      : options_(options), listener_(listener), sampler_(gpu, gpu_reason), child_(options.spawn) {
+    seen_.total.begin_ns = child_.start_ns();
+    if (options_.timeout.value > 0) deadline_ns_ = child_.start_ns() + nanoseconds(options_.timeout);
+  }
+
+  Watched run() {
+    while (!ended()) {
+      wait_for_something();
+      if (ended()) break;
+      read_pipes();
+      take_signal();
+      const int64_t now_ns = monotonic_ns();
+      if (now_ns >= sampler_.due_ns()) {
+        sampler_.sample(child_.pid());
+        listener_.on_tick(sampler_.samples());
+      }
+      enforce_limits(now_ns);
+    }
+    child_.signal_group(SIGKILL);  // whatever it left behind
+    read_pipes();
+    take_line(channel_text_, /*last=*/true);
+    seen_.stderr_tail = tail_.text();
+    seen_.samples = sampler_.take();
+    return std::move(seen_);
+  }
+
+ private:
+  bool ended() {
+    if (ended_) return true;
+    const auto state = child_.poll();
+    if (!state) return false;
+    seen_.total.end_ns = monotonic_ns();
+    seen_.exit = *state;
+    return ended_ = true;
+  }
+
+  void wait_for_something() {
+    std::array<pollfd, 5> waits{{{child_.exit_descriptor(), POLLIN, 0},
+                                 {child_.channel().get(), POLLIN, 0},
+                                 {child_.out().get(), POLLIN, 0},
+                                 {child_.err().get(), POLLIN, 0},
+                                 {options_.signals != nullptr ? options_.signals->descriptor() : -1, POLLIN, 0}}};
+    const int64_t now_ns = monotonic_ns();
+    int64_t wake_ns = sampler_.due_ns();
+    if (deadline_ns_ > 0) wake_ns = std::min(wake_ns, deadline_ns_);
+    int64_t wait_ms = std::clamp<int64_t>((wake_ns - now_ns + kNsPerMs - 1) / kNsPerMs, 0, 1000);
+    // Without pidfd the exit is not an event: look often, so that the total stays exact to a few milliseconds.
+    if (child_.exit_descriptor() < 0) wait_ms = std::min<int64_t>(wait_ms, 2);
+    ::poll(waits.data(), waits.size(), static_cast<int>(wait_ms));
+  }
+
+  void read_pipes() {
+    if (child_.channel().open() && !read_available(child_.channel(), channel_text_)) child_.channel().reset();
+    take_line(channel_text_, /*last=*/false);
+    read_output(child_.out(), out_text_, false);
+    read_output(child_.err(), err_text_, true);
+  }
+
+  void take_line(std::string& text, bool last) {
+    std::vector<std::string> lines = take_lines(text);
+    // A killed process leaves half a line: not an error, it had not finished saying it.
+    if (last) text.clear();
+    for (const std::string& line : lines) {
+      try {
+        const Message message = decode(line);
+        keep(message);
+        listener_.on_message(message);
+      } catch (const Error& failure) {
+        if (seen_.broken_line.empty()) seen_.broken_line = failure.what();
+      }
+    }
+  }
+
+  void keep(const Message& message) {
+    if (const auto* begin = std::get_if<Begin>(&message)) seen_.begins.push_back(*begin);
+    if (const auto* span = std::get_if<Span>(&message)) seen_.spans.push_back(*span);
+    if (const auto* memory = std::get_if<Memory>(&message)) seen_.memory.push_back(*memory);
+    if (const auto* fact = std::get_if<Fact>(&message)) seen_.facts[fact->key] = fact->value;
+    if (const auto* finished = std::get_if<Finished>(&message)) seen_.finished = *finished;
+    if (const auto* failure = std::get_if<Failure>(&message)) seen_.failure = *failure;
+  }
+
+  void read_output(Descriptor& descriptor, std::string& text, bool is_stderr) {
+    if (!descriptor.open()) return;
+    std::string fresh;
+    if (!read_available(descriptor, fresh)) descriptor.reset();
+    if (is_stderr) tail_.append(fresh);
+    std::replace(fresh.begin(), fresh.end(), '\r', '\n');
+    text += fresh;
+    for (const std::string& line : take_lines(text))
+      if (!line.empty()) listener_.on_output(line, monotonic_ns());
+    constexpr size_t kLongestLine = 1 << 20;
+    if (text.size() > kLongestLine) text.clear();
+  }
+
+  void take_signal() {
+    if (options_.signals == nullptr) return;
+    const int signal = options_.signals->take();
+    if (signal == 0) return;
+    if (seen_.stop == StopCause::kInterrupt) {
+      seen_.second_signal = true;
+      child_.signal_group(SIGKILL);
+      return;
+    }
+    seen_.stop_signal = signal;
+    begin_stop(StopCause::kInterrupt);
+  }
+
+  void begin_stop(StopCause cause) {
+    seen_.stop = cause;
+    child_.signal_group(SIGTERM);
+    deadline_ns_ = monotonic_ns() + nanoseconds(options_.grace);
+  }
+
+  void enforce_limits(int64_t now_ns) {
+    if (deadline_ns_ == 0 || now_ns < deadline_ns_) return;
+    if (seen_.stop == StopCause::kNone)
+      begin_stop(StopCause::kTimeout);
+    else
+      child_.signal_group(SIGKILL);
+  }
+
+  const WatchOptions& options_;
+  Listener& listener_;
+  measure::Sampler sampler_;
+  Subprocess child_;
+  Watched seen_;
+  Tail tail_{kTailBytes};
+  std::string channel_text_, out_text_, err_text_;
+  int64_t deadline_ns_ = 0;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+Watched watch(const WatchOptions& options, measure::Gpu* gpu, const std::string& gpu_reason, Listener& listener) {
+  return Watcher(options, gpu, gpu_reason, listener).run();
+}
+
+}  // namespace wan::suite

@@ -1,0 +1,60 @@
+// Starts one process, watches it to its end and keeps all that was seen: what it said over the pipe, its last words on
+// stderr, and the readings of the sampler. Ends its whole group on a time limit or an interrupt.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/subprocess.h"
+#include "measure/sampler.h"
+#include "suite/protocol.h"
+#include "suite/signal_watch.h"
+
+namespace wan::suite {
+
+/// Told of everything as it happens, from the watching loop.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  virtual void on_message(const Message& message) = 0;
+  /// A line of stdout or stderr; carriage returns end lines too.
+  virtual void on_output(const std::string& line, int64_t at_ns) = 0;
+  /// After each sample.
+  virtual void on_tick(const measure::Samples& samples) = 0;
+};
+
+struct WatchOptions {
+  SpawnOptions spawn;
+  Seconds timeout{0};  // 0: none
+  Seconds grace{5};    // from the polite end of the group to its kill
+  SignalWatch* signals = nullptr;
+};
+
+enum class StopCause { kNone, kTimeout, kInterrupt };
+
+struct Watched {
+  measure::Interval total;  // just before exec to the exit as seen from outside
+  ExitState exit;
+  StopCause stop = StopCause::kNone;
+  int stop_signal = 0;         // the signal that interrupted
+  bool second_signal = false;  // asked twice: end everything at once
+  std::vector<Begin> begins;
+  std::vector<Span> spans;
+  std::vector<Memory> memory;
+  std::map<std::string, std::string> facts;
+  std::optional<Finished> finished;
+  std::optional<Failure> failure;
+  std::string stderr_tail;
+  std::string broken_line;  // why a line of the pipe could not be read; empty: all could
+  measure::Samples samples;
+};
+
+/// Throws Error(kUsage) when the program cannot be started. `gpu` may be nullptr, then `gpu_reason` says why.
+Watched watch(const WatchOptions& options, measure::Gpu* gpu, const std::string& gpu_reason, Listener& listener);
+
+}  // namespace wan::suite
