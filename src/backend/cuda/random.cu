@@ -23,12 +23,13 @@ __device__ uint4 philox(uint4 counter, uint2 key) {
   return counter;
 }
 
-/// Two normal values of two uniform words: u in (0, 1] from the first, so that the logarithm is finite.
+/// In (0, 1) and exact in F32.
+__device__ float unit(uint32_t word) { return (static_cast<float>(word >> 9) + 0.5f) * 0x1p-23f; }
+
 __device__ float2 normal_pair(uint32_t a, uint32_t b) {
-  constexpr float kScale = 0x1p-32f, kTwoPi = 6.283185307179586f;
-  const float radius = sqrtf(-2.0f * logf((static_cast<float>(a) + 1.0f) * kScale));
+  const float radius = sqrtf(-2.0f * logf(unit(a)));
   float sine, cosine;
-  sincosf(static_cast<float>(b) * kScale * kTwoPi, &sine, &cosine);
+  sincospif(2.0f * unit(b), &sine, &cosine);
   return make_float2(radius * cosine, radius * sine);
 }
 
