@@ -73,6 +73,9 @@ VARIANTS = {
     ],
     "extra ids": [added(443, "<extra_id_1>"), added(444, "<extra_id_0>"), added(445, "<extra_id_10>", lstrip=True, rstrip=True),
                   added(9, "cat", special=False, normalized=True), added(446, "dog", single_word=True)],
+    # Cuts whose sums differ by rounding alone: the JSON parser's last digit decides.
+    "ties": [{"op": "add", "path": "/model/vocab/-", "value": pair}
+             for pair in (["X", -9.681530952453613], ["XX", -9.708370208740234], ["XXX", -9.071574211120605])],
     "prepend first": [{"op": "replace", "path": "/pre_tokenizer/prepend_scheme", "value": "first"}],
     "prepend never": [{"op": "replace", "path": "/pre_tokenizer/prepend_scheme", "value": "never"}],
     "no split": [{"op": "replace", "path": "/pre_tokenizer/split", "value": False}],
@@ -113,6 +116,8 @@ def main():
         tokenizer = Tokenizer.from_str(json.dumps(patched(document, patch)))
         tokenizer.enable_truncation(512)
         texts = full if not patch else short
+        if name == "ties":
+            texts = texts + ["X" * count for count in range(2, 30)]
         cases = [[text, tokenizer.encode(text).ids] for text in texts]
         variants.append({"name": name, "patch": patch, "cases": cases})
     with open(target, "w", encoding="utf-8") as out:

@@ -2,6 +2,7 @@
 #include "model/tokenizer_file.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <optional>
 
 #include <fmt/format.h>
@@ -21,6 +22,31 @@ constexpr size_t kMaxAddedTokens = 65536;
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(ErrorKind::kInput, "tokenizer.json: " + what); }
 
+// A decimal as the official tokenizer's JSON parser (Rust's serde_json) reads it: all digits as one 64-bit integer,
+// rounded to float64, then divided by a power of ten, rounded again. A quarter of real scores come out one unit beside
+// the nearest float64, which decides ties such as "XX X" against "X XX".
+double score_as_official(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  uint64_t digits = 0;
+  int exponent = 0;
+  bool fraction = false, full = false;
+  size_t at = negative ? 1 : 0;
+  for (; at < text.size() && text[at] != 'e' && text[at] != 'E'; ++at) {
+    if (text[at] == '.') {
+      fraction = true;
+      continue;
+    }
+    const auto digit = static_cast<uint64_t>(text[at] - '0');
+    full = full || digits > (UINT64_MAX - digit) / 10;
+    if (!full) digits = digits * 10 + digit;
+    exponent += (full && !fraction ? 1 : 0) - (!full && fraction ? 1 : 0);
+  }
+  if (at < text.size()) exponent += std::atoi(std::string(text.substr(at + 1)).c_str());
+  const double magnitude = exponent < 0 ? static_cast<double>(digits) / std::pow(10.0, -exponent)
+                                        : static_cast<double>(digits) * std::pow(10.0, exponent);
+  return negative ? -magnitude : magnitude;
+}
+
 // Builds a document of all but model.vocab, whose [piece, score] pairs go straight into a vector.
 class Reader final : public nlohmann::json_sax<json> {
  public:
@@ -31,7 +57,9 @@ class Reader final : public nlohmann::json_sax<json> {
   bool boolean(bool value) override { return put(value); }
   bool number_integer(number_integer_t value) override { return number(static_cast<double>(value), value); }
   bool number_unsigned(number_unsigned_t value) override { return number(static_cast<double>(value), value); }
-  bool number_float(number_float_t value, const string_t&) override { return number(value, value); }
+  bool number_float(number_float_t value, const string_t& digits) override {
+    return number(score_as_official(digits), value);
+  }
   bool string(string_t& value) override {
     if (!in_vocabulary_) return put(std::move(value));
     if (!in_pair_ || piece_) refuse("model.vocab must hold [piece, score] pairs");
