@@ -58,6 +58,16 @@ const float* float_frames(int threads, const TensorView& frames, float* scratch)
   return scratch;
 }
 
+Shape result_shape(const CpuConvWeights& w, const TensorView& x, const ConvGeometry& g) {
+  if (w.kind == ConvKind::kNearestUpsample2x)
+    return {x.shape[0], kEnlarge * x.shape[1], kEnlarge * x.shape[2], w.out_channels};
+  const int64_t height = x.shape[1] + g.pad_top + g.pad_bottom, width = x.shape[2] + g.pad_left + g.pad_right;
+  require_op(height >= w.kernel_h && width >= w.kernel_w, "the padded picture is smaller than the kernel");
+  const auto extent = [](int64_t in, int64_t kernel, int64_t stride) { return (in - kernel) / stride + 1; };
+  return {extent(x.shape[0], w.kernel_t, g.stride_t), extent(height, w.kernel_h, g.stride_h),
+          extent(width, w.kernel_w, g.stride_w), w.out_channels};
+}
+
 void require_conv(const CpuConvWeights& w, const TensorView& x, const ConvGeometry& g, const TensorView& residual,
                   const TensorView& y) {
   require_packed(x, "x");
@@ -69,13 +79,7 @@ void require_conv(const CpuConvWeights& w, const TensorView& x, const ConvGeomet
   require_op(g.stride_t > 0 && g.stride_h > 0 && g.stride_w > 0 && g.pad_top >= 0 && g.pad_bottom >= 0 &&
                  g.pad_left >= 0 && g.pad_right >= 0,
              "strides must be positive and padding not negative");
-  const auto extent = [](int64_t in, int64_t kernel, int64_t stride) { return (in - kernel) / stride + 1; };
-  const int64_t height = x.shape[1] + g.pad_top + g.pad_bottom, width = x.shape[2] + g.pad_left + g.pad_right;
-  require_op(height >= w.kernel_h && width >= w.kernel_w, "the padded picture is smaller than the kernel");
-  const Shape plain{extent(x.shape[0], w.kernel_t, g.stride_t), extent(height, w.kernel_h, g.stride_h),
-                    extent(width, w.kernel_w, g.stride_w), w.out_channels};
-  const Shape enlarged{x.shape[0], kEnlarge * x.shape[1], kEnlarge * x.shape[2], w.out_channels};
-  require_shape(y, w.kind == ConvKind::kPlain ? plain : enlarged, "y");
+  require_shape(y, result_shape(w, x, g), "y");
   require_op(y.shape[0] == 0 || y.at(0).is_contiguous(), "y's frames must be contiguous inside");
   if (residual.empty()) return;
   require_packed(residual, "residual");

@@ -1,5 +1,9 @@
 #include "backend/cpu/dnnl_engine.h"
 
+#include <string>
+
+#include "base/error.h"
+
 namespace wan::cpu {
 namespace {
 
@@ -68,15 +72,25 @@ const dnnl::matmul& Dnnl::matmul(const MatmulKey& key) {
   const auto found = matmuls_.find(key);
   if (found != matmuls_.end()) return found->second;
   if (matmuls_.size() >= kMostPrimitives) matmuls_.clear();
-  return matmuls_.emplace(key, dnnl::matmul(bf16_matmul_desc(key, engine))).first->second;
+  try {
+    return matmuls_.emplace(key, dnnl::matmul(bf16_matmul_desc(key, engine))).first->second;
+  } catch (const dnnl::error& error) {
+    throw Error("oneDNN refused a BF16 product of " + Shape{key.m, key.n, key.k}.text() + ": " + error.what());
+  }
 }
 
 const Dnnl::Conv& Dnnl::conv_entry(const ConvKey& key) {
   const auto found = convs_.find(key);
   if (found != convs_.end()) return found->second;
   if (convs_.size() >= kMostPrimitives) convs_.clear();
-  const dnnl::convolution_forward::primitive_desc desc(conv_problem(key), engine);
-  return convs_.emplace(key, Conv{desc, dnnl::convolution_forward(desc)}).first->second;
+  try {
+    const dnnl::convolution_forward::primitive_desc desc(conv_problem(key), engine);
+    return convs_.emplace(key, Conv{desc, dnnl::convolution_forward(desc)}).first->second;
+  } catch (const dnnl::error& error) {
+    throw Error("oneDNN refused a convolution of " + std::to_string(key.in_channels) + " to " +
+                std::to_string(key.out_channels) + " channels on " + std::to_string(key.height) + " x " +
+                std::to_string(key.width) + ": " + error.what());
+  }
 }
 
 const dnnl::convolution_forward::primitive_desc& Dnnl::conv_desc(const ConvKey& key) { return conv_entry(key).desc; }

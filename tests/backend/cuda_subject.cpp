@@ -1,0 +1,14 @@
+// The first CUDA device as the subject; without one, every test says why it was skipped.
+#include "backend/factories.h"
+#include "subject.h"
+
+namespace wan {
+
+Subject make_subject() {
+  if (const auto problem = cuda_problem(0)) return {nullptr, "no CUDA device to test: " + *problem};
+  BackendOptions options;
+  options.device = "cuda:0";
+  return {make_backend(options), {}};
+}
+
+}  // namespace wan
