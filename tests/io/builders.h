@@ -27,7 +27,7 @@ class TemporaryFolder {
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 std::string read_file(const std::filesystem::path& path);
 
-/// `bytes` little-endian bytes of `value`.
+/// `bytes` little-endian bytes of `value`, zeros beyond the eighth.
 std::string little(uint64_t value, int bytes);
 std::string big(uint32_t value);
 template <typename T>
