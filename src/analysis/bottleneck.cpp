@@ -1,0 +1,312 @@
+// The rules of bottleneck.h over the medians of a case.
+#include "analysis/bottleneck.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace wan {
+namespace {
+
+// Limits of the rules, in percent unless said otherwise.
+constexpr double kLoadingLimit = 5;    // Step_i_Loading of the total
+constexpr double kTextLimit = 5;       // text encoding on the CPU of the total
+constexpr double kInitLimit = 20;      // initialization of a cold total
+constexpr double kLaunchGapLimit = 5;  // of the total
+constexpr double kSmHigh = 90;         // below, on steady steps: the card waits
+constexpr double kTensorLow = 40;
+constexpr double kDramLow = 40;
+constexpr double kDramHigh = 60;
+constexpr double kMfuLow = 50;
+constexpr double kThrottleLimit = 1;
+constexpr double kFirstStepLimit = 1.05;  // ratio of step 0 to a steady step
+constexpr double kHeadroomLow = 10;
+constexpr double kDiskBytes = 256e6;  // bytes from storage below which initialization was not reading
+constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+
+double value_or(const Quantity& q, double fallback) { return q.has() ? q.median() : fallback; }
+
+class Rules {
+ public:
+  Rules(const CaseSummary& summary, const CardPeak* peak)
+      : s_(summary), peak_(peak), total_s_(summary.total_s.median()) {}
+
+  BottleneckReport apply() {
+    share_out();
+    unattributed();
+    loading();
+    text_on_cpu();
+    initialization();
+    launch_gaps();
+    series();
+    counters();
+    precision();
+    throttling();
+    memory();
+    what_ifs();
+    sort();
+    return std::move(out_);
+  }
+
+ private:
+  bool on_gpu(const StageSummary& leaf) const {
+    StageRecord record;
+    record.name = leaf.name;
+    return computes_on_gpu(*s_.example, record);
+  }
+
+  void split_gpu_leaf(const StageSummary& leaf, std::map<TimeClass, double>& seconds) const {
+    const double wall = leaf.wall_s.median();
+    const double copy = std::clamp(value_or(leaf.exposed_copy_s, 0), 0.0, wall);
+    const double gap = leaf.gpu_s.has() ? std::clamp(wall - leaf.gpu_s.median(), 0.0, wall - copy) : 0;
+    const bool memory_bound = leaf.dram_active_percent.has() && leaf.dram_active_percent.median() > kDramHigh &&
+                              value_or(leaf.tensor_active_percent, 100) < kTensorLow;
+    seconds[TimeClass::kExposedCopy] += copy;
+    seconds[TimeClass::kLaunchGaps] += gap;
+    seconds[memory_bound ? TimeClass::kGpuMemory : TimeClass::kGpuCompute] += wall - copy - gap;
+  }
+
+  static TimeClass class_of_host_leaf(const StageSummary& leaf) {
+    switch (leaf.role) {
+      case StageRole::kInitialization:
+        return value_or(leaf.read_bytes, 0) > kDiskBytes ? TimeClass::kDisk : TimeClass::kHostCpu;
+      case StageRole::kStepLoading: return TimeClass::kExposedCopy;
+      case StageRole::kOutputEncoding: return TimeClass::kEncode;
+      case StageRole::kOther: return TimeClass::kOther;
+      default: return TimeClass::kHostCpu;
+    }
+  }
+
+  void share_out() {
+    std::map<TimeClass, double> seconds;
+    for (const StageSummary& leaf : s_.stages) {
+      if (leaf.kind != StageKind::kLeaf || !leaf.wall_s.has()) continue;
+      if (leaf.name == kUnattributedName) {
+        seconds[TimeClass::kUnattributed] += leaf.wall_s.median();
+      } else if (on_gpu(leaf)) {
+        split_gpu_leaf(leaf, seconds);
+      } else {
+        seconds[class_of_host_leaf(leaf)] += leaf.wall_s.median();
+      }
+    }
+    for (const auto& [what, time] : seconds) {
+      if (time <= 0) continue;
+      out_.classes.push_back({what, time, time / total_s_, time < total_s_ ? total_s_ / (total_s_ - time) : 1});
+    }
+    std::sort(out_.classes.begin(), out_.classes.end(), [](auto& a, auto& b) { return a.seconds > b.seconds; });
+  }
+
+  double role_seconds(StageRole role) const {
+    double sum = 0;
+    for (const StageSummary& leaf : s_.stages) {
+      if (leaf.kind == StageKind::kLeaf && leaf.role == role && leaf.name != kUnattributedName) {
+        sum += value_or(leaf.wall_s, 0);
+      }
+    }
+    return sum;
+  }
+  double class_seconds(TimeClass what) const {
+    for (const ClassShare& c : out_.classes) {
+      if (c.what == what) return c.seconds;
+    }
+    return 0;
+  }
+  double percent(double seconds) const { return 100 * seconds / total_s_; }
+
+  void unattributed() {
+    if (!s_.unattributed_share.has()) return;
+    const double share = s_.unattributed_share.median();
+    if (share < 0) {
+      add({"overlapping_stages", Severity::kError, kTotalName, 100 * share, 0, "%",
+           "the leaves add up to more than the total: the record counts time twice", std::nullopt});
+    } else if (share > kUnattributedWarning) {
+      add({"unattributed", share > kUnattributedError ? Severity::kError : Severity::kWarning, kTotalName, 100 * share,
+           100 * kUnattributedWarning, "%", "time that no stage accounts for", share * total_s_});
+    }
+  }
+
+  void loading() {
+    const double seconds = role_seconds(StageRole::kStepLoading);
+    if (percent(seconds) <= kLoadingLimit) return;
+    const StageSummary* worst = nullptr;
+    for (const StageSummary& leaf : s_.stages) {
+      if (leaf.role != StageRole::kStepLoading || leaf.kind != StageKind::kLeaf) continue;
+      if (worst == nullptr || value_or(leaf.wall_s, 0) > value_or(worst->wall_s, 0)) worst = &leaf;
+    }
+    add({"step_loading", Severity::kWarning, worst->name, percent(seconds), kLoadingLimit, "%",
+         "steps wait for weights: an expert swap, or copies from pageable memory that nothing overlaps", seconds});
+  }
+
+  void text_on_cpu() {
+    const double seconds = role_seconds(StageRole::kTextEncoding);
+    if (s_.example->workload.text_encoder_device != "cpu" || percent(seconds) <= kTextLimit) return;
+    add({"text_encoder_on_cpu", Severity::kWarning, "T5_Encoding", percent(seconds), kTextLimit, "%",
+         "the text encoder runs on the CPU, so this part measures the host and not the card", seconds});
+  }
+
+  void initialization() {
+    const double seconds = role_seconds(StageRole::kInitialization);
+    if (percent(seconds) <= kInitLimit) return;
+    add({"initialization", Severity::kNote, "Model_Initialization", percent(seconds), kInitLimit, "%",
+         class_seconds(TimeClass::kDisk) > 0
+             ? "weights are read from storage; a warm run does not pay this"
+             : "weights are converted and placed by the host; a warm run does not pay this",
+         seconds});
+  }
+
+  void launch_gaps() {
+    const double seconds = class_seconds(TimeClass::kLaunchGaps);
+    if (percent(seconds) <= kLaunchGapLimit) return;
+    add({"launch_gaps", Severity::kWarning, "GPU stages", percent(seconds), kLaunchGapLimit, "%",
+         "the card waits for the host between kernels", seconds});
+  }
+
+  void series() {
+    for (const StepSeries& steps : s_.step_series) {
+      if (steps.bimodal) {
+        add({"bimodal_steps", Severity::kWarning, "Step_*_Inference", steps.p90_over_p10, kBimodalLimit, "x",
+             "steps run at two speeds: another job on the card, or clocks that change", std::nullopt});
+      } else if (steps.drifts) {
+        add({"step_drift", Severity::kNote, "Step_*_Inference", 100 * steps.drift, 100 * kDriftLimit, "%",
+             "step time changes along the run: temperature or power limit", std::nullopt});
+      }
+      if (steps.first_over_steady > kFirstStepLimit) {
+        add({"first_step", Severity::kNote, "Step_0_Inference", steps.first_over_steady, kFirstStepLimit, "x",
+             "the first step pays for warm-up: kernel loading, autotuning, allocation",
+             steps.first_s - steps.steady_median_s});
+      }
+      if (!out_.findings.empty() && out_.findings.back().where.starts_with("Step_")) return;  // one run is enough
+    }
+  }
+
+  /// Mean over steady steps of a column, weighted by time.
+  std::optional<double> steady(Quantity StageSummary::*column) const {
+    double sum = 0, weight = 0;
+    for (const StageSummary& leaf : s_.stages) {
+      if (leaf.kind != StageKind::kLeaf || leaf.role != StageRole::kStepInference) continue;
+      if (leaf.index == 0 || !(leaf.*column).has()) continue;
+      const double wall = value_or(leaf.wall_s, 0);
+      sum += (leaf.*column).median() * wall;
+      weight += wall;
+    }
+    return weight > 0 ? std::optional<double>(sum / weight) : std::nullopt;
+  }
+
+  void counters() {
+    const auto sm = steady(&StageSummary::sm_active_percent);
+    if (!sm) return;
+    const auto tensor = steady(&StageSummary::tensor_active_percent), dram = steady(&StageSummary::dram_active_percent);
+    if (*sm < kSmHigh) {
+      add({"low_sm", Severity::kWarning, "Step_*_Inference", *sm, kSmHigh, "%",
+           "multiprocessors idle during steady steps: launch gaps, copies or too little work a kernel", std::nullopt});
+      return;
+    }
+    if (tensor && dram && *tensor < kTensorLow && *dram < kDramLow) {
+      add({"elementwise", Severity::kWarning, "Step_*_Inference", *tensor, kTensorLow, "%",
+           "multiprocessors are occupied but neither tensor cores nor memory are: latency or elementwise kernels",
+           std::nullopt});
+    }
+    const auto achieved = steady(&StageSummary::achieved_tflops), clock = steady(&StageSummary::sm_clock_mhz);
+    if (!achieved || peak_ == nullptr) return;
+    const auto mfu = flop_utilisation(*achieved, *peak_, s_.example->workload, clock);
+    if (mfu && tensor && *tensor >= kTensorLow && mfu->at_peak_percent < kMfuLow) {
+      add({"low_mfu", Severity::kNote, "Step_*_Inference", mfu->at_peak_percent, kMfuLow, "%",
+           "tensor cores are busy but useful work is low: padded or wasted work, or lowered clocks", std::nullopt});
+    }
+  }
+
+  void precision() {
+    const auto dit = s_.example->workload.dtypes.find("dit");
+    if (dit == s_.example->workload.dtypes.end() || !dit->second.starts_with("fp32")) return;
+    if (!on_gpu(*step())) return;
+    add({"fp32_weights", Severity::kNote, "dit", 4, 2, "bytes a weight",
+         "weights are kept in fp32; bf16 halves their memory and their copies", std::nullopt});
+  }
+  const StageSummary* step() const {
+    static const StageSummary kNone{};
+    for (const StageSummary& leaf : s_.stages) {
+      if (leaf.role == StageRole::kStepInference && leaf.kind == StageKind::kLeaf) return &leaf;
+    }
+    return &kNone;
+  }
+
+  void throttling() {
+    const StageRecord* total = total_stage(*s_.example);
+    if (total == nullptr || !total->throttled_percent.has() || *total->throttled_percent.value <= kThrottleLimit)
+      return;
+    add({"throttled", Severity::kWarning, kTotalName, *total->throttled_percent.value, kThrottleLimit, "%",
+         "the card was slowed by heat or hardware protection", std::nullopt});
+  }
+
+  void memory() {
+    const auto& gpus = s_.example->system.gpus;
+    if (gpus.empty() || !gpus[0].memory_bytes.has() || !s_.peak_device_bytes.has()) return;
+    Headroom room;
+    room.capacity_bytes = static_cast<double>(*gpus[0].memory_bytes.value);
+    room.peak_bytes = s_.peak_device_bytes.median();
+    room.free_bytes = room.capacity_bytes - room.peak_bytes;
+    room.free_percent = 100 * room.free_bytes / room.capacity_bytes;
+    out_.headroom = room;
+    if (room.free_percent >= kHeadroomLow) return;
+    add({"memory_headroom", Severity::kWarning, gpus[0].name, room.free_percent, kHeadroomLow, "%",
+         fmt::format("{:.1f} of the card's {:.1f} GiB are used at the peak", room.peak_bytes / kGiB,
+                     room.capacity_bytes / kGiB),
+         std::nullopt});
+  }
+
+  void what_ifs() {
+    const auto add_if = [&](std::string change, double saved) {
+      if (saved <= 0.005 * total_s_ || saved >= total_s_) return;
+      out_.what_ifs.push_back({std::move(change), saved, total_s_ - saved, total_s_ / (total_s_ - saved)});
+    };
+    add_if("no waiting for weights between steps", class_seconds(TimeClass::kExposedCopy));
+    if (s_.example->workload.text_encoder_device == "cpu" && !s_.example->system.gpus.empty()) {
+      add_if("text encoder on the card (its time there taken as 0)", role_seconds(StageRole::kTextEncoding));
+    }
+    add_if("weights already in place (warm run)", role_seconds(StageRole::kInitialization));
+    add_if("no launch gaps", class_seconds(TimeClass::kLaunchGaps));
+    add_if("encoding hidden behind decoding", class_seconds(TimeClass::kEncode));
+    add_if("no unattributed time", class_seconds(TimeClass::kUnattributed));
+    add_if("steps twice as fast", 0.5 * role_seconds(StageRole::kStepInference));
+    add_if("VAE decoding twice as fast", 0.5 * role_seconds(StageRole::kVaeDecoding));
+    std::sort(out_.what_ifs.begin(), out_.what_ifs.end(), [](auto& a, auto& b) { return a.saved_s > b.saved_s; });
+  }
+
+  void add(BottleneckFinding finding) { out_.findings.push_back(std::move(finding)); }
+
+  void sort() {
+    std::stable_sort(out_.findings.begin(), out_.findings.end(), [](const auto& a, const auto& b) {
+      if (a.severity != b.severity) return a.severity > b.severity;
+      return a.saving_s.value_or(0) > b.saving_s.value_or(0);
+    });
+  }
+
+  const CaseSummary& s_;
+  const CardPeak* peak_;
+  double total_s_;
+  BottleneckReport out_;
+};
+
+}  // namespace
+
+std::string class_name(TimeClass value) {
+  switch (value) {
+    case TimeClass::kDisk: return "disk";
+    case TimeClass::kHostCpu: return "host CPU";
+    case TimeClass::kExposedCopy: return "exposed copies";
+    case TimeClass::kGpuCompute: return "GPU compute";
+    case TimeClass::kGpuMemory: return "GPU memory";
+    case TimeClass::kLaunchGaps: return "launch gaps";
+    case TimeClass::kEncode: return "video encoding";
+    case TimeClass::kOther: return "other stages";
+    case TimeClass::kUnattributed: return "unattributed";
+  }
+  return "?";
+}
+
+BottleneckReport find_bottlenecks(const CaseSummary& summary, const CardPeak* peak) {
+  return Rules(summary, peak).apply();
+}
+
+}  // namespace wan
