@@ -19,10 +19,10 @@ class Charsmap {
   explicit Charsmap(std::string_view blob);
 
   /// Replaces each grapheme cluster of fewer than six bytes by the replacement of its *shortest* mapped prefix,
-  /// dropping the rest of the cluster; other clusters code point by code point. SentencePiece itself takes the longest
-  /// match anywhere: for "e" with two accents the two differ, and the models were trained on neither, but the official
-  /// pipelines run this one. `text` must be well-formed UTF-8. Source: tokenizers, normalizers/precompiled.rs; crate
-  /// spm_precompiled, transform.
+  /// dropping the rest of the cluster; longer clusters code point by code point. SentencePiece takes the longest match
+  /// at every position instead, which gives another text for a letter with two accents; the official pipelines run this
+  /// form. `text` must be well-formed UTF-8. Source: tokenizers, normalizers/precompiled.rs; crate spm_precompiled,
+  /// transform.
   std::string apply(std::string_view text) const;
 
  private:

@@ -1,5 +1,7 @@
 #include "model/tokenizer.h"
 
+#include <unistd.h>
+
 #include <cstring>
 #include <filesystem>
 #include <fstream>
