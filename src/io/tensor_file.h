@@ -46,8 +46,9 @@ class TensorFile {
   const StoredTensor* find(std::string_view name) const;
   /// Throws Error naming the file and the missing tensor.
   const StoredTensor& at(std::string_view name) const;
-  /// A view of the mapped bytes, which must not be written to (strided when the file says so). Thread-safe. Where the file put a
-  /// tensor at an address unfit for its type, which no common writer does, the view is of an aligned copy made on first use.
+  /// A view of the mapped bytes, which must not be written to (strided when the file says so). Thread-safe. Where the
+  /// file put a tensor at an address unfit for its type, which no common writer does, the view is of an aligned copy
+  /// made on first use.
   TensorView view(const StoredTensor& tensor) const;
   TensorView view(std::string_view name) const { return view(at(name)); }
   const std::vector<MappedFile>& files() const { return files_; }
@@ -66,8 +67,8 @@ class TensorFile {
   std::unique_ptr<AlignedCopies> copies_;
 };
 
-/// Writes a safetensors file: header first from the declared tensors, then data streamed in declaration order; lands under its
-/// final name only on `finish`. 64-bit sizes throughout, so a 20 GB file needs no 20 GB of memory.
+/// Writes a safetensors file: header first from the declared tensors, then data streamed in declaration order; lands
+/// under its final name only on `finish`. 64-bit sizes throughout, so a 20 GB file needs no 20 GB of memory.
 class SafetensorsWriter {
  public:
   struct Declared {
@@ -75,8 +76,8 @@ class SafetensorsWriter {
     DType dtype;
     Shape shape;
   };
-  /// Throws Error(kRuntime) when the file cannot be created or two tensors share a name. Declare the widest element types first, so
-  /// that every tensor is aligned for its type.
+  /// Throws Error(kRuntime) when the file cannot be created or two tensors share a name. Declare the widest element
+  /// types first, so that every tensor is aligned for its type.
   SafetensorsWriter(const std::filesystem::path& path, std::vector<Declared> tensors,
                     std::map<std::string, std::string> metadata = {});
   ~SafetensorsWriter();  // removes the unfinished file
