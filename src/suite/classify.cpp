@@ -22,10 +22,10 @@ bool speaks_of_memory(std::string_view text) {
 }
 
 /// The leaf that had begun last and is not over.
-std::string open_stage(const Watched& watched) {
-  if (watched.begins.empty()) return {};
-  const std::string& last = watched.begins.back().stage;
-  for (const Span& span : watched.spans)
+std::string open_stage(const VideoLog& video) {
+  if (video.begins.empty()) return {};
+  const std::string& last = video.begins.back().stage;
+  for (const Span& span : video.spans)
     if (span.component.empty() && span.stage == last) return {};
   return last;
 }
@@ -39,7 +39,7 @@ RunStatus status_of_kind(const std::string& kind) {
 
 ErrorFacts exit_facts(const Watched& watched) {
   ErrorFacts facts;
-  facts.stage = open_stage(watched);
+  facts.stage = open_stage(watched.videos.back());
   facts.stderr_tail = watched.stderr_tail;
   facts.requested_bytes = absent<uint64_t>("not_reported");
   facts.free_bytes = absent<uint64_t>("not_reported");
@@ -87,7 +87,7 @@ Ending classify(const Watched& watched, EngineProtocol protocol, int64_t oom_kil
     return ending(speaks_of_memory(watched.stderr_tail) ? RunStatus::kOutOfMemory : RunStatus::kCrash,
                   std::move(facts));
   if (protocol == EngineProtocol::kCommand) return {};
-  if (!watched.finished) {
+  if (!watched.videos.back().finished) {
     facts.message = watched.broken_line.empty() ? "the engine process ended without saying that it had finished"
                                                 : watched.broken_line;
     return ending(RunStatus::kCrash, std::move(facts));

@@ -41,6 +41,9 @@ measure::TreeReading own_from(const Json& json) {
 
 struct Writer {
   Json operator()(const Hello& hello) const { return {{"type", "hello"}, {"protocol", hello.protocol}}; }
+  Json operator()(const NextVideo& next) const {
+    return {{"type", "next_video"}, {"index", next.index}, {"own", own_json(next.own)}};
+  }
   Json operator()(const Begin& begin) const {
     return {{"type", "begin"},
             {"stage", begin.stage},
@@ -82,6 +85,7 @@ struct Writer {
 Message decode_known(const Json& json) {
   const std::string type = json.at("type");
   if (type == "hello") return Hello{json.at("protocol")};
+  if (type == "next_video") return NextVideo{json.at("index"), own_from(json.at("own"))};
   if (type == "begin") return Begin{json.at("stage"), json.at("index"), json.at("steps"), own_from(json.at("own"))};
   if (type == "span")
     return Span{json.at("stage"),    json.at("index"),  json.at("component"), json.at("hidden"),

@@ -49,7 +49,13 @@ struct Fact {
   std::string key, value;
 };
 
-/// The run is complete. `own` closes the last stage's readings.
+/// Another video of the same process begins; all that follows is about it. Not sent before the first.
+struct NextVideo {
+  int index = 0;
+  measure::TreeReading own;
+};
+
+/// The video is complete. `own` closes the last stage's readings.
 struct Finished {
   std::string task;
   int64_t width = 0, height = 0, num_frames = 0;
@@ -67,7 +73,7 @@ struct Failure {
   std::optional<uint64_t> requested_bytes, free_bytes;  // out_of_memory
 };
 
-using Message = std::variant<Hello, Begin, Span, Memory, Fact, Finished, Failure>;
+using Message = std::variant<Hello, NextVideo, Begin, Span, Memory, Fact, Finished, Failure>;
 
 /// One line, without line feed. Bytes that are not UTF-8 are replaced.
 std::string encode(const Message& message);

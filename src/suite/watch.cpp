@@ -93,11 +93,16 @@ class Watcher {
   }
 
   void keep(const Message& message) {
-    if (const auto* begin = std::get_if<Begin>(&message)) seen_.begins.push_back(*begin);
-    if (const auto* span = std::get_if<Span>(&message)) seen_.spans.push_back(*span);
-    if (const auto* memory = std::get_if<Memory>(&message)) seen_.memory.push_back(*memory);
-    if (const auto* fact = std::get_if<Fact>(&message)) seen_.facts[fact->key] = fact->value;
-    if (const auto* finished = std::get_if<Finished>(&message)) seen_.finished = *finished;
+    if (const auto* next = std::get_if<NextVideo>(&message)) {
+      seen_.videos.emplace_back();
+      seen_.videos.back().next = *next;
+    }
+    VideoLog& video = seen_.videos.back();
+    if (const auto* begin = std::get_if<Begin>(&message)) video.begins.push_back(*begin);
+    if (const auto* span = std::get_if<Span>(&message)) video.spans.push_back(*span);
+    if (const auto* memory = std::get_if<Memory>(&message)) video.memory.push_back(*memory);
+    if (const auto* fact = std::get_if<Fact>(&message)) video.facts[fact->key] = fact->value;
+    if (const auto* finished = std::get_if<Finished>(&message)) video.finished = *finished;
     if (const auto* failure = std::get_if<Failure>(&message)) seen_.failure = *failure;
   }
 

@@ -35,19 +35,25 @@ struct WatchOptions {
   SignalWatch* signals = nullptr;
 };
 
+/// What was said of one video. A cold process makes one, a warm one several.
+struct VideoLog {
+  std::optional<NextVideo> next;  // how it began; empty for the first
+  std::vector<Begin> begins;
+  std::vector<Span> spans;
+  std::vector<Memory> memory;
+  std::map<std::string, std::string> facts;
+  std::optional<Finished> finished;
+};
+
 enum class StopCause { kNone, kTimeout, kInterrupt };
 
 struct Watched {
   measure::Interval total;  // just before exec to the exit as seen from outside
   ExitState exit;
   StopCause stop = StopCause::kNone;
-  int stop_signal = 0;         // the signal that interrupted
-  bool second_signal = false;  // asked twice: end everything at once
-  std::vector<Begin> begins;
-  std::vector<Span> spans;
-  std::vector<Memory> memory;
-  std::map<std::string, std::string> facts;
-  std::optional<Finished> finished;
+  int stop_signal = 0;                                      // the signal that interrupted
+  bool second_signal = false;                               // asked twice: end everything at once
+  std::vector<VideoLog> videos = std::vector<VideoLog>(1);  // never empty
   std::optional<Failure> failure;
   std::string stderr_tail;
   std::string broken_line;  // why a line of the pipe could not be read; empty: all could

@@ -1,0 +1,195 @@
+#include "measure/machine.h"
+
+#include <sched.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "measure/proc.h"
+
+namespace wan::measure {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string trimmed(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  return text;
+}
+
+std::optional<uint64_t> number(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return failure == std::errc{} && end != text.data() ? std::optional(value) : std::nullopt;
+}
+
+/// Our folder in a cgroup hierarchy; `controller` empty: version 2. Falls back to the mount's root, which is what a
+/// container sees as its own group.
+std::string cgroup_file(const std::string& controller, const std::string& file) {
+  std::istringstream lines(read_pseudo_file("/proc/self/cgroup"));
+  std::string mount = controller.empty() ? "/sys/fs/cgroup" : "/sys/fs/cgroup/" + controller;
+  for (std::string line; std::getline(lines, line);) {
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos || line.substr(first + 1, second - first - 1) != controller) continue;
+    const std::string own = mount + line.substr(second + 1) + "/" + file;
+    if (std::string text = read_pseudo_file(own); !text.empty()) return text;
+  }
+  return read_pseudo_file(mount + "/" + file);
+}
+
+Measured<uint64_t> memory_limit() {
+  constexpr uint64_t kNone = uint64_t{1} << 60;  // version 1 writes "no limit" as a number near 2^63
+  for (const auto& text : {cgroup_file("", "memory.max"), cgroup_file("memory", "memory.limit_in_bytes")})
+    if (const auto bytes = number(text); bytes && *bytes < kNone) return measured(*bytes, "cgroup");
+  return absent<uint64_t>("no_limit");
+}
+
+Measured<double> cpu_limit() {
+  if (const auto cores = parse_cpu_max(cgroup_file("", "cpu.max"))) return measured(*cores, "cgroup");
+  const auto quota = number(cgroup_file("cpu", "cpu.cfs_quota_us"));
+  const auto period = number(cgroup_file("cpu", "cpu.cfs_period_us"));
+  if (quota && period && *quota > 0 && *period > 0) return measured(double(*quota) / double(*period), "cgroup");
+  return absent<double>("no_limit");
+}
+
+int64_t affinity_cores() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  return ::sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : ::sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+/// What the environment shows of itself; several layers are joined.
+std::string container_kind() {
+  std::string kind;
+  const auto add = [&](const char* word) { kind += (kind.empty() ? "" : ", ") + std::string(word); };
+  std::error_code ignored;
+  const std::string groups = read_pseudo_file("/proc/1/cgroup");
+  if (fs::exists("/.dockerenv", ignored)) add("docker");
+  if (fs::exists("/run/.containerenv", ignored)) add("podman");
+  if (fs::exists("/var/run/secrets/kubernetes.io", ignored) || groups.find("kubepods") != std::string::npos)
+    add("kubernetes");
+  const std::string vendor = trimmed(read_pseudo_file("/sys/class/dmi/id/sys_vendor"));
+  const bool hypervisor = read_pseudo_file("/proc/cpuinfo").find(" hypervisor") != std::string::npos;
+  if (hypervisor) add(vendor.empty() ? "virtual machine" : ("virtual machine (" + vendor + ")").c_str());
+  return kind.empty() ? "none" : kind;
+}
+
+int64_t numa_nodes() {
+  int64_t nodes = 0;
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator("/sys/devices/system/node", failure)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("node") && name.find_first_not_of("0123456789", 4) == std::string::npos) ++nodes;
+  }
+  return nodes;
+}
+
+template <class T, class U>
+Measured<T> from_nvml(const std::optional<U>& value) {
+  return value ? measured(static_cast<T>(*value), "nvml") : absent<T>("not_told_by_the_driver");
+}
+
+}  // namespace
+
+std::string parse_cpu_model(std::string_view cpuinfo) {
+  const size_t at = cpuinfo.find("model name");
+  if (at == std::string_view::npos) return "unknown";
+  const size_t begin = cpuinfo.find(": ", at), end = cpuinfo.find('\n', at);
+  if (begin == std::string_view::npos || begin > end) return "unknown";
+  return std::string(cpuinfo.substr(begin + 2, end - begin - 2));
+}
+
+std::optional<double> parse_cpu_max(std::string_view text) {
+  const size_t space = text.find(' ');
+  if (space == std::string_view::npos) return std::nullopt;
+  const auto quota = number(text.substr(0, space)), period = number(text.substr(space + 1));
+  if (!quota || !period || *period == 0) return std::nullopt;
+  return double(*quota) / double(*period);
+}
+
+SystemInfo describe_machine() {
+  SystemInfo system;
+  utsname names{};
+  ::uname(&names);
+  system.host = names.nodename;
+  system.kernel = fmt::format("{} {}", names.sysname, names.release);
+  system.cpu_model = parse_cpu_model(read_pseudo_file("/proc/cpuinfo"));
+  system.cpu_limit_cores = cpu_limit();
+  int64_t cores = affinity_cores();
+  if (system.cpu_limit_cores.has())
+    cores = std::clamp<int64_t>(std::llround(std::ceil(*system.cpu_limit_cores.value)), 1, cores);
+  system.cores_allowed = measured(cores, "proc");
+  system.cores_total = measured<int64_t>(::sysconf(_SC_NPROCESSORS_ONLN), "proc");
+  const int64_t nodes = numa_nodes();
+  system.numa_nodes = nodes > 0 ? measured(nodes, "proc") : absent<int64_t>("not_told_by_the_kernel");
+  system.ram_bytes = measured(read_machine().total_bytes, "proc");
+  system.memory_limit_bytes = memory_limit();
+  system.container = container_kind();
+  return system;
+}
+
+GpuInfo describe_gpu(const GpuFacts& facts, const GpuReading* now) {
+  GpuInfo gpu;
+  gpu.uuid = facts.uuid;
+  gpu.name = facts.name;
+  gpu.pci_bus_id = facts.pci_bus_id;
+  gpu.compute_capability = facts.compute_capability;
+  gpu.driver = facts.driver;
+  gpu.vbios = facts.vbios;
+  gpu.mig_profile = facts.mig == "on" ? "on" : "";
+  gpu.ecc = facts.ecc ? (*facts.ecc ? "on" : "off") : "";
+  // NVML counts CUDA cores; from Ampere's GA10x to Blackwell there are 128 a multiprocessor, on GA100 64.
+  const bool cores_128 = facts.compute_capability >= "8.6" || facts.compute_capability.size() > 3;
+  gpu.sm_count = facts.cuda_cores && cores_128 ? measured<int64_t>(*facts.cuda_cores / 128, "nvml")
+                                               : absent<int64_t>("not_told_by_the_driver");
+  gpu.memory_bytes = from_nvml<uint64_t>(facts.memory_bytes);
+  gpu.power_limit_w = from_nvml<double>(facts.power_limit_w);
+  gpu.max_sm_clock_mhz = from_nvml<double>(facts.max_sm_clock_mhz);
+  gpu.max_memory_clock_mhz = from_nvml<double>(facts.max_memory_clock_mhz);
+  gpu.pcie_max_generation = from_nvml<int64_t>(facts.pcie_generation_max);
+  gpu.pcie_max_width = from_nvml<int64_t>(facts.pcie_width_max);
+  gpu.pcie_generation = from_nvml<int64_t>(now != nullptr ? now->pcie_generation : std::nullopt);
+  gpu.pcie_width = from_nvml<int64_t>(now != nullptr ? now->pcie_width : std::nullopt);
+  return gpu;
+}
+
+std::string storage_of(const fs::path& path) {
+  std::error_code failure;
+  const std::string target = fs::canonical(path, failure).string();
+  if (failure) return {};
+  std::istringstream mounts(read_pseudo_file("/proc/self/mounts"));
+  std::string best, answer;
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream words(line);
+    std::string device, point, type;
+    words >> device >> point >> type;
+    const bool holds = target == point || point == "/" || target.starts_with(point + "/");
+    if (!holds || point.size() < best.size()) continue;
+    best = point;
+    answer = type + " on " + device;
+  }
+  return answer;
+}
+
+int64_t oom_kills() {
+  for (const std::string& text : {cgroup_file("", "memory.events"), cgroup_file("memory", "memory.oom_control")}) {
+    const size_t at = text.find("oom_kill ");
+    if (at != std::string::npos) return static_cast<int64_t>(number(std::string_view(text).substr(at + 9)).value_or(0));
+  }
+  return 0;
+}
+
+std::optional<uint64_t> free_disk_bytes(const fs::path& folder) {
+  struct statvfs disk {};
+  if (::statvfs(folder.c_str(), &disk) != 0) return std::nullopt;
+  return uint64_t{disk.f_bavail} * disk.f_frsize;
+}
+
+}  // namespace wan::measure

@@ -1,0 +1,125 @@
+#include "measure/validity.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+
+namespace wan::measure {
+namespace {
+
+void judge_strangers(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
+  std::set<pid_t> own, strangers(in.probe.processes.begin(), in.probe.processes.end());
+  for (const TreeReading& tree : in.samples.tree) own.insert(tree.pids.begin(), tree.pids.end());
+  const auto listed = [&](auto matches) {
+    return std::any_of(in.samples.gpu.begin(), in.samples.gpu.end(), [&](const GpuReading& gpu) {
+      return std::any_of(gpu.processes.begin(), gpu.processes.end(), matches);
+    });
+  };
+  const bool own_listed = listed([&](const GpuProcess& process) { return own.contains(process.pid); });
+  for (const GpuReading& gpu : in.samples.gpu)
+    for (const GpuProcess& process : gpu.processes)
+      // Where the driver never lists our own process it speaks of another pid namespace, and a new pid may be ours.
+      if (own_listed && !own.contains(process.pid)) strangers.insert(process.pid);
+  std::erase_if(strangers, [&](pid_t pid) { return own.contains(pid); });
+  if (strangers.empty()) return;
+  std::string pids;
+  for (const pid_t pid : strangers) pids += fmt::format("{}{}", pids.empty() ? "" : ", ", pid);
+  flags.push_back({"foreign_gpu_process", fmt::format("other processes were on the card: {}", pids), "", true});
+}
+
+void judge_idle(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
+  if (!in.probe.busiest || *in.probe.busiest <= kIdleLimit) return;
+  flags.push_back({"gpu_not_idle",
+                   fmt::format("the card was {:.0f} % busy before the run, limit {:.0f} %", 100 * *in.probe.busiest,
+                               100 * kIdleLimit),
+                   "", true});
+}
+
+void judge_cpu(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
+  const auto total = std::find_if(in.stages.begin(), in.stages.end(),
+                                  [](const StageRecord& stage) { return stage.kind == StageKind::kParent; });
+  if (total == in.stages.end() || !total->other_cpu_core_ns.has() || total->wall_ns <= 0) return;
+  const double cores = double(*total->other_cpu_core_ns.value) / double(total->wall_ns);
+  if (cores <= kOtherCpuLimit * in.cores_allowed) return;
+  // On a card the host's cores matter to a few stages only; there it is shown but the run still counts.
+  flags.push_back({"cpu_interference",
+                   fmt::format("other programs used {:.2f} of {:.0f} cores on average, limit {:.2f}", cores,
+                               in.cores_allowed, kOtherCpuLimit * in.cores_allowed),
+                   "", !in.on_gpu});
+}
+
+void judge_slowdown(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
+  double slowed_ns = 0, step_ns = 0;
+  for (const StageRecord& stage : in.stages) {
+    if (stage_kind(stage.name) != "Step_*_Inference" || !stage.throttled_percent.has()) continue;
+    slowed_ns += double(stage.wall_ns) * *stage.throttled_percent.value / 100;
+    step_ns += double(stage.wall_ns);
+  }
+  if (step_ns > 0 && slowed_ns > kThrottleLimit * step_ns)
+    flags.push_back({"thermal_slowdown",
+                     fmt::format("{:.1f} % of the steps' time under a hardware or thermal slowdown, limit {:.0f} %",
+                                 100 * slowed_ns / step_ns, 100 * kThrottleLimit),
+                     "", true});
+  const auto capped = std::count_if(in.samples.gpu.begin(), in.samples.gpu.end(), [](const GpuReading& gpu) {
+    return gpu.slowdown && (*gpu.slowdown & kSoftwarePowerCap) != 0;
+  });
+  if (capped > 0)
+    flags.push_back({"software_power_cap",
+                     fmt::format("the power limit held the clocks in {:.0f} % of the readings: normal on long runs",
+                                 100.0 * double(capped) / double(in.samples.gpu.size())),
+                     "", false});
+}
+
+void judge_swap(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
+  if (in.samples.machine.size() < 2) return;
+  const uint64_t pages = in.samples.machine.back().swap_in_pages - in.samples.machine.front().swap_in_pages;
+  if (pages > kSwapLimitPages)
+    flags.push_back({"swap", fmt::format("{} pages came back from swap during the run", pages), "", true});
+}
+
+void judge_pcie(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
+  int widest = 0;
+  for (const GpuReading& gpu : in.samples.gpu) widest = std::max(widest, gpu.pcie_width.value_or(0));
+  if (!in.pcie_width_max || widest == 0 || widest >= *in.pcie_width_max) return;
+  flags.push_back({"pcie_width_below_nominal",
+                   fmt::format("{} lanes were in use, the card has {}", widest, *in.pcie_width_max), "", true});
+}
+
+}  // namespace
+
+IdleProbe probe_idle(Gpu* gpu, int64_t length_ns) {
+  IdleProbe probe;
+  if (gpu == nullptr) return probe;
+  constexpr int kPauseMs = 150;  // above the 100 ms floor of the activity counters
+  gpu->read_activity();          // what went before does not belong to the probe
+  const int64_t end_ns = monotonic_ns() + length_ns;
+  while (monotonic_ns() < end_ns) {
+    ::poll(nullptr, 0, kPauseMs);
+    const auto activity = gpu->read_activity();
+    if (activity && activity->sm) probe.busiest = std::max(probe.busiest.value_or(0), *activity->sm);
+  }
+  const GpuReading reading = gpu->read();
+  // The driver's own figure lags by up to a second and may still show what ended before: only without counters.
+  if (!probe.busiest) probe.busiest = reading.gpu_busy;
+  for (const GpuProcess& process : reading.processes) probe.processes.push_back(process.pid);
+  probe.done = true;
+  return probe;
+}
+
+std::vector<ValidityFlag> judge(const ValidityInput& input) {
+  std::vector<ValidityFlag> flags;
+  judge_strangers(input, flags);
+  judge_idle(input, flags);
+  judge_cpu(input, flags);
+  judge_slowdown(input, flags);
+  judge_swap(input, flags);
+  judge_pcie(input, flags);
+  return flags;
+}
+
+}  // namespace wan::measure

@@ -1,0 +1,66 @@
+#include "suite/engine_process.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include <new>
+
+#include "measure/proc.h"
+#include "pipeline/engine.h"
+#include "suite/case.h"
+#include "suite/pipe_observer.h"
+
+namespace wan::suite {
+namespace {
+
+std::string kind_word(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kUsage: return "usage";
+    case ErrorKind::kInput: return "input";
+    case ErrorKind::kOutOfMemory: return "out_of_memory";
+    case ErrorKind::kInterrupted: return "interrupted";
+    case ErrorKind::kRuntime:
+    case ErrorKind::kNotComparable: return "runtime";
+  }
+  return "runtime";
+}
+
+void generate_all(const EngineProcess& process, PipeObserver& observer) {
+  const Request request = request_from_json(process.request);
+  Engine engine;
+  for (int64_t i = 0; i < process.videos; ++i) {
+    int64_t start_ns = process.start_ns;
+    if (i > 0) {
+      const NextVideo next{static_cast<int>(i), measure::read_own_and_reset_peak()};
+      start_ns = next.own.at_ns;
+      observer.send(next);
+    }
+    const Outcome outcome = engine.generate(request, observer, start_ns);
+    observer.send(Finished{outcome.task, outcome.width, outcome.height, outcome.num_frames, outcome.fps, outcome.steps,
+                           outcome.video_sha256, measure::read_own_and_reset_peak()});
+  }
+}
+
+}  // namespace
+
+ExitCode run_engine_process(const EngineProcess& process) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::signal(SIGPIPE, SIG_IGN);  // a watching process that has gone is an error to report, not a silent end
+  PipeObserver observer(process.pipe_descriptor);
+  try {
+    generate_all(process, observer);
+    return ExitCode::kSuccess;
+  } catch (const OutOfMemory& problem) {
+    observer.send(Failure{"out_of_memory", problem.what(), problem.what_for(), problem.advice(),
+                          problem.requested_bytes(), problem.free_bytes()});
+    return ExitCode::kFailure;
+  } catch (const Error& problem) {
+    observer.send(Failure{kind_word(problem.kind()), problem.what(), {}, {}, {}, {}});
+    return exit_code(problem.kind());
+  } catch (const std::bad_alloc&) {
+    observer.send(Failure{"out_of_memory", "host memory ran out (std::bad_alloc)", "host memory", {}, {}, {}});
+    return ExitCode::kFailure;
+  }
+}
+
+}  // namespace wan::suite

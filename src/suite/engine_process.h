@@ -1,0 +1,22 @@
+// What the process that runs a case does: generate, and tell the watching process through the pipe.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/error.h"
+
+namespace wan::suite {
+
+struct EngineProcess {
+  int pipe_descriptor = -1;
+  int64_t start_ns = 0;  // CLOCK_MONOTONIC at which Model_Initialization begins
+  int64_t videos = 1;    // made one after another by one engine: from the second on they are warm
+  std::string request;   // as request_json writes it
+};
+
+/// Runs to the end and reports errors through the pipe as well; never throws what the engine throws.
+/// The process dies with its parent, so that a killed suite leaves no orphan behind.
+ExitCode run_engine_process(const EngineProcess& process);
+
+}  // namespace wan::suite

@@ -1,0 +1,40 @@
+// Stages of a program that cannot be changed, cut by what it prints: a line that matches a pattern begins a stage and
+// ends the one before it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "suite/protocol.h"
+
+namespace wan::suite {
+
+struct LogPattern {
+  std::string regex;  // ECMAScript, searched anywhere in the line
+  std::string stage;  // "$1" and so on are replaced by what the groups matched
+};
+
+/// The patterns file: a JSON list of {"match": ..., "stage": ...}. Throws Error(kInput) naming the entry.
+std::vector<LogPattern> parse_patterns(const std::string& text, const std::string& where);
+
+class LogStages {
+ public:
+  explicit LogStages(const std::vector<LogPattern>& patterns);
+  ~LogStages();
+  LogStages(const LogStages&) = delete;
+  LogStages& operator=(const LogStages&) = delete;
+
+  /// A line that was read at `at_ns`. True when it began a stage.
+  bool line(const std::string& text, int64_t at_ns);
+  /// The stages seen, the last one closed at `end_ns`.
+  std::vector<Span> spans(int64_t end_ns) const;
+
+ private:
+  struct Rules;
+  std::unique_ptr<Rules> rules_;
+  std::vector<Span> seen_;
+};
+
+}  // namespace wan::suite

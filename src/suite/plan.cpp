@@ -1,0 +1,190 @@
+#include "suite/plan.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "pipeline/plan.h"
+#include "results/json.h"
+#include "suite/request_fields.h"
+#include "suite/weights.h"
+
+namespace wan::suite {
+namespace {
+
+bool is_named(const Case& details, const std::string& name) {
+  return details.name == name ||
+         std::find(details.aliases.begin(), details.aliases.end(), name) != details.aliases.end();
+}
+
+std::vector<Case> chosen(const Suite& suite, const std::vector<std::string>& only) {
+  if (only.empty()) return suite.cases;
+  std::string names;
+  for (const Case& details : suite.cases) names += (names.empty() ? "" : ", ") + details.name;
+  for (const std::string& name : only)
+    require(std::any_of(suite.cases.begin(), suite.cases.end(), [&](const Case& c) { return is_named(c, name); }),
+            fmt::format("--case {}: the suite '{}' has no such case; it has {}", name, suite.name, names),
+            ErrorKind::kUsage);
+  std::vector<Case> cases;
+  for (const Case& details : suite.cases)
+    if (std::any_of(only.begin(), only.end(), [&](const std::string& name) { return is_named(details, name); }))
+      cases.push_back(details);
+  return cases;
+}
+
+void complete(Request& request, const PlanOptions& options) {
+  if (!options.checkpoint.empty()) request.checkpoint = options.checkpoint;
+  if (request.checkpoint.empty() && !request.random_weights) request.checkpoint = options.default_checkpoint;
+  if (!options.device.empty()) request.device = options.device;
+  if (request.device.empty()) request.device = options.default_device;
+  if (options.precision) request.precision = options.precision;
+}
+
+std::string file_digest(const std::filesystem::path& path) {
+  if (path.empty()) return {};
+  const MappedFile file(path);
+  Sha256 hash;
+  hash.update(file.bytes());
+  return hash.hex();
+}
+
+/// What the request alone says; the engine's plan fills the rest.
+Workload requested_workload(const Request& request) {
+  Workload work;
+  const auto positive = [](int64_t value) { return value > 0 ? std::optional<int64_t>(value) : std::nullopt; };
+  work.width = positive(request.width);
+  work.height = positive(request.height);
+  work.num_frames = positive(request.num_frames);
+  work.steps = positive(request.steps);
+  work.solver = word_of(kSolverWords, request.solver);
+  work.shift = request.shift;
+  work.guidance_low = request.guidance_low;
+  work.guidance_high = request.guidance_high;
+  work.boundary = request.boundary;
+  work.seed = request.seed;
+  work.initial_latent_sha256 = file_digest(request.initial_latent);
+  work.image_sha256 = file_digest(request.image);
+  work.prompt = request.prompt;
+  work.negative_prompt = request.negative_prompt;
+  work.offload = word_of(kOffloadWords, request.offload);
+  work.text_encoder_device = request.text_encoder_device;
+  work.scope = RunScope::kCold;
+  work.page_cache = PageCache::kUnknown;
+  return work;
+}
+
+std::string_view dtype_word(DType type) { return type == DType::kF32 ? "fp32" : "bf16"; }
+
+void fill_from_plan(Workload& work, const Plan& plan, const Request& request) {
+  work.task = plan.task;
+  work.width = plan.width;
+  work.height = plan.height;
+  work.num_frames = plan.num_frames;
+  work.fps = plan.fps;
+  work.steps = plan.steps;
+  work.shift = plan.shift;
+  work.guidance_low = plan.guidance_low;
+  if (plan.boundary > 0) {
+    work.guidance_high = plan.guidance_high;
+    work.boundary = plan.boundary;
+  }
+  work.prompt = plan.prompt;
+  work.negative_prompt = plan.negative_prompt;
+  work.dtypes = {{"dit", std::string(dtype_word(plan.compute))}, {"vae", std::string(dtype_word(plan.vae_compute))}};
+  const bool exact = plan.compute == DType::kF32 && plan.vae_compute == DType::kF32;
+  work.precision_class = exact ? PrecisionClass::kExact : PrecisionClass::kRounding;
+  work.text_encoder_device = plan.text_encoder_device == "cpu" ? "cpu" : "cuda";
+  const bool text_apart = plan.text_encoder_device != plan.device;
+  work.dtypes["text_encoder"] = text_apart ? "bf16" : std::string(dtype_word(plan.compute));
+  work.model = request.random_weights ? request.model : request.checkpoint.filename().string();
+}
+
+std::string key_of(const PlannedCase& planned, const std::vector<std::string>& command) {
+  Request request = planned.details.request;
+  request.checkpoint.clear();  // where the weights lie does not matter, which they are does
+  std::string text = planned.details.name + "\n" + request_json(request);
+  for (const WeightsFile& file : planned.workload.weights) text += "\n" + file.component + " " + file.digest;
+  for (const std::string& word : command) text += "\n$ " + word;
+  return sha256_hex(text).substr(0, 32);
+}
+
+}  // namespace
+
+std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& options) {
+  std::vector<PlannedCase> plan;
+  std::map<std::filesystem::path, std::vector<WeightsFile>> known;
+  for (const Case& details : chosen(suite, options.only)) {
+    PlannedCase planned{details, {}, {}};
+    Request& request = planned.details.request;
+    complete(request, options);
+    try {
+      planned.workload = requested_workload(request);
+      if (options.command.empty()) {
+        const ModelSet models = open_models(request);
+        fill_from_plan(planned.workload, make_plan(request, models), request);
+        if (!request.random_weights) {
+          auto [found, fresh] = known.try_emplace(request.checkpoint);
+          if (fresh) found->second = weight_files(request.checkpoint);
+          planned.workload.weights = found->second;
+        } else {
+          planned.workload.weights = {{"dit", request.model, 0, "random", "random"}};
+        }
+      } else {
+        expand_command(options.command, details, "x.mp4");
+      }
+    } catch (const Error& problem) {
+      throw Error(problem.kind(), fmt::format("case {}: {}", details.name, problem.what()));
+    }
+    planned.key = key_of(planned, options.command);
+    plan.push_back(std::move(planned));
+  }
+  return plan;
+}
+
+std::vector<std::string> expand_command(const std::vector<std::string>& command, const Case& details,
+                                        const std::filesystem::path& output) {
+  const Request& r = details.request;
+  const std::map<std::string, std::string> values = {
+      {"name", details.name},
+      {"prompt", r.prompt},
+      {"negative_prompt", r.negative_prompt},
+      {"width", std::to_string(r.width)},
+      {"height", std::to_string(r.height)},
+      {"num_frames", std::to_string(r.num_frames)},
+      {"steps", std::to_string(r.steps)},
+      {"seed", std::to_string(r.seed)},
+      {"shift", r.shift ? fmt::format("{}", *r.shift) : ""},
+      {"guidance_low", r.guidance_low ? fmt::format("{}", *r.guidance_low) : ""},
+      {"guidance_high", r.guidance_high ? fmt::format("{}", *r.guidance_high) : ""},
+      {"solver", std::string(word_of(kSolverWords, r.solver))},
+      {"checkpoint", r.checkpoint.string()},
+      {"image", r.image.string()},
+      {"output", output.string()}};
+  std::vector<std::string> expanded;
+  for (const std::string& word : command) {
+    std::string result;
+    for (size_t at = 0; at < word.size();) {
+      const size_t open = word.find('{', at), close = open == std::string::npos ? open : word.find('}', open);
+      if (close == std::string::npos) {
+        result += word.substr(at);
+        break;
+      }
+      const std::string name = word.substr(open + 1, close - open - 1);
+      result += word.substr(at, open - at);
+      const auto value = values.find(name);
+      const bool is_name = name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string::npos && !name.empty();
+      require(value != values.end() || !is_name, fmt::format("--command: nothing is called {{{}}}", name),
+              ErrorKind::kUsage);
+      result += value != values.end() ? value->second : word.substr(open, close - open + 1);
+      at = close + 1;
+    }
+    expanded.push_back(std::move(result));
+  }
+  return expanded;
+}
+
+}  // namespace wan::suite

@@ -1,0 +1,42 @@
+// From a suite and what the command line changes in it to the list of runs. Everything that can be refused is refused
+// here, before anything starts.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "results/record.h"
+#include "suite/case.h"
+
+namespace wan::suite {
+
+/// What the command line says; empty fields leave the suite's own.
+struct PlanOptions {
+  std::filesystem::path checkpoint;          // for cases that name none
+  std::filesystem::path default_checkpoint;  // when neither the suite nor the command line does
+  std::string device;
+  std::optional<Precision> precision;
+  std::vector<std::string> only;       // names or aliases of cases; empty: all
+  std::vector<std::string> command;    // an external program instead of the engine: nothing is checked against a model
+  std::string default_device = "cpu";  // where neither says
+};
+
+struct PlannedCase {
+  Case details;       // request complete: checkpoint and device filled in
+  Workload workload;  // as far as it is known before running
+  std::string key;    // of the request and the weights: a stored run with this key is this run
+};
+
+/// Throws Error(kUsage, kInput) naming the case: an unknown case name, an impossible size, a checkpoint that is
+/// missing.
+std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& options);
+
+/// The command line of the external program for one case: {prompt}, {width}, {height}, {num_frames}, {steps}, {seed},
+/// {output}, ... replaced by the case's values. Throws Error(kUsage) for an unknown name in braces.
+std::vector<std::string> expand_command(const std::vector<std::string>& command, const Case& details,
+                                        const std::filesystem::path& output);
+
+}  // namespace wan::suite

@@ -1,0 +1,120 @@
+#include "suite/progress.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+
+namespace wan::suite {
+namespace {
+
+constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+
+/// Cores the tree used between the last two samples.
+std::optional<double> recent_cores(const measure::Samples& samples) {
+  if (samples.tree.size() < 2) return std::nullopt;
+  const auto &before = samples.tree[samples.tree.size() - 2], &now = samples.tree.back();
+  if (now.at_ns <= before.at_ns) return std::nullopt;
+  return double(now.cpu_ns - before.cpu_ns) / double(now.at_ns - before.at_ns);
+}
+
+std::string duration(double seconds) {
+  if (seconds < 60) return fmt::format("{:.1f} s", seconds);
+  const auto whole = static_cast<int64_t>(seconds);
+  if (whole < 3600) return fmt::format("{}:{:02} min", whole / 60, whole % 60);
+  return fmt::format("{}:{:02} h", whole / 3600, whole / 60 % 60);
+}
+
+}  // namespace
+
+std::string progress_line(const ProgressState& state, size_t width) {
+  std::string line = fmt::format("[{}/{}] {}  {}", state.number, state.count, state.case_name,
+                                 state.stage.empty() ? "starting" : state.stage);
+  if (state.step >= 0 && state.steps > 0) line += fmt::format("  step {}/{}", state.step + 1, state.steps);
+  line += "  " + duration(state.elapsed_s);
+  if (state.left_s) line += fmt::format(", about {} left", duration(*state.left_s));
+  if (state.cores) line += fmt::format("  {:.1f} cores", *state.cores);
+  if (state.resident_bytes) line += fmt::format("  {:.2f} GiB", double(*state.resident_bytes) / kGiB);
+  if (state.gpu_bytes) line += fmt::format("  GPU {:.1f} GiB", double(*state.gpu_bytes) / kGiB);
+  if (state.power_w) line += fmt::format("  {:.0f} W", *state.power_w);
+  if (state.sm_active) line += fmt::format("  SM {:.0f} %", 100 * *state.sm_active);
+  return line.substr(0, width);
+}
+
+std::optional<double> estimate_left(double elapsed_s, std::optional<double> last_total_s, double step_s,
+                                    int steps_left) {
+  if (last_total_s) return std::max(0.0, *last_total_s - elapsed_s);
+  if (step_s > 0 && steps_left > 0) return step_s * steps_left;
+  return std::nullopt;
+}
+
+ProgressDisplay::ProgressDisplay(DisplayStyle style, Write write, size_t width)
+    : style_(style), write_(std::move(write)), width_(width) {}
+
+void ProgressDisplay::line(const std::string& text) {
+  write_(style_ == DisplayStyle::kTerminal ? "\r\033[K" + text + "\n" : text + "\n");
+}
+
+void ProgressDisplay::draw() {
+  state_.elapsed_s = seconds_from_ns(monotonic_ns() - begin_ns_).value;
+  const auto last = last_total_s_.find(state_.case_name);
+  const int steps_left = state_.step >= 0 ? state_.steps - state_.step : 0;
+  state_.left_s = estimate_left(
+      state_.elapsed_s, last == last_total_s_.end() ? std::nullopt : std::optional(last->second), step_s_, steps_left);
+  if (style_ == DisplayStyle::kTerminal) write_("\r\033[K" + progress_line(state_, width_));
+}
+
+void ProgressDisplay::run_begins(const PlannedCase& planned, const Job& job, int64_t number, int64_t count) {
+  state_ = {};
+  state_.case_name = planned.details.name;
+  state_.number = number;
+  state_.count = count;
+  begin_ns_ = monotonic_ns();
+  step_s_ = 0;
+  const std::string what = job.warmup                     ? ", warm-up"
+                           : job.scope == RunScope::kWarm ? fmt::format(", {} warm videos", job.videos)
+                                                          : fmt::format(", repeat {}", job.first_repeat + 1);
+  if (style_ == DisplayStyle::kLines) line(fmt::format("[{}/{}] {}{}", number, count, state_.case_name, what));
+}
+
+void ProgressDisplay::message(const Message& message) {
+  if (const auto* begin = std::get_if<Begin>(&message)) {
+    state_.stage = begin->stage;
+    state_.step = begin->index;
+    state_.steps = begin->steps;
+    draw();
+    if (style_ == DisplayStyle::kLines) line("  " + progress_line(state_, width_));
+  }
+  if (const auto* span = std::get_if<Span>(&message); span != nullptr && span->index >= 0 && span->component.empty())
+    step_s_ = seconds_from_ns(span->end_ns - span->begin_ns).value;
+}
+
+void ProgressDisplay::tick(const measure::Samples& samples) {
+  state_.cores = recent_cores(samples);
+  if (!samples.tree.empty()) state_.resident_bytes = samples.tree.back().memory.resident();
+  if (!samples.gpu.empty()) {
+    state_.gpu_bytes = samples.gpu.back().device_bytes;
+    state_.power_w = samples.gpu.back().power_w;
+  }
+  if (!samples.activity.empty()) state_.sm_active = samples.activity.back().sm;
+  draw();
+}
+
+void ProgressDisplay::run_ends(const std::vector<RunRecord>& records) {
+  for (const RunRecord& record : records) {
+    const StageRecord* total = total_stage(record);
+    const double seconds = total == nullptr ? 0 : seconds_from_ns(total->wall_ns).value;
+    if (record.status == RunStatus::kOk) last_total_s_[record.run_case.name] = seconds;
+    std::string text = fmt::format("[{}/{}] {}  {}  {:.2f} s", state_.number, state_.count, record.run_case.name,
+                                   to_string(record.status), seconds);
+    if (record.error) text += "  " + record.error->message;
+    for (const ValidityFlag& flag : record.validity)
+      if (flag.excludes) text += fmt::format("  ({})", flag.name);
+    line(text);
+  }
+}
+
+void ProgressDisplay::note(const std::string& text) { line(text); }
+
+}  // namespace wan::suite

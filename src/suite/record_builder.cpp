@@ -1,0 +1,175 @@
+#include "suite/record_builder.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/build_info.h"
+#include "measure/account.h"
+#include "measure/machine.h"
+#include "suite/request_fields.h"
+
+namespace wan::suite {
+namespace {
+
+ToolInfo describe_tool() {
+  const BuildInfo& build = build_info();
+  return {build.version, build.revision, build.dirty, build.compiler + " " + build.build_type, build.cuda};
+}
+
+/// From the start of the process, or of the video in a warm one, to its end.
+measure::Interval total_of(const Watched& watched, size_t index) {
+  const VideoLog& video = watched.videos[index];
+  measure::Interval total = watched.total;
+  if (video.next) total.begin_ns = video.next->own.at_ns;
+  const bool alone = watched.videos.size() == 1;
+  if (!alone && video.finished) total.end_ns = video.finished->own.at_ns;
+  return total;
+}
+
+std::vector<measure::StageSpan> spans_of(const VideoLog& video, const measure::Interval& total) {
+  std::vector<measure::StageSpan> spans;
+  for (const Span& span : video.spans)
+    spans.push_back({span.stage,
+                     span.index,
+                     span.component,
+                     span.hidden,
+                     {span.begin_ns, span.end_ns},
+                     span.bytes,
+                     span.flops,
+                     false});
+  if (video.finished || video.begins.empty()) return spans;
+  const Begin& last = video.begins.back();
+  const bool over = std::any_of(video.spans.begin(), video.spans.end(),
+                                [&](const Span& span) { return span.stage == last.stage && span.component.empty(); });
+  const int64_t begin_ns = std::max(last.own.at_ns, total.begin_ns);
+  if (!over && begin_ns < total.end_ns)
+    spans.push_back({last.stage, last.index, "", false, {begin_ns, total.end_ns}, 0, 0, true});
+  return spans;
+}
+
+measure::RunTimeline timeline_of(const JobFacts& facts, size_t index) {
+  const VideoLog& video = facts.watched.videos[index];
+  measure::RunTimeline timeline;
+  timeline.total = total_of(facts.watched, index);
+  timeline.spans = spans_of(video, timeline.total);
+  timeline.span_source = facts.gpu != nullptr && facts.marker_source == "engine" ? "device_event" : "clock";
+  for (const Memory& memory : video.memory)
+    // On the CPU the "device" is host memory, which the process's own size already shows.
+    timeline.memory.push_back({memory.stage,
+                               facts.gpu != nullptr ? memory.device_bytes : std::map<std::string, uint64_t>{},
+                               memory.host_bytes});
+  // A command's marks come from its log and carry no readings of its own.
+  if (facts.marker_source == "engine") {
+    if (video.next) timeline.boundaries.push_back(video.next->own);
+    for (const Begin& begin : video.begins) timeline.boundaries.push_back(begin.own);
+    if (video.finished) timeline.boundaries.push_back(video.finished->own);
+  }
+  if (facts.watched.videos.size() == 1) {
+    timeline.exit_cpu_ns = facts.watched.exit.cpu_ns;
+    timeline.exit_peak_rss_bytes = facts.watched.exit.peak_rss_bytes;
+  }
+  return timeline;
+}
+
+void fill_workload(Workload& work, const VideoLog& video, RunScope scope) {
+  work.scope = scope;
+  if (scope == RunScope::kWarm) work.page_cache = PageCache::kHot;
+  if (!video.finished) return;
+  const Finished& end = *video.finished;
+  if (!end.task.empty()) work.task = end.task;
+  if (end.width > 0) work.width = end.width;
+  if (end.height > 0) work.height = end.height;
+  if (end.num_frames > 0) work.num_frames = end.num_frames;
+  if (end.steps > 0) work.steps = end.steps;
+  if (end.fps > 0) work.fps = end.fps;
+}
+
+void fill_output(OutputInfo& output, const JobFacts& facts, size_t index) {
+  const VideoLog& video = facts.watched.videos[index];
+  if (video.finished) {
+    output.sha256 = video.finished->video_sha256;
+    if (video.finished->num_frames > 0) output.frames = video.finished->num_frames;
+  }
+  output.size_bytes = absent<uint64_t>("no_file");
+  if (index >= facts.videos.size() || facts.videos[index].empty()) return;
+  std::error_code missing;
+  const uint64_t size = std::filesystem::file_size(facts.videos[index], missing);
+  if (missing) return;
+  output.file = facts.videos[index].lexically_relative(facts.context.output).generic_string();
+  output.size_bytes = measured(size, "file");
+}
+
+EngineInfo describe_engine(const JobFacts& facts, const VideoLog& video) {
+  EngineInfo engine;
+  const bool native = facts.context.protocol == EngineProtocol::kNative;
+  engine.kind = native ? EngineKind::kNative : EngineKind::kExternal;
+  engine.name = native ? "wanbench" : std::filesystem::path(facts.command.front()).filename().string();
+  engine.device = facts.job.planned->details.request.device;
+  engine.command = facts.command;
+  engine.marker_source = facts.marker_source;
+  engine.facts = video.facts;
+  engine.facts[kCaseKeyFact] = facts.job.planned->key;
+  engine.facts["monitor_cpu_ms"] = fmt::format("{:.1f}", double(facts.watched.samples.sampler_cpu_ns) * 1e-6);
+  return engine;
+}
+
+/// The warm process's first video is told apart by its index, a warm-up process by its job.
+bool counts(const Job& job, size_t index) { return !(job.scope == RunScope::kWarm && index == 0); }
+
+RunRecord build_record(const JobFacts& facts, size_t index) {
+  const PlannedCase& planned = *facts.job.planned;
+  const VideoLog& video = facts.watched.videos[index];
+  const size_t skipped = facts.job.scope == RunScope::kWarm ? 1 : 0;
+  RunRecord record;
+  record.created_utc = facts.created_utc;
+  record.tool = describe_tool();
+  record.workload = planned.workload;
+  fill_workload(record.workload, video, facts.job.scope);
+  const int64_t repeat = facts.job.first_repeat + static_cast<int64_t>(index > skipped ? index - skipped : 0);
+  record.run_case = {
+      facts.context.suite, facts.context.suite_version, planned.details.name, planned.details.aliases, repeat, "",
+      facts.job.warmup};
+  record.engine = describe_engine(facts, video);
+  record.system = facts.context.system;
+  record.system.weights_storage = measure::storage_of(planned.details.request.checkpoint);
+  const measure::Samples& samples = facts.watched.samples;
+  if (facts.gpu != nullptr)
+    record.system.gpus = {measure::describe_gpu(facts.gpu->facts(),
+                                                samples.gpu.empty() ? nullptr : &samples.gpu[samples.gpu.size() / 2])};
+  if (index + 1 == facts.watched.videos.size()) {
+    record.status = facts.ending.status;
+    record.error = facts.ending.error;
+  }
+  const measure::RunTimeline timeline = timeline_of(facts, index);
+  record.stages = measure::account(timeline, samples);
+  record.clock.origin_monotonic_ns = timeline.total.begin_ns;
+  fill_output(record.output, facts, index);
+  record.overhead_percent = absent<double>("not_measured");
+  const measure::ValidityInput input{samples,
+                                     record.stages,
+                                     facts.probe,
+                                     timeline.total,
+                                     double(facts.context.system.cores_allowed.value.value_or(1)),
+                                     facts.gpu != nullptr,
+                                     facts.gpu != nullptr ? facts.gpu->facts().pcie_width_max : std::nullopt};
+  record.validity = measure::judge(input);
+  return record;
+}
+
+}  // namespace
+
+std::vector<RunRecord> build_records(const JobFacts& facts) {
+  std::vector<RunRecord> records;
+  const size_t last = facts.watched.videos.size() - 1;
+  for (size_t index = 0; index <= last; ++index) {
+    const bool failed_here = index == last && facts.ending.status != RunStatus::kOk;
+    if (!counts(facts.job, index) && !failed_here) continue;
+    if (!facts.watched.videos[index].finished && !failed_here && facts.context.protocol == EngineProtocol::kNative)
+      continue;
+    records.push_back(build_record(facts, index));
+  }
+  return records;
+}
+
+}  // namespace wan::suite

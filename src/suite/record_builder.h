@@ -1,0 +1,54 @@
+// From a watched process to the records of its videos.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "measure/validity.h"
+#include "results/record.h"
+#include "suite/classify.h"
+#include "suite/plan.h"
+#include "suite/watch.h"
+
+namespace wan::suite {
+
+/// What one start of the engine is to make.
+struct Job {
+  const PlannedCase* planned = nullptr;
+  RunScope scope = RunScope::kCold;
+  int64_t first_repeat = 0;
+  int64_t videos = 1;   // that count; a warm process makes one more before them
+  bool warmup = false;  // nothing of it counts
+  /// Videos of the process, those that do not count included.
+  int64_t process_videos() const { return scope == RunScope::kWarm ? videos + 1 : 1; }
+};
+
+/// What is the same for all records of a suite's run.
+struct RunContext {
+  std::string suite, suite_version;
+  EngineProtocol protocol = EngineProtocol::kNative;
+  SystemInfo system;  // without the GPUs of the case
+  std::filesystem::path output;
+};
+
+struct JobFacts {
+  const Job& job;
+  const RunContext& context;
+  const Watched& watched;
+  Ending ending;
+  std::string created_utc;
+  std::vector<std::string> command;
+  std::string marker_source;  // engine, log, total
+  const measure::IdleProbe& probe;
+  measure::Gpu* gpu = nullptr;
+  std::vector<std::filesystem::path> videos;  // where each video of the process goes; empty paths: none
+};
+
+/// The key under which a run's identity is kept among the engine's facts.
+inline constexpr const char* kCaseKeyFact = "case_key";
+
+/// One record for each video that counts: the complete ones, and the one the process ended in when it was not ok.
+std::vector<RunRecord> build_records(const JobFacts& facts);
+
+}  // namespace wan::suite

@@ -1,0 +1,283 @@
+#include "suite/runner.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "measure/machine.h"
+#include "results/journal.h"
+#include "results/store.h"
+
+namespace wan::suite {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What identifies one counted video of a suite.
+using RunIdentity = std::tuple<std::string, RunScope, int64_t>;
+
+RunIdentity identity_of(const RunRecord& record) {
+  const auto key = record.engine.facts.find(kCaseKeyFact);
+  return {key == record.engine.facts.end() ? "" : key->second, record.workload.scope, record.run_case.repeat};
+}
+
+std::string plan_text(const Suite& suite, const std::vector<PlannedCase>& plan) {
+  nlohmann::ordered_json json;
+  json["suite"] = suite.name;
+  json["version"] = suite.version;
+  for (const PlannedCase& planned : plan)
+    json["cases"].push_back({{"name", planned.details.name},
+                             {"key", planned.key},
+                             {"request", nlohmann::ordered_json::parse(request_json(planned.details.request))}});
+  return json.dump(1) + "\n";
+}
+
+std::set<std::string> keys_in(const std::string& plan_json) {
+  std::set<std::string> keys;
+  try {
+    const auto plan = nlohmann::json::parse(plan_json);
+    for (const auto& entry : plan.at("cases")) keys.insert(entry.at("key"));
+  } catch (const nlohmann::json::exception&) {
+    return {};  // a plan that cannot be read matches nothing, and the run is refused
+  }
+  return keys;
+}
+
+/// Creates the folder or accepts it; the plan in it says what it is for.
+void claim_folder(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options) {
+  constexpr uint64_t kRoomBytes = uint64_t{256} << 20;  // records, samples and short videos of a suite
+  std::error_code ignored;
+  const bool has_something = fs::exists(options.output, ignored) &&
+                             (!fs::is_directory(options.output, ignored) || !fs::is_empty(options.output, ignored));
+  require(!has_something || options.if_stored == IfStored::kResume,
+          fmt::format("{} is not empty: name a new folder, or add --resume to go on with the run in it",
+                      options.output.string()),
+          ErrorKind::kUsage);
+  require_writable(options.output, kRoomBytes);
+  const fs::path file = options.output / "plan.json";
+  const std::string text = plan_text(suite, plan);
+  if (fs::exists(file, ignored)) {
+    require(keys_in(read_text(file)) == keys_in(text),
+            fmt::format("{} holds a run of other cases, settings or weights (see plan.json there): name a new folder",
+                        options.output.string()),
+            ErrorKind::kUsage);
+    return;
+  }
+  write_atomically(file, text);
+}
+
+/// The Listener of one process: shows, and cuts a command's log into stages.
+class RunListener final : public Listener {
+ public:
+  RunListener(Display& display, const std::vector<LogPattern>& patterns) : display_(display), log_(patterns) {}
+  void on_message(const Message& message) override { display_.message(message); }
+  void on_output(const std::string& line, int64_t at_ns) override {
+    if (log_.line(line, at_ns)) display_.message(Begin{log_.spans(at_ns).back().stage, -1, 0, {}});
+  }
+  void on_tick(const measure::Samples& samples) override { display_.tick(samples); }
+  std::vector<Span> log_spans(int64_t end_ns) const { return log_.spans(end_ns); }
+
+ private:
+  Display& display_;
+  LogStages log_;
+};
+
+class SuiteRun {
+ public:
+  SuiteRun(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options,
+           const measure::GpuSet& gpus, Display& display)
+      : plan_(plan), options_(options), gpus_(gpus), display_(display), journal_(options.output / "journal.jsonl") {
+    context_.suite = suite.name;
+    context_.suite_version = suite.version;
+    context_.protocol = options.command.empty() ? EngineProtocol::kNative : EngineProtocol::kCommand;
+    context_.system = measure::describe_machine();
+    context_.output = options.output;
+    find_stored();
+  }
+
+  SuiteOutcome run() {
+    const std::vector<Job> jobs = make_jobs();
+    for (size_t i = 0; i < jobs.size() && outcome_.stop_signal == 0; ++i) {
+      if (const int signal = signals_.take(); signal != 0) {
+        outcome_.stop_signal = signal;
+        break;
+      }
+      display_.run_begins(*jobs[i].planned, jobs[i], static_cast<int64_t>(i) + 1, static_cast<int64_t>(jobs.size()));
+      run_job(jobs[i]);
+    }
+    for (auto& [identity, stored] : stored_) outcome_.records.push_back(std::move(stored.record));
+    return std::move(outcome_);
+  }
+
+ private:
+  /// Record files are the truth: a kill between a record and its journal line loses nothing.
+  void find_stored() {
+    if (!fs::exists(records_folder())) return;
+    Collection collection = load_collection(records_folder());
+    for (const DamagedFile& damaged : collection.damaged)
+      display_.note(fmt::format("{} cannot be read and is left alone: {}", damaged.file.string(), damaged.message));
+    for (StoredRecord& stored : collection.records) {
+      if (stored.record.run_case.warmup) continue;
+      const RunIdentity identity = identity_of(stored.record);
+      if (stored.record.status == RunStatus::kInterrupted)
+        superseded_[identity].push_back(stored.file);
+      else
+        stored_.emplace(identity, std::move(stored));
+    }
+  }
+
+  bool is_stored(const PlannedCase& planned, RunScope scope, int64_t repeat) const {
+    return stored_.contains({planned.key, scope, repeat});
+  }
+
+  /// Repeats go round the cases, so that a slow drift of the machine falls on all of them alike.
+  std::vector<Job> make_jobs() {
+    std::vector<Job> jobs;
+    for (int64_t repeat = 0; repeat < options_.repeats; ++repeat)
+      for (const PlannedCase& planned : plan_) {
+        if (is_stored(planned, RunScope::kCold, repeat)) {
+          ++outcome_.skipped;
+          continue;
+        }
+        if (repeat == 0)
+          for (int i = 0; i < options_.warmups; ++i) jobs.push_back({&planned, RunScope::kCold, i, 1, true});
+        jobs.push_back({&planned, RunScope::kCold, repeat, 1, false});
+      }
+    for (const PlannedCase& planned : plan_) {
+      int64_t first = 0;
+      while (first < options_.warm_repeats && is_stored(planned, RunScope::kWarm, first)) ++first;
+      outcome_.skipped += first;
+      if (first < options_.warm_repeats)
+        jobs.push_back({&planned, RunScope::kWarm, first, options_.warm_repeats - first, false});
+    }
+    return jobs;
+  }
+
+  void run_job(const Job& job) {
+    const PlannedCase& planned = *job.planned;
+    note_in_journal(job, JournalState::kStarted, nullptr, {});
+    const std::string created = utc_now();
+    measure::Gpu* gpu = measure::find_gpu(gpus_, planned.details.request.device, options_.cuda_visible_devices);
+    const std::string why_no_gpu = !gpus_.gpus.empty() ? "the run does not use a GPU" : gpus_.reason;
+    const measure::IdleProbe probe = measure::probe_idle(gpu, static_cast<int64_t>(options_.idle_probe.value * 1e9));
+    const std::vector<fs::path> videos = video_files(job);
+    const WatchOptions watching = watch_options(job, videos);
+    RunListener listener(display_, options_.patterns);
+    const int64_t oom_before = measure::oom_kills();
+    Watched watched = watch(watching, gpu, gpu == nullptr ? why_no_gpu : "", listener);
+    const Ending ending = classify(watched, context_.protocol, measure::oom_kills() - oom_before);
+    std::string source = "engine";
+    if (context_.protocol == EngineProtocol::kCommand) {
+      watched.videos.back().spans = listener.log_spans(watched.total.end_ns);
+      source = watched.videos.back().spans.empty() ? "total" : "log";
+    }
+    remove_unfinished(watched, ending, videos);
+    finish_job({job, context_, watched, ending, created, watching.spawn.argv, source, probe, gpu, videos});
+    outcome_.stop_signal = watched.stop_signal;
+    outcome_.second_signal = watched.second_signal;
+  }
+
+  void finish_job(const JobFacts& facts) {
+    std::vector<RunRecord> records = build_records(facts);
+    for (RunRecord& record : records) {
+      const fs::path file = store_record(records_folder(), record);
+      note_in_journal(facts.job, JournalState::kRecorded, &record, file);
+      for (const fs::path& old : superseded_[identity_of(record)]) {
+        std::error_code ignored;
+        if (old != file) fs::remove(old, ignored);
+      }
+      ++(record.status == RunStatus::kOk ? outcome_.ok : outcome_.not_ok);
+    }
+    display_.run_ends(records);
+    for (RunRecord& record : records) outcome_.records.push_back(std::move(record));
+  }
+
+  void note_in_journal(const Job& job, JournalState state, const RunRecord* record, const fs::path& file) {
+    JournalEntry entry;
+    entry.case_key = job.planned->key;
+    entry.case_name = job.planned->details.name;
+    entry.repeat = record != nullptr ? record->run_case.repeat : job.first_repeat;
+    entry.scope = to_string(job.scope);
+    entry.state = state;
+    if (record != nullptr) entry.status = to_string(record->status);
+    if (!file.empty()) entry.record_file = file.lexically_relative(options_.output).generic_string();
+    if (job.warmup) entry.note = "warm-up";
+    journal_.append(entry);
+  }
+
+  fs::path records_folder() const { return options_.output / "records"; }
+
+  std::vector<fs::path> video_files(const Job& job) const {
+    std::vector<fs::path> files(static_cast<size_t>(job.process_videos()));
+    if (options_.video == WriteVideo::kNo || job.warmup) return files;
+    const fs::path folder = options_.output / "videos";
+    fs::create_directories(folder);
+    // The videos of a warm process are the same: only the last stays, under one name.
+    for (fs::path& file : files)
+      file = folder / fmt::format("{}.{}.r{}.mp4", job.planned->details.name, to_string(job.scope), job.first_repeat);
+    return files;
+  }
+
+  WatchOptions watch_options(const Job& job, const std::vector<fs::path>& videos) {
+    WatchOptions watching;
+    Request request = job.planned->details.request;
+    request.output = videos.front();
+    if (context_.protocol == EngineProtocol::kNative) {
+      watching.spawn.argv = options_.engine;
+      for (std::string& word : engine_arguments(request, job.process_videos())) watching.spawn.argv.push_back(word);
+    } else {
+      watching.spawn.argv = expand_command(options_.command, job.planned->details, videos.front());
+    }
+    watching.spawn.memory_limit_bytes = options_.memory_limit_bytes;
+    watching.timeout = {options_.timeout.value * double(job.process_videos())};
+    watching.grace = options_.grace;
+    watching.signals = &signals_;
+    return watching;
+  }
+
+  /// A video is left only when its run is complete; a killed process cannot tidy up after itself.
+  static void remove_unfinished(const Watched& watched, const Ending& ending, const std::vector<fs::path>& videos) {
+    if (ending.status == RunStatus::kOk || watched.videos.back().finished) return;
+    for (const fs::path& video : videos) {
+      if (video.empty()) continue;
+      std::error_code ignored;
+      const std::string name = video.filename().string();
+      for (const auto& entry : fs::directory_iterator(video.parent_path(), ignored))
+        if (entry.path().filename().string().starts_with(name)) fs::remove(entry.path(), ignored);
+    }
+  }
+
+  const std::vector<PlannedCase>& plan_;
+  const RunOptions& options_;
+  const measure::GpuSet& gpus_;
+  Display& display_;
+  SignalWatch signals_;
+  Journal journal_;
+  RunContext context_;
+  std::map<RunIdentity, StoredRecord> stored_;
+  std::map<RunIdentity, std::vector<fs::path>> superseded_;
+  SuiteOutcome outcome_;
+};
+
+}  // namespace
+
+std::vector<std::string> engine_arguments(const Request& request, int64_t videos) {
+  return {"--pipe-fd",  std::to_string(Subprocess::kChannelDescriptor),
+          "--start-ns", std::to_string(monotonic_ns()),
+          "--videos",   std::to_string(videos),
+          "--request",  request_json(request)};
+}
+
+SuiteOutcome run_suite(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options,
+                       const measure::GpuSet& gpus, Display& display) {
+  claim_folder(suite, plan, options);
+  return SuiteRun(suite, plan, options, gpus, display).run();
+}
+
+}  // namespace wan::suite

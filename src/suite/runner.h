@@ -1,0 +1,67 @@
+// Runs a plan: each run in a process of its own, a record right after each, a journal that survives a kill. Native
+// engine and external command differ only in who writes the stage marks.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "measure/gpu.h"
+#include "results/record.h"
+#include "suite/log_stages.h"
+#include "suite/plan.h"
+#include "suite/record_builder.h"
+#include "suite/watch.h"
+
+namespace wan::suite {
+
+enum class IfStored { kRefuse, kResume };  // what an output folder that is not empty means
+enum class WriteVideo { kNo, kYes };
+
+struct RunOptions {
+  std::filesystem::path output;
+  IfStored if_stored = IfStored::kRefuse;
+  int repeats = 1;       // cold processes of each case
+  int warm_repeats = 0;  // videos in one process, after one that does not count
+  int warmups = 0;       // cold processes of each case that do not count
+  Seconds timeout{0};    // of one video; 0: none
+  Seconds grace{5};
+  uint64_t memory_limit_bytes = 0;  // private memory of the child; 0: none
+  WriteVideo video = WriteVideo::kYes;
+  Seconds idle_probe{2};             // on a card, before each process
+  std::vector<std::string> engine;   // argv of our own engine process; its options are appended
+  std::vector<std::string> command;  // an external program instead
+  std::vector<LogPattern> patterns;  // of its log lines
+  std::string cuda_visible_devices;  // as in the environment, to find the card by UUID
+};
+
+/// Shown what goes on. All calls come from the running thread.
+class Display {
+ public:
+  virtual ~Display() = default;
+  virtual void run_begins(const PlannedCase& planned, const Job& job, int64_t number, int64_t count) = 0;
+  virtual void message(const Message& message) = 0;
+  virtual void tick(const measure::Samples& samples) = 0;
+  virtual void run_ends(const std::vector<RunRecord>& records) = 0;
+  virtual void note(const std::string& text) = 0;
+};
+
+struct SuiteOutcome {
+  std::vector<RunRecord> records;  // of this call, then those that were already there
+  int64_t ok = 0, not_ok = 0, skipped = 0;
+  int stop_signal = 0;         // 0: ran to its end
+  bool second_signal = false;  // everything is to end at once
+};
+
+/// Refuses before any work, with Error(kUsage): an output folder with something in it, one whose plan is another, one
+/// that another run holds, one that cannot be written.
+SuiteOutcome run_suite(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options,
+                       const measure::GpuSet& gpus, Display& display);
+
+/// Arguments of our own engine process after `engine`.
+std::vector<std::string> engine_arguments(const Request& request, int64_t videos);
+
+}  // namespace wan::suite

@@ -1,0 +1,63 @@
+#include "suite/weights.h"
+
+#include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+
+namespace wan::suite {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Empty for a file the engine does not read.
+std::string component_of(const fs::path& relative) {
+  const std::string text = relative.generic_string(), name = relative.filename().string();
+  if (name.starts_with("diffusion_pytorch_model") && name.ends_with(".safetensors")) {
+    if (text.starts_with("high_noise_model/")) return "dit.high_noise";
+    if (text.starts_with("low_noise_model/")) return "dit.low_noise";
+    return "dit";
+  }
+  if (name.starts_with("models_t5") && name.ends_with(".pth")) return "text_encoder";
+  if (name.find("VAE") != std::string::npos && name.ends_with(".pth")) return "vae";
+  if (name == "spiece.model" || name == "tokenizer.json") return "tokenizer";
+  return {};
+}
+
+std::string edge_digest(const MappedFile& file) {
+  constexpr size_t kEdge = 65536;
+  const auto bytes = file.bytes();
+  const size_t edge = std::min(bytes.size(), kEdge);
+  Sha256 hash;
+  hash.update(fmt::format("{}\n", bytes.size()));
+  hash.update(bytes.first(edge));
+  hash.update(bytes.last(edge));
+  return hash.hex();
+}
+
+}  // namespace
+
+std::vector<WeightsFile> weight_files(const fs::path& checkpoint) {
+  std::error_code failure;
+  fs::recursive_directory_iterator entries(checkpoint, fs::directory_options::follow_directory_symlink, failure);
+  require(!failure, fmt::format("cannot list the checkpoint {}: {}", checkpoint.string(), failure.message()));
+  std::vector<fs::path> files;
+  for (const fs::directory_entry& entry : entries) {
+    const fs::path relative = entry.path().lexically_relative(checkpoint);
+    if (entry.is_regular_file() && !component_of(relative).empty()) files.push_back(relative);
+  }
+  std::sort(files.begin(), files.end());
+  std::vector<WeightsFile> weights;
+  for (const fs::path& relative : files) {
+    const MappedFile file(checkpoint / relative);
+    weights.push_back({component_of(relative), relative.filename().string(), file.bytes().size(), edge_digest(file),
+                       "size+head+tail"});
+  }
+  return weights;
+}
+
+}  // namespace wan::suite

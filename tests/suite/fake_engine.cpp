@@ -1,0 +1,106 @@
+// Stands in for the engine process: writes what the real one would, then ends as its first argument says.
+// fake_engine MODE MILLISECONDS --pipe-fd N --start-ns N --videos N --request JSON
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "measure/proc.h"
+#include "suite/case.h"
+#include "suite/protocol.h"
+
+namespace {
+
+using namespace wan;
+using namespace wan::suite;
+
+int pipe_descriptor = -1;
+
+void say(const Message& message) {
+  const std::string line = encode(message) + "\n";
+  if (::write(pipe_descriptor, line.data(), line.size()) != static_cast<ssize_t>(line.size())) _exit(9);
+}
+
+void rest(int milliseconds) { std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds)); }
+
+int64_t stage(const std::string& name, int index, int steps, int64_t begin_ns, int milliseconds) {
+  say(Begin{name, index, steps, measure::read_own_and_reset_peak()});
+  rest(milliseconds);
+  const int64_t end_ns = monotonic_ns();
+  say(Span{name, index, "", false, begin_ns, end_ns, 0, 1e9});
+  return end_ns;
+}
+
+void end_badly(const std::string& mode) {
+  if (mode == "crash") _exit(7);
+  if (mode == "abort") ::abort();
+  if (mode == "kill") ::raise(SIGKILL);
+  if (mode == "hang") {
+    ::signal(SIGTERM, SIG_IGN);
+    while (true) rest(1000);
+  }
+  if (mode == "oom") {
+    say(Failure{"out_of_memory", "out of memory in VAE activations", "VAE activations", "fewer frames", 1000, 10});
+    _exit(1);
+  }
+  if (mode == "bad_alloc") {
+    std::cerr << "terminate called after throwing an instance of 'std::bad_alloc'" << std::endl;
+    _exit(1);
+  }
+  if (mode == "invalid") {
+    say(Failure{"usage", "--size 95x64: not a multiple", "", "", {}, {}});
+    _exit(2);
+  }
+  if (mode == "garbage") {
+    const std::string line = "this is not a message\n";
+    if (::write(pipe_descriptor, line.data(), line.size()) < 0) _exit(9);
+    _exit(0);
+  }
+}
+
+int64_t video(const std::string& mode, int milliseconds, const Request& request, int64_t begin_ns) {
+  begin_ns = stage("Model_Initialization", -1, request.steps, begin_ns, milliseconds);
+  begin_ns = stage("T5_Encoding", -1, request.steps, begin_ns, milliseconds);
+  for (int i = 0; i < request.steps; ++i)
+    begin_ns = stage("Step_" + std::to_string(i) + "_Inference", i, request.steps, begin_ns, milliseconds);
+  say(Begin{"VAE_Decoding", -1, request.steps, measure::read_own_and_reset_peak()});
+  std::ofstream(request.output.string() + ".part") << "half a video";
+  end_badly(mode);
+  rest(milliseconds);
+  const int64_t end_ns = monotonic_ns();
+  say(Span{"VAE_Decoding", -1, "", false, begin_ns, end_ns, 0, 1e9});
+  if (!request.output.empty()) {
+    ::unlink((request.output.string() + ".part").c_str());
+    std::ofstream(request.output) << "a video";
+  }
+  return end_ns;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 11) return 2;
+  const std::string mode = argv[1];
+  const int milliseconds = std::stoi(argv[2]);
+  pipe_descriptor = std::stoi(argv[4]);
+  int64_t begin_ns = std::stoll(argv[6]);
+  const Request request = request_from_json(argv[10]);
+  say(Hello{});
+  for (int i = 0; i < std::stoi(argv[8]); ++i) {
+    if (i > 0) {
+      const NextVideo next{i, measure::read_own_and_reset_peak()};
+      begin_ns = next.own.at_ns;
+      say(next);
+    }
+    say(Fact{"device", "a fake"});
+    video(mode, milliseconds, request, begin_ns);
+    say(Finished{"ti2v", request.width, request.height, request.num_frames, 24, request.steps, "abc",
+                 measure::read_own_and_reset_peak()});
+  }
+  return 0;
+}

@@ -1,0 +1,228 @@
+// A suite's run with a fake engine: every way to end, resuming, and kills at any moment.
+#include "suite/runner.h"
+
+#include <signal.h>
+
+#include <fstream>
+#include <random>
+#include <set>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "fixtures.h"
+#include "results/store.h"
+
+namespace wan::suite {
+namespace {
+
+namespace fs = std::filesystem;
+
+class RunnerTest : public ::testing::Test {
+ protected:
+  RunnerTest() {
+    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = fs::temp_directory_path() / ("wanbench-runner-" + std::string(info->name()) + std::to_string(::getpid()));
+    fs::remove_all(folder_);
+  }
+  ~RunnerTest() override { fs::remove_all(folder_); }
+
+  SuiteOutcome run(const RunOptions& options) {
+    const Suite suite = test::small_suite();
+    const auto plan = test::planned(suite);
+    return run_suite(suite, plan, options, gpus_, display_);
+  }
+  SuiteOutcome run(const std::string& mode) { return run(test::options(folder_, WAN_FAKE_ENGINE, mode, 1)); }
+
+  std::vector<fs::path> files_in(const std::string& sub) const {
+    std::vector<fs::path> files;
+    if (!fs::exists(folder_ / sub)) return files;
+    for (const auto& entry : fs::directory_iterator(folder_ / sub)) files.push_back(entry.path());
+    return files;
+  }
+
+  fs::path folder_;
+  test::Silent display_;
+  measure::GpuSet gpus_;
+};
+
+TEST_F(RunnerTest, RecordsEveryCaseWithStagesThatTileTheTotal) {
+  const SuiteOutcome outcome = run("ok");
+  ASSERT_EQ(outcome.ok, 3);
+  ASSERT_EQ(load_collection(folder_).records.size(), 3u);
+  for (const RunRecord& record : outcome.records) {
+    EXPECT_EQ(record.status, RunStatus::kOk);
+    EXPECT_FALSE(record.error.has_value());
+    int64_t sum = 0;
+    for (const StageRecord& stage : record.stages)
+      if (stage.kind == StageKind::kLeaf) sum += stage.wall_ns;
+    EXPECT_EQ(sum, total_stage(record)->wall_ns);
+    EXPECT_TRUE(total_stage(record)->cpu_core_ns.has());
+    EXPECT_GT(*total_stage(record)->host_memory.process_peak_bytes.value, 100'000u);
+    EXPECT_FALSE(total_stage(record)->counters.sm_active.mean_percent.has_value());
+    EXPECT_EQ(record.output.sha256, "abc");
+  }
+  EXPECT_EQ(files_in("videos").size(), 3u);
+}
+
+TEST_F(RunnerTest, KeepsWhatAKilledEngineHadSaid) {
+  const SuiteOutcome outcome = run("kill");
+  ASSERT_EQ(outcome.not_ok, 3);
+  const RunRecord& record = outcome.records.front();
+  EXPECT_EQ(record.status, RunStatus::kCrash);
+  EXPECT_EQ(record.error->signal.value, SIGKILL);
+  EXPECT_EQ(record.error->stage, "VAE_Decoding");
+  ASSERT_NE(find_stage(record, "Step_0_Inference"), nullptr);
+  const StageRecord* open = find_stage(record, "VAE_Decoding");
+  ASSERT_NE(open, nullptr);
+  EXPECT_THAT(open->flags, ::testing::ElementsAre("cut_off"));
+  EXPECT_TRUE(files_in("videos").empty());
+}
+
+TEST_F(RunnerTest, ClassifiesTheOtherEndings) {
+  const std::vector<std::tuple<std::string, RunStatus, std::string>> endings = {
+      {"crash", RunStatus::kCrash, "exit code 7"},
+      {"abort", RunStatus::kCrash, "ended by signal 6"},
+      {"oom", RunStatus::kOutOfMemory, "VAE activations"},
+      {"bad_alloc", RunStatus::kOutOfMemory, "exit code 1"},
+      {"invalid", RunStatus::kInvalid, "not a multiple"},
+      {"garbage", RunStatus::kCrash, "cannot be read"}};
+  for (const auto& [mode, status, text] : endings) {
+    fs::remove_all(folder_);
+    const SuiteOutcome outcome = run(mode);
+    ASSERT_EQ(outcome.records.size(), 3u) << mode;
+    EXPECT_EQ(outcome.records.front().status, status) << mode;
+    EXPECT_THAT(outcome.records.front().error->message, ::testing::HasSubstr(text)) << mode;
+  }
+  fs::remove_all(folder_);
+  const SuiteOutcome outcome = run("oom");
+  EXPECT_EQ(outcome.records.front().error->requested_bytes.value, 1000u);
+  EXPECT_EQ(outcome.records.front().error->advice, "fewer frames");
+}
+
+TEST_F(RunnerTest, EndsTheGroupOfAHangingEngineAtItsLimit) {
+  RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "hang", 1);
+  options.timeout = {0.5};
+  const SuiteOutcome outcome = run(options);
+  ASSERT_EQ(outcome.records.size(), 3u);
+  EXPECT_EQ(outcome.records.front().status, RunStatus::kTimeout);
+  EXPECT_EQ(outcome.records.front().error->signal.value, SIGKILL);  // it ignores the polite signal
+  EXPECT_TRUE(files_in("videos").empty());
+}
+
+TEST_F(RunnerTest, MakesWarmVideosInOneProcessAfterOneThatDoesNotCount) {
+  RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "ok", 1);
+  options.repeats = 0;
+  options.warm_repeats = 2;
+  const SuiteOutcome outcome = run(options);
+  ASSERT_EQ(outcome.records.size(), 6u);
+  EXPECT_EQ(outcome.records[0].workload.scope, RunScope::kWarm);
+  EXPECT_EQ(outcome.records[0].run_case.repeat, 0);
+  EXPECT_EQ(outcome.records[1].run_case.repeat, 1);
+  EXPECT_LT(outcome.records[0].clock.origin_monotonic_ns, outcome.records[1].clock.origin_monotonic_ns);
+  // Each begins where the one before it ended, so none of them holds the process's start.
+  const StageRecord* total = total_stage(outcome.records[0]);
+  EXPECT_LE(outcome.records[0].clock.origin_monotonic_ns + total->wall_ns,
+            outcome.records[1].clock.origin_monotonic_ns);
+}
+
+TEST_F(RunnerTest, RefusesAFolderThatHoldsSomethingUnlessResumed) {
+  run("ok");
+  EXPECT_THROW(run("ok"), Error);
+  RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "crash", 1);
+  options.if_stored = IfStored::kResume;
+  const SuiteOutcome outcome = run(options);  // a crashing engine: it is not started again
+  EXPECT_EQ(outcome.skipped, 3);
+  EXPECT_EQ(outcome.ok + outcome.not_ok, 0);
+  EXPECT_EQ(outcome.records.size(), 3u);
+}
+
+TEST_F(RunnerTest, RefusesToResumeAnotherPlan) {
+  run("ok");
+  Suite suite = test::small_suite();
+  auto plan = test::planned(suite);
+  plan[0].key = "other-weights";
+  RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "ok", 1);
+  options.if_stored = IfStored::kResume;
+  EXPECT_THROW(run_suite(suite, plan, options, gpus_, display_), Error);
+}
+
+TEST_F(RunnerTest, AnInterruptRecordsTheCaseAndResumingReplacesIt) {
+  RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "hang", 1);
+  // Blocked here too, so that the signal reaches no other thread of the test program.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::thread presser([&] {
+    while (files_in("videos").empty()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    ::kill(::getpid(), SIGINT);
+  });
+  const SuiteOutcome outcome = run(options);
+  presser.join();
+  EXPECT_EQ(outcome.stop_signal, SIGINT);
+  ASSERT_EQ(outcome.records.size(), 1u);
+  EXPECT_EQ(outcome.records[0].status, RunStatus::kInterrupted);
+  EXPECT_TRUE(files_in("videos").empty());
+
+  RunOptions again = test::options(folder_, WAN_FAKE_ENGINE, "ok", 1);
+  again.if_stored = IfStored::kResume;
+  EXPECT_EQ(run(again).ok, 3);
+  for (const StoredRecord& stored : load_collection(folder_).records)
+    EXPECT_EQ(stored.record.status, RunStatus::kOk);
+}
+
+TEST_F(RunnerTest, ASuiteKilledAtAnyMomentEndsWithTheSameRecords) {
+  std::mt19937 random(7);
+  std::uniform_int_distribution<int> moment_ms(1, 400);
+  for (int round = 0; round < 20; ++round) {
+    fs::remove_all(folder_);
+    SpawnOptions spawn;
+    spawn.argv = {WAN_FAKE_SUITE, folder_.string(), WAN_FAKE_ENGINE, "3"};
+    {
+      Subprocess killed(spawn);
+      std::this_thread::sleep_for(std::chrono::milliseconds(moment_ms(random)));
+      killed.signal_group(SIGKILL);
+      killed.wait();
+    }
+    Subprocess resumed(spawn);
+    ASSERT_EQ(resumed.wait().exit_code, 0) << "round " << round;
+    const Collection collection = load_collection(folder_);
+    EXPECT_TRUE(collection.damaged.empty()) << "round " << round;
+    std::multiset<std::string> got, want;
+    for (const StoredRecord& stored : collection.records)
+      got.insert(stored.record.run_case.name + std::to_string(stored.record.run_case.repeat) +
+                 std::string(to_string(stored.record.status)));
+    for (const char* name : {"one", "two", "three"})
+      for (const char* repeat : {"0ok", "1ok"}) want.insert(std::string(name) + repeat);
+    ASSERT_EQ(got, want) << "round " << round;
+  }
+}
+
+TEST_F(RunnerTest, MeasuresAnyCommandByItsLog) {
+  RunOptions options = test::options(folder_, "", "ok", 1);
+  options.command = {"sh", "-c", "echo loading; sleep 0.02; echo step {steps} >&2; sleep 0.02"};
+  options.patterns = {{"^loading", "Model_Initialization"}, {"^step (\\d+)", "Step_$1_Inference"}};
+  const SuiteOutcome outcome = run(options);
+  ASSERT_EQ(outcome.ok, 3);
+  const RunRecord& record = outcome.records[1];
+  EXPECT_EQ(record.engine.kind, EngineKind::kExternal);
+  EXPECT_EQ(record.engine.marker_source, "log");
+  EXPECT_NE(find_stage(record, "Model_Initialization"), nullptr);
+  EXPECT_NE(find_stage(record, "Step_2_Inference"), nullptr);
+}
+
+TEST_F(RunnerTest, ACommandWithoutMarksHasItsTotalAlone) {
+  RunOptions options = test::options(folder_, "", "ok", 1);
+  options.command = {"sh", "-c", "exit 3"};
+  const SuiteOutcome outcome = run(options);
+  ASSERT_EQ(outcome.not_ok, 3);
+  EXPECT_EQ(outcome.records[0].engine.marker_source, "total");
+  EXPECT_EQ(outcome.records[0].error->exit_code.value, 3);
+}
+
+}  // namespace
+}  // namespace wan::suite
