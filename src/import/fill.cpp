@@ -1,0 +1,94 @@
+// Rows of the original as stages of a record.
+#include "import/fill.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "import/parse.h"
+
+namespace wan {
+namespace {
+
+constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+constexpr const char* kSource = "imported";
+
+Measured<uint64_t> bytes_from_gib(const std::optional<double>& gib, const char* reason) {
+  if (!gib) return absent<uint64_t>(reason);
+  return measured(static_cast<uint64_t>(std::llround(*gib * kGiB)), kSource);
+}
+
+Counter counter(const std::optional<double>& percent, double seconds) {
+  if (!percent) return {std::nullopt, "not_in_source", "", 0, 0};
+  if (seconds < kShortestSampledSeconds) return {std::nullopt, "below_resolution", "", 0, 0};
+  return {*percent, "", kSource, 0, 1};
+}
+
+bool starts_with_step(const StageRecord& stage) { return stage.index >= 0; }
+
+}  // namespace
+
+void add_stage(RunRecord& record, const OriginalStage& row, std::map<std::string, std::string> printed) {
+  StageRecord stage;
+  stage.id = stage.name = row.name;
+  stage.index = step_index(row.name);
+  stage.kind = row.name == "Total_Execution" ? StageKind::kParent : StageKind::kLeaf;
+  stage.parent = stage.kind == StageKind::kParent ? "" : "Total_Execution";
+  stage.wall_ns = std::llround(row.seconds * 1e9);
+  for (auto* missing : {&stage.begin_ns, &stage.gpu_ns, &stage.exposed_copy_ns, &stage.other_cpu_core_ns}) {
+    *missing = absent<int64_t>("not_in_source");
+  }
+  stage.cpu_core_ns = absent<int64_t>("printed_for_the_whole_machine");
+  stage.moved_bytes = absent<uint64_t>("not_in_source");
+  stage.read_bytes = absent<uint64_t>("not_in_source");
+  stage.flops = absent<double>("not_in_source");
+  stage.device_memory.pool_peak_bytes = bytes_from_gib(row.peak_gib, "not_in_source");
+  stage.device_memory.process_peak_bytes = absent<uint64_t>("allocator_peak_only");
+  const bool no_system = row.system_gib && *row.system_gib == 0;  // no machine uses no memory
+  stage.host_memory.system_used_peak_bytes =
+      no_system ? absent<uint64_t>("printed_zero") : bytes_from_gib(row.system_gib, "not_in_source");
+  stage.counters.sm_active = counter(row.sm_percent, row.seconds);
+  stage.counters.gpu_busy = counter(row.busy_percent, row.seconds);
+  stage.counters.tensor_active = counter(row.tensor_percent, row.seconds);
+  stage.counters.dram_active.reason = stage.counters.sm_occupancy.reason = "not_in_source";
+  stage.printed = std::move(printed);
+  record.stages.push_back(std::move(stage));
+}
+
+void finish_record(RunRecord& record) {
+  // The total first, as in our own records.
+  std::stable_partition(record.stages.begin(), record.stages.end(),
+                        [](const StageRecord& s) { return s.kind == StageKind::kParent; });
+  Workload& workload = record.workload;
+  int64_t steps = 0;
+  bool any_tensor = false;
+  for (const StageRecord& stage : record.stages) {
+    steps = std::max(steps, stage.index + 1);
+    any_tensor = any_tensor || stage.counters.tensor_active.mean_percent.value_or(0) > 0;
+    if (stage.name == "TI2V_Preprocess") workload.task = "ti2v";
+    if (stage.name == "T2V_Preprocess") workload.task = "t2v";
+    if (stage.name == "I2V_Preprocess") workload.task = "i2v";
+    // A long text encoding during which the card did nothing ran on the CPU.
+    if (stage.name == "T5_Encoding" && stage.wall_ns >= 1'000'000'000 && stage.counters.sm_active.mean_percent == 0.0) {
+      workload.text_encoder_device = "cpu";
+    }
+  }
+  if (std::any_of(record.stages.begin(), record.stages.end(), starts_with_step)) workload.steps = steps;
+  if (workload.task == "ti2v") workload.model = "ti2v-5B";
+  if (workload.task == "t2v") workload.model = "t2v-A14B";
+  if (workload.task == "i2v") workload.model = "i2v-A14B";
+  workload.scope = RunScope::kCold;
+  if (!any_tensor) {
+    for (StageRecord& stage : record.stages) {
+      Counter& tensor = stage.counters.tensor_active;
+      if (tensor.mean_percent) tensor = {std::nullopt, "printed_zero", "", 0, 0};
+    }
+  }
+  record.engine.kind = EngineKind::kImported;
+  record.engine.name = "Wan2.2 original (Python)";
+  record.engine.device = "cuda:0";
+  record.engine.marker_source = "original";
+  record.overhead_percent = absent<double>("not_in_source");
+  record.clock.gpu_residual_ns = absent<int64_t>("not_in_source");
+}
+
+}  // namespace wan
