@@ -1,5 +1,6 @@
 // Scaled dot-product attention without a mask, head dimensions 64 and 128 in bf16 through the fastest kernel for the
-// card, everything else (fp32, wide heads of the VAE, relative bias of the text encoder) through products and a softmax.
+// card, everything else (fp32, wide heads of the VAE, relative bias of the text encoder) through products and a
+// softmax.
 #pragma once
 
 #include <memory>
@@ -14,7 +15,8 @@ class Attention {
  public:
   explicit Attention(Context& context);
   ~Attention();
-  /// Contract of Backend::attention: q, out rows [Lq, H*Dh]; k, v rows [Lk, H*Dh]; any row stride, unit inner stride; F32 or BF16.
+  /// Contract of Backend::attention: q, out rows [Lq, H*Dh]; k, v rows [Lk, H*Dh]; any row stride, unit inner stride;
+  /// F32 or BF16.
   void forward(TensorView q, TensorView k, TensorView v, int64_t heads, float scale, TensorView out);
   /// Contract of Backend::attention_relative_bias.
   void forward_relative_bias(TensorView q, TensorView k, TensorView v, int64_t heads, float scale, TensorView table,

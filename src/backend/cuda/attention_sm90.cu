@@ -1,15 +1,22 @@
 // Attention forward for sm_90a, bf16, head dimension 128, no mask: softmax(scale q k^T) v without writing the scores.
 //
 // Algorithm. Online softmax over blocks of keys (Milakov & Gimelshein 2018; Dao et al. 2022), scheduled as
-// FlashAttention-3 (Shah et al. 2024): one warp copies tiles by TMA, each consumer warpgroup owns 64 queries, keeps its
-// scores, probabilities and output in registers, and runs the softmax of one block while the tensor cores work on the
-// next scores of this warpgroup (q k^T is issued before p v) and on the products of the other (the warpgroups take
-// turns at issuing). Two blocks of a cluster share the same head and each loads half of every key and value tile for
-// both.
+// FlashAttention-3 (Shah et al. 2024): one warp copies tiles by TMA; each consumer warpgroup owns 64 queries, keeps its
+// scores, probabilities and output in registers, and runs the softmax of one block while the tensor cores work on its
+// last probabilities (q k^T is issued before p v) and on the products of the other warpgroup (they take turns at
+// issuing). The two blocks of a cluster share a head, and each loads half of every key and value tile for both. Only
+// the block with the last keys, done first, is masked, so no length costs more than another.
 //
-// Work: 4 Lq Lk 128 operations a head. Bytes: q and out once, keys and values once for every two tiles of queries, from
-// L2. At 36,080 tokens that is 7 operations in 10^14 against 2.5 TB/s of L2 reads: bound by the tensor cores, then by
-// the exponentials (one for 512 operations; 16 a cycle and multiprocessor, half the time of the products).
+// Scores are taken relative to a reference that need not be the maximum: probabilities are floats, so a common factor
+// divides out. The reference is the maximum of the first block; later blocks look at no maximum, only at the row sums,
+// which are needed anyway, and move the reference when a sum has grown by 2^40. A score above the reference by more
+// than 2^127 would overflow: its row sum is then not finite, the warp marks its tile, and a second launch of the same
+// kernel, which does take every block's maximum, computes the marked tiles again. With nothing marked it returns at
+// once.
+//
+// Work: 4 Lq Lk 128 operations a head. Bytes: q and out once, and from L2 keys and values once for every 256 queries:
+// at 36,080 tokens and 715 TFLOP/s that is 2.8 TB/s. Bound by the tensor cores at the clock the power limit leaves,
+// then by the exponentials: one for 512 operations, at 16 a cycle and multiprocessor half the time of the products.
 #include <cuda.h>
 #include <cuda_bf16.h>
 
@@ -19,6 +26,7 @@
 
 #include "backend/cuda/attention_sm90.cuh"
 #include "backend/cuda/attention_sm90.h"
+#include "backend/cuda/attention_sm90_softmax.cuh"
 #include "base/error.h"
 
 namespace wan::cuda {
@@ -31,22 +39,21 @@ constexpr int kHalf = 64;           // columns of a TMA box: 128 bytes, the wide
 constexpr int kWarpgroup = 128;     // threads
 constexpr int kWarpgroupRows = 64;  // queries of one warpgroup, the M of wgmma
 constexpr int kRowBytes = kHalf * 2;
-constexpr int kKeys = 176;     // of a block: scores, probabilities and output fill 196 of a thread's 240 registers
+constexpr int kKeys = 192;     // of a block: scores, probabilities and output fill 208 of a thread's 240 registers
 constexpr int kConsumers = 2;  // warpgroups that compute
 constexpr int kCluster = 2;    // blocks that share keys and values
 constexpr uint16_t kEveryBlock = (1 << kCluster) - 1;
 constexpr int kStages = 2;  // of keys, and of values
 constexpr int kRows = kConsumers * kWarpgroupRows;
 constexpr int kThreads = (kConsumers + 1) * kWarpgroup;
-constexpr int kProducerRegisters = 24, kConsumerRegisters = 240;
+// Unused where the kernel is empty, for other architectures.
+[[maybe_unused]] constexpr int kProducerRegisters = 24, kConsumerRegisters = 240;
 constexpr int kQueryBytes = kRows * kHeadDim * 2;
 constexpr int kKeyBytes = kKeys * kHeadDim * 2;
 // q, then the stages of k, then those of v, then the barriers; one KiB spare to align to the swizzle's atom.
 constexpr int kSharedBytes = 1024 + kQueryBytes + 2 * kStages * kKeyBytes + (2 + 4 * kStages) * 8;
-// The maximum that scores are taken relative to follows the true one only when left behind by this many powers of two:
-// probabilities are floats, so any common factor divides out, and o is rescaled a few times a row instead of at every
-// rise.
-constexpr float kSlack = 8.0f;
+/// Whether later blocks trust the reference, or take their own maximum.
+enum class Pass { kTrusting, kRedo };
 
 struct Params {
   __nv_bfloat16* out;
@@ -54,7 +61,10 @@ struct Params {
   int q_rows, k_rows;
   int tiles_per_head, tiles;  // of a whole cluster
   float scale_log2;           // scale * log2(e)
+  uint32_t* any_marked;       // not 0 when a tile is to be computed again
+  uint8_t* marked;            // for each tile one for each warp of its cluster
 };
+constexpr int kMarks = kCluster * kConsumers * 4;  // of a tile: 16 bytes, read at once
 
 /// Addresses of a block's shared memory.
 struct Shared {
@@ -91,8 +101,16 @@ __device__ Place place_of(const Params& params, int tile) {
   return {head, (in_head * kCluster + static_cast<int>(cluster_rank())) * kRows};
 }
 
-// ---- producer
-// -----------------------------------------------------------------------------------------------------------
+/// Whether this pass computes the tile.
+template <Pass kPass>
+__device__ bool takes(const Params& params, int tile) {
+  if constexpr (kPass == Pass::kTrusting) return true;
+  static_assert(kMarks == sizeof(uint4));
+  const uint4 marks = reinterpret_cast<const uint4*>(params.marked)[tile];
+  return (marks.x | marks.y | marks.z | marks.w) != 0;
+}
+
+// ---- producer --------------------------------------------------------------------------------------------
 
 /// One tile of keys or values: each of the two blocks loads its half of the head dimension, for both.
 __device__ void load_tile(const CUtensorMap& map, uint32_t to, uint32_t full, uint32_t empty, uint32_t parity, int head,
@@ -105,12 +123,14 @@ __device__ void load_tile(const CUtensorMap& map, uint32_t to, uint32_t full, ui
                      kEveryBlock);
 }
 
+template <Pass kPass>
 __device__ void produce(const Shared& shared, const CUtensorMap& q, const CUtensorMap& k, const CUtensorMap& v,
                         const Params& params) {
   Ring<kStages> key, value;
   Ring<1> query;
   const int blocks = (params.k_rows + kKeys - 1) / kKeys;
   for (int tile = blockIdx.x / kCluster; tile < params.tiles; tile += gridDim.x / kCluster) {
+    if (!takes<kPass>(params, tile)) continue;
     const Place place = place_of(params, tile);
     const auto load_key = [&](int block) {
       load_tile(k, shared.key(key.stage), shared.key_full(key.stage), shared.key_empty(key.stage), key.parity,
@@ -137,9 +157,6 @@ __device__ void produce(const Shared& shared, const CUtensorMap& q, const CUtens
 }
 
 // ---- consumers
-// ------------------------------------------------------------------------------------------------------------ A thread
-// holds, of the 64 rows of its warpgroup, rows lane / 4 and lane / 4 + 8 of its warp's 16; of each 8 columns two, 2 *
-// (lane % 4) and the next: element 4 * i + 2 * r + c of an accumulator is row r, column 8 * i + 2 * (lane % 4) + c.
 
 /// s = q k^T for 64 queries; issued, not finished.
 __device__ void issue_scores(uint32_t query, uint32_t key, float (&s)[kKeys / 2]) {
@@ -163,61 +180,6 @@ __device__ void issue_values(const uint32_t (&p)[kKeys / 4], uint32_t value, flo
     multiply_values(o, p + 4 * step, operand(value + step * 16 * kRowBytes, kKeys * kRowBytes));
   }
   products_commit();
-}
-
-/// Of the two rows of this thread: the maximum used so far, and the sum of this thread's own columns.
-struct RowState {
-  float max[2] = {-INFINITY, -INFINITY};
-  float sum[2] = {0.0f, 0.0f};
-};
-
-/// s -> exp2(scale_log2 * (s - max)), the state brought up to date; `shrink` is what earlier results must be multiplied
-/// by.
-__device__ void softmax_step(float (&s)[kKeys / 2], float scale_log2, RowState& state, float (&shrink)[2]) {
-#pragma unroll
-  for (int r = 0; r < 2; ++r) {
-    float top = fmaxf(s[2 * r], s[2 * r + 1]);
-#pragma unroll
-    for (int i = 1; i < kKeys / 8; ++i) top = fmaxf(top, fmaxf(s[4 * i + 2 * r], s[4 * i + 2 * r + 1]));
-    top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
-    top = fmaxf(top, __shfl_xor_sync(~0u, top, 2));
-    const float rise = (top - state.max[r]) * scale_log2;
-    const bool moved = rise > kSlack;
-    shrink[r] = moved ? exp2_fast(-rise) : 1.0f;
-    state.max[r] = moved ? top : state.max[r];
-    const float offset = state.max[r] * scale_log2;
-    float sum = state.sum[r] * shrink[r];
-#pragma unroll
-    for (int i = 0; i < kKeys / 8; ++i) {
-#pragma unroll
-      for (int c = 0; c < 2; ++c) {
-        float& x = s[4 * i + 2 * r + c];
-        x = exp2_fast(fmaf(x, scale_log2, -offset));
-        sum += x;
-      }
-    }
-    state.sum[r] = sum;
-  }
-}
-
-template <int kCount>
-__device__ void pack(const float (&s)[kCount], uint32_t (&p)[kCount / 2]) {
-#pragma unroll
-  for (int i = 0; i < kCount / 2; ++i) p[i] = pack_bf16(s[2 * i], s[2 * i + 1]);
-}
-
-__device__ void rescale(float (&o)[kHeadDim / 2], const float (&shrink)[2]) {
-  if (!__any_sync(~0u, shrink[0] != 1.0f || shrink[1] != 1.0f)) return;
-#pragma unroll
-  for (int i = 0; i < kHeadDim / 2; ++i) o[i] *= shrink[i / 2 % 2];
-}
-
-__device__ void mask_tail(float (&s)[kKeys / 2], int valid) {
-  const int column = 2 * (threadIdx.x % 4);
-#pragma unroll
-  for (int i = 0; i < kKeys / 2; ++i) {
-    if (column + i / 4 * 8 + i % 2 >= valid) s[i] = -INFINITY;
-  }
 }
 
 /// Gives a stage back: one arrival of each warp, at every block that writes to it.
@@ -266,6 +228,16 @@ __device__ void store_rows(float (&o)[kHeadDim / 2], const RowState& state, cons
   }
 }
 
+/// Notes whether this warp's rows are to be computed again.
+__device__ void mark(const Params& params, int tile, uint32_t consumer, const RowState& state) {
+  const bool finite = state.sum[0] < INFINITY && state.sum[1] < INFINITY;  // false for NaN
+  const bool again = __any_sync(~0u, !finite);
+  if (threadIdx.x % 32 != 0) return;
+  const uint32_t warp = (cluster_rank() * kConsumers + consumer) * 4 + threadIdx.x / 32 % 4;
+  params.marked[static_cast<int64_t>(tile) * kMarks + warp] = again;
+  if (again) *params.any_marked = 1;
+}
+
 /// Waits for this warpgroup's turn to issue products, and gives the turn to the next: named barriers 1 and up.
 struct Turns {
   uint32_t own, next;
@@ -294,12 +266,14 @@ __device__ void first_block(const Shared& shared, const Params& params, uint32_t
   release(shared.key_empty(key.stage));
   key.next();
   mask_tail(work.s, valid);
-  softmax_step(work.s, params.scale_log2, work.state, shrink);
+  follow_maximum(work.s, params.scale_log2, work.state, shrink);
+  exponentials(work.s, params.scale_log2, work.state);
   pack(work.s, work.p);
 #pragma unroll
   for (int i = 0; i < kHeadDim / 2; ++i) work.o[i] = 0.0f;
 }
 
+template <Pass kPass>
 __device__ void next_block(const Shared& shared, const Params& params, uint32_t query, const Turns& turns,
                            Ring<kStages>& key, Ring<kStages>& value, Work& work) {
   float shrink[2];
@@ -312,7 +286,9 @@ __device__ void next_block(const Shared& shared, const Params& params, uint32_t 
   products_wait<1>(work.s);
   release(shared.key_empty(key.stage));
   key.next();
-  softmax_step(work.s, params.scale_log2, work.state, shrink);
+  if constexpr (kPass == Pass::kRedo) follow_maximum(work.s, params.scale_log2, work.state, shrink);
+  exponentials(work.s, params.scale_log2, work.state);
+  if constexpr (kPass == Pass::kTrusting) follow_sum(work.s, work.state, shrink);
   products_wait<0>(work.o);
   release(shared.value_empty(value.stage));
   value.next();
@@ -322,6 +298,7 @@ __device__ void next_block(const Shared& shared, const Params& params, uint32_t 
   rescale(work.o, shrink);
 }
 
+template <Pass kPass>
 __device__ void consume(const Shared& shared, const Params& params, uint32_t consumer) {
   Ring<kStages> key, value;
   Ring<1> query;
@@ -329,11 +306,13 @@ __device__ void consume(const Shared& shared, const Params& params, uint32_t con
   const uint32_t own_query = shared.query() + consumer * kWarpgroupRows * kRowBytes;
   const int blocks = (params.k_rows + kKeys - 1) / kKeys;
   for (int tile = blockIdx.x / kCluster; tile < params.tiles; tile += gridDim.x / kCluster) {
+    if (!takes<kPass>(params, tile)) continue;
     Work work;
     barrier_wait(shared.query_full(), query.parity);
     query.next();
     first_block(shared, params, own_query, key, params.k_rows - (blocks - 1) * kKeys, work);
-    for (int block = blocks - 2; block >= 0; --block) next_block(shared, params, own_query, turns, key, value, work);
+    for (int block = blocks - 2; block >= 0; --block)
+      next_block<kPass>(shared, params, own_query, turns, key, value, work);
     if (threadIdx.x % 32 == 0) barrier_arrive(shared.query_empty());
     barrier_wait(shared.value_full(value.stage), value.parity);
     issue_values(work.p, shared.value(value.stage), work.o);
@@ -343,11 +322,14 @@ __device__ void consume(const Shared& shared, const Params& params, uint32_t con
     const Place place = place_of(params, tile);
     const int warp_row = static_cast<int>(consumer) * kWarpgroupRows + static_cast<int>(threadIdx.x) / 32 % 4 * 16;
     store_rows(work.o, work.state, params, place.head, place.row + warp_row);
+    if constexpr (kPass == Pass::kTrusting) mark(params, tile, consumer, work.state);
   }
 }
 
+template <Pass kPass>
 __device__ void attention_block(const CUtensorMap& q, const CUtensorMap& k, const CUtensorMap& v,
                                 const Params& params) {
+  if (kPass == Pass::kRedo && *params.any_marked == 0) return;
   extern __shared__ unsigned char memory[];
   const Shared shared{(shared_address(memory) + 1023) & ~1023u};
   if (threadIdx.x == 0) {
@@ -365,24 +347,24 @@ __device__ void attention_block(const CUtensorMap& q, const CUtensorMap& k, cons
   const uint32_t warpgroup = __shfl_sync(~0u, threadIdx.x / kWarpgroup, 0);
   if (warpgroup == 0) {
     give_registers<kProducerRegisters>();
-    if (threadIdx.x == 0) produce(shared, q, k, v, params);
+    if (threadIdx.x == 0) produce<kPass>(shared, q, k, v, params);
   } else {
     take_registers<kConsumerRegisters>();
-    consume(shared, params, warpgroup - 1);
+    consume<kPass>(shared, params, warpgroup - 1);
   }
   __syncwarp();
   // The other block may still write to this one's shared memory and arrive at its barriers.
   cluster_sync();
 }
 
+template <Pass kPass>
 __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
     attention_kernel(const __grid_constant__ CUtensorMap q, const __grid_constant__ CUtensorMap k,
                      const __grid_constant__ CUtensorMap v, const Params params) {
-  NV_IF_TARGET(NV_HAS_FEATURE_SM_90a, (attention_block(q, k, v, params);))
+  NV_IF_ELSE_TARGET(NV_HAS_FEATURE_SM_90a, (attention_block<kPass>(q, k, v, params);), (__trap();))
 }
 
-// ---- host
-// -----------------------------------------------------------------------------------------------------------------
+// ---- host ------------------------------------------------------------------------------------------------
 
 using EncodeTiled = decltype(&cuTensorMapEncodeTiled);
 
@@ -422,7 +404,7 @@ bool sm90_attention_accepts(const Context& context, const AttentionCall& call) {
          call.scale > 0.0f && call.q_rows * call.heads < kMaxRows && call.k_rows < kMaxRows;
 }
 
-void sm90_attention(const Context& context, const AttentionCall& call) {
+void sm90_attention(Context& context, const AttentionCall& call) {
   static const EncodeTiled encode = encode_tiled();
   const int64_t columns = call.heads * kHeadDim;
   const CUtensorMap q = row_map(encode, call.q, call.q_rows, columns, call.q_stride, kRows);
@@ -431,17 +413,24 @@ void sm90_attention(const Context& context, const AttentionCall& call) {
   constexpr float kLog2E = 1.4426950408889634f;
   constexpr int kClusterRows = kRows * kCluster;
   const int tiles_per_head = static_cast<int>((call.q_rows + kClusterRows - 1) / kClusterRows);
+  const int tiles = tiles_per_head * static_cast<int>(call.heads);
+  auto* marks = static_cast<uint8_t*>(context.scratch.reserve(kMarks + static_cast<size_t>(tiles) * kMarks));
   const Params params{static_cast<__nv_bfloat16*>(call.out),
                       call.out_stride,
                       static_cast<int>(call.q_rows),
                       static_cast<int>(call.k_rows),
                       tiles_per_head,
-                      tiles_per_head * static_cast<int>(call.heads),
-                      call.scale * kLog2E};
-  const int blocks = std::min(context.multiprocessors / kCluster, params.tiles) * kCluster;
-  check(cudaFuncSetAttribute(attention_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes));
-  attention_kernel<<<blocks, kThreads, kSharedBytes, context.compute>>>(q, k, v, params);
-  check(cudaGetLastError());
+                      tiles,
+                      call.scale * kLog2E,
+                      reinterpret_cast<uint32_t*>(marks),
+                      marks + kMarks};
+  const int blocks = std::min(context.multiprocessors / kCluster, tiles) * kCluster;
+  check(cudaMemsetAsync(params.any_marked, 0, sizeof *params.any_marked, context.compute));
+  for (const auto kernel : {attention_kernel<Pass::kTrusting>, attention_kernel<Pass::kRedo>}) {
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes));
+    kernel<<<blocks, kThreads, kSharedBytes, context.compute>>>(q, k, v, params);
+    check(cudaGetLastError());
+  }
 }
 
 }  // namespace wan::cuda

@@ -13,8 +13,7 @@ __device__ __forceinline__ uint32_t shared_address(const void* pointer) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
 }
 
-// ---- barriers in shared memory; `parity` is the phase being waited for
-// --------------------------------------------------
+// ---- barriers in shared memory; `parity` is the phase being waited for -----------------------------------
 
 __device__ __forceinline__ void barrier_init(uint32_t barrier, uint32_t arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
@@ -57,8 +56,7 @@ __device__ __forceinline__ void barrier_wait(uint32_t barrier, uint32_t parity) 
   }
 }
 
-// ---- clusters, named barriers, registers
-// ----------------------------------------------------------------------------------
+// ---- clusters, named barriers, registers -----------------------------------------------------------------
 
 __device__ __forceinline__ uint32_t cluster_rank() {
   uint32_t rank;
@@ -90,8 +88,7 @@ __device__ __forceinline__ void take_registers() {
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kRegisters));
 }
 
-// ---- bulk tensor copies
-// -------------------------------------------------------------------------------------------------
+// ---- bulk tensor copies ----------------------------------------------------------------------------------
 
 /// Copies the map's box at (column, row) to shared memory; rows and columns outside the tensor become zero. Adds its
 /// bytes to `barrier`.
@@ -115,8 +112,7 @@ __device__ __forceinline__ void load_box_multicast(uint32_t to, const CUtensorMa
       : "memory");
 }
 
-// ---- warpgroup products
-// ---------------------------------------------------------------------------------------------------
+// ---- warpgroup products ----------------------------------------------------------------------------------
 
 /// Describes an operand in shared memory stored as rows of 64 bf16 (128 bytes), 128-byte swizzled, eight rows an atom
 /// of 1 KiB. With the rows along the other axis of the product ("transposed"), `next_block` is the distance in bytes to
@@ -139,18 +135,18 @@ __device__ __forceinline__ void products_wait(float (&result)[kCount]) {
   for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(result[i])::"memory");
 }
 
-/// s [64 queries, 176 keys] (+)= q k^T over 16 of the head dimension.
-__device__ __forceinline__ void multiply_scores(float (&s)[88], uint64_t q, uint64_t k, int accumulate) {
+/// s [64 queries, 192 keys] (+)= q k^T over 16 of the head dimension.
+__device__ __forceinline__ void multiply_scores(float (&s)[96], uint64_t q, uint64_t k, int accumulate) {
   asm volatile(
-      "{\n.reg .pred p;\nsetp.ne.b32 p, %90, 0;\n"
-      "wgmma.mma_async.sync.aligned.m64n176k16.f32.bf16.bf16 {"
+      "{\n.reg .pred p;\nsetp.ne.b32 p, %98, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n192k16.f32.bf16.bf16 {"
       "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
       "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
       "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
       "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
       "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
-      "%80, %81, %82, %83, %84, %85, %86, %87}, "
-      "%88, %89, p, 1, 1, 0, 0;\n}\n"
+      "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95}, "
+      "%96, %97, p, 1, 1, 0, 0;\n}\n"
       : "+f"(s[0]), "+f"(s[1]), "+f"(s[2]), "+f"(s[3]), "+f"(s[4]), "+f"(s[5]), "+f"(s[6]), "+f"(s[7]), "+f"(s[8]),
         "+f"(s[9]), "+f"(s[10]), "+f"(s[11]), "+f"(s[12]), "+f"(s[13]), "+f"(s[14]), "+f"(s[15]), "+f"(s[16]),
         "+f"(s[17]), "+f"(s[18]), "+f"(s[19]), "+f"(s[20]), "+f"(s[21]), "+f"(s[22]), "+f"(s[23]), "+f"(s[24]),
@@ -161,7 +157,8 @@ __device__ __forceinline__ void multiply_scores(float (&s)[88], uint64_t q, uint
         "+f"(s[57]), "+f"(s[58]), "+f"(s[59]), "+f"(s[60]), "+f"(s[61]), "+f"(s[62]), "+f"(s[63]), "+f"(s[64]),
         "+f"(s[65]), "+f"(s[66]), "+f"(s[67]), "+f"(s[68]), "+f"(s[69]), "+f"(s[70]), "+f"(s[71]), "+f"(s[72]),
         "+f"(s[73]), "+f"(s[74]), "+f"(s[75]), "+f"(s[76]), "+f"(s[77]), "+f"(s[78]), "+f"(s[79]), "+f"(s[80]),
-        "+f"(s[81]), "+f"(s[82]), "+f"(s[83]), "+f"(s[84]), "+f"(s[85]), "+f"(s[86]), "+f"(s[87])
+        "+f"(s[81]), "+f"(s[82]), "+f"(s[83]), "+f"(s[84]), "+f"(s[85]), "+f"(s[86]), "+f"(s[87]), "+f"(s[88]),
+        "+f"(s[89]), "+f"(s[90]), "+f"(s[91]), "+f"(s[92]), "+f"(s[93]), "+f"(s[94]), "+f"(s[95])
       : "l"(q), "l"(k), "r"(accumulate));
 }
 

@@ -9,7 +9,8 @@ namespace wan::cuda {
 /// Whether the kernel takes this call: capability 9.0, bf16, head dimension 128, rows aligned to 16 bytes, positive
 /// scale.
 bool sm90_attention_accepts(const Context& context, const AttentionCall& call);
-/// Asynchronous on the compute stream; the first call finds the driver's tensor map encoder.
-void sm90_attention(const Context& context, const AttentionCall& call);
+/// Asynchronous on the compute stream; uses the context's scratch; the first call finds the driver's tensor map
+/// encoder.
+void sm90_attention(Context& context, const AttentionCall& call);
 
 }  // namespace wan::cuda
