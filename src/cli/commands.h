@@ -12,5 +12,13 @@ namespace wan::cli {
 void add_generate_command(CLI::App& app, ExitCode& result);
 void add_diff_command(CLI::App& app, ExitCode& result);
 void add_inspect_command(CLI::App& app, ExitCode& result);
+void add_compare_command(CLI::App& app, ExitCode& result);
+void add_history_command(CLI::App& app, ExitCode& result);
+void add_export_command(CLI::App& app, ExitCode& result);
+void add_import_command(CLI::App& app, ExitCode& result);
+void add_run_command(CLI::App& app, ExitCode& result);
+void add_case_command(CLI::App& app, ExitCode& result);
+void add_report_command(CLI::App& app, ExitCode& result);
+void add_doctor_command(CLI::App& app, ExitCode& result);
 
 }  // namespace wan::cli

@@ -28,6 +28,14 @@ int main(int argc, char** argv) {
   cli::add_generate_command(app, result);
   cli::add_diff_command(app, result);
   cli::add_inspect_command(app, result);
+  cli::add_compare_command(app, result);
+  cli::add_history_command(app, result);
+  cli::add_export_command(app, result);
+  cli::add_import_command(app, result);
+  cli::add_run_command(app, result);
+  cli::add_case_command(app, result);
+  cli::add_report_command(app, result);
+  cli::add_doctor_command(app, result);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& request) {

@@ -1,0 +1,73 @@
+// `wanbench history`: lists runs from an index over results folders; --reindex rebuilds it from the records.
+#include "results/history.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "base/log.h"
+#include "cli/commands.h"
+
+namespace wan::cli {
+namespace {
+
+struct HistoryArguments {
+  std::string index = "history.sqlite";
+  std::vector<std::string> reindex;
+  HistoryFilter filter;
+};
+
+std::string size_text(const HistoryRow& row) {
+  const auto text = [](const std::optional<int64_t>& n) { return n ? fmt::format("{}", *n) : "-"; };
+  return fmt::format("{}x{}x{}/{}", text(row.width), text(row.height), text(row.num_frames), text(row.steps));
+}
+
+ExitCode run_history(const HistoryArguments& arguments) {
+  if (!arguments.reindex.empty()) {
+    const ReindexResult done = rebuild_history(arguments.index, {arguments.reindex.begin(), arguments.reindex.end()});
+    for (const DamagedFile& damaged : done.damaged) log::warning(fmt::format("left out: {}", damaged.message));
+    log::info(fmt::format("{} runs indexed in {}", done.indexed, arguments.index));
+  } else if (!std::filesystem::exists(arguments.index)) {
+    throw Error(ErrorKind::kUsage, fmt::format("{}: no history index here; make one with `wanbench history --reindex "
+                                               "FOLDER`",
+                                               arguments.index));
+  }
+  fmt::print("{:<17} {:<24} {:<30} {:<20} {:<7} {:<12} {:>10}  {:<28} {}\n", "id", "created (UTC)", "case",
+             "size x frames/steps", "scope", "status", "total s", "device", "commit");
+  for (const HistoryRow& row : History(arguments.index).query(arguments.filter)) {
+    const std::string total = row.total_ns ? fmt::format("{:.2f}", static_cast<double>(*row.total_ns) * 1e-9) : "-";
+    fmt::print("{:<17} {:<24} {:<30} {:<20} {:<7} {:<12} {:>10}  {:<28} {}\n", row.id,
+               row.created_utc.empty() ? "-" : row.created_utc, row.case_name, size_text(row), row.scope,
+               row.warmup ? "warmup" : row.status + (row.excluded ? " (excl.)" : ""), total, row.device_name,
+               row.git_commit.empty() ? "-" : row.git_commit);
+  }
+  return ExitCode::kSuccess;
+}
+
+}  // namespace
+
+void add_history_command(CLI::App& app, ExitCode& result) {
+  auto arguments = std::make_shared<HistoryArguments>();
+  HistoryFilter& filter = arguments->filter;
+  CLI::App* command = app.add_subcommand("history", "List earlier runs");
+  command->add_option("--index", arguments->index, "the index file")->capture_default_str();
+  command->add_option("--reindex", arguments->reindex, "rebuild the index from the records in these folders")
+      ->check(CLI::ExistingPath);
+  command->add_option("--case", filter.case_name, "part of the case's name");
+  command->add_option("--gpu", filter.device, "part of the device's name");
+  command->add_option("--model", filter.model, "part of the model's name");
+  command->add_option("--engine", filter.engine, "part of the engine's name");
+  command->add_option("--commit", filter.git_commit, "part of the commit");
+  command->add_option("--status", filter.status, "ok, oom, timeout, crash, ...");
+  command->add_option("--scope", filter.scope, "cold or warm");
+  command->add_option("--id", filter.id_prefix, "start of the id");
+  command->add_option("--since", filter.since_utc, "date or time, UTC");
+  command->add_option("--until", filter.until_utc, "date or time, UTC");
+  command->add_option("--limit", filter.limit, "at most this many, newest first")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->callback([arguments, &result] { result = run_history(*arguments); });
+}
+
+}  // namespace wan::cli
