@@ -78,16 +78,20 @@ Plan build(cudnnHandle_t handle, const Key& key) {
 }  // namespace
 
 struct CudnnAttention::State {
-  explicit State(Context& c) : context(c) {
-    check_cudnn(cudnnCreate(&handle), "did not start");
-    check_cudnn(cudnnSetStream(handle, context.compute), "refused the stream");
-  }
+  explicit State(Context& c) : context(c) {}
   ~State() {
     plans.clear();
-    cudnnDestroy(handle);
+    if (handle != nullptr) cudnnDestroy(handle);
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
+
+  /// Made when first needed: loading cuDNN takes a while, and a run may never ask.
+  void open() {
+    if (handle != nullptr) return;
+    check_cudnn(cudnnCreate(&handle), "did not start");
+    check_cudnn(cudnnSetStream(handle, context.compute), "refused the stream");
+  }
 
   Context& context;
   cudnnHandle_t handle = nullptr;
@@ -108,6 +112,7 @@ bool CudnnAttention::accepts(const AttentionCall& call) const {
 
 void CudnnAttention::forward(const AttentionCall& call) {
   State& s = *state_;
+  s.open();
   const Key key{call.q_rows,   call.k_rows,   call.heads,      call.head_dim, call.q_stride,
                 call.k_stride, call.v_stride, call.out_stride, call.scale};
   auto found = s.plans.find(key);
