@@ -37,8 +37,8 @@ TEST(CpuMachine, FactsAreSane) {
 std::vector<double> pass(int threads) {
   const auto backend = make_cpu_backend(threads);
   Bench bench(*backend, "threads");
-  const Operand q = bench.normal(DType::kF32, {150, 64}), k = bench.normal(DType::kF32, {90, 64});
-  const Operand v = bench.normal(DType::kF32, {90, 64}), out = bench.blank(DType::kF32, {150, 64});
+  const Operand q = bench.normal(DType::kF32, {600, 64}), k = bench.normal(DType::kF32, {90, 64});
+  const Operand v = bench.normal(DType::kF32, {90, 64}), out = bench.blank(DType::kF32, {600, 64});
   const Operand weight = bench.normal(DType::kF32, {64});
   backend->attention(q, k, v, 4, 0.25f, out);
   backend->rms_norm(out, weight, 1e-6f, out);

@@ -26,7 +26,7 @@ struct Rows {
 Rows float_rows(int threads, const TensorView& x, float* scratch) {
   if (x.dtype == DType::kF32) return {x.as<float>(), x.stride(0)};
   const int64_t width = x.shape[1];
-  parallel_for(threads, x.shape[0],
+  parallel_for(threads, x.shape[0], width,
                [&](int64_t row, int) { load(x, row * x.stride(0), width, scratch + row * width); });
   return {scratch, width};
 }
@@ -37,6 +37,7 @@ int64_t float_count(const TensorView& x) { return x.dtype == DType::kF32 ? 0 : x
 float exponentials(float* scores, const float* bias, int64_t count) {
   for (int64_t i = 0; bias != nullptr && i < count; ++i) scores[i] += bias[i];
   float largest = scores[0];
+#pragma omp simd reduction(max : largest)
   for (int64_t i = 1; i < count; ++i) largest = std::max(largest, scores[i]);
   for (int64_t i = 0; i < count; ++i) scores[i] = exp_float(scores[i] - largest);
   return static_cast<float>(sum(scores, count));
@@ -59,7 +60,8 @@ void CpuBackend::attend(TensorView q, TensorView k, TensorView v, int64_t heads,
   const int64_t blocks = (queries + kQueries - 1) / kQueries;
   const int64_t own = kQueries * (keys + dim);
   float* buffers = scratch(Slot::kRows, threads_ * own);
-  parallel_for(threads_, heads * blocks, [&](int64_t task, int thread) {
+  parallel_for(threads_, heads * blocks, kQueries * keys, [&](int64_t task, int thread) {
+    const OmpThreads alone(1);  // oneDNN does not see that a team of one is a parallel region
     const int64_t head = task / blocks, first = task % blocks * kQueries, count = std::min(kQueries, queries - first);
     float* scores = buffers + thread * own;
     float* mixed = scores + kQueries * keys;

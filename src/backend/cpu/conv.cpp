@@ -42,7 +42,7 @@ const dnnl::memory& weights_in_layout(Dnnl& dnnl, const CpuConvWeights& w, const
 
 /// Frame [H, W, C] of x, every pixel four times: out [2H, 2W, C].
 void enlarge(int threads, const float* x, int64_t height, int64_t width, int64_t channels, float* out) {
-  parallel_for(threads, kEnlarge * height, [&](int64_t row, int) {
+  parallel_for(threads, kEnlarge * height, kEnlarge * width * channels, [&](int64_t row, int) {
     const float* from = x + row / kEnlarge * width * channels;
     float* to = out + row * kEnlarge * width * channels;
     for (int64_t column = 0; column < kEnlarge * width; ++column)

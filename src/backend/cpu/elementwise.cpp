@@ -49,18 +49,6 @@ void copy_run(const TensorView& x, int64_t from, int64_t from_stride, const Tens
   for (int64_t i = 0; i < count; ++i) store_one(load_one(x, from + i * from_stride), y, to + i * to_stride);
 }
 
-void apply(Activation activation, float* values, int64_t count) {
-  switch (activation) {
-    case Activation::kNone: return;
-    case Activation::kGeluTanh:
-      for (int64_t i = 0; i < count; ++i) values[i] = gelu_tanh(values[i]);
-      return;
-    case Activation::kSilu:
-      for (int64_t i = 0; i < count; ++i) values[i] = silu(values[i]);
-      return;
-  }
-}
-
 }  // namespace
 
 void CpuBackend::copy(TensorView x, TensorView y) {
@@ -74,7 +62,7 @@ void CpuBackend::copy(TensorView x, TensorView y) {
   const int64_t runs = (axes.extent[inner] + kChunk - 1) / kChunk;
   int64_t outer = runs;
   for (size_t i = 0; i < inner; ++i) outer *= axes.extent[i];
-  parallel_for(threads_, outer, [&](int64_t index, int) {
+  parallel_for(threads_, outer, std::min(kChunk, axes.extent[inner]), [&](int64_t index, int) {
     const int64_t begin = index % runs * kChunk;
     int64_t rest = index / runs, from = begin * axes.from[inner], to = begin * axes.to[inner];
     for (size_t i = inner; i-- > 0; rest /= axes.extent[i]) {
@@ -123,7 +111,7 @@ void CpuBackend::gated_gelu(TensorView gate, TensorView up, TensorView y) {
   require_shape(y, gate.shape, "y");
   const int64_t width = gate.shape[1];
   const int64_t runs = (width + kChunk - 1) / kChunk;
-  parallel_for(threads_, gate.shape[0] * runs, [&](int64_t index, int) {
+  parallel_for(threads_, gate.shape[0] * runs, std::min(kChunk, width), [&](int64_t index, int) {
     const int64_t row = index / runs, begin = index % runs * kChunk, count = std::min(kChunk, width - begin);
     float g[kChunk], u[kChunk];
     load(gate, row * gate.stride(0) + begin, count, g);

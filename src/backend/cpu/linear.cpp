@@ -21,13 +21,6 @@ void float_product(const float* a, int64_t a_stride, int64_t m, int64_t k, const
   if (status != dnnl::status::success) throw Error("oneDNN refused a matrix product of " + Shape{m, n, k}.text());
 }
 
-/// values = activation(values + bias), bias may be null.
-void finish(float* values, const float* bias, Activation activation, int64_t count) {
-  for (int64_t i = 0; bias != nullptr && i < count; ++i) values[i] += bias[i];
-  for (int64_t i = 0; activation == Activation::kGeluTanh && i < count; ++i) values[i] = gelu_tanh(values[i]);
-  for (int64_t i = 0; activation == Activation::kSilu && i < count; ++i) values[i] = silu(values[i]);
-}
-
 void require_linear(const TensorView& x, const TensorView& weight, const TensorView& bias, const TensorView& y) {
   require_rows(x, "x");
   require_rows(y, "y");
@@ -60,12 +53,12 @@ void CpuBackend::product(TensorView x, TensorView weight, float* out) {
     return;
   }
   float* a = scratch(Slot::kOperand, m * k);
-  parallel_for(threads_, m, [&](int64_t row, int) { load(x, row * x.stride(0), k, a + row * k); });
+  parallel_for(threads_, m, k, [&](int64_t row, int) { load(x, row * x.stride(0), k, a + row * k); });
   const int64_t block = std::clamp<int64_t>(kBlockFloats / k, 1, n);
   float* b = scratch(Slot::kWeight, block * k);
   for (int64_t begin = 0; begin < n; begin += block) {
     const int64_t columns = std::min(block, n - begin);
-    parallel_for(threads_, columns, [&](int64_t row, int) { load(weight, (begin + row) * k, k, b + row * k); });
+    parallel_for(threads_, columns, k, [&](int64_t row, int) { load(weight, (begin + row) * k, k, b + row * k); });
     float_product(a, k, m, k, b, columns, out + begin, n);
   }
 }
@@ -84,9 +77,11 @@ void CpuBackend::linear(TensorView x, TensorView weight, TensorView bias, Activa
     float* out = in_place ? target.as<float>() : scratch(Slot::kRows, rows * n);
     product(x.slice(0, begin, begin + rows), weight, out);
     if (in_place && b == nullptr && activation == Activation::kNone) continue;
-    parallel_for(threads_, rows, [&](int64_t row, int) {
-      finish(out + row * n, b, activation, n);
-      if (!in_place) store(out + row * n, n, target, row * target.stride(0));
+    parallel_for(threads_, rows, n, [&](int64_t row, int) {
+      float* values = out + row * n;
+      for (int64_t i = 0; b != nullptr && i < n; ++i) values[i] += b[i];
+      apply(activation, values, n);
+      if (!in_place) store(values, n, target, row * target.stride(0));
     });
   }
 }

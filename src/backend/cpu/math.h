@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "backend/backend.h"
+
 namespace wan::cpu {
 
 /// exp(x), clamped to the exponents float can hold: 1.2e-38 below -87.3, 2.4e38 above 88.3.
@@ -28,6 +30,9 @@ inline float exp_float(float x) {
   const uint32_t exponent = std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(kToInteger) + kBias;
   return p * std::bit_cast<float>(exponent << 23);
 }
+
+/// values = activation(values).
+void apply(Activation activation, float* values, int64_t count);
 
 inline float silu(float x) { return x / (1.0f + exp_float(-x)); }
 

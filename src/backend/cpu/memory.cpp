@@ -4,7 +4,6 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/machine.h"
-#include "backend/cpu/parallel.h"
 #include "base/clock.h"
 #include "base/error.h"
 

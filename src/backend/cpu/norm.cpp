@@ -75,7 +75,7 @@ void CpuBackend::layer_norm(TensorView x, TensorView weight, TensorView bias, fl
   const float* w = weight.empty() ? nullptr : floats_at(weight, 0, width, parameters);
   const float* b = bias.empty() ? nullptr : floats_at(bias, 0, width, parameters + width);
   float* buffers = scratch(Slot::kRows, threads_ * width);
-  parallel_for(threads_, x.shape[0], [&](int64_t row, int thread) {
+  parallel_for(threads_, x.shape[0], width, [&](int64_t row, int thread) {
     float* values = buffers + thread * width;
     normalize(floats_at(x, row * x.stride(0), width, values), width, eps, values);
     for (int64_t i = 0; w != nullptr && i < width; ++i) values[i] *= w[i];
@@ -91,7 +91,7 @@ void CpuBackend::modulated_layer_norm(TensorView x, TensorView shift, TensorView
   const RowTable scales = row_table(scale, row_index, x.shape, "scale");
   const int64_t width = x.shape[1];
   float* buffers = scratch(Slot::kRows, 3 * threads_ * width);
-  parallel_for(threads_, x.shape[0], [&](int64_t row, int thread) {
+  parallel_for(threads_, x.shape[0], width, [&](int64_t row, int thread) {
     float* values = buffers + 3 * thread * width;
     normalize(floats_at(x, row * x.stride(0), width, values), width, eps, values);
     const float* a = floats_at(scale, scales.offset(row), width, values + width);
@@ -106,7 +106,7 @@ void CpuBackend::gated_residual(TensorView x, TensorView y, TensorView gate, Ten
   const RowTable gates = gate.empty() ? RowTable{} : row_table(gate, row_index, x.shape, "gate");
   const int64_t width = x.shape[1];
   float* buffers = scratch(Slot::kRows, 3 * threads_ * width);
-  parallel_for(threads_, x.shape[0], [&](int64_t row, int thread) {
+  parallel_for(threads_, x.shape[0], width, [&](int64_t row, int thread) {
     float* values = buffers + 3 * thread * width;
     load(x, row * x.stride(0), width, values);
     const float* branch = floats_at(y, row * y.stride(0), width, values + width);
@@ -126,7 +126,7 @@ void CpuBackend::rms_norm(TensorView x, TensorView weight, float eps, TensorView
   require_vector(weight, width, "weight");
   const float* w = floats_at(weight, 0, width, scratch(Slot::kBias, width));
   float* buffers = scratch(Slot::kRows, threads_ * width);
-  parallel_for(threads_, x.shape[0], [&](int64_t row, int thread) {
+  parallel_for(threads_, x.shape[0], width, [&](int64_t row, int thread) {
     float* values = buffers + thread * width;
     rms_normalize(floats_at(x, row * x.stride(0), width, values), w, width, eps, values);
     store(values, width, y, row * y.stride(0));
@@ -139,7 +139,7 @@ void CpuBackend::rope(TensorView x, TensorView cos, TensorView sin, int64_t head
   require_angles(x, sin, heads, "sin");
   const int64_t width = x.shape[1], pairs = width / heads / 2;
   float* buffers = scratch(Slot::kRows, 2 * threads_ * width);
-  parallel_for(threads_, x.shape[0], [&](int64_t row, int thread) {
+  parallel_for(threads_, x.shape[0], width, [&](int64_t row, int thread) {
     float* values = buffers + 2 * thread * width;
     const float* c = floats_at(cos, row * cos.stride(0), pairs, values + width);
     const float* s = floats_at(sin, row * sin.stride(0), pairs, values + width + pairs);
@@ -157,7 +157,7 @@ void CpuBackend::rms_norm_rope(TensorView x, TensorView weight, float eps, Tenso
   require_vector(weight, width, "weight");
   const float* w = floats_at(weight, 0, width, scratch(Slot::kBias, width));
   float* buffers = scratch(Slot::kRows, 2 * threads_ * width);
-  parallel_for(threads_, x.shape[0], [&](int64_t row, int thread) {
+  parallel_for(threads_, x.shape[0], width, [&](int64_t row, int thread) {
     float* values = buffers + 2 * thread * width;
     const float* c = floats_at(cos, row * cos.stride(0), pairs, values + width);
     const float* s = floats_at(sin, row * sin.stride(0), pairs, values + width + pairs);

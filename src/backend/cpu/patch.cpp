@@ -19,7 +19,7 @@ constexpr int64_t kColors = 3;
 template <typename Order, typename Visit>
 void visit_patches(int threads, const Shape& latent, Order order, Visit visit) {
   const int64_t rows_down = latent[2] / kPatch, rows_across = latent[3] / kPatch;
-  parallel_for(threads, latent[1] * rows_down * rows_across, [&](int64_t row, int) {
+  parallel_for(threads, latent[1] * rows_down * rows_across, latent[0] * kPatch * kPatch, [&](int64_t row, int) {
     const int64_t t = row / (rows_down * rows_across), h = row / rows_across % rows_down, w = row % rows_across;
     for (int64_t c = 0; c < latent[0]; ++c)
       for (int64_t p = 0; p < kPatch; ++p)
@@ -49,7 +49,7 @@ void require_pixel_blocks(const TensorView& x, int64_t patch, int64_t frames, in
 /// Calls visit(offset in x, c, t, y, x) for every pixel of the picture x stands for.
 template <typename Visit>
 void visit_pixels(int threads, const Shape& blocks, int64_t patch, Visit visit) {
-  parallel_for(threads, blocks[0] * blocks[1], [&](int64_t line, int) {
+  parallel_for(threads, blocks[0] * blocks[1], blocks[2] * blocks[3], [&](int64_t line, int) {
     const int64_t t = line / blocks[1], y = line % blocks[1];
     for (int64_t x = 0; x < blocks[2]; ++x)
       for (int64_t channel = 0; channel < blocks[3]; ++channel) {

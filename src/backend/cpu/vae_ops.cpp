@@ -33,19 +33,18 @@ void CpuBackend::channel_norm(TensorView x, TensorView gamma, Activation activat
   require_packed(y, "y");
   require_shape(y, x.shape, "y");
   require_op(x.rank() >= 1, "x needs a channel axis");
-  require_op(activation != Activation::kGeluTanh, "activation must be none or SiLU");
   const int64_t channels = x.shape[-1];
   require_vector(gamma, channels, "gamma");
   const float* g = floats_at(gamma, 0, channels, scratch(Slot::kBias, channels));
   float* buffers = scratch(Slot::kRows, threads_ * channels);
   const double root = std::sqrt(static_cast<double>(channels));
-  parallel_for(threads_, channels == 0 ? 0 : x.count() / channels, [&](int64_t row, int thread) {
+  parallel_for(threads_, channels == 0 ? 0 : x.count() / channels, channels, [&](int64_t row, int thread) {
     float* values = buffers + thread * channels;
     const float* in = floats_at(x, row * channels, channels, values);
     const double norm = std::sqrt(sum_of_squares(in, channels, 0));
     const float scale = static_cast<float>(root / std::max(norm, 1e-12));
     for (int64_t i = 0; i < channels; ++i) values[i] = in[i] * scale * g[i];
-    for (int64_t i = 0; activation == Activation::kSilu && i < channels; ++i) values[i] = silu(values[i]);
+    apply(activation, values, channels);
     store(values, channels, y, row * channels);
   });
 }
@@ -57,7 +56,7 @@ void CpuBackend::dup_up_add(TensorView x, int64_t factor_t, int64_t factor_s, bo
   const int64_t repeat = channel_group(out, in, ft, fs);
   const int64_t dropped = drop_first ? ft - 1 : 0;
   require_shape(y, {x.shape[0] * ft - dropped, x.shape[1] * fs, x.shape[2] * fs, out}, "y");
-  parallel_for(threads_, y.shape[0] * y.shape[1], [&](int64_t line, int) {
+  parallel_for(threads_, y.shape[0] * y.shape[1], y.shape[2] * out, [&](int64_t line, int) {
     const int64_t t = line / y.shape[1] + dropped, h = line % y.shape[1];
     const int64_t dt = t % ft, dy = h % fs;
     for (int64_t w = 0; w < y.shape[2]; ++w) {
@@ -77,7 +76,7 @@ void CpuBackend::avg_down_add(TensorView x, int64_t factor_t, int64_t factor_s, 
   const int64_t in = x.shape[3], out = y.shape[3], ft = factor_t, fs = factor_s;
   const int64_t group = channel_group(in, out, ft, fs);
   require_shape(x, {y.shape[0] * ft, y.shape[1] * fs, y.shape[2] * fs, in}, "x");
-  parallel_for(threads_, y.shape[0] * y.shape[1], [&](int64_t line, int) {
+  parallel_for(threads_, y.shape[0] * y.shape[1], y.shape[2] * out, [&](int64_t line, int) {
     const int64_t t = line / y.shape[1], h = line % y.shape[1];
     for (int64_t w = 0; w < y.shape[2]; ++w) {
       const int64_t to = (line * y.shape[2] + w) * out;

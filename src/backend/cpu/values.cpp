@@ -61,14 +61,6 @@ void store(const float* from, int64_t count, const TensorView& to, int64_t offse
   }
 }
 
-float load_one(const TensorView& from, int64_t offset) {
-  float value;
-  load(from, offset, 1, &value);
-  return value;
-}
-
-void store_one(float value, const TensorView& to, int64_t offset) { store(&value, 1, to, offset); }
-
 double sum(const float* x, int64_t count) {
   return sum_in_runs(count, [x](int64_t i) { return x[i]; });
 }

@@ -18,8 +18,18 @@ const float* floats_at(const TensorView& from, int64_t offset, int64_t count, fl
 void store(const float* from, int64_t count, const TensorView& to, int64_t offset);
 
 /// One element.
-float load_one(const TensorView& from, int64_t offset);
-void store_one(float value, const TensorView& to, int64_t offset);
+inline float load_one(const TensorView& from, int64_t offset) {
+  if (from.dtype == DType::kF32) return static_cast<const float*>(from.data)[offset];
+  float value;
+  load(from, offset, 1, &value);
+  return value;
+}
+inline void store_one(float value, const TensorView& to, int64_t offset) {
+  if (to.dtype == DType::kF32)
+    static_cast<float*>(to.data)[offset] = value;
+  else
+    store(&value, 1, to, offset);
+}
 
 /// Sum of the elements, of their squares, of their squared distances from `center`. Short runs are summed in float, the
 /// runs' sums in double: the error does not grow with the length, and the order does not depend on threads.
