@@ -136,12 +136,18 @@ double theil_sen_slope(std::span<const double> values) {
 std::optional<ChangePoint> change_point(std::span<const double> values, double min_relative) {
   constexpr size_t kSegment = 3;
   constexpr double kNoiseMultiple = 6;
-  double largest = 0;
+  const auto absolute_residuals = [](std::span<const double> segment) {
+    const double centre = median(segment);
+    double sum = 0;
+    for (const double v : segment) sum += std::abs(v - centre);
+    return sum;
+  };
   size_t at = 0;
+  double smallest = std::numeric_limits<double>::infinity();
   for (size_t k = kSegment; k + kSegment <= values.size(); ++k) {
-    const double step = std::abs(median(values.subspan(k)) - median(values.first(k)));
-    if (step > largest) {
-      largest = step;
+    const double left_over = absolute_residuals(values.first(k)) + absolute_residuals(values.subspan(k));
+    if (left_over < smallest) {
+      smallest = left_over;
       at = k;
     }
   }
@@ -149,8 +155,8 @@ std::optional<ChangePoint> change_point(std::span<const double> values, double m
   const double before = median(values.first(at)), after = median(values.subspan(at));
   std::vector<double> residuals;
   for (size_t i = 0; i < values.size(); ++i) residuals.push_back(values[i] - (i < at ? before : after));
-  if (largest <= min_relative * std::abs(before) || largest <= kNoiseMultiple * scaled_mad(residuals))
-    return std::nullopt;
+  const double step = std::abs(after - before);
+  if (step <= min_relative * std::abs(before) || step <= kNoiseMultiple * scaled_mad(residuals)) return std::nullopt;
   return ChangePoint{static_cast<int64_t>(at), after / before - 1};
 }
 

@@ -32,8 +32,8 @@ struct ChangePoint {
   double relative_step = 0;  // median after / median before - 1
 };
 
-/// The split with the largest step between medians, segments of at least 3, if that step exceeds `min_relative` and six
-/// times the noise (scaled MAD of the residuals); else nothing.
+/// The split into two segments of at least 3 that leaves the smallest absolute deviation from their medians, if the
+/// step between the medians exceeds `min_relative` and six times the noise (scaled MAD of the residuals); else nothing.
 std::optional<ChangePoint> change_point(std::span<const double> values, double min_relative);
 
 /// P(T <= t) of Student's t with `df` > 0 degrees of freedom (not necessarily whole).

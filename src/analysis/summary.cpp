@@ -126,6 +126,11 @@ StageSummary stage_summary(const StageRecord& like, const std::vector<const RunR
     return s.sm_clock_mhz.has() ? measured(s.sm_clock_mhz.value->median, s.sm_clock_mhz.source)
                                 : absent<double>(s.sm_clock_mhz.reason);
   });
+  out.sm_seconds = columns.over([](const RunRecord&, const StageRecord& s) {
+    const Measured<double> percent = as_double(s.counters.sm_active);
+    if (!percent.has()) return percent;
+    return measured(*percent.value * 0.01 * static_cast<double>(s.wall_ns) * 1e-9, percent.source);
+  });
   out.power_w = columns.value(&StageRecord::power_mean_w);
   out.energy_j = columns.value(&StageRecord::energy_j);
   out.flops = columns.value(&StageRecord::flops);

@@ -53,6 +53,7 @@ struct StageSummary {
   Quantity device_process_peak_bytes, device_pool_peak_bytes;
   Quantity sm_active_percent, tensor_active_percent, dram_active_percent, sm_occupancy_percent, gpu_busy_percent;
   Quantity sm_clock_mhz, power_w, energy_j;
+  Quantity sm_seconds;  // SM activity times wall time: the stage's compute load
   Quantity flops, achieved_tflops;
   Quantity read_bytes, moved_bytes;
 };

@@ -1,0 +1,255 @@
+// Comparisons of whole cases, workload equality, bottleneck rules and the tables.
+#include "analysis/compare.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "analysis/bottleneck.h"
+#include "analysis/tables.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "runs.h"
+
+namespace wan {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+/// Five runs whose steps take `step` seconds, +- 0.2 %, at `clock` MHz (0: no clocks).
+std::vector<RunRecord> arm(double step, double clock = 0, int runs = 5) {
+  std::vector<RunRecord> out;
+  for (int i = 0; i < runs; ++i) {
+    const double s = step * (1 + 0.001 * (i - 2));
+    out.push_back(synthetic_run({s, s, s}, 0.1, i));
+    if (clock == 0) continue;
+    for (StageRecord& stage : out.back().stages) {
+      if (computes_on_gpu(out.back(), stage)) stage.sm_clock_mhz = measured(Spread{clock, clock, clock}, "nvml");
+    }
+  }
+  return out;
+}
+
+CaseSummary summary_of(const std::vector<RunRecord>& runs) { return summarise(group_runs(pointers_to(runs))[0]); }
+
+const ComparedRow& row(const Comparison& c, const std::string& name) {
+  for (const ComparedRow& r : c.scopes) {
+    if (r.name == name) return r;
+  }
+  for (const ComparedRow& r : c.stages) {
+    if (r.name == name) return r;
+  }
+  throw std::runtime_error("no row " + name);
+}
+
+TEST(Compare, FindsTheStageThatChanged) {
+  const auto a = arm(10), b = arm(8);
+  const CaseSummary sa = summary_of(a), sb = summary_of(b);
+  const Comparison c = compare_cases(sa, sb);
+  ASSERT_TRUE(c.comparable());
+  EXPECT_EQ(c.scopes.front().name, "Total");
+  EXPECT_EQ(row(c, "Total").time.verdict, Verdict::kFaster);
+  EXPECT_EQ(row(c, "Step inference").time.verdict, Verdict::kFaster);
+  EXPECT_NEAR(row(c, "Step inference").time.ratio, 0.8, 1e-9);
+  EXPECT_EQ(row(c, "VAE decoding").time.verdict, Verdict::kSame);
+  EXPECT_EQ(row(c, "Initialization").time.verdict, Verdict::kSame);
+  EXPECT_NEAR(c.split->saved_s, 6, 1e-6);
+  EXPECT_NEAR(c.split->saved_host_s, 0, 1e-6);
+  EXPECT_EQ(compare_cases(sb, sa).scopes.front().time.verdict, Verdict::kSlower);
+  EXPECT_EQ(compare_cases(sa, sa).scopes.front().time.verdict, Verdict::kSame);
+}
+
+TEST(Compare, LabelsAGapThatIsOnlyTheClock) {
+  const auto a = arm(10, 1600), b = arm(8, 2000);
+  // T5 and VAE take the same time at another clock, so only the steps' cycles agree.
+  const CaseSummary sa = summary_of(a), sb = summary_of(b);
+  const Comparison c = compare_cases(sa, sb);
+  const ComparedRow& steps = row(c, "Step inference");
+  EXPECT_EQ(steps.time.verdict, Verdict::kFaster);
+  ASSERT_TRUE(steps.cycles);
+  EXPECT_NEAR(steps.cycles->ratio, 1, 1e-9);
+  EXPECT_TRUE(steps.clock_explains);
+  EXPECT_FALSE(row(c, "GPU part").clock_explains);
+  const auto plain_a = arm(10), plain_b = arm(8);
+  EXPECT_FALSE(row(compare_cases(summary_of(plain_a), summary_of(plain_b)), "Step inference").cycles);
+}
+
+TEST(Compare, RefusesOtherWorkAndNamesTheField) {
+  auto a = arm(10), b = arm(10);
+  for (RunRecord& run : b) {
+    run.workload.shift = 3.0;
+    run.workload.precision_class = PrecisionClass::kDrift;
+  }
+  const CaseSummary sa = summary_of(a), sb = summary_of(b);
+  Comparison c = compare_cases(sa, sb);
+  EXPECT_THAT(c.refusals, Contains("shift differs: - against 3"));
+  EXPECT_THAT(c.refusals, Contains("precision_class differs: rounding against drift"));
+  EXPECT_TRUE(c.scopes.empty());
+  CompareOptions options;
+  options.allowed_fields = {"*"};
+  EXPECT_FALSE(compare_cases(sa, sb, options).comparable()) << "'*' does not cover precision classes";
+  options.across_precision = true;
+  c = compare_cases(sa, sb, options);
+  EXPECT_TRUE(c.comparable());
+  EXPECT_THAT(c.caveats, Contains(HasSubstr("precision_class differs")));
+}
+
+TEST(Compare, RefusesAnArmWithoutAValidRun) {
+  auto a = arm(10), b = arm(10, 0, 1);
+  b[0].status = RunStatus::kOutOfMemory;
+  const CaseSummary sa = summary_of(a), sb = summary_of(b);
+  EXPECT_THAT(compare_cases(sa, sb).refusals, Contains("B has no valid run of case: status oom"));
+  EXPECT_FALSE(geometric_mean_ratio({compare_cases(sa, sa), compare_cases(sa, sb)}));
+  EXPECT_DOUBLE_EQ(*geometric_mean_ratio({compare_cases(sa, sa)}), 1);
+}
+
+TEST(WorkloadDifference, TakesSilenceOfAnImportAsUnknown) {
+  const RunRecord run = synthetic_run({2});
+  Workload silent = run.workload;
+  silent.offload = "";
+  Workload loud = run.workload;
+  loud.offload = "stream";
+  loud.prompt = "text does not count, its digest does";
+  const auto measured_pair = compare_workloads(silent, Provenance::kMeasured, loud, Provenance::kMeasured);
+  ASSERT_EQ(measured_pair.different.size(), 1u);
+  EXPECT_EQ(measured_pair.different[0].field, "offload");
+  const auto imported_pair = compare_workloads(silent, Provenance::kImported, loud, Provenance::kMeasured);
+  EXPECT_TRUE(imported_pair.same());
+  ASSERT_EQ(imported_pair.unknown.size(), 1u);
+  EXPECT_EQ(imported_pair.unknown[0].b, "stream");
+  EXPECT_TRUE(compare_workloads(loud, Provenance::kMeasured, silent, Provenance::kImported).same());
+}
+
+TEST(WorkloadDifference, NamesWeightsAndDtypesByComponent) {
+  Workload a, b;
+  a.weights = {{"dit", "x", 1, "aa", "sha256"}};
+  b.weights = {{"dit", "y", 1, "bb", "sha256"}};
+  a.dtypes = {{"vae", "fp32"}};
+  b.dtypes = {{"vae", "bf16"}};
+  const auto d = compare_workloads(a, Provenance::kMeasured, b, Provenance::kMeasured);
+  ASSERT_EQ(d.different.size(), 2u);
+  EXPECT_EQ(d.different[0].field, "dtypes.vae");
+  EXPECT_EQ(d.different[1].field, "weights.dit");
+}
+
+const BottleneckFinding* finding(const BottleneckReport& report, const std::string& rule) {
+  for (const BottleneckFinding& f : report.findings) {
+    if (f.rule == rule) return &f;
+  }
+  return nullptr;
+}
+
+TEST(Bottlenecks, ClassesAddUpToTheTotal) {
+  const std::vector<RunRecord> runs{synthetic_run({2, 2, 2}, 0.5)};
+  const BottleneckReport report = find_bottlenecks(summary_of(runs), nullptr);
+  double sum = 0;
+  for (const ClassShare& c : report.classes) sum += c.seconds;
+  EXPECT_NEAR(sum, 22.5, 1e-6);
+  EXPECT_EQ(report.classes[0].what, TimeClass::kGpuCompute);
+  EXPECT_NEAR(report.classes[0].seconds, 11, 1e-6);
+  EXPECT_NEAR(report.classes[0].speedup_bound, 22.5 / 11.5, 1e-6);
+  const BottleneckFinding* rest = finding(report, "unattributed");
+  ASSERT_NE(rest, nullptr);
+  EXPECT_EQ(rest->severity, Severity::kWarning);
+  EXPECT_NEAR(*rest->saving_s, 0.5, 1e-6);
+}
+
+TEST(Bottlenecks, NamesTheExpertSwapAndTheTextEncoderOnTheCpu) {
+  std::vector<RunRecord> runs{synthetic_run({36, 36, 36})};
+  stage_of(runs[0], "Step_2_Loading").wall_ns = 69'810'000'000;
+  stage_of(runs[0], "Total_Execution").wall_ns += 69'810'000'000;
+  stage_of(runs[0], "T5_Encoding").wall_ns += 15'000'000'000;
+  stage_of(runs[0], "Total_Execution").wall_ns += 15'000'000'000;
+  runs[0].workload.text_encoder_device = "cpu";
+  const BottleneckReport report = find_bottlenecks(summary_of(runs), nullptr);
+  const BottleneckFinding* swap = finding(report, "step_loading");
+  ASSERT_NE(swap, nullptr);
+  EXPECT_EQ(swap->where, "Step_2_Loading");
+  EXPECT_NEAR(*swap->saving_s, 69.81, 1e-6);
+  ASSERT_NE(finding(report, "text_encoder_on_cpu"), nullptr);
+  ASSERT_FALSE(report.what_ifs.empty());
+  EXPECT_EQ(report.what_ifs[0].change, "no waiting for weights between steps");
+  const double total = 10 + 16 + 108 + 69.81 + 5;
+  EXPECT_NEAR(report.what_ifs[0].speedup, total / (total - 69.81), 1e-6);
+}
+
+TEST(Bottlenecks, JudgesCountersOnSteadyStepsOnly) {
+  std::vector<RunRecord> runs{synthetic_run({2, 2, 2})};
+  const auto set = [&](const char* id, double sm, double tensor, double dram) {
+    Counters& c = stage_of(runs[0], id).counters;
+    c.sm_active = {sm, "", "nvml_gpm", 10, 1};
+    c.tensor_active = {tensor, "", "nvml_gpm", 10, 1};
+    c.dram_active = {dram, "", "nvml_gpm", 10, 1};
+  };
+  set("Step_0_Inference", 50, 10, 10);  // warm-up: does not count
+  set("Step_1_Inference", 99, 70, 20);
+  set("Step_2_Inference", 99, 70, 20);
+  BottleneckReport report = find_bottlenecks(summary_of(runs), nullptr);
+  EXPECT_EQ(finding(report, "low_sm"), nullptr);
+  EXPECT_EQ(finding(report, "elementwise"), nullptr);
+  set("Step_1_Inference", 99, 10, 20);
+  set("Step_2_Inference", 99, 10, 20);
+  EXPECT_NE(finding(find_bottlenecks(summary_of(runs), nullptr), "elementwise"), nullptr);
+  set("Step_1_Inference", 70, 60, 20);
+  set("Step_2_Inference", 70, 60, 20);
+  report = find_bottlenecks(summary_of(runs), nullptr);
+  ASSERT_NE(finding(report, "low_sm"), nullptr);
+  EXPECT_NEAR(finding(report, "low_sm")->value, 70, 1e-9);
+}
+
+TEST(Bottlenecks, TakesHeadroomFromTheCardItself) {
+  std::vector<RunRecord> runs{synthetic_run({2})};
+  stage_of(runs[0], "VAE_Decoding").device_memory.process_peak_bytes = measured<uint64_t>(76ull << 30, "nvml");
+  const BottleneckReport report = find_bottlenecks(summary_of(runs), nullptr);
+  ASSERT_TRUE(report.headroom);
+  EXPECT_NEAR(report.headroom->free_percent, 5, 1e-9);
+  EXPECT_NE(finding(report, "memory_headroom"), nullptr);
+  stage_of(runs[0], "VAE_Decoding").device_memory.process_peak_bytes = measured<uint64_t>(31ull << 30, "nvml");
+  EXPECT_EQ(finding(find_bottlenecks(summary_of(runs), nullptr), "memory_headroom"), nullptr);
+}
+
+TEST(Tables, ShippedFilesAreReadAndMatchByWords) {
+  const auto peaks = load_peaks(std::string(WAN_SOURCE_DIR) + "/suites/peaks.json");
+  const CardPeak* h100 = find_peak(peaks, "NVIDIA H100 80GB HBM3");
+  ASSERT_NE(h100, nullptr);
+  EXPECT_EQ(h100->bf16_tflops, 989.4);
+  EXPECT_EQ(find_peak(peaks, "NVIDIA RTX PRO 6000 Blackwell Server Edition")->sm_count, 188);
+  EXPECT_EQ(find_peak(peaks, "NVIDIA H100 PCIe")->sm_count, 114);
+  EXPECT_EQ(find_peak(peaks, "NVIDIA T4"), nullptr);
+  for (const CardPeak& card : peaks) {
+    // A peak is SMs x operations a clock x clock; operations a clock are a power of two.
+    const double operations = *card.bf16_tflops * 1e6 / (static_cast<double>(card.sm_count) * card.peak_clock_mhz);
+    const double nearest = std::exp2(std::round(std::log2(operations)));
+    EXPECT_NEAR(operations / nearest, 1, 0.01) << card.match;
+  }
+  const auto prices = load_prices(std::string(WAN_SOURCE_DIR) + "/suites/prices.json");
+  const CardPrice* price = find_price(prices, "NVIDIA H100 80GB HBM3");
+  ASSERT_NE(price, nullptr);
+  EXPECT_NEAR(cost_of(3600, 2, *price).money, 2 * *price->per_gpu_hour, 1e-12);
+  EXPECT_FALSE(find_price(prices, "RTX PRO 6000 Blackwell")->per_gpu_hour) << "no price is not a price of 0";
+}
+
+TEST(Tables, UtilisationUsesTheDtypeAndTheClock) {
+  CardPeak card;
+  card.peak_clock_mhz = 1830;
+  card.bf16_tflops = 989.4;
+  Workload workload;
+  EXPECT_FALSE(flop_utilisation(400, card, workload, 1500)) << "dtype not recorded";
+  workload.dtypes = {{"dit", "bf16"}};
+  const auto u = flop_utilisation(494.7, card, workload, 915);
+  EXPECT_NEAR(u->at_peak_percent, 50, 1e-9);
+  EXPECT_NEAR(*u->at_clock_percent, 100, 1e-9);
+  workload.dtypes["dit"] = "fp8_e4m3";
+  EXPECT_FALSE(flop_utilisation(400, card, workload, 1500)) << "no fp8 peak known";
+}
+
+TEST(Tables, RefuseOtherFilesByName) {
+  const std::string file = std::string(WAN_BINARY_DIR) + "/wrong_table.json";
+  write_atomically(file, R"({"schema": {"name": "other", "major": 1}, "cards": []})");
+  EXPECT_THROW(load_peaks(file), Error);
+  write_atomically(file, R"({"schema": {"name": "wanbench.peaks", "major": 1}, "cards": [{"match": "x"}]})");
+  EXPECT_THROW(load_peaks(file), Error);
+}
+
+}  // namespace
+}  // namespace wan
