@@ -112,26 +112,47 @@ void require_shapes(const PreparedWeights& w, TensorView x, const ConvGeometry& 
 struct Convolution::State {
   explicit State(Context& c) : context(c) {}
 
-  bool uses_hopper(DType compute) const { return context.capability == 90 && compute == DType::kBF16; }
+  bool uses_hopper() const { return context.capability == 90; }
   CudnnConv& library() {
     if (cudnn == nullptr) cudnn = std::make_unique<CudnnConv>(context);
     return *cudnn;
   }
 
-  void run_with_scratch(const PreparedWeights& w, ConvProblem p);
-  void run_elsewhere(const PreparedWeights& w, ConvProblem p, std::byte* padded_output);
+  void run_on_hopper(const PreparedWeights& w, ConvProblem p);
+  void run_with_library(const PreparedWeights& w, ConvProblem p);
+  void run_elsewhere(const PreparedWeights& w, const ConvProblem& p, std::byte* padded_output);
 
   Context& context;
   std::unique_ptr<CudnnConv> cudnn;  // started by the first convolution that needs it
 };
 
-/// Pads channels, mends alignment and enlarges through scratch memory where the kernel needs it, then runs the kernel.
-void Convolution::State::run_with_scratch(const PreparedWeights& w, ConvProblem p) {
+/// Our own kernel; pads channels, mends alignment and splits F32 into planes through scratch memory.
+void Convolution::State::run_on_hopper(const PreparedWeights& w, ConvProblem p) {
+  const int64_t pixels = p.frames_in * p.height_in * p.width_in;
+  const bool splits = p.dtype == DType::kF32;
+  if (splits || w.in_channels_padded != w.in_channels || reinterpret_cast<uintptr_t>(p.x) % 16 != 0) {
+    const int64_t planes = splits ? 2 : 1;
+    void* scratch = context.scratch.reserve(static_cast<size_t>(planes * pixels * w.in_channels_padded) * sizeof(BF16));
+    if (splits)
+      split_columns(context, p.x, w.in_channels, scratch, w.in_channels_padded, pixels);
+    else
+      copy_columns(context, p.x, w.in_channels, scratch, w.in_channels_padded, pixels, p.dtype);
+    p.x = scratch;
+  }
+  p.in_channels = w.in_channels_padded;
+  p.upsample = w.summed;
+  require_op(hopper_conv_accepts(context, p), "strides up to 8 expected");
+  run_hopper_conv(context, p);
+}
+
+/// cuDNN; pads channels, enlarges and gathers strided output through scratch memory.
+void Convolution::State::run_with_library(const PreparedWeights& w, ConvProblem p) {
   const int64_t element = static_cast<int64_t>(size_of(p.dtype));
   const int64_t pixels = p.frames_in * p.height_in * p.width_in;
   const bool copies = w.in_channels_padded != w.in_channels || reinterpret_cast<uintptr_t>(p.x) % 16 != 0;
-  const bool enlarges = w.kind == ConvKind::kNearestUpsample2x && !w.summed;
-  const bool pads_output = !uses_hopper(p.dtype) && w.out_channels_padded != w.out_channels;
+  const bool enlarges = w.kind == ConvKind::kNearestUpsample2x;
+  const bool y_is_strided = p.frames > 1 && p.y_frame_stride != p.height * p.width * p.out_channels;
+  const bool pads_output = w.out_channels_padded != w.out_channels || y_is_strided;
   const auto padded_bytes = copies ? round_up(pixels * w.in_channels_padded * element, 1024) : 0;
   const auto large_bytes = enlarges ? round_up(4 * pixels * w.in_channels_padded * element, 1024) : 0;
   const auto output_bytes = pads_output ? p.frames * p.height * p.width * w.out_channels_padded * element : 0;
@@ -150,23 +171,27 @@ void Convolution::State::run_with_scratch(const PreparedWeights& w, ConvProblem 
     p.height_in *= 2, p.width_in *= 2;
     p.pad_top = p.pad_bottom = p.pad_left = p.pad_right = 1;
   }
-  p.upsample = w.summed;
-  if (hopper_conv_accepts(context, p)) return run_hopper_conv(context, p);
   run_elsewhere(w, p, pads_output ? scratch + padded_bytes + large_bytes : nullptr);
 }
 
-void Convolution::State::run_elsewhere(const PreparedWeights& w, ConvProblem p, std::byte* padded_output) {
-  const bool y_is_contiguous = p.y_frame_stride == p.height * p.width * p.out_channels || p.frames == 1;
+/// cuDNN writes whole contiguous outputs of padded channels only: others go through `padded_output`, and what it has no
+/// plan for to the direct kernel.
+void Convolution::State::run_elsewhere(const PreparedWeights& w, const ConvProblem& p, std::byte* padded_output) {
   if (padded_output == nullptr) {
     if (library().run(p)) return;
-  } else if (p.residual == nullptr && y_is_contiguous) {
+  } else if (p.residual == nullptr || w.out_channels_padded == p.out_channels) {
     ConvProblem wide = p;
     wide.y = padded_output;
     wide.out_channels = w.out_channels_padded;
     wide.y_frame_stride = p.height * p.width * w.out_channels_padded;
-    if (library().run(wide))
-      return copy_columns(context, padded_output, w.out_channels_padded, p.y, p.out_channels,
-                          p.frames * p.height * p.width, p.dtype);
+    if (library().run(wide)) {
+      const auto element = static_cast<int64_t>(size_of(p.dtype));
+      for (int64_t t = 0; t < p.frames; ++t)
+        copy_columns(context, padded_output + t * wide.y_frame_stride * element, wide.out_channels,
+                     static_cast<std::byte*>(p.y) + t * p.y_frame_stride * element, p.out_channels, p.height * p.width,
+                     p.dtype);
+      return;
+    }
   }
   run_direct_conv(context, p);
 }
@@ -180,14 +205,17 @@ std::unique_ptr<ConvWeights> Convolution::prepare(TensorView weight, TensorView 
   require_op(weight.is_contiguous() && bias.is_contiguous() && bias.count() == weight.shape[0],
              "bias must be [O], both contiguous");
   require_op(compute == DType::kF32 || compute == DType::kBF16, "convolutions compute in F32 or BF16");
-  const bool upsample = kind == ConvKind::kNearestUpsample2x, hopper = state_->uses_hopper(compute);
+  const bool upsample = kind == ConvKind::kNearestUpsample2x, hopper = state_->uses_hopper();
   const int64_t kt = weight.rank() == 5 ? weight.shape[2] : 1, kh = weight.shape[-2], kw = weight.shape[-1];
   require_op(!upsample || (kt == 1 && kh == 3 && kw == 3), "enlarging convolutions are 1x3x3");
-  const int64_t multiple = compute == DType::kBF16 ? 8 : 4;
+  const int64_t multiple = hopper || compute == DType::kBF16 ? 8 : 4;
   const int64_t out_padded = hopper ? weight.shape[0] : round_up(weight.shape[0], multiple);
   const WeightExtents extents{weight.shape[0], weight.shape[1], kt * kh * kw, out_padded,
                               round_up(weight.shape[1], multiple)};
   const bool summed = upsample && hopper;
+  const auto target = compute == DType::kBF16 ? WeightTarget::kBF16
+                      : hopper                ? WeightTarget::kPlanes
+                                              : WeightTarget::kF32;
   const int64_t rows = out_padded * (summed ? 16 : extents.taps);
   const size_t weight_bytes = static_cast<size_t>(rows * extents.in_channels_padded) * size_of(compute);
   const size_t bias_bytes = static_cast<size_t>(round_up(out_padded, kBiasMultiple)) * sizeof(float);
@@ -200,11 +228,11 @@ std::unique_ptr<ConvWeights> Convolution::prepare(TensorView weight, TensorView 
   check(cudaMemsetAsync(prepared->bias(), 0, bias_bytes, context.compute));
   stage_rows(context, weight, weight.shape[0], [&](const void* from, int64_t first, int64_t count) {
     const auto place = summed ? sum_upsample_weights : repack_weights;
-    place(context, from, weight.dtype, prepared->weights(), compute, extents, first, count);
+    place(context, from, weight.dtype, prepared->weights(), target, extents, first, count);
   });
   const WeightExtents vector{bias.count(), 1, 1, bias.count(), 1};
   stage_rows(context, bias, bias.count(), [&](const void* from, int64_t first, int64_t count) {
-    repack_weights(context, from, bias.dtype, prepared->bias(), DType::kF32, vector, first, count);
+    repack_weights(context, from, bias.dtype, prepared->bias(), WeightTarget::kF32, vector, first, count);
   });
   check(cudaStreamSynchronize(context.compute));  // the caller may drop its memory now
   return prepared;
@@ -215,11 +243,12 @@ void Convolution::forward(const ConvWeights& weights, TensorView x, const ConvGe
   const auto& prepared = dynamic_cast<const PreparedWeights&>(weights);
   require_shapes(prepared, x, geometry, residual, y);
   if (y.count() == 0) return;
-  state_->run_with_scratch(prepared, describe(prepared, x, geometry, residual, y));
+  const ConvProblem problem = describe(prepared, x, geometry, residual, y);
+  if (state_->uses_hopper()) return state_->run_on_hopper(prepared, problem);
+  state_->run_with_library(prepared, problem);
 }
 
-size_t Convolution::device_bytes() const {
-  return 0;
-}  // weights are counted where they are owned, scratch in the context
+// Weights are counted where they are owned and scratch in the context.
+size_t Convolution::device_bytes() const { return 0; }
 
 }  // namespace wan::cuda

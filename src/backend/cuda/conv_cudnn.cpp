@@ -90,20 +90,32 @@ std::shared_ptr<fe::graph::Graph> describe(const ConvProblem& p) {
   return graph;
 }
 
+/// Keeps plans that give the same bits each run and (fp32) whose products are fp32.
+void restrict_plans(fe::graph::Graph& graph, DType dtype) {
+  graph.deselect_numeric_notes(
+      {fe::NumericalNote_t::NONDETERMINISTIC, fe::NumericalNote_t::REDUCED_PRECISION_REDUCTION});
+  if (dtype == DType::kF32)
+    graph.deselect_numeric_notes({fe::NumericalNote_t::TENSOR_CORE, fe::NumericalNote_t::DOWN_CONVERT_INPUTS});
+}
+
 /// The first plan in the order of cuDNN's heuristics that is deterministic and (fp32) keeps fp32 products.
 Plan build(cudnnHandle_t handle, const ConvProblem& p) {
   auto graph = describe(p);
   if (graph->validate().is_bad() || graph->build_operation_graph(handle).is_bad()) return {};
   if (graph->create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}).is_bad()) return {};
-  graph->deselect_numeric_notes(
-      {fe::NumericalNote_t::NONDETERMINISTIC, fe::NumericalNote_t::REDUCED_PRECISION_REDUCTION});
-  if (p.dtype == DType::kF32)
-    graph->deselect_numeric_notes({fe::NumericalNote_t::TENSOR_CORE, fe::NumericalNote_t::DOWN_CONVERT_INPUTS});
+  restrict_plans(*graph, p.dtype);
   if (graph->check_support().is_bad() || graph->build_plans(fe::BuildPlanPolicy_t::HEURISTICS_CHOICE).is_bad())
     return {};
   int64_t workspace = 0;
   if (graph->get_workspace_size(workspace).is_bad()) return {};
   return {graph, static_cast<size_t>(workspace)};
+}
+
+std::unordered_map<int64_t, void*> pointers_of(const ConvProblem& p) {
+  std::unordered_map<int64_t, void*> pointers = {
+      {kX, const_cast<void*>(p.x)}, {kW, const_cast<void*>(p.weights)}, {kBias, const_cast<float*>(p.bias)}, {kY, p.y}};
+  if (p.residual != nullptr) pointers[kResidual] = const_cast<void*>(p.residual);
+  return pointers;
 }
 
 }  // namespace
@@ -126,6 +138,40 @@ struct CudnnConv::State {
 CudnnConv::CudnnConv(Context& context) : state_(std::make_unique<State>(context)) {}
 CudnnConv::~CudnnConv() = default;
 
+std::vector<CudnnConv::Candidate> CudnnConv::time_plans(const ConvProblem& p, int most, int repeats) {
+  std::vector<Candidate> candidates;
+  auto graph = describe(p);
+  if (graph->validate().is_bad() || graph->build_operation_graph(state_->handle).is_bad()) return candidates;
+  if (graph->create_execution_plans({fe::HeurMode_t::A}).is_bad()) return candidates;
+  restrict_plans(*graph, p.dtype);
+  cudaEvent_t begin, end;
+  check(cudaEventCreate(&begin));
+  check(cudaEventCreate(&end));
+  for (int64_t i = 0; i < std::min<int64_t>(most, graph->get_execution_plan_count()); ++i) {
+    Candidate candidate;
+    if (graph->get_plan_name_at_index(i, candidate.name).is_bad()) continue;
+    int64_t workspace = 0;
+    if (graph->build_plan_at_index(state_->handle, i).is_bad()) continue;
+    if (graph->get_workspace_size_plan_at_index(i, workspace).is_bad()) continue;
+    auto pointers = pointers_of(p);
+    void* memory = workspace > 0 ? state_->context.workspace.reserve(static_cast<size_t>(workspace)) : nullptr;
+    bool good = true;
+    for (int k = -1; k < repeats; ++k) {
+      check(cudaEventRecord(begin, state_->context.compute));
+      good = good && graph->execute_plan_at_index(state_->handle, pointers, memory, i).is_good();
+      check(cudaEventRecord(end, state_->context.compute));
+      check(cudaEventSynchronize(end));
+      float ms = 0;
+      check(cudaEventElapsedTime(&ms, begin, end));
+      if (k >= 0) candidate.best_ms = k == 0 ? ms : std::min(candidate.best_ms, ms);
+    }
+    if (good) candidates.push_back(candidate);
+  }
+  cudaEventDestroy(begin);
+  cudaEventDestroy(end);
+  return candidates;
+}
+
 bool CudnnConv::run(const ConvProblem& p) {
   require_op(!p.upsample, "cuDNN wants the enlarged input");
   auto [entry, is_new] = state_->plans.try_emplace(key_of(p));
@@ -133,9 +179,7 @@ bool CudnnConv::run(const ConvProblem& p) {
   if (is_new) plan = build(state_->handle, p);
   if (plan.graph == nullptr) return false;
   void* workspace = plan.workspace_bytes > 0 ? state_->context.workspace.reserve(plan.workspace_bytes) : nullptr;
-  std::unordered_map<int64_t, void*> pointers = {
-      {kX, const_cast<void*>(p.x)}, {kW, const_cast<void*>(p.weights)}, {kBias, const_cast<float*>(p.bias)}, {kY, p.y}};
-  if (p.residual != nullptr) pointers[kResidual] = const_cast<void*>(p.residual);
+  auto pointers = pointers_of(p);
   auto status = plan.graph->execute(state_->handle, pointers, workspace);
   if (status.is_bad())
     throw Error(fmt::format("cuDNN {} fails in a convolution {} -> {} channels over {} x {} x {}: {}",

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "backend/cuda/context.h"
 #include "backend/cuda/conv_problem.h"
@@ -16,6 +18,13 @@ class CudnnConv {
   ~CudnnConv();
   /// False when cuDNN has no plan for this problem; nothing has run then. Not for `upsample` problems.
   bool run(const ConvProblem& problem);
+
+  struct Candidate {
+    std::string name;  // engine and settings, as cuDNN writes them
+    float best_ms = 0;
+  };
+  /// Times the first `most` plans cuDNN proposes; for benchmarks, a run never races kernels.
+  std::vector<Candidate> time_plans(const ConvProblem& problem, int most, int repeats);
 
  private:
   struct State;

@@ -56,7 +56,7 @@ void choose_pixel_tile(const ConvProblem& p, HopperConvArgs& args) {
     for (int64_t h = 1; w * h <= kConvTilePixels; h *= 2) {
       const int64_t t = kConvTilePixels / (w * h);
       if (w * p.stride_w > 256 || h * p.stride_h > 256 || t * p.stride_t > 256) continue;
-      const bool slab = t == 1 && p.stride_h == 1 && w >= 8 && (h + args.kernel_h - 1) * w <= kConvSlabRows;
+      const bool slab = t == 1 && p.stride_h == 1 && w >= 8 && (h + args.kernel_h - 1) * w <= kConvSlabPixels;
       const int64_t tiles = ceil_div(args.frames, t) * ceil_div(args.height, h) * ceil_div(args.width, w);
       // A tap a load costs L2 traffic, about 6 % of time; narrow rows cost the copy engine more.
       const double cost = static_cast<double>(tiles) * (slab || args.kernel_h == 1 ? 1.0 : 1.06) * (w < 8 ? 1.02 : 1.0);
@@ -92,21 +92,25 @@ HopperConvArgs make_args(const ConvProblem& p) {
   args.pad_top = static_cast<int>(p.pad_top);
   args.pad_left = static_cast<int>(p.pad_left);
   args.bias = p.bias;
-  args.residual = static_cast<const __nv_bfloat16*>(p.residual);
-  args.y = static_cast<__nv_bfloat16*>(p.y);
+  args.residual = p.residual;
+  args.y = p.y;
   args.y_frame = p.y_frame_stride;
   args.y_row = scale * p.width * p.out_channels;
   args.y_pixel = scale * p.out_channels;
   args.parity_row = p.width * p.out_channels;
   args.parity_column = p.out_channels;
   args.upsample = p.upsample;
+  args.split = p.dtype == DType::kF32;
+  args.low_frames = static_cast<int>(p.frames_in);
+  args.low_rows = static_cast<int>(p.out_channels * (p.upsample ? 4 : 1));
   const auto aligned = [](const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; };
   args.vector = p.out_channels % 8 == 0 && p.y_frame_stride % 8 == 0 && aligned(p.y) && aligned(p.residual);
   return args;
 }
 
 CUtensorMap input_map(const ConvProblem& p, const HopperConvArgs& args) {
-  return tensor_map<4>(p.x, {u64(p.in_channels), u64(p.width_in), u64(p.height_in), u64(p.frames_in)},
+  return tensor_map<4>(p.x,
+                       {u64(p.in_channels), u64(p.width_in), u64(p.height_in), u64(p.frames_in * (args.split ? 2 : 1))},
                        {kConvSliceChannels, u32(args.tile_w * args.stride_w),
                         u32((args.tile_h + args.slab_taps - 1) * args.stride_h), u32(args.tile_t * args.stride_t)},
                        {1, u32(args.stride_w), u32(args.stride_h), u32(args.stride_t)});
@@ -114,45 +118,47 @@ CUtensorMap input_map(const ConvProblem& p, const HopperConvArgs& args) {
 
 CUtensorMap weight_map(const ConvProblem& p, const HopperConvArgs& args, int width) {
   const int64_t taps = int64_t{args.kernel_t} * args.kernel_h * args.kernel_w;
-  return tensor_map<3>(p.weights, {u64(p.in_channels), u64(taps), u64(p.out_channels * (p.upsample ? 4 : 1))},
+  return tensor_map<3>(p.weights, {u64(p.in_channels), u64(taps), u64(args.low_rows * int64_t{args.split ? 2 : 1})},
                        {kConvSliceChannels, 1, u32(width / kConvCluster)}, {1, 1, 1});
 }
 
-/// The tile width that finishes first: rounds of clusters times the time of a tile, narrow tiles being bound by their
+/// The variant that finishes first: rounds of clusters times the time of a tile, narrow tiles being bound by their
 /// input.
-int choose_width(const Context& context, const ConvProblem& p, const HopperConvArgs& args) {
-  int best_width = 0;
+HopperConvVariant choose_variant(const Context& context, const ConvProblem& p, const HopperConvArgs& args) {
+  HopperConvVariant variant{0, args.slab_taps > 1 ? kConvSlabPixels : kConvTilePixels, args.split};
   double best = 0;
   for (const int width : {256, 192, 128, 96, 64, 16}) {
+    if (args.split && width != 128 && width != 64) continue;
     const int64_t tiles =
         ceil_div(args.pixel_tiles, kConvCluster) * ceil_div(p.out_channels, width) * (p.upsample ? 4 : 1);
     const double rounds = static_cast<double>(ceil_div(tiles, std::max(1, context.multiprocessors / kConvCluster)));
     const double cost = rounds * (width + 32);
-    if (best_width != 0 && cost >= best) continue;
+    if (variant.width != 0 && cost >= best) continue;
     best = cost;
-    best_width = width;
+    variant.width = width;
   }
-  return best_width;
+  return variant;
 }
 
 }  // namespace
 
 bool hopper_conv_accepts(const Context& context, const ConvProblem& p) {
   const auto aligned = [](const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; };
-  return context.capability == 90 && p.dtype == DType::kBF16 && p.in_channels % 8 == 0 && aligned(p.x) &&
-         aligned(p.weights) && p.stride_t <= 8 && p.stride_h <= 8 && p.stride_w <= 8;
+  return context.capability == 90 && p.in_channels % 8 == 0 && aligned(p.x) && aligned(p.weights) && p.stride_t <= 8 &&
+         p.stride_h <= 8 && p.stride_w <= 8;
 }
 
 void run_hopper_conv(const Context& context, const ConvProblem& p) {
   HopperConvArgs args = make_args(p);
   choose_pixel_tile(p, args);
-  const int width = choose_width(context, p, args);
-  args.channel_tiles_each = static_cast<int>(ceil_div(p.out_channels, width));
+  const HopperConvVariant variant = choose_variant(context, p, args);
+  args.channel_tiles_each = static_cast<int>(ceil_div(p.out_channels, variant.width));
   args.channel_tiles = args.channel_tiles_each * (p.upsample ? 4 : 1);
+  // Pairs of multiprocessors always share a cluster's hardware, so a card runs half as many clusters as it has of them.
   const int64_t clusters = std::min<int64_t>(ceil_div(args.pixel_tiles, kConvCluster) * args.channel_tiles,
                                              context.multiprocessors / kConvCluster);
-  launch_hopper_conv(width, static_cast<int>(clusters * kConvCluster), context.compute, input_map(p, args),
-                     weight_map(p, args, width), args);
+  launch_hopper_conv(variant, static_cast<int>(clusters), context.compute, input_map(p, args),
+                     weight_map(p, args, variant.width), args);
 }
 
 }  // namespace wan::cuda

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cuda.h>
-#include <cuda_bf16.h>
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
@@ -11,7 +10,7 @@ namespace wan::cuda {
 
 inline constexpr int kConvTilePixels = 128;
 inline constexpr int kConvSliceChannels = 64;  // 128 bytes: one row of the 128-byte swizzle
-inline constexpr int kConvSlabRows = 160;      // pixels of the largest slab: (8 + 2) x 16, or (16 + 2) x 8
+inline constexpr int kConvSlabPixels = 160;    // pixels of the largest slab: (8 + 2) x 16, or (16 + 2) x 8
 inline constexpr int kConvCluster = 2;
 
 struct HopperConvArgs {
@@ -24,15 +23,23 @@ struct HopperConvArgs {
   int slab_bytes = 0;
   int channel_tiles = 0, channel_tiles_each = 0;  // all, and those of one output parity
   const float* bias = nullptr;
-  const __nv_bfloat16* residual = nullptr;
-  __nv_bfloat16* y = nullptr;
+  const void* residual = nullptr;
+  void* y = nullptr;
   int64_t y_frame = 0, y_row = 0, y_pixel = 0;  // strides, elements
   int64_t parity_row = 0, parity_column = 0;    // offsets of the odd output pixels when enlarging
   bool upsample = false, vector = false;
+  bool split = false;                // F32: operands are two bf16 planes, products the three that matter
+  int low_frames = 0, low_rows = 0;  // where the planes of low parts begin: frame of x, row of weights
 };
 
-/// Launches the kernel of a tile width (256, 192, 128, 96, 64 or 16 output channels) on `blocks` blocks.
-void launch_hopper_conv(int width, int blocks, cudaStream_t stream, const CUtensorMap& input,
+/// A kernel variant: output channels a tile is wide, input pixels a slab holds at most, dtype of y.
+struct HopperConvVariant {
+  int width = 256;      // 256, 192, 128, 96, 64 or 16; with `split` 128 or 64
+  int slab_pixels = 0;  // kConvSlabPixels or kConvTilePixels
+  bool split = false;
+};
+
+void launch_hopper_conv(const HopperConvVariant& variant, int clusters, cudaStream_t stream, const CUtensorMap& input,
                         const CUtensorMap& weights, const HopperConvArgs& args);
 
 }  // namespace wan::cuda

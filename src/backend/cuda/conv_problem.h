@@ -13,7 +13,7 @@ namespace wan::cuda {
 struct ConvProblem {
   DType dtype = DType::kBF16;
   const void* x = nullptr;
-  const void* weights = nullptr;  // [out_channels, kt, kh, kw, in_channels] in dtype
+  const void* weights = nullptr;  // [out_channels, kt, kh, kw, in_channels] in dtype (own kernel, F32: planes)
   const float* bias = nullptr;    // padded with zeros to a multiple of kBiasMultiple
   const void* residual = nullptr;
   void* y = nullptr;

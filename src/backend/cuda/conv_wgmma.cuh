@@ -6,13 +6,6 @@
 
 namespace wan::cuda {
 
-// A program for several cards compiles its kernels once for each; only Hopper's own target has these instructions.
-#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-inline constexpr bool kCompilesForHopper = true;
-#else
-inline constexpr bool kCompilesForHopper = false;
-#endif
-
 /// d (64 x N, f32, the fragment layout of wgmma) = a (64 x 16) b (N x 16)^T [+ d when `keep` is not 0]. `a` and `b` are
 /// matrix descriptors of K-major tiles. Source: PTX ISA, "wgmma.mma_async".
 template <int N>
