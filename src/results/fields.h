@@ -140,7 +140,7 @@ void fields(V& visit, R& r) {
   visit("source", r.source);
   visit("windows", r.windows);
   visit("coverage", r.coverage);
-  visit.added("pooled_percent", r.pooled_percent);
+  visit("pooled_percent", r.pooled_percent);
 }
 
 template <class V, Is<Counters> R>

@@ -64,8 +64,9 @@ TEST(RecordJson, ReadsTheGoldenFileOfSchemaOne) {
   RunRecord record = example_record();
   seal(record);
   if (to_json(record) != golden) write_atomically(std::string(WAN_BINARY_DIR) + "/record_now.json", to_json(record));
-  EXPECT_EQ(to_json(record), golden) << "the format changed: see the versioning rule in docs/formats.md";
-  EXPECT_EQ(record_from_json(golden, "golden"), round_trip(record));
+  EXPECT_TRUE(to_json(record) == golden)
+      << "the format changed (now in record_now.json of the build folder): see the versioning rule in docs/formats.md";
+  EXPECT_TRUE(record_from_json(golden, "golden") == round_trip(record));
 }
 
 TEST(RecordJson, AbsentIsNullWithAReasonNeverZero) {
