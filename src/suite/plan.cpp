@@ -1,6 +1,8 @@
 #include "suite/plan.h"
 
 #include <algorithm>
+#include <cctype>
+#include <cstring>
 #include <map>
 
 #include <fmt/format.h>
@@ -103,6 +105,15 @@ void fill_from_plan(Workload& work, const Plan& plan, const Request& request) {
   work.model = request.random_weights ? request.model : request.checkpoint.filename().string();
 }
 
+/// For the shell that runs the command: as it is when plain, else in single quotes.
+std::string quoted(const std::string& value) {
+  const auto plain = [](unsigned char c) { return std::isalnum(c) != 0 || std::strchr("_-./:,=+", c) != nullptr; };
+  if (!value.empty() && std::all_of(value.begin(), value.end(), plain)) return value;
+  std::string result = "'";
+  for (const char c : value) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return result + "'";
+}
+
 std::string key_of(const PlannedCase& planned, const std::vector<std::string>& command) {
   Request request = planned.details.request;
   request.checkpoint.clear();  // where the weights lie does not matter, which they are does
@@ -179,7 +190,7 @@ std::vector<std::string> expand_command(const std::vector<std::string>& command,
       const bool is_name = name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string::npos && !name.empty();
       require(value != values.end() || !is_name, fmt::format("--command: nothing is called {{{}}}", name),
               ErrorKind::kUsage);
-      result += value != values.end() ? value->second : word.substr(open, close - open + 1);
+      result += value != values.end() ? quoted(value->second) : word.substr(open, close - open + 1);
       at = close + 1;
     }
     expanded.push_back(std::move(result));

@@ -34,8 +34,10 @@ struct PlannedCase {
 /// missing.
 std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& options);
 
-/// The command line of the external program for one case: {prompt}, {width}, {height}, {num_frames}, {steps}, {seed},
-/// {output}, ... replaced by the case's values. Throws Error(kUsage) for an unknown name in braces.
+/// The command line of the external program for one case: {name}, {prompt}, {negative_prompt}, {width}, {height},
+/// {num_frames}, {steps}, {seed}, {shift}, {guidance_low}, {guidance_high}, {solver}, {checkpoint}, {image} and
+/// {output} stand for the case's values, quoted for a shell. Throws Error(kUsage) for another lower-case name in
+/// braces.
 std::vector<std::string> expand_command(const std::vector<std::string>& command, const Case& details,
                                         const std::filesystem::path& output);
 

@@ -1,0 +1,26 @@
+// `wanbench case`: the process in which `run` has one case made. Not for people: it speaks down a pipe.
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/commands.h"
+#include "cli/signals.h"
+#include "suite/engine_process.h"
+
+namespace wan::cli {
+
+void add_case_command(CLI::App& app, ExitCode& result) {
+  auto process = std::make_shared<suite::EngineProcess>();
+  CLI::App* command = app.add_subcommand("case", "Makes one case for `run`");
+  command->group("");  // not shown in --help
+  command->add_option("--pipe-fd", process->pipe_descriptor, "descriptor to report to")->required();
+  command->add_option("--start-ns", process->start_ns, "CLOCK_MONOTONIC at the start")->required();
+  command->add_option("--videos", process->videos, "how many, one after another")->check(CLI::Range(1, 1000));
+  command->add_option("--request", process->request, "the request as JSON")->required();
+  command->callback([process, &result] {
+    stop_on_signals();
+    result = suite::run_engine_process(*process);
+  });
+}
+
+}  // namespace wan::cli

@@ -1,0 +1,124 @@
+// `wanbench doctor`: what this machine can run and measure, why not, and what to change.
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "backend/backend.h"
+#include "base/build_info.h"
+#include "cli/commands.h"
+#include "cli/data_files.h"
+#include "measure/gpu.h"
+#include "measure/machine.h"
+#include "measure/proc.h"
+
+namespace wan::cli {
+namespace {
+
+constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+
+void row(const char* what, const std::string& text) { fmt::print("  {:<22} {}\n", what, text); }
+
+std::string gib(uint64_t bytes) { return fmt::format("{:.1f} GiB", double(bytes) / kGiB); }
+
+template <class T>
+std::string or_reason(const Measured<T>& value, const char* unit = "") {
+  return value.has() ? fmt::format("{}{}", *value.value, unit) : value.reason;
+}
+
+void show_machine() {
+  const SystemInfo system = measure::describe_machine();
+  const measure::MachineReading now = measure::read_machine();
+  fmt::print("machine\n");
+  row("processor", system.cpu_model);
+  row("cores", fmt::format("{} allowed of {}", or_reason(system.cores_allowed), or_reason(system.cores_total)));
+  row("memory", fmt::format("{} of {} in use, {} page cache", gib(now.used_bytes), gib(now.total_bytes),
+                            gib(now.page_cache_bytes)));
+  row("memory limit",
+      system.memory_limit_bytes.has() ? gib(*system.memory_limit_bytes.value) : system.memory_limit_bytes.reason);
+  row("cpu limit", or_reason(system.cpu_limit_cores, " cores"));
+  row("kernel", system.kernel);
+  row("container or VM", system.container);
+  if (const auto disk = measure::free_disk_bytes(".")) row("disk free here", gib(*disk));
+  if (now.swap_used_bytes > 0)
+    row("swap", gib(now.swap_used_bytes) + " in use: runs that bring pages back are flagged; free some memory");
+}
+
+void show_host_measures() {
+  fmt::print("host measurements\n");
+  const auto first = measure::read_own_and_reset_peak();
+  const auto second = measure::read_own_and_reset_peak();
+  row("CPU time", second.cpu_ns > first.cpu_ns ? "yes, per process, in nanoseconds" : "no: the CPU clock stands still");
+  row("memory",
+      first.memory.resident() > 0 ? "yes: anonymous, file and shared parts" : "no: /proc/self/status lacks them");
+  row("memory peak per stage", access("/proc/self/clear_refs", W_OK) == 0
+                                   ? "yes: the high-water mark is reset at stage boundaries"
+                                   : "sampled only: /proc/self/clear_refs cannot be written");
+  row("child processes", access(fmt::format("/proc/self/task/{}/children", getpid()).c_str(), R_OK) == 0
+                             ? "yes: the whole tree of a command is followed"
+                             : "no: the kernel lacks CONFIG_PROC_CHILDREN, only the first process is seen");
+  row("disk reads", measure::read_pseudo_file("/proc/self/io").empty() ? "no: /proc/self/io cannot be read" : "yes");
+}
+
+void show_gpu(const measure::Gpu& gpu, const measure::GpuReading& now) {
+  const measure::GpuFacts& facts = gpu.facts();
+  fmt::print("GPU {}\n", facts.uuid);
+  row("name", facts.name);
+  row("driver", fmt::format("{}, CUDA {}.{}", facts.driver, facts.cuda_driver.value_or(0) / 1000,
+                            facts.cuda_driver.value_or(0) % 1000 / 10));
+  if (facts.memory_bytes && now.device_bytes)
+    row("memory", fmt::format("{} of {} in use", gib(*now.device_bytes), gib(*facts.memory_bytes)));
+  if (now.sm_clock_mhz && facts.max_sm_clock_mhz)
+    row("SM clock", fmt::format("{:.0f} MHz now, {:.0f} at most", *now.sm_clock_mhz, *facts.max_sm_clock_mhz));
+  if (facts.power_limit_w)
+    row("power", fmt::format("{:.0f} W now, limit {:.0f} W", now.power_w.value_or(0), *facts.power_limit_w));
+  row("energy counter", now.energy_mj ? "yes" : "no: energy is not told by this card or driver");
+  row("SM, tensor, DRAM",
+      facts.activity_source.empty() ? "no: " + facts.activity_reason : "yes, through " + facts.activity_source);
+  row("processes on it", std::to_string(now.processes.size()));
+}
+
+void show_gpus() {
+  const measure::GpuSet set = measure::open_gpus();
+  fmt::print("GPU\n");
+  row("built with CUDA", build_info().cuda.empty() ? "no" : build_info().cuda);
+  row("built with NVML", measure::built_with_nvml()
+                             ? "yes"
+                             : "no: nvml.h was not found at build time; run tools/bootstrap.sh and build again");
+  const auto problem = why_cuda_is_unusable();
+  row("usable", problem ? "no: " + *problem : "yes");
+  if (set.gpus.empty()) row("visible to NVML", "none: " + set.reason);
+  const std::string parameters = measure::read_pseudo_file("/proc/driver/nvidia/params");
+  if (parameters.find("RmProfilingAdminOnly: 1") != std::string::npos)
+    row("counters", "the driver keeps profiling to administrators (NVreg_RestrictProfilingToAdminUsers=0 lifts it)");
+  for (const auto& gpu : set.gpus) show_gpu(*gpu, gpu->read());
+}
+
+void show_data() {
+  fmt::print("data\n");
+  try {
+    row("folder", data_folder().string());
+    row("small checkpoint", std::filesystem::exists(default_checkpoint()) ? default_checkpoint().string() : "missing");
+    row("quick suite", std::filesystem::exists(default_suite()) ? default_suite().string() : "missing");
+  } catch (const Error& problem) {
+    row("folder", problem.what());
+  }
+}
+
+}  // namespace
+
+void add_doctor_command(CLI::App& app, ExitCode& result) {
+  CLI::App* command = app.add_subcommand("doctor", "Say what this machine can run and measure, and why not");
+  command->callback([&result] {
+    show_machine();
+    show_host_measures();
+    show_gpus();
+    show_data();
+    result = ExitCode::kSuccess;
+  });
+}
+
+}  // namespace wan::cli

@@ -1,0 +1,50 @@
+// `wanbench report`: the report files of a results folder, made again from its records.
+#include <filesystem>
+#include <memory>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "analysis/tables.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/data_files.h"
+#include "cli/report_files.h"
+#include "report/markdown.h"
+#include "results/store.h"
+
+namespace wan::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+ExitCode run_report(const fs::path& folder) {
+  for (const fs::path& file : write_reports(folder)) fmt::print("wrote {}\n", file.string());
+  return ExitCode::kSuccess;
+}
+
+}  // namespace
+
+std::vector<fs::path> write_reports(const fs::path& folder) {
+  const Collection collection = load_collection(folder);
+  for (const DamagedFile& damaged : collection.damaged)
+    log::warning(fmt::format("{} is left out: {}", damaged.file.string(), damaged.message));
+  require(!collection.records.empty(), fmt::format("{} holds no results to report", folder.string()));
+  std::vector<const RunRecord*> records;
+  for (const StoredRecord& stored : collection.records) records.push_back(&stored.record);
+  const std::vector<CardPeak> peaks = load_peaks(data_folder() / "suites" / "peaks.json");
+  const fs::path file = (fs::is_directory(folder) ? folder : folder.parent_path()) / "report.md";
+  write_atomically(file, report::markdown_report(records, peaks));
+  return {file};
+}
+
+void add_report_command(CLI::App& app, ExitCode& result) {
+  auto folder = std::make_shared<fs::path>();
+  CLI::App* command = app.add_subcommand("report", "Write the report of a results folder");
+  command->add_option("folder", *folder, "folder that `run --output` named")->required()->type_name("DIR");
+  command->callback([folder, &result] { result = run_report(*folder); });
+}
+
+}  // namespace wan::cli

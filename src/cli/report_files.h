@@ -1,0 +1,13 @@
+// The report files of a results folder, shared by `run` and `report`.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+namespace wan::cli {
+
+/// Reads every record under `folder` and writes report.md into it. Returns the files written. Damaged records are named
+/// on stderr and left out. Throws Error(kInput) when there is no record at all.
+std::vector<std::filesystem::path> write_reports(const std::filesystem::path& folder);
+
+}  // namespace wan::cli

@@ -1,0 +1,180 @@
+// `wanbench run`: a suite on this machine, each case in a process of its own, and the report of what was measured.
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "base/build_info.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/data_files.h"
+#include "cli/report_files.h"
+#include "io/video_writer.h"
+#include "measure/gpu.h"
+#include "suite/plan.h"
+#include "suite/progress.h"
+#include "suite/runner.h"
+
+namespace wan::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct RunCommand {
+  fs::path suite, patterns;
+  suite::PlanOptions plan;
+  suite::RunOptions run;
+  std::string precision, engine = "native", command;
+  int warmups = -1;
+  double memory_limit_gib = 0;
+  bool dry_run = false, resume = false, no_video = false;
+};
+
+void print_plan(const suite::Suite& suite, const std::vector<suite::PlannedCase>& plan, const RunCommand& options) {
+  fmt::print("suite {} version {}: {} cases, {} cold and {} warm repeats each\n", suite.name, suite.version,
+             plan.size(), options.run.repeats, options.run.warm_repeats);
+  for (const suite::PlannedCase& planned : plan) {
+    const Workload& work = planned.workload;
+    fmt::print("{}  {}x{}, {} frames, {} steps, {}, device {}, {}\n", planned.details.name, work.width.value_or(0),
+               work.height.value_or(0), work.num_frames.value_or(0), work.steps.value_or(0), work.solver,
+               planned.details.request.device, to_string(work.precision_class));
+    if (!planned.details.notes.empty()) fmt::print("    {}\n", planned.details.notes);
+  }
+}
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+void understand(RunCommand& options, const measure::GpuSet& gpus) {
+  suite::PlanOptions& plan = options.plan;
+  if (options.suite.empty()) options.suite = default_suite();
+  if (options.precision == "fp32") plan.precision = Precision::kF32;
+  if (options.precision == "bf16") plan.precision = Precision::kBF16;
+  if (plan.device == "cuda") plan.device = "cuda:0";
+  const bool has_cuda = !gpus.gpus.empty() && !build_info().cuda.empty();
+  plan.default_device = has_cuda ? "cuda:0" : "cpu";
+  plan.default_checkpoint = default_checkpoint();
+  require((options.engine == "command") == !options.command.empty(),
+          "--engine command and --command go together: name the program to measure with --command", ErrorKind::kUsage);
+  if (!options.command.empty()) plan.command = {"sh", "-c", options.command};
+
+  suite::RunOptions& run = options.run;
+  require(run.repeats + run.warm_repeats > 0, "--repeats 0 needs --warm-repeats: else there is nothing to run",
+          ErrorKind::kUsage);
+  run.command = plan.command;
+  if (!options.patterns.empty())
+    run.patterns = suite::parse_patterns(read_text(options.patterns), options.patterns.string());
+  run.engine = {fs::read_symlink("/proc/self/exe").string(), "case"};
+  run.warmups = options.warmups >= 0 ? options.warmups : run.repeats > 1 ? 1 : 0;
+  run.memory_limit_bytes = static_cast<uint64_t>(options.memory_limit_gib * 1024 * 1024 * 1024);
+  run.if_stored = options.resume ? suite::IfStored::kResume : suite::IfStored::kRefuse;
+  run.video = options.no_video || !can_write_video() ? suite::WriteVideo::kNo : suite::WriteVideo::kYes;
+  run.cuda_visible_devices = environment("CUDA_VISIBLE_DEVICES");
+}
+
+size_t terminal_width() {
+  winsize size{};
+  constexpr size_t kUsual = 100;
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col - 1u : kUsual;
+}
+
+ExitCode conclude(const suite::SuiteOutcome& outcome, const RunCommand& options) {
+  if (outcome.second_signal) _exit(128 + outcome.stop_signal);
+  if (!outcome.records.empty())
+    for (const fs::path& file : write_reports(options.run.output)) fmt::print("wrote {}\n", file.string());
+  fmt::print("{} ok, {} not ok, {} already there\n", outcome.ok, outcome.not_ok, outcome.skipped);
+  if (outcome.stop_signal != 0) {
+    log::warning(fmt::format("interrupted; go on with the same command and --resume (results so far are in {})",
+                             options.run.output.string()));
+    return static_cast<ExitCode>(128 + outcome.stop_signal);
+  }
+  return outcome.not_ok == 0 ? ExitCode::kSuccess : ExitCode::kFailure;
+}
+
+ExitCode run_command(RunCommand options) {
+  const measure::GpuSet gpus = measure::open_gpus();
+  understand(options, gpus);
+  const suite::Suite suite = suite::read_suite(options.suite);
+  const auto plan = suite::plan_cases(suite, options.plan);
+  if (options.dry_run) {
+    print_plan(suite, plan, options);
+    return ExitCode::kSuccess;
+  }
+  const bool terminal = isatty(STDERR_FILENO) == 1;
+  suite::ProgressDisplay display(
+      terminal ? suite::DisplayStyle::kTerminal : suite::DisplayStyle::kLines,
+      [](std::string_view text) { fmt::print(stderr, "{}", text); }, terminal_width());
+  return conclude(suite::run_suite(suite, plan, options.run, gpus, display), options);
+}
+
+void add_case_options(CLI::App& command, RunCommand& o) {
+  command.add_option("--suite", o.suite, "suite file, JSON or TOML; default: the quick suite")->type_name("FILE");
+  command
+      .add_option("--checkpoint", o.plan.checkpoint,
+                  "weights for every case; default: the suite's, else the small one that comes with the program")
+      ->type_name("DIR");
+  command
+      .add_option("--device", o.plan.device, "cpu, cuda or cuda:N; default: the suite's, else cuda:0 if there is one")
+      ->type_name("DEVICE");
+  command.add_option("--precision", o.precision, "default: the suite's, else bf16 on cuda and fp32 on cpu")
+      ->check(CLI::IsMember({"fp32", "bf16"}));
+  command.add_option("--case", o.plan.only, "only this case, by name or alias; may be given again")->type_name("NAME");
+  command.add_option("--engine", o.engine, "native, or command: any external program")
+      ->check(CLI::IsMember({"native", "command"}))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--command", o.command,
+          "shell command of the external program; {prompt}, {width}, {steps}, {output} ... stand for the case's values")
+      ->type_name("TEXT");
+  command
+      .add_option("--patterns", o.patterns, "JSON list of {match, stage}: log lines of the command that begin a stage")
+      ->type_name("FILE");
+}
+
+void add_run_options(CLI::App& command, RunCommand& o) {
+  command.add_option("--output", o.run.output, "folder for records, videos and report; must be new or empty")
+      ->required()
+      ->type_name("DIR");
+  command.add_flag("--resume", o.resume, "go on with the run in --output: only what is missing is run");
+  command.add_option("--repeats", o.run.repeats, "cold runs of each case, each in a new process")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  command
+      .add_option("--warm-repeats", o.run.warm_repeats,
+                  "videos made one after another in one process, after one that does not count")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  command
+      .add_option("--warmups", o.warmups,
+                  "cold runs before the first that count for nothing; default: 1 if repeated, else 0")
+      ->check(CLI::Range(0, 100));
+  command.add_option("--timeout", o.run.timeout.value, "limit of one video, seconds; 0: none")
+      ->type_name("S")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--memory-limit", o.memory_limit_gib, "private host memory a case may have, GiB; 0: no limit")
+      ->type_name("GIB")
+      ->check(CLI::NonNegativeNumber);
+  command.add_flag("--no-video", o.no_video, "measure without writing mp4 files");
+  command.add_flag("--dry-run", o.dry_run, "check everything and say what would run");
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app, ExitCode& result) {
+  auto options = std::make_shared<RunCommand>();
+  CLI::App* command = app.add_subcommand("run", "Run a benchmark suite and report it");
+  add_case_options(*command, *options);
+  add_run_options(*command, *options);
+  command->callback([options, &result] { result = run_command(*options); });
+}
+
+}  // namespace wan::cli

@@ -1,0 +1,312 @@
+#include "report/case_section.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "analysis/bottleneck.h"
+#include "analysis/compare.h"
+#include "report/format.h"
+
+namespace wan::report {
+namespace {
+
+std::string joined(const std::vector<std::string>& parts, const char* separator) {
+  std::string out;
+  for (const std::string& part : parts) out += (out.empty() ? "" : separator) + part;
+  return out;
+}
+
+struct StageColumn {
+  const char* title;
+  Quantity StageSummary::*value;
+  std::string (*format)(double);
+};
+
+std::vector<StageColumn> stage_columns(bool on_gpu) {
+  std::vector<StageColumn> columns = {{"Time (s)", &StageSummary::wall_s, seconds}};
+  if (on_gpu) columns.push_back({"GPU Mem (GiB)", &StageSummary::device_process_peak_bytes, gib});
+  columns.push_back({"CPU (%)", &StageSummary::cpu_percent, percent});
+  columns.push_back({"CPU (cores)", &StageSummary::cpu_cores, seconds});
+  columns.push_back({"Process Mem (GiB)", &StageSummary::host_process_peak_bytes, gib});
+  columns.push_back({"Sys Mem (GiB)", &StageSummary::host_system_peak_bytes, gib});
+  if (!on_gpu) return columns;
+  columns.push_back({"SM Act (%)", &StageSummary::sm_active_percent, percent});
+  columns.push_back({"Tensor Act (%)", &StageSummary::tensor_active_percent, percent});
+  columns.push_back({"DRAM Act (%)", &StageSummary::dram_active_percent, percent});
+  columns.push_back({"GPU Busy (%)", &StageSummary::gpu_busy_percent, percent});
+  columns.push_back({"Comp Load (SM·s)", &StageSummary::sm_seconds, seconds});
+  columns.push_back({"SM Clock (MHz)", &StageSummary::sm_clock_mhz, percent});
+  columns.push_back({"Power (W)", &StageSummary::power_w, percent});
+  columns.push_back({"Energy (J)", &StageSummary::energy_j, percent});
+  return columns;
+}
+
+/// Leaves tile the total; hidden work and components are listed apart, for they overlap or are parts of a leaf.
+std::string stage_table(const CaseSummary& s, bool on_gpu) {
+  const auto columns = stage_columns(on_gpu);
+  std::vector<std::string> titles = {"Stage"};
+  for (const StageColumn& column : columns) titles.push_back(column.title);
+  titles.insert(titles.begin() + 2, "Share (%)");
+  titles.push_back("TFLOP/s");
+  Table table(titles);
+  for (const StageSummary& stage : s.stages) {
+    if (stage.kind != StageKind::kLeaf && stage.kind != StageKind::kParent) continue;
+    table.begin_row();
+    table.text(stage.name);
+    for (const StageColumn& column : columns) {
+      // What no stage accounts for has a time and nothing else.
+      if (stage.name == kUnattributedName && column.value != &StageSummary::wall_s)
+        table.text("");
+      else
+        table.value(stage.*column.value, column.format);
+      if (column.value == &StageSummary::wall_s)
+        table.text(stage.share ? fmt::format("{:.1f}", 100 * *stage.share) : "");
+    }
+    table.text(stage.achieved_tflops.has() ? fmt::format("{:.3g}", stage.achieved_tflops.median()) : "");
+  }
+  return table.markdown();
+}
+
+std::string parts_table(const CaseSummary& s) {
+  Table table({"Part of a stage", "Time (s)", "Kind", "Moved (GiB)"});
+  bool any = false;
+  for (const StageSummary& stage : s.stages) {
+    if (stage.kind != StageKind::kHidden && stage.kind != StageKind::kComponent) continue;
+    any = true;
+    table.begin_row();
+    table.text(stage.id);
+    table.value(stage.wall_s, seconds);
+    table.text(stage.kind == StageKind::kHidden ? "hidden behind other work" : "part");
+    table.text(stage.moved_bytes.has() ? gib(stage.moved_bytes.median()) : "");
+  }
+  return any ? "\n" + table.markdown() : "";
+}
+
+std::string workload_lines(const RunRecord& run) {
+  const Workload& work = run.workload;
+  const auto number = [](const auto& value) { return value ? fmt::format("{}", *value) : std::string("–"); };
+  std::string dtypes;
+  for (const auto& [component, type] : work.dtypes)
+    dtypes += fmt::format("{}{} {}", dtypes.empty() ? "" : ", ", component, type);
+  std::string out = fmt::format(
+      "- **Workload**: {} {}, {}*{}, {} frames, {} steps, {}, shift {}, guidance {}{}, seed {}\n", work.task,
+      work.model, number(work.width), number(work.height), number(work.num_frames), number(work.steps),
+      work.solver.empty() ? "–" : work.solver, number(work.shift), number(work.guidance_low),
+      work.guidance_high ? fmt::format(" (high noise {})", *work.guidance_high) : "", number(work.seed));
+  out += fmt::format("- **Precision**: class {}{}; offload {}; text encoder on {}; scope {}\n",
+                     to_string(work.precision_class), dtypes.empty() ? "" : ": " + dtypes,
+                     work.offload.empty() ? "–" : work.offload,
+                     work.text_encoder_device.empty() ? "–" : work.text_encoder_device, to_string(work.scope));
+  if (!run.run_case.aliases.empty()) out += fmt::format("- **Also called**: {}\n", joined(run.run_case.aliases, ", "));
+  return out;
+}
+
+std::string headline(const ShownCase& shown) {
+  const CaseSummary& s = shown.summary;
+  std::string out = fmt::format("- **Total Duration**: {}\n", with_interval(s.total_s, seconds, "s"));
+  if (shown.on_gpu()) {
+    out += fmt::format("- **Peak GPU Memory**: {}\n", with_interval(s.peak_device_bytes, gib, "GiB"));
+    out += fmt::format("- **Total Compute Load**: {}\n", with_interval(s.sm_seconds, seconds, "SM·s"));
+    out += fmt::format("- **Energy**: {}\n", with_interval(s.energy_j, percent, "J"));
+  }
+  out += fmt::format("- **Peak Process Memory**: {}\n", with_interval(s.peak_host_bytes, gib, "GiB"));
+  out += workload_lines(*s.example);
+  return out;
+}
+
+std::string certainty(const ShownCase& shown) {
+  const CaseSummary& s = shown.summary;
+  std::string out = fmt::format("- **Runs**: {}", shown.runs_cell());
+  if (s.total_s.has() && s.total_s.estimate->single_run) out += " — single run, no interval";
+  if (s.total_s.has() && s.total_s.estimate->extremes)
+    out += fmt::format("; lowest to highest covers the median with {:.1f} %",
+                       100 * s.total_s.estimate->extremes->coverage);
+  out += "\n";
+  if (!s.not_converged.empty() && !(s.total_s.has() && s.total_s.estimate->single_run))
+    out += fmt::format("- **Not converged**: {}\n", joined(s.not_converged, "; "));
+  for (const Exclusion& exclusion : shown.excluded)
+    out += fmt::format("- **Not counted**: repeat {}: {}\n", exclusion.run->run_case.repeat + 1, exclusion.reason);
+  for (const ValidityFlag& flag : s.example->validity)
+    if (!flag.excludes) out += fmt::format("- **Note** {}: {}\n", flag.name, flag.detail);
+  return out;
+}
+
+std::string failure_lines(const RunRecord& run) {
+  if (!run.error) return "";
+  const ErrorFacts& error = *run.error;
+  std::string out = fmt::format("- **Failed**: {}: {}\n", to_string(run.status), error.message);
+  if (!error.stage.empty()) out += fmt::format("- **In stage**: {}\n", error.stage);
+  if (error.requested_bytes.has() && error.free_bytes.has())
+    out += fmt::format("- **Asked for**: {} GiB with {} GiB free\n", gib(double(*error.requested_bytes.value)),
+                       gib(double(*error.free_bytes.value)));
+  if (!error.advice.empty()) out += fmt::format("- **What would fit**: {}\n", error.advice);
+  if (!error.stderr_tail.empty()) {
+    constexpr size_t kShown = 1500;
+    const size_t from = error.stderr_tail.size() > kShown ? error.stderr_tail.size() - kShown : 0;
+    out += "\n```text\n" + error.stderr_tail.substr(from) + "\n```\n";
+  }
+  return out;
+}
+
+std::string inference_statistics(const CaseSummary& s, bool on_gpu) {
+  std::string out = "\n##### Inference Statistics\n\n";
+  out += fmt::format("- **Avg Time per Step**: {} (median of the steps after the first)\n",
+                     with_interval(s.steady_step_s, seconds, "s"));
+  if (!s.step_series.empty()) {
+    const StepSeries& series = s.step_series.front();
+    out += fmt::format("- **First Step**: {} s, {:.3f} of a steady one\n", seconds(series.first_s),
+                       series.first_over_steady);
+    out += fmt::format("- **Drift over the Steps**: {:+.2f} %{}\n", 100 * series.drift,
+                       series.drifts ? " — drifting" : "");
+    if (series.bimodal) out += fmt::format("- **Two Levels**: p90/p10 = {:.2f}\n", series.p90_over_p10);
+  }
+  out += fmt::format("- **All Steps**: {}\n", with_interval(s.steps_s, seconds, "s"));
+  out +=
+      fmt::format("- **Warm Total** (T5_Encoding to VAE_Decoding): {}\n", with_interval(s.warm_total_s, seconds, "s"));
+  if (const StageSummary* total = s.stage(kTotalName)) {
+    if (on_gpu)
+      out += fmt::format("- **Avg SM Activity**: {}\n", with_interval(total->sm_active_percent, percent, "%"));
+    out += fmt::format("- **Avg CPU Utilization**: {} of the allowed cores\n",
+                       with_interval(total->cpu_percent, percent, "%"));
+  }
+  return out;
+}
+
+std::string performance_analysis(const CaseSummary& s, const CardPeak* peak) {
+  const BottleneckReport report = find_bottlenecks(s, peak);
+  std::string out = "\n##### Performance Analysis\n\n";
+  for (const ClassShare& part : report.classes)
+    out += fmt::format("- {}: {} s, {:.1f} % of the total\n", class_name(part.what), seconds(part.seconds),
+                       100 * part.share);
+  out += report.findings.empty() ? "\nNo rule fired.\n" : "\n**Bottlenecks Detected:**\n";
+  for (const BottleneckFinding& finding : report.findings) {
+    out += fmt::format("- {}", finding.message);
+    if (finding.saving_s) out += fmt::format(" (at most {} s a video)", seconds(*finding.saving_s));
+    out += "\n";
+  }
+  if (!report.what_ifs.empty()) out += "\n**What would help:**\n";
+  for (const WhatIf& what : report.what_ifs)
+    out += fmt::format("- {}: -{} s, {} s in all, {:.2f}x\n", what.change, seconds(what.saved_s),
+                       seconds(what.new_total_s), what.speedup);
+  out += "\n**Resource Usage Overview:**\n";
+  if (report.headroom)
+    out += fmt::format("- Peak GPU memory {} GiB of {} GiB: {} GiB ({:.0f} %) free\n", gib(report.headroom->peak_bytes),
+                       gib(report.headroom->capacity_bytes), gib(report.headroom->free_bytes),
+                       report.headroom->free_percent);
+  return out;
+}
+
+std::string resource_lines(const RunRecord& run) {
+  const StageRecord* total = total_stage(run);
+  if (total == nullptr) return "";
+  std::string out;
+  const auto line = [&](const char* what, const Measured<uint64_t>& bytes) {
+    out += bytes.has() ? fmt::format("- {}: {} GiB\n", what, gib(double(*bytes.value)))
+                       : fmt::format("- {}: – ({})\n", what, explain(bytes.reason));
+  };
+  line("Process memory, peak", total->host_memory.process_peak_bytes);
+  line("of it anonymous", total->host_memory.anonymous_peak_bytes);
+  line("of it mapped files", total->host_memory.file_peak_bytes);
+  line("Whole machine in use, peak", total->host_memory.system_used_peak_bytes);
+  line("Read from storage", total->read_bytes);
+  for (const auto& [component, bytes] : total->device_memory.component_bytes)
+    out += fmt::format("- On the device, {}: {} GiB\n", component, gib(double(bytes)));
+  return out;
+}
+
+std::string provenance(const RunRecord& run) {
+  std::string out =
+      fmt::format("\n- **Stages cut by**: {}; **run id**: {}; **at**: {}\n",
+                  run.engine.marker_source.empty() ? "–" : run.engine.marker_source, run.id, run.created_utc);
+  if (!run.output.file.empty()) out += fmt::format("- **Video**: {}\n", run.output.file);
+  if (!run.output.sha256.empty()) out += fmt::format("- **Frames' SHA-256**: {}\n", run.output.sha256);
+  if (!run.workload.prompt.empty()) out += fmt::format("- **Prompt**: {}\n", run.workload.prompt);
+  return out;
+}
+
+std::string corrections(const RunRecord& run) {
+  if (!run.imported || run.imported->findings.empty()) return "";
+  std::string out = "\n##### Corrections\n\nThe imported report contradicts itself:\n\n";
+  for (const Finding& finding : run.imported->findings)
+    out += fmt::format("- {}{}: {}\n", finding.code, finding.where.empty() ? "" : " (" + finding.where + ")",
+                       finding.message);
+  return out;
+}
+
+}  // namespace
+
+std::string ShownCase::title() const {
+  const RunRecord& run = *summary.example;
+  std::string text = summary.group.case_name;
+  if (run.workload.scope == RunScope::kWarm) text += " (warm)";
+  if (!summary.group.arm.empty()) text += " [" + summary.group.arm + "]";
+  return text;
+}
+
+bool ShownCase::on_gpu() const {
+  const RunRecord& run = *summary.example;
+  return !run.system.gpus.empty() && !run.engine.device.starts_with("cpu");
+}
+
+std::string ShownCase::time_cell() const {
+  const RunRecord& run = *summary.example;
+  if (stand_in && run.error) return std::string(to_string(summary.group.runs.front()->status));
+  return summary.total_s.has() ? seconds(summary.total_s.median()) + (doubt.empty() ? "" : " (not counted)") : "–";
+}
+
+std::string ShownCase::runs_cell() const {
+  const size_t counted = stand_in ? 0 : summary.selection.used.size();
+  return fmt::format("{} of {}", counted, counted + excluded.size());
+}
+
+std::string ShownCase::status_cell() const { return doubt.empty() ? "ok" : doubt; }
+
+ShownCase show_case(const RunGroup& group) {
+  ShownCase shown;
+  shown.summary = summarise(group);
+  shown.excluded = shown.summary.selection.excluded;
+  if (!shown.summary.selection.used.empty()) return shown;
+  const auto not_warmup = std::find_if(shown.excluded.begin(), shown.excluded.end(),
+                                       [](const Exclusion& e) { return !e.run->run_case.warmup; });
+  const Exclusion& first = not_warmup == shown.excluded.end() ? shown.excluded.front() : *not_warmup;
+  shown.doubt = first.reason;
+  shown.stand_in = std::make_unique<RunRecord>(*first.run);
+  shown.stand_in->status = RunStatus::kOk;
+  for (ValidityFlag& flag : shown.stand_in->validity) flag.excludes = false;
+  if (shown.stand_in->stages.empty()) return shown;
+  RunGroup alone = group;
+  alone.runs = {shown.stand_in.get()};
+  shown.summary = summarise(alone);
+  shown.summary.group.runs = group.runs;
+  return shown;
+}
+
+std::string speedup_cell(const ShownCase* a, const ShownCase* b) {
+  if (a == nullptr || b == nullptr || a->stand_in || b->stand_in) return "–";
+  CompareOptions options;
+  options.allowed_fields = {"*"};
+  options.across_precision = true;
+  const Comparison comparison = compare_cases(a->summary, b->summary, options);
+  if (!comparison.comparable()) return joined(comparison.refusals, "; ");
+  if (!comparison.split) return "–";
+  std::string text = fmt::format("**{:.2f}x** (GPU part {:.2f}x)", comparison.split->total, comparison.split->gpu);
+  if (!comparison.scopes.empty()) text += fmt::format(", {}", to_string(comparison.scopes.front().time.verdict));
+  return text;
+}
+
+std::string case_section(const ShownCase& shown, const std::vector<CardPeak>& peaks) {
+  const CaseSummary& s = shown.summary;
+  std::string out = fmt::format("\n#### Case: {}\n\n", shown.title());
+  if (s.stages.empty())
+    return out + workload_lines(*s.example) + failure_lines(*s.example) + certainty(shown) + "\n---\n";
+  out += headline(shown) + certainty(shown) + failure_lines(*s.example);
+  out += "\n##### Stage Breakdown\n\n" + stage_table(s, shown.on_gpu()) + parts_table(s);
+  out += inference_statistics(s, shown.on_gpu());
+  out += performance_analysis(s, find_peak(peaks, s.group.device)) + resource_lines(*s.example);
+  out += corrections(*s.example) + provenance(*s.example);
+  return out + "\n---\n";
+}
+
+}  // namespace wan::report

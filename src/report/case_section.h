@@ -1,0 +1,36 @@
+// One case of the Markdown report: its summary, what to call it, and its section.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "analysis/summary.h"
+#include "analysis/tables.h"
+
+namespace wan::report {
+
+/// A case with something to show. Where no run counts, `summary` is that of one run that does not, and `doubt` says
+/// why.
+struct ShownCase {
+  CaseSummary summary;
+  std::unique_ptr<RunRecord> stand_in;  // that run, with its objections set aside; `summary` points to it
+  std::string doubt;
+  std::vector<Exclusion> excluded;
+
+  std::string title() const;  // the case's name, its scope where it is not cold, its arm
+  bool on_gpu() const;
+  std::string time_cell() const;    // total seconds, or the status
+  std::string runs_cell() const;    // how many count, of how many
+  std::string status_cell() const;  // ok, or what happened
+};
+
+ShownCase show_case(const RunGroup& group);
+
+/// "1.87x (GPU part 1.86x), FASTER", or why the two cannot be compared.
+std::string speedup_cell(const ShownCase* a, const ShownCase* b);
+
+/// From "#### Case: ..." to the end of the resource overview.
+std::string case_section(const ShownCase& shown, const std::vector<CardPeak>& peaks);
+
+}  // namespace wan::report

@@ -1,0 +1,40 @@
+// Numbers as people read them. The only place that chooses digits.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "analysis/estimate.h"
+
+namespace wan::report {
+
+/// Seconds with three decimals below 10 s, two above.
+std::string seconds(double value);
+/// Bytes as GiB: three decimals below 1 GiB, two above.
+std::string gib(double bytes);
+std::string percent(double value);
+/// "12.34 s" for one run, "12.34 s [12.30, 12.41]" with the interval of several.
+std::string with_interval(const Quantity& quantity, std::string (*format)(double), const std::string& unit);
+
+/// A Markdown table whose empty cells are dashes, explained below it.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> columns);
+  void begin_row();
+  void text(const std::string& cell);
+  /// A number, or a dash whose reason is remembered for the column.
+  void value(const Quantity& quantity, std::string (*format)(double));
+  std::string markdown() const;
+
+ private:
+  std::vector<std::string> columns_;
+  std::vector<std::vector<std::string>> rows_;
+  std::map<size_t, std::set<std::string>> reasons_;  // by column
+};
+
+/// What a reason's word means, in a few words; the word itself when it is not known.
+std::string explain(const std::string& reason);
+
+}  // namespace wan::report

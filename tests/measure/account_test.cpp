@@ -1,0 +1,208 @@
+// Stage accounts from synthetic spans and samples; no clock is read.
+#include "measure/account.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace wan::measure {
+namespace {
+
+constexpr int64_t kMs = 1'000'000;
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+StageSpan leaf(const std::string& name, int64_t begin_ms, int64_t end_ms, int index = -1) {
+  return {name, index, "", false, {begin_ms * kMs, end_ms * kMs}, 0, 1e9, false};
+}
+
+TreeReading tree(int64_t at_ms, int64_t cpu_ms, uint64_t anonymous_mib, uint64_t high_water_mib = 0) {
+  TreeReading reading;
+  reading.at_ns = at_ms * kMs;
+  reading.cpu_ns = cpu_ms * kMs;
+  reading.memory.anonymous = anonymous_mib * kMiB;
+  reading.memory.high_water = high_water_mib * kMiB;
+  reading.processes = 1;
+  reading.pids = {100};
+  return reading;
+}
+
+MachineReading machine(int64_t at_ms, int64_t busy_ms) {
+  MachineReading reading;
+  reading.at_ns = at_ms * kMs;
+  reading.busy_ns = busy_ms * kMs;
+  reading.used_bytes = 500 * kMiB;
+  return reading;
+}
+
+/// 1 s: 300 ms initialization, 10 ms nobody's, two steps of 300 ms, 90 ms after the last.
+RunTimeline timeline() {
+  RunTimeline run;
+  run.total = {0, 1000 * kMs};
+  run.spans = {leaf("Model_Initialization", 0, 300), leaf("Step_0_Inference", 310, 610, 0),
+               leaf("Step_1_Inference", 610, 910, 1)};
+  run.exit_cpu_ns = 1500 * kMs;
+  run.exit_peak_rss_bytes = 90 * kMiB;
+  return run;
+}
+
+/// Every 100 ms; the tree uses 2 cores from 300 ms on, the machine one core more.
+Samples samples() {
+  Samples result;
+  result.period_ns = 100 * kMs;
+  result.gpu_reason = result.activity_reason = "no NVIDIA driver";
+  for (int64_t at = 0; at <= 1000; at += 100) {
+    const int64_t cpu = at <= 300 ? at : 300 + 2 * (at - 300);
+    result.tree.push_back(tree(at, cpu, at <= 300 ? 10 : 50));
+    result.machine.push_back(machine(at, cpu + at));
+  }
+  return result;
+}
+
+const StageRecord& find(const std::vector<StageRecord>& stages, const std::string& id) {
+  for (const StageRecord& stage : stages)
+    if (stage.id == id) return stage;
+  throw std::runtime_error("no stage " + id);
+}
+
+TEST(Account, LeavesAndUnattributedTileTheTotal) {
+  const auto stages = account(timeline(), samples());
+  int64_t sum = 0;
+  for (const StageRecord& stage : stages)
+    if (stage.kind == StageKind::kLeaf) sum += stage.wall_ns;
+  EXPECT_EQ(sum, 1000 * kMs);
+  EXPECT_EQ(find(stages, "Unattributed").wall_ns, 100 * kMs);
+  EXPECT_EQ(stages.back().id, "Total_Execution");
+  EXPECT_EQ(stages.back().wall_ns, 1000 * kMs);
+  EXPECT_EQ(find(stages, "Step_1_Inference").begin_ns.value, 610 * kMs);
+  EXPECT_EQ(stages.back().flops.value, 3e9);
+}
+
+TEST(Account, CpuTimeFollowsTheCounterBetweenSamples) {
+  const auto stages = account(timeline(), samples());
+  EXPECT_EQ(find(stages, "Model_Initialization").cpu_core_ns.value, 300 * kMs);
+  EXPECT_EQ(find(stages, "Step_0_Inference").cpu_core_ns.value, 600 * kMs);
+  EXPECT_EQ(find(stages, "Step_0_Inference").other_cpu_core_ns.value, 300 * kMs);
+  // The kernel's own account at exit is below the last sample: counters never run backwards.
+  EXPECT_EQ(find(stages, "Total_Execution").cpu_core_ns.value, 1700 * kMs);
+}
+
+TEST(Account, AShortStageHasNoSampledCpuTimeButAnExactOneFromItsBoundaries) {
+  RunTimeline run = timeline();
+  run.spans = {leaf("Model_Initialization", 0, 300), leaf("T5_Encoding", 300, 350), leaf("VAE_Decoding", 350, 1000)};
+  EXPECT_EQ(find(account(run, samples()), "T5_Encoding").cpu_core_ns.reason, "below_resolution");
+  run.boundaries = {tree(0, 0, 5, 5), tree(300, 300, 10, 20), tree(350, 345, 30, 70), tree(1000, 1700, 20, 60)};
+  const auto stages = account(run, samples());
+  // 45 ms between its own readings, though the sampled line would say 100.
+  EXPECT_EQ(find(stages, "T5_Encoding").cpu_core_ns.value, 45 * kMs);
+}
+
+TEST(Account, MemoryPeaksComeFromTheHighWaterMarkOfEachStage) {
+  RunTimeline run = timeline();
+  run.spans = {leaf("Model_Initialization", 0, 300), leaf("T5_Encoding", 300, 350), leaf("VAE_Decoding", 350, 1000)};
+  run.boundaries = {tree(0, 0, 5, 5), tree(300, 300, 10, 20), tree(350, 345, 30, 70), tree(1000, 1700, 20, 60)};
+  const auto stages = account(run, samples());
+  EXPECT_EQ(find(stages, "Model_Initialization").host_memory.process_peak_bytes.value, 20 * kMiB);
+  EXPECT_EQ(find(stages, "T5_Encoding").host_memory.process_peak_bytes.value, 70 * kMiB);
+  EXPECT_EQ(find(stages, "VAE_Decoding").host_memory.process_peak_bytes.value, 60 * kMiB);
+  EXPECT_EQ(find(stages, "Total_Execution").host_memory.process_peak_bytes.value, 90 * kMiB);
+  EXPECT_EQ(find(stages, "T5_Encoding").host_memory.process_peak_bytes.source, "proc");
+  EXPECT_EQ(find(stages, "T5_Encoding").host_memory.system_used_peak_bytes.value, 500 * kMiB);
+}
+
+TEST(Account, WithoutAGpuItsValuesAreAbsentWithTheReason) {
+  const auto stages = account(timeline(), samples());
+  const StageRecord& step = find(stages, "Step_0_Inference");
+  EXPECT_FALSE(step.counters.sm_active.mean_percent);
+  EXPECT_EQ(step.counters.sm_active.reason, "no NVIDIA driver");
+  EXPECT_EQ(step.device_memory.process_peak_bytes.reason, "no NVIDIA driver");
+  EXPECT_EQ(step.energy_j.reason, "no NVIDIA driver");
+  EXPECT_FALSE(step.sm_clock_mhz.has());
+}
+
+Samples with_gpu() {
+  Samples result = samples();
+  result.gpu_reason = result.activity_reason = "";
+  result.activity_source = "nvml_gpm";
+  for (int64_t at = 0; at <= 1000; at += 100) {
+    GpuReading gpu;
+    gpu.at_ns = at * kMs;
+    gpu.device_bytes = (at < 300 ? 100 : 900) * kMiB;
+    gpu.processes = {{100, (at < 300 ? 60 : 800) * kMiB}, {7, 5 * kMiB}};
+    gpu.gpu_busy = 1.0;
+    gpu.sm_clock_mhz = at < 600 ? 1900 : 1500;
+    gpu.power_w = 400;
+    gpu.energy_mj = double(at) * 400;  // 400 W
+    gpu.slowdown = at > 600 ? kHardwareThermal : 0;
+    result.gpu.push_back(gpu);
+    if (at > 0) {
+      ActivityReading activity;
+      activity.interval = {(at - 100) * kMs, at * kMs};
+      activity.sm = at <= 300 ? 0.0 : 0.8;
+      result.activity.push_back(activity);
+    }
+  }
+  return result;
+}
+
+TEST(Account, GpuReadingsAreGivenToStagesByOverlap) {
+  const auto stages = account(timeline(), with_gpu());
+  EXPECT_DOUBLE_EQ(*find(stages, "Model_Initialization").counters.sm_active.mean_percent, 0);
+  EXPECT_DOUBLE_EQ(*find(stages, "Step_0_Inference").counters.sm_active.mean_percent, 80);
+  EXPECT_EQ(find(stages, "Step_0_Inference").counters.sm_active.source, "nvml_gpm");
+  EXPECT_EQ(find(stages, "Step_0_Inference").device_memory.process_peak_bytes.value, 800 * kMiB);
+  EXPECT_EQ(find(stages, "Step_0_Inference").device_memory.device_peak_bytes.value, 900 * kMiB);
+  EXPECT_EQ(find(stages, "Step_0_Inference").sm_clock_mhz.value->median, 1900);
+  // The 100 ms window up to 700 ms is the first that throttles: 310 ms of 300 ms would be all, 610..910 has 600 of it.
+  EXPECT_NEAR(*find(stages, "Step_1_Inference").throttled_percent.value, 100, 1e-9);
+  EXPECT_NEAR(*find(stages, "Step_0_Inference").throttled_percent.value, 100 * 10.0 / 300, 1e-9);
+}
+
+TEST(Account, EnergyNeedsASecond) {
+  const auto stages = account(timeline(), with_gpu());
+  EXPECT_EQ(find(stages, "Step_0_Inference").energy_j.reason, "below_resolution");
+  EXPECT_NEAR(*find(stages, "Step_0_Inference").power_mean_w.value, 400, 1e-9);
+  EXPECT_NEAR(*find(stages, "Total_Execution").energy_j.value, 400, 1e-9);
+  EXPECT_EQ(find(stages, "Total_Execution").energy_j.source, "nvml_energy_counter");
+}
+
+TEST(Account, ShortStagesOfOneKindGetAPooledValue) {
+  RunTimeline run;
+  run.total = {0, 4000 * kMs};
+  for (int i = 0; i < 21; ++i) {
+    run.spans.push_back(leaf("Step_" + std::to_string(i) + "_Loading", 190 * i, 190 * i + 50, i));
+    run.spans.push_back(leaf("Step_" + std::to_string(i) + "_Inference", 190 * i + 50, 190 * i + 190, i));
+  }
+  Samples readings = with_gpu();
+  readings.activity.clear();
+  for (int64_t at = 100; at <= 4000; at += 100) {
+    ActivityReading activity;
+    activity.interval = {(at - 100) * kMs, at * kMs};
+    activity.sm = 0.5;
+    readings.activity.push_back(activity);
+  }
+  const auto stages = account(run, readings);
+  const Counter& counter = find(stages, "Step_3_Loading").counters.sm_active;
+  EXPECT_FALSE(counter.mean_percent);
+  EXPECT_EQ(counter.reason, "below_resolution");
+  EXPECT_EQ(counter.pooled_percent, 50);
+}
+
+TEST(Account, HiddenWorkAndComponentsAreListedButNeverSummed) {
+  RunTimeline run = timeline();
+  run.spans.push_back({"Step_0_Inference", 0, "h2d", true, {320 * kMs, 600 * kMs}, 1000, 0, false});
+  run.spans.push_back({"Step_0_Inference", 0, "cond", false, {310 * kMs, 450 * kMs}, 0, 0, false});
+  run.spans.push_back({"Step_0_Inference", 0, "cond", false, {450 * kMs, 610 * kMs}, 0, 0, false});
+  const auto stages = account(run, samples());
+  EXPECT_EQ(find(stages, "Unattributed").wall_ns, 100 * kMs);
+  EXPECT_EQ(find(stages, "Step_0_Inference/h2d").kind, StageKind::kHidden);
+  EXPECT_EQ(find(stages, "Step_0_Inference/h2d").moved_bytes.value, 1000u);
+  EXPECT_EQ(find(stages, "Step_0_Inference/cond#2").kind, StageKind::kComponent);
+}
+
+TEST(Account, StageKindsPutStepsTogether) {
+  EXPECT_EQ(stage_kind("Step_12_Inference"), "Step_*_Inference");
+  EXPECT_EQ(stage_kind("T5_Encoding"), "T5_Encoding");
+  EXPECT_EQ(stage_kind("Step_x"), "Step_x");
+}
+
+}  // namespace
+}  // namespace wan::measure

@@ -1,0 +1,109 @@
+// Each flag firing and silent, on synthetic samples.
+#include "measure/validity.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace wan::measure {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+std::vector<std::string> names(const std::vector<ValidityFlag>& flags) {
+  std::vector<std::string> result;
+  for (const ValidityFlag& flag : flags) result.push_back(flag.name);
+  return result;
+}
+
+struct Scene {
+  Samples samples;
+  std::vector<StageRecord> stages;
+  IdleProbe probe;
+
+  Scene() {
+    StageRecord total;
+    total.id = total.name = kTotal;
+    total.kind = StageKind::kParent;
+    total.wall_ns = 1'000'000'000;
+    total.other_cpu_core_ns = measured<int64_t>(100'000'000, "proc");
+    stages.push_back(total);
+    TreeReading tree;
+    tree.pids = {100, 101};
+    samples.tree = {tree};
+    samples.machine.resize(2);
+  }
+  void add_gpu(std::vector<pid_t> pids) {
+    GpuReading gpu;
+    for (const pid_t pid : pids) gpu.processes.push_back({pid, 1});
+    gpu.pcie_width = 16;
+    samples.gpu.push_back(gpu);
+  }
+  std::vector<std::string> judged(bool on_gpu = true) const {
+    return names(judge({samples, stages, probe, {0, 1'000'000'000}, 2, on_gpu, 16}));
+  }
+};
+
+TEST(Validity, AQuietRunHasNoFlag) {
+  Scene scene;
+  scene.add_gpu({100});
+  scene.probe.busiest = 0.01;
+  EXPECT_THAT(scene.judged(), IsEmpty());
+}
+
+TEST(Validity, AStrangerOnTheCardIsSeen) {
+  Scene scene;
+  scene.add_gpu({100, 555});
+  EXPECT_THAT(scene.judged(), ElementsAre("foreign_gpu_process"));
+}
+
+TEST(Validity, AnUnknownPidIsOursWhereTheDriverNeverListsUs) {
+  Scene scene;
+  scene.add_gpu({9001});
+  EXPECT_THAT(scene.judged(), IsEmpty());
+  scene.probe.processes = {9001};  // but not when it was there before we started
+  EXPECT_THAT(scene.judged(), ElementsAre("foreign_gpu_process"));
+}
+
+TEST(Validity, ABusyCardBeforeTheRunIsSeen) {
+  Scene scene;
+  scene.add_gpu({100});
+  scene.probe.busiest = 0.021;
+  EXPECT_THAT(scene.judged(), ElementsAre("gpu_not_idle"));
+}
+
+TEST(Validity, ACpuHogExcludesACpuRunAndMarksAGpuRun) {
+  Scene scene;
+  scene.stages[0].other_cpu_core_ns = measured<int64_t>(501'000'000, "proc");  // a quarter of 2 cores is 0.5
+  EXPECT_THAT(scene.judged(false), ElementsAre("cpu_interference"));
+  EXPECT_TRUE(judge({scene.samples, scene.stages, scene.probe, {}, 2, false, {}})[0].excludes);
+  EXPECT_FALSE(judge({scene.samples, scene.stages, scene.probe, {}, 2, true, {}})[0].excludes);
+  scene.stages[0].other_cpu_core_ns = measured<int64_t>(499'000'000, "proc");
+  EXPECT_THAT(scene.judged(false), IsEmpty());
+}
+
+TEST(Validity, ThermalSlowdownOfTheStepsExcludesAndAPowerCapDoesNot) {
+  Scene scene;
+  StageRecord step;
+  step.name = "Step_1_Inference";
+  step.wall_ns = 1000;
+  step.throttled_percent = measured(1.5, "nvml");
+  scene.stages.push_back(step);
+  EXPECT_THAT(scene.judged(), ElementsAre("thermal_slowdown"));
+  scene.stages.back().throttled_percent = measured(0.9, "nvml");
+  scene.add_gpu({100});
+  scene.samples.gpu[0].slowdown = kSoftwarePowerCap;
+  EXPECT_THAT(scene.judged(), ElementsAre("software_power_cap"));
+  EXPECT_FALSE(judge({scene.samples, scene.stages, scene.probe, {}, 2, true, 16})[0].excludes);
+}
+
+TEST(Validity, SwapAndNarrowPcieAreSeen) {
+  Scene scene;
+  scene.samples.machine[1].swap_in_pages = 257;
+  scene.add_gpu({100});
+  scene.samples.gpu[0].pcie_width = 8;
+  EXPECT_THAT(scene.judged(), ElementsAre("swap", "pcie_width_below_nominal"));
+}
+
+}  // namespace
+}  // namespace wan::measure
