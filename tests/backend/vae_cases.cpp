@@ -62,9 +62,10 @@ constexpr ShortcutCase kDupUps[] = {
 };
 // Here frames, height and width are those of y. The zero frame of a first chunk is part of x: frame 0 below.
 constexpr ShortcutCase kAvgDowns[] = {
-    {"block_0", {1, 3, 4, 16, 16, 1, 2}}, {"blocks_1_and_2", {2, 3, 4, 16, 32, 2, 2}},
-    {"block_3", {2, 3, 4, 32, 32, 1, 1}}, {"many_channels_together", {2, 2, 3, 12, 6, 2, 2}},
-    {"time_only", {2, 3, 3, 9, 6, 2, 1}},
+    {"block_0", {1, 3, 4, 16, 16, 1, 2}},          {"blocks_1_and_2", {2, 3, 4, 16, 32, 2, 2}},
+    {"block_3", {2, 3, 4, 32, 32, 1, 1}},          {"many_channels_together", {2, 2, 3, 12, 6, 2, 2}},
+    {"time_only", {2, 3, 3, 9, 6, 2, 1}},          {"half_squares", {2, 3, 4, 8, 16, 1, 2}},
+    {"space_to_channels", {1, 3, 4, 8, 32, 1, 2}},
 };
 
 using DupUp = OnBackendWith<ShortcutCase>;
