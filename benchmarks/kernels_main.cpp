@@ -55,7 +55,7 @@ void run_products(cuda::CudaBackend& backend, const DitShape& shape, const Ceili
 }
 
 void tune(cuda::CudaBackend& backend, const std::vector<DitShape>& shapes, Seconds seconds) {
-  std::vector<cuda::LinearShape> products;
+  std::vector<ProductShape> products;
   for (const DitShape& s : shapes) {
     const auto add = [&](int64_t n, int64_t k, Activation activation) {
       products.push_back({.m = s.tokens, .n = n, .k = k, .activation = activation});

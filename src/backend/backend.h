@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "tensor/tensor.h"
 
@@ -208,6 +209,19 @@ struct BackendOptions {
 
 /// The only place that names a concrete backend. Throws Error(kUsage) for an unknown or unusable device, saying why.
 std::unique_ptr<Backend> make_backend(const BackendOptions& options);
+
+/// A matrix product to choose a kernel for: y[m, n] = activation(x[m, k] W[n, k]^T + bias), x and W of dtype `in`.
+struct ProductShape {
+  int64_t m = 0, n = 0, k = 0;
+  DType in = DType::kBF16, out = DType::kBF16;
+  Activation activation = Activation::kNone;
+};
+
+/// Times the kernels the device's library proposes for each shape, on random data at the clocks of a busy card, for
+/// `seconds` a shape, and returns a line of a tuning table (BackendOptions::tuning_table) for each. Throws Error(kUsage)
+/// for a device whose products need no choice (cpu) or that cannot be used.
+std::vector<std::string> tune_products(const BackendOptions& options, std::span<const ProductShape> shapes,
+                                       double seconds);
 
 /// Whether `cuda:0` can be used here; the reason when not.
 std::optional<std::string> why_cuda_is_unusable();

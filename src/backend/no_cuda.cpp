@@ -8,6 +8,12 @@ std::optional<std::string> cuda_problem(int) {
   return "this build has no CUDA backend (nvcc, cuDNN or its front end was not found when it was configured)";
 }
 
-std::unique_ptr<Backend> make_cuda_backend(int, const BackendOptions&) { throw Error(ErrorKind::kUsage, *cuda_problem(0)); }
+std::unique_ptr<Backend> make_cuda_backend(int, const BackendOptions&) {
+  throw Error(ErrorKind::kUsage, *cuda_problem(0));
+}
+
+std::vector<std::string> tune_cuda_products(int, std::span<const ProductShape>, double) {
+  throw Error(ErrorKind::kUsage, *cuda_problem(0));
+}
 
 }  // namespace wan

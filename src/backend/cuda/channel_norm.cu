@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kMostVectors = 5;  // K: the models' channel counts are powers of two times 1, 3 or 5
+constexpr int kWaves = 8;  // blocks waiting for each that runs: their turns drift apart, which keeps memory busier
 constexpr float kSmallestNorm = 1e-12f;
 
 struct Arguments {
@@ -79,7 +80,7 @@ __global__ void __launch_bounds__(kThreads) channel_norm_kernel(const Arguments 
       for (int j = 0; j < kVectors; ++j) {
 #pragma unroll
         for (int i = 0; i < kVector; ++i) v[j][i] = activated(v[j][i] * inverse * gamma[j][i], a.activation);
-        store_vector<Cache::kKeep>(y + rows[p] * a.channels + offset(j), v[j]);
+        store_vector<Cache::kStream>(y + rows[p] * a.channels + offset(j), v[j]);
       }
     }
   }
@@ -118,7 +119,7 @@ template <typename Kernel>
 void launch(Context& context, const Arguments& arguments, Kernel kernel, int64_t rows_of_a_block) {
   int blocks = 0;
   check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, kThreads, 0));
-  const unsigned grid = grid_for(ceil_div(arguments.rows, rows_of_a_block), context.multiprocessors, blocks);
+  const unsigned grid = grid_for(ceil_div(arguments.rows, rows_of_a_block), context.multiprocessors, kWaves * blocks);
   kernel<<<grid, kThreads, 0, context.compute>>>(arguments);
   check(cudaGetLastError());
 }

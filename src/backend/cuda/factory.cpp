@@ -46,4 +46,9 @@ std::unique_ptr<Backend> make_cuda_backend(int ordinal, const BackendOptions& op
   return std::make_unique<cuda::CudaBackend>(ordinal, table);
 }
 
+std::vector<std::string> tune_cuda_products(int ordinal, std::span<const ProductShape> shapes, double seconds) {
+  cuda::CudaBackend backend(ordinal, std::string(cuda::builtin_tuning_table()));
+  return backend.linear_state().tune(shapes, {seconds});
+}
+
 }  // namespace wan

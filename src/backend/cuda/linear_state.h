@@ -14,6 +14,7 @@ struct Linear::State {
   State(Context& context, const std::string& card, const std::string& table);
   /// The plan of this problem, or nullptr when the library has no kernel for its epilogue.
   LinearPlan* plan_for(const LinearProblem& problem, const TuningKey& key);
+  TensorView bias_as(DType dtype, TensorView bias);
 
   Context& context;
   std::string card;

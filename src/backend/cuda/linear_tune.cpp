@@ -16,7 +16,7 @@ constexpr int kChain = 4;              // runs between two events, so that the c
 constexpr float kWarmFraction = 0.3f;  // of a shape's time, to bring the card to the clocks of a long run
 
 struct Buffers {
-  Buffers(Context& context, const LinearShape& shape) {
+  Buffers(Context& context, const ProductShape& shape) {
     const auto make = [&](DType dtype, const Shape& extents) {
       const DeviceBlock block = allocate_device(static_cast<size_t>(extents.count()) * size_of(dtype), "tuning");
       Tensor tensor(TensorView(block.data, dtype, extents, Memory::kDevice),
@@ -95,10 +95,10 @@ void race(Context& context, LinearPlan& plan, const Buffers& buffers, std::vecto
 
 }  // namespace
 
-std::vector<std::string> Linear::tune(std::span<const LinearShape> shapes, Seconds seconds) {
+std::vector<std::string> Linear::tune(std::span<const ProductShape> shapes, Seconds seconds) {
   State& state = *state_;
   std::vector<std::string> rows;
-  for (const LinearShape& shape : shapes) {
+  for (const ProductShape& shape : shapes) {
     require_op(shape.activation != Activation::kSilu, "SiLU runs as a pass of its own: tune the plain product");
     const LinearProblem problem{.in = shape.in,
                                 .out = shape.out,

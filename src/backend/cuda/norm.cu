@@ -10,7 +10,8 @@
 namespace wan::cuda {
 namespace {
 
-constexpr int kMostThreads = 1024;
+constexpr int kMostThreads = 1024, kPlainThreads = 256;
+constexpr int kWaves = 4;  // blocks waiting for each that runs: their turns drift apart, which keeps memory busier
 constexpr int64_t kMostWidth = int64_t{kMostThreads} * kVector;
 
 enum class Work { kNorm, kResidual, kBoth };
@@ -35,151 +36,138 @@ struct Arguments {
   float eps = 0;
 };
 
-/// This thread's elements of a row: eight neighbours, or every blockDim.x-th where rows are not aligned.
-template <bool kAligned>
-struct Columns {
-  int width;
-  __device__ int at(int i) const {
-    return kAligned ? static_cast<int>(threadIdx.x) * kVector + i : static_cast<int>(threadIdx.x + i * blockDim.x);
-  }
-  __device__ bool has(int i) const {
-    return kAligned ? static_cast<int>(threadIdx.x) * kVector < width : at(i) < width;
-  }
-};
-
-template <bool kAligned, typename T>
-struct Chunk;
-template <typename T>
-struct Chunk<true, T> {
-  Packed<T> packed{};
-  __device__ void load(const T* row, Columns<true> columns) {
-    if (columns.has(0)) packed = load_packed<Cache::kStream>(row + columns.at(0));
-  }
-  __device__ void values(float (&to)[kVector]) const { unpack(packed, to); }
-};
-template <typename T>
-struct Chunk<false, T> {
-  float held[kVector] = {};
-  __device__ void load(const T* row, Columns<false> columns) {
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) {
-      if (columns.has(i)) held[i] = to_float(row[columns.at(i)]);
-    }
-  }
-  __device__ void values(float (&to)[kVector]) const {
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) to[i] = held[i];
-  }
-};
-
-template <Cache kCache, typename T>
-__device__ void store(T* row, Columns<true> columns, const float (&values)[kVector]) {
-  if (columns.has(0)) store_vector<kCache>(row + columns.at(0), values);
-}
-template <Cache kCache, typename T>
-__device__ void store(T* row, Columns<false> columns, const float (&values)[kVector]) {
-#pragma unroll
-  for (int i = 0; i < kVector; ++i) {
-    if (columns.has(i)) row[columns.at(i)] = from_float<T>(values[i]);
-  }
+__device__ float coefficient(Coefficients from, int64_t index, int column, float otherwise) {
+  return from.data == nullptr ? otherwise : from.data[index * from.stride + column];
 }
 
-template <bool kAligned>
-__device__ void load_coefficients(Coefficients from, int64_t index, Columns<kAligned> columns, float offset,
-                                  float otherwise, float (&to)[kVector]) {
+/// Eight neighbouring coefficients of row `index`, `offset` added.
+__device__ void load_coefficients(Coefficients from, int64_t index, int column, float offset, float otherwise,
+                                  float (&to)[kVector]) {
 #pragma unroll
   for (int i = 0; i < kVector; ++i) to[i] = otherwise;
   if (from.data == nullptr) return;
-  const float* row = from.data + index * from.stride;
-  if constexpr (kAligned) {
-    if (!columns.has(0)) return;
-    load_vector<Cache::kKeep>(row + columns.at(0), to);
-  } else {
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) {
-      if (columns.has(i)) to[i] = row[columns.at(i)];
-    }
-  }
+  load_vector<Cache::kKeep>(from.data + index * from.stride + column, to);
 #pragma unroll
   for (int i = 0; i < kVector; ++i) to[i] += offset;
 }
 
-template <bool kAligned>
-__device__ void normalise(const float (&v)[kVector], Columns<kAligned> columns, float eps, float* partial_mean,
-                          float* partial_square, float (&out)[kVector]) {
-  float sum = 0;
-#pragma unroll
-  for (int i = 0; i < kVector; ++i) sum += v[i];  // elements a thread does not have are zero
-  const float mean = sum_block(sum, partial_mean) / static_cast<float>(columns.width);
-  float square = 0;
-#pragma unroll
-  for (int i = 0; i < kVector; ++i) {
-    out[i] = columns.has(i) ? v[i] - mean : 0.0f;
-    square += out[i] * out[i];
-  }
-  const float inverse = rsqrtf(sum_block(square, partial_square) / static_cast<float>(columns.width) + eps);
-#pragma unroll
-  for (int i = 0; i < kVector; ++i) out[i] *= inverse;
+__device__ int row_of_coefficients(const Arguments& a, int64_t row) {
+  return a.row_index == nullptr ? 0 : __ldg(a.row_index + row);
 }
 
-template <typename X, typename Y, typename N, Work kWork, bool kAligned>
+/// (v - mean) / sqrt(variance + eps) over the block; threads without elements pass zeros and `has` false.
+__device__ void normalise(float (&v)[kVector], bool has, const Arguments& a, float* partial_mean,
+                          float* partial_square) {
+  float sum = 0, square = 0;
+#pragma unroll
+  for (int i = 0; i < kVector; ++i) sum += v[i];
+  const float mean = sum_block(sum, partial_mean) / static_cast<float>(a.width);
+#pragma unroll
+  for (int i = 0; i < kVector; ++i) {
+    v[i] = has ? v[i] - mean : 0.0f;
+    square += v[i] * v[i];
+  }
+  const float inverse = rsqrtf(sum_block(square, partial_square) / static_cast<float>(a.width) + a.eps);
+#pragma unroll
+  for (int i = 0; i < kVector; ++i) v[i] *= inverse;
+}
+
+/// Rows of whole vectors, at most kMostWidth wide.
+template <typename X, typename Y, typename N, Work kWork>
 __global__ void __launch_bounds__(kMostThreads) norm_kernel(const Arguments a) {
   __shared__ float partial_mean[32], partial_square[32];
   constexpr bool kHasResidual = kWork != Work::kNorm, kHasNorm = kWork != Work::kResidual;
-  const Columns<kAligned> columns{a.width};
-  X* const x = static_cast<X*>(a.x.data);
-  const Y* const y = static_cast<const Y*>(a.y.data);
-  const auto index_of = [&](int64_t row) { return a.row_index == nullptr ? 0 : __ldg(a.row_index + row); };
+  const int column = static_cast<int>(threadIdx.x) * kVector;
+  const bool has = column < a.width;
+  X* const x = static_cast<X*>(a.x.data) + column;
+  const Y* const y = static_cast<const Y*>(a.y.data) + column;
+  N* const n = static_cast<N*>(a.n.data) + column;
 
-  int64_t row = blockIdx.x;
-  Chunk<kAligned, X> x_chunk;
-  Chunk<kAligned, Y> y_chunk;
-  x_chunk.load(x + row * a.x.stride, columns);
-  if constexpr (kHasResidual) y_chunk.load(y + row * a.y.stride, columns);
-  int index = index_of(row), held = -1;
+  Packed<X> x_next{};
+  Packed<Y> y_next{};
+  const auto load = [&](int64_t row) {
+    if (!has) return;
+    x_next = load_packed<Cache::kStream>(x + row * a.x.stride);
+    if constexpr (kHasResidual) y_next = load_packed<Cache::kStream>(y + row * a.y.stride);
+  };
+  load(blockIdx.x);
+  int index = row_of_coefficients(a, blockIdx.x), held = -1;
   float gate[kVector], scale[kVector], shift[kVector];
-  for (; row < a.rows; row += gridDim.x) {
-    if (index != held) {
-      if constexpr (kHasResidual) load_coefficients(a.gate, index, columns, 0.0f, 1.0f, gate);
-      if constexpr (kHasNorm) {
-        load_coefficients(a.scale, index, columns, a.scale_offset, 1.0f, scale);
-        load_coefficients(a.shift, index, columns, 0.0f, 0.0f, shift);
-      }
+  for (int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) {
+    if (index != held && has) {
+      if constexpr (kHasResidual) load_coefficients(a.gate, index, column, 0.0f, 1.0f, gate);
+      if constexpr (kHasNorm) load_coefficients(a.scale, index, column, a.scale_offset, 1.0f, scale);
+      if constexpr (kHasNorm) load_coefficients(a.shift, index, column, 0.0f, 0.0f, shift);
       held = index;
     }
     float v[kVector];
-    x_chunk.values(v);
+    unpack(x_next, v);
     if constexpr (kHasResidual) {
       float branch[kVector];
-      y_chunk.values(branch);
+      unpack(y_next, branch);
 #pragma unroll
-      for (int i = 0; i < kVector; ++i) v[i] += branch[i] * gate[i];
+      for (int i = 0; i < kVector; ++i) v[i] = has ? v[i] + branch[i] * gate[i] : 0.0f;
     }
     const int64_t next = row + gridDim.x;
     if (next < a.rows) {
-      x_chunk.load(x + next * a.x.stride, columns);
-      if constexpr (kHasResidual) y_chunk.load(y + next * a.y.stride, columns);
-      index = index_of(next);
+      load(next);
+      index = row_of_coefficients(a, next);
     }
-    if constexpr (kHasResidual) store<Cache::kStream>(x + row * a.x.stride, columns, v);
+    if constexpr (kHasResidual) {
+      if (has) store_vector<Cache::kStream>(x + row * a.x.stride, v);
+    }
     if constexpr (kHasNorm) {
-      float out[kVector];
-      normalise(v, columns, a.eps, partial_mean, partial_square, out);
+      normalise(v, has, a, partial_mean, partial_square);
+      if (!has) continue;
 #pragma unroll
-      for (int i = 0; i < kVector; ++i) out[i] = out[i] * scale[i] + shift[i];
-      store<Cache::kKeep>(static_cast<N*>(a.n.data) + row * a.n.stride, columns, out);
+      for (int i = 0; i < kVector; ++i) v[i] = v[i] * scale[i] + shift[i];
+      store_vector<Cache::kKeep>(n + row * a.n.stride, v);
+    }
+  }
+}
+
+/// Any width and alignment: a block a row, one element at a time, the row read again from cache for each pass.
+template <typename X, typename Y, typename N, Work kWork>
+__global__ void __launch_bounds__(kPlainThreads) norm_plain_kernel(const Arguments a) {
+  __shared__ float partial_mean[32], partial_square[32];
+  const int first = static_cast<int>(threadIdx.x);
+  for (int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) {
+    X* const x = static_cast<X*>(a.x.data) + row * a.x.stride;
+    const int64_t index = row_of_coefficients(a, row);
+    if constexpr (kWork != Work::kNorm) {
+      const Y* const y = static_cast<const Y*>(a.y.data) + row * a.y.stride;
+      for (int c = first; c < a.width; c += kPlainThreads) {
+        x[c] = from_float<X>(to_float(x[c]) + to_float(y[c]) * coefficient(a.gate, index, c, 1.0f));
+      }
+    }
+    if constexpr (kWork != Work::kResidual) {
+      N* const n = static_cast<N*>(a.n.data) + row * a.n.stride;
+      float sum = 0, square = 0;
+      for (int c = first; c < a.width; c += kPlainThreads) sum += to_float(x[c]);
+      const float mean = sum_block(sum, partial_mean) / static_cast<float>(a.width);
+      for (int c = first; c < a.width; c += kPlainThreads) square += (to_float(x[c]) - mean) * (to_float(x[c]) - mean);
+      const float inverse = rsqrtf(sum_block(square, partial_square) / static_cast<float>(a.width) + a.eps);
+      for (int c = first; c < a.width; c += kPlainThreads) {
+        const float scale = a.scale.data == nullptr ? 1.0f : a.scale_offset + coefficient(a.scale, index, c, 0.0f);
+        n[c] = from_float<N>((to_float(x[c]) - mean) * inverse * scale + coefficient(a.shift, index, c, 0.0f));
+      }
     }
   }
 }
 
 template <typename X, typename Y, typename N, Work kWork>
 void launch(Context& context, const Arguments& arguments, bool aligned) {
+  if (!aligned) {
+    const unsigned grid = grid_for(arguments.rows, context.multiprocessors);
+    norm_plain_kernel<X, Y, N, kWork><<<grid, kPlainThreads, 0, context.compute>>>(arguments);
+    return check(cudaGetLastError());
+  }
   const int threads = static_cast<int>(ceil_div(arguments.width, kVector * 32) * 32);
-  const auto kernel = aligned ? norm_kernel<X, Y, N, kWork, true> : norm_kernel<X, Y, N, kWork, false>;
+  const auto kernel = norm_kernel<X, Y, N, kWork>;
   int blocks = 0;
   check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, threads, 0));
-  const unsigned grid = grid_for(arguments.rows, context.multiprocessors, blocks);
-  kernel<<<grid, threads, 0, context.compute>>>(arguments);
+  kernel<<<grid_for(arguments.rows, context.multiprocessors, kWaves * blocks), threads, 0, context.compute>>>(
+      arguments);
   check(cudaGetLastError());
 }
 
@@ -222,10 +210,8 @@ void run(Context& context, const Call& call) {
   check_rows(x, x, "x");
   if (x.count() == 0) return;
   const int64_t width = x.shape[1];
-  expect(width <= kMostWidth,
-         [&] { return message("rows of at most {} elements are supported, found {}", kMostWidth, width); });
   Arguments a;
-  Aligned aligned;
+  Aligned aligned{width <= kMostWidth};
   a.x = {x.data, row_stride(x)};
   a.rows = x.shape[0];
   a.width = static_cast<int>(width);
