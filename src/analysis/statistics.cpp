@@ -178,6 +178,8 @@ double student_t_quantile(double p, double df) {
 
 Interval bootstrap_median(std::span<const double> values, double confidence, int draws, uint64_t seed) {
   assert(!values.empty() && draws > 0);
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  if (*low == *high) return {*low, *high};  // every resample is the same: work and memory seldom vary
   std::mt19937_64 random(seed);
   std::vector<double> sample(values.size()), medians(static_cast<size_t>(draws));
   for (double& m : medians) {

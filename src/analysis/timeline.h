@@ -1,0 +1,38 @@
+// One run laid out in time, in rows on which spans nest: what a timeline or a trace draws.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "results/record.h"
+
+namespace wan {
+
+struct TimelineSpan {
+  const StageRecord* stage = nullptr;
+  int64_t begin_ns = 0, end_ns = 0;  // from the start of Total_Execution
+  int row = 0;
+  int depth = 0;  // how many spans of its row contain it
+};
+
+struct TimelineRow {
+  std::string name;     // "Pipeline", "Hidden: h2d", "Hidden: h2d (2)", "Overlapping"
+  bool hidden = false;  // work that overlaps the pipeline and is never summed
+};
+
+struct Timeline {
+  std::vector<TimelineRow> rows;    // the first is the pipeline: Total_Execution, leaves, components
+  std::vector<TimelineSpan> spans;  // by row, then begin, then the longer first
+  bool reconstructed = false;       // the record has durations only: leaves were laid end to end
+};
+
+/// Points into `record`, which must outlive the result. Times are never changed to make spans nest: one that does not
+/// fit its row gets another. Spans without a known begin are left out, unless no leaf has one. Empty for a run without
+/// stages.
+Timeline timeline_of(const RunRecord& record);
+
+/// Whether the spans of each row nest: of two that share time, one contains the other.
+bool rows_nest(const std::vector<TimelineSpan>& spans);
+
+}  // namespace wan
