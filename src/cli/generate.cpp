@@ -22,6 +22,7 @@ namespace {
 
 struct GenerateOptions {
   RequestOptions request;
+  bool discard = false;
 };
 
 /// Shows where the run is, and keeps the leaves for the table.
@@ -82,8 +83,9 @@ ExitCode interrupted() { return received_signal() == SIGTERM ? ExitCode::kTermin
 
 ExitCode run_generate(const GenerateOptions& options) {
   const Request request = understand(options.request);
-  require(!request.output.empty() || !request.frames.empty() || !request.dump.empty(),
-          "nothing to write: name a video with --output FILE.mp4, or a folder with --frames", ErrorKind::kUsage);
+  require(options.discard || !request.output.empty() || !request.frames.empty() || !request.dump.empty(),
+          "nothing to write: name a video with --output FILE.mp4 or a folder with --frames, or say --discard",
+          ErrorKind::kUsage);
   for (const auto& file : {request.output, request.dump})
     if (!file.empty()) require_writable(file.parent_path(), 0);
   stop_on_signals();
@@ -112,6 +114,7 @@ void add_generate_command(CLI::App& app, ExitCode& result) {
   add_request_options(*command, options->request);
   command->add_option("--output", options->request.request.output, "video to write")->type_name("FILE.mp4");
   command->add_option("--frames", options->request.request.frames, "folder for the frames as PNG")->type_name("DIR");
+  command->add_flag("--discard", options->discard, "compute and hash the frames, write none");
   command->callback([options, &result] { result = run_generate(*options); });
 }
 

@@ -64,6 +64,14 @@ void add_request_options(CLI::App& command, RequestOptions& o) {
   command.add_option("--offload", o.offload, "where DiT weights live: none (on the device), stream (host), auto")
       ->check(CLI::IsMember({"none", "stream", "auto"}))
       ->capture_default_str();
+  command.add_option("--vae-chunk", r.vae_chunk, "latent frames decoded at a time; default: chosen by the memory plan")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  command
+      .add_option("--vae-slice", r.vae_slice,
+                  "frames the decoder's last level takes at a time; default: chosen by the memory plan")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
   command.add_flag("--no-overlap", o.no_overlap, "load everything before computing, to see what loading costs");
   command.add_option("--weights", o.weights, "checkpoint, or random: seeded values at the published sizes")
       ->check(CLI::IsMember({"checkpoint", "random"}))

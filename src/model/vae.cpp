@@ -115,19 +115,10 @@ struct Encoder {
   }
 };
 
-/// Two regions that levels write to in turn, so that a level's input survives until its output is done.
-struct PingPong {
-  std::array<TensorView, 2> regions;
-  TensorView make(size_t turn, DType dtype, const Shape& shape) const {
-    const TensorView& region = regions[turn % 2];
-    return {region.data, dtype, shape, region.memory};
-  }
-};
-
 }  // namespace
 
 struct Vae::Network {
-  Decoder decoder;
+  std::optional<Decoder> decoder;
   std::optional<Encoder> encoder;
   bool first = true;
   int64_t height = 0, width = 0;  // latent size
@@ -138,8 +129,11 @@ Vae::Vae(Backend& backend, const VaeConfig& config, const WeightSource& source, 
     : backend_(backend), config_(config), compute_(compute) {
   const std::vector<WeightPart> all = vae_parts(config.version, file);
   Builder builder{backend, source, all, compute, 0};
-  network_ = std::unique_ptr<Network>(new Network{Decoder(builder, config), std::nullopt, true, 0, 0});
-  if (parts == Parts::kBoth) network_->encoder.emplace(builder, config);
+  network_ = std::make_unique<Network>();
+  if (parts == Parts::kDecoder)
+    network_->decoder.emplace(builder, config);
+  else
+    network_->encoder.emplace(builder, config);
   weight_bytes_ = builder.device_bytes;
 }
 
@@ -152,10 +146,11 @@ int64_t Vae::frames_of(int64_t latent_frames, bool first) const {
 
 void Vae::begin_decode(int64_t height, int64_t width) {
   Network& net = *network_;
+  require_op(net.decoder.has_value(), "this VAE was loaded without its decoder");
   net.first = true;
   net.height = height;
   net.width = width;
-  Decoder& d = net.decoder;
+  Decoder& d = *net.decoder;
   d.conv1.begin(backend_, compute_, height, width);
   d.middle.begin(backend_, compute_, height, width);
   for (DecoderLevel& level : d.levels) {
@@ -169,7 +164,7 @@ void Vae::begin_decode(int64_t height, int64_t width) {
 }
 
 void Vae::end_decode() {
-  Decoder& d = network_->decoder;
+  Decoder& d = *network_->decoder;
   d.conv1.end();
   d.middle.end();
   d.head.end();
@@ -179,60 +174,63 @@ void Vae::end_decode() {
   }
 }
 
+/// Levels `i` and up on frames `x`: the finished frames go to `out`. What a level enlarges is handed on at most `slice`
+/// frames at a time where it is largest, so that the wide layers hold few frames whatever the chunk.
+void Vae::decode_level(size_t i, TensorView x, bool first, Arena& arena, TensorView out) {
+  Decoder& d = *network_->decoder;
+  DecoderLevel& level = d.levels[i];
+  const ArenaScope scope(arena);
+  const TensorView h =
+      arena.allocate(compute_, like(x, x.shape[0], level.blocks.back().out_channels()), "VAE activations");
+  level.blocks.front().forward(backend_, arena, x, h);
+  for (size_t j = 1; j < level.blocks.size(); ++j) level.blocks[j].forward(backend_, arena, h, h);
+  if (!level.upsample) {
+    d.head.forward(backend_, arena, h, d.head_gamma, {}, out);
+    return;
+  }
+  vae::Upsample& upsample = *level.upsample;
+  const int64_t factor_t = upsample.temporal() ? 2 : 1;
+  const int64_t step = i + 2 == d.levels.size() && slice_frames_ > 0 ? slice_frames_ : h.shape[0];
+  int64_t written = 0;
+  for (int64_t begin = 0; begin < h.shape[0]; begin += step) {
+    const ArenaScope slice_scope(arena);
+    const int64_t end = std::min(begin + step, h.shape[0]);
+    const bool first_slice = first && begin == 0;
+    const int64_t frames = upsample.frames_of(end - begin, first_slice);
+    const TensorView y =
+        arena.allocate(compute_, {frames, x.shape[1] * 2, x.shape[2] * 2, upsample.out_channels()}, "VAE activations");
+    upsample.forward(backend_, arena, h.slice(0, begin, end), first_slice, y);
+    if (d.shortcuts) backend_.dup_up_add(x.slice(0, begin, end), factor_t, 2, first_slice && factor_t == 2, y);
+    // Only the last enlargement is sliced, and it keeps the number of frames.
+    const int64_t finished = step == h.shape[0] ? out.shape[0] : frames;
+    decode_level(i + 1, y, first_slice, arena, out.slice(0, written, written + finished));
+    written += finished;
+  }
+}
+
 TensorView Vae::decode_chunk(TensorView latent, Arena& arena) {
   Network& net = *network_;
-  Decoder& d = net.decoder;
-  const bool first = net.first;
-  const int64_t frames_in = latent.shape[1];
+  Decoder& d = *net.decoder;
+  const int64_t frames = latent.shape[1];
   require_op(latent.rank() == 4 && latent.shape[0] == config_.latent_channels && latent.shape[2] == net.height &&
-                 latent.shape[3] == net.width && frames_in > 0,
+                 latent.shape[3] == net.width && frames > 0,
              fmt::format("latent chunk is {}, expected [{}, n, {}, {}]", latent.shape.text(), config_.latent_channels,
                          net.height, net.width));
-  // Sizes of the levels' outputs, to reserve the two regions they alternate between.
-  std::vector<Shape> shapes{{frames_in, net.height, net.width, d.conv1.out_channels()}};
-  for (const DecoderLevel& level : d.levels) {
-    const Shape& in = shapes.back();
-    if (level.upsample)
-      shapes.push_back({level.upsample->frames_of(in[0], first), in[1] * 2, in[2] * 2, level.upsample->out_channels()});
-    else
-      shapes.push_back({in[0], in[1], in[2], level.blocks.back().out_channels()});
-  }
-  const Shape& last = shapes.back();
-  const TensorView out = arena.allocate(compute_, {last[0], last[1], last[2], d.head.out_channels()}, "decoded chunk");
+  const Shape out_shape{frames_of(frames, net.first), net.height * 8, net.width * 8, d.head.out_channels()};
+  const TensorView out = arena.allocate(compute_, out_shape, "decoded chunk");
   const ArenaScope scope(arena);
-  std::array<int64_t, 2> largest{0, 0};
-  for (size_t i = 0; i < shapes.size(); ++i) largest[i % 2] = std::max(largest[i % 2], shapes[i].count());
-  PingPong buffers{{arena.allocate(compute_, {largest[0]}, "VAE activations"),
-                    arena.allocate(compute_, {largest[1]}, "VAE activations")}};
-
-  TensorView x = buffers.make(0, compute_, shapes[0]);
+  const TensorView x =
+      arena.allocate(compute_, {frames, net.height, net.width, d.conv1.out_channels()}, "VAE activations");
   {
     const ArenaScope stem(arena);
-    const TensorView z = arena.allocate(compute_, like(x, frames_in, config_.latent_channels), "VAE activations");
+    const TensorView z = arena.allocate(compute_, like(x, frames, config_.latent_channels), "VAE activations");
     const TensorView z2 = arena.allocate(compute_, z.shape, "VAE activations");
     backend_.copy(latent.permute({1, 2, 3, 0}), z);
     backend_.conv(*d.conv2, z, kPointwise, {}, z2);
     d.conv1.forward(backend_, arena, z2, {}, {}, x);
   }
   d.middle.forward(backend_, arena, x);
-  for (size_t i = 0; i < d.levels.size(); ++i) {
-    DecoderLevel& level = d.levels[i];
-    const ArenaScope level_scope(arena);
-    const TensorView y = buffers.make(i + 1, compute_, shapes[i + 1]);
-    const TensorView h =
-        level.upsample
-            ? arena.allocate(compute_, like(x, x.shape[0], level.blocks.back().out_channels()), "VAE activations")
-            : y;
-    level.blocks.front().forward(backend_, arena, x, h);
-    for (size_t j = 1; j < level.blocks.size(); ++j) level.blocks[j].forward(backend_, arena, h, h);
-    if (level.upsample) {
-      level.upsample->forward(backend_, arena, h, first, y);
-      const int64_t factor_t = level.upsample->temporal() ? 2 : 1;
-      if (d.shortcuts) backend_.dup_up_add(x, factor_t, 2, first && factor_t == 2, y);
-    }
-    x = y;
-  }
-  d.head.forward(backend_, arena, x, d.head_gamma, {}, out);
+  decode_level(0, x, net.first, arena, out);
   net.first = false;
   return out;
 }

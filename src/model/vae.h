@@ -33,10 +33,10 @@ std::vector<WeightPart> vae_parts(VaeVersion version, const TensorFile* file);
 /// Throws Error(kInput) unless the file holds exactly these.
 void check_vae_tensors(const TensorFile& file);
 
-/// Decoder and, when asked for, encoder on one backend.
+/// Decoder or encoder on one backend.
 class Vae {
  public:
-  enum class Parts { kDecoder, kBoth };
+  enum class Parts { kDecoder, kEncoder };
   /// Loads and prepares all weights for activations of `compute`. Blocking.
   Vae(Backend& backend, const VaeConfig& config, const WeightSource& source, const TensorFile* file, DType compute,
       Parts parts);
@@ -50,6 +50,9 @@ class Vae {
   /// Pixel frames a chunk of latent frames becomes: the first chunk gives 4 n - 3, each later one 4 n.
   int64_t frames_of(int64_t latent_frames, bool first) const;
 
+  /// How many frames the last, widest level takes at a time; 0: all of a chunk. Smaller needs less memory; the video is
+  /// the same.
+  void set_slice_frames(int64_t frames) { slice_frames_ = frames; }
   /// Starts a new video of latent size [H, W]: allocates and clears the histories.
   void begin_decode(int64_t height, int64_t width);
   /// latent F32 [z, n, H, W] (normalised; any strides) -> channels-last rows for channels_to_*: [frames_of(n), H*8,
@@ -64,11 +67,13 @@ class Vae {
 
  private:
   struct Network;
+  void decode_level(size_t level, TensorView x, bool first, Arena& arena, TensorView out);
   Backend& backend_;
   VaeConfig config_;
   DType compute_;
   std::unique_ptr<Network> network_;
   uint64_t weight_bytes_ = 0;
+  int64_t slice_frames_ = 0;
 };
 
 }  // namespace wan

@@ -133,6 +133,10 @@ void Engine::Generation::decode() {
   if (m.memory.dit_residency == Residency::kStream && request_.dump.empty()) {
     for (int e = 0; e < m.expert_count(); ++e) m.experts[static_cast<size_t>(e)].blocks->release_slots();
   }
+  for (LoadedExpert& expert : m.experts) {
+    expert.positive = {};
+    expert.negative = {};
+  }
   m.load_vae(plan_);
   clock_->add_flops(vae_decode_cost(m.set.vae, m.set.vae_file(), plan_.latent[1], plan_.latent[2], plan_.latent[3]));
   if (dump_) dump_->add("vae.decode.latent", x_);
@@ -140,6 +144,7 @@ void Engine::Generation::decode() {
   const int64_t chunk = m.memory.vae_chunk;
   arena_block_ = backend.allocate(DType::kU8, {static_cast<int64_t>(m.memory.vae_arena)}, "VAE activations");
   arena_ = Arena(arena_block_);
+  vae.set_slice_frames(m.memory.vae_slice);
   vae.begin_decode(plan_.latent[2], plan_.latent[3]);
   const Shape frame_shape{vae.frames_of(chunk, false), plan_.height, plan_.width, 3};
   std::array<Tensor, 2> on_device, on_host;

@@ -207,7 +207,6 @@ void Engine::Generation::encode_image() {
   clock_->enter(Stage::kVaeEncoding);
   check_interrupt();
   Models& m = *models_;
-  m.load_vae(plan_);
   const Tensor host = conditioning_pixels();
   const int64_t frames = host->shape[1];
   clock_->add_flops(vae_encode_cost(m.set.vae, m.set.vae_file(), frames, plan_.height, plan_.width));
@@ -216,15 +215,17 @@ void Engine::Generation::encode_image() {
   const Shape latent_shape{plan_.latent[0], (frames - 1) / 4 + 1, plan_.latent[2], plan_.latent[3]};
   Tensor latent = device().allocate(DType::kF32, latent_shape, "conditioning latent");
   {
+    // One frame costs nothing and conditions the whole video: it is encoded in F32, as the official program does.
+    const DType compute = frames == 1 ? DType::kF32 : plan_.vae_compute;
+    Vae encoder(device(), m.set.vae, *m.vae_source, m.set.vae_file(), compute, Vae::Parts::kEncoder);
     constexpr int64_t kChunkFrames = 4;
     Arena dry = Arena::dry();
     const auto counter = make_dry_backend();
-    Vae shapes(*counter, m.set.vae, WeightSource::shapes_only(), m.set.vae_file(), plan_.vae_compute,
-               Vae::Parts::kBoth);
+    Vae shapes(*counter, m.set.vae, WeightSource::shapes_only(), m.set.vae_file(), compute, Vae::Parts::kEncoder);
     shapes.encode(pixels, kChunkFrames, dry, latent);
     const Tensor block = device().allocate(DType::kU8, {static_cast<int64_t>(dry.peak())}, "VAE encoder activations");
     Arena arena(block);
-    m.vae->encode(pixels, kChunkFrames, arena, latent);
+    encoder.encode(pixels, kChunkFrames, arena, latent);
     device().synchronize();
   }
   if (dump_) {

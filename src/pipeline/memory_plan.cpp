@@ -12,6 +12,9 @@ namespace {
 /// The CUDA context, cuBLASLt's and cuDNN's workspaces and loaded kernels: what NVML sees beyond our own allocations.
 constexpr uint64_t kLibraryBytes = uint64_t{900} << 20;
 
+/// Frames of the decoder's last level that fill a card: 225,000 positions each at 1280x704.
+constexpr int64_t kSliceFrames = 2;
+
 class FixedLayer final : public LayerSource {
  public:
   TensorView acquire(int) override {
@@ -45,14 +48,15 @@ struct VaeNeed {
   uint64_t arena = 0, histories = 0, weights = 0;
 };
 
-VaeNeed vae_need(const ModelSet& models, const Plan& plan, int64_t chunk) {
+VaeNeed vae_need(const ModelSet& models, const Plan& plan, int64_t chunk, int64_t slice) {
   const auto dry = make_dry_backend();
   VaeNeed need;
   for (const WeightPart& part : vae_parts(models.vae.version, models.vae_file()))
-    if (plan.from_image || part.source.rfind("encoder.", 0) != 0)
+    if (part.source.rfind("encoder.", 0) != 0)
       need.weights +=
           static_cast<uint64_t>(part.shape.count()) * size_of(part.shape.rank() > 1 ? plan.vae_compute : DType::kF32);
   Vae vae(*dry, models.vae, WeightSource::shapes_only(), models.vae_file(), plan.vae_compute, Vae::Parts::kDecoder);
+  vae.set_slice_frames(slice);
   const uint64_t before = dry->internal_bytes();
   vae.begin_decode(plan.latent[2], plan.latent[3]);
   need.histories = dry->internal_bytes() - before;
@@ -80,13 +84,20 @@ uint64_t dit_weight_bytes(const ModelSet& models, DType compute, Residency resid
   return (blocks + stem) * (models.two_experts ? 2 : 1);
 }
 
+/// How the decoder cuts its work: latent frames a chunk, frames a slice of the last level.
+struct VaePieces {
+  int64_t chunk = 1, slice = 0;
+};
+
 /// All phases' own bytes for one residency and chunk length.
-MemoryPlan estimate(const ModelSet& models, const Plan& plan, Residency residency, int64_t chunk, uint64_t dit_arena) {
+MemoryPlan estimate(const ModelSet& models, const Plan& plan, Residency residency, VaePieces pieces,
+                    uint64_t dit_arena) {
   MemoryPlan memory;
   memory.dit_residency = residency;
-  memory.vae_chunk = chunk;
+  memory.vae_chunk = pieces.chunk;
+  memory.vae_slice = pieces.slice;
   memory.dit_arena = dit_arena;
-  const VaeNeed vae = vae_need(models, plan, chunk);
+  const VaeNeed vae = vae_need(models, plan, pieces.chunk, pieces.slice);
   memory.vae_arena = vae.arena;
   const uint64_t weights = dit_weight_bytes(models, plan.compute, residency);
   const uint64_t latent = static_cast<uint64_t>(plan.latent.count()) * sizeof(float);
@@ -119,12 +130,14 @@ std::string MemoryPlan::text() const {
 
 MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, const Backend& backend) {
   const uint64_t dit_arena = dit_arena_bytes(models, plan);
-  const MemoryPlan resident = estimate(models, plan, Residency::kResident, 1, dit_arena);
+  const VaePieces pieces{request.vae_chunk > 0 ? request.vae_chunk : 1,
+                         request.vae_slice > 0 ? request.vae_slice : kSliceFrames};
+  const MemoryPlan resident = estimate(models, plan, Residency::kResident, pieces, dit_arena);
   if (plan.device == "cpu") return resident;  // the host's memory is one: nothing to stream from
   if (request.offload == Offload::kNone) return resident;
   const uint64_t free_bytes = backend.free_bytes();
   if (request.offload == Offload::kAuto && resident.predicted_peak <= free_bytes) return resident;
-  const MemoryPlan streamed = estimate(models, plan, Residency::kStream, 1, dit_arena);
+  const MemoryPlan streamed = estimate(models, plan, Residency::kStream, pieces, dit_arena);
   if (request.offload == Offload::kStream || streamed.predicted_peak <= free_bytes) return streamed;
   throw OutOfMemory("the memory plan", streamed.predicted_peak, free_bytes,
                     "even streamed weights do not fit: ask for fewer frames or a smaller size");

@@ -58,15 +58,13 @@ std::unique_ptr<LayerStore> Engine::Models::make_text_store(const Plan& plan) {
 
 void Engine::Models::load_vae(const Plan& plan) {
   if (vae) return;
-  vae = std::make_unique<Vae>(*backend, set.vae, *vae_source, set.vae_file(), plan.vae_compute,
-                              plan.from_image ? Vae::Parts::kBoth : Vae::Parts::kDecoder);
+  vae = std::make_unique<Vae>(*backend, set.vae, *vae_source, set.vae_file(), plan.vae_compute, Vae::Parts::kDecoder);
 }
 
 std::string models_key(const Request& request, const Plan& plan, const MemoryPlan& memory) {
-  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", request.checkpoint.string(),
-                     request.random_weights ? request.model : "", plan.device, plan.text_encoder_device,
-                     static_cast<int>(plan.compute), static_cast<int>(plan.vae_compute),
-                     static_cast<int>(memory.dit_residency), plan.from_image);
+  return fmt::format("{}|{}|{}|{}|{}|{}|{}", request.checkpoint.string(), request.random_weights ? request.model : "",
+                     plan.device, plan.text_encoder_device, static_cast<int>(plan.compute),
+                     static_cast<int>(plan.vae_compute), static_cast<int>(memory.dit_residency));
 }
 
 }  // namespace wan

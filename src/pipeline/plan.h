@@ -64,6 +64,7 @@ Plan make_plan(const Request& request, const ModelSet& models);
 struct MemoryPlan {
   Residency dit_residency = Residency::kResident;
   int64_t vae_chunk = 1;  // latent frames decoded at a time
+  int64_t vae_slice = 0;  // frames the decoder's last level takes at a time; 0: all of a chunk
   uint64_t dit_arena = 0, vae_arena = 0;
   uint64_t peak_text = 0, peak_denoise = 0, peak_decode = 0;  // bytes of our own allocations in each phase
   uint64_t predicted_peak = 0;                                // with the context and libraries
