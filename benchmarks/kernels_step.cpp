@@ -34,6 +34,7 @@ DitLayer::DitLayer(cuda::CudaBackend& backend, const DitShape& shape) : backend_
   x_ = f32({l, d});
   y_ = bf16({l, d});
   n_ = bf16({l, d});
+  attended_ = bf16({l, d});
   q_ = bf16({l, d});
   qkv_ = bf16({l, 3 * d});
   hidden_ = bf16({l, f});
@@ -64,9 +65,9 @@ void DitLayer::add_products() {
          [this, &from, &w, activation, &to, bias] { backend_.linear(from, w, bias, activation, to); }});
   };
   add("qkv", n_, w_qkv_, Activation::kNone, qkv_);
-  add("self o", n_, w_square_, Activation::kNone, y_);
+  add("self o", attended_, w_square_, Activation::kNone, y_);
   add("cross q", n_, w_square_, Activation::kNone, q_);
-  add("cross o", n_, w_square_, Activation::kNone, y_);
+  add("cross o", attended_, w_square_, Activation::kNone, y_);
   add("ffn up gelu", n_, w_up_, Activation::kGeluTanh, hidden_);
   add("ffn down", hidden_, w_down_, Activation::kNone, y_);
 }
@@ -78,11 +79,11 @@ void DitLayer::add_attention() {
                          {.operations = 4.0 * static_cast<double>(l) * static_cast<double>(l * d)},
                          [this, d, scale] {
                            backend_.attention(columns(qkv_, 0, d), columns(qkv_, d, d), columns(qkv_, 2 * d, d),
-                                              shape_.heads, scale, n_);
+                                              shape_.heads, scale, attended_);
                          }});
   operations_.push_back({"cross-attention",
                          {.operations = 4.0 * static_cast<double>(l) * static_cast<double>(DitShape::kText * d)},
-                         [this, scale] { backend_.attention(q_, text_k_, text_v_, shape_.heads, scale, n_); }});
+                         [this, scale] { backend_.attention(q_, text_k_, text_v_, shape_.heads, scale, attended_); }});
 }
 
 void DitLayer::add_norms() {

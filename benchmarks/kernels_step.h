@@ -25,7 +25,9 @@ struct Operation {
   bool is_matrix() const { return cost.operations > 0; }
 };
 
-/// One layer's operations over buffers it owns.
+/// One layer's operations over buffers it owns. Products read what a norm writes, and the norms' output starts as
+/// random values of the same size, so that the data, and with it the power, stay as in a model also when the norms are
+/// left out.
 class DitLayer {
  public:
   DitLayer(cuda::CudaBackend& backend, const DitShape& shape);
@@ -38,7 +40,7 @@ class DitLayer {
   void order();
   cuda::CudaBackend& backend_;
   DitShape shape_;
-  Tensor x_, y_, n_, qkv_, hidden_, q_, text_k_, text_v_, cos_, sin_, vectors_, norm_weight_;
+  Tensor x_, y_, n_, attended_, qkv_, hidden_, q_, text_k_, text_v_, cos_, sin_, vectors_, norm_weight_;
   Tensor w_qkv_, w_square_, w_up_, w_down_, b_;
   std::vector<Operation> operations_;
 };

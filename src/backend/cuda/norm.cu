@@ -11,7 +11,6 @@ namespace wan::cuda {
 namespace {
 
 constexpr int kMostThreads = 1024, kPlainThreads = 256;
-constexpr int kWaves = 4;  // blocks waiting for each that runs: their turns drift apart, which keeps memory busier
 constexpr int64_t kMostWidth = int64_t{kMostThreads} * kVector;
 
 enum class Work { kNorm, kResidual, kBoth };
@@ -166,8 +165,7 @@ void launch(Context& context, const Arguments& arguments, bool aligned) {
   const auto kernel = norm_kernel<X, Y, N, kWork>;
   int blocks = 0;
   check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, threads, 0));
-  kernel<<<grid_for(arguments.rows, context.multiprocessors, kWaves * blocks), threads, 0, context.compute>>>(
-      arguments);
+  kernel<<<grid_for(arguments.rows, context.multiprocessors, blocks), threads, 0, context.compute>>>(arguments);
   check(cudaGetLastError());
 }
 
