@@ -1,4 +1,6 @@
 // `wanbench case`: the process in which `run` has one case made. Not for people: it speaks down a pipe.
+#include <unistd.h>
+
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -20,6 +22,7 @@ void add_case_command(CLI::App& app, ExitCode& result) {
   command->callback([process, &result] {
     stop_on_signals();
     result = suite::run_engine_process(*process);
+    _exit(static_cast<int>(result));  // all has been said, and nothing is left to write
   });
 }
 

@@ -64,8 +64,9 @@ int64_t total_length(std::span<const Interval> parts) {
 
 void fill_cpu(StageRecord& stage, std::span<const Interval> parts, const Readings& readings, Resolution resolution) {
   // Without the process's own readings the counter is known at sampling instants only.
-  const bool too_short = !readings.has_own && resolution != Resolution::kAny &&
-                         double(total_length(parts)) < kStageWindows * double(Sampler::kPeriodNs);
+  constexpr int64_t kOwnFloorNs = 5'000'000;  // the process reads itself some 100 us after a boundary
+  const int64_t floor_ns = readings.has_own ? kOwnFloorNs : int64_t(kStageWindows) * Sampler::kPeriodNs;
+  const bool too_short = resolution != Resolution::kAny && total_length(parts) < floor_ns;
   stage.cpu_core_ns = too_short ? absent<int64_t>(kBelowResolution) : growth(readings.cpu_ns, parts, "proc");
   const Share others = integral_over(readings.other_cpu, parts, resolution);
   stage.other_cpu_core_ns = others.value ? measured(static_cast<int64_t>(std::llround(*others.value * 1e9)), "proc")

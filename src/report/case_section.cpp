@@ -69,19 +69,26 @@ std::string stage_table(const CaseSummary& s, bool on_gpu) {
   return table.markdown();
 }
 
+/// Parts long enough to matter; a run has hundreds of others.
 std::string parts_table(const CaseSummary& s) {
+  constexpr double kLeastShare = 0.01;
   Table table({"Part of a stage", "Time (s)", "Kind", "Moved (GiB)"});
-  bool any = false;
+  int64_t shown = 0, left_out = 0;
   for (const StageSummary& stage : s.stages) {
     if (stage.kind != StageKind::kHidden && stage.kind != StageKind::kComponent) continue;
-    any = true;
+    const bool matters = stage.wall_s.has() && stage.wall_s.median() >= kLeastShare * s.total_s.median();
+    ++(matters ? shown : left_out);
+    if (!matters) continue;
     table.begin_row();
     table.text(stage.id);
     table.value(stage.wall_s, seconds);
     table.text(stage.kind == StageKind::kHidden ? "hidden behind other work" : "part");
     table.text(stage.moved_bytes.has() ? gib(stage.moved_bytes.median()) : "");
   }
-  return any ? "\n" + table.markdown() : "";
+  if (shown == 0) return "";
+  std::string out = "\n" + table.markdown();
+  if (left_out > 0) out += fmt::format("\n{} parts below 1 % of the total are in the records.\n", left_out);
+  return out;
 }
 
 std::string workload_lines(const RunRecord& run) {
@@ -99,6 +106,8 @@ std::string workload_lines(const RunRecord& run) {
                      to_string(work.precision_class), dtypes.empty() ? "" : ": " + dtypes,
                      work.offload.empty() ? "–" : work.offload,
                      work.text_encoder_device.empty() ? "–" : work.text_encoder_device, to_string(work.scope));
+  const auto memory_plan = run.engine.facts.find("memory_plan");
+  if (memory_plan != run.engine.facts.end()) out += fmt::format("- **Memory Plan**: {}\n", memory_plan->second);
   if (!run.run_case.aliases.empty()) out += fmt::format("- **Also called**: {}\n", joined(run.run_case.aliases, ", "));
   return out;
 }
@@ -129,7 +138,7 @@ std::string certainty(const ShownCase& shown) {
   for (const Exclusion& exclusion : shown.excluded)
     out += fmt::format("- **Not counted**: repeat {}: {}\n", exclusion.run->run_case.repeat + 1, exclusion.reason);
   for (const ValidityFlag& flag : s.example->validity)
-    if (!flag.excludes) out += fmt::format("- **Note** {}: {}\n", flag.name, flag.detail);
+    if (!flag.excludes && !shown.stand_in) out += fmt::format("- **Note** {}: {}\n", flag.name, flag.detail);
   return out;
 }
 

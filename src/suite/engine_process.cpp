@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
+#include <memory>
 #include <new>
 
 #include "measure/proc.h"
@@ -27,7 +28,7 @@ std::string kind_word(ErrorKind kind) {
 
 void generate_all(const EngineProcess& process, PipeObserver& observer) {
   const Request request = request_from_json(process.request);
-  Engine engine;
+  auto engine = std::make_unique<Engine>();
   for (int64_t i = 0; i < process.videos; ++i) {
     int64_t start_ns = process.start_ns;
     if (i > 0) {
@@ -35,10 +36,11 @@ void generate_all(const EngineProcess& process, PipeObserver& observer) {
       start_ns = next.own.at_ns;
       observer.send(next);
     }
-    const Outcome outcome = engine.generate(request, observer, start_ns);
+    const Outcome outcome = engine->generate(request, observer, start_ns);
     observer.send(Finished{outcome.task, outcome.width, outcome.height, outcome.num_frames, outcome.fps, outcome.steps,
                            outcome.video_sha256, measure::read_own_and_reset_peak()});
   }
+  engine.release();
 }
 
 }  // namespace

@@ -15,7 +15,9 @@ struct EngineProcess {
   std::string request;   // as request_json writes it
 };
 
-/// Runs to the end and reports errors through the pipe as well; never throws what the engine throws.
+/// Runs to the end and reports errors through the pipe as well; never throws what the engine throws. After success the
+/// models are left for the kernel to free with the process, which ends next: taking them apart would only add to the
+/// total.
 /// The process dies with its parent, so that a killed suite leaves no orphan behind.
 ExitCode run_engine_process(const EngineProcess& process);
 

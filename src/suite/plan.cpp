@@ -81,7 +81,15 @@ Workload requested_workload(const Request& request) {
 
 std::string_view dtype_word(DType type) { return type == DType::kF32 ? "fp32" : "bf16"; }
 
-void fill_from_plan(Workload& work, const Plan& plan, const Request& request) {
+/// By the published sizes, so that the name does not depend on a folder's.
+std::string model_name(const ModelSet& models, const std::string& task) {
+  if (models.two_experts) return task + "-A14B";
+  if (models.dit.dim == 3072 && models.dit.num_layers == 30) return "ti2v-5B";
+  return fmt::format("{}-{}x{}", task, models.dit.dim, models.dit.num_layers);
+}
+
+void fill_from_plan(Workload& work, const Plan& plan, const ModelSet& models) {
+  work.model = model_name(models, plan.task);
   work.task = plan.task;
   work.width = plan.width;
   work.height = plan.height;
@@ -102,7 +110,6 @@ void fill_from_plan(Workload& work, const Plan& plan, const Request& request) {
   work.text_encoder_device = plan.text_encoder_device == "cpu" ? "cpu" : "cuda";
   const bool text_apart = plan.text_encoder_device != plan.device;
   work.dtypes["text_encoder"] = text_apart ? "bf16" : std::string(dtype_word(plan.compute));
-  work.model = request.random_weights ? request.model : request.checkpoint.filename().string();
 }
 
 /// For the shell that runs the command: as it is when plain, else in single quotes.
@@ -136,7 +143,7 @@ std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& optio
       planned.workload = requested_workload(request);
       if (options.command.empty()) {
         const ModelSet models = open_models(request);
-        fill_from_plan(planned.workload, make_plan(request, models), request);
+        fill_from_plan(planned.workload, make_plan(request, models), models);
         if (!request.random_weights) {
           auto [found, fresh] = known.try_emplace(request.checkpoint);
           if (fresh) found->second = weight_files(request.checkpoint);

@@ -53,6 +53,8 @@ void request_fields(Visitor& visit, R& request) {
   visit("text_encoder_device", request.text_encoder_device);
   visit("offload", request.offload, kOffloadWords);
   visit("overlap", request.overlap, kOverlapWords);
+  visit("vae_chunk", request.vae_chunk);
+  visit("vae_slice", request.vae_slice);
   visit("output", request.output);
   visit("frames", request.frames);
   visit("dump", request.dump);

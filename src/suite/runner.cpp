@@ -228,9 +228,11 @@ class SuiteRun {
     WatchOptions watching;
     Request request = job.planned->details.request;
     request.output = videos.front();
+    watching.begin_ns = monotonic_ns();
     if (context_.protocol == EngineProtocol::kNative) {
       watching.spawn.argv = options_.engine;
-      for (std::string& word : engine_arguments(request, job.process_videos())) watching.spawn.argv.push_back(word);
+      for (std::string& word : engine_arguments(request, job.process_videos(), watching.begin_ns))
+        watching.spawn.argv.push_back(word);
     } else {
       watching.spawn.argv = expand_command(options_.command, job.planned->details, videos.front());
     }
@@ -267,9 +269,9 @@ class SuiteRun {
 
 }  // namespace
 
-std::vector<std::string> engine_arguments(const Request& request, int64_t videos) {
+std::vector<std::string> engine_arguments(const Request& request, int64_t videos, int64_t begin_ns) {
   return {"--pipe-fd",  std::to_string(Subprocess::kChannelDescriptor),
-          "--start-ns", std::to_string(monotonic_ns()),
+          "--start-ns", std::to_string(begin_ns),
           "--videos",   std::to_string(videos),
           "--request",  request_json(request)};
 }

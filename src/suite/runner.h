@@ -61,7 +61,7 @@ struct SuiteOutcome {
 SuiteOutcome run_suite(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options,
                        const measure::GpuSet& gpus, Display& display);
 
-/// Arguments of our own engine process after `engine`.
-std::vector<std::string> engine_arguments(const Request& request, int64_t videos);
+/// Arguments of our own engine process after `engine`; `begin_ns` is where its first stage begins.
+std::vector<std::string> engine_arguments(const Request& request, int64_t videos, int64_t begin_ns);
 
 }  // namespace wan::suite

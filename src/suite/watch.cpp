@@ -20,7 +20,7 @@ class Watcher {
  public:
   Watcher(const WatchOptions& options, measure::Gpu* gpu, const std::string& gpu_reason, Listener& listener)
       : options_(options), listener_(listener), sampler_(gpu, gpu_reason), child_(options.spawn) {
-    seen_.total.begin_ns = child_.start_ns();
+    seen_.total.begin_ns = options_.begin_ns > 0 ? options_.begin_ns : child_.start_ns();
     if (options_.timeout.value > 0) deadline_ns_ = child_.start_ns() + nanoseconds(options_.timeout);
   }
 

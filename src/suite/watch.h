@@ -30,8 +30,9 @@ class Listener {
 
 struct WatchOptions {
   SpawnOptions spawn;
-  Seconds timeout{0};  // 0: none
-  Seconds grace{5};    // from the polite end of the group to its kill
+  int64_t begin_ns = 0;  // at which the total begins; 0: at the start of the process
+  Seconds timeout{0};    // 0: none
+  Seconds grace{5};      // from the polite end of the group to its kill
   SignalWatch* signals = nullptr;
 };
 
