@@ -84,12 +84,9 @@ TEST_F(RunnerTest, KeepsWhatAKilledEngineHadSaid) {
 
 TEST_F(RunnerTest, ClassifiesTheOtherEndings) {
   const std::vector<std::tuple<std::string, RunStatus, std::string>> endings = {
-      {"crash", RunStatus::kCrash, "exit code 7"},
-      {"abort", RunStatus::kCrash, "ended by signal 6"},
-      {"oom", RunStatus::kOutOfMemory, "VAE activations"},
-      {"bad_alloc", RunStatus::kOutOfMemory, "exit code 1"},
-      {"invalid", RunStatus::kInvalid, "not a multiple"},
-      {"garbage", RunStatus::kCrash, "cannot be read"}};
+      {"crash", RunStatus::kCrash, "exit code 7"},         {"abort", RunStatus::kCrash, "ended by signal 6"},
+      {"oom", RunStatus::kOutOfMemory, "VAE activations"}, {"bad_alloc", RunStatus::kOutOfMemory, "exit code 1"},
+      {"invalid", RunStatus::kInvalid, "not a multiple"},  {"garbage", RunStatus::kCrash, "cannot be read"}};
   for (const auto& [mode, status, text] : endings) {
     fs::remove_all(folder_);
     const SuiteOutcome outcome = run(mode);
@@ -171,8 +168,7 @@ TEST_F(RunnerTest, AnInterruptRecordsTheCaseAndResumingReplacesIt) {
   RunOptions again = test::options(folder_, WAN_FAKE_ENGINE, "ok", 1);
   again.if_stored = IfStored::kResume;
   EXPECT_EQ(run(again).ok, 3);
-  for (const StoredRecord& stored : load_collection(folder_).records)
-    EXPECT_EQ(stored.record.status, RunStatus::kOk);
+  for (const StoredRecord& stored : load_collection(folder_).records) EXPECT_EQ(stored.record.status, RunStatus::kOk);
 }
 
 TEST_F(RunnerTest, ASuiteKilledAtAnyMomentEndsWithTheSameRecords) {

@@ -1,0 +1,115 @@
+// Planning against the small checkpoint: what is refused before work, and when two runs are the same.
+#include "suite/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "fixtures.h"
+#include "suite/weights.h"
+
+namespace wan::suite {
+namespace {
+
+using ::testing::HasSubstr;
+
+const std::string kCheckpoint = WAN_FIXTURES "/mini-ti2v-t2v";
+
+Suite one_case() {
+  Suite suite = test::small_suite();
+  suite.cases.resize(1);
+  suite.cases[0].aliases = {"alias"};
+  return suite;
+}
+
+PlanOptions options() {
+  PlanOptions result;
+  result.checkpoint = kCheckpoint;
+  result.default_device = "cpu";
+  return result;
+}
+
+std::string refusal(const Suite& suite, const PlanOptions& how) {
+  try {
+    plan_cases(suite, how);
+  } catch (const Error& problem) {
+    return problem.what();
+  }
+  return "accepted";
+}
+
+TEST(Plan, FillsTheWorkloadWithTheModelsOwnDefaults) {
+  const auto plan = plan_cases(one_case(), options());
+  ASSERT_EQ(plan.size(), 1u);
+  const Workload& work = plan[0].workload;
+  EXPECT_EQ(work.task, "ti2v");
+  EXPECT_EQ(work.steps, 1);
+  EXPECT_EQ(work.shift, 5.0);
+  EXPECT_EQ(work.guidance_low, 5.0);
+  EXPECT_FALSE(work.guidance_high);
+  EXPECT_EQ(work.precision_class, PrecisionClass::kExact);
+  EXPECT_EQ(work.text_encoder_device, "cpu");
+  EXPECT_FALSE(work.negative_prompt.empty());
+  EXPECT_GE(work.weights.size(), 6u);
+}
+
+TEST(Plan, ChoosesCasesByNameOrAlias) {
+  PlanOptions how = options();
+  how.only = {"alias"};
+  EXPECT_EQ(plan_cases(one_case(), how).size(), 1u);
+  how.only = {"alias", "ghost"};
+  EXPECT_THAT(refusal(one_case(), how), HasSubstr("--case ghost"));
+}
+
+TEST(Plan, RefusesImpossibleSizesAndMissingCheckpointsByCase) {
+  Suite suite = one_case();
+  suite.cases[0].request.num_frames = 6;
+  EXPECT_THAT(refusal(suite, options()), HasSubstr("case one: "));
+  suite = one_case();
+  suite.cases[0].request.width = 33;
+  EXPECT_THAT(refusal(suite, options()), HasSubstr("case one: "));
+  PlanOptions how = options();
+  how.checkpoint = "/nonexistent";
+  EXPECT_THAT(refusal(one_case(), how), HasSubstr("/nonexistent"));
+}
+
+TEST(Plan, TheKeyChangesWithEverySettingButNotWithTheFolder) {
+  const std::string key = plan_cases(one_case(), options())[0].key;
+  Suite suite = one_case();
+  suite.cases[0].request.seed = 43;
+  EXPECT_NE(plan_cases(suite, options())[0].key, key);
+  suite = one_case();
+  suite.cases[0].notes = "other notes";
+  EXPECT_EQ(plan_cases(suite, options())[0].key, key);
+  PlanOptions how = options();
+  how.checkpoint = WAN_FIXTURES "/../fixtures/mini-ti2v-t2v/";
+  EXPECT_EQ(plan_cases(one_case(), how)[0].key, key);
+  how.checkpoint = WAN_FIXTURES "/mini-ti2v-i2v";  // other weights of the same sizes
+  EXPECT_NE(plan_cases(one_case(), how)[0].key, key);
+}
+
+TEST(Plan, ExternalCommandsGetTheCasesValuesQuoted) {
+  Case details = one_case().cases[0];
+  details.request.prompt = "it's a cat; rm -rf $HOME";
+  const auto words = expand_command(
+      {"sh", "-c", "gen --size {width}x{height} -p {prompt} -o {output} {{}} awk '{ print }'"}, details, "/o/x.mp4");
+  EXPECT_EQ(words[2], "gen --size 32x32 -p 'it'\\''s a cat; rm -rf $HOME' -o /o/x.mp4 {{}} awk '{ print }'");
+  EXPECT_THROW(expand_command({"sh", "-c", "{promt}"}, details, ""), Error);
+}
+
+TEST(Weights, AreListedByComponentWithDigests) {
+  const auto weights = weight_files(kCheckpoint);
+  std::map<std::string, int> components;
+  for (const WeightsFile& file : weights) {
+    ++components[file.component];
+    EXPECT_EQ(file.digest.size(), 64u);
+    EXPECT_GT(file.size_bytes, 0u);
+  }
+  EXPECT_EQ(components["dit"], 4);
+  EXPECT_EQ(components["vae"], 1);
+  EXPECT_EQ(components["text_encoder"], 1);
+  EXPECT_THROW(weight_files("/nonexistent"), Error);
+}
+
+}  // namespace
+}  // namespace wan::suite

@@ -1,0 +1,59 @@
+#include "suite/progress.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fixtures.h"
+
+namespace wan::suite {
+namespace {
+
+TEST(Progress, ShowsWhatIsKnownAndNothingElse) {
+  ProgressState state;
+  state.case_name = "01";
+  state.number = 1;
+  state.count = 3;
+  state.elapsed_s = 2.5;
+  EXPECT_EQ(progress_line(state, 100), "[1/3] 01  starting  2.5 s");
+  state.stage = "Step_3_Inference";
+  state.step = 3;
+  state.steps = 10;
+  state.left_s = 75;
+  state.cores = 1.5;
+  state.resident_bytes = uint64_t{3} << 30;
+  state.power_w = 650;
+  EXPECT_EQ(progress_line(state, 100),
+            "[1/3] 01  Step_3_Inference  step 4/10  2.5 s, about 1:15 min left  1.5 cores  3.00 GiB  650 W");
+  EXPECT_EQ(progress_line(state, 10).size(), 10u);
+}
+
+TEST(Progress, EstimatesFromTheLastRunElseFromTheSteps) {
+  EXPECT_EQ(estimate_left(3, 10, 1, 5), 7);
+  EXPECT_EQ(estimate_left(12, 10, 1, 5), 0);
+  EXPECT_EQ(estimate_left(3, std::nullopt, 2, 5), 10);
+  EXPECT_FALSE(estimate_left(3, std::nullopt, 0, 5));
+}
+
+TEST(Progress, PlainLinesHoldNoControlCharacters) {
+  std::string shown;
+  ProgressDisplay display(DisplayStyle::kLines, [&](std::string_view text) { shown += text; });
+  const Suite suite = test::small_suite();
+  const auto plan = test::planned(suite);
+  const Job job{&plan[0], RunScope::kCold, 0, 1, false};
+  display.run_begins(plan[0], job, 1, 1);
+  display.message(Begin{"T5_Encoding", -1, 1, {}});
+  display.tick({});
+  RunRecord record;
+  record.run_case.name = "one";
+  record.status = RunStatus::kOutOfMemory;
+  record.error = ErrorFacts{};
+  record.error->message = "too big";
+  display.run_ends({record});
+  EXPECT_THAT(shown, ::testing::HasSubstr("T5_Encoding"));
+  EXPECT_THAT(shown, ::testing::HasSubstr("one  oom  0.00 s  too big\n"));
+  EXPECT_EQ(shown.find('\033'), std::string::npos);
+  EXPECT_EQ(shown.find('\r'), std::string::npos);
+}
+
+}  // namespace
+}  // namespace wan::suite

@@ -1,0 +1,55 @@
+#include "suite/protocol.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace wan::suite {
+namespace {
+
+measure::TreeReading reading() {
+  measure::TreeReading own;
+  own.at_ns = 9'007'199'254'740'993;  // not a double
+  own.cpu_ns = 5;
+  own.memory.high_water = 7;
+  own.disk_read_bytes = 8;
+  return own;
+}
+
+TEST(Protocol, EveryMessageGoesThereAndBack) {
+  const auto begin = std::get<Begin>(decode(encode(Begin{"Step_3_Inference", 3, 10, reading()})));
+  EXPECT_EQ(begin.stage, "Step_3_Inference");
+  EXPECT_EQ(begin.own.at_ns, 9'007'199'254'740'993);
+  EXPECT_EQ(begin.own.memory.high_water, 7u);
+  const auto span = std::get<Span>(decode(encode(Span{"VAE_Decoding", -1, "h2d", true, 1, 2, UINT64_MAX, 1.5e15})));
+  EXPECT_TRUE(span.hidden);
+  EXPECT_EQ(span.bytes, UINT64_MAX);
+  EXPECT_EQ(span.flops, 1.5e15);
+  const auto memory = std::get<Memory>(decode(encode(Memory{"VAE_Decoding", {{"weights.vae", 3}}, {{"pinned", 4}}})));
+  EXPECT_EQ(memory.device_bytes.at("weights.vae"), 3u);
+  EXPECT_EQ(memory.host_bytes.at("pinned"), 4u);
+  EXPECT_EQ(std::get<Fact>(decode(encode(Fact{"a\nb", "c\"d"}))).key, "a\nb");
+  EXPECT_EQ(std::get<Finished>(decode(encode(Finished{"ti2v", 96, 64, 13, 24, 5, "ff", reading()}))).num_frames, 13);
+  const auto failure = std::get<Failure>(decode(encode(Failure{"out_of_memory", "m", "w", "a", 10, std::nullopt})));
+  EXPECT_EQ(failure.requested_bytes, 10u);
+  EXPECT_FALSE(failure.free_bytes);
+  EXPECT_EQ(std::get<NextVideo>(decode(encode(NextVideo{2, reading()}))).index, 2);
+  EXPECT_EQ(std::get<Hello>(decode(encode(Hello{}))).protocol, kProtocolVersion);
+}
+
+TEST(Protocol, ALineIsOneLineWhateverTheTextHolds) {
+  const std::string line = encode(Failure{"runtime", "two\nlines and \xff no UTF-8", "", "", {}, {}});
+  EXPECT_EQ(line.find('\n'), std::string::npos);
+  EXPECT_EQ(std::get<Failure>(decode(line)).message.substr(0, 10), "two\nlines ");
+}
+
+TEST(Protocol, RefusesWhatItDoesNotKnow) {
+  EXPECT_THROW(decode("{"), Error);
+  EXPECT_THROW(decode("[]"), Error);
+  EXPECT_THROW(decode(R"({"type": "song"})"), Error);
+  EXPECT_THROW(decode(R"({"type": "fact", "key": "k"})"), Error);
+  EXPECT_THROW(decode(R"({"type": "fact", "key": "k", "value": 5})"), Error);
+}
+
+}  // namespace
+}  // namespace wan::suite

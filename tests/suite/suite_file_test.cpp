@@ -1,0 +1,128 @@
+// Suite files: what they mean, and that everything they must not say is refused by name.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "suite/case.h"
+
+namespace wan::suite {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string suite_text(const std::string& cases, const std::string& more = "") {
+  return R"({"schema": "wanbench.suite", "format": 1, "name": "s", "version": "2", )" + more + R"("cases": [)" + cases +
+         "]}";
+}
+
+std::string refusal(const std::string& text, const char* file = "s.json") {
+  try {
+    parse_suite(text, file);
+  } catch (const Error& problem) {
+    EXPECT_EQ(problem.kind(), ErrorKind::kInput);
+    return problem.what();
+  }
+  return "accepted";
+}
+
+TEST(SuiteFile, ReadsEveryFieldAndTakesDefaultsUnderTheCase) {
+  const Suite suite = parse_suite(
+      suite_text(
+          R"({"name": "a", "steps": 7, "aliases": ["b", "c"], "notes": "n", "solver": "dpm++",
+                     "precision": "bf16", "offload": "stream", "guidance_high": 3.5, "seed": 18446744073709551615})",
+          R"("defaults": {"width": 96, "height": 64, "num_frames": 13, "steps": 5, "shift": 5, "prompt": "p"}, )"),
+      "s.json");
+  ASSERT_EQ(suite.cases.size(), 1u);
+  const Case& c = suite.cases[0];
+  EXPECT_EQ(suite.version, "2");
+  EXPECT_EQ(c.aliases, (std::vector<std::string>{"b", "c"}));
+  EXPECT_EQ(c.request.width, 96);
+  EXPECT_EQ(c.request.steps, 7);
+  EXPECT_EQ(c.request.shift, 5.0);
+  EXPECT_EQ(c.request.solver, Solver::kDpmPlusPlus);
+  EXPECT_EQ(c.request.precision, Precision::kBF16);
+  EXPECT_EQ(c.request.offload, Offload::kStream);
+  EXPECT_EQ(c.request.guidance_high, 3.5);
+  EXPECT_EQ(c.request.seed, UINT64_MAX);
+  EXPECT_FALSE(c.request.guidance_low);
+}
+
+TEST(SuiteFile, TomlMeansTheSame) {
+  const Suite suite = parse_suite(R"(
+schema = "wanbench.suite"
+format = 1
+name = "s"
+version = "2"
+[defaults]
+width = 96
+shift = 5
+[[cases]]
+name = "a"
+steps = 7
+random_weights = true
+)",
+                                  "s.toml");
+  EXPECT_EQ(suite.cases[0].request.width, 96);
+  EXPECT_EQ(suite.cases[0].request.shift, 5.0);
+  EXPECT_TRUE(suite.cases[0].request.random_weights);
+  EXPECT_THAT(refusal("name = \n", "s.toml"), HasSubstr("s.toml: line 1"));
+}
+
+TEST(SuiteFile, NamesTheUnknownField) {
+  const std::string message = refusal(suite_text(R"({"name": "a", "guidence_low": 5})"));
+  EXPECT_THAT(message, HasSubstr("s.json: case 1 'a'"));
+  EXPECT_THAT(message, HasSubstr("unknown field 'guidence_low'"));
+  EXPECT_THAT(message, HasSubstr("guidance_low"));
+  EXPECT_THAT(refusal(suite_text(R"({"name": "a"})", R"("colour": 1, )")), HasSubstr("unknown field 'colour'"));
+}
+
+TEST(SuiteFile, RefusesWrongTypesWordsAndNames) {
+  EXPECT_THAT(refusal(suite_text(R"({"name": "a", "steps": "5"})")), HasSubstr("'steps' must be a whole number"));
+  EXPECT_THAT(refusal(suite_text(R"({"name": "a", "steps": 5.5})")), HasSubstr("'steps' must be a whole number"));
+  EXPECT_THAT(refusal(suite_text(R"({"name": "a", "seed": -1})")), HasSubstr("'seed' must be"));
+  EXPECT_THAT(refusal(suite_text(R"({"name": "a", "solver": "ddim"})")), HasSubstr("one of unipc, dpm++, euler"));
+  EXPECT_THAT(refusal(suite_text(R"({"name": "../a"})")), HasSubstr("names files"));
+  EXPECT_THAT(refusal(suite_text(R"({"steps": 5})")), HasSubstr("needs a 'name'"));
+  EXPECT_THAT(refusal(suite_text(R"({"name": "a"}, {"name": "a"})")), HasSubstr("two cases are named 'a'"));
+  EXPECT_THAT(refusal(suite_text(R"({"name": "a", "output": "x.mp4"})")), HasSubstr("chosen by the run"));
+  EXPECT_THAT(refusal(suite_text("")), HasSubstr("'cases' must be a list"));
+  EXPECT_THAT(refusal(R"({"schema": "other", "format": 1, "name": "s", "cases": [{"name": "a"}]})"),
+              HasSubstr("wanbench.suite"));
+  EXPECT_THAT(refusal(R"({"schema": "wanbench.suite", "format": 2, "name": "s", "cases": [{"name": "a"}]})"),
+              HasSubstr("this program reads 1"));
+  EXPECT_THAT(refusal("{"), HasSubstr("s.json"));
+  EXPECT_THAT(refusal("[]"), HasSubstr("must be an object"));
+}
+
+TEST(SuiteFile, TheSuitesThatComeWithTheProgramAreRead) {
+  const Suite quick = read_suite(WAN_SOURCE_DIR "/suites/quick.json");
+  ASSERT_EQ(quick.cases.size(), 3u);
+  EXPECT_EQ(quick.cases[0].request.steps, 5);
+  EXPECT_EQ(quick.cases[2].request.steps, 10);
+  const Suite seed = read_suite(WAN_SOURCE_DIR "/suites/seed.json");
+  EXPECT_EQ(seed.cases[0].aliases[0], "01_Speed_Preview_480p");
+  // 03 repeats 02; 03_5B differs by its offload alone.
+  EXPECT_EQ(request_json(seed.cases[1].request), request_json(seed.cases[2].request));
+  EXPECT_NE(request_json(seed.cases[2].request), request_json(seed.cases[3].request));
+}
+
+TEST(RequestJson, GoesThereAndBack) {
+  Request request;
+  request.prompt = "Ünïcode \"quotes\" and\nlines";
+  request.width = 96;
+  request.guidance_low = 5.5;
+  request.boundary = 0.0;
+  request.precision = Precision::kF32;
+  request.overlap = Overlap::kOff;
+  request.seed = UINT64_MAX;
+  request.output = "/x/y z.mp4";
+  const std::string text = request_json(request);
+  EXPECT_EQ(request_json(request_from_json(text)), text);
+  EXPECT_EQ(request_from_json(text).prompt, request.prompt);
+  EXPECT_EQ(request_from_json(text).boundary, 0.0);
+  EXPECT_FALSE(request_from_json(text).shift);
+  EXPECT_THROW(request_from_json(R"({"prompts": "x"})"), Error);
+}
+
+}  // namespace
+}  // namespace wan::suite
