@@ -93,4 +93,9 @@ BuyerNumbers buyer_numbers(const CaseSummary& summary, const CardPrice* price) {
   return out;
 }
 
+std::optional<double> cold_extra_s(const CaseSummary& cold, const CaseSummary& warm) {
+  if (!cold.total_s.has() || !warm.total_s.has()) return std::nullopt;
+  return cold.total_s.median() - warm.total_s.median();
+}
+
 }  // namespace wan

@@ -40,4 +40,7 @@ BuyerNumbers buyer_numbers(const CaseSummary& summary, const CardPrice* price);
 /// Applies a monotone map to an estimate's median and bounds; a falling one swaps the bounds.
 Quantity mapped(const Quantity& quantity, double (*map)(double));
 
+/// What a cold run costs more than a warm one, in seconds of the medians; nothing unless both have a valid run.
+std::optional<double> cold_extra_s(const CaseSummary& cold, const CaseSummary& warm);
+
 }  // namespace wan

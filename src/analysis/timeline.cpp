@@ -34,11 +34,11 @@ class Layout {
 
   Timeline apply() {
     if (record_.stages.empty()) return {};
-    place_total();
     if (out_.reconstructed)
       lay_end_to_end();
     else
       place_known();
+    place_total();
     std::sort(out_.spans.begin(), out_.spans.end(), before);
     set_depths();
     return std::move(out_);
@@ -47,7 +47,8 @@ class Layout {
  private:
   void place_total() {
     const StageRecord* total = total_stage(record_);
-    if (total != nullptr) out_.spans.push_back({total, 0, total->wall_ns, 0, 0});
+    if (total != nullptr) place({total, 0, total->wall_ns, 0, 0}, "Run");
+    for (const TimelineSpan& span : out_.spans) out_.earliest_ns = std::min(out_.earliest_ns, span.begin_ns);
   }
 
   void lay_end_to_end() {

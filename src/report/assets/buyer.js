@@ -1,0 +1,178 @@
+// The first screen: what a video takes, costs and needs; then fit, cold and warm, cost, what would help.
+const prices = new Map();  // device -> price of a GPU-hour the reader typed, or the table's
+const priceListeners = [];
+
+const priceOf = (c) => (prices.has(c.device) ? prices.get(c.device) : c.headline.price.per_gpu_hour);
+const costOf = (c) => {
+  const price = priceOf(c);
+  const hours = c.headline.price.gpu_hours;
+  if (hours === null || price === null) return null;
+  return prices.has(c.device) ? price * hours : c.headline.price.per_video;
+};
+const costText = (c) => (costOf(c) === null ? DASH : money(costOf(c), c.headline.price.currency));
+const costReason = (c) => {
+  if (c.headline.price.gpu_hours === null || priceOf(c) === null) return c.headline.price.reason;
+  if (prices.has(c.device)) return "at the price you typed";
+  return "at " + c.headline.price.per_gpu_hour + " " + c.headline.price.currency + " a GPU-hour, " + c.headline.price.date;
+};
+
+const priceInput = (c) => el("input", {
+  type: "number", min: "0", step: "0.01", inputmode: "decimal", value: priceOf(c) === null ? "" : priceOf(c),
+  "aria-label": "Price of a GPU-hour of " + c.device + ", " + c.headline.price.currency,
+  on: {
+    input: (event) => {
+      const typed = parseFloat(event.target.value);
+      if (Number.isFinite(typed) && typed >= 0) prices.set(c.device, typed);
+      else prices.delete(c.device);
+      priceListeners.forEach((listen) => listen(event.target));
+    },
+  },
+});
+
+const tile = (id, title, value, under, extra) => el("div", { class: "tile", id },
+  el("div", { class: "tile-title" }, title), el("div", { class: "tile-value" }, value),
+  el("div", { class: "tile-under" }, under), extra);
+
+const badgesOf = (c) => {
+  const out = [];
+  if (c.status !== "ok") out.push(badge(c.status, "bad"));
+  if (!c.counts && c.has_result) out.push(badge("not counted", "bad"));
+  if (c.engine_kind === "imported") out.push(badge("imported", "info"));
+  if (c.engine_kind === "external") out.push(badge("other engine", "info"));
+  if (c.certainty.single_run && c.has_result) out.push(badge("single run", "warn"));
+  else if (c.counts && !c.certainty.converged) out.push(badge("not converged", "warn"));
+  if (c.certainty.flags.length) out.push(badge(c.certainty.flags.length + " flags", "warn"));
+  return out;
+};
+
+const tiles = (c) => {
+  const h = c.headline;
+  const priceTile = tile("answer-price", "Price per video", costText(c), costReason(c),
+    h.price.gpu_hours === null ? null
+      : el("label", { class: "price" }, h.price.currency + " per GPU-hour ", priceInput(c)));
+  priceListeners.push(() => {
+    priceTile.querySelector(".tile-value").textContent = costText(c);
+    priceTile.querySelector(".tile-under").textContent = costReason(c);
+  });
+  return el("div", { class: "tiles" },
+    tile("answer-seconds", "Seconds per video", median("seconds", h.seconds), sureness("seconds", h.seconds)),
+    tile("answer-rate", "Videos per hour", median("rate", h.videos_per_hour), sureness("rate", h.videos_per_hour)),
+    tile("answer-energy", "Energy per video", median("watt_hours", h.energy_wh), sureness("watt_hours", h.energy_wh)),
+    priceTile);
+};
+
+const fitText = (c) => {
+  if (c.fit.state !== "fits") return c.fit.state;
+  if (c.fit.free_bytes === undefined) return "fits";
+  return "fits, " + write("bytes", c.fit.free_bytes) + " (" + c.fit.free_percent.toFixed(0) + " %) free";
+};
+
+const answerTable = (data) => {
+  const columns = [text("Case"), text("Device"), number("Seconds per video"), text("95 % interval"),
+    number("Videos per hour"), number("Wh per video"), number("Price per video"), text("Memory"), text("Sure?")];
+  const rows = data.cases.map((c) => {
+    const cost = el("span", { title: costReason(c) }, costText(c));
+    priceListeners.push(() => { cost.textContent = costText(c); });
+    const h = c.headline;
+    return [c.title, c.device, quantityCell("seconds", h.seconds), interval("seconds", h.seconds).replace("95 %: ", "")
+      || (h.seconds.single ? "single run" : DASH), quantityCell("rate", h.videos_per_hour),
+    quantityCell("watt_hours", h.energy_wh), cost, fitText(c),
+    el("span", {}, c.certainty.runs_cell + " runs ", badgesOf(c))];
+  });
+  const reasons = reasonsOf(["Energy", "Time"], data.cases.map((c) => [c.headline.energy_wh, c.headline.seconds]));
+  return [table("Every case on this page", columns, rows, "cards"), reasons];
+};
+
+const partsTable = (cases) => table("Seconds by stage, medians", [text("Case"), text("Stage"), text("Where"),
+  number("Time"), number("Share")], cases.flatMap((c) => c.headline.parts.map((p) => [rowLabel(c), p.name, p.place,
+  write("seconds", p.seconds), write("share", p.share)])));
+
+const rowLabel = (c) => (severalDevices ? c.title + " · " + c.device : c.title);
+let severalDevices = false;
+
+const stageBars = (data) => {
+  const cases = data.cases.filter((c) => c.headline.parts.length);
+  if (!cases.length) return null;
+  return chart("Where the seconds of a video go", 90 + 44 * cases.length,
+    stackedBars(cases.map((c) => ({ label: rowLabel(c), parts: c.headline.parts }))), partsTable(cases),
+    "Solid: computed on the GPU. Striped: the host, or time in no stage.");
+};
+
+const firstScreen = (data) => {
+  const withResult = data.cases.filter((c) => c.counts);
+  const chosen = withResult.find((c) => c.workload.scope === "warm") || withResult[0] || data.cases[0];
+  const verdict = el("p", { class: "verdict", id: "verdict" });
+  const holder = el("div", {});
+  const show = (c) => {
+    verdict.textContent = c.verdict;
+    holder.replaceChildren(tiles(c), sureLine(c));
+  };
+  const select = el("select", { id: "case", on: { change: (e) => show(data.cases[e.target.selectedIndex]) } },
+    data.cases.map((c) => el("option", { selected: c === chosen }, c.title + " — " + c.device)));
+  show(chosen);
+  const sentences = data.comparisons.filter((c) => c.sentence).map((c) => el("li", {}, c.sentence));
+  return el("section", { id: "answer" },
+    sentences.length ? el("ul", { class: "verdicts" }, sentences) : null, verdict,
+    data.cases.length > 1 ? el("label", { class: "case-choice" }, "Case ", select) : null, holder,
+    answerTable(data), stageBars(data));
+};
+
+const sureLine = (c) => el("p", { class: "sure-line" }, el("strong", {}, "How sure are we? "),
+  c.certainty.runs_cell + " runs count. ",
+  c.certainty.doubt ? c.certainty.doubt + ". " : "", c.certainty.not_converged.join("; "), " ", badgesOf(c));
+
+const fitTable = (data) => table("Does it fit?", [text("Case"), text("Device"), text("Size"), number("Frames"),
+  text("Result"), number("Peak"), text("Of"), number("Predicted peak"), number("Capacity"), number("Free")],
+data.cases.map((c) => [c.title, c.device, sizeText(c.workload), write("plain", c.workload.num_frames),
+  c.fit.state + (c.fit.advice ? ": " + c.fit.advice : ""), quantityCell("bytes", c.fit.peak), c.fit.of,
+  c.fit.predicted_peak_bytes === null ? DASH : write("bytes", Number(c.fit.predicted_peak_bytes)),
+  write("bytes", c.fit.capacity_bytes), write("bytes", c.fit.free_bytes)]));
+
+const coldWarm = (data) => (data.cold_warm.length ? table("Cold: a new process, loading included. Warm: a later video of a "
+  + "running one", [text("Case"), text("Device"), number("Cold"), number("Warm"), number("Loading costs")],
+data.cold_warm.map((p) => [p.case, p.device, quantityCell("seconds", p.cold), quantityCell("seconds", p.warm),
+  write("seconds", p.extra_s)])) : el("p", { class: "note" }, "No case was run both cold and warm."));
+
+const costTable = (data) => {
+  const devices = [...new Map(data.cases.filter((c) => c.headline.price.gpu_hours !== null)
+    .map((c) => [c.device, c])).values()];
+  if (!devices.length) return el("p", { class: "note" }, "No cost: no run used a GPU.");
+  const rows = devices.map((c) => [c.device, priceInput(c), c.headline.price.source || c.headline.price.reason]);
+  priceListeners.push((typed) => rows.forEach((row, i) => {
+    if (row[1] !== typed) row[1].value = priceOf(devices[i]) === null ? "" : priceOf(devices[i]);
+  }));
+  return table("Prices: type what you pay", [text("Device"), number("Per GPU-hour"), text("Source")], rows);
+};
+
+const whatIfs = (data) => {
+  const rows = data.cases.flatMap((c) => (c.analysis ? c.analysis.what_ifs.map((w) => [rowLabel(c), w.change,
+    "-" + write("seconds", w.saved_s), write("seconds", w.new_total_s), write("ratio", w.speedup)]) : []));
+  return rows.length ? table("What would help, by Amdahl's law: upper bounds", [text("Case"), text("Change"),
+    number("Saves at most"), number("Then takes"), number("Speedup")], rows)
+    : el("p", { class: "note" }, "No single change would save more than 0.5 %.");
+};
+
+const comparisonTables = (data) => data.comparisons.map((c) => el("div", {},
+  el("h3", {}, c.case + ": " + c.b + " against " + c.a),
+  c.refusals.length ? el("p", {}, "Not comparable: " + c.refusals.join("; ")) : null,
+  c.rows.length ? table("Ratio below 1: " + c.b + " takes less", [text("Scope"), number(c.a), number(c.b),
+    number("Ratio"), text("95 % interval"), text("Verdict")], c.rows.map((r) => [r.name, write("seconds", r.a),
+    write("seconds", r.b), r.ratio.toFixed(3), r.interval ? r.interval.map((v) => v.toFixed(3)).join(" to ") : DASH,
+    r.verdict + (r.reason ? ": " + r.reason : "") + (r.clock_explains ? " (clock)" : "")])) : null,
+  c.caveats.length ? el("ul", { class: "note" }, c.caveats.map((v) => el("li", {}, v))) : null));
+
+const failures = (data) => {
+  const rows = data.cases.flatMap((c) => c.failures.map((f) => [c.title, c.device, "run " + f.repeat,
+    badge(f.status, "bad"), f.stage || DASH, f.message || DASH, f.advice || DASH]));
+  return rows.length ? table("Runs that are not ok", [text("Case"), text("Device"), text("Run"), text("Status"),
+    text("In stage"), text("What happened"), text("What would fit")], rows, "cards")
+    : el("p", { class: "note" }, "Every run was ok.");
+};
+
+const videos = (data) => {
+  const shown = data.cases.filter((c) => c.videos.length);
+  if (!shown.length) return null;
+  return section("videos", "Videos", el("div", { class: "videos" }, shown.map((c) => el("figure", {},
+    el("video", { controls: true, preload: "metadata", src: safePath(c.videos[0].path), loop: true, muted: true }),
+    el("figcaption", {}, rowLabel(c) + ", run " + c.videos[0].repeat)))));
+};

@@ -1,0 +1,56 @@
+// Elements made from text only: nothing a record says is ever parsed as markup.
+const el = (tag, attributes, ...children) => {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name === "on") for (const [event, run] of Object.entries(value)) node.addEventListener(event, run);
+    else node.setAttribute(name, value === true ? "" : String(value));
+  }
+  for (const child of children.flat()) {
+    if (child === null || child === undefined || child === "") continue;
+    node.append(child instanceof Node ? child : document.createTextNode(String(child)));
+  }
+  return node;
+};
+
+const badge = (text, kind) => el("span", { class: "badge " + (kind || "") }, text);
+
+// columns: [{title, number}]; rows: arrays of cells, each a text, a node, or {text, why} for a dash with its reason.
+const table = (caption, columns, rows, className) => {
+  const cell = (value, column) => {
+    const isReasoned = value !== null && typeof value === "object" && !(value instanceof Node) && !Array.isArray(value);
+    const attributes = { class: column.number ? "number" : null, "data-label": column.title };
+    if (isReasoned) attributes.title = value.why;
+    return el("td", attributes, isReasoned ? value.text : value === null || value === "" ? DASH : value);
+  };
+  return el("div", { class: "scroll", tabindex: "0" },
+    el("table", { class: className },
+      el("caption", {}, caption),
+      el("thead", {}, el("tr", {}, columns.map((c) => el("th", { scope: "col", class: c.number ? "number" : null },
+        c.title)))),
+      el("tbody", {}, rows.map((row) => el("tr", {}, row.map((value, i) => cell(value, columns[i])))))));
+};
+
+const text = (title) => ({ title });
+const number = (title) => ({ title, number: true });
+
+// A quantity as a cell: the median with its interval under it, or a dash that says why when pointed at.
+const quantityCell = (format, q) => {
+  if (!q || q.value === null) return { text: DASH, why: q && q.reason ? q.reason : "not measured" };
+  if (q.low === undefined) return write(format, q.value);
+  return el("span", { title: sureness(format, q) }, write(format, q.value));
+};
+
+const section = (id, title, ...children) => el("section", { id }, el("h2", {}, title), ...children);
+const folded = (summary, ...children) => el("details", {}, el("summary", {}, summary), ...children);
+
+// Reasons of dashes, in words below a table: a title cannot be seen on paper or by touch.
+const reasonsOf = (titles, quantities) => {
+  const found = new Map();
+  quantities.forEach((row) => row.forEach((q, i) => {
+    if (q && q.value === null && q.reason) found.set(titles[i] + ": " + q.reason, true);
+  }));
+  return found.size ? el("p", { class: "note" }, DASH + " no value. " + [...found.keys()].join("; ") + ".") : null;
+};
+
+const safePath = (parts) => parts.map(encodeURIComponent).join("/");

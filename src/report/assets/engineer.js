@@ -1,0 +1,211 @@
+// The second screen: one fold a case, from the timeline to the command that repeats it.
+const seriesCharts = (timeline, end) => {
+  const units = { percent: ["%", 1], watts: ["W", 1], mhz: ["MHz", 1], celsius: ["°C", 1], bytes: ["GiB", GIB] };
+  const groups = {};
+  timeline.series.forEach((s) => (groups[s.format] = groups[s.format] || []).push(s));
+  return Object.entries(groups).map(([format, group]) => {
+    const names = group.map((s) => s.name).join(", ");
+    return chart(names, 170, seriesLines(group, end, units[format][1], units[format][0]), null);
+  });
+};
+
+const timelineSection = (c) => {
+  const t = c.timeline;
+  if (!t || !t.spans.length) return null;
+  const end = t.spans.reduce((latest, s) => Math.max(latest, s.end_s), 0);
+  const rows = t.spans.map((s) => [s.id, t.rows[s.row].name, s.kind, write("seconds", s.begin_s),
+    write("seconds", s.end_s), write("bytes", s.moved_bytes)]);
+  const lines = new Set(t.spans.filter((s) => s.kind !== "parent")
+    .map((s) => (s.kind === "component" ? "parts" : s.row))).size;
+  return el("div", {}, el("h4", {}, "Timeline of run " + t.repeat),
+    t.reconstructed ? el("p", { class: "note" }, "The source has durations only: stages are laid end to end.") : null,
+    chart("Stages", 110 + 34 * lines, timelineBars(t, end), table("Spans", [text("Span"), text("Row"), text("Kind"),
+      number("From"), number("To"), number("Moved")], rows)),
+    t.series.length ? [seriesCharts(t, end), el("p", { class: "note" },
+      "One value a stage; a gap where the stage was too short for the sampling period or nothing was read. "
+      + "The stage table has the numbers.")]
+      : el("p", { class: "note" }, "No memory, power, clock or activity was recorded by stage."));
+};
+
+const stepsSection = (c) => {
+  const runs = c.steps;
+  if (!runs || !runs.length) return null;
+  const rows = runs.map((r) => ["run " + r.repeat, write("seconds", r.first_s), write("seconds", r.steady_median_s),
+    r.first_over_steady.toFixed(3), (100 * r.drift).toFixed(2) + " %" + (r.drifts ? " drifting" : ""),
+    r.p90_over_p10.toFixed(3) + (r.bimodal ? " two levels" : ""), r.change_at === null ? DASH : "step " + r.change_at,
+    r.outliers.join(", ") || DASH]);
+  const values = runs.flatMap((r) => r.seconds.map((v, i) => ["run " + r.repeat, String(i), write("seconds", v),
+    write("mhz", r.sm_clock_mhz[i]), write("celsius", r.temperature_c[i])]));
+  const hasClock = runs.some((r) => r.sm_clock_mhz.some((v) => v !== null));
+  return el("div", {}, el("h4", {}, "Steps"),
+    chart("Seconds of each step, by run (triangles: outliers)", 230, stepLines(runs, "seconds", "seconds"),
+      table("Steps", [text("Run"), number("Step"), number("Time"), number("SM clock"), number("Temperature")], values)),
+    hasClock ? chart("SM clock of each step", 150, stepLines(runs, "sm_clock_mhz", "MHz"), null) : null,
+    table("Drift, levels and outliers of the steady steps", [text("Run"), number("First step"), number("Steady median"),
+      number("First / steady"), number("Drift"), number("p90 / p10"), text("Change point"), text("Outliers")], rows));
+};
+
+const rooflineSection = (c) => {
+  const r = c.roofline;
+  if (!r) return null;
+  if (!r.points.length) return el("div", {}, el("h4", {}, "Roofline"), el("p", { class: "note" }, r.reason + "."));
+  const pointsTable = table("Achieved work", [text("Work"), number("Time"), number("Achieved"), number("MFU"),
+    number("MFU at measured clock"), number("SM clock"), number("Operations / byte"), number("SM"), number("Tensor"),
+    number("DRAM")], r.points.map((p) => [p.name, write("seconds", p.seconds), write("tflops", p.tflops),
+    write("percent", p.mfu_percent), write("percent", p.mfu_at_clock_percent), write("mhz", p.sm_clock_mhz),
+    p.flops_per_byte === null ? { text: DASH, why: p.no_intensity_reason } : p.flops_per_byte.toFixed(0),
+    write("percent", p.sm_percent), write("percent", p.tensor_percent), write("percent", p.dram_percent)]));
+  const placed = r.points.filter((p) => p.flops_per_byte !== null);
+  const out = [el("h4", {}, "Roofline and utilisation")];
+  if (placed.length && r.peak_tflops !== null && r.bandwidth_tb_per_s !== null) {
+    const low = Math.min(1, ...placed.map((p) => p.flops_per_byte));
+    const high = Math.max(10000, ...placed.map((p) => p.flops_per_byte));
+    const corners = (peak, label) => ({ label, points: [{ x: low, y: low * r.bandwidth_tb_per_s },
+      { x: peak / r.bandwidth_tb_per_s, y: peak }, { x: high, y: peak }] });
+    const lines = [corners(r.peak_tflops, "peak at the stated clock")];
+    if (r.peak_tflops_at_clock !== null) lines.push(corners(r.peak_tflops_at_clock, "peak at the measured clock"));
+    out.push(chart("Roofline", 300, rooflineChart(r, lines), pointsTable));
+  } else {
+    out.push(pointsTable);
+    const reason = placed.length ? r.reason : r.points[0].no_intensity_reason || r.reason;
+    if (reason) out.push(el("p", { class: "note" }, "No roofline: " + reason + "."));
+  }
+  const active = r.points.filter((p) => [p.sm_percent, p.tensor_percent, p.mfu_percent].some((v) => v !== null));
+  if (active.length) out.push(chart("Busy units beside useful work", 220, activityBars(active), null));
+  if (r.source) out.push(el("p", { class: "note" }, "Peaks: " + r.source));
+  return el("div", {}, ...out);
+};
+
+const kindsSection = (c) => {
+  if (!c.analysis || !c.analysis.classes.length) return null;
+  const items = c.analysis.classes.map((k) => ({ name: k.name, value: k.seconds }));
+  return el("div", {}, el("h4", {}, "Time by kind"),
+    chart("What the time was spent on", 70 + 34 * items.length, bars(items, "seconds", "seconds", 1),
+      table("Classes", [text("Kind"), number("Time"), number("Share"), number("Speedup if removed")],
+        c.analysis.classes.map((k) => [k.name, write("seconds", k.seconds), write("share", k.share),
+          write("ratio", k.speedup_bound)]))),
+    c.analysis.findings.length ? table("Findings", [text("Rule"), text("Where"), number("Number"), number("Limit"),
+      text("Likely cause"), number("Saves at most")], c.analysis.findings.map((f) => [badge(f.rule,
+      f.severity === "error" ? "bad" : f.severity === "warning" ? "warn" : "info"), f.where,
+    f.value.toPrecision(3) + " " + f.unit, f.limit.toPrecision(3) + " " + f.unit, f.message,
+    write("seconds", f.saving_s)]), "cards") : el("p", { class: "note" }, "No rule fired."));
+};
+
+const memorySection = (c) => {
+  const m = c.memory;
+  if (!m) return null;
+  if (!m.parts.length) return el("div", {}, el("h4", {}, "GPU memory"), el("p", { class: "note" }, m.reason + "."));
+  const items = m.parts.map((p) => ({ name: p.name, value: p.bytes, begin: p.begin_bytes }));
+  if (m.capacity_bytes !== null) items.push({ name: "the card has", value: m.capacity_bytes, begin: 0,
+    colour: () => roleColour("Initialization") });
+  return el("div", {}, el("h4", {}, "GPU memory"),
+    chart("GPU memory by component in " + m.stage, 70 + 32 * items.length, bars(items, "bytes", "GiB", GIB),
+      table("Components", [text("Component"), number("Highest")],
+        items.map((i) => [i.name, write("bytes", i.value)])),
+      "Each component at its own highest within the stage" + (m.peak_bytes === null ? "."
+        : "; the peak of all together was " + write("bytes", m.peak_bytes) + ".")));
+};
+
+const stagesSection = (c) => {
+  if (!c.stages) return null;
+  const columns = [text("Stage"), number("Share"), ...c.stages.columns.map((col) => number(col.title))];
+  const shown = c.stages.rows.filter((row) => row.kind === "leaf" || row.kind === "parent");
+  const parts = c.stages.rows.filter((row) => row.kind === "hidden" || row.kind === "component");
+  const cells = (row) => [row.name, write("share", row.share),
+    ...row.cells.map((q, i) => quantityCell(c.stages.columns[i].format, q))];
+  const titles = c.stages.columns.map((col) => col.title);
+  const time = c.stages.columns.findIndex((col) => col.title === "Time");
+  return el("div", {}, el("h4", {}, "Stage Breakdown"),
+    table("Medians over runs; leaves add up to the total", columns, shown.map(cells), "stages"),
+    reasonsOf(titles, shown.filter((row) => row.name !== "Unattributed").map((row) => row.cells)),
+    parts.length ? folded("Parts of stages and hidden work: never summed", table("Parts", [text("Part"), text("Kind"),
+      number("Time")], parts.map((row) => [row.id, row.kind === "hidden" ? "hidden behind other work" : "part",
+      quantityCell("seconds", row.cells[time])]))) : null);
+};
+
+const sureBox = (c) => {
+  const s = c.certainty;
+  const overhead = s.overhead_percent.value === null ? DASH + " (" + s.overhead_percent.reason + ")"
+    : write("percent", s.overhead_percent.value) + " of step time";
+  const residual = s.clock_residual_ns.value === null ? DASH + " (" + s.clock_residual_ns.reason + ")"
+    : (s.clock_residual_ns.value / 1000).toFixed(1) + " µs";
+  const lines = [
+    ["Runs", s.runs_cell + " count" + (s.single_run ? "; a single run has no interval" : "")],
+    ["Total", median("seconds", c.headline.seconds) + "; " + sureness("seconds", c.headline.seconds)],
+    ["Converged", s.converged ? "yes" : s.not_converged.join("; ") || DASH],
+    ["In no stage", s.unattributed_share.value === null ? DASH : write("share", s.unattributed_share.value)],
+    ["Stages cut by", s.marker_source || DASH], ["SM activity from", s.sm_source], ["Memory from", s.memory_source],
+    ["Energy from", s.energy_source], ["Watching cost", overhead], ["Device clock residual", residual],
+  ];
+  if (s.doubt) lines.unshift(["Doubt", s.doubt]);
+  return el("aside", { class: "sure" }, el("h4", {}, "How sure are we?"),
+    el("dl", {}, lines.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
+    s.flags.length ? el("ul", {}, s.flags.map((f) => el("li", {}, badge(f.name, f.excludes ? "bad" : "warn"), " ",
+      f.detail, f.stage ? " (" + f.stage + ")" : "", f.excludes ? " — the run does not count" : ""))) : null,
+    s.exclusions.length ? el("ul", {}, s.exclusions.map((e) => el("li", {}, "run " + e.repeat + " is not counted: "
+      + e.reason))) : null);
+};
+
+const shellQuote = (word) => (/^[\w@%+=:,.\/-]+$/.test(word) ? word : "'" + word.replaceAll("'", "'\\''") + "'");
+
+const commandSection = (c) => {
+  const p = c.provenance;
+  const out = [el("h4", {}, "To repeat it")];
+  if (p.engine.kind === "native" && p.suite) out.push(el("pre", {}, "wanbench run --case " + shellQuote(c.name)
+    + " --output NEW_FOLDER   # suite " + p.suite + " " + p.suite_version));
+  if (p.command.length) out.push(folded("The process as it was started", el("pre", {},
+    Object.entries(p.env).map(([k, v]) => k + "=" + shellQuote(v) + " ").join("") + p.command.map(shellQuote).join(" "))));
+  if (out.length === 1) out.push(el("p", { class: "note" }, "The record has no command."));
+  return el("div", {}, ...out);
+};
+
+const workloadList = (c) => {
+  const w = c.workload;
+  const dtypes = Object.entries(w.dtypes).map(([k, v]) => k + " " + v).join(", ");
+  const lines = [
+    ["Task and model", w.task + " " + w.model], ["Size", sizeText(w) + ", " + write("plain", w.num_frames) + " frames"],
+    ["Steps", write("plain", w.steps) + " " + w.solver + ", shift " + write("plain", w.shift) + ", guidance "
+      + write("plain", w.guidance_low) + (w.guidance_high === null ? "" : " / " + w.guidance_high)],
+    ["Precision", w.precision_class + (dtypes ? ": " + dtypes : "")],
+    ["Approximations", w.approximations.join(", ") || "none"],
+    ["Offload", w.offload || DASH], ["Text encoder on", w.text_encoder_device || DASH],
+    ["Scope", w.scope + ", page cache " + w.page_cache], ["Seed", write("plain", w.seed)],
+    ["Prompt", w.prompt || DASH], ["Negative prompt", w.negative_prompt || DASH],
+  ];
+  c.quality.forEach((q) => lines.push(["Quality: " + q.metric, write("number", q.value.value) + " against " + q.reference
+    + (q.threshold === null ? "" : ", limit " + q.threshold) + (q.passed ? ": passed" : ": failed")]));
+  return el("dl", { class: "workload" }, lines.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+};
+
+const textTable = (t) => table(t.title, t.columns.map(text), t.rows);
+
+const importedSection = (c) => {
+  if (!c.imported) return null;
+  return el("div", {}, el("h4", {}, "As printed in " + c.imported.file),
+    textTable(c.imported.stages), el("h4", {}, "Corrections"),
+    c.imported.corrections.rows.length ? textTable(c.imported.corrections)
+      : el("p", { class: "note" }, "Nothing contradicts itself."),
+    c.imported.notes.length ? folded("The source's own remarks", el("ul", {},
+      c.imported.notes.map((n) => el("li", {}, n)))) : null);
+};
+
+const failureSection = (c) => (c.failures.length ? el("div", {}, el("h4", {}, "What failed"), c.failures.map((f) => el("div",
+  {}, el("p", {}, badge(f.status, "bad"), " run " + f.repeat + ": " + (f.message || "no message")
+    + (f.stage ? ", in " + f.stage : "")), f.advice ? el("p", {}, "What would fit: " + f.advice) : null,
+  f.stderr_tail ? el("pre", {}, f.stderr_tail) : null))) : null);
+
+const caseFold = (c, open) => {
+  const body = el("div", { class: "case-body" });
+  const fold = el("details", { class: "case", open }, el("summary", {}, el("h3", {}, c.title), " ",
+    el("span", { class: "soft" }, c.device + " · " + median("seconds", c.headline.seconds)), " ", badgesOf(c)), body);
+  const fill = () => {
+    if (body.childElementCount || !fold.open) return;
+    body.append(...[el("div", { class: "columns" }, sureBox(c), workloadList(c)), failureSection(c), stagesSection(c),
+      timelineSection(c), stepsSection(c), kindsSection(c), rooflineSection(c), memorySection(c), importedSection(c),
+      commandSection(c)].filter(Boolean));
+    drawWithin(body);
+  };
+  fold.addEventListener("toggle", fill);
+  fold.fill = () => { fold.open = true; fill(); };
+  return fold;
+};

@@ -1,0 +1,40 @@
+// Numbers as people read them, with the same digits as report.md. SI units come in; only digits are chosen here.
+const DASH = "–";
+const GIB = 1024 ** 3;
+
+const writers = {
+  seconds: (v) => v.toFixed(Math.abs(v) < 10 ? 3 : 2) + " s",
+  sm_seconds: (v) => v.toFixed(Math.abs(v) < 10 ? 3 : 2) + " SM·s",
+  bytes: (v) => (v / GIB).toFixed(v < GIB ? 3 : 2) + " GiB",
+  percent: (v) => v.toFixed(1) + " %",
+  share: (v) => (100 * v).toFixed(1) + " %",
+  watts: (v) => v.toFixed(1) + " W",
+  joules: (v) => (Math.abs(v) < 100 ? v.toPrecision(3) : v.toFixed(0)) + " J",
+  mhz: (v) => v.toFixed(0) + " MHz",
+  celsius: (v) => v.toFixed(0) + " °C",
+  tflops: (v) => v.toPrecision(3) + " TFLOP/s",
+  rate: (v) => (Math.abs(v) < 10 ? v.toFixed(2) : v.toFixed(1)),
+  watt_hours: (v) => (Math.abs(v) < 10 ? v.toFixed(3) : v.toFixed(1)) + " Wh",
+  ratio: (v) => v.toFixed(2) + "x",
+  number: (v) => (Math.abs(v) < 10 ? v.toFixed(2) : v.toFixed(1)),
+  plain: (v) => String(v),
+};
+
+const write = (format, value) => (value === null || value === undefined ? DASH : writers[format](value));
+
+const money = (value, currency) => (value < 1 ? value.toPrecision(3) : value.toFixed(2)) + " " + currency;
+
+// A quantity of the data block: its median, or a dash.
+const median = (format, quantity) => write(format, quantity ? quantity.value : null);
+
+const interval = (format, q) =>
+  q && q.value !== null && q.low !== undefined ? "95 %: " + write(format, q.low) + " to " + write(format, q.high) : "";
+
+// What stands under a number: its interval, that there is none, or why there is no number.
+const sureness = (format, q) => {
+  if (!q || q.value === null) return q && q.reason ? q.reason : "not measured";
+  if (q.single) return "single run, no interval";
+  return interval(format, q) + ", " + q.runs + " runs";
+};
+
+const sizeText = (w) => (w.width && w.height ? w.width + "×" + w.height : DASH);

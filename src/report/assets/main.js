@@ -1,0 +1,62 @@
+// Puts the page together from the data block, and draws again when the theme changes or the page goes to paper.
+const data = JSON.parse(document.getElementById("data").textContent);
+severalDevices = new Set(data.cases.map((c) => c.device)).size > 1;
+
+const provenance = () => {
+  const seen = new Map();
+  data.cases.forEach((c) => {
+    const p = c.provenance;
+    const gpus = p.gpus.map((g) => g.name + (g.uuid ? " (" + g.uuid + ")" : "")
+      + (g.driver ? ", driver " + g.driver : "")
+      + (g.power_limit_w.value === null ? "" : ", limit " + write("watts", g.power_limit_w.value)));
+    const line = [p.engine.name + " " + p.tool.version, p.tool.git_commit ? "commit " + p.tool.git_commit
+      + (p.tool.git_dirty ? " (changed)" : "") : "", p.tool.build, p.tool.cuda ? "CUDA " + p.tool.cuda : "",
+    c.imported ? "imported from " + c.imported.file + ", SHA-256 " + c.imported.sha256 : "",
+    gpus.join("; ") || "no GPU", p.cpu_model + (p.cores_allowed.value === null ? "" : ", " + p.cores_allowed.value
+      + " cores allowed"), p.host, p.kernel, p.container, p.weights_storage].filter(Boolean).join(" · ");
+    seen.set(line, [...(seen.get(line) || []), ...p.run_ids]);
+  });
+  return el("footer", { id: "provenance" }, el("h2", {}, "Where this comes from"),
+    el("ul", {}, [...seen].map(([line, ids]) => el("li", {}, line, folded(ids.length + " runs", el("p", { class: "ids" },
+      ids.join(" ")))))),
+    el("p", { class: "note" }, "Made by wanbench " + data.tool.version + ", " + data.tool.revision
+      + (data.tool.dirty ? " (changed)" : "") + ". Medians over runs; 95 % bootstrap intervals; the method is in "
+      + "docs/method.md. The same numbers: report.md, results.csv, trace.json (open it in Perfetto)."));
+};
+
+const devices = [...new Set(data.cases.map((c) => c.device))];
+const folds = data.cases.map((c, i) => caseFold(c, i === 0));
+document.title = "Wan2.2 Benchmark: " + devices.join(", ");
+
+document.getElementById("report").append(...[
+  el("header", {}, el("h1", {}, "Wan2.2 Benchmark Report"), el("p", { class: "soft" }, devices.join(" · ")),
+    el("nav", {}, [["answer", "Answer"], ["fit", "Fit"], ["cost", "Cost"], ["help", "What would help"],
+      ["cases", "Engineer"], ["provenance", "Provenance"]].map(([id, name]) => el("a", { href: "#" + id }, name)))),
+  hasCharts ? null : el("p", { class: "notice" }, "This program was built without Chart.js (Debian: libjs-chart.js): the "
+    + "tables are complete, the charts are left out."),
+  firstScreen(data),
+  section("fit", "Fit, cold and warm", fitTable(data), coldWarm(data)),
+  section("cost", "Cost", costTable(data)),
+  section("help", "What would help", whatIfs(data)),
+  data.comparisons.length ? section("comparisons", "Comparisons", comparisonTables(data)) : null,
+  section("failures", "Failures", failures(data)),
+  videos(data),
+  section("cases", "For the kernel engineer", folds),
+  data.printed_overviews.length ? section("printed", "The imported report, as printed", el("p", { class: "note" },
+    "Its corrections stand with each case."), data.printed_overviews.map(textTable)) : null,
+  provenance(),
+].filter(Boolean));
+
+folds.forEach((fold) => fold.open && fold.fill());
+drawAll();
+document.addEventListener("toggle", (event) => event.target.open && drawWithin(event.target), true);
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+window.addEventListener("beforeprint", () => {
+  printing = true;
+  folds.forEach((fold) => fold.fill());
+  drawAll();
+});
+window.addEventListener("afterprint", () => {
+  printing = false;
+  drawAll();
+});

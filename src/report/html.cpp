@@ -1,0 +1,57 @@
+// The page around the data.
+#include "report/html.h"
+
+#include <fmt/format.h>
+
+#include "report/assets.h"
+
+namespace wan::report {
+
+std::string script_safe(const std::string& json) {
+  std::string out;
+  out.reserve(json.size());
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    // U+2028 and U+2029 end a line in older JavaScript.
+    const bool separator =
+        json.compare(i, 2, "\xE2\x80") == 0 && i + 2 < json.size() && (json[i + 2] == '\xA8' || json[i + 2] == '\xA9');
+    if (separator) {
+      out += json[i + 2] == '\xA8' ? "\\u2028" : "\\u2029";
+      i += 2;
+    } else if (c == '<' || c == '>' || c == '&') {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string html_report(const std::vector<const RunRecord*>& records, const HtmlOptions& options) {
+  std::string page =
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<meta name=\"color-scheme\" content=\"light dark\">\n"
+      // Nothing is fetched but videos beside the file, and no handler in markup can run.
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+      "script-src 'unsafe-inline'; script-src-attr 'none'; img-src data: blob:; media-src 'self' file:\">\n"
+      "<title>Wan2.2 Benchmark Report</title>\n<style>\n";
+  page += page_style();
+  page +=
+      "</style>\n</head>\n<body>\n<div id=\"report\"></div>\n"
+      "<noscript><p>This page draws itself with a script. The same tables as text are in report.md beside it, and the "
+      "numbers in results.csv.</p></noscript>\n<script type=\"application/json\" id=\"data\">";
+  page += script_safe(report_data(records, options));
+  page += "</script>\n";
+  if (!chart_library().empty()) {
+    page += "<script>\n";
+    page += chart_library();
+    page += "\n</script>\n";
+  }
+  page += "<script>\n";
+  page += page_script();
+  page += "</script>\n</body>\n</html>\n";
+  return page;
+}
+
+}  // namespace wan::report

@@ -1,0 +1,31 @@
+// report.html: one file with everything in it, for a buyer (first screen) and for an engineer (below). The numbers
+// travel as one block of JSON that the page's script shows; formatting only, every number comes from analysis.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "analysis/tables.h"
+#include "results/record.h"
+
+namespace wan::report {
+
+struct HtmlOptions {
+  std::vector<CardPeak> peaks;    // may be empty: no share of a card's peak is given
+  std::vector<CardPrice> prices;  // may be empty: the reader types a price
+  std::filesystem::path folder;   // where the report will be: videos found there are shown; empty: none is
+};
+
+/// The whole page. Needs no network and no other file but the videos. Text of records is never markup in it.
+std::string html_report(const std::vector<const RunRecord*>& records, const HtmlOptions& options);
+
+/// The JSON block of the page, as text: what the page shows, in SI units (seconds, bytes, watts, joules; shares 0 to
+/// 1).
+std::string report_data(const std::vector<const RunRecord*>& records, const HtmlOptions& options);
+
+/// JSON that may stand inside a <script> element: '<', '>', '&' and the two line separators of JavaScript as \u
+/// escapes.
+std::string script_safe(const std::string& json);
+
+}  // namespace wan::report

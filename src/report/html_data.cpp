@@ -1,0 +1,133 @@
+// The page's data: the cases, what they say of each other, and the tables of imported reports.
+#include <algorithm>
+#include <deque>
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "analysis/compare.h"
+#include "base/build_info.h"
+#include "report/format.h"
+#include "report/html.h"
+#include "report/html_case.h"
+#include "report/imported.h"
+
+namespace wan::report {
+namespace {
+
+using Json = nlohmann::json;
+
+Json interval_data(const std::optional<Interval>& interval) {
+  return interval ? Json{interval->low, interval->high} : Json(nullptr);
+}
+
+std::string comparison_sentence(const Comparison& c, const std::string& a, const std::string& b) {
+  const SpeedupSplit& split = *c.split;
+  const Verdict verdict = c.scopes.empty() ? Verdict::kInconclusive : c.scopes.front().time.verdict;
+  std::string out = fmt::format("{}: {} against {}: whole job {:.2f}x, GPU part {:.2f}x, host part {:.2f}x ({}).",
+                                c.case_name, b, a, split.total, split.gpu, split.host, to_string(verdict));
+  if (split.saved_s != 0)
+    out += fmt::format(" Of {} s difference, {} s are the GPU's and {} s the host's.", seconds(split.saved_s),
+                       seconds(split.saved_gpu_s), seconds(split.saved_host_s));
+  return out;
+}
+
+Json comparison_data(const AnalysedCase& a, const AnalysedCase& b) {
+  CompareOptions options;
+  options.allowed_fields = {"*"};
+  options.across_precision = true;
+  const Comparison c = compare_cases(a.summary(), b.summary(), options);
+  const std::string device_a = a.summary().group.device, device_b = b.summary().group.device;
+  Json out = {
+      {"case", a.shown.title()}, {"a", device_a},       {"b", device_b},         {"refusals", c.refusals},
+      {"caveats", c.caveats},    {"sentence", nullptr}, {"rows", Json::array()}, {"differences", Json::array()}};
+  for (const FieldDifference& field : c.workload.different)
+    out["differences"].push_back({{"field", field.field}, {"a", field.a}, {"b", field.b}});
+  if (!c.comparable()) return out;
+  if (c.split) {
+    out["sentence"] = comparison_sentence(c, device_a, device_b);
+    out["split"] = {{"total", c.split->total},
+                    {"gpu", c.split->gpu},
+                    {"host", c.split->host},
+                    {"saved_s", c.split->saved_s},
+                    {"saved_gpu_s", c.split->saved_gpu_s},
+                    {"saved_host_s", c.split->saved_host_s}};
+  }
+  for (const ComparedRow& row : c.scopes)
+    out["rows"].push_back({{"name", row.name},
+                           {"a", row.a.median},
+                           {"b", row.b.median},
+                           {"ratio", row.time.ratio},
+                           {"interval", interval_data(row.time.interval)},
+                           {"verdict", to_string(row.time.verdict)},
+                           {"reason", row.time.reason},
+                           {"clock_explains", row.clock_explains}});
+  return out;
+}
+
+bool same_work_elsewhere(const AnalysedCase& a, const AnalysedCase& b) {
+  return a.shown.title() == b.shown.title() && a.summary().group.device != b.summary().group.device && a.has_result() &&
+         b.has_result() && !a.shown.stand_in && !b.shown.stand_in;
+}
+
+/// Each case against the first device that ran it too.
+Json comparisons_data(const std::deque<AnalysedCase>& cases) {
+  Json out = Json::array();
+  for (size_t j = 0; j < cases.size(); ++j) {
+    const auto first = std::find_if(cases.begin(), cases.begin() + static_cast<long>(j),
+                                    [&](const AnalysedCase& a) { return same_work_elsewhere(a, cases[j]); });
+    if (first != cases.begin() + static_cast<long>(j)) out.push_back(comparison_data(*first, cases[j]));
+  }
+  return out;
+}
+
+bool is_pair(const AnalysedCase& cold, const AnalysedCase& warm) {
+  const RunGroup &a = cold.summary().group, &b = warm.summary().group;
+  return cold.summary().example->workload.scope == RunScope::kCold &&
+         warm.summary().example->workload.scope == RunScope::kWarm && a.case_name == b.case_name &&
+         a.device == b.device && a.engine == b.engine && a.arm == b.arm;
+}
+
+Json cold_warm_data(const std::deque<AnalysedCase>& cases) {
+  Json out = Json::array();
+  for (size_t c = 0; c < cases.size(); ++c)
+    for (size_t w = 0; w < cases.size(); ++w) {
+      if (!is_pair(cases[c], cases[w])) continue;
+      const auto extra = cold_extra_s(cases[c].summary(), cases[w].summary());
+      out.push_back({{"case", cases[c].summary().group.case_name},
+                     {"device", cases[c].summary().group.device},
+                     {"cold", quantity_data(cases[c].summary().total_s)},
+                     {"warm", quantity_data(cases[w].summary().total_s)},
+                     {"extra_s", extra ? Json(*extra) : Json(nullptr)}});
+    }
+  return out;
+}
+
+Json built_with() {
+  const BuildInfo& build = build_info();
+  return {{"version", build.version}, {"revision", build.revision}, {"dirty", build.dirty}};
+}
+
+}  // namespace
+
+std::string report_data(const std::vector<const RunRecord*>& records, const HtmlOptions& options) {
+  std::deque<AnalysedCase> cases;
+  for (const RunGroup& group : group_runs(records)) {
+    const bool only_warmups =
+        std::all_of(group.runs.begin(), group.runs.end(), [](const RunRecord* run) { return run->run_case.warmup; });
+    if (!only_warmups) cases.push_back(analyse_case(group, options));
+  }
+  Json data = {{"schema", {{"name", "wanbench.report"}, {"major", 1}, {"minor", 0}}},
+               {"tool", built_with()},
+               {"cases", Json::array()},
+               {"comparisons", comparisons_data(cases)},
+               {"cold_warm", cold_warm_data(cases)},
+               {"printed_overviews", Json::array()}};
+  for (const AnalysedCase& analysed : cases) data["cases"].push_back(case_data(analysed, options));
+  for (const PrintedTable& table : printed_overviews(records))
+    data["printed_overviews"].push_back({{"title", table.title}, {"columns", table.columns}, {"rows", table.rows}});
+  return data.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace wan::report

@@ -1,0 +1,238 @@
+// Stages, timeline, steps, roofline, memory and findings as the page reads them.
+#include "report/html_engineer.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "analysis/memory.h"
+#include "analysis/roofline.h"
+#include "analysis/timeline.h"
+#include "report/format.h"
+
+namespace wan::report {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr double kNanosecond = 1e-9;
+
+Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+struct StageColumn {
+  const char* title;
+  const char* format;  // how the page writes it: see format.js
+  Quantity StageSummary::*value;
+};
+
+const StageColumn kStageColumns[] = {
+    {"Time", "seconds", &StageSummary::wall_s},
+    {"On the GPU", "seconds", &StageSummary::gpu_s},
+    {"Exposed copies", "seconds", &StageSummary::exposed_copy_s},
+    {"GPU memory", "bytes", &StageSummary::device_process_peak_bytes},
+    {"GPU pool", "bytes", &StageSummary::device_pool_peak_bytes},
+    {"CPU cores", "number", &StageSummary::cpu_cores},
+    {"Process memory", "bytes", &StageSummary::host_process_peak_bytes},
+    {"System memory", "bytes", &StageSummary::host_system_peak_bytes},
+    {"SM active", "percent", &StageSummary::sm_active_percent},
+    {"Tensor active", "percent", &StageSummary::tensor_active_percent},
+    {"DRAM active", "percent", &StageSummary::dram_active_percent},
+    {"SM occupancy", "percent", &StageSummary::sm_occupancy_percent},
+    {"GPU busy", "percent", &StageSummary::gpu_busy_percent},
+    {"Compute load", "sm_seconds", &StageSummary::sm_seconds},
+    {"SM clock", "mhz", &StageSummary::sm_clock_mhz},
+    {"Power", "watts", &StageSummary::power_w},
+    {"Energy", "joules", &StageSummary::energy_j},
+    {"Achieved", "tflops", &StageSummary::achieved_tflops},
+    {"Read from storage", "bytes", &StageSummary::read_bytes},
+    {"Moved", "bytes", &StageSummary::moved_bytes},
+};
+
+Json spread_data(const Measured<Spread>& value) { return value.has() ? Json(value.value->median) : Json(nullptr); }
+
+template <class T>
+Json measured_data(const Measured<T>& value) {
+  return value.has() ? Json(*value.value) : Json(nullptr);
+}
+
+/// A series under the timeline: one value a stage.
+struct StageSeries {
+  const char* name;
+  const char* format;
+  Json (*value)(const StageRecord&);
+};
+
+const StageSeries kSeries[] = {
+    {"SM active", "percent", [](const StageRecord& s) { return or_null(s.counters.sm_active.mean_percent); }},
+    {"Tensor active", "percent", [](const StageRecord& s) { return or_null(s.counters.tensor_active.mean_percent); }},
+    {"DRAM active", "percent", [](const StageRecord& s) { return or_null(s.counters.dram_active.mean_percent); }},
+    {"GPU busy", "percent", [](const StageRecord& s) { return or_null(s.counters.gpu_busy.mean_percent); }},
+    {"Power", "watts", [](const StageRecord& s) { return measured_data(s.power_mean_w); }},
+    {"SM clock", "mhz", [](const StageRecord& s) { return spread_data(s.sm_clock_mhz); }},
+    {"GPU temperature", "celsius", [](const StageRecord& s) { return spread_data(s.gpu_temperature_c); }},
+    {"GPU memory, process peak", "bytes",
+     [](const StageRecord& s) { return measured_data(s.device_memory.process_peak_bytes); }},
+    {"GPU memory, own pool peak", "bytes",
+     [](const StageRecord& s) { return measured_data(s.device_memory.pool_peak_bytes); }},
+    {"Process memory, peak", "bytes",
+     [](const StageRecord& s) { return measured_data(s.host_memory.process_peak_bytes); }},
+};
+
+Json series_data(const Timeline& timeline) {
+  Json out = Json::array();
+  for (const StageSeries& series : kSeries) {
+    Json points = Json::array();
+    bool any = false;
+    for (const TimelineSpan& span : timeline.spans) {
+      if (span.row != 0 || span.stage->kind != StageKind::kLeaf) continue;
+      Json value = series.value(*span.stage);
+      any = any || !value.is_null();
+      points.push_back({static_cast<double>(span.begin_ns) * kNanosecond,
+                        static_cast<double>(span.end_ns) * kNanosecond, std::move(value)});
+    }
+    if (any) out.push_back({{"name", series.name}, {"format", series.format}, {"points", std::move(points)}});
+  }
+  return out;
+}
+
+}  // namespace
+
+Json stage_table_data(const CaseSummary& summary) {
+  Json columns = Json::array(), rows = Json::array();
+  std::vector<const StageColumn*> shown;
+  for (const StageColumn& column : kStageColumns) {
+    const bool any = std::any_of(summary.stages.begin(), summary.stages.end(),
+                                 [&](const StageSummary& stage) { return (stage.*column.value).has(); });
+    if (!any) continue;
+    shown.push_back(&column);
+    columns.push_back({{"title", column.title}, {"format", column.format}});
+  }
+  for (const StageSummary& stage : summary.stages) {
+    Json cells = Json::array();
+    for (const StageColumn* column : shown) cells.push_back(quantity_data(stage.*column->value));
+    rows.push_back({{"id", stage.id},
+                    {"name", stage.name},
+                    {"kind", to_string(stage.kind)},
+                    {"share", or_null(stage.share)},
+                    {"cells", std::move(cells)}});
+  }
+  return {{"columns", std::move(columns)}, {"rows", std::move(rows)}};
+}
+
+Json timeline_data(const RunRecord& run) {
+  const Timeline timeline = timeline_of(run);
+  Json rows = Json::array(), spans = Json::array();
+  for (const TimelineRow& row : timeline.rows) rows.push_back({{"name", row.name}, {"hidden", row.hidden}});
+  for (const TimelineSpan& span : timeline.spans) {
+    spans.push_back({{"row", span.row},
+                     {"depth", span.depth},
+                     {"name", span.stage->name},
+                     {"id", span.stage->id},
+                     {"kind", to_string(span.stage->kind)},
+                     {"role", role_name(stage_role(span.stage->name))},
+                     {"expert", span.stage->expert},
+                     {"begin_s", static_cast<double>(span.begin_ns) * kNanosecond},
+                     {"end_s", static_cast<double>(span.end_ns) * kNanosecond},
+                     {"moved_bytes", measured_data(span.stage->moved_bytes)}});
+  }
+  return {{"run_id", run.id},          {"repeat", run.run_case.repeat + 1},       {"rows", std::move(rows)},
+          {"spans", std::move(spans)}, {"reconstructed", timeline.reconstructed}, {"series", series_data(timeline)}};
+}
+
+Json steps_data(const std::vector<const RunRecord*>& runs) {
+  Json out = Json::array();
+  for (const RunRecord* run : runs) {
+    const std::vector<double> seconds = step_seconds(*run);
+    if (seconds.empty()) continue;
+    const StepSeries series = analyse_steps(seconds);
+    Json clocks = Json::array(), temperatures = Json::array(), experts = Json::array();
+    for (const StageRecord& stage : run->stages) {
+      if (stage.kind != StageKind::kLeaf || stage_role(stage.name) != StageRole::kStepInference) continue;
+      clocks.push_back(spread_data(stage.sm_clock_mhz));
+      temperatures.push_back(spread_data(stage.gpu_temperature_c));
+      experts.push_back(stage.expert);
+    }
+    out.push_back({{"run_id", run->id},
+                   {"repeat", run->run_case.repeat + 1},
+                   {"seconds", seconds},
+                   {"sm_clock_mhz", std::move(clocks)},
+                   {"temperature_c", std::move(temperatures)},
+                   {"expert", std::move(experts)},
+                   {"first_s", series.first_s},
+                   {"steady_median_s", series.steady_median_s},
+                   {"first_over_steady", series.first_over_steady},
+                   {"drift", series.drift},
+                   {"drifts", series.drifts},
+                   {"bimodal", series.bimodal},
+                   {"p90_over_p10", series.p90_over_p10},
+                   {"change_at", series.change ? Json(series.change->index) : Json(nullptr)},
+                   {"change_step", series.change ? Json(series.change->relative_step) : Json(nullptr)},
+                   {"outliers", series.outliers}});
+  }
+  return out;
+}
+
+Json roofline_data(const CaseSummary& summary, const CardPeak* peak) {
+  const Roofline roof = roofline(summary, peak);
+  Json points = Json::array();
+  for (const RooflinePoint& point : roof.points) {
+    points.push_back({{"name", point.name},
+                      {"seconds", point.seconds},
+                      {"tflops", point.tflops},
+                      {"flops_per_byte", or_null(point.flops_per_byte)},
+                      {"no_intensity_reason", explain(point.no_intensity_reason)},
+                      {"sm_clock_mhz", or_null(point.sm_clock_mhz)},
+                      {"mfu_percent", point.mfu ? Json(point.mfu->at_peak_percent) : Json(nullptr)},
+                      {"mfu_at_clock_percent", point.mfu ? or_null(point.mfu->at_clock_percent) : Json(nullptr)},
+                      {"sm_percent", or_null(point.sm_percent)},
+                      {"tensor_percent", or_null(point.tensor_percent)},
+                      {"dram_percent", or_null(point.dram_percent)},
+                      {"occupancy_percent", or_null(point.occupancy_percent)}});
+  }
+  return {{"points", std::move(points)},
+          {"peak_tflops", or_null(roof.peak_tflops)},
+          {"peak_tflops_at_clock", or_null(roof.peak_tflops_at_clock)},
+          {"bandwidth_tb_per_s", or_null(roof.bandwidth_tb_per_s)},
+          {"ridge_flops_per_byte", or_null(roof.ridge_flops_per_byte)},
+          {"reason", roof.reason},
+          {"source", peak == nullptr ? "" : peak->source}};
+}
+
+Json memory_data(const RunRecord& run) {
+  const MemoryWaterfall memory = memory_waterfall(run);
+  Json parts = Json::array();
+  for (const MemoryPart& part : memory.parts)
+    parts.push_back({{"name", part.name}, {"begin_bytes", part.begin_bytes}, {"bytes", part.bytes}});
+  return {{"stage", memory.stage},
+          {"parts", std::move(parts)},
+          {"peak_bytes", or_null(memory.peak_bytes)},
+          {"capacity_bytes", or_null(memory.capacity_bytes)},
+          {"reason", memory.reason}};
+}
+
+Json analysis_data(const BottleneckReport& report) {
+  static constexpr const char* kSeverities[] = {"note", "warning", "error"};
+  Json classes = Json::array(), findings = Json::array(), what_ifs = Json::array();
+  for (const ClassShare& part : report.classes)
+    classes.push_back({{"name", class_name(part.what)},
+                       {"seconds", part.seconds},
+                       {"share", part.share},
+                       {"speedup_bound", part.speedup_bound}});
+  for (const BottleneckFinding& finding : report.findings)
+    findings.push_back({{"rule", finding.rule},
+                        {"severity", kSeverities[static_cast<int>(finding.severity)]},
+                        {"where", finding.where},
+                        {"value", finding.value},
+                        {"limit", finding.limit},
+                        {"unit", finding.unit},
+                        {"message", finding.message},
+                        {"saving_s", or_null(finding.saving_s)}});
+  for (const WhatIf& what : report.what_ifs)
+    what_ifs.push_back({{"change", what.change},
+                        {"saved_s", what.saved_s},
+                        {"new_total_s", what.new_total_s},
+                        {"speedup", what.speedup}});
+  return {{"classes", std::move(classes)}, {"findings", std::move(findings)}, {"what_ifs", std::move(what_ifs)}};
+}
+
+}  // namespace wan::report

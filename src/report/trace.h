@@ -1,0 +1,19 @@
+// trace.json: one run in the Trace Event Format, which Perfetto and chrome://tracing open.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "results/record.h"
+
+namespace wan::report {
+
+/// One process a run, one thread a row of its timeline (analysis/timeline.h), counters from the stages' values. Times
+/// in microseconds from the start of each run. Failed runs end in an instant event that says how.
+std::string trace_json(const std::vector<const RunRecord*>& records);
+
+/// Why `text` is not a trace whose slices nest on every thread; empty when it is one. Checks what Perfetto's importer
+/// needs: fields and types of each phase used, metadata for each process and thread, counters with numbers only.
+std::string trace_problem(const std::string& text);
+
+}  // namespace wan::report
