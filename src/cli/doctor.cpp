@@ -37,9 +37,8 @@ void show_machine() {
   row("cores", fmt::format("{} allowed of {}", or_reason(system.cores_allowed), or_reason(system.cores_total)));
   row("memory", fmt::format("{} of {} in use, {} page cache", gib(now.used_bytes), gib(now.total_bytes),
                             gib(now.page_cache_bytes)));
-  row("memory limit",
-      system.memory_limit_bytes.has() ? gib(*system.memory_limit_bytes.value) : system.memory_limit_bytes.reason);
-  row("cpu limit", or_reason(system.cpu_limit_cores, " cores"));
+  row("memory limit", system.memory_limit_bytes.has() ? gib(*system.memory_limit_bytes.value) : "none");
+  row("cpu limit", system.cpu_limit_cores.has() ? or_reason(system.cpu_limit_cores, " cores") : "none");
   row("kernel", system.kernel);
   row("container or VM", system.container);
   if (const auto disk = measure::free_disk_bytes(".")) row("disk free here", gib(*disk));

@@ -2,6 +2,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -96,7 +97,9 @@ ExitCode conclude(const suite::SuiteOutcome& outcome, const RunCommand& options)
                              options.run.output.string()));
     return static_cast<ExitCode>(128 + outcome.stop_signal);
   }
-  return outcome.not_ok == 0 ? ExitCode::kSuccess : ExitCode::kFailure;
+  const bool all_ok = std::all_of(outcome.records.begin(), outcome.records.end(),
+                                  [](const RunRecord& record) { return record.status == RunStatus::kOk; });
+  return all_ok ? ExitCode::kSuccess : ExitCode::kFailure;
 }
 
 ExitCode run_command(RunCommand options) {

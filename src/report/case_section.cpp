@@ -142,8 +142,9 @@ std::string certainty(const ShownCase& shown) {
   return out;
 }
 
-std::string failure_lines(const RunRecord& run) {
-  if (!run.error) return "";
+std::string failure_lines(const ShownCase& shown) {
+  if (shown.original == nullptr || !shown.original->error) return "";
+  const RunRecord& run = *shown.original;
   const ErrorFacts& error = *run.error;
   std::string out = fmt::format("- **Failed**: {}: {}\n", to_string(run.status), error.message);
   if (!error.stage.empty()) out += fmt::format("- **In stage**: {}\n", error.stage);
@@ -260,8 +261,7 @@ bool ShownCase::on_gpu() const {
 }
 
 std::string ShownCase::time_cell() const {
-  const RunRecord& run = *summary.example;
-  if (stand_in && run.error) return std::string(to_string(summary.group.runs.front()->status));
+  if (original != nullptr && original->error) return std::string(to_string(original->status));
   return summary.total_s.has() ? seconds(summary.total_s.median()) + (doubt.empty() ? "" : " (not counted)") : "–";
 }
 
@@ -281,6 +281,7 @@ ShownCase show_case(const RunGroup& group) {
                                        [](const Exclusion& e) { return !e.run->run_case.warmup; });
   const Exclusion& first = not_warmup == shown.excluded.end() ? shown.excluded.front() : *not_warmup;
   shown.doubt = first.reason;
+  shown.original = first.run;
   shown.stand_in = std::make_unique<RunRecord>(*first.run);
   shown.stand_in->status = RunStatus::kOk;
   for (ValidityFlag& flag : shown.stand_in->validity) flag.excludes = false;
@@ -308,9 +309,8 @@ std::string speedup_cell(const ShownCase* a, const ShownCase* b) {
 std::string case_section(const ShownCase& shown, const std::vector<CardPeak>& peaks) {
   const CaseSummary& s = shown.summary;
   std::string out = fmt::format("\n#### Case: {}\n\n", shown.title());
-  if (s.stages.empty())
-    return out + workload_lines(*s.example) + failure_lines(*s.example) + certainty(shown) + "\n---\n";
-  out += headline(shown) + certainty(shown) + failure_lines(*s.example);
+  if (s.stages.empty()) return out + workload_lines(*s.example) + failure_lines(shown) + certainty(shown) + "\n---\n";
+  out += headline(shown) + certainty(shown) + failure_lines(shown);
   out += "\n##### Stage Breakdown\n\n" + stage_table(s, shown.on_gpu()) + parts_table(s);
   out += inference_statistics(s, shown.on_gpu());
   out += performance_analysis(s, find_peak(peaks, s.group.device)) + resource_lines(*s.example);

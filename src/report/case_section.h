@@ -15,6 +15,7 @@ namespace wan::report {
 struct ShownCase {
   CaseSummary summary;
   std::unique_ptr<RunRecord> stand_in;  // that run, with its objections set aside; `summary` points to it
+  const RunRecord* original = nullptr;  // as it was stored; empty where runs count
   std::string doubt;
   std::vector<Exclusion> excluded;
 

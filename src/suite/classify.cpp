@@ -13,9 +13,9 @@ namespace {
 
 /// What allocators of the programs we watch print when they cannot go on.
 bool speaks_of_memory(std::string_view text) {
-  constexpr std::array<std::string_view, 6> kWords = {"std::bad_alloc",           "CUDA out of memory",
-                                                      "CUDA_ERROR_OUT_OF_MEMORY", "cudaErrorMemoryAllocation",
-                                                      "torch.OutOfMemoryError",   "MemoryError"};
+  constexpr std::array<std::string_view, 8> kWords = {
+      "std::bad_alloc",         "CUDA out of memory", "CUDA_ERROR_OUT_OF_MEMORY", "cudaErrorMemoryAllocation",
+      "torch.OutOfMemoryError", "MemoryError",        "Cannot allocate memory",   "cannot allocate memory"};
   for (const std::string_view word : kWords)
     if (text.find(word) != std::string_view::npos) return true;
   return false;

@@ -1,0 +1,176 @@
+// The Markdown report of hand-made records: the seed's headings, dashes with reasons, failures as rows.
+#include "report/markdown.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "report/format.h"
+#include "results/json.h"
+
+namespace wan::report {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr int64_t kSecond = 1'000'000'000;
+
+StageRecord stage(const std::string& name, int64_t begin_ns, int64_t wall_ns, int64_t index = -1) {
+  StageRecord result;
+  result.id = result.name = name;
+  result.parent = "Total_Execution";
+  result.index = index;
+  result.wall_ns = wall_ns;
+  result.begin_ns = measured(begin_ns, "clock");
+  result.cpu_core_ns = measured(wall_ns, "proc");
+  result.host_memory.process_peak_bytes = measured<uint64_t>(3ull << 30, "proc");
+  result.host_memory.system_used_peak_bytes = measured<uint64_t>(9ull << 30, "proc");
+  return result;
+}
+
+RunRecord cpu_run(int64_t repeat = 0) {
+  RunRecord run;
+  run.created_utc = "2026-11-24T12:00:00.000Z";
+  run.tool = {"0.1.0", "abcdef", false, "GNU 12", ""};
+  run.workload.task = "ti2v";
+  run.workload.width = 96;
+  run.workload.height = 64;
+  run.workload.num_frames = 13;
+  run.workload.steps = 2;
+  run.workload.precision_class = PrecisionClass::kExact;
+  run.workload.offload = "auto";
+  run.workload.prompt = "a cat | a dog";
+  run.run_case = {"quick", "1", "01_Speed", {"old_480p"}, repeat, "", false};
+  run.engine.name = "wanbench";
+  run.engine.device = "cpu";
+  run.system.host = "box";
+  run.system.cpu_model = "A CPU";
+  run.system.cores_allowed = measured<int64_t>(2, "proc");
+  run.stages = {stage("Model_Initialization", 0, 2 * kSecond), stage("T5_Encoding", 2 * kSecond, kSecond / 2),
+                stage("Step_0_Inference", 5 * kSecond / 2, 3 * kSecond, 0),
+                stage("Step_1_Inference", 11 * kSecond / 2, 2 * kSecond, 1),
+                stage("VAE_Decoding", 15 * kSecond / 2, 2 * kSecond)};
+  run.stages[1].cpu_core_ns = absent<int64_t>("below_resolution");
+  StageRecord total = stage("Total_Execution", 0, 10 * kSecond);
+  total.kind = StageKind::kParent;
+  total.parent.clear();
+  run.stages.push_back(total);
+  seal(run);
+  return run;
+}
+
+std::string report_of(const std::vector<RunRecord>& runs) {
+  std::vector<const RunRecord*> pointers;
+  for (const RunRecord& run : runs) pointers.push_back(&run);
+  return markdown_report(pointers, {});
+}
+
+TEST(Markdown, KeepsTheHeadingsOfTheSeedReport) {
+  const std::string text = report_of({cpu_run()});
+  for (const char* heading :
+       {"# Wan2.2 Benchmark Report", "## Performance Summary: ", "# Detailed Reports", "### Detailed Breakdown",
+        "#### Case: 01_Speed", "- **Total Duration**: 10.00 s", "##### Stage Breakdown", "##### Inference Statistics",
+        "- **Avg Time per Step**: 2.000 s", "##### Performance Analysis", "**Resource Usage Overview:**"})
+    EXPECT_THAT(text, HasSubstr(heading));
+  EXPECT_THAT(text, HasSubstr("| Step_0_Inference | 3.000 | 30.0 | 50.0 | 1.000 | 3.00 | 9.00 |"));
+  EXPECT_THAT(text, HasSubstr("| Unattributed | 0.500 | 5.0 |"));
+  EXPECT_THAT(text, HasSubstr("| Total_Execution | 10.00 |"));
+  EXPECT_THAT(text, HasSubstr("- **Also called**: old_480p"));
+  EXPECT_THAT(text, HasSubstr("commit abcdef"));
+  EXPECT_THAT(text, HasSubstr("single run"));
+}
+
+TEST(Markdown, LeavesOutGpuColumnsWithoutAGpuAndSaysSo) {
+  const std::string text = report_of({cpu_run()});
+  EXPECT_THAT(text, Not(HasSubstr("SM Act")));
+  EXPECT_THAT(text, Not(HasSubstr("GPU Mem")));
+  EXPECT_THAT(text, HasSubstr("GPU columns are left out"));
+}
+
+TEST(Markdown, AbsentValuesAreDashesWithTheReasonNeverZero) {
+  const std::string text = report_of({cpu_run()});
+  EXPECT_THAT(text, HasSubstr("| T5_Encoding | 0.500 | 5.0 | – | – |"));
+  EXPECT_THAT(text, HasSubstr("CPU (%): too short for the sampling period"));
+}
+
+RunRecord gpu_run(const std::string& name, double scale) {
+  RunRecord run = cpu_run();
+  run.engine.device = "cuda:0";
+  GpuInfo gpu;
+  gpu.name = name;
+  gpu.uuid = "GPU-" + name;
+  gpu.memory_bytes = measured<uint64_t>(80ull << 30, "nvml");
+  run.system.gpus = {gpu};
+  for (StageRecord& s : run.stages) {
+    s.wall_ns = static_cast<int64_t>(double(s.wall_ns) * scale);
+    s.device_memory.process_peak_bytes = measured<uint64_t>(30ull << 30, "nvml");
+    s.counters.sm_active.mean_percent = 50;
+    s.counters.sm_active.source = "nvml_gpm";
+    s.counters.dram_active.reason = "not_permitted";
+  }
+  seal(run);
+  return run;
+}
+
+TEST(Markdown, ComparesTwoCardsAndSplitsTheSpeedup) {
+  const std::string text = report_of({gpu_run("L40S", 1.0), gpu_run("H100", 0.5)});
+  EXPECT_THAT(text, HasSubstr("# Wan2.2 Benchmark Report: Multi-GPU Comparison"));
+  EXPECT_THAT(text, HasSubstr("## Performance Summary: L40S vs H100"));
+  EXPECT_THAT(text, HasSubstr("Speedup (H100 vs L40S)"));
+  EXPECT_THAT(text, HasSubstr("**2.00x** (GPU part 2.00x)"));
+  EXPECT_THAT(text, HasSubstr("SM Act (%)"));
+  EXPECT_THAT(text, HasSubstr("DRAM Act (%): not permitted to this user"));
+  EXPECT_THAT(text, HasSubstr("- Peak GPU memory 30.00 GiB of 80.00 GiB: 50.00 GiB (62 %) free"));
+}
+
+TEST(Markdown, AFailedCaseIsARowWithItsFacts) {
+  RunRecord run = cpu_run();
+  run.status = RunStatus::kOutOfMemory;
+  run.error = ErrorFacts{};
+  run.error->stage = "VAE_Decoding";
+  run.error->message = "out of memory in VAE activations";
+  run.error->advice = "fewer frames";
+  run.error->requested_bytes = measured<uint64_t>(8ull << 30, "engine");
+  run.error->free_bytes = measured<uint64_t>(1ull << 30, "engine");
+  const std::string text = report_of({run});
+  EXPECT_THAT(text, HasSubstr("| oom |"));
+  EXPECT_THAT(text, HasSubstr("- **Failed**: oom: out of memory in VAE activations"));
+  EXPECT_THAT(text, HasSubstr("- **In stage**: VAE_Decoding"));
+  EXPECT_THAT(text, HasSubstr("- **Asked for**: 8.00 GiB with 1.00 GiB free"));
+  EXPECT_THAT(text, HasSubstr("- **What would fit**: fewer frames"));
+  EXPECT_THAT(text, HasSubstr("0 of 1"));
+}
+
+TEST(Markdown, AFlaggedRunIsShownButNotCounted) {
+  RunRecord run = cpu_run();
+  run.validity = {{"cpu_interference", "others used 1 core", "", true}};
+  const std::string text = report_of({run});
+  EXPECT_THAT(text, HasSubstr("10.00 (not counted)"));
+  EXPECT_THAT(text, HasSubstr("- **Not counted**: repeat 1: flag cpu_interference: others used 1 core"));
+  EXPECT_THAT(text, HasSubstr("| Step_0_Inference | 3.000 |"));
+}
+
+TEST(Markdown, WarmupsAreNoCaseAndAnEmptyReportIsOne) {
+  RunRecord run = cpu_run();
+  run.run_case.warmup = true;
+  EXPECT_THAT(report_of({run}), HasSubstr("No run to report."));
+  EXPECT_THAT(report_of({}), HasSubstr("No run to report."));
+}
+
+TEST(Format, ShowsMillisecondsWhereTheyMatter) {
+  EXPECT_EQ(seconds(0.0123), "0.012");
+  EXPECT_EQ(seconds(9.9994), "9.999");
+  EXPECT_EQ(seconds(12.345), "12.35");
+  EXPECT_EQ(gib(1024.0 * 1024 * 512), "0.500");
+  EXPECT_EQ(gib(3.5 * 1024 * 1024 * 1024), "3.50");
+}
+
+TEST(Format, TableCellsCannotBreakTheTable) {
+  Table table({"a"});
+  table.begin_row();
+  table.text("x | y\nz");
+  EXPECT_EQ(table.markdown(), "| a |\n| :--- |\n| x \\| y z |\n");
+}
+
+}  // namespace
+}  // namespace wan::report
