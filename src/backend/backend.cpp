@@ -27,14 +27,14 @@ Tensor Backend::download(TensorView from) {
   return host;
 }
 
-void Backend::gated_residual_modulated_norm(TensorView x, TensorView y, TensorView gate, TensorView shift, TensorView scale,
-                                            TensorView row_index, float eps, TensorView n) {
+void Backend::gated_residual_modulated_norm(TensorView x, TensorView y, TensorView gate, TensorView shift,
+                                            TensorView scale, TensorView row_index, float eps, TensorView n) {
   gated_residual(x, y, gate, row_index);
   modulated_layer_norm(x, shift, scale, row_index, eps, n);
 }
 
-void Backend::gated_residual_layer_norm(TensorView x, TensorView y, TensorView gate, TensorView row_index, TensorView weight,
-                                        TensorView bias, float eps, TensorView n) {
+void Backend::gated_residual_layer_norm(TensorView x, TensorView y, TensorView gate, TensorView row_index,
+                                        TensorView weight, TensorView bias, float eps, TensorView n) {
   gated_residual(x, y, gate, row_index);
   layer_norm(x, weight, bias, eps, n);
 }
@@ -43,6 +43,18 @@ void Backend::rms_norm_rope(TensorView x, TensorView weight, float eps, TensorVi
                             TensorView y) {
   rms_norm(x, weight, eps, y);
   rope(y, cos, sin, heads, y);
+}
+
+void Backend::conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
+                         TensorView residual, TensorView y, Arena& scratch) {
+  const ArenaScope scope(scratch);
+  const int64_t past = history.shape[0];
+  Shape shape = x.shape;
+  shape[0] += past;
+  const TensorView joined = scratch.allocate(x.dtype, shape, "convolution with history");
+  copy(history, joined.slice(0, 0, past));
+  copy(x, joined.slice(0, past, shape[0]));
+  conv(weights, joined, geometry, residual, y);
 }
 
 }  // namespace wan

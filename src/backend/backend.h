@@ -49,6 +49,9 @@ enum class ConvKind {
   kNearestUpsample2x,  // 1x3x3 on the x2 nearest-neighbour enlarged input, reading the small input
 };
 
+/// Whether conv_after reads a history where it is, or joins it with the input in scratch memory first.
+enum class HistoryMemory { kApart, kJoined };
+
 /// Strides and zero padding of a convolution, in elements of each axis. Time is never padded: history is in the input.
 struct ConvGeometry {
   int64_t stride_t = 1, stride_h = 1, stride_w = 1;
@@ -179,6 +182,12 @@ class Backend {
   /// [Ti, 2H, 2W, Co].
   virtual void conv(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, TensorView residual,
                     TensorView y) = 0;
+  /// conv over the kernel_t - 1 frames of `history` followed by x. A backend that must join the two does so in
+  /// `scratch`.
+  virtual void conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
+                          TensorView residual, TensorView y, Arena& scratch);
+  /// What conv_after does for activations of this dtype.
+  virtual HistoryMemory history_memory(DType) const { return HistoryMemory::kJoined; }
   /// y = activation(x / max(|x|_2, 1e-12) * sqrt(C) * gamma) over channels; gamma [C] F32; x, y [..., C] contiguous;
   /// may alias. Source: wan/modules/vae2_2.py, RMS_norm.
   virtual void channel_norm(TensorView x, TensorView gamma, Activation activation, TensorView y) = 0;
@@ -199,7 +208,7 @@ class Backend {
 
 /// A backend that computes nothing: running a model on it over a dry arena measures the memory the model needs. Its
 /// internal_bytes is the most device memory that was allocated from it at once.
-std::unique_ptr<Backend> make_dry_backend();
+std::unique_ptr<Backend> make_dry_backend(HistoryMemory history = HistoryMemory::kJoined);
 
 struct BackendOptions {
   std::string device = "cpu";  // cpu, cuda, cuda:N
@@ -218,8 +227,8 @@ struct ProductShape {
 };
 
 /// Times the kernels the device's library proposes for each shape, on random data at the clocks of a busy card, for
-/// `seconds` a shape, and returns a line of a tuning table (BackendOptions::tuning_table) for each. Throws Error(kUsage)
-/// for a device whose products need no choice (cpu) or that cannot be used.
+/// `seconds` a shape, and returns a line of a tuning table (BackendOptions::tuning_table) for each. Throws
+/// Error(kUsage) for a device whose products need no choice (cpu) or that cannot be used.
 std::vector<std::string> tune_products(const BackendOptions& options, std::span<const ProductShape> shapes,
                                        double seconds);
 

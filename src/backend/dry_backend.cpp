@@ -13,7 +13,12 @@ class DryConv : public ConvWeights {};
 
 class DryBackend final : public Backend {
  public:
-  DryBackend() { info_.kind = "dry"; }
+  explicit DryBackend(HistoryMemory history) : history_(history) { info_.kind = "dry"; }
+  HistoryMemory history_memory(DType) const override { return history_; }
+  void conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
+                  TensorView residual, TensorView y, Arena& scratch) override {
+    if (history_ == HistoryMemory::kJoined) Backend::conv_after(weights, history, x, geometry, residual, y, scratch);
+  }
   const DeviceInfo& info() const override { return info_; }
   uint64_t free_bytes() const override { return UINT64_MAX / 2; }
   Tensor allocate(DType dtype, const Shape& shape, const char*) override {
@@ -75,10 +80,11 @@ class DryBackend final : public Backend {
  private:
   DeviceInfo info_;
   uint64_t live_ = 0, peak_ = 0;
+  HistoryMemory history_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_dry_backend() { return std::make_unique<DryBackend>(); }
+std::unique_ptr<Backend> make_dry_backend(HistoryMemory history) { return std::make_unique<DryBackend>(history); }
 
 }  // namespace wan

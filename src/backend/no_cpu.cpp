@@ -5,7 +5,8 @@
 namespace wan {
 
 std::unique_ptr<Backend> make_cpu_backend(int) {
-  throw Error(ErrorKind::kUsage, "this build has no CPU backend (WAN_CPU=OFF): use --device cuda, or build with oneDNN");
+  throw Error(ErrorKind::kUsage,
+              "this build has no CPU backend (WAN_CPU=OFF): use --device cuda, or build with oneDNN");
 }
 
 }  // namespace wan

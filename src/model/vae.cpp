@@ -190,7 +190,10 @@ void Vae::decode_level(size_t i, TensorView x, bool first, Arena& arena, TensorV
   }
   vae::Upsample& upsample = *level.upsample;
   const int64_t factor_t = upsample.temporal() ? 2 : 1;
-  const int64_t step = i + 2 == d.levels.size() && slice_frames_ > 0 ? slice_frames_ : h.shape[0];
+  // Each later level has four times the pixels: the last takes `slice_frames_` frames at a time, the one before it
+  // twice as many.
+  const int64_t levels_after = static_cast<int64_t>(d.levels.size() - i) - 2;
+  const int64_t step = slice_frames_ > 0 && levels_after < 2 ? slice_frames_ : h.shape[0];
   int64_t written = 0;
   for (int64_t begin = 0; begin < h.shape[0]; begin += step) {
     const ArenaScope slice_scope(arena);
@@ -201,7 +204,7 @@ void Vae::decode_level(size_t i, TensorView x, bool first, Arena& arena, TensorV
         arena.allocate(compute_, {frames, x.shape[1] * 2, x.shape[2] * 2, upsample.out_channels()}, "VAE activations");
     upsample.forward(backend_, arena, h.slice(0, begin, end), first_slice, y);
     if (d.shortcuts) backend_.dup_up_add(x.slice(0, begin, end), factor_t, 2, first_slice && factor_t == 2, y);
-    // Only the last enlargement is sliced, and it keeps the number of frames.
+    // The levels that are handed slices multiply frames no more, but for the one whole chunks go to.
     const int64_t finished = step == h.shape[0] ? out.shape[0] : frames;
     decode_level(i + 1, y, first_slice, arena, out.slice(0, written, written + finished));
     written += finished;

@@ -50,8 +50,8 @@ class Vae {
   /// Pixel frames a chunk of latent frames becomes: the first chunk gives 4 n - 3, each later one 4 n.
   int64_t frames_of(int64_t latent_frames, bool first) const;
 
-  /// How many frames the last, widest level takes at a time; 0: all of a chunk. Smaller needs less memory; the video is
-  /// the same.
+  /// How many frames the last, widest level takes at a time (the one before it twice as many); 0: all of a chunk.
+  /// Smaller needs less memory; the video is the same.
   void set_slice_frames(int64_t frames) { slice_frames_ = frames; }
   /// Starts a new video of latent size [H, W]: allocates and clears the histories.
   void begin_decode(int64_t height, int64_t width);

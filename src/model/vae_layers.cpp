@@ -1,16 +1,19 @@
 #include "model/vae_layers.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/threads.h"
 
 namespace wan::vae {
 namespace {
 
 constexpr ConvGeometry kSame3x3{1, 1, 1, 1, 1, 1, 1};
 constexpr ConvGeometry kPointwise{};
+constexpr int64_t kReadChunk = int64_t{1} << 20;  // elements a thread reads at a time; few tensors have more
 
 /// [T, H, W, C] as rows [T * H * W, C].
 TensorView rows(const TensorView& x) { return x.reshape({x.count() / x.shape[-1], x.shape[-1]}); }
@@ -32,7 +35,9 @@ const WeightPart& Builder::at(const std::string& name) const {
 Tensor Builder::read(const std::string& name) const {
   const WeightPart& part = at(name);
   Tensor host = host_tensor(DType::kF32, part.shape);
-  source.read(part, 0, part.shape.count(), DType::kF32, host->data);
+  auto* values = host->as<float>();
+  for_chunks(part.shape.count(), kReadChunk,
+             [&](int64_t begin, int64_t end) { source.read(part, begin, end, DType::kF32, values + begin); });
   return host;
 }
 
@@ -40,7 +45,10 @@ Tensor Builder::vector(const std::string& name) {
   const Tensor host = read(name);
   const Shape flat{host->count()};
   Tensor device = backend.allocate(DType::kF32, flat, "VAE weights");
-  backend.upload(host->reshape(flat), device);
+  // On the copy queue: loading does not wait for what the device computes.
+  backend.copy_bytes(host->reshape(flat), device, Queue::kCopy);
+  const Event copied = backend.record(Queue::kCopy);
+  backend.synchronize(copied);
   device_bytes += device->bytes();
   return device;
 }
@@ -62,6 +70,13 @@ std::unique_ptr<ConvWeights> Builder::conv_rows(const std::string& name, int64_t
 void History::begin(Backend& backend, DType dtype, int64_t count, int64_t height, int64_t width, int64_t channels) {
   frames = backend.allocate(dtype, {count, height, width, channels}, "VAE history");
   backend.fill_zero(frames);
+}
+
+void History::remember(Backend& backend, TensorView seen) {
+  const int64_t past = frames->shape[0], count = seen.shape[0];
+  if (count < past) backend.copy(frames->slice(0, count, past), frames->slice(0, 0, past - count));
+  const int64_t kept = std::min(count, past);
+  backend.copy(seen.slice(0, count - kept, count), frames->slice(0, past - kept, past));
 }
 
 Padded padded(Backend& backend, Arena& arena, const History& history, DType dtype, const Shape& body) {
@@ -88,13 +103,13 @@ void CausalConv::begin(Backend& backend, DType dtype, int64_t height, int64_t wi
 void CausalConv::forward(Backend& backend, Arena& arena, TensorView x, TensorView gamma, TensorView residual,
                          TensorView y) {
   const ArenaScope scope(arena);
-  const Padded input = padded(backend, arena, history_, x.dtype, x.shape);
-  if (gamma.empty())
-    backend.copy(x, input.body);
-  else
-    backend.channel_norm(x, gamma, Activation::kSilu, input.body);
-  keep(backend, input, history_);
-  backend.conv(*weights_, input.all, kSame3x3, residual, y);
+  TensorView input = x;
+  if (!gamma.empty()) {
+    input = arena.allocate(x.dtype, x.shape, "VAE activations");
+    backend.channel_norm(x, gamma, Activation::kSilu, input);
+  }
+  backend.conv_after(*weights_, history_.frames, input, kSame3x3, residual, y, arena);
+  history_.remember(backend, input);
 }
 
 ResidualBlock::ResidualBlock(Builder& builder, const std::string& prefix)
@@ -197,14 +212,12 @@ void Upsample::forward(Backend& backend, Arena& arena, TensorView x, bool first,
   const int64_t frames = x.shape[0] - passed;
   if (first) backend.copy(x.slice(0, 0, 1), doubled.slice(0, 0, 1));
   if (frames > 0) {
-    const ArenaScope input_scope(arena);
-    const Padded input = padded(backend, arena, history_, x.dtype, like(x, frames, x.shape[3]));
-    backend.copy(x.slice(0, passed, x.shape[0]), input.body);
-    keep(backend, input, history_);
+    const TensorView input = x.slice(0, passed, x.shape[0]);
     const TensorView pairs =
         doubled.slice(0, passed, doubled.shape[0]).reshape({frames, 2, x.shape[1], x.shape[2], x.shape[3]});
-    backend.conv(*earlier_, input.all, kPointwise, {}, pairs.select(1, 0));
-    backend.conv(*later_, input.all, kPointwise, {}, pairs.select(1, 1));
+    backend.conv_after(*earlier_, history_.frames, input, kPointwise, {}, pairs.select(1, 0), arena);
+    backend.conv_after(*later_, history_.frames, input, kPointwise, {}, pairs.select(1, 1), arena);
+    history_.remember(backend, input);
   }
   backend.conv(*spatial_, doubled, kPointwise, {}, y);
 }

@@ -36,6 +36,8 @@ struct Builder {
 struct History {
   Tensor frames;  // [kernel_t - 1, H, W, C]
   void begin(Backend& backend, DType dtype, int64_t count, int64_t height, int64_t width, int64_t channels);
+  /// The last frames of what was there and `seen` become the history.
+  void remember(Backend& backend, TensorView seen);
   void end() { frames.reset(); }
 };
 

@@ -220,7 +220,7 @@ void Engine::Generation::encode_image() {
     Vae encoder(device(), m.set.vae, *m.vae_source, m.set.vae_file(), compute, Vae::Parts::kEncoder);
     constexpr int64_t kChunkFrames = 4;
     Arena dry = Arena::dry();
-    const auto counter = make_dry_backend();
+    const auto counter = make_dry_backend(device().history_memory(compute));
     Vae shapes(*counter, m.set.vae, WeightSource::shapes_only(), m.set.vae_file(), compute, Vae::Parts::kEncoder);
     shapes.encode(pixels, kChunkFrames, dry, latent);
     const Tensor block = device().allocate(DType::kU8, {static_cast<int64_t>(dry.peak())}, "VAE encoder activations");

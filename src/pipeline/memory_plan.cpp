@@ -12,8 +12,13 @@ namespace {
 /// The CUDA context, cuBLASLt's and cuDNN's workspaces and loaded kernels: what NVML sees beyond our own allocations.
 constexpr uint64_t kLibraryBytes = uint64_t{900} << 20;
 
-/// Frames of the decoder's last level that fill a card: 225,000 positions each at 1280x704.
-constexpr int64_t kSliceFrames = 2;
+/// Frames the decoder's last level takes at a time: at 1280x704 one has 225,000 positions, which fills a card.
+constexpr int64_t kSliceFrames = 1;
+
+/// How the decoder cuts its work: latent frames a chunk, frames a slice of the last level.
+struct VaePieces {
+  int64_t chunk = 1, slice = 0;
+};
 
 class FixedLayer final : public LayerSource {
  public:
@@ -48,15 +53,15 @@ struct VaeNeed {
   uint64_t arena = 0, histories = 0, weights = 0;
 };
 
-VaeNeed vae_need(const ModelSet& models, const Plan& plan, int64_t chunk, int64_t slice) {
-  const auto dry = make_dry_backend();
+VaeNeed vae_need(const ModelSet& models, const Plan& plan, const Backend& backend, VaePieces pieces) {
+  const auto dry = make_dry_backend(backend.history_memory(plan.vae_compute));
   VaeNeed need;
   for (const WeightPart& part : vae_parts(models.vae.version, models.vae_file()))
     if (part.source.rfind("encoder.", 0) != 0)
       need.weights +=
           static_cast<uint64_t>(part.shape.count()) * size_of(part.shape.rank() > 1 ? plan.vae_compute : DType::kF32);
   Vae vae(*dry, models.vae, WeightSource::shapes_only(), models.vae_file(), plan.vae_compute, Vae::Parts::kDecoder);
-  vae.set_slice_frames(slice);
+  vae.set_slice_frames(pieces.slice);
   const uint64_t before = dry->internal_bytes();
   vae.begin_decode(plan.latent[2], plan.latent[3]);
   need.histories = dry->internal_bytes() - before;
@@ -64,13 +69,13 @@ VaeNeed vae_need(const ModelSet& models, const Plan& plan, int64_t chunk, int64_
   // The later chunks are the larger ones, where there are any.
   int64_t done = 0;
   while (done < plan.latent[1]) {
-    const int64_t frames = std::min(chunk, plan.latent[1] - done);
+    const int64_t frames = std::min(pieces.chunk, plan.latent[1] - done);
     const Tensor latent =
         dry->allocate(DType::kF32, {plan.latent[0], frames, plan.latent[2], plan.latent[3]}, "latent");
     const ArenaScope scope(arena);
     vae.decode_chunk(latent, arena);
     done += frames;
-    if (done > 2 * chunk) break;
+    if (done > 2 * pieces.chunk) break;
   }
   need.arena = arena.peak();
   return need;
@@ -84,20 +89,15 @@ uint64_t dit_weight_bytes(const ModelSet& models, DType compute, Residency resid
   return (blocks + stem) * (models.two_experts ? 2 : 1);
 }
 
-/// How the decoder cuts its work: latent frames a chunk, frames a slice of the last level.
-struct VaePieces {
-  int64_t chunk = 1, slice = 0;
-};
-
 /// All phases' own bytes for one residency and chunk length.
-MemoryPlan estimate(const ModelSet& models, const Plan& plan, Residency residency, VaePieces pieces,
-                    uint64_t dit_arena) {
+MemoryPlan estimate(const ModelSet& models, const Plan& plan, const Backend& backend, Residency residency,
+                    VaePieces pieces, uint64_t dit_arena) {
   MemoryPlan memory;
   memory.dit_residency = residency;
   memory.vae_chunk = pieces.chunk;
   memory.vae_slice = pieces.slice;
   memory.dit_arena = dit_arena;
-  const VaeNeed vae = vae_need(models, plan, pieces.chunk, pieces.slice);
+  const VaeNeed vae = vae_need(models, plan, backend, pieces);
   memory.vae_arena = vae.arena;
   const uint64_t weights = dit_weight_bytes(models, plan.compute, residency);
   const uint64_t latent = static_cast<uint64_t>(plan.latent.count()) * sizeof(float);
@@ -132,12 +132,12 @@ MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Pla
   const uint64_t dit_arena = dit_arena_bytes(models, plan);
   const VaePieces pieces{request.vae_chunk > 0 ? request.vae_chunk : 1,
                          request.vae_slice > 0 ? request.vae_slice : kSliceFrames};
-  const MemoryPlan resident = estimate(models, plan, Residency::kResident, pieces, dit_arena);
+  const MemoryPlan resident = estimate(models, plan, backend, Residency::kResident, pieces, dit_arena);
   if (plan.device == "cpu") return resident;  // the host's memory is one: nothing to stream from
   if (request.offload == Offload::kNone) return resident;
   const uint64_t free_bytes = backend.free_bytes();
   if (request.offload == Offload::kAuto && resident.predicted_peak <= free_bytes) return resident;
-  const MemoryPlan streamed = estimate(models, plan, Residency::kStream, pieces, dit_arena);
+  const MemoryPlan streamed = estimate(models, plan, backend, Residency::kStream, pieces, dit_arena);
   if (request.offload == Offload::kStream || streamed.predicted_peak <= free_bytes) return streamed;
   throw OutOfMemory("the memory plan", streamed.predicted_peak, free_bytes,
                     "even streamed weights do not fit: ask for fewer frames or a smaller size");

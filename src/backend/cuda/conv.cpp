@@ -110,7 +110,14 @@ void require_shapes(const PreparedWeights& w, TensorView x, const ConvGeometry& 
 }  // namespace
 
 struct Convolution::State {
-  explicit State(Context& c) : context(c) {}
+  explicit State(Context& c) : context(c) {
+    check(cudaStreamCreateWithFlags(&loading, cudaStreamNonBlocking));
+    loader.ordinal = c.ordinal;
+    loader.capability = c.capability;
+    loader.multiprocessors = c.multiprocessors;
+    loader.compute = loader.copy = loading;
+  }
+  ~State() { cudaStreamDestroy(loading); }
 
   bool uses_hopper() const { return context.capability == 90; }
   CudnnConv& library() {
@@ -123,6 +130,10 @@ struct Convolution::State {
   void run_elsewhere(const PreparedWeights& w, const ConvProblem& p, std::byte* padded_output);
 
   Context& context;
+  // Weights are prepared on a stream and scratch of their own, so that loading never waits for what the device
+  // computes.
+  cudaStream_t loading = nullptr;
+  Context loader;
   std::unique_ptr<CudnnConv> cudnn;  // started by the first convolution that needs it
 };
 
@@ -200,7 +211,7 @@ Convolution::Convolution(Context& context) : state_(std::make_unique<State>(cont
 Convolution::~Convolution() = default;
 
 std::unique_ptr<ConvWeights> Convolution::prepare(TensorView weight, TensorView bias, ConvKind kind, DType compute) {
-  Context& context = state_->context;
+  Context& context = state_->loader;
   require_op(weight.rank() == 4 || weight.rank() == 5, "weights must be [O, I, kt, kh, kw] or [O, I, kh, kw]");
   require_op(weight.is_contiguous() && bias.is_contiguous() && bias.count() == weight.shape[0],
              "bias must be [O], both contiguous");
@@ -246,6 +257,28 @@ void Convolution::forward(const ConvWeights& weights, TensorView x, const ConvGe
   const ConvProblem problem = describe(prepared, x, geometry, residual, y);
   if (state_->uses_hopper()) return state_->run_on_hopper(prepared, problem);
   state_->run_with_library(prepared, problem);
+}
+
+bool Convolution::takes_history(DType compute) const { return state_->uses_hopper() && compute == DType::kBF16; }
+
+bool Convolution::forward_after(const ConvWeights& weights, TensorView history, TensorView x,
+                                const ConvGeometry& geometry, TensorView residual, TensorView y) {
+  const auto& prepared = dynamic_cast<const PreparedWeights&>(weights);
+  const bool aligned =
+      reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && reinterpret_cast<uintptr_t>(history.data) % 16 == 0;
+  if (!takes_history(prepared.compute) || prepared.in_channels_padded != prepared.in_channels || !aligned) return false;
+  require_op(history.is_contiguous() && history.shape[0] == prepared.kernel_t - 1 && history.dtype == x.dtype &&
+                 history.at(0).shape == x.at(0).shape,
+             "history must be the kernel_t - 1 frames before x, contiguous, of x's dtype and frame size");
+  // Checked as the joined input it stands for.
+  TensorView joined = x;
+  joined.shape[0] += history.shape[0];
+  require_shapes(prepared, joined, geometry, residual, y);
+  if (y.count() == 0) return true;
+  ConvProblem problem = describe(prepared, joined, geometry, residual, y);
+  problem.history = history.data;
+  state_->run_on_hopper(prepared, problem);
+  return true;
 }
 
 // Weights are counted where they are owned and scratch in the context.

@@ -18,6 +18,11 @@ class Convolution {
   /// Contract of Backend::conv.
   void forward(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, TensorView residual,
                TensorView y);
+  /// Contract of Backend::conv_after; false when the two must be joined first.
+  bool forward_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
+                     TensorView residual, TensorView y);
+  /// Whether forward_after does without joining for weights prepared for `compute`.
+  bool takes_history(DType compute) const;
   size_t device_bytes() const;
 
  private:

@@ -63,6 +63,7 @@ std::vector<PixelTile> pixel_tiles(const ConvProblem& p, const HopperConvArgs& a
   for (int64_t w = 1; w <= kConvTilePixels; w *= 2)
     for (int64_t h = 1; w * h <= kConvTilePixels; h *= 2) {
       PixelTile tile{kConvTilePixels / (w * h), h, w};
+      if (args.history_frames > 0 && tile.t > 1) continue;  // a box lies in one of the two tensors
       if (w * p.stride_w > 256 || h * p.stride_h > 256 || tile.t * p.stride_t > 256) continue;
       tile.count = ceil_div(args.frames, tile.t) * ceil_div(args.height, h) * ceil_div(args.width, w);
       tile.slab = tile.t == 1 && p.stride_h == 1 && w >= 8 && (h + args.kernel_h - 1) * w <= kConvSlabPixels;
@@ -111,6 +112,7 @@ HopperConvArgs make_args(const ConvProblem& p) {
   args.y_pixel = scale * p.out_channels;
   args.parity_row = p.width * p.out_channels;
   args.parity_column = p.out_channels;
+  args.history_frames = p.history != nullptr ? static_cast<int>(p.kernel_t - 1) : 0;
   args.upsample = p.upsample;
   args.split = p.dtype == DType::kF32;
   args.low_frames = static_cast<int>(p.frames_in);
@@ -120,9 +122,9 @@ HopperConvArgs make_args(const ConvProblem& p) {
   return args;
 }
 
-CUtensorMap input_map(const ConvProblem& p, const HopperConvArgs& args) {
-  return tensor_map<4>(p.x,
-                       {u64(p.in_channels), u64(p.width_in), u64(p.height_in), u64(p.frames_in * (args.split ? 2 : 1))},
+CUtensorMap input_map(const ConvProblem& p, const HopperConvArgs& args, const void* data, int64_t frames) {
+  return tensor_map<4>(data,
+                       {u64(p.in_channels), u64(p.width_in), u64(p.height_in), u64(frames * (args.split ? 2 : 1))},
                        {kConvSliceChannels, u32(args.tile_w * args.stride_w),
                         u32((args.tile_h + args.slab_taps - 1) * args.stride_h), u32(args.tile_t * args.stride_t)},
                        {1, u32(args.stride_w), u32(args.stride_h), u32(args.stride_t)});
@@ -161,8 +163,8 @@ HopperConvVariant choose_tiles(const Context& context, const ConvProblem& p, Hop
 
 bool hopper_conv_accepts(const Context& context, const ConvProblem& p) {
   const auto aligned = [](const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; };
-  return context.capability == 90 && p.in_channels % 8 == 0 && aligned(p.x) && aligned(p.weights) && p.stride_t <= 8 &&
-         p.stride_h <= 8 && p.stride_w <= 8;
+  return context.capability == 90 && p.in_channels % 8 == 0 && aligned(p.x) && aligned(p.history) &&
+         aligned(p.weights) && p.stride_t <= 8 && p.stride_h <= 8 && p.stride_w <= 8;
 }
 
 void run_hopper_conv(const Context& context, const ConvProblem& p) {
@@ -173,7 +175,10 @@ void run_hopper_conv(const Context& context, const ConvProblem& p) {
   // Pairs of multiprocessors always share a cluster's hardware, so a card runs half as many clusters as it has of them.
   const int64_t clusters = std::min<int64_t>(ceil_div(args.pixel_tiles, kConvCluster) * args.channel_tiles,
                                              context.multiprocessors / kConvCluster);
-  launch_hopper_conv(variant, static_cast<int>(clusters), context.compute, input_map(p, args),
+  const int64_t past = args.history_frames;
+  const CUtensorMap input = input_map(p, args, p.x, p.frames_in - past);
+  const CUtensorMap history = past > 0 ? input_map(p, args, p.history, past) : input;
+  launch_hopper_conv(variant, static_cast<int>(clusters), context.compute, input, history,
                      weight_map(p, args, variant.width), args);
 }
 

@@ -27,6 +27,7 @@ struct HopperConvArgs {
   void* y = nullptr;
   int64_t y_frame = 0, y_row = 0, y_pixel = 0;  // strides, elements
   int64_t parity_row = 0, parity_column = 0;    // offsets of the odd output pixels when enlarging
+  int history_frames = 0;                       // that lie apart, before the input's own
   bool upsample = false, vector = false;
   bool split = false;                // F32: operands are two bf16 planes, products the three that matter
   int low_frames = 0, low_rows = 0;  // where the planes of low parts begin: frame of x, row of weights
@@ -40,6 +41,6 @@ struct HopperConvVariant {
 };
 
 void launch_hopper_conv(const HopperConvVariant& variant, int clusters, cudaStream_t stream, const CUtensorMap& input,
-                        const CUtensorMap& weights, const HopperConvArgs& args);
+                        const CUtensorMap& history, const CUtensorMap& weights, const HopperConvArgs& args);
 
 }  // namespace wan::cuda

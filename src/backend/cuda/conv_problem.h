@@ -13,6 +13,7 @@ namespace wan::cuda {
 struct ConvProblem {
   DType dtype = DType::kBF16;
   const void* x = nullptr;
+  const void* history = nullptr;  // kernel_t - 1 frames before x, counted in frames_in, or null: x has them
   const void* weights = nullptr;  // [out_channels, kt, kh, kw, in_channels] in dtype (own kernel, F32: planes)
   const float* bias = nullptr;    // padded with zeros to a multiple of kBiasMultiple
   const void* residual = nullptr;

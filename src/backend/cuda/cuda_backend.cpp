@@ -191,6 +191,12 @@ void CudaBackend::conv(const ConvWeights& weights, TensorView x, const ConvGeome
                        TensorView y) {
   convolution_.forward(weights, x, geometry, residual, y);
 }
+
+void CudaBackend::conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
+                             TensorView residual, TensorView y, Arena& scratch) {
+  if (!convolution_.forward_after(weights, history, x, geometry, residual, y))
+    Backend::conv_after(weights, history, x, geometry, residual, y, scratch);
+}
 void CudaBackend::channel_norm(TensorView x, TensorView gamma, Activation activation, TensorView y) {
   cuda::channel_norm(context_, x, gamma, activation, y);
 }

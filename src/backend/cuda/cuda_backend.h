@@ -64,6 +64,11 @@ class CudaBackend final : public Backend {
   std::unique_ptr<ConvWeights> prepare_conv(TensorView weight, TensorView bias, ConvKind kind, DType compute) override;
   void conv(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, TensorView residual,
             TensorView y) override;
+  void conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
+                  TensorView residual, TensorView y, Arena& scratch) override;
+  HistoryMemory history_memory(DType compute) const override {
+    return convolution_.takes_history(compute) ? HistoryMemory::kApart : HistoryMemory::kJoined;
+  }
   void channel_norm(TensorView x, TensorView gamma, Activation activation, TensorView y) override;
   void dup_up_add(TensorView x, int64_t factor_t, int64_t factor_s, bool drop_first, TensorView y) override;
   void avg_down_add(TensorView x, int64_t factor_t, int64_t factor_s, TensorView y) override;

@@ -1,0 +1,56 @@
+// The memory plan of the published models, computed without a device.
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "pipeline/plan.h"
+
+namespace wan {
+namespace {
+
+struct Planned {
+  ModelSet models;
+  Plan plan;
+};
+
+/// TI2V-5B with random weights at 1280x704, as on a GPU.
+Planned ti2v(int64_t frames) {
+  Request request;
+  request.random_weights = true;
+  request.model = "ti2v-5B";
+  request.num_frames = frames;
+  request.device = "cpu";
+  Planned planned{open_models(request), {}};
+  planned.plan = make_plan(request, planned.models);
+  planned.plan.device = planned.plan.text_encoder_device = "cuda:0";
+  planned.plan.compute = planned.plan.vae_compute = DType::kBF16;
+  return planned;
+}
+
+MemoryPlan plan_with(const Planned& planned, Offload offload) {
+  Request request;
+  request.offload = offload;
+  // As a Hopper card, but with more free memory than any plan needs.
+  const auto backend = make_dry_backend(HistoryMemory::kApart);
+  return plan_memory(request, planned.models, planned.plan, *backend);
+}
+
+TEST(MemoryPlan, KeepsTheSeedCaseUnderSeventeenGigabytesResident) {
+  const MemoryPlan plan = plan_with(ti2v(161), Offload::kNone);
+  EXPECT_EQ(plan.dit_residency, Residency::kResident);
+  EXPECT_LE(plan.predicted_peak, 17'000'000'000u) << plan.text();
+  EXPECT_GE(plan.predicted_peak, 12'000'000'000u) << "10 GB of weights alone: " << plan.text();
+}
+
+TEST(MemoryPlan, StreamsTheSeedCaseInEightGigabytesAndALongVideoInSixteen) {
+  const MemoryPlan seed = plan_with(ti2v(161), Offload::kStream);
+  EXPECT_EQ(seed.dit_residency, Residency::kStream);
+  EXPECT_LE(seed.predicted_peak, 8'000'000'000u) << seed.text();
+  EXPECT_LE(plan_with(ti2v(361), Offload::kStream).predicted_peak, 16'000'000'000u);
+}
+
+TEST(MemoryPlan, PrefersResidentWeightsWhenTheyFit) {
+  EXPECT_EQ(plan_with(ti2v(161), Offload::kAuto).dit_residency, Residency::kResident);
+}
+
+}  // namespace
+}  // namespace wan
