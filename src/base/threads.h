@@ -1,0 +1,29 @@
+// Splitting work among threads when the results must not depend on who did what.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace wan {
+
+/// Cores this process may use; at least 1.
+int allowed_cores();
+
+/// Threads worth having for work that memory or a file bounds: one for each allowed core, at most 16.
+int worker_threads();
+
+/// Calls body(begin, end) for ranges of at most `chunk` that together cover [0, count), from worker_threads() threads
+/// at most; alone on the calling thread when one range suffices. Rethrows the first exception; ranges not yet begun are
+/// then left out.
+void for_chunks(int64_t count, int64_t chunk, const std::function<void(int64_t begin, int64_t end)>& body);
+
+/// Calls produce(index, buffer) for 0 <= index < count from worker_threads() threads, in any order, and
+/// consume(index, buffer) from the calling thread, in order. A few buffers more than threads exist at once; `produce`
+/// finds one in any state. Rethrows the first exception of either.
+void produce_in_order(int64_t count, const std::function<void(int64_t index, std::vector<std::byte>& out)>& produce,
+                      const std::function<void(int64_t index, std::span<const std::byte> bytes)>& consume);
+
+}  // namespace wan
