@@ -64,8 +64,9 @@ class WeightSource {
  public:
   /// Tensors of `file`, each name with `prefix` in front. The file must outlive the source.
   static WeightSource from_file(const TensorFile& file);
-  /// Seeded random values; the same for the same (seed, name) everywhere.
-  static WeightSource random(uint64_t seed);
+  /// Seeded random values, rounded to what a file of `stored` (F32 or BF16) would hold; the same for the same (seed,
+  /// name) everywhere.
+  static WeightSource random(uint64_t seed, DType stored = DType::kF32);
   /// Leaves what is asked for unset: for planning, where only shapes count.
   static WeightSource shapes_only();
 
@@ -79,7 +80,17 @@ class WeightSource {
   Kind kind_ = Kind::kShapesOnly;
   const TensorFile* file_ = nullptr;
   uint64_t seed_ = 0;
+  DType stored_ = DType::kF32;
 };
+
+/// The parts of a model whose random weights have a seed of their own.
+enum class Component { kDit, kLowNoiseDit, kTextEncoder, kVae };
+
+inline constexpr uint64_t kRandomWeightsSeed = 20220722;
+
+/// The weights of a model without a checkpoint, in the precision of the official files (the text encoder in BF16, the
+/// rest in F32): the engine's `--weights random` and a written checkpoint hold the same.
+WeightSource random_weights(Component component, uint64_t seed = kRandomWeightsSeed);
 
 /// Throws Error(kInput) unless `file` has exactly the tensors the layouts name, each with its shape: names the file,
 /// the first few tensors that are missing, extra or of another shape, and what was expected. `ignored` are names that

@@ -1,29 +1,12 @@
 #include "pipeline/layer_store.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "base/error.h"
+#include "base/threads.h"
 
 namespace wan {
-namespace {
-
-/// Bytes one worker converts at a time: large enough for full copy speed, small enough to keep all workers busy on one
-/// layer.
-constexpr size_t kChunkBytes = size_t{16} << 20;
-constexpr int kMaxThreads = 16;
-
-}  // namespace
-
-int allowed_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
-}
-
 LayerStore::LayerStore(Backend& backend, std::vector<WeightLayout> layouts, const WeightSource& source,
                        LayerStoreOptions options)
     : backend_(backend), layouts_(std::move(layouts)), source_(source), options_(std::move(options)) {
@@ -31,9 +14,9 @@ LayerStore::LayerStore(Backend& backend, std::vector<WeightLayout> layouts, cons
   slab_bytes_ = layouts_.front().bytes();
   for (const WeightLayout& layout : layouts_)
     require_op(layout.bytes() == slab_bytes_, "all layers of a store have one size");
-  if (options_.threads <= 0) options_.threads = std::min(kMaxThreads, allowed_cores());
+  if (options_.threads <= 0) options_.threads = worker_threads();
   options_.slots = std::clamp(options_.slots, 2, std::max(2, layers()));
-  chunks_per_layer_ = static_cast<int64_t>((slab_bytes_ + kChunkBytes - 1) / kChunkBytes);
+  chunks_per_layer_ = static_cast<int64_t>((slab_bytes_ + options_.chunk_bytes - 1) / options_.chunk_bytes);
 }
 
 LayerStore::~LayerStore() {
@@ -63,12 +46,13 @@ void LayerStore::start() {
   if (options_.residency != Residency::kResident) allocate_slots();
   if (options_.residency != Residency::kStream) {
     staging_.resize(static_cast<size_t>(options_.threads) + 2);
-    const Shape chunk{static_cast<int64_t>(std::min(kChunkBytes, slab_bytes_))};
+    const Shape chunk{static_cast<int64_t>(std::min(options_.chunk_bytes, slab_bytes_))};
     for (size_t i = 0; i < staging_.size(); ++i) {
       staging_[i].host = backend_.allocate_pinned(DType::kU8, chunk, "weight staging");
       free_staging_.push_back(i);
     }
   }
+  working_ = options_.threads;
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run_worker(); });
 }
 
@@ -92,6 +76,7 @@ void LayerStore::run_worker() {
   try {
     backend_.bind_thread();
     work();
+    leave();
   } catch (...) {
     const std::lock_guard lock(mutex_);
     if (!failure_) failure_ = std::current_exception();
@@ -108,15 +93,25 @@ void LayerStore::work() {
       const std::lock_guard lock(mutex_);
       if (stop_ || next_chunk_ == chunks_per_layer_ * layers()) return;
       layer = static_cast<int>(next_chunk_ / chunks_per_layer_);
-      begin = static_cast<size_t>(next_chunk_ % chunks_per_layer_) * kChunkBytes;
+      begin = static_cast<size_t>(next_chunk_ % chunks_per_layer_) * options_.chunk_bytes;
       ++next_chunk_;
     }
-    const size_t end = std::min(begin + kChunkBytes, slab_bytes_);
+    const size_t end = std::min(begin + options_.chunk_bytes, slab_bytes_);
     if (options_.residency == Residency::kStream)
       convert_in_place(layer, begin, end);
     else
       convert_and_copy(layer, begin, end);
   }
+}
+
+/// The last thread that finds nothing left to do waits for the copies in flight and frees what they came from.
+void LayerStore::leave() {
+  std::unique_lock lock(mutex_);
+  if (--working_ > 0 || stop_) return;
+  const std::vector<Staging> staging = std::exchange(staging_, {});
+  lock.unlock();
+  for (const Staging& buffer : staging)
+    if (buffer.copied.valid()) backend_.synchronize(buffer.copied);
 }
 
 void LayerStore::fill_chunk(int layer, size_t begin, size_t end, std::byte* out) const {

@@ -27,8 +27,11 @@ enum class Residency {
 struct LayerStoreOptions {
   Residency residency = Residency::kResident;
   int slots = 3;          // device slabs of kStream and kOnce
-  int threads = 0;        // converters; 0: one for each allowed core, at most 16
+  int threads = 0;        // converters; 0: worker_threads()
   std::string component;  // "dit", "text_encoder": for messages and spans
+  /// Bytes one worker converts at a time, a multiple of every element's size: large enough for full copy speed, small
+  /// enough to keep all workers busy on one layer.
+  size_t chunk_bytes = size_t{16} << 20;
 };
 
 /// Two instants on the device's clock; `bytes` moved in between, 0 for a wait.
@@ -45,7 +48,8 @@ class LayerStore final : public LayerSource {
   /// Stops the background threads and waits for copies in flight.
   ~LayerStore() override;
 
-  /// Allocates what the residency needs and begins to fill it in the background. Throws OutOfMemory.
+  /// Allocates what the residency needs and begins to fill it in the background; the staging memory goes when all is
+  /// filled. Throws OutOfMemory.
   void start();
   /// Returns when every layer is where the plan wants it (kOnce: no-op). For --no-overlap.
   void wait_until_loaded();
@@ -94,6 +98,7 @@ class LayerStore final : public LayerSource {
 
   void work();
   void run_worker();
+  void leave();
   void fill_chunk(int layer, size_t begin, size_t end, std::byte* out) const;
   void convert_and_copy(int layer, size_t begin, size_t end);
   void convert_in_place(int layer, size_t begin, size_t end);
@@ -117,6 +122,7 @@ class LayerStore final : public LayerSource {
   std::vector<size_t> free_staging_;
   std::deque<size_t> flying_staging_;  // oldest first
   std::vector<std::thread> threads_;
+  int working_ = 0;  // threads that may still take a chunk
   std::exception_ptr failure_;
   int64_t next_chunk_ = 0;
   int64_t chunks_per_layer_ = 0;
@@ -127,8 +133,5 @@ class LayerStore final : public LayerSource {
   int64_t last_position_ = INT64_MAX;
   std::vector<DeviceInterval> waits_, copies_;
 };
-
-/// Cores this process may use.
-int allowed_cores();
 
 }  // namespace wan

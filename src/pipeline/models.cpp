@@ -5,8 +5,6 @@
 namespace wan {
 namespace {
 
-constexpr uint64_t kRandomSeed = 20220722;  // of --weights random: one checkpoint for everybody
-
 std::unique_ptr<LayerStore> single(Backend& backend, WeightLayout layout, const WeightSource& source,
                                    const std::string& component) {
   std::vector<WeightLayout> layouts;
@@ -31,9 +29,9 @@ void Engine::Models::make_experts(const Plan& plan) {
   for (int i = 0; i < expert_count(); ++i) {
     LoadedExpert& expert = experts[static_cast<size_t>(i)];
     const TensorFile* file = dit_file(i);
-    expert.source =
-        std::make_unique<WeightSource>(file != nullptr ? WeightSource::from_file(*file)
-                                                       : WeightSource::random(kRandomSeed + static_cast<uint64_t>(i)));
+    expert.source = std::make_unique<WeightSource>(
+        file != nullptr ? WeightSource::from_file(*file)
+                        : random_weights(i == 0 ? Component::kDit : Component::kLowNoiseDit));
     expert.stem = single(*backend, dit_stem_layout(set.dit, plan.compute), *expert.source, "DiT stem");
     std::vector<WeightLayout> layouts;
     for (int64_t block = 0; block < set.dit.num_layers; ++block)
@@ -42,9 +40,8 @@ void Engine::Models::make_experts(const Plan& plan) {
                                                  LayerStoreOptions{memory.dit_residency, 3, 0, "DiT"});
   }
   text_source =
-      set.checkpoint ? WeightSource::from_file(set.checkpoint->text_encoder) : WeightSource::random(kRandomSeed + 2);
-  vae_source =
-      set.checkpoint ? WeightSource::from_file(set.checkpoint->vae_file) : WeightSource::random(kRandomSeed + 3);
+      set.checkpoint ? WeightSource::from_file(set.checkpoint->text_encoder) : random_weights(Component::kTextEncoder);
+  vae_source = set.checkpoint ? WeightSource::from_file(set.checkpoint->vae_file) : random_weights(Component::kVae);
 }
 
 std::unique_ptr<LayerStore> Engine::Models::make_text_store(const Plan& plan) {
