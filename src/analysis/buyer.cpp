@@ -9,7 +9,7 @@ namespace {
 constexpr double kSecondsAnHour = 3600;
 
 Interval mapped(const Interval& interval, double (*map)(double)) {
-  const auto [low, high] = std::minmax(map(interval.low), map(interval.high));
+  const auto [low, high] = std::minmax({map(interval.low), map(interval.high)});
   return {low, high};
 }
 

@@ -22,31 +22,39 @@ Json interval_data(const std::optional<Interval>& interval) {
   return interval ? Json{interval->low, interval->high} : Json(nullptr);
 }
 
-std::string comparison_sentence(const Comparison& c, const std::string& a, const std::string& b) {
+/// "B against A", B being the one that takes less.
+std::string comparison_sentence(const Comparison& c) {
   const SpeedupSplit& split = *c.split;
-  const Verdict verdict = c.scopes.empty() ? Verdict::kInconclusive : c.scopes.front().time.verdict;
-  std::string out = fmt::format("{}: {} against {}: whole job {:.2f}x, GPU part {:.2f}x, host part {:.2f}x ({}).",
-                                c.case_name, b, a, split.total, split.gpu, split.host, to_string(verdict));
-  if (split.saved_s != 0)
-    out += fmt::format(" Of {} s difference, {} s are the GPU's and {} s the host's.", seconds(split.saved_s),
-                       seconds(split.saved_gpu_s), seconds(split.saved_host_s));
-  return out;
+  std::string out = fmt::format("{}: {} against {}: whole job {:.2f}x, GPU part {:.2f}x, host part {:.2f}x",
+                                c.case_name, c.b->group.device, c.a->group.device, split.total, split.gpu, split.host);
+  if (!c.scopes.empty()) {
+    const RatioTest& test = c.scopes.front().time;
+    out += fmt::format(" ({}{}{})", to_string(test.verdict), test.reason.empty() ? "" : ": ", test.reason);
+  }
+  return out + fmt::format(". Of {} s saved, {} s are the GPU's and {} s the host's.", seconds(split.saved_s),
+                           seconds(split.saved_gpu_s), seconds(split.saved_host_s));
 }
 
-Json comparison_data(const AnalysedCase& a, const AnalysedCase& b) {
+/// B against A, or A against B where B is the slower one: sentences about savings read better.
+Comparison compare(const AnalysedCase& a, const AnalysedCase& b) {
   CompareOptions options;
   options.allowed_fields = {"*"};
   options.across_precision = true;
-  const Comparison c = compare_cases(a.summary(), b.summary(), options);
-  const std::string device_a = a.summary().group.device, device_b = b.summary().group.device;
-  Json out = {
-      {"case", a.shown.title()}, {"a", device_a},       {"b", device_b},         {"refusals", c.refusals},
-      {"caveats", c.caveats},    {"sentence", nullptr}, {"rows", Json::array()}, {"differences", Json::array()}};
+  Comparison c = compare_cases(a.summary(), b.summary(), options);
+  if (c.comparable() && c.split && c.split->saved_s < 0) c = compare_cases(b.summary(), a.summary(), options);
+  return c;
+}
+
+Json comparison_data(const AnalysedCase& first, const AnalysedCase& second) {
+  const Comparison c = compare(first, second);
+  Json out = {{"case", first.shown.title()}, {"a", c.a->group.device},      {"b", c.b->group.device},
+              {"refusals", c.refusals},      {"caveats", c.caveats},        {"sentence", nullptr},
+              {"rows", Json::array()},       {"differences", Json::array()}};
   for (const FieldDifference& field : c.workload.different)
     out["differences"].push_back({{"field", field.field}, {"a", field.a}, {"b", field.b}});
   if (!c.comparable()) return out;
   if (c.split) {
-    out["sentence"] = comparison_sentence(c, device_a, device_b);
+    out["sentence"] = comparison_sentence(c);
     out["split"] = {{"total", c.split->total},
                     {"gpu", c.split->gpu},
                     {"host", c.split->host},

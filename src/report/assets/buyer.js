@@ -41,7 +41,7 @@ const badgesOf = (c) => {
   if (c.engine_kind === "external") out.push(badge("other engine", "info"));
   if (c.certainty.single_run && c.has_result) out.push(badge("single run", "warn"));
   else if (c.counts && !c.certainty.converged) out.push(badge("not converged", "warn"));
-  if (c.certainty.flags.length) out.push(badge(c.certainty.flags.length + " flags", "warn"));
+  if (c.certainty.flags.length) out.push(badge(c.certainty.flags.length + (c.certainty.flags.length > 1 ? " flags" : " flag"), "warn"));
   return out;
 };
 
@@ -79,7 +79,7 @@ const answerTable = (data) => {
     quantityCell("watt_hours", h.energy_wh), cost, fitText(c),
     el("span", {}, c.certainty.runs_cell + " runs ", badgesOf(c))];
   });
-  const reasons = reasonsOf(["Energy", "Time"], data.cases.map((c) => [c.headline.energy_wh, c.headline.seconds]));
+  const reasons = reasonsOf(["Energy"], data.cases.filter((c) => c.has_result).map((c) => [c.headline.energy_wh]));
   return [table("Every case on this page", columns, rows, "cards"), reasons];
 };
 
@@ -110,11 +110,12 @@ const firstScreen = (data) => {
   const select = el("select", { id: "case", on: { change: (e) => show(data.cases[e.target.selectedIndex]) } },
     data.cases.map((c) => el("option", { selected: c === chosen }, c.title + " — " + c.device)));
   show(chosen);
-  const sentences = data.comparisons.filter((c) => c.sentence).map((c) => el("li", {}, c.sentence));
+  const most = 3;  // the rest is under Comparisons
+  const sentences = data.comparisons.filter((c) => c.sentence).slice(0, most).map((c) => el("li", {}, c.sentence));
   return el("section", { id: "answer" },
     sentences.length ? el("ul", { class: "verdicts" }, sentences) : null, verdict,
     data.cases.length > 1 ? el("label", { class: "case-choice" }, "Case ", select) : null, holder,
-    answerTable(data), stageBars(data));
+    stageBars(data), answerTable(data));
 };
 
 const sureLine = (c) => el("p", { class: "sure-line" }, el("strong", {}, "How sure are we? "),

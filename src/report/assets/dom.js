@@ -6,7 +6,7 @@ const el = (tag, attributes, ...children) => {
     if (name === "on") for (const [event, run] of Object.entries(value)) node.addEventListener(event, run);
     else node.setAttribute(name, value === true ? "" : String(value));
   }
-  for (const child of children.flat()) {
+  for (const child of children.flat(Infinity)) {
     if (child === null || child === undefined || child === "") continue;
     node.append(child instanceof Node ? child : document.createTextNode(String(child)));
   }
@@ -18,7 +18,7 @@ const badge = (text, kind) => el("span", { class: "badge " + (kind || "") }, tex
 // columns: [{title, number}]; rows: arrays of cells, each a text, a node, or {text, why} for a dash with its reason.
 const table = (caption, columns, rows, className) => {
   const cell = (value, column) => {
-    const isReasoned = value !== null && typeof value === "object" && !(value instanceof Node) && !Array.isArray(value);
+    const isReasoned = value !== null && typeof value === "object" && !(value instanceof Node);
     const attributes = { class: column.number ? "number" : null, "data-label": column.title };
     if (isReasoned) attributes.title = value.why;
     return el("td", attributes, isReasoned ? value.text : value === null || value === "" ? DASH : value);

@@ -3,10 +3,12 @@ const seriesCharts = (timeline, end) => {
   const units = { percent: ["%", 1], watts: ["W", 1], mhz: ["MHz", 1], celsius: ["°C", 1], bytes: ["GiB", GIB] };
   const groups = {};
   timeline.series.forEach((s) => (groups[s.format] = groups[s.format] || []).push(s));
-  return Object.entries(groups).map(([format, group]) => {
-    const names = group.map((s) => s.name).join(", ");
-    return chart(names, 170, seriesLines(group, end, units[format][1], units[format][0]), null);
-  });
+  const charts = Object.entries(groups).map(([format, group]) => chart(group.map((s) => s.name).join(", "), 170,
+    seriesLines(group, end, units[format][1], units[format][0]), null));
+  const rows = timeline.series[0].points.map(([from, to], i) => [write("seconds", from), write("seconds", to),
+    ...timeline.series.map((s) => write(s.format, s.points[i][2]))]);
+  return [...charts, folded("Table", table("Values by stage", [number("From"), number("To"),
+    ...timeline.series.map((s) => number(s.name))], rows))];
 };
 
 const timelineSection = (c) => {
@@ -22,8 +24,7 @@ const timelineSection = (c) => {
     chart("Stages", 110 + 34 * lines, timelineBars(t, end), table("Spans", [text("Span"), text("Row"), text("Kind"),
       number("From"), number("To"), number("Moved")], rows)),
     t.series.length ? [seriesCharts(t, end), el("p", { class: "note" },
-      "One value a stage; a gap where the stage was too short for the sampling period or nothing was read. "
-      + "The stage table has the numbers.")]
+      "One value a stage; a gap where the stage was too short for the sampling period or nothing was read.")]
       : el("p", { class: "note" }, "No memory, power, clock or activity was recorded by stage."));
 };
 

@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+"""Opens report.html in headless Chromium through the DevTools protocol over a pipe, at a desk's and a phone's width, light and
+dark: no console error, nothing fetched, charts drawn, nothing wider than the window, and the first screen's numbers equal to
+what the record files say. Standard library only. Exit code 77: no browser here (an error where CI=true)."""
+import argparse
+import base64
+import json
+import os
+import pathlib
+import select
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+SKIPPED = 77
+WIDTHS = {1280: 900, 390: 844}
+
+
+class Browser:
+    """One page of a headless browser. Messages are JSON, separated by NUL, on descriptors 3 and 4."""
+
+    def __init__(self, program, profile):
+        to_browser, self.write_end = os.pipe()
+        self.read_end, from_browser = os.pipe()
+        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run",
+                 "--disable-extensions", "--disable-background-networking", "--disable-component-update",
+                 "--hide-scrollbars", f"--user-data-dir={profile}", "about:blank"]
+        shell = f'exec "$0" "$@" 3<&{to_browser} 4>&{from_browser}'
+        self.process = subprocess.Popen(["sh", "-c", shell, program, *flags], pass_fds=(to_browser, from_browser),
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.close(to_browser)
+        os.close(from_browser)
+        self.buffer, self.events, self.next_id, self.session = b"", [], 0, None
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(domain + ".enable")
+
+    def message(self, timeout_s=60):
+        deadline = time.monotonic() + timeout_s
+        while b"\0" not in self.buffer:
+            ready, _, _ = select.select([self.read_end], [], [], max(0, deadline - time.monotonic()))
+            chunk = os.read(self.read_end, 1 << 20) if ready else b""
+            if not chunk:
+                raise SystemExit("the browser " + ("closed the pipe" if ready else f"said nothing for {timeout_s} s"))
+            self.buffer += chunk
+        text, self.buffer = self.buffer.split(b"\0", 1)
+        return json.loads(text)
+
+    def call(self, method, **params):
+        self.next_id += 1
+        request = {"id": self.next_id, "method": method, "params": params}
+        if self.session:
+            request["sessionId"] = self.session
+        os.write(self.write_end, json.dumps(request).encode() + b"\0")
+        while True:
+            answer = self.message()
+            if answer.get("id") == self.next_id:
+                if "error" in answer:
+                    raise SystemExit(f"{method}: {answer['error']}")
+                return answer["result"]
+            self.events.append(answer)
+
+    def evaluate(self, expression):
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in result:
+            raise SystemExit(f"{expression}: {result['exceptionDetails']}")
+        return result["result"].get("value")
+
+    def open(self, url, width, scheme):
+        self.events.clear()
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=WIDTHS[width], deviceScaleFactor=1,
+                  mobile=width < 600)
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.call("Page.navigate", url=url)
+        while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
+            self.events.append(self.message())
+        self.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 300)))")
+
+    def screenshot(self, file, height=None):
+        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": height or size["height"], "scale": 1}
+        shot = self.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
+        file.write_bytes(base64.b64decode(shot["data"]))
+
+    def close(self):
+        try:
+            os.write(self.write_end, b'{"id":0,"method":"Browser.close"}\0')
+            self.process.wait(20)
+        except (OSError, subprocess.TimeoutExpired):
+            self.process.kill()
+            self.process.wait()
+
+
+def complaints(events):
+    """Console errors and requests that leave the machine."""
+    for event in events:
+        method, params = event.get("method"), event.get("params", {})
+        if method == "Runtime.exceptionThrown":
+            yield f"exception: {params['exceptionDetails']}"
+        elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):
+            yield f"console: {params['args']}"
+        elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
+            yield f"log: {params['entry']}"
+        elif method == "Network.requestWillBeSent":
+            url = params["request"]["url"]
+            if not url.startswith(("file:", "data:", "blob:")):
+                yield f"request: {url}"
+
+
+# Canvases that can be seen, with how many colours each has.
+CANVASES = """[...document.querySelectorAll("canvas")].filter(c => c.offsetParent !== null).map(c => {
+  const copy = new OffscreenCanvas(c.width, c.height).getContext("2d", {willReadFrequently: true});
+  copy.drawImage(c, 0, 0);
+  const p = copy.getImageData(0, 0, c.width, c.height).data, seen = new Set();
+  for (let i = 0; i < p.length; i += 4) if (p[i + 3] > 0) seen.add(p[i] << 16 | p[i + 1] << 8 | p[i + 2]);
+  return {label: c.getAttribute("aria-label"), colours: seen.size};
+})"""
+FIRST_SCREEN = """[...document.querySelectorAll("#case option")].map((option, i) => {
+  const select = document.getElementById("case");
+  select.selectedIndex = i;
+  select.dispatchEvent(new Event("change"));
+  const tile = id => document.querySelector("#" + id + " .tile-value").textContent;
+  return {name: option.textContent, seconds: tile("answer-seconds"), rate: tile("answer-rate"),
+          energy: tile("answer-energy"), price: tile("answer-price")};
+})"""
+ROWS = """[...document.querySelectorAll("#answer table.cards tbody tr")].map(row =>
+  [...row.cells].map(cell => cell.textContent))"""
+WIDER = """[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1
+  && !e.closest(".scroll")).slice(0, 3).map(e => e.outerHTML.slice(0, 120))"""
+UNTABLED = """[...document.querySelectorAll("figure")].filter(f => f.querySelector("canvas") && f.offsetParent !== null
+  && !f.querySelector("table") && !f.parentElement.querySelector("table")).map(f => f.textContent)"""
+
+
+def load_groups(folder):
+    """Totals and energies of the runs that count, by the name the page gives the case; computed here, not by the program."""
+    groups = {}
+    for file in sorted((folder).rglob("*.run.json")):
+        run = json.loads(file.read_text())
+        if run["case"]["warmup"]:
+            continue
+        device = run["system"]["gpus"][0]["name"] if run["system"]["gpus"] else run["system"]["cpu_model"]
+        scope = run["workload"]["scope"]
+        name = run["case"]["name"] + (" (warm)" if scope == "warm" else "") + " — " + device
+        group = groups.setdefault(name, {"seconds": [], "joules": [], "device": device, "doubtful": False})
+        if run["status"] != "ok" or any(flag["excludes"] for flag in run["validity"]):
+            group["doubtful"] = True
+            continue
+        total = next(s for s in run["stages"] if s["kind"] == "parent")
+        group["seconds"].append(total["wall_ns"] * 1e-9)
+        if total["energy_j"]["value"] is not None:
+            group["joules"].append(total["energy_j"]["value"])
+    return groups
+
+
+def number_of(text):
+    return None if text.startswith("–") else float(text.split()[0])
+
+
+def near(text, value):
+    """Equal up to the digits shown: half a unit of the last one."""
+    shown = number_of(text)
+    if value is None or shown is None:
+        return value is None and shown is None
+    digits = len(text.split()[0].partition(".")[2])
+    return abs(shown - value) <= 0.5 * 10 ** -digits * 1.0001
+
+
+def wrong_numbers(first_screen, rows, groups):
+    if len(first_screen) != len(groups):
+        yield f"{len(groups)} groups of runs, {len(first_screen)} cases on the page"
+    for shown in first_screen:
+        group = groups.get(shown["name"])
+        if group is None:
+            yield f"no such group of runs: {shown['name']}"
+            continue
+        if group["doubtful"]:
+            continue
+        seconds = statistics.median(group["seconds"])
+        joules = statistics.median(group["joules"]) if group["joules"] else None
+        expected = {"seconds": seconds, "rate": 3600 / seconds, "energy": None if joules is None else joules / 3600}
+        for key, value in expected.items():
+            if not near(shown[key], value):
+                yield f"{shown['name']}: {key} shows {shown[key]}, the records say {value}"
+        row = next(r for r in rows if r[0] + " — " + r[1] == shown["name"])
+        for cell, key in ((2, "seconds"), (4, "rate"), (5, "energy")):
+            if not near(row[cell], expected[key]):
+                yield f"{shown['name']}: row {row} against {expected[key]}"
+
+
+def check_price(browser):
+    """A typed price multiplies the card time, everywhere."""
+    before = browser.evaluate('JSON.parse(document.getElementById("data").textContent).cases.findIndex('
+                              "c => c.headline.price.gpu_hours !== null && c.counts)")
+    if before < 0:
+        return []
+    shown = browser.evaluate(f"""(() => {{
+      const select = document.getElementById("case");
+      if (select) {{ select.selectedIndex = {before}; select.dispatchEvent(new Event("change")); }}
+      const input = document.querySelector("#answer-price input");
+      input.value = "7.2";
+      input.dispatchEvent(new Event("input"));
+      return {{tile: document.querySelector("#answer-price .tile-value").textContent,
+               row: document.querySelectorAll("#answer table.cards tbody tr")[{before}].cells[6].textContent,
+               hours: JSON.parse(document.getElementById("data").textContent).cases[{before}].headline.price.gpu_hours}};
+    }})()""")
+    value = 7.2 * shown["hours"]
+    return [f"typed price: {key} shows {shown[key]}, expected {value}" for key in ("tile", "row")
+            if abs(number_of(shown[key]) - value) > 0.01 * value]
+
+
+def check_folder(browser, folder, shots):
+    problems = []
+    groups = load_groups(folder)
+    url = (folder / "report.html").resolve().as_uri()
+    has_charts = '"use strict"' in (folder / "report.html").read_text() and "Chart.js v" in (
+        folder / "report.html").read_text()
+    for width in WIDTHS:
+        for scheme in ("light", "dark"):
+            browser.open(url, width, scheme)
+            where = f"{width} px, {scheme}: "
+            browser.screenshot(shots / f"top-{width}-{scheme}.png", WIDTHS[width])
+            browser.screenshot(shots / f"page-{width}-{scheme}.png")
+            canvases = browser.evaluate(CANVASES)
+            if has_charts and len(canvases) < 3:
+                problems.append(where + f"{len(canvases)} charts")
+            problems += [where + f"empty chart: {c['label']}" for c in canvases if c["colours"] < 3]
+            problems += [where + f"wider than the window: {e}" for e in browser.evaluate(WIDER)]
+            problems += [where + f"chart without table: {e}" for e in browser.evaluate(UNTABLED)]
+            first_screen = browser.evaluate(FIRST_SCREEN)
+            rows = browser.evaluate(ROWS)
+            problems += [where + p for p in wrong_numbers(first_screen, rows, groups)]
+            if browser.evaluate("typeof window.hostile") != "undefined":
+                problems.append(where + "text of a record ran as script")
+            problems += [where + p for p in check_price(browser)]
+            browser.evaluate('document.querySelectorAll("details.case").forEach(d => d.open = true)')
+            browser.evaluate("new Promise(done => setTimeout(done, 300))")
+            problems += [where + f"empty chart: {c['label']}" for c in browser.evaluate(CANVASES) if c["colours"] < 3]
+            problems += [where + p for p in complaints(browser.events)]
+    return problems
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--example", help="program that writes the example folder")
+    parser.add_argument("--work", type=pathlib.Path, required=True, help="folder for profile, example, screenshots")
+    parser.add_argument("--report", type=pathlib.Path, help="check this results folder instead of the example")
+    options = parser.parse_args()
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        print("no chromium on this machine (Debian: apt install chromium)")
+        return 1 if os.environ.get("CI") == "true" else SKIPPED
+    shutil.rmtree(options.work, ignore_errors=True)
+    options.work.mkdir(parents=True)
+    folder = options.report
+    if folder is None:
+        folder = options.work / "example"
+        subprocess.run([options.example, str(folder)], check=True)
+    browser = Browser(program, options.work / "profile")
+    try:
+        problems = check_folder(browser, folder, options.work)
+    finally:
+        browser.close()
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,218 @@
+#include "html_records.h"
+
+#include <fmt/format.h>
+
+#include "results/json.h"
+
+namespace wan {
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr int kSteps = 5;
+
+/// Builds the stages of one run, each after the one before.
+class Stages {
+ public:
+  explicit Stages(double scale) : scale_(scale) {}
+
+  StageRecord& leaf(const std::string& name, double seconds, int64_t index = -1) {
+    StageRecord stage;
+    stage.id = stage.name = name;
+    stage.parent = "Total_Execution";
+    stage.index = index;
+    stage.wall_ns = static_cast<int64_t>(seconds * scale_ * 1e9);
+    stage.begin_ns = measured(at_ns_, "clock");
+    at_ns_ += stage.wall_ns;
+    stage.cpu_core_ns = measured(stage.wall_ns, "proc");
+    stage.host_memory.process_peak_bytes = measured(9000 * kMiB, "proc");
+    stages_.push_back(stage);
+    return stages_.back();
+  }
+
+  void part(const StageRecord& of, const std::string& name, StageKind kind, double from, double to) {
+    StageRecord stage;
+    stage.id = of.id + "/" + name;
+    stage.name = name;
+    stage.parent = of.id;
+    stage.index = of.index;
+    stage.kind = kind;
+    const auto at = [&](double share) { return static_cast<int64_t>(share * static_cast<double>(of.wall_ns)); };
+    stage.begin_ns = measured(*of.begin_ns.value + at(from), "cuda_event");
+    stage.wall_ns = at(to) - at(from);
+    if (kind == StageKind::kHidden) stage.moved_bytes = measured(500 * kMiB, "engine");
+    stages_.push_back(stage);
+  }
+
+  std::vector<StageRecord> finish(double rest_s) {
+    StageRecord total;
+    total.id = total.name = "Total_Execution";
+    total.kind = StageKind::kParent;
+    total.wall_ns = at_ns_ + static_cast<int64_t>(rest_s * 1e9);
+    total.begin_ns = measured<int64_t>(0, "clock");
+    total.energy_j = measured(static_cast<double>(total.wall_ns) * 1e-9 * 450, "nvml");
+    total.counters.sm_active = {71.5, "", "nvml_gpm", 300, 1.0};
+    total.cpu_core_ns = measured(total.wall_ns, "proc");
+    stages_.push_back(total);
+    return stages_;
+  }
+
+ private:
+  double scale_;
+  int64_t at_ns_ = 0;
+  std::vector<StageRecord> stages_;
+};
+
+/// Counters of a stage that computes on the card.
+void on_card(StageRecord& stage, double tflops, double sm, double tensor, double dram, double power_w) {
+  const double seconds = static_cast<double>(stage.wall_ns) * 1e-9;
+  stage.gpu_ns = measured(stage.wall_ns - stage.wall_ns / 200, "cuda_event");
+  stage.flops = measured(tflops * 1e12 * seconds, "engine");
+  stage.counters.sm_active = {sm, "", "nvml_gpm", 20, 1.0};
+  stage.counters.tensor_active = {tensor, "", "nvml_gpm", 20, 1.0};
+  stage.counters.dram_active = {dram, "", "nvml_gpm", 20, 1.0};
+  stage.sm_clock_mhz = measured(Spread{1590, 1665, 1980}, "nvml");
+  stage.gpu_temperature_c = measured(Spread{55, 61, 64}, "nvml");
+  stage.power_mean_w = measured(power_w, "nvml");
+  stage.energy_j = measured(power_w * seconds, "nvml");
+  stage.device_memory.process_peak_bytes = measured(24'500 * kMiB, "nvml");
+  stage.device_memory.pool_peak_bytes = measured(23'600 * kMiB, "engine");
+  stage.device_memory.component_bytes = {{"weights.dit.bf16", 9'600 * kMiB},
+                                         {"activations", 8'200 * kMiB},
+                                         {"weights.vae", 1'400 * kMiB},
+                                         {"workspace", 900 * kMiB}};
+}
+
+std::vector<StageRecord> stages_of(RunScope scope, double scale) {
+  Stages stages(scale);
+  if (scope == RunScope::kCold) stages.leaf("Model_Initialization", 6.4).read_bytes = measured<uint64_t>(0, "proc");
+  stages.leaf("TI2V_Preprocess", 0.02);
+  StageRecord& text = stages.leaf("T5_Encoding", 0.9);
+  on_card(text, 40, 52, 18, 44, 310);
+  for (int i = 0; i < kSteps; ++i) {
+    StageRecord& loading = stages.leaf(fmt::format("Step_{}_Loading", i), i == 0 ? 0.15 : 0, i);
+    loading.counters.sm_active = {std::nullopt, "below_resolution", "", 0, 0};
+    StageRecord& step = stages.leaf(fmt::format("Step_{}_Inference", i), 2.9 + 0.02 * (i % 3), i);
+    on_card(step, 520, 98.5, 61, 38, 668);
+    const StageRecord copy = step;  // adding parts moves the stages
+    stages.part(copy, "cond", StageKind::kComponent, 0, 0.495);
+    stages.part(copy, "uncond", StageKind::kComponent, 0.495, 0.99);
+    stages.part(copy, "solver", StageKind::kComponent, 0.99, 1);
+    if (i == 0) stages.part(copy, "h2d", StageKind::kHidden, 0.1, 0.6);
+    if (i == 0) stages.part(copy, "h2d", StageKind::kHidden, 0.4, 0.8);
+  }
+  StageRecord& decode = stages.leaf("VAE_Decoding", 4.1);
+  on_card(decode, 210, 93, 35, 71, 540);
+  stages.leaf("Output_Encoding", 0.35);
+  return stages.finish(0.04);
+}
+
+Workload workload_of(RunScope scope) {
+  Workload work;
+  work.task = "ti2v";
+  work.model = "ti2v-5B";
+  work.width = 1280;
+  work.height = 704;
+  work.num_frames = 121;
+  work.fps = 24;
+  work.steps = kSteps;
+  work.solver = "unipc";
+  work.shift = 5.0;
+  work.guidance_low = 5.0;
+  work.seed = 42;
+  work.prompt = kHostileText;
+  work.precision_class = PrecisionClass::kRounding;
+  work.dtypes = {{"dit", "bf16"}, {"vae", "bf16"}};
+  work.offload = "none";
+  work.text_encoder_device = "cuda";
+  work.scope = scope;
+  return work;
+}
+
+RunRecord base_run(const std::string& name, RunScope scope, int64_t repeat) {
+  RunRecord record;
+  record.created_utc = fmt::format("2026-01-01T00:0{}:00.000Z", repeat);
+  record.tool = {"0.1.0", "abcdef", false, "gcc 12 Release", "13.0"};
+  record.workload = workload_of(scope);
+  record.run_case = {"hand-made", "1", name, {}, repeat, "", false};
+  record.engine.name = "wanbench";
+  record.engine.device = "cuda:0";
+  record.engine.command = {"wanbench", "case", "--request", kHostileText};
+  record.engine.marker_source = "engine";
+  record.system.host = "box";
+  record.system.cpu_model = "Example CPU";
+  record.system.cores_allowed = measured<int64_t>(16, "affinity");
+  GpuInfo gpu;
+  gpu.uuid = "GPU-0";
+  gpu.name = "NVIDIA H100 80GB HBM3";
+  gpu.driver = "580.1";
+  gpu.memory_bytes = measured<uint64_t>(81'079 * kMiB, "cuda");
+  gpu.power_limit_w = measured(700.0, "nvml");
+  record.system.gpus = {gpu};
+  record.overhead_percent = measured(0.1, "selftest");
+  record.clock.gpu_residual_ns = measured<int64_t>(1200, "cuda_event");
+  return record;
+}
+
+RunRecord failed_run() {
+  RunRecord record = base_run("02_Large", RunScope::kCold, 0);
+  record.created_utc = "2026-01-01T01:00:00.000Z";
+  record.workload.width = 3840;
+  record.workload.height = 2176;
+  record.status = RunStatus::kOutOfMemory;
+  record.error = ErrorFacts{};
+  record.error->stage = "VAE_Decoding";
+  record.error->message = kHostileText;
+  record.error->advice = "--frames 61 would fit";
+  record.error->requested_bytes = measured<uint64_t>(90'000 * kMiB, "engine");
+  record.error->free_bytes = measured<uint64_t>(11'000 * kMiB, "engine");
+  record.error->stderr_tail = kHostileText;
+  return record;
+}
+
+}  // namespace
+
+std::vector<RunRecord> report_records() {
+  std::vector<RunRecord> records;
+  const double kScales[] = {1.0, 1.004, 0.997};
+  for (const RunScope scope : {RunScope::kCold, RunScope::kWarm}) {
+    for (int64_t repeat = 0; repeat < 3; ++repeat) {
+      RunRecord record = base_run("01_Speed", scope, repeat);
+      record.stages = stages_of(scope, kScales[repeat]);
+      if (repeat == 1) record.validity = {{"power_cap", "software power cap in 40 % of the steps", "", false}};
+      records.push_back(std::move(record));
+    }
+  }
+  records.push_back(failed_run());
+  for (RunRecord& record : records) seal(record);
+  return records;
+}
+
+RunRecord imported_record() {
+  RunRecord record = base_run("01_Speed", RunScope::kCold, 0);
+  record.created_utc.clear();
+  record.system.gpus[0].name = "L40S";
+  record.system.gpus[0].memory_bytes = absent<uint64_t>("not_in_source");
+  record.engine = {};
+  record.engine.kind = EngineKind::kImported;
+  record.engine.name = "another program";
+  record.engine.device = "cuda:0";
+  record.engine.marker_source = "original";
+  record.overhead_percent = absent<double>("not_in_source");
+  record.stages = stages_of(RunScope::kCold, 2.2);
+  for (StageRecord& stage : record.stages) {
+    stage.begin_ns = absent<int64_t>("not_in_source");
+    stage.printed = {{"Time (s)", fmt::format("{:.2f}", static_cast<double>(stage.wall_ns) * 1e-9)},
+                     {"GPU Mem (GB)", "31.27"},
+                     {"SM Act (%)", "98.7"}};
+  }
+  record.imported = ImportInfo{};
+  record.imported->file = "report.md";
+  record.imported->sha256 = "00ff";
+  record.imported->format = "seed-markdown";
+  record.imported->printed = {{"card table: Case", "01_Speed"}, {"card table: Time(s)", "60.49"}};
+  record.imported->findings = {{"double_counted_load", "Total Compute Load", kHostileText, 18453.0, 9152.0, "%s"}};
+  seal(record);
+  return record;
+}
+
+}  // namespace wan

@@ -1,0 +1,22 @@
+// Hand-made records for the report's tests: two cases of three runs, one that failed, one that was imported.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "results/record.h"
+
+namespace wan {
+
+/// Prompt and error text of a stranger who wants to be markup.
+inline constexpr const char* kHostileText =
+    "</script><img src=x onerror=\"window.hostile=1\"><!-- \xE2\x80\xA8 & 'cats' \"box\"";
+
+/// Sealed, in order of time: "01_Speed" cold and warm, three runs each, on a card with every counter; "02_Large"
+/// without memory for it.
+std::vector<RunRecord> report_records();
+
+/// A run of "01_Speed" on another card, as if read from another program's report, with one contradiction.
+RunRecord imported_record();
+
+}  // namespace wan

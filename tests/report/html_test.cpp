@@ -1,0 +1,192 @@
+// The page's data block equals the estimates, and text of strangers stays text.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "analysis/buyer.h"
+#include "base/file.h"
+#include "html_records.h"
+#include "import/import.h"
+#include "report/assets.h"
+#include "report/html.h"
+#include "report/imported.h"
+
+namespace wan {
+namespace {
+
+using Json = nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr const char* kOpening = "<script type=\"application/json\" id=\"data\">";
+
+report::HtmlOptions tables() {
+  const std::filesystem::path suites = std::filesystem::path(WAN_SOURCE_DIR) / "suites";
+  return {load_peaks(suites / "peaks.json"), load_prices(suites / "prices.json"), {}};
+}
+
+std::vector<const RunRecord*> pointers(const std::vector<RunRecord>& records) {
+  std::vector<const RunRecord*> out;
+  for (const RunRecord& record : records) out.push_back(&record);
+  return out;
+}
+
+std::vector<RunRecord> all_records() {
+  std::vector<RunRecord> records = report_records();
+  records.push_back(imported_record());
+  return records;
+}
+
+/// The block as a browser would cut it out: from the opening tag to the next closing one.
+Json block_of(const std::string& page) {
+  const size_t begin = page.find(kOpening) + std::string(kOpening).size();
+  return Json::parse(page.substr(begin, page.find("</script", begin) - begin));
+}
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t n = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++n;
+  return n;
+}
+
+class Html : public ::testing::Test {
+ protected:
+  Html() : records_(all_records()), page_(report::html_report(pointers(records_), tables())), data_(block_of(page_)) {}
+  const Json& the_case(const std::string& title, const std::string& device) const {
+    for (const Json& c : data_["cases"])
+      if (c["title"] == title && c["device"] == device) return c;
+    throw std::runtime_error("no case " + title);
+  }
+  std::vector<RunRecord> records_;
+  std::string page_;
+  Json data_;
+};
+
+TEST_F(Html, DataEqualsTheEstimates) {
+  const CardPrice price{"H100", 3.0, "USD", "", ""};
+  for (const RunGroup& group : group_runs(pointers(records_))) {
+    const CaseSummary summary = summarise(group);
+    if (!summary.total_s.has()) continue;
+    const BuyerNumbers buyer = buyer_numbers(summary, &price);
+    const bool warm = summary.example->workload.scope == RunScope::kWarm;
+    const Json& head = the_case(group.case_name + (warm ? " (warm)" : ""), group.device)["headline"];
+    EXPECT_EQ(head["seconds"]["value"], summary.total_s.median());
+    EXPECT_EQ(head["videos_per_hour"]["value"], buyer.videos_per_hour.median());
+    EXPECT_EQ(head["energy_wh"]["value"], buyer.energy_wh.median());
+    EXPECT_EQ(head["price"]["gpu_hours"], *buyer.gpu_hours);
+    ASSERT_EQ(head["parts"].size(), buyer.parts.size());
+    for (size_t i = 0; i < buyer.parts.size(); ++i) EXPECT_EQ(head["parts"][i]["seconds"], buyer.parts[i].seconds);
+    if (summary.total_s.estimate->interval) {
+      EXPECT_EQ(head["seconds"]["low"], summary.total_s.estimate->interval->low);
+    } else {
+      EXPECT_EQ(head["seconds"]["single"], true);
+    }
+  }
+}
+
+TEST_F(Html, IntervalOfARateIsTheIntervalOfTheTimeTurnedOver) {
+  const Json& head = the_case("01_Speed", "NVIDIA H100 80GB HBM3")["headline"];
+  EXPECT_LT(head["seconds"]["low"], head["seconds"]["high"]);
+  EXPECT_DOUBLE_EQ(head["videos_per_hour"]["low"].get<double>(), 3600 / head["seconds"]["high"].get<double>());
+  EXPECT_DOUBLE_EQ(head["videos_per_hour"]["high"].get<double>(), 3600 / head["seconds"]["low"].get<double>());
+  EXPECT_LT(head["energy_wh"]["low"], head["energy_wh"]["high"]);
+}
+
+TEST_F(Html, PriceComesFromTheTableAndIsAbsentWithReason) {
+  // 3 warm runs of 20.15 s scaled 1, 1.004, 0.997, and 0.04 s in no stage: the median run is the first.
+  const double seconds = 0.02 + 0.9 + 0.15 + (2.9 + 2.92 + 2.94 + 2.9 + 2.92) + 4.1 + 0.35 + 0.04;
+  const Json price = the_case("01_Speed (warm)", "NVIDIA H100 80GB HBM3")["headline"]["price"];
+  EXPECT_NEAR(price["per_video"].get<double>(), seconds / 3600 * 2.95, 1e-7);
+  const auto no_prices = block_of(report::html_report(pointers(records_), {tables().peaks, {}, {}}));
+  EXPECT_TRUE(no_prices["cases"][0]["headline"]["price"]["per_video"].is_null());
+  EXPECT_EQ(no_prices["cases"][0]["headline"]["price"]["reason"], "the card is not in the price table");
+}
+
+TEST_F(Html, HostileTextIsNeverMarkup) {
+  EXPECT_EQ(the_case("01_Speed", "NVIDIA H100 80GB HBM3")["workload"]["prompt"], kHostileText);
+  EXPECT_THAT(page_, Not(HasSubstr("<img")));
+  EXPECT_THAT(page_, Not(HasSubstr("<!-- ")));
+  // Data, library (where embedded) and page script: nothing else opens or closes a script element.
+  const size_t scripts = report::chart_library().empty() ? 2 : 3;
+  EXPECT_EQ(count(page_, "<script"), scripts);
+  EXPECT_EQ(count(page_, "</script"), scripts);
+  const size_t begin = page_.find(kOpening);
+  EXPECT_EQ(page_.substr(begin, page_.find("</script", begin) - begin).find("\xE2\x80\xA8"), std::string::npos);
+}
+
+TEST(ScriptSafe, EscapesAndStaysTheSameJson) {
+  const Json text = std::string("</script><!--&\xE2\x80\xA8\xE2\x80\xA9\xE2\x80");
+  const std::string json = text.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string safe = report::script_safe(json);
+  EXPECT_EQ(safe.find_first_of("<>&"), std::string::npos);
+  EXPECT_EQ(Json::parse(safe), Json::parse(json));
+}
+
+TEST_F(Html, FetchesNothing) {
+  for (const char* part :
+       {"src=\"http", "href=\"http", "url(http", "@import", "<link", "fetch(", "XMLHttpRequest", "sourceMappingURL"})
+    EXPECT_THAT(page_, Not(HasSubstr(part)));
+  EXPECT_THAT(page_, HasSubstr("default-src 'none'"));
+}
+
+TEST_F(Html, FailureIsARow) {
+  const Json& failed = the_case("02_Large", "NVIDIA H100 80GB HBM3");
+  EXPECT_EQ(failed["status"], "oom");
+  EXPECT_EQ(failed["fit"]["state"], "out of memory");
+  ASSERT_EQ(failed["failures"].size(), 1u);
+  EXPECT_EQ(failed["failures"][0]["advice"], "--frames 61 would fit");
+  EXPECT_TRUE(failed["headline"]["seconds"]["value"].is_null());
+}
+
+TEST_F(Html, ComparisonSeparatesGpuFromHost) {
+  ASSERT_EQ(data_["comparisons"].size(), 1u);
+  const Json& comparison = data_["comparisons"][0];
+  EXPECT_THAT(comparison["sentence"].get<std::string>(), HasSubstr("GPU part"));
+  EXPECT_NEAR(comparison["split"]["saved_s"].get<double>(),
+              comparison["split"]["saved_gpu_s"].get<double>() + comparison["split"]["saved_host_s"].get<double>(),
+              1e-9);
+}
+
+TEST_F(Html, ColdAndWarmArePaired) {
+  ASSERT_EQ(data_["cold_warm"].size(), 1u);
+  EXPECT_NEAR(data_["cold_warm"][0]["extra_s"].get<double>(), 6.4, 1e-6);
+}
+
+TEST_F(Html, VideosBesideTheReportAreShownAndNoOthers) {
+  const auto folder = std::filesystem::path(WAN_BINARY_DIR) / "html_test_videos";
+  std::filesystem::create_directories(folder / "videos");
+  write_atomically(folder / "videos" / "a b.mp4", "x");
+  write_atomically(std::filesystem::path(WAN_BINARY_DIR) / "outside.mp4", "x");
+  std::vector<RunRecord> records = report_records();
+  records[0].output.file = "videos/a b.mp4";
+  records[1].output.file = "../outside.mp4";
+  records[2].output.file = "videos/missing.mp4";
+  report::HtmlOptions options = tables();
+  options.folder = folder;
+  const Json data = Json::parse(report::report_data(pointers(records), options));
+  ASSERT_EQ(data["cases"][0]["videos"].size(), 1u);
+  EXPECT_EQ(data["cases"][0]["videos"][0]["path"], (Json{"videos", "a b.mp4"}));
+}
+
+TEST(Imported, SeedReportIsRegeneratedWithCorrections) {
+  const auto records = import_file(std::string(WAN_FIXTURES) + "/units/seed_report.md");
+  const auto overviews = report::printed_overviews(pointers(records));
+  ASSERT_EQ(overviews.size(), 3u);
+  EXPECT_EQ(overviews[0].columns, (std::vector<std::string>{"Case", "Resolution", "L40S Time(s)", "RTX 6000 Time(s)",
+                                                            "Speedup (RTX vs L40S)"}));
+  EXPECT_EQ(overviews[0].rows[0],
+            (std::vector<std::string>{"01_Speed_Preview_480p", "1280*704", "269.38", "114.94", "**2.34x**"}));
+  const std::string markdown = report::imported_markdown(pointers(records));
+  EXPECT_THAT(markdown, HasSubstr("| VAE_Decoding | 23.74 | 23.54 | 3.4 | 318.29 | 100.0 | 2374 |"));
+  EXPECT_THAT(markdown, HasSubstr("| Case | Res | Offload | Time(s) | s/step | Mem(GB) | SM(%) | Load |"));
+  // The seed's total load counts Total_Execution twice: 11672 printed, 5804 in its stages.
+  EXPECT_THAT(markdown, HasSubstr("double_counted_load | Total Compute Load"));
+  const Json data = Json::parse(report::report_data(pointers(records), tables()));
+  EXPECT_EQ(data["printed_overviews"].size(), 3u);
+  EXPECT_EQ(data["cases"].size(), records.size());
+}
+
+}  // namespace
+}  // namespace wan
