@@ -7,14 +7,12 @@
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "base/threads.h"
 
 namespace wan::vae {
 namespace {
 
 constexpr ConvGeometry kSame3x3{1, 1, 1, 1, 1, 1, 1};
 constexpr ConvGeometry kPointwise{};
-constexpr int64_t kReadChunk = int64_t{1} << 20;  // elements a thread reads at a time; few tensors have more
 constexpr int64_t kReadChunk = int64_t{1} << 20;  // elements a thread reads at a time; few tensors have more
 
 /// [T, H, W, C] as rows [T * H * W, C].
