@@ -36,7 +36,8 @@ struct RunTimeline {
   std::vector<StageSpan> spans;  // in any order
   std::vector<StageMemory> memory;
   std::vector<TreeReading> boundaries;  // the process's own readings at stage boundaries, in order
-  int64_t exit_cpu_ns = 0;              // accounted by the kernel at exit
+  bool from_process_start = true;       // else counters had risen before: a warm video
+  int64_t exit_cpu_ns = 0;              // accounted by the kernel at exit; 0: the process went on
   uint64_t exit_peak_rss_bytes = 0;
   std::string span_source = "clock";  // clock, cuda_event, log, ...
 };

@@ -28,8 +28,8 @@ void add_tree(Readings& readings, const TreeReading& reading) {
 }
 
 void add_host(Readings& readings, const RunTimeline& timeline, const Samples& samples) {
-  readings.cpu_ns.push_back({timeline.total.begin_ns, 0});
-  readings.disk_read_bytes.push_back({timeline.total.begin_ns, 0});
+  if (timeline.from_process_start)
+    for (auto* series : {&readings.cpu_ns, &readings.disk_read_bytes}) series->push_back({timeline.total.begin_ns, 0});
   for (const TreeReading& reading : samples.tree) add_tree(readings, reading);
   int64_t since_ns = timeline.total.begin_ns;
   for (const TreeReading& own : timeline.boundaries) {
@@ -39,11 +39,13 @@ void add_host(Readings& readings, const RunTimeline& timeline, const Samples& sa
       readings.high_water.push_back({{since_ns, own.at_ns}, double(own.memory.high_water)});
     since_ns = own.at_ns;
   }
+  if (timeline.exit_cpu_ns > 0) readings.cpu_ns.push_back({timeline.total.end_ns, double(timeline.exit_cpu_ns)});
   for (auto* series : {&readings.cpu_ns, &readings.disk_read_bytes}) {
     sort_and_settle(*series);
-    series->push_back({timeline.total.end_ns, series->back().total});
+    // Nothing is known after the last reading; what it said still holds at the end.
+    if (!series->empty() && series->back().at_ns < timeline.total.end_ns)
+      series->push_back({timeline.total.end_ns, series->back().total});
   }
-  readings.cpu_ns.back().total = std::max(readings.cpu_ns.back().total, double(timeline.exit_cpu_ns));
   for (auto* series : {&readings.resident, &readings.anonymous, &readings.file, &readings.swapped})
     sort_by_time(*series);
   readings.has_own = !timeline.boundaries.empty();

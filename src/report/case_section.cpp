@@ -136,7 +136,8 @@ std::string certainty(const ShownCase& shown) {
   if (!s.not_converged.empty() && !(s.total_s.has() && s.total_s.estimate->single_run))
     out += fmt::format("- **Not converged**: {}\n", joined(s.not_converged, "; "));
   for (const Exclusion& exclusion : shown.excluded)
-    out += fmt::format("- **Not counted**: repeat {}: {}\n", exclusion.run->run_case.repeat + 1, exclusion.reason);
+    if (!exclusion.run->run_case.warmup)
+      out += fmt::format("- **Not counted**: repeat {}: {}\n", exclusion.run->run_case.repeat + 1, exclusion.reason);
   for (const ValidityFlag& flag : s.example->validity)
     if (!flag.excludes && !shown.stand_in) out += fmt::format("- **Note** {}: {}\n", flag.name, flag.detail);
   return out;
@@ -267,7 +268,9 @@ std::string ShownCase::time_cell() const {
 
 std::string ShownCase::runs_cell() const {
   const size_t counted = stand_in ? 0 : summary.selection.used.size();
-  return fmt::format("{} of {}", counted, counted + excluded.size());
+  const auto warmups =
+      std::count_if(excluded.begin(), excluded.end(), [](const Exclusion& e) { return e.run->run_case.warmup; });
+  return fmt::format("{} of {}", counted, counted + excluded.size() - static_cast<size_t>(warmups));
 }
 
 std::string ShownCase::status_cell() const { return doubt.empty() ? "ok" : doubt; }

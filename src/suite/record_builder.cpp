@@ -52,6 +52,7 @@ measure::RunTimeline timeline_of(const JobFacts& facts, size_t index) {
   const VideoLog& video = facts.watched.videos[index];
   measure::RunTimeline timeline;
   timeline.total = total_of(facts.watched, index);
+  timeline.from_process_start = !video.next;
   timeline.spans = spans_of(video, timeline.total);
   timeline.span_source = facts.gpu != nullptr && facts.marker_source == "engine" ? "device_event" : "clock";
   for (const Memory& memory : video.memory)

@@ -95,6 +95,17 @@ TEST(Account, AShortStageHasNoSampledCpuTimeButAnExactOneFromItsBoundaries) {
   EXPECT_EQ(find(stages, "T5_Encoding").cpu_core_ns.value, 45 * kMs);
 }
 
+TEST(Account, AWarmVideoIsChargedOnlyForItsOwnPart) {
+  RunTimeline run;
+  run.from_process_start = false;
+  run.total = {400 * kMs, 700 * kMs};
+  run.spans = {leaf("T5_Encoding", 400, 700)};
+  run.boundaries = {tree(400, 500, 10), tree(700, 1100, 10)};
+  const auto stages = account(run, samples());
+  EXPECT_EQ(find(stages, "T5_Encoding").cpu_core_ns.value, 600 * kMs);
+  EXPECT_EQ(find(stages, "Total_Execution").cpu_core_ns.value, 600 * kMs);
+}
+
 TEST(Account, MemoryPeaksComeFromTheHighWaterMarkOfEachStage) {
   RunTimeline run = timeline();
   run.spans = {leaf("Model_Initialization", 0, 300), leaf("T5_Encoding", 300, 350), leaf("VAE_Decoding", 350, 1000)};
