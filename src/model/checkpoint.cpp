@@ -7,9 +7,7 @@
 namespace wan {
 namespace {
 
-constexpr const char* kIndexName = "diffusion_pytorch_model.safetensors.index.json";
 constexpr const char* kSingleName = "diffusion_pytorch_model.safetensors";
-constexpr const char* kTextEncoderName = "models_t5_umt5-xxl-enc-bf16.pth";
 
 // Data of the official configuration (wan/configs/shared_config.py): the negative prompt used when none is given.
 constexpr const char* kNegativePrompt =
@@ -20,10 +18,10 @@ constexpr const char* kNegativePrompt =
     "倒着走";
 
 TensorFile open_dit(const std::filesystem::path& folder) {
-  for (const char* name : {kIndexName, kSingleName})
+  for (const char* name : {kDitIndexName, kSingleName})
     if (std::filesystem::exists(folder / name)) return TensorFile::open(folder / name);
   throw Error(ErrorKind::kInput,
-              fmt::format("{} has neither {} nor {}: the DiT is missing", folder.string(), kIndexName, kSingleName));
+              fmt::format("{} has neither {} nor {}: the DiT is missing", folder.string(), kDitIndexName, kSingleName));
 }
 
 std::filesystem::path require_file(const std::filesystem::path& path, const char* what) {
@@ -57,6 +55,14 @@ void require_same(const DitConfig& high, const DitConfig& low, const std::filesy
 
 }  // namespace
 
+const char* vae_file_name(VaeVersion version) {
+  return version == VaeVersion::k22 ? "Wan2.2_VAE.pth" : "Wan2.1_VAE.pth";
+}
+
+std::filesystem::path tokenizer_folder(const std::filesystem::path& checkpoint) {
+  return checkpoint / "google" / "umt5-xxl";
+}
+
 ModelDefaults model_defaults(const std::string& model_type) {
   ModelDefaults d;
   d.negative_prompt = kNegativePrompt;
@@ -84,16 +90,15 @@ Checkpoint open_checkpoint(const std::filesystem::path& folder) {
           fmt::format("there is no checkpoint folder {}\n{}", folder.string(), official_checkpoints_help()));
   Checkpoint c;
   c.folder = folder;
-  const bool two = std::filesystem::is_directory(folder / "high_noise_model") ||
-                   std::filesystem::is_directory(folder / "low_noise_model");
+  const bool two = std::filesystem::is_directory(folder / kExpertFolders[0]) ||
+                   std::filesystem::is_directory(folder / kExpertFolders[1]);
   if (two) {
-    for (const char* expert : {"high_noise_model", "low_noise_model"})
+    for (const char* expert : kExpertFolders)
       require(std::filesystem::is_directory(folder / expert),
               fmt::format("{} has one expert only: folder {} is missing", folder.string(), expert));
-    c.dits.push_back(open_dit(folder / "high_noise_model"));
-    c.dits.push_back(open_dit(folder / "low_noise_model"));
-    c.dit = read_dit_config(folder / "high_noise_model", c.dits[0]);
-    require_same(c.dit, read_dit_config(folder / "low_noise_model", c.dits[1]), folder);
+    for (const char* expert : kExpertFolders) c.dits.push_back(open_dit(folder / expert));
+    c.dit = read_dit_config(folder / kExpertFolders[0], c.dits[0]);
+    require_same(c.dit, read_dit_config(folder / kExpertFolders[1], c.dits[1]), folder);
     require(c.dit.model_type != "ti2v", fmt::format("{}: model_type ti2v has no experts", folder.string()));
   } else {
     c.dits.push_back(open_dit(folder));
@@ -108,13 +113,13 @@ Checkpoint open_checkpoint(const std::filesystem::path& folder) {
   check_text_encoder(c.text, c.text_encoder);
   require(c.text.dim == c.dit.text_dim, fmt::format("{}: the text encoder is {} wide, the DiT expects {}",
                                                     folder.string(), c.text.dim, c.dit.text_dim));
-  const char* vae_name = c.dit.model_type == "ti2v" ? "Wan2.2_VAE.pth" : "Wan2.1_VAE.pth";
+  const char* vae_name = vae_file_name(c.dit.model_type == "ti2v" ? VaeVersion::k22 : VaeVersion::k21);
   c.vae_file = TensorFile::open(require_file(folder / vae_name, "the VAE"));
   c.vae = read_vae_config(c.vae_file);
   check_vae_tensors(c.vae_file);
   require(c.vae.latent_channels == c.dit.out_dim, fmt::format("{}: the VAE has {} latent channels, the DiT writes {}",
                                                               folder.string(), c.vae.latent_channels, c.dit.out_dim));
-  c.tokenizer = folder / "google" / "umt5-xxl";
+  c.tokenizer = tokenizer_folder(folder);
   require(std::filesystem::is_directory(c.tokenizer),
           fmt::format("the tokenizer is missing: expected folder {}", c.tokenizer.string()));
   return c;

@@ -2,6 +2,7 @@
 // needs.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -14,6 +15,13 @@
 #include "model/vae.h"
 
 namespace wan {
+
+// Names of the official layout.
+inline constexpr const char* kDitIndexName = "diffusion_pytorch_model.safetensors.index.json";
+inline constexpr const char* kTextEncoderName = "models_t5_umt5-xxl-enc-bf16.pth";
+inline constexpr std::array<const char*, 2> kExpertFolders{"high_noise_model", "low_noise_model"};
+const char* vae_file_name(VaeVersion version);
+std::filesystem::path tokenizer_folder(const std::filesystem::path& checkpoint);
 
 /// Sampling defaults of a published variant. Source: wan/configs/wan_*.py.
 struct ModelDefaults {

@@ -1,0 +1,53 @@
+// Writes checkpoints in the official layout: of random weights in the published sizes, and packed copies of existing
+// ones.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "model/checkpoint.h"
+#include "model/dit.h"
+#include "model/text_encoder.h"
+#include "model/vae.h"
+#include "model/weights.h"
+
+namespace wan {
+
+struct WriteOptions {
+  /// A file of the DiT holds at most this many bytes of data, or one tensor.
+  uint64_t shard_bytes = 10'000'000'000;
+  /// Told after every few megabytes; what it throws ends the writing.
+  std::function<void(uint64_t done_bytes, uint64_t total_bytes)> progress;
+};
+
+/// What a made checkpoint consists of.
+struct CheckpointSizes {
+  DitConfig dit;
+  TextEncoderConfig text;
+  VaeVersion vae_version = VaeVersion::k22;
+  std::vector<WeightPart> vae;
+
+  bool two_experts() const { return dit.model_type != "ti2v"; }
+};
+
+/// Of ti2v-5B, t2v-A14B or i2v-A14B. Throws Error(kUsage) for another name.
+CheckpointSizes published_checkpoint_sizes(const std::string& model);
+
+/// Writes the weights of `random_weights` with `seed`: the DiT in `dit_dtype` (F32 or BF16), the text encoder in BF16,
+/// the VAE in F32; the tokenizer is copied from folder `tokenizer`. `target` appears complete or not at all. Throws
+/// Error(kUsage) when it is there and not empty or the disk lacks space, Error(kRuntime) when writing fails.
+void make_checkpoint(const CheckpointSizes& sizes, uint64_t seed, DType dit_dtype,
+                     const std::filesystem::path& tokenizer, const std::filesystem::path& target,
+                     const WriteOptions& options);
+
+/// Writes a copy whose DiT holds, in the order they are loaded, the very bytes the engine puts on the device in bf16:
+/// BF16 where it computes in bf16, F32 for what it keeps (time embedding, head, norms, modulation). Results in bf16 are
+/// the same bit for bit. Text encoder, VAE and tokenizer are copied. Throws as make_checkpoint, and Error(kInput) when
+/// `source` is not a checkpoint.
+void pack_checkpoint(const std::filesystem::path& source, const std::filesystem::path& target,
+                     const WriteOptions& options);
+
+}  // namespace wan
