@@ -12,7 +12,10 @@
 #include "cli/commands.h"
 #include "cli/data_files.h"
 #include "cli/report_files.h"
+#include "report/html.h"
 #include "report/markdown.h"
+#include "report/trace.h"
+#include "results/csv.h"
 #include "results/store.h"
 
 namespace wan::cli {
@@ -34,10 +37,18 @@ std::vector<fs::path> write_reports(const fs::path& folder) {
   require(!collection.records.empty(), fmt::format("{} holds no results to report", folder.string()));
   std::vector<const RunRecord*> records;
   for (const StoredRecord& stored : collection.records) records.push_back(&stored.record);
-  const std::vector<CardPeak> peaks = load_peaks(data_folder() / "suites" / "peaks.json");
-  const fs::path file = (fs::is_directory(folder) ? folder : folder.parent_path()) / "report.md";
-  write_atomically(file, report::markdown_report(records, peaks));
-  return {file};
+  const fs::path suites = data_folder() / "suites", place = fs::is_directory(folder) ? folder : folder.parent_path();
+  const report::HtmlOptions options{load_peaks(suites / "peaks.json"), load_prices(suites / "prices.json"), place};
+  std::vector<fs::path> written;
+  const auto write = [&](const char* name, const std::string& content) {
+    write_atomically(place / name, content);
+    written.push_back(place / name);
+  };
+  write("report.md", report::markdown_report(records, options.peaks));
+  write("report.html", report::html_report(records, options));
+  write("results.csv", to_csv(records));
+  write("trace.json", report::trace_json(records));
+  return written;
 }
 
 void add_report_command(CLI::App& app, ExitCode& result) {

@@ -6,8 +6,9 @@
 
 namespace wan::cli {
 
-/// Reads every record under `folder` and writes report.md into it. Returns the files written. Damaged records are named
-/// on stderr and left out. Throws Error(kInput) when there is no record at all.
+/// Reads every record under `folder` and writes report.md, report.html, results.csv and trace.json into it. Returns the
+/// files written. Damaged records are named on stderr and left out. Throws Error(kInput) when there is no record at
+/// all.
 std::vector<std::filesystem::path> write_reports(const std::filesystem::path& folder);
 
 }  // namespace wan::cli

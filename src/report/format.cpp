@@ -33,6 +33,11 @@ std::string explain(const std::string& reason) {
       {"not_permitted", "not permitted to this user"},
       {"not_reported_by_the_engine", "not reported by the engine"},
       {"not_visible_to_the_driver", "the driver does not list the process"},
+      {"no_time", "the stage took no time"},
+      {"not_in_source", "not in the imported report"},
+      {"printed_zero", "printed as 0 where nothing was sampled"},
+      {"printed_for_the_whole_machine", "the imported report counts the whole machine"},
+      {"allocator_peak_only", "the imported report has the allocator's peak only"},
       {"stage_absent", "no such stage in the run"}};
   const auto found = kMeanings.find(reason);
   return found != kMeanings.end() ? found->second : reason.empty() ? "not measured" : reason;

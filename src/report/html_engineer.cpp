@@ -95,6 +95,11 @@ Json series_data(const Timeline& timeline) {
   return out;
 }
 
+/// A leaf's own role, and that of its stage for parts and hidden work.
+StageRole role_of(const StageRecord& stage) {
+  return stage_role(stage.kind == StageKind::kLeaf ? stage.name : stage.parent);
+}
+
 }  // namespace
 
 Json stage_table_data(const CaseSummary& summary) {
@@ -129,7 +134,7 @@ Json timeline_data(const RunRecord& run) {
                      {"name", span.stage->name},
                      {"id", span.stage->id},
                      {"kind", to_string(span.stage->kind)},
-                     {"role", role_name(stage_role(span.stage->name))},
+                     {"role", role_name(role_of(*span.stage))},
                      {"expert", span.stage->expert},
                      {"begin_s", static_cast<double>(span.begin_ns) * kNanosecond},
                      {"end_s", static_cast<double>(span.end_ns) * kNanosecond},

@@ -11,6 +11,7 @@
 #include "analysis/summary.h"
 #include "report/case_section.h"
 #include "report/format.h"
+#include "report/imported.h"
 
 namespace wan::report {
 namespace {
@@ -162,7 +163,7 @@ std::string markdown_report(const std::vector<const RunRecord*>& records, const 
   out += performance_summary(cases, devices);
   out += "\n---\n\n# Detailed Reports\n";
   for (const std::string& device : devices) out += device_section(device, cases, peaks);
-  return out;
+  return out + imported_markdown(records);
 }
 
 }  // namespace wan::report

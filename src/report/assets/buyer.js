@@ -94,7 +94,7 @@ const stageBars = (data) => {
   const cases = data.cases.filter((c) => c.headline.parts.length);
   if (!cases.length) return null;
   return chart("Where the seconds of a video go", 90 + 44 * cases.length,
-    stackedBars(cases.map((c) => ({ label: rowLabel(c), parts: c.headline.parts }))), partsTable(cases),
+    stackedBars(cases.map((c) => ({ label: severalDevices ? [c.title, c.device] : c.title, parts: c.headline.parts }))), partsTable(cases),
     "Solid: computed on the GPU. Striped: the host, or time in no stage.");
 };
 
@@ -127,7 +127,7 @@ const fitTable = (data) => table("Does it fit?", [text("Case"), text("Device"), 
 data.cases.map((c) => [c.title, c.device, sizeText(c.workload), write("plain", c.workload.num_frames),
   c.fit.state + (c.fit.advice ? ": " + c.fit.advice : ""), quantityCell("bytes", c.fit.peak), c.fit.of,
   c.fit.predicted_peak_bytes === null ? DASH : write("bytes", Number(c.fit.predicted_peak_bytes)),
-  write("bytes", c.fit.capacity_bytes), write("bytes", c.fit.free_bytes)]));
+  write("bytes", c.fit.capacity_bytes), write("bytes", c.fit.free_bytes)]), "cards");
 
 const coldWarm = (data) => (data.cold_warm.length ? table("Cold: a new process, loading included. Warm: a later video of a "
   + "running one", [text("Case"), text("Device"), number("Cold"), number("Warm"), number("Loading costs")],
@@ -145,13 +145,13 @@ const costTable = (data) => {
   return table("Prices: type what you pay", [text("Device"), number("Per GPU-hour"), text("Source")], rows);
 };
 
-const whatIfs = (data) => {
-  const rows = data.cases.flatMap((c) => (c.analysis ? c.analysis.what_ifs.map((w) => [rowLabel(c), w.change,
-    "-" + write("seconds", w.saved_s), write("seconds", w.new_total_s), write("ratio", w.speedup)]) : []));
-  return rows.length ? table("What would help, by Amdahl's law: upper bounds", [text("Case"), text("Change"),
-    number("Saves at most"), number("Then takes"), number("Speedup")], rows)
-    : el("p", { class: "note" }, "No single change would save more than 0.5 %.");
-};
+const whatIfRows = (c, most) => (c.analysis ? c.analysis.what_ifs.slice(0, most).map((w) => [rowLabel(c), w.change,
+  "-" + write("seconds", w.saved_s), write("seconds", w.new_total_s), write("ratio", w.speedup)]) : []);
+const whatIfTable = (rows) => (rows.length ? table("By Amdahl's law: upper bounds", [text("Case"), text("Change"),
+  number("Saves at most"), number("Then takes"), number("Speedup")], rows, "cards")
+  : el("p", { class: "note" }, "No single change would save more than 0.5 %."));
+const whatIfs = (data) => [whatIfTable(data.cases.flatMap((c) => whatIfRows(c, 3))),
+  el("p", { class: "note" }, "The largest three of each case; all of them stand with the case below.")];
 
 const comparisonTables = (data) => data.comparisons.map((c) => el("div", {},
   el("h3", {}, c.case + ": " + c.b + " against " + c.a),

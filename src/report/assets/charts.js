@@ -55,13 +55,13 @@ const draw = (canvas) => {
 const drawAll = () => drawn.forEach((entry, canvas) => draw(canvas));
 const drawWithin = (node) => node.querySelectorAll("canvas").forEach((canvas) => drawn.has(canvas) && draw(canvas));
 
-// A chart with a caption and its table. `build` makes Chart.js's configuration anew for each drawing.
+// A chart with a caption and its table; a narrow one is taller, for its legend takes several lines. `build` makes Chart.js's configuration anew for each drawing.
 const chart = (title, height, build, tableNode, note) => {
   const parts = [el("figcaption", {}, title)];
   if (hasCharts) {
     const canvas = el("canvas", { role: "img", "aria-label": title + "; the table below has the same numbers" });
     drawn.set(canvas, { build, chart: null });
-    parts.push(el("div", { class: "canvas", style: "height:" + height + "px" }, canvas));
+    parts.push(el("div", { class: "canvas", style: "height:" + (height + (narrow() ? 80 : 0)) + "px" }, canvas));
   }
   if (note) parts.push(el("p", { class: "note" }, note));
   if (tableNode) parts.push(hasCharts ? folded("Table", tableNode) : tableNode);
@@ -79,10 +79,16 @@ const alignedAxis = (extra) => ({
 });
 const categoryAxis = () => alignedAxis({
   grid: { display: false },
-  ticks: { callback(value) { return shorten(this.getLabelForValue(value), narrow() ? 14 : 28); }, autoSkip: false },
+  ticks: {
+    callback(value) {
+      const lines = [this.getLabelForValue(value)].flat();  // a label of several lines is an array
+      return lines.map((line) => shorten(line, narrow() ? 14 : 26));
+    },
+    autoSkip: false,
+  },
 });
 
-const timeAxis = (end) => ({ type: "linear", min: 0, max: end, title: { display: true, text: "seconds" } });
+const timeAxis = (end, title) => ({ type: "linear", min: 0, max: end, title: { display: title, text: "seconds" } });
 
 const legend = (display) => ({ display, position: "bottom", labels: { boxWidth: 14, boxHeight: 10 } });
 
@@ -152,7 +158,8 @@ const timelineBars = (timeline, end) => () => {
       datasets: roles.map((role) => ({
         label: role,
         data: spans.filter((s) => s.role === role).map((s) => ({ x: [s.begin_s, s.end_s], y: lineOf(s), span: s })),
-        backgroundColor: role === "Other" ? striped(roleColour(role)) : roleColour(role),
+        backgroundColor: spans.filter((s) => s.role === role).map((s) => (s.kind === "leaf" ? roleColour(role)
+          : striped(roleColour(role)))),
         borderColor: isDark() ? "#15181c" : "#fff",
         borderWidth: { left: 0, right: 1 },
         borderSkipped: false,
@@ -163,7 +170,7 @@ const timelineBars = (timeline, end) => () => {
     },
     options: {
       indexAxis: "y",
-      scales: { x: timeAxis(end), y: categoryAxis() },
+      scales: { x: timeAxis(end, true), y: categoryAxis() },
       plugins: {
         legend: legend(roles.length > 1),
         tooltip: {
@@ -197,10 +204,13 @@ const seriesLines = (group, end, scale, unit) => () => ({
     parsing: true,
     interaction: { mode: "nearest", intersect: false },
     scales: {
-      x: timeAxis(end),
-      y: alignedAxis({ beginAtZero: unit !== "MHz" && unit !== "°C", title: { display: true, text: unit }, grace: "5%" }),
+      x: timeAxis(end, false),
+      y: alignedAxis({
+        beginAtZero: unit !== "MHz" && unit !== "°C", max: unit === "%" ? 100 : undefined,
+        title: { display: true, text: unit }, grace: "5%", ticks: { maxTicksLimit: 6 },
+      }),
     },
-    plugins: { legend: legend(true) },
+    plugins: { legend: legend(group.length > 1) },
   },
 });
 

@@ -46,11 +46,12 @@ const folded = (summary, ...children) => el("details", {}, el("summary", {}, sum
 
 // Reasons of dashes, in words below a table: a title cannot be seen on paper or by touch.
 const reasonsOf = (titles, quantities) => {
-  const found = new Map();
+  const found = new Map();  // reason -> titles
   quantities.forEach((row) => row.forEach((q, i) => {
-    if (q && q.value === null && q.reason) found.set(titles[i] + ": " + q.reason, true);
+    if (q && q.value === null && q.reason) found.set(q.reason, (found.get(q.reason) || new Set()).add(titles[i]));
   }));
-  return found.size ? el("p", { class: "note" }, DASH + " no value. " + [...found.keys()].join("; ") + ".") : null;
+  const words = [...found].map(([reason, names]) => [...names].join(", ") + ": " + reason);
+  return words.length ? el("p", { class: "note" }, DASH + " no value. " + words.join("; ") + ".") : null;
 };
 
 const safePath = (parts) => parts.map(encodeURIComponent).join("/");

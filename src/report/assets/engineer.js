@@ -3,7 +3,8 @@ const seriesCharts = (timeline, end) => {
   const units = { percent: ["%", 1], watts: ["W", 1], mhz: ["MHz", 1], celsius: ["°C", 1], bytes: ["GiB", GIB] };
   const groups = {};
   timeline.series.forEach((s) => (groups[s.format] = groups[s.format] || []).push(s));
-  const charts = Object.entries(groups).map(([format, group]) => chart(group.map((s) => s.name).join(", "), 170,
+  const charts = Object.entries(groups).map(([format, group]) => chart(group.map((s) => s.name).join(" · "),
+    group.length > 1 ? 160 : 110,
     seriesLines(group, end, units[format][1], units[format][0]), null));
   const rows = timeline.series[0].points.map(([from, to], i) => [write("seconds", from), write("seconds", to),
     ...timeline.series.map((s) => write(s.format, s.points[i][2]))]);
@@ -89,7 +90,8 @@ const kindsSection = (c) => {
       text("Likely cause"), number("Saves at most")], c.analysis.findings.map((f) => [badge(f.rule,
       f.severity === "error" ? "bad" : f.severity === "warning" ? "warn" : "info"), f.where,
     f.value.toPrecision(3) + " " + f.unit, f.limit.toPrecision(3) + " " + f.unit, f.message,
-    write("seconds", f.saving_s)]), "cards") : el("p", { class: "note" }, "No rule fired."));
+    write("seconds", f.saving_s)]), "cards") : el("p", { class: "note" }, "No rule fired."),
+    whatIfTable(whatIfRows(c)));
 };
 
 const memorySection = (c) => {
