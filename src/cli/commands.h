@@ -20,5 +20,7 @@ void add_run_command(CLI::App& app, ExitCode& result);
 void add_case_command(CLI::App& app, ExitCode& result);
 void add_report_command(CLI::App& app, ExitCode& result);
 void add_doctor_command(CLI::App& app, ExitCode& result);
+void add_make_checkpoint_command(CLI::App& app, ExitCode& result);
+void add_pack_command(CLI::App& app, ExitCode& result);
 
 }  // namespace wan::cli

@@ -1,0 +1,54 @@
+// `wanbench make-checkpoint`: random weights in a published size and the official layout, to time loading without a
+// download. They are the weights of `generate --weights random`.
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/checkpoint_progress.h"
+#include "cli/commands.h"
+#include "cli/data_files.h"
+
+namespace wan::cli {
+namespace {
+
+struct MakeOptions {
+  std::string model, output;
+  std::string dit_dtype = "fp32";
+  uint64_t seed = kRandomWeightsSeed;
+  int64_t layers = 0;
+};
+
+ExitCode run_make_checkpoint(const MakeOptions& options) {
+  CheckpointSizes sizes = published_checkpoint_sizes(options.model);
+  if (options.layers > 0) {
+    sizes.dit.num_layers = std::min(sizes.dit.num_layers, options.layers);
+    sizes.text.num_layers = std::min(sizes.text.num_layers, options.layers);
+  }
+  const DType dtype = options.dit_dtype == "bf16" ? DType::kBF16 : DType::kF32;
+  return write_with_progress(options.output, [&](const WriteOptions& write) {
+    make_checkpoint(sizes, options.seed, dtype, tokenizer_folder(default_checkpoint()), options.output, write);
+  });
+}
+
+}  // namespace
+
+void add_make_checkpoint_command(CLI::App& app, ExitCode& result) {
+  auto options = std::make_shared<MakeOptions>();
+  CLI::App* command =
+      app.add_subcommand("make-checkpoint", "Write a checkpoint of random weights in the official layout");
+  command->add_option("--model", options->model, "ti2v-5B (34 GB), t2v-A14B or i2v-A14B (126 GB)")->required();
+  command->add_option("--output", options->output, "folder to write, new or empty")->type_name("DIR")->required();
+  command->add_option("--seed", options->seed, "of the values; the default's are those of --weights random")
+      ->capture_default_str();
+  command->add_option("--dit-dtype", options->dit_dtype, "how the DiT is stored")
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->capture_default_str();
+  command->add_option("--layers", options->layers, "keep only the first N layers of the DiT and of the text encoder")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  command->callback([options, &result] { result = run_make_checkpoint(*options); });
+}
+
+}  // namespace wan::cli
