@@ -1,0 +1,182 @@
+// Layers arrive whole and in order in every residency, whatever the threads do; failures and early ends do not hang.
+#include "pipeline/layer_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace wan {
+namespace {
+
+constexpr int kLayers = 5;
+constexpr size_t kSmallChunk = 1024;  // many chunks a layer, which straddle slots and parts
+
+/// Two stacked matrices in bf16, a vector in F32: odd sizes, so that slots end within chunks.
+WeightLayout layout_of(int layer) {
+  WeightLayout layout;
+  const Initializer init{0, 1};
+  layout.add("stacked", DType::kBF16, {31, 67},
+             {WeightLayout::Source{fmt::format("{}.a", layer), {10, 67}, init},
+              WeightLayout::Source{fmt::format("{}.b", layer), {21, 67}, init}});
+  layout.add("vector", DType::kF32, {331}, fmt::format("{}.v", layer), init);
+  return layout;
+}
+
+std::vector<WeightLayout> layouts() {
+  std::vector<WeightLayout> out;
+  for (int i = 0; i < kLayers; ++i) out.push_back(layout_of(i));
+  return out;
+}
+
+class LayerStoreTest : public testing::TestWithParam<Residency> {
+ protected:
+  LayerStoreOptions options(int threads) const { return {GetParam(), 3, threads, "test", kSmallChunk}; }
+  std::unique_ptr<LayerStore> store(int threads = 4) {
+    return std::make_unique<LayerStore>(*backend_, layouts(), source_, options(threads));
+  }
+  int passes() const { return GetParam() == Residency::kOnce ? 1 : 4; }
+
+  void expect_layer(const TensorView& slab, int layer) const {
+    const WeightLayout layout = layout_of(layer);
+    ASSERT_EQ(slab.bytes(), layout.bytes());
+    for (const WeightSlot& slot : layout.slots())
+      for (const WeightPart& part : slot.parts) {
+        const size_t size = size_of(slot.dtype);
+        std::vector<std::byte> expected(static_cast<size_t>(part.shape.count()) * size);
+        source_.read(part, 0, part.shape.count(), slot.dtype, expected.data());
+        const auto* found =
+            static_cast<const std::byte*>(slab.data) + slot.offset + static_cast<size_t>(part.element_offset) * size;
+        EXPECT_EQ(std::memcmp(found, expected.data(), expected.size()), 0) << part.source;
+      }
+  }
+  void expect_pass(LayerStore& layers) const {
+    for (int i = 0; i < kLayers; ++i) {
+      const TensorView slab = layers.acquire(i);
+      layers.prefetch();  // must leave the layer in use alone
+      expect_layer(slab, i);
+      layers.release(i);
+    }
+  }
+  /// Workers free the staging memory when they are done with everything, soon after the last layer arrived.
+  static uint64_t pinned_bytes_in_the_end(const LayerStore& layers, uint64_t expected) {
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (layers.pinned_bytes() != expected && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
+    return layers.pinned_bytes();
+  }
+
+  std::unique_ptr<Backend> backend_ = make_backend({"cpu", 1, {}});
+  WeightSource source_ = WeightSource::random(3);
+};
+
+TEST_P(LayerStoreTest, DeliversEveryLayerInEveryPass) {
+  for (const int threads : {1, 2, 7}) {
+    const auto layers = store(threads);
+    layers->start();
+    for (int pass = 0; pass < passes(); ++pass) expect_pass(*layers);
+  }
+}
+
+TEST_P(LayerStoreTest, DeliversAfterEverythingWasLoaded) {
+  const auto layers = store();
+  layers->start();
+  layers->wait_until_loaded();
+  expect_pass(*layers);
+}
+
+TEST_P(LayerStoreTest, ReportsOneCopyForEachLayerThatMoved) {
+  const auto layers = store();
+  layers->expect_passes(passes());
+  layers->start();
+  for (int pass = 0; pass < passes(); ++pass) expect_pass(*layers);
+  const size_t moves = GetParam() == Residency::kStream ? kLayers * static_cast<size_t>(passes()) : kLayers;
+  const std::vector<DeviceInterval> copies = layers->take_copies();
+  EXPECT_EQ(copies.size(), moves) << "nothing is fetched after the last pass";
+  for (const DeviceInterval& copy : copies) EXPECT_EQ(copy.bytes, layout_of(0).bytes());
+  EXPECT_TRUE(layers->take_copies().empty());
+}
+
+TEST_P(LayerStoreTest, HoldsTheMemoryItPlannedAndFreesItsStaging) {
+  const auto layers = store();
+  layers->start();
+  expect_pass(*layers);
+  EXPECT_EQ(layers->device_bytes(), LayerStore::planned_device_bytes(kLayers, layout_of(0).bytes(), options(4)));
+  const uint64_t kept = GetParam() == Residency::kStream ? kLayers * layout_of(0).bytes() : 0;
+  EXPECT_EQ(pinned_bytes_in_the_end(*layers, kept), kept);
+}
+
+TEST_P(LayerStoreTest, AWorkersFailureSurfacesInAcquire) {
+  const TensorFile nothing;
+  const WeightSource missing = WeightSource::from_file(nothing);
+  LayerStore layers(*backend_, layouts(), missing, options(3));
+  layers.start();
+  try {
+    layers.acquire(0);
+    ADD_FAILURE() << "there is no such tensor";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("0.")) << "names the missing tensor";
+  }
+}
+
+TEST_P(LayerStoreTest, EndsWhileLoading) {
+  // Large enough that threads are busy, or wait for slots nobody releases, when the store goes.
+  std::vector<WeightLayout> large;
+  for (int i = 0; i < 8; ++i) {
+    WeightLayout layout;
+    layout.add("matrix", DType::kF32, {256, 1024}, fmt::format("{}", i), {0, 1});
+    large.push_back(layout);
+  }
+  for (int round = 0; round < 20; ++round) {
+    LayerStore layers(*backend_, large, source_, {GetParam(), 2, 1 + round % 4, "test", size_t{1} << 14});
+    layers.start();
+    if (round % 2 == 1) layers.acquire(0);
+  }
+}
+
+TEST_P(LayerStoreTest, NeverStartedEndsToo) { store(); }
+
+INSTANTIATE_TEST_SUITE_P(Residencies, LayerStoreTest,
+                         testing::Values(Residency::kResident, Residency::kStream, Residency::kOnce),
+                         [](const auto& residency) {
+                           return residency.param == Residency::kResident ? "Resident"
+                                  : residency.param == Residency::kStream ? "Stream"
+                                                                          : "Once";
+                         });
+
+class StreamedLayers : public LayerStoreTest {};
+
+TEST_P(StreamedLayers, SlotsComeBackAfterTheyWereReleased) {
+  const auto layers = store();
+  layers->start();
+  layers->expect_passes(2);
+  expect_pass(*layers);
+  expect_pass(*layers);
+  layers->release_slots();
+  EXPECT_EQ(layers->device_bytes(), 0u);
+  layers->take_copies();
+  layers->expect_passes(1);
+  layers->prefetch();
+  EXPECT_EQ(layers->take_copies().size(), 3u) << "as many as there are slots";
+  expect_pass(*layers);
+}
+
+TEST_P(StreamedLayers, SlotsMayBeReleasedWithinAPass) {
+  const auto layers = store();
+  layers->start();
+  for (int i = 0; i < 2; ++i) {
+    layers->acquire(i);
+    layers->release(i);
+  }
+  layers->release_slots();
+  expect_pass(*layers);
+}
+
+INSTANTIATE_TEST_SUITE_P(Residencies, StreamedLayers, testing::Values(Residency::kStream));
+
+}  // namespace
+}  // namespace wan
