@@ -102,7 +102,8 @@ Json cold_warm_data(const std::deque<AnalysedCase>& cases) {
   for (size_t c = 0; c < cases.size(); ++c)
     for (size_t w = 0; w < cases.size(); ++w) {
       if (!is_pair(cases[c], cases[w])) continue;
-      const auto extra = cold_extra_s(cases[c].summary(), cases[w].summary());
+      const bool counts = !cases[c].shown.stand_in && !cases[w].shown.stand_in;
+      const auto extra = counts ? cold_extra_s(cases[c].summary(), cases[w].summary()) : std::nullopt;
       out.push_back({{"case", cases[c].summary().group.case_name},
                      {"device", cases[c].summary().group.device},
                      {"cold", quantity_data(cases[c].summary().total_s)},

@@ -84,7 +84,7 @@ Json series_data(const Timeline& timeline) {
     Json points = Json::array();
     bool any = false;
     for (const TimelineSpan& span : timeline.spans) {
-      if (span.row != 0 || span.stage->kind != StageKind::kLeaf) continue;
+      if (span.row != 0 || span.stage->kind != StageKind::kLeaf || span.end_ns == span.begin_ns) continue;
       Json value = series.value(*span.stage);
       any = any || !value.is_null();
       points.push_back({static_cast<double>(span.begin_ns) * kNanosecond,

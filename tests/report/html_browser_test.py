@@ -128,6 +128,11 @@ FIRST_SCREEN = """[...document.querySelectorAll("#case option")].map((option, i)
 })"""
 ROWS = """[...document.querySelectorAll("#answer table.cards tbody tr")].map(row =>
   [...row.cells].map(cell => cell.textContent))"""
+# Videos that do not load; each is given a few seconds.
+VIDEOS = """Promise.all([...document.querySelectorAll("video")].map(async v => {
+  for (let i = 0; i < 100 && v.readyState < 1 && !v.error; ++i) await new Promise(done => setTimeout(done, 100));
+  return v.readyState < 1 ? v.src : null;
+})).then(all => all.filter(Boolean))"""
 WIDER = """[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1
   && !e.closest(".scroll")).slice(0, 3).map(e => e.outerHTML.slice(0, 120))"""
 UNTABLED = """[...document.querySelectorAll("figure")].filter(f => f.querySelector("canvas") && f.offsetParent !== null
@@ -229,6 +234,7 @@ def check_folder(browser, folder, shots):
             problems += [where + f"empty chart: {c['label']}" for c in canvases if c["colours"] < 3]
             problems += [where + f"wider than the window: {e}" for e in browser.evaluate(WIDER)]
             problems += [where + f"chart without table: {e}" for e in browser.evaluate(UNTABLED)]
+            problems += [where + f"video does not load: {v}" for v in browser.evaluate(VIDEOS)]
             first_screen = browser.evaluate(FIRST_SCREEN)
             rows = browser.evaluate(ROWS)
             problems += [where + p for p in wrong_numbers(first_screen, rows, groups)]

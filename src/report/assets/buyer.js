@@ -39,9 +39,9 @@ const badgesOf = (c) => {
   if (!c.counts && c.has_result) out.push(badge("not counted", "bad"));
   if (c.engine_kind === "imported") out.push(badge("imported", "info"));
   if (c.engine_kind === "external") out.push(badge("other engine", "info"));
-  if (c.certainty.single_run && c.has_result) out.push(badge("single run", "warn"));
+  if (c.certainty.single_run && c.counts) out.push(badge("single run", "warn"));
   else if (c.counts && !c.certainty.converged) out.push(badge("not converged", "warn"));
-  if (c.certainty.flags.length) out.push(badge(c.certainty.flags.length + (c.certainty.flags.length > 1 ? " flags" : " flag"), "warn"));
+  new Set(c.certainty.flags.map((f) => f.name)).forEach((name) => out.push(badge(name, "warn")));
   return out;
 };
 

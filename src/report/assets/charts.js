@@ -69,7 +69,7 @@ const chart = (title, height, build, tableNode, note) => {
 };
 
 const narrow = () => window.innerWidth < 600;
-const labelWidth = () => (narrow() ? 96 : 190);
+const labelWidth = () => (narrow() ? 96 : 200);
 const shorten = (label, most) => (label.length > most ? label.slice(0, most - 1) + "…" : label);
 
 // Axis whose labels take the same room in every chart of a column, so that times stand under each other.
@@ -85,6 +85,7 @@ const categoryAxis = () => alignedAxis({
       return lines.map((line) => shorten(line, narrow() ? 14 : 26));
     },
     autoSkip: false,
+    font: { size: 11 },
   },
 });
 

@@ -126,6 +126,14 @@ const stagesSection = (c) => {
       quantityCell("seconds", row.cells[time])]))) : null);
 };
 
+// One line a flag's name: the first detail, and how many more runs or stages have it.
+const flagLines = (flags) => [...new Set(flags.map((f) => f.name))].map((name) => {
+  const same = flags.filter((f) => f.name === name);
+  const more = same.length > 1 ? "; and " + (same.length - 1) + " more like it" : "";
+  return el("li", {}, badge(name, same[0].excludes ? "bad" : "warn"), " ", same[0].detail,
+    same[0].stage ? " (" + same[0].stage + ")" : "", more, same[0].excludes ? " — such a run does not count" : "");
+});
+
 const sureBox = (c) => {
   const s = c.certainty;
   const overhead = s.overhead_percent.value === null ? DASH + " (" + s.overhead_percent.reason + ")"
@@ -143,10 +151,9 @@ const sureBox = (c) => {
   if (s.doubt) lines.unshift(["Doubt", s.doubt]);
   return el("aside", { class: "sure" }, el("h4", {}, "How sure are we?"),
     el("dl", {}, lines.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
-    s.flags.length ? el("ul", {}, s.flags.map((f) => el("li", {}, badge(f.name, f.excludes ? "bad" : "warn"), " ",
-      f.detail, f.stage ? " (" + f.stage + ")" : "", f.excludes ? " — the run does not count" : ""))) : null,
-    s.exclusions.length ? el("ul", {}, s.exclusions.map((e) => el("li", {}, "run " + e.repeat + " is not counted: "
-      + e.reason))) : null);
+    s.flags.length ? el("ul", {}, flagLines(s.flags)) : null,
+    s.exclusions.length ? folded(s.exclusions.length + " runs do not count", el("ul", {}, s.exclusions.map((e) => el("li",
+      {}, "run " + e.repeat + ": " + e.reason)))) : null);
 };
 
 const shellQuote = (word) => (/^[\w@%+=:,.\/-]+$/.test(word) ? word : "'" + word.replaceAll("'", "'\\''") + "'");
@@ -167,7 +174,7 @@ const workloadList = (c) => {
   const dtypes = Object.entries(w.dtypes).map(([k, v]) => k + " " + v).join(", ");
   const lines = [
     ["Task and model", w.task + " " + w.model], ["Size", sizeText(w) + ", " + write("plain", w.num_frames) + " frames"],
-    ["Steps", write("plain", w.steps) + " " + w.solver + ", shift " + write("plain", w.shift) + ", guidance "
+    ["Steps", write("plain", w.steps) + ", " + (w.solver || "solver " + DASH) + ", shift " + write("plain", w.shift) + ", guidance "
       + write("plain", w.guidance_low) + (w.guidance_high === null ? "" : " / " + w.guidance_high)],
     ["Precision", w.precision_class + (dtypes ? ": " + dtypes : "")],
     ["Approximations", w.approximations.join(", ") || "none"],
