@@ -186,6 +186,9 @@ class Backend {
   /// `scratch`.
   virtual void conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
                           TensorView residual, TensorView y, Arena& scratch);
+  /// Bound on a convolution's error beyond ordinary float sums for F32 activations, as a share of the sum of its terms'
+  /// sizes.
+  virtual double f32_conv_error() const { return 0; }
   /// What conv_after does for activations of this dtype.
   virtual HistoryMemory history_memory(DType) const { return HistoryMemory::kJoined; }
   /// y = activation(x / max(|x|_2, 1e-12) * sqrt(C) * gamma) over channels; gamma [C] F32; x, y [..., C] contiguous;

@@ -84,6 +84,9 @@ struct Operands {
     return bench.backend().prepare_conv(host_weight, host_bias, kind, compute);
   }
 
+  /// What the backend allows itself beyond float sums.
+  double error(DType compute) { return compute == DType::kF32 ? bench.backend().f32_conv_error() : 0; }
+
   Bench bench;
   Operand x;
   Tensor host_weight, host_bias;
@@ -104,7 +107,8 @@ TEST_P(Conv, MatchesReference) {
     EXPECT_GE(weights->device_bytes, o.weight.size() * size_of(dtype()));
     const Operand y = o.bench.blank(dtype(), result_shape(param()));
     backend().conv(*weights, o.x, param().geometry, {}, y);
-    EXPECT_TRUE(o.bench.matches(y, reference::conv(o.x.values, o.weight, o.bias, {}, param().shape, param().geometry)));
+    EXPECT_TRUE(o.bench.matches(
+        y, reference::conv(o.x.values, o.weight, o.bias, {}, param().shape, param().geometry, o.error(dtype()))));
   }
 }
 
@@ -113,7 +117,8 @@ TEST_P(Conv, AddsAResidual) {
   const auto weights = o.prepare(ConvKind::kPlain, dtype());
   const Operand residual = o.bench.normal(dtype(), result_shape(param()), {0, param().size});
   const Operand y = o.bench.blank(dtype(), result_shape(param()));
-  const Expected want = reference::conv(o.x.values, o.weight, o.bias, residual.values, param().shape, param().geometry);
+  const Expected want =
+      reference::conv(o.x.values, o.weight, o.bias, residual.values, param().shape, param().geometry, o.error(dtype()));
   backend().conv(*weights, o.x, param().geometry, residual, y);
   EXPECT_TRUE(o.bench.matches(y, want));
   EXPECT_EQ(o.bench.get(residual), residual.values) << "the residual was written";
@@ -128,7 +133,8 @@ TEST_P(Conv, WritesEveryOtherFrame) {
   const Shape pairs{frames[0], 2, frames[1], frames[2], frames[3]};
   const Operand both = o.bench.normal(dtype(), pairs);
   backend().conv(*weights, o.x, param().geometry, {}, both.view.select(1, 1));
-  const Expected one = reference::conv(o.x.values, o.weight, o.bias, {}, param().shape, param().geometry);
+  const Expected one =
+      reference::conv(o.x.values, o.weight, o.bias, {}, param().shape, param().geometry, o.error(dtype()));
   Expected want = reference::exact(both.values);
   const size_t frame = one.value.size() / static_cast<size_t>(frames[0]);
   for (size_t i = 0; i < one.value.size(); ++i) {
@@ -137,6 +143,26 @@ TEST_P(Conv, WritesEveryOtherFrame) {
     want.slack[to] = one.slack[i];
   }
   EXPECT_TRUE(o.bench.matches(both, want));
+}
+
+TEST_P(Conv, ReadsAHistoryApart) {
+  Operands o(backend(), param().name, param().shape, param().size, dtype(), DType::kF32);
+  const int64_t past = param().shape.kernel_t - 1;
+  if (past == 0) return;  // no history to read
+  const auto weights = o.prepare(ConvKind::kPlain, dtype());
+  const auto part = [&](int64_t begin, int64_t end) {
+    const int64_t frame = param().shape.height * param().shape.width * param().shape.in_channels;
+    return o.bench.put(dtype(), {end - begin, param().shape.height, param().shape.width, param().shape.in_channels},
+                       {o.x.values.begin() + begin * frame, o.x.values.begin() + end * frame});
+  };
+  const Operand history = part(0, past), rest = part(past, param().shape.frames);
+  const Operand y = o.bench.blank(dtype(), result_shape(param()));
+  const Tensor block = backend().allocate(DType::kU8, {int64_t{1} << 22}, "scratch of the test");
+  Arena scratch(block);
+  backend().conv_after(*weights, history, rest, param().geometry, {}, y, scratch);
+  EXPECT_TRUE(o.bench.matches(
+      y, reference::conv(o.x.values, o.weight, o.bias, {}, param().shape, param().geometry, o.error(dtype()))));
+  EXPECT_EQ(scratch.mark(), 0u) << "scratch was not given back";
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, Conv, both_precisions(kConvs), CaseName());
@@ -165,7 +191,7 @@ TEST_P(Enlarge, EqualsConvolutionOfTheEnlargedPicture) {
   const Operand y = o.bench.blank(dtype(), {c.frames, large.height, large.width, c.out_channels});
   backend().conv(*weights, o.x, {}, {}, y);
   const auto enlarged = reference::enlarged(o.x.values, c.frames, c.height, c.width, c.in_channels);
-  Expected want = reference::conv(enlarged, o.weight, o.bias, {}, large, kSame);
+  Expected want = reference::conv(enlarged, o.weight, o.bias, {}, large, kSame, o.error(dtype()));
   if (dtype() == DType::kBF16) {
     // A backend may read the small input with sums of one, two or four taps, each rounded to BF16 once more.
     const double terms = static_cast<double>(9 * c.in_channels);
@@ -190,7 +216,7 @@ TEST_F(ConvContract, OneSetOfWeightsServesEveryPictureSize) {
     const Operand x = o.bench.normal(DType::kF32, {3, height, width, 16});
     const Operand y = o.bench.blank(DType::kF32, {1, height, width, 16});
     backend().conv(*weights, x, kSame, {}, y);
-    EXPECT_TRUE(o.bench.matches(y, reference::conv(x.values, o.weight, o.bias, {}, s, kSame)));
+    EXPECT_TRUE(o.bench.matches(y, reference::conv(x.values, o.weight, o.bias, {}, s, kSame, o.error(DType::kF32))));
   }
 }
 

@@ -50,7 +50,7 @@ struct ConvShape {
 };
 /// x [frames, height, width, in], weight [out, in, kt, kh, kw] -> [To, Ho, Wo, out]; `residual` may be empty.
 Expected conv(const Values& x, const Values& weight, const Values& bias, const Values& residual, const ConvShape& shape,
-              const ConvGeometry& geometry);
+              const ConvGeometry& geometry, double product_error = 0);
 /// Each pixel four times: [T, H, W, C] -> [T, 2H, 2W, C].
 Values enlarged(const Values& x, int64_t frames, int64_t height, int64_t width, int64_t channels);
 Expected channel_norm(const Values& x, const Values& gamma, int64_t channels, Activation kind);

@@ -17,7 +17,7 @@ int64_t index(int64_t t, int64_t h, int64_t w, int64_t c, int64_t height, int64_
 }  // namespace
 
 Expected conv(const Values& x, const Values& weight, const Values& bias, const Values& residual, const ConvShape& s,
-              const ConvGeometry& g) {
+              const ConvGeometry& g, double product_error) {
   const int64_t frames = (s.frames - s.kernel_t) / g.stride_t + 1;
   const int64_t height = (s.height + g.pad_top + g.pad_bottom - s.kernel_h) / g.stride_h + 1;
   const int64_t width = (s.width + g.pad_left + g.pad_right - s.kernel_w) / g.stride_w + 1;
@@ -40,7 +40,7 @@ Expected conv(const Values& x, const Values& weight, const Values& bias, const V
       }
     }
     out.value[at(i)] = total;
-    out.slack[at(i)] = sum_factor(s.in_channels * taps) * kUnit * size;
+    out.slack[at(i)] = (sum_factor(s.in_channels * taps) * kUnit + product_error) * size;
   }
   return out;
 }

@@ -23,6 +23,8 @@ class Convolution {
                      TensorView residual, TensorView y);
   /// Whether forward_after does without joining for weights prepared for `compute`.
   bool takes_history(DType compute) const;
+  /// Contract of Backend::f32_conv_error.
+  double f32_error() const;
   size_t device_bytes() const;
 
  private:

@@ -66,6 +66,7 @@ class CudaBackend final : public Backend {
             TensorView y) override;
   void conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
                   TensorView residual, TensorView y, Arena& scratch) override;
+  double f32_conv_error() const override { return convolution_.f32_error(); }
   HistoryMemory history_memory(DType compute) const override {
     return convolution_.takes_history(compute) ? HistoryMemory::kApart : HistoryMemory::kJoined;
   }
