@@ -1,5 +1,6 @@
 // `wanbench report`: the report files of a results folder, made again from its records.
 #include <filesystem>
+#include <map>
 #include <memory>
 
 #include <fmt/format.h>
@@ -16,6 +17,7 @@
 #include "report/markdown.h"
 #include "report/trace.h"
 #include "results/csv.h"
+#include "results/samples.h"
 #include "results/store.h"
 
 namespace wan::cli {
@@ -28,6 +30,19 @@ ExitCode run_report(const fs::path& folder) {
   return ExitCode::kSuccess;
 }
 
+/// By run id. Samples are for drawing only: a damaged file is named and left out.
+std::map<std::string, SampleSet> samples_of(const Collection& collection) {
+  std::map<std::string, SampleSet> samples;
+  for (const StoredRecord& stored : collection.records) {
+    try {
+      if (auto set = load_samples(stored.file, stored.record)) samples.emplace(stored.record.id, std::move(*set));
+    } catch (const Error& error) {
+      log::warning(error.what());
+    }
+  }
+  return samples;
+}
+
 }  // namespace
 
 std::vector<fs::path> write_reports(const fs::path& folder) {
@@ -38,7 +53,8 @@ std::vector<fs::path> write_reports(const fs::path& folder) {
   std::vector<const RunRecord*> records;
   for (const StoredRecord& stored : collection.records) records.push_back(&stored.record);
   const fs::path suites = data_folder() / "suites", place = fs::is_directory(folder) ? folder : folder.parent_path();
-  const report::HtmlOptions options{load_peaks(suites / "peaks.json"), load_prices(suites / "prices.json"), place};
+  const report::HtmlOptions options{load_peaks(suites / "peaks.json"), load_prices(suites / "prices.json"),
+                                    samples_of(collection), place};
   std::vector<fs::path> written;
   const auto write = [&](const char* name, const std::string& content) {
     write_atomically(place / name, content);
@@ -47,7 +63,7 @@ std::vector<fs::path> write_reports(const fs::path& folder) {
   write("report.md", report::markdown_report(records, options.peaks));
   write("report.html", report::html_report(records, options));
   write("results.csv", to_csv(records));
-  write("trace.json", report::trace_json(records));
+  write("trace.json", report::trace_json(records, options.samples));
   return written;
 }
 

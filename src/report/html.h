@@ -3,18 +3,21 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "analysis/tables.h"
 #include "results/record.h"
+#include "results/samples.h"
 
 namespace wan::report {
 
 struct HtmlOptions {
-  std::vector<CardPeak> peaks;    // may be empty: no share of a card's peak is given
-  std::vector<CardPrice> prices;  // may be empty: the reader types a price
-  std::filesystem::path folder;   // where the report will be: videos found there are shown; empty: none is
+  std::vector<CardPeak> peaks;                 // may be empty: no share of a card's peak is given
+  std::vector<CardPrice> prices;               // may be empty: the reader types a price
+  std::map<std::string, SampleSet> samples{};  // by run id; may be empty: timelines show one value a stage
+  std::filesystem::path folder{};              // where the report will be: videos found there are shown; empty: none is
 };
 
 /// The whole page. Needs no network and no other file but the videos. Text of records is never markup in it.

@@ -280,14 +280,14 @@ Json quality_data(const RunRecord& run) {
   return out;
 }
 
-void add_details(Json& out, const AnalysedCase& analysed) {
+void add_details(Json& out, const AnalysedCase& analysed, const HtmlOptions& options) {
   const CaseSummary& s = analysed.summary();
   if (s.stages.empty()) return;
-  std::vector<const RunRecord*> runs = s.selection.used;
+  const auto samples = options.samples.find(s.example->id);
   out["scopes"] = scopes_data(s);
   out["stages"] = stage_table_data(s);
-  out["steps"] = steps_data(runs);
-  out["timeline"] = timeline_data(*s.example);
+  out["steps"] = steps_data(s.selection.used);
+  out["timeline"] = timeline_data(*s.example, samples == options.samples.end() ? nullptr : &samples->second);
   out["roofline"] = roofline_data(s, analysed.peak);
   out["memory"] = memory_data(*s.example);
   out["analysis"] = analysis_data(analysed.bottlenecks);
@@ -368,7 +368,7 @@ Json case_data(const AnalysedCase& analysed, const HtmlOptions& options) {
               {"imported", imported_data(run)},
               {"videos", videos_data(s, options.folder)},
               {"quality", quality_data(run)}};
-  add_details(out, analysed);
+  add_details(out, analysed, options);
   return out;
 }
 

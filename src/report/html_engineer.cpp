@@ -7,6 +7,7 @@
 
 #include "analysis/memory.h"
 #include "analysis/roofline.h"
+#include "analysis/series.h"
 #include "analysis/timeline.h"
 #include "report/format.h"
 
@@ -95,6 +96,43 @@ Json series_data(const Timeline& timeline) {
   return out;
 }
 
+/// What a series of samples is called, and how the page writes it.
+struct SampleTitle {
+  const char* key;
+  const char* name;
+  const char* format;
+};
+
+const SampleTitle kSampleTitles[] = {
+    {"sm_active_percent", "SM active", "percent"},
+    {"tensor_active_percent", "Tensor active", "percent"},
+    {"dram_active_percent", "DRAM active", "percent"},
+    {"gpu_busy_percent", "GPU busy", "percent"},
+    {"power_w", "Power", "watts"},
+    {"sm_clock_mhz", "SM clock", "mhz"},
+    {"gpu_temperature_c", "GPU temperature", "celsius"},
+    {"gpu_device_bytes", "GPU memory in use", "bytes"},
+    {"process_resident_bytes", "Process memory", "bytes"},
+    {"process_cpu_cores", "CPU cores in use", "cores"},
+};
+
+Json sampled_data(const SampleSet& samples) {
+  constexpr size_t kMostPoints = 500;
+  Json out = Json::array();
+  for (const SampleTitle& title : kSampleTitles) {
+    for (const SampleSeries& all : samples.series) {
+      if (all.name != title.key) continue;
+      const SampleSeries series = thinned(all, kMostPoints);
+      Json points = Json::array();
+      for (size_t i = 0; i < series.values.size(); ++i)
+        points.push_back({static_cast<double>(series.begin_ns[i]) * kNanosecond,
+                          static_cast<double>(series.end_ns[i]) * kNanosecond, series.values[i]});
+      out.push_back({{"name", title.name}, {"format", title.format}, {"points", std::move(points)}});
+    }
+  }
+  return out;
+}
+
 /// A leaf's own role, and that of its stage for parts and hidden work.
 StageRole role_of(const StageRecord& stage) {
   return stage_role(stage.kind == StageKind::kLeaf ? stage.name : stage.parent);
@@ -124,7 +162,7 @@ Json stage_table_data(const CaseSummary& summary) {
   return {{"columns", std::move(columns)}, {"rows", std::move(rows)}};
 }
 
-Json timeline_data(const RunRecord& run) {
+Json timeline_data(const RunRecord& run, const SampleSet* samples) {
   const Timeline timeline = timeline_of(run);
   Json rows = Json::array(), spans = Json::array();
   for (const TimelineRow& row : timeline.rows) rows.push_back({{"name", row.name}, {"hidden", row.hidden}});
@@ -140,8 +178,13 @@ Json timeline_data(const RunRecord& run) {
                      {"end_s", static_cast<double>(span.end_ns) * kNanosecond},
                      {"moved_bytes", measured_data(span.stage->moved_bytes)}});
   }
-  return {{"run_id", run.id},          {"repeat", run.run_case.repeat + 1},       {"rows", std::move(rows)},
-          {"spans", std::move(spans)}, {"reconstructed", timeline.reconstructed}, {"series", series_data(timeline)}};
+  return {{"run_id", run.id},
+          {"repeat", run.run_case.repeat + 1},
+          {"rows", std::move(rows)},
+          {"spans", std::move(spans)},
+          {"reconstructed", timeline.reconstructed},
+          {"series", samples != nullptr ? sampled_data(*samples) : series_data(timeline)},
+          {"period_ms", samples != nullptr ? Json(samples->period_ms) : Json(nullptr)}};
 }
 
 Json steps_data(const std::vector<const RunRecord*>& runs) {

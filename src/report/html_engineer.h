@@ -8,7 +8,7 @@
 namespace wan::report {
 
 nlohmann::json stage_table_data(const CaseSummary& summary);
-nlohmann::json timeline_data(const RunRecord& run);
+nlohmann::json timeline_data(const RunRecord& run, const SampleSet* samples);
 nlohmann::json steps_data(const std::vector<const RunRecord*>& runs);
 nlohmann::json roofline_data(const CaseSummary& summary, const CardPeak* peak);
 nlohmann::json memory_data(const RunRecord& run);

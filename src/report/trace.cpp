@@ -45,6 +45,7 @@ Json span_args(const StageRecord& stage) {
 /// A counter track: the value of a stage from its begin on; nothing where there is none.
 struct CounterTrack {
   const char* name;
+  const char* sampled_as;  // the series of samples that shows the same, or nullptr
   std::optional<double> (*value)(const StageRecord&);
 };
 
@@ -58,24 +59,29 @@ std::optional<double> middle(const Measured<Spread>& value) {
 }
 
 const CounterTrack kTracks[] = {
-    {"SM active (%)", [](const StageRecord& s) { return s.counters.sm_active.mean_percent; }},
-    {"Tensor active (%)", [](const StageRecord& s) { return s.counters.tensor_active.mean_percent; }},
-    {"DRAM active (%)", [](const StageRecord& s) { return s.counters.dram_active.mean_percent; }},
-    {"GPU busy (%)", [](const StageRecord& s) { return s.counters.gpu_busy.mean_percent; }},
-    {"Power (W)", [](const StageRecord& s) { return number(s.power_mean_w); }},
-    {"SM clock (MHz)", [](const StageRecord& s) { return middle(s.sm_clock_mhz); }},
-    {"GPU temperature (C)", [](const StageRecord& s) { return middle(s.gpu_temperature_c); }},
-    {"GPU pool peak (bytes)", [](const StageRecord& s) { return number(s.device_memory.pool_peak_bytes); }},
-    {"GPU process peak (bytes)", [](const StageRecord& s) { return number(s.device_memory.process_peak_bytes); }},
-    {"GPU device peak (bytes)", [](const StageRecord& s) { return number(s.device_memory.device_peak_bytes); }},
-    {"Process memory peak (bytes)", [](const StageRecord& s) { return number(s.host_memory.process_peak_bytes); }},
-    {"PCIe to device (bytes/s)", [](const StageRecord& s) { return number(s.pcie_rx_bytes_per_s); }},
-    {"PCIe to host (bytes/s)", [](const StageRecord& s) { return number(s.pcie_tx_bytes_per_s); }},
+    {"SM active (%)", "sm_active_percent", [](const StageRecord& s) { return s.counters.sm_active.mean_percent; }},
+    {"Tensor active (%)", "tensor_active_percent",
+     [](const StageRecord& s) { return s.counters.tensor_active.mean_percent; }},
+    {"DRAM active (%)", "dram_active_percent",
+     [](const StageRecord& s) { return s.counters.dram_active.mean_percent; }},
+    {"GPU busy (%)", "gpu_busy_percent", [](const StageRecord& s) { return s.counters.gpu_busy.mean_percent; }},
+    {"Power (W)", "power_w", [](const StageRecord& s) { return number(s.power_mean_w); }},
+    {"SM clock (MHz)", "sm_clock_mhz", [](const StageRecord& s) { return middle(s.sm_clock_mhz); }},
+    {"GPU temperature (C)", "gpu_temperature_c", [](const StageRecord& s) { return middle(s.gpu_temperature_c); }},
+    {"GPU pool peak (bytes)", nullptr, [](const StageRecord& s) { return number(s.device_memory.pool_peak_bytes); }},
+    {"GPU process peak (bytes)", nullptr,
+     [](const StageRecord& s) { return number(s.device_memory.process_peak_bytes); }},
+    {"GPU device peak (bytes)", "gpu_device_bytes",
+     [](const StageRecord& s) { return number(s.device_memory.device_peak_bytes); }},
+    {"Process memory peak (bytes)", "process_resident_bytes",
+     [](const StageRecord& s) { return number(s.host_memory.process_peak_bytes); }},
+    {"PCIe to device (bytes/s)", nullptr, [](const StageRecord& s) { return number(s.pcie_rx_bytes_per_s); }},
+    {"PCIe to host (bytes/s)", nullptr, [](const StageRecord& s) { return number(s.pcie_tx_bytes_per_s); }},
 };
 
 class TraceWriter {
  public:
-  void add(const RunRecord& run) {
+  void add(const RunRecord& run, const SampleSet* samples) {
     ++process_;
     const Timeline timeline = timeline_of(run);
     origin_ns_ = timeline.earliest_ns;
@@ -88,7 +94,9 @@ class TraceWriter {
       metadata("thread_sort_index", thread(row), {{"sort_index", row}});
     }
     for (const TimelineSpan& span : timeline.spans) slice(span);
-    for (const CounterTrack& track : kTracks) counter(track, timeline);
+    for (const CounterTrack& track : kTracks) counter(track, timeline, samples);
+    if (samples != nullptr)
+      for (const SampleSeries& series : samples->series) sampled(series);
     if (run.status != RunStatus::kOk) ending(run, timeline);
   }
 
@@ -116,7 +124,12 @@ class TraceWriter {
                        {"args", span_args(*span.stage)}});
   }
 
-  void counter(const CounterTrack& track, const Timeline& timeline) {
+  /// A track that samples draw finer is left to them.
+  void counter(const CounterTrack& track, const Timeline& timeline, const SampleSet* samples) {
+    if (samples != nullptr && track.sampled_as != nullptr &&
+        std::any_of(samples->series.begin(), samples->series.end(),
+                    [&](const SampleSeries& series) { return series.name == track.sampled_as; }))
+      return;
     for (const TimelineSpan& span : timeline.spans) {
       if (span.row != 0 || span.stage->kind != StageKind::kLeaf) continue;
       const std::optional<double> value = track.value(*span.stage);
@@ -128,6 +141,16 @@ class TraceWriter {
                          {"ts", microseconds(span.begin_ns)},
                          {"args", {{"mean of the stage", *value}}}});
     }
+  }
+
+  void sampled(const SampleSeries& series) {
+    for (size_t i = 0; i < series.values.size(); ++i)
+      events_.push_back({{"ph", "C"},
+                         {"name", series.name},
+                         {"pid", process_},
+                         {"tid", 0},
+                         {"ts", microseconds(series.begin_ns[i])},
+                         {"args", {{"value", series.values[i]}}}});
   }
 
   void ending(const RunRecord& run, const Timeline& timeline) {
@@ -150,9 +173,12 @@ class TraceWriter {
 
 }  // namespace
 
-std::string trace_json(const std::vector<const RunRecord*>& records) {
+std::string trace_json(const std::vector<const RunRecord*>& records, const std::map<std::string, SampleSet>& samples) {
   TraceWriter writer;
-  for (const RunRecord* record : records) writer.add(*record);
+  for (const RunRecord* record : records) {
+    const auto found = samples.find(record->id);
+    writer.add(*record, found == samples.end() ? nullptr : &found->second);
+  }
   return writer.text();
 }
 

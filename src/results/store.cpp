@@ -44,11 +44,15 @@ std::vector<fs::path> record_files(const fs::path& folder) {
 
 }  // namespace
 
-std::string record_file_name(const RunRecord& record) {
+std::string run_file_stem(const RunRecord& record) {
   std::string name = fmt::format("{}.{}.r{}", file_word(record.run_case.name), to_string(record.workload.scope),
                                  record.run_case.repeat);
   if (!record.run_case.arm.empty()) name += fmt::format(".{}", file_word(record.run_case.arm));
-  return fmt::format("{}.{}{}", name, file_word(record.id), kRecordSuffix);
+  return name;
+}
+
+std::string record_file_name(const RunRecord& record) {
+  return fmt::format("{}.{}{}", run_file_stem(record), file_word(record.id), kRecordSuffix);
 }
 
 fs::path store_record(const fs::path& folder, RunRecord& record) {

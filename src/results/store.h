@@ -12,8 +12,10 @@ namespace wan {
 /// Ending of every record file.
 inline constexpr const char* kRecordSuffix = ".run.json";
 
-/// "<case>.<scope>.r<repeat>[.<arm>].<id>.run.json", with anything but letters, digits, '-' and '_' in the names
-/// replaced by '_'. The record must be sealed.
+/// "<case>.<scope>.r<repeat>[.<arm>]", with anything but letters, digits, '-' and '_' in the names replaced by '_'.
+std::string run_file_stem(const RunRecord& record);
+
+/// "<stem>.<id>.run.json". The record must be sealed.
 std::string record_file_name(const RunRecord& record);
 
 /// Seals the record if it has no id, writes it atomically into `folder` (created if missing) and returns the file.

@@ -11,7 +11,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "measure/machine.h"
+#include "measure/series.h"
 #include "results/journal.h"
+#include "results/samples.h"
 #include "results/store.h"
 
 namespace wan::suite {
@@ -186,6 +188,7 @@ class SuiteRun {
   void finish_job(const JobFacts& facts) {
     std::vector<RunRecord> records = build_records(facts);
     for (RunRecord& record : records) {
+      keep_samples(facts, record);
       const fs::path file = store_record(records_folder(), record);
       note_in_journal(facts.job, JournalState::kRecorded, &record, file);
       for (const fs::path& old : superseded_[identity_of(record)]) {
@@ -196,6 +199,15 @@ class SuiteRun {
     }
     display_.run_ends(records);
     for (RunRecord& record : records) outcome_.records.push_back(std::move(record));
+  }
+
+  /// What was read while this record's video was made, beside the record.
+  void keep_samples(const JobFacts& facts, RunRecord& record) const {
+    const StageRecord* total = total_stage(record);
+    if (facts.job.warmup || total == nullptr) return;
+    const int64_t begin_ns = record.clock.origin_monotonic_ns;
+    store_samples(records_folder(), record,
+                  measure::series_of(facts.watched.samples, {begin_ns, begin_ns + total->wall_ns}));
   }
 
   void note_in_journal(const Job& job, JournalState state, const RunRecord* record, const fs::path& file) {

@@ -187,6 +187,23 @@ std::vector<RunRecord> report_records() {
   return records;
 }
 
+SampleSet report_samples() {
+  SampleSet set;
+  set.period_ms = 100;
+  SampleSeries power{"power_w", {}, {}, {}}, sm{"sm_active_percent", {}, {}, {}};
+  for (int64_t i = 0; i < 5; ++i) {
+    const int64_t at_ns = 10'000'000'000 + i * 100'000'000;
+    power.begin_ns.push_back(at_ns);
+    power.end_ns.push_back(at_ns);
+    power.values.push_back(600.0 + static_cast<double>(i));
+    sm.begin_ns.push_back(at_ns);
+    sm.end_ns.push_back(at_ns + 100'000'000);
+    sm.values.push_back(97.0);
+  }
+  set.series = {power, sm};
+  return set;
+}
+
 RunRecord imported_record() {
   RunRecord record = base_run("01_Speed", RunScope::kCold, 0);
   record.created_utc.clear();

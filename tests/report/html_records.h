@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "results/record.h"
+#include "results/samples.h"
 
 namespace wan {
 
@@ -15,6 +16,9 @@ inline constexpr const char* kHostileText =
 /// Sealed, in order of time: "01_Speed" cold and warm, three runs each, on a card with every counter; "02_Large"
 /// without memory for it.
 std::vector<RunRecord> report_records();
+
+/// Half a second of readings of a run, every 100 ms.
+SampleSet report_samples();
 
 /// A run of "01_Speed" on another card, as if read from another program's report, with one contradiction.
 RunRecord imported_record();

@@ -170,6 +170,18 @@ TEST_F(Html, VideosBesideTheReportAreShownAndNoOthers) {
   EXPECT_EQ(data["cases"][0]["videos"][0]["path"], (Json{"videos", "a b.mp4"}));
 }
 
+TEST_F(Html, SamplesTakeThePlaceOfStageValuesInTheTimeline) {
+  const Json& by_stage = the_case("01_Speed", "NVIDIA H100 80GB HBM3")["timeline"];
+  EXPECT_TRUE(by_stage["period_ms"].is_null());
+  report::HtmlOptions options = tables();
+  options.samples = {{records_[0].id, report_samples()}};
+  const Json sampled = Json::parse(report::report_data(pointers(records_), options))["cases"][0]["timeline"];
+  EXPECT_EQ(sampled["period_ms"], 100);
+  ASSERT_EQ(sampled["series"].size(), 2u);
+  EXPECT_EQ(sampled["series"][0]["name"], "SM active");
+  EXPECT_EQ(sampled["series"][1]["points"][4], (Json{10.4, 10.4, 604.0}));
+}
+
 TEST(Imported, SeedReportIsRegeneratedWithCorrections) {
   const auto records = import_file(std::string(WAN_FIXTURES) + "/units/seed_report.md");
   const auto overviews = report::printed_overviews(pointers(records));

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "analysis/timeline.h"
@@ -68,6 +69,19 @@ TEST(Trace, DurationsWithoutBeginsAreLaidEndToEndAndSaidSo) {
       EXPECT_EQ(span.begin_ns, last_end);
       last_end = span.end_ns;
     }
+}
+
+TEST(Trace, SamplesBecomeCountersInsteadOfStageValues) {
+  const RunRecord record = report_records().front();
+  const std::string text = report::trace_json({&record}, {{record.id, report_samples()}});
+  EXPECT_EQ(report::trace_problem(text), "");
+  std::map<std::string, int> counters;
+  const Json trace = Json::parse(text);
+  for (const Json& event : trace["traceEvents"])
+    if (event["ph"] == "C") ++counters[event["name"]];
+  EXPECT_EQ(counters["power_w"], 5);
+  EXPECT_EQ(counters["Power (W)"], 0);
+  EXPECT_GT(counters["SM clock (MHz)"], 0);
 }
 
 TEST(TraceChecker, RefusesWhatDoesNotNest) {

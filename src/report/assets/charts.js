@@ -193,6 +193,7 @@ const seriesLines = (group, end, scale, unit) => () => ({
       label: series.name,
       data: series.points.flatMap(([begin, until, value]) => (value === null
         ? [{ x: begin, y: null }]
+        : begin === until ? [{ x: begin, y: value / scale }]
         : [{ x: begin, y: value / scale }, { x: until, y: value / scale }])),
       borderColor: seriesColour(i),
       borderDash: DASHES[i % DASHES.length],

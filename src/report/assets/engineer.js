@@ -1,15 +1,16 @@
 // The second screen: one fold a case, from the timeline to the command that repeats it.
 const seriesCharts = (timeline, end) => {
-  const units = { percent: ["%", 1], watts: ["W", 1], mhz: ["MHz", 1], celsius: ["°C", 1], bytes: ["GiB", GIB] };
+  const units = { percent: ["%", 1], watts: ["W", 1], mhz: ["MHz", 1], celsius: ["°C", 1], bytes: ["GiB", GIB],
+    cores: ["cores", 1] };
   const groups = {};
   timeline.series.forEach((s) => (groups[s.format] = groups[s.format] || []).push(s));
   const charts = Object.entries(groups).map(([format, group]) => chart(group.map((s) => s.name).join(" · "),
     group.length > 1 ? 160 : 110,
     seriesLines(group, end, units[format][1], units[format][0]), null));
-  const rows = timeline.series[0].points.map(([from, to], i) => [write("seconds", from), write("seconds", to),
-    ...timeline.series.map((s) => write(s.format, s.points[i][2]))]);
-  return [...charts, folded("Table", table("Values by stage", [number("From"), number("To"),
-    ...timeline.series.map((s) => number(s.name))], rows))];
+  const rows = timeline.series.flatMap((s) => s.points.map(([from, to, value]) => [s.name, write("seconds", from),
+    write("seconds", to), write(s.format, value)]));
+  return [...charts, folded("Table", table("Values along the run", [text("What"), number("From"), number("To"),
+    number("Value")], rows))];
 };
 
 const timelineSection = (c) => {
@@ -24,8 +25,9 @@ const timelineSection = (c) => {
     t.reconstructed ? el("p", { class: "note" }, "The source has durations only: stages are laid end to end.") : null,
     chart("Stages", 110 + 34 * lines, timelineBars(t, end), table("Spans", [text("Span"), text("Row"), text("Kind"),
       number("From"), number("To"), number("Moved")], rows)),
-    t.series.length ? [seriesCharts(t, end), el("p", { class: "note" },
-      "One value a stage; a gap where the stage was too short for the sampling period or nothing was read.")]
+    t.series.length ? [seriesCharts(t, end), el("p", { class: "note" }, t.period_ms !== null
+      ? "Samples every " + t.period_ms.toFixed(0) + " ms; neighbours put together where there are too many to draw."
+      : "One value a stage; a gap where the stage was too short for the sampling period or nothing was read.")]
       : el("p", { class: "note" }, "No memory, power, clock or activity was recorded by stage."));
 };
 

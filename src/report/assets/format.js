@@ -12,6 +12,7 @@ const writers = {
   joules: (v) => (Math.abs(v) < 100 ? v.toPrecision(3) : v.toFixed(0)) + " J",
   mhz: (v) => v.toFixed(0) + " MHz",
   celsius: (v) => v.toFixed(0) + " °C",
+  cores: (v) => v.toFixed(2),
   tflops: (v) => (v < 0.1 ? (v * 1000).toPrecision(3) + " GFLOP/s" : v.toPrecision(3) + " TFLOP/s"),
   rate: (v) => (Math.abs(v) < 10 ? v.toFixed(2) : v.toFixed(1)),
   watt_hours: (v) => (Math.abs(v) < 10 ? v.toFixed(3) : v.toFixed(1)) + " Wh",

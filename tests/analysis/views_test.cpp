@@ -1,0 +1,66 @@
+// What the report draws: thinned series, the memory waterfall, the roofline.
+#include <gtest/gtest.h>
+
+#include "analysis/memory.h"
+#include "analysis/roofline.h"
+#include "analysis/series.h"
+#include "runs.h"
+
+namespace wan {
+namespace {
+
+TEST(Thinned, KeepsTimesAndMeans) {
+  const SampleSeries series{"x", {0, 10, 20, 30, 40}, {10, 20, 30, 40, 50}, {1, 3, 5, 7, 9}};
+  EXPECT_EQ(thinned(series, 5), series);
+  const SampleSeries expected{"x", {0, 20, 40}, {20, 40, 50}, {2, 6, 9}};
+  EXPECT_EQ(thinned(series, 3), expected);
+  EXPECT_EQ(thinned(series, 1).values, (std::vector<double>{5}));
+}
+
+TEST(MemoryWaterfall, StacksTheFullestStageAndNamesTheRest) {
+  RunRecord run = synthetic_run({2, 2});
+  StageRecord& step = stage_of(run, "Step_1_Inference");
+  step.device_memory.process_peak_bytes = measured<uint64_t>(100, "nvml");
+  step.device_memory.component_bytes = {{"activations", 20}, {"weights", 50}};
+  stage_of(run, "VAE_Decoding").device_memory.component_bytes = {{"activations", 90}};
+  const MemoryWaterfall memory = memory_waterfall(run);
+  EXPECT_EQ(memory.stage, "Step_1_Inference");
+  ASSERT_EQ(memory.parts.size(), 3u);
+  EXPECT_EQ(memory.parts[0].name, "weights");
+  EXPECT_EQ(memory.parts[1].begin_bytes, 50);
+  EXPECT_EQ(memory.parts[2].bytes, 30);
+  EXPECT_EQ(memory.parts[2].begin_bytes + memory.parts[2].bytes, *memory.peak_bytes);
+  EXPECT_FALSE(memory_waterfall(synthetic_run({2})).reason.empty());
+}
+
+TEST(Roofline, PlacesSteadyStepsByTrafficAndPeak) {
+  RunRecord run = synthetic_run({3, 2, 2});
+  for (StageRecord& stage : run.stages) {
+    if (stage_role(stage.name) != StageRole::kStepInference || stage.kind != StageKind::kLeaf) continue;
+    stage.flops = measured(800e12, "engine");
+    stage.counters.dram_active = {50, "", "nvml_gpm", 20, 1.0};
+    stage.sm_clock_mhz = measured(Spread{1000, 1000, 1000}, "nvml");
+  }
+  CardPeak peak;
+  peak.peak_clock_mhz = 2000;
+  peak.bf16_tflops = 1000;
+  peak.memory_bandwidth_gb_per_s = 2000;
+  const auto groups = group_runs({&run});
+  const CaseSummary summary = summarise(groups[0]);
+  const Roofline roof = roofline(summary, &peak);
+  ASSERT_EQ(roof.points.size(), 2u);
+  EXPECT_EQ(roof.points[0].name, "Steady steps");
+  EXPECT_NEAR(roof.points[0].tflops, 400, 1e-9);
+  // 1600e12 operations in 4 s at half of 2 TB/s: 4e12 bytes.
+  EXPECT_NEAR(*roof.points[0].flops_per_byte, 400, 1e-9);
+  EXPECT_NEAR(roof.points[0].mfu->at_peak_percent, 40, 1e-9);
+  EXPECT_NEAR(*roof.points[0].mfu->at_clock_percent, 80, 1e-9);
+  EXPECT_NEAR(*roof.peak_tflops_at_clock, 500, 1e-9);
+  EXPECT_NEAR(*roof.ridge_flops_per_byte, 500, 1e-9);
+  EXPECT_EQ(roof.points[1].name, "First step");
+  EXPECT_FALSE(roofline(summary, nullptr).reason.empty());
+  EXPECT_FALSE(roofline(summary, nullptr).points[0].flops_per_byte);
+}
+
+}  // namespace
+}  // namespace wan
