@@ -3,7 +3,6 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -116,13 +115,14 @@ void for_chunks(int64_t count, int64_t chunk, const std::function<void(int64_t b
   if (failure) std::rethrow_exception(failure);
 }
 
-void produce_in_order(int64_t count, const std::function<void(int64_t index, std::vector<std::byte>& out)>& produce,
+void produce_in_order(int64_t count, int threads,
+                      const std::function<void(int64_t index, std::vector<std::byte>& out)>& produce,
                       const std::function<void(int64_t index, std::span<const std::byte> bytes)>& consume) {
-  const auto threads = std::min<int64_t>(count, worker_threads());
-  OrderedQueue queue(count, threads + kSpareBuffers, produce);
+  const int64_t useful = std::min<int64_t>(count, threads);
+  OrderedQueue queue(count, useful + kSpareBuffers, produce);
   std::vector<std::jthread> producers;  // joined before the queue goes
   try {
-    for (int64_t i = 0; i < threads; ++i) producers.emplace_back([&queue] { queue.run_producer(); });
+    for (int64_t i = 0; i < useful; ++i) producers.emplace_back([&queue] { queue.run_producer(); });
     for (int64_t i = 0; i < count; ++i) {
       consume(i, queue.wait_for(i));
       queue.give_back(i);
@@ -131,6 +131,26 @@ void produce_in_order(int64_t count, const std::function<void(int64_t index, std
     queue.stop();
     throw;
   }
+}
+
+void run_together(const std::vector<std::function<void(const std::atomic<bool>& failed)>>& tasks) {
+  std::atomic<bool> failed = false;
+  std::mutex mutex;
+  std::exception_ptr failure;
+  {
+    std::vector<std::jthread> threads;
+    for (const auto& task : tasks)
+      threads.emplace_back([&] {
+        try {
+          task(failed);
+        } catch (...) {
+          const std::lock_guard lock(mutex);
+          if (!failure) failure = std::current_exception();
+          failed = true;
+        }
+      });
+  }
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace wan

@@ -142,13 +142,13 @@ void PthWriter::write(std::span<const std::byte> bytes) {
   }
 }
 
-void PthWriter::finish() {
+void PthWriter::finish(Sync sync) {
   if (state_->open_next())
     throw Error(fmt::format("{}: {} bytes of storage {} were never written, nor what follows it",
                             state_->file.target().string(), state_->zip.remaining(), state_->begun - 1));
   state_->add("version", "3\n");
   state_->zip.close();
-  state_->file.finish();
+  state_->file.finish(sync);
 }
 
 }  // namespace wan

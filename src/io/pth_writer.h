@@ -28,7 +28,7 @@ class PthWriter {
   /// arrive or the disk is full.
   void write(std::span<const std::byte> bytes);
   /// The file takes its name. Throws Error(kRuntime) when fewer bytes than declared arrived, or on a full disk.
-  void finish();
+  void finish(Sync sync = Sync::kOnDisk);
 
  private:
   struct State;

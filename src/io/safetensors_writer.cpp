@@ -65,11 +65,11 @@ void SafetensorsWriter::write(std::span<const std::byte> bytes) {
   state_->remaining -= bytes.size();
 }
 
-void SafetensorsWriter::finish() {
+void SafetensorsWriter::finish(Sync sync) {
   require(state_->remaining == 0,
           fmt::format("{}: {} declared bytes were never written", state_->file.target().string(), state_->remaining),
           ErrorKind::kRuntime);
-  state_->file.finish();
+  state_->file.finish(sync);
 }
 
 }  // namespace wan

@@ -50,9 +50,9 @@ void StreamedFile::overwrite(uint64_t offset, std::span<const std::byte> bytes) 
   write_at(offset, bytes);
 }
 
-void StreamedFile::finish() {
+void StreamedFile::finish(Sync sync) {
   require(!finished(), target_.string() + ": finished twice", ErrorKind::kRuntime);
-  if (::fsync(descriptor_) != 0) fail("sync");
+  if (sync == Sync::kOnDisk && ::fsync(descriptor_) != 0) fail("sync");
   if (::rename(beside_.c_str(), target_.c_str()) != 0) fail("rename");
   const int descriptor = std::exchange(descriptor_, -1);
   if (::close(descriptor) != 0) fail("close");

@@ -8,6 +8,9 @@
 
 namespace wan {
 
+/// Whether a finished file is on the disk or may still be on its way there: what can be made again need not wait.
+enum class Sync { kOnDisk, kCached };
+
 class StreamedFile {
  public:
   /// Throws Error(kRuntime) when the file cannot be created.
@@ -24,8 +27,8 @@ class StreamedFile {
   uint64_t size() const { return size_; }
   const std::filesystem::path& target() const { return target_; }
   bool finished() const { return descriptor_ < 0; }
-  /// Syncs and renames; nothing can be written afterwards. Throws Error(kRuntime).
-  void finish();
+  /// Syncs when asked to, and renames; nothing can be written afterwards. Throws Error(kRuntime).
+  void finish(Sync sync = Sync::kOnDisk);
 
  private:
   void write_at(uint64_t offset, std::span<const std::byte> bytes);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "io/streamed_file.h"
 #include "tensor/tensor.h"
 
 namespace wan {
@@ -86,7 +87,7 @@ class SafetensorsWriter {
   /// Appends bytes; throws when more than declared arrive or the disk is full.
   void write(std::span<const std::byte> bytes);
   /// Throws Error(kRuntime) when fewer bytes than declared arrived, or on a full disk.
-  void finish();
+  void finish(Sync sync = Sync::kOnDisk);
 
  private:
   struct State;

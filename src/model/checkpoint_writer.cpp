@@ -1,6 +1,9 @@
 #include "model/checkpoint_writer.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <mutex>
 #include <span>
 
 #include <fmt/format.h>
@@ -16,6 +19,7 @@ namespace wan {
 namespace {
 
 constexpr int64_t kChunkElements = int64_t{4} << 20;  // made or converted at a time by one thread
+constexpr int kThreadsPerFile = 4;                    // more values than one file takes
 constexpr uint64_t kCopyBytes = uint64_t{16} << 20;
 constexpr uint64_t kSpareBytes = uint64_t{64} << 20;  // headers, tokenizer
 
@@ -67,6 +71,37 @@ std::vector<Declared> declared(std::span<const Item> items) {
   return out;
 }
 
+/// Consecutive items of at most `shard_bytes`, or of one.
+std::vector<std::span<const Item>> split(const std::vector<Item>& items, uint64_t shard_bytes) {
+  std::vector<std::span<const Item>> shards;
+  size_t first = 0;
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (i > first && bytes + items[i].bytes() > shard_bytes) {
+      shards.push_back(std::span(items).subspan(first, i - first));
+      first = i;
+      bytes = 0;
+    }
+    bytes += items[i].bytes();
+  }
+  shards.push_back(std::span(items).subspan(first));
+  return shards;
+}
+
+/// What one thread makes at a time.
+struct Range {
+  const Item* item;
+  int64_t begin, end;
+};
+
+std::vector<Range> ranges_of(std::span<const Item> items) {
+  std::vector<Range> ranges;
+  for (const Item& item : items)
+    for (int64_t begin = 0; begin < item.part.shape.count(); begin += kChunkElements)
+      ranges.push_back({&item, begin, std::min(begin + kChunkElements, item.part.shape.count())});
+  return ranges;
+}
+
 /// A folder made beside its final name, which it takes when complete; otherwise it is removed.
 class FolderInProgress {
  public:
@@ -102,44 +137,51 @@ class FolderInProgress {
   std::filesystem::path target_, beside_;
 };
 
-/// Writes into one checkpoint folder and keeps count.
+/// Collects what goes into one checkpoint folder, then writes all its large files at once: a single thread cannot fill
+/// the page cache as fast as the values are made.
 class CheckpointWriter {
  public:
-  CheckpointWriter(const std::filesystem::path& target, uint64_t bytes, const WriteOptions& options)
-      : total_(bytes), options_(options), folder_(target, bytes + kSpareBytes) {}
+  CheckpointWriter(const std::filesystem::path& target, uint64_t bytes, Sync sync, const WriteOptions& options)
+      : total_(bytes), sync_(sync), options_(options), folder_(target, bytes + kSpareBytes) {}
 
   const std::filesystem::path& folder() const { return folder_.path(); }
 
-  void write_dit(const std::filesystem::path& folder, const WeightSource& source, const std::vector<Item>& items) {
+  /// Shards and their index. `source` and `items` are read by `finish`.
+  void add_dit(const std::filesystem::path& folder, const WeightSource& source, const std::vector<Item>& items) {
     std::filesystem::create_directories(folder);
-    const std::vector<std::span<const Item>> shards = split(items);
+    const std::vector<std::span<const Item>> shards = split(items, options_.shard_bytes);
     nlohmann::ordered_json places = nlohmann::ordered_json::object();
     for (size_t i = 0; i < shards.size(); ++i) {
       const std::string name = fmt::format("diffusion_pytorch_model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
-      SafetensorsWriter file(folder / name, declared(shards[i]), {{"format", "pt"}});
-      write_items(source, shards[i], [&file](std::span<const std::byte> bytes) { file.write(bytes); });
-      file.finish();
       for (const Item& item : shards[i]) places[item.part.source] = name;
+      tasks_.push_back([this, path = folder / name, &source, shard = shards[i]](const std::atomic<bool>& failed) {
+        SafetensorsWriter file(path, declared(shard), {{"format", "pt"}});
+        write_items(file, source, shard, failed);
+      });
     }
     const nlohmann::ordered_json index{{"metadata", {{"total_size", total_bytes(items)}}}, {"weight_map", places}};
     write_atomically(folder / kDitIndexName, index.dump(2) + "\n");
   }
 
-  void write_pth(const char* name, const WeightSource& source, const std::vector<Item>& items) {
-    PthWriter file(folder() / name, declared(items));
-    write_items(source, items, [&file](std::span<const std::byte> bytes) { file.write(bytes); });
-    file.finish();
+  /// `source` and `items` are read by `finish`.
+  void add_pth(const char* name, const WeightSource& source, const std::vector<Item>& items) {
+    tasks_.push_back([this, path = folder() / name, &source, &items](const std::atomic<bool>& failed) {
+      PthWriter file(path, declared(items));
+      write_items(file, source, items, failed);
+    });
   }
 
-  void copy_file(const std::filesystem::path& from) {
-    const MappedFile source(from);
-    StreamedFile copy(folder() / from.filename());
-    for (uint64_t at = 0; at < source.bytes().size(); at += kCopyBytes) {
-      const auto bytes = source.bytes().subspan(at, std::min<uint64_t>(kCopyBytes, source.bytes().size() - at));
-      copy.append(bytes);
-      count(bytes.size());
-    }
-    copy.finish();
+  void add_copy(const std::filesystem::path& from) {
+    tasks_.push_back([this, from](const std::atomic<bool>& failed) {
+      const MappedFile source(from);
+      StreamedFile copy(folder() / from.filename());
+      for (uint64_t at = 0; at < source.bytes().size(); at += kCopyBytes) {
+        const auto bytes = source.bytes().subspan(at, std::min<uint64_t>(kCopyBytes, source.bytes().size() - at));
+        copy.append(bytes);
+        count(bytes.size(), failed);
+      }
+      copy.finish(sync_);
+    });
   }
 
   void copy_tokenizer(const std::filesystem::path& from) {
@@ -148,58 +190,44 @@ class CheckpointWriter {
     std::filesystem::copy(from, tokenizer_folder(folder()), std::filesystem::copy_options::recursive);
   }
 
-  /// What was written must be what the engine accepts.
+  /// Writes all files. What was written must be what the engine accepts.
   void finish() {
+    run_together(tasks_);
     open_checkpoint(folder());
     folder_.finish();
   }
 
  private:
-  std::vector<std::span<const Item>> split(const std::vector<Item>& items) const {
-    std::vector<std::span<const Item>> shards;
-    size_t first = 0;
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < items.size(); ++i) {
-      if (i > first && bytes + items[i].bytes() > options_.shard_bytes) {
-        shards.push_back(std::span(items).subspan(first, i - first));
-        first = i;
-        bytes = 0;
-      }
-      bytes += items[i].bytes();
-    }
-    shards.push_back(std::span(items).subspan(first));
-    return shards;
-  }
-
-  void write_items(const WeightSource& source, std::span<const Item> items,
-                   const std::function<void(std::span<const std::byte>)>& write) {
-    struct Range {
-      const Item* item;
-      int64_t begin, end;
-    };
-    std::vector<Range> ranges;
-    for (const Item& item : items)
-      for (int64_t begin = 0; begin < item.part.shape.count(); begin += kChunkElements)
-        ranges.push_back({&item, begin, std::min(begin + kChunkElements, item.part.shape.count())});
+  template <typename Writer>
+  void write_items(Writer& file, const WeightSource& source, std::span<const Item> items,
+                   const std::atomic<bool>& failed) {
+    const std::vector<Range> ranges = ranges_of(items);
     const auto produce = [&](int64_t index, std::vector<std::byte>& out) {
       const auto& [item, begin, end] = ranges[static_cast<size_t>(index)];
       out.resize(static_cast<size_t>(end - begin) * size_of(item->dtype));
       source.read(item->part, begin, end, item->dtype, out.data());
     };
-    produce_in_order(static_cast<int64_t>(ranges.size()), produce, [&](int64_t, std::span<const std::byte> bytes) {
-      write(bytes);
-      count(bytes.size());
-    });
+    const auto consume = [&](int64_t, std::span<const std::byte> bytes) {
+      file.write(bytes);
+      count(bytes.size(), failed);
+    };
+    produce_in_order(static_cast<int64_t>(ranges.size()), kThreadsPerFile, produce, consume);
+    file.finish(sync_);
   }
 
-  void count(uint64_t bytes) {
+  void count(uint64_t bytes, const std::atomic<bool>& failed) {
+    if (failed) throw Error(ErrorKind::kInterrupted, "another file of the checkpoint could not be written");
+    const std::lock_guard lock(mutex_);
     done_ += bytes;
     if (options_.progress) options_.progress(done_, total_);
   }
 
+  std::mutex mutex_;
   uint64_t done_ = 0, total_;
+  Sync sync_;
   const WriteOptions& options_;
   FolderInProgress folder_;
+  std::vector<std::function<void(const std::atomic<bool>&)>> tasks_;
 };
 
 void write_config(const std::filesystem::path& folder, const DitConfig& config) {
@@ -244,14 +272,19 @@ void make_checkpoint(const CheckpointSizes& sizes, uint64_t seed, DType dit_dtyp
   for (const WeightPart& part : sizes.vae) vae.push_back({part, DType::kF32});
   const std::vector<std::filesystem::path> folders = dit_folders(sizes.two_experts());
 
-  CheckpointWriter writer(target, folders.size() * total_bytes(dit) + total_bytes(text) + total_bytes(vae), options);
+  // Random weights can be made again: they need not reach the disk before they are used.
+  CheckpointWriter writer(target, folders.size() * total_bytes(dit) + total_bytes(text) + total_bytes(vae),
+                          Sync::kCached, options);
+  const std::array dit_sources{random_weights(Component::kDit, seed), random_weights(Component::kLowNoiseDit, seed)};
+  const WeightSource text_source = random_weights(Component::kTextEncoder, seed);
+  const WeightSource vae_source = random_weights(Component::kVae, seed);
   for (size_t i = 0; i < folders.size(); ++i) {
     const std::filesystem::path folder = writer.folder() / folders[i];
-    writer.write_dit(folder, random_weights(i == 0 ? Component::kDit : Component::kLowNoiseDit, seed), dit);
+    writer.add_dit(folder, dit_sources[i], dit);
     write_config(folder, sizes.dit);
   }
-  writer.write_pth(kTextEncoderName, random_weights(Component::kTextEncoder, seed), text);
-  writer.write_pth(vae_file_name(sizes.vae_version), random_weights(Component::kVae, seed), vae);
+  writer.add_pth(kTextEncoderName, text_source, text);
+  writer.add_pth(vae_file_name(sizes.vae_version), vae_source, vae);
   writer.copy_tokenizer(tokenizer);
   writer.finish();
 }
@@ -266,14 +299,16 @@ void pack_checkpoint(const std::filesystem::path& source, const std::filesystem:
 
   CheckpointWriter writer(
       target, folders.size() * total_bytes(dit) + std::filesystem::file_size(text) + std::filesystem::file_size(vae),
-      options);
+      Sync::kOnDisk, options);
+  std::vector<WeightSource> sources;
+  for (const TensorFile& file : checkpoint.dits) sources.push_back(WeightSource::from_file(file));
   for (size_t i = 0; i < folders.size(); ++i) {
     const std::filesystem::path folder = writer.folder() / folders[i];
-    writer.write_dit(folder, WeightSource::from_file(checkpoint.dits[i]), dit);
+    writer.add_dit(folder, sources[i], dit);
     std::filesystem::copy_file(source / folders[i] / "config.json", folder / "config.json");
   }
-  writer.copy_file(text);
-  writer.copy_file(vae);
+  writer.add_copy(text);
+  writer.add_copy(vae);
   writer.copy_tokenizer(checkpoint.tokenizer);
   writer.finish();
 }

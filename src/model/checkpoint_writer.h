@@ -19,7 +19,7 @@ namespace wan {
 struct WriteOptions {
   /// A file of the DiT holds at most this many bytes of data, or one tensor.
   uint64_t shard_bytes = 10'000'000'000;
-  /// Told after every few megabytes; what it throws ends the writing.
+  /// Told after every few megabytes, from one thread at a time; what it throws ends the writing.
   std::function<void(uint64_t done_bytes, uint64_t total_bytes)> progress;
 };
 

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstring>
 #include <stdexcept>
+#include <thread>
 
 namespace wan {
 namespace {
@@ -39,7 +40,7 @@ void put_index(int64_t index, std::vector<std::byte>& out) {
 TEST(ProduceInOrder, ConsumesEveryResultInOrder) {
   for (const int64_t count : {0, 1, 2, 500}) {
     int64_t expected = 0;
-    produce_in_order(count, put_index, [&](int64_t index, std::span<const std::byte> bytes) {
+    produce_in_order(count, 5, put_index, [&](int64_t index, std::span<const std::byte> bytes) {
       int64_t content = -1;
       ASSERT_EQ(bytes.size(), static_cast<size_t>(index % 5) + sizeof content);
       std::memcpy(&content, bytes.data(), sizeof content);
@@ -56,14 +57,27 @@ TEST(ProduceInOrder, AFailureOnEitherSideEndsIt) {
     if (index == 7) throw std::runtime_error("no result 7");
     put_index(index, out);
   };
-  EXPECT_THROW(produce_in_order(500, bad_producer, nothing), std::runtime_error);
+  EXPECT_THROW(produce_in_order(500, 3, bad_producer, nothing), std::runtime_error);
   int64_t consumed = 0;
   const auto bad_consumer = [&](int64_t index, std::span<const std::byte>) {
     if (index == 7) throw std::logic_error("disk full");
     ++consumed;
   };
-  EXPECT_THROW(produce_in_order(500, put_index, bad_consumer), std::logic_error);
+  EXPECT_THROW(produce_in_order(500, 3, put_index, bad_consumer), std::logic_error);
   EXPECT_EQ(consumed, 7);
+}
+
+TEST(RunTogether, TheFirstFailureEndsTheOthersAndIsTheOneReported) {
+  std::atomic<int> ended = 0;
+  const auto waits = [&](const std::atomic<bool>& failed) {
+    while (!failed) std::this_thread::yield();
+    ++ended;
+    throw std::logic_error("told to end");
+  };
+  EXPECT_THROW(run_together({waits, [](const std::atomic<bool>&) { throw std::runtime_error("disk full"); }, waits}),
+               std::runtime_error);
+  EXPECT_EQ(ended, 2);
+  EXPECT_NO_THROW(run_together({}));
 }
 
 }  // namespace
