@@ -280,14 +280,22 @@ Json quality_data(const RunRecord& run) {
   return out;
 }
 
+/// The run's samples, unless the run was so short that its stages' own values say more.
+const SampleSet* drawable_samples(const RunRecord& run, const HtmlOptions& options) {
+  constexpr int64_t kFewest = 5;
+  const auto found = options.samples.find(run.id);
+  if (found == options.samples.end() || (run.samples && run.samples->count < kFewest)) return nullptr;
+  return &found->second;
+}
+
 void add_details(Json& out, const AnalysedCase& analysed, const HtmlOptions& options) {
   const CaseSummary& s = analysed.summary();
   if (s.stages.empty()) return;
-  const auto samples = options.samples.find(s.example->id);
+  const SampleSet* samples = drawable_samples(*s.example, options);
   out["scopes"] = scopes_data(s);
   out["stages"] = stage_table_data(s);
   out["steps"] = steps_data(s.selection.used);
-  out["timeline"] = timeline_data(*s.example, samples == options.samples.end() ? nullptr : &samples->second);
+  out["timeline"] = timeline_data(*s.example, samples);
   out["roofline"] = roofline_data(s, analysed.peak);
   out["memory"] = memory_data(*s.example);
   out["analysis"] = analysis_data(analysed.bottlenecks);

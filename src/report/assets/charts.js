@@ -82,7 +82,7 @@ const categoryAxis = () => alignedAxis({
   ticks: {
     callback(value) {
       const lines = [this.getLabelForValue(value)].flat();  // a label of several lines is an array
-      return lines.map((line) => shorten(line, narrow() ? 14 : 26));
+      return lines.map((line) => shorten(line, narrow() ? 12 : 26));
     },
     autoSkip: false,
     font: { size: 11 },
@@ -102,7 +102,7 @@ const stackedBars = (rows) => () => {
     places[part.name] = part.place;
   }));
   const datasets = names.map((name) => ({
-    label: name + " (" + places[name] + ")",
+    label: places[name] === "unattributed" ? name : name + " (" + places[name] + ")",
     data: rows.map((row) => (row.parts.find((p) => p.name === name) || { seconds: 0 }).seconds),
     backgroundColor: places[name] === "gpu" ? roleColour(name) : striped(roleColour(name)),
     maxBarThickness: 34,
