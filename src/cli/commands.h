@@ -9,6 +9,7 @@ class App;
 
 namespace wan::cli {
 
+void add_tune_command(CLI::App& app, ExitCode& result);
 void add_generate_command(CLI::App& app, ExitCode& result);
 void add_diff_command(CLI::App& app, ExitCode& result);
 void add_inspect_command(CLI::App& app, ExitCode& result);

@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   ExitCode result = ExitCode::kSuccess;
   cli::add_generate_command(app, result);
+  cli::add_tune_command(app, result);
   cli::add_diff_command(app, result);
   cli::add_inspect_command(app, result);
   cli::add_compare_command(app, result);

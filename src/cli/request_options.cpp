@@ -72,6 +72,10 @@ void add_request_options(CLI::App& command, RequestOptions& o) {
                   "frames the decoder's last level takes at a time; default: chosen by the memory plan")
       ->type_name("N")
       ->check(CLI::PositiveNumber);
+  command
+      .add_option("--tuning-table", r.tuning_table,
+                  "kernel choices made by `wanbench tune`; default: those that come with the program")
+      ->type_name("FILE");
   command.add_flag("--no-overlap", o.no_overlap, "load everything before computing, to see what loading costs");
   command.add_option("--weights", o.weights, "checkpoint, or random: seeded values at the published sizes")
       ->check(CLI::IsMember({"checkpoint", "random"}))

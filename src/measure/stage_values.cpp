@@ -45,11 +45,13 @@ Measured<uint64_t> resident_peak(const Readings& readings, std::span<const Inter
   return measured(static_cast<uint64_t>(std::llround(*peak)), "proc");
 }
 
-Measured<int64_t> growth(const std::vector<CounterReading>& series, std::span<const Interval> parts,
-                         const char* source) {
+enum class Edges { kInside, kMayOverhang };
+
+Measured<int64_t> growth(const std::vector<CounterReading>& series, std::span<const Interval> parts, const char* source,
+                         Edges edges = Edges::kInside) {
   double sum = 0;
   for (const Interval& part : parts) {
-    const auto grown = growth_over(series, part);
+    const auto grown = edges == Edges::kInside ? growth_over(series, part) : growth_nearly_over(series, part);
     if (!grown) return absent<int64_t>(kNoSamples);
     sum += *grown;
   }
@@ -129,7 +131,7 @@ void fill_energy(StageRecord& stage, std::span<const Interval> parts, const Read
   const std::string none = readings.gpu_reason.empty() ? kNoSamples : readings.gpu_reason;
   stage.energy_j = absent<double>(none);
   if (!readings.energy_mj.empty()) {
-    const auto grown = growth(readings.energy_mj, parts, "nvml");
+    const auto grown = growth(readings.energy_mj, parts, "nvml", Edges::kMayOverhang);
     stage.energy_j = total_length(parts) < kLeastNs ? absent<double>(kBelowResolution)
                      : grown.has()                  ? measured(double(*grown.value) * 1e-3, "nvml_energy_counter")
                                                     : absent<double>(grown.reason);

@@ -93,6 +93,18 @@ std::optional<double> growth_over(std::span<const CounterReading> readings, Inte
   return std::max(0.0, *end - *begin);
 }
 
+std::optional<double> growth_nearly_over(std::span<const CounterReading> readings, Interval part) {
+  constexpr double kLeastCovered = 0.95;
+  if (readings.empty()) return std::nullopt;
+  const Interval covered{std::max(part.begin_ns, readings.front().at_ns), std::min(part.end_ns, readings.back().at_ns)};
+  if (covered.end_ns <= covered.begin_ns) return std::nullopt;
+  const double share = double(covered.length_ns()) / double(part.length_ns());
+  if (share < kLeastCovered) return std::nullopt;
+  const auto grown = growth_over(readings, covered);
+  if (!grown) return std::nullopt;
+  return *grown / share;
+}
+
 std::vector<Window> rates(std::span<const CounterReading> readings) {
   std::vector<Window> windows;
   for (size_t i = 1; i < readings.size(); ++i) {

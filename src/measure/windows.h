@@ -61,6 +61,10 @@ std::optional<double> peak_over(std::span<const Window> windows, Interval part);
 /// Growth of a counter over `part`, straight lines between readings. Absent when a bound lies outside the readings.
 std::optional<double> growth_over(std::span<const CounterReading> readings, Interval part);
 
+/// As growth_over, but where `part` reaches at most a twentieth of itself beyond the readings, the mean growth of what
+/// was read is taken for the rest: a process is born before its first reading and outlives its last.
+std::optional<double> growth_nearly_over(std::span<const CounterReading> readings, Interval part);
+
 /// The rate of a counter between neighbouring readings, per second, as windows.
 std::vector<Window> rates(std::span<const CounterReading> readings);
 

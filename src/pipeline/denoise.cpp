@@ -61,12 +61,22 @@ TensorView Engine::Generation::call_dit(LoadedExpert& expert, int step, TextCont
   return velocity;
 }
 
+/// The DiT is still on its way and the device idle: the VAE comes now, when its small kernels wait for nobody. What it
+/// takes is part of the exposed wait for weights.
+void Engine::Generation::load_vae_beside_dit() {
+  if (models_->vae) return;
+  const Event begin = device().record(Queue::kCompute);
+  models_->load_vae(plan_);
+  clock_->add_waits({{begin, device().record(Queue::kCompute), 0}});
+}
+
 void Engine::Generation::denoise_step(int step, Sampler& sampler) {
   Models& m = *models_;
   const int index = plan_.expert_of(step);
   LoadedExpert& expert = m.experts[static_cast<size_t>(index)];
   clock_->enter(Stage::kStepInference, step);
   check_interrupt();
+  if (step == 0 && plan_.device != "cpu") load_vae_beside_dit();
   if (!expert.dit || expert.positive.embedded.empty()) embed_prompts(expert);
   const DitCost cost = dit_cost(m.set.dit, plan_.latent[1] * (plan_.latent[2] / 2) * (plan_.latent[3] / 2));
   clock_->add_flops(2 * cost.total());
@@ -114,7 +124,6 @@ void Engine::Generation::denoise() {
   }
   for (int step = 0; step < plan_.steps; ++step) {
     denoise_step(step, *sampler);
-    if (step == 0 && plan_.device != "cpu") m.load_vae(plan_);  // while the device computes
     clock_->poll();
     clock_->bound_run_ahead();
   }

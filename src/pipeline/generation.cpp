@@ -58,6 +58,7 @@ Outcome Engine::Generation::run() {
 void Engine::Generation::reuse_or_make_models() {
   BackendOptions options;
   options.device = plan_.device;
+  options.tuning_table = request_.tuning_table.string();
   if (models_ && models_->backend) {
     const MemoryPlan memory = plan_memory(request_, set_, plan_, *models_->backend);
     MemoryPlan same = memory;
@@ -86,6 +87,7 @@ void Engine::Generation::load() {
   reuse_or_make_models();
   Models& m = *models_;
   clock_->attach(*m.backend);
+  observer_.on_fact("task", plan_.task);
   observer_.on_fact("device", m.backend->info().name);
   observer_.on_fact("libraries", m.backend->info().libraries);
   observer_.on_fact("memory_plan", m.memory.text());

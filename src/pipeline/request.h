@@ -42,8 +42,9 @@ struct Request {
   std::optional<Precision> vae_precision;  // as precision
   std::string text_encoder_device;         // empty: as device
   Offload offload = Offload::kAuto;
-  int64_t vae_chunk = 0;  // latent frames decoded at a time; 0: chosen by the memory plan
-  int64_t vae_slice = 0;  // frames the decoder's last level takes at a time; 0: chosen by the memory plan
+  std::filesystem::path tuning_table;  // of `wanbench tune`; empty: the one that comes with the program
+  int64_t vae_chunk = 0;               // latent frames decoded at a time; 0: chosen by the memory plan
+  int64_t vae_slice = 0;               // frames the decoder's last level takes at a time; 0: chosen by the memory plan
   Overlap overlap = Overlap::kOn;
 
   // what to leave behind
