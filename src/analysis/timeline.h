@@ -22,7 +22,7 @@ struct TimelineRow {
 };
 
 struct Timeline {
-  std::vector<TimelineRow> rows;    // the first is the pipeline: leaves, components, and the total where they nest in it
+  std::vector<TimelineRow> rows;  // the first is the pipeline: leaves, components, and the total where they nest in it
   std::vector<TimelineSpan> spans;  // by row, then begin, then the longer first
   int64_t earliest_ns = 0;          // 0, or below: device clocks are mapped to the host's with a small error
   bool reconstructed = false;       // the record has durations only: leaves were laid end to end

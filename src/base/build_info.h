@@ -6,12 +6,12 @@
 namespace wan {
 
 struct BuildInfo {
-  std::string version;     // 0.1.0
-  std::string revision;    // git commit of the sources, or "unknown"
-  bool dirty = false;      // built from a tree with changes that are not committed
+  std::string version;   // 0.1.0
+  std::string revision;  // git commit of the sources, or "unknown"
+  bool dirty = false;    // built from a tree with changes that are not committed
   std::string compiler;
   std::string build_type;
-  std::string cuda;        // toolkit version, or empty
+  std::string cuda;  // toolkit version, or empty
 };
 
 const BuildInfo& build_info();

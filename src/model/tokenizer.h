@@ -4,8 +4,9 @@
 // sentencepiece 0.2.3 on the same model) 80 got other ids. The fast tokenizer keeps a space that ends the text or comes
 // out of normalisation, maps characters by grapheme cluster rather than by longest match, lets "<0x41>" and other
 // special pieces match literally, cuts at spaces before the search and sums scores in float64 (read with its JSON
-// parser's rounding, which decides ties); it takes byte_fallback from tokenizer.json, not from the model. All of that is
-// done here from tokenizer.json. spiece.model, the fallback when there is no tokenizer.json, is run by libsentencepiece.
+// parser's rounding, which decides ties); it takes byte_fallback from tokenizer.json, not from the model. All of that
+// is done here from tokenizer.json. spiece.model, the fallback when there is no tokenizer.json, is run by
+// libsentencepiece.
 #pragma once
 
 #include <cstdint>

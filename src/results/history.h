@@ -28,7 +28,7 @@ struct HistoryFilter {
   std::string case_name{}, device{}, model{}, engine{}, status{}, scope{}, git_commit{};
   std::string id_prefix{};
   std::string since_utc{}, until_utc{};  // ISO 8601, compared as text: a date alone works
-  int64_t limit = 100;               // newest first
+  int64_t limit = 100;                   // newest first
 };
 
 class History {
