@@ -17,7 +17,7 @@ build: bootstrap
 demo: build
 	rm -rf $(DEMO)
 	build/wanbench run --output $(DEMO)
-	@echo "report: $(DEMO)/report.md   videos: $(DEMO)/videos"
+	@echo "open $(DEMO)/report.html (tables in $(DEMO)/report.md, videos in $(DEMO)/videos)"
 
 check:
 	tools/check_layers.py

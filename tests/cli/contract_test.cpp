@@ -1,0 +1,151 @@
+// The command line as scripts see it: exit codes, messages that say how to mend things, and nothing left behind.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace wan {
+namespace {
+
+using testing::HasSubstr;
+
+struct Ended {
+  int code = -1;
+  std::string output;  // both streams
+};
+
+class CommandLine : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("wan_cli_" + std::to_string(getpid()) + "_" +
+                                                        testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  /// Runs through a shell, in the test's folder.
+  Ended run(const std::string& arguments) const {
+    const std::string command = "cd " + folder_.string() + " && " + WAN_BINARY_DIR + "/wanbench " + arguments + " 2>&1";
+    FILE* pipe = popen(command.c_str(), "r");
+    Ended ended;
+    char buffer[4096];
+    for (size_t n = 0; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) ended.output.append(buffer, n);
+    const int status = pclose(pipe);
+    ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return ended;
+  }
+  std::string checkpoint() const { return std::string(WAN_FIXTURES) + "/mini-ti2v-t2v"; }
+  std::string small_video(const std::string& more = "") const {
+    return "generate --device cpu --checkpoint " + checkpoint() + " --prompt x --size 96x64 --num-frames 5 --steps 1 " +
+           more;
+  }
+  size_t files() const {
+    return static_cast<size_t>(
+        std::distance(std::filesystem::directory_iterator(folder_), std::filesystem::directory_iterator()));
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(CommandLine, HelpAndVersionSucceed) {
+  EXPECT_THAT(run("--version").output, HasSubstr("wanbench 0."));
+  for (const char* command : {"", "generate", "run", "report", "diff", "inspect", "compare", "doctor"}) {
+    const Ended ended = run(std::string(command) + " --help");
+    EXPECT_EQ(ended.code, 0) << command;
+    EXPECT_THAT(ended.output, HasSubstr("Usage")) << command;
+  }
+}
+
+TEST_F(CommandLine, RefusesBadUsageBeforeAnyWork) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"--sizes 3", "--sizes"},
+      {"--num-frames 6", "4n+1"},
+      {"--size 100x64", "multiples of 32"},
+      {"--size 96", "WIDTHxHEIGHT"},
+      {"--precision bf16", "fp32"},
+      {"--device tpu", "cpu, cuda"},
+      {"--solver magic", "unipc"},
+      {"--guidance-scale five", "not a number"},
+      {"--image nothing.png", "nothing.png"},
+      {"--boundary 0.5", "two experts"},
+      {"--output /proc/none/video.mp4", "/proc/none"},
+  };
+  for (const auto& [flag, message] : cases) {
+    const std::string output = std::string(flag).find("--output") == std::string::npos ? " --output v.mp4" : "";
+    const Ended ended =
+        run("generate --checkpoint " + checkpoint() + " --prompt x " +
+            (std::string(flag).find("--device") == std::string::npos ? "--device cpu " : "") + flag + output);
+    EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage)) << flag << "\n" << ended.output;
+    EXPECT_THAT(ended.output, HasSubstr(message)) << flag;
+  }
+  EXPECT_EQ(files(), 0u) << "a refused request left something behind";
+}
+
+TEST_F(CommandLine, SaysWhereACheckpointCanBeHad) {
+  const Ended ended = run("inspect missing");
+  EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage));
+  EXPECT_THAT(ended.output, HasSubstr("Wan-AI/Wan2.2-TI2V-5B"));
+  EXPECT_THAT(ended.output, HasSubstr("hf download"));
+  EXPECT_THAT(run("inspect " + checkpoint()).output, HasSubstr("TI2V"));
+}
+
+TEST_F(CommandLine, NamesTensorsThatAreMissing) {
+  std::filesystem::copy(checkpoint(), folder_ / "broken", std::filesystem::copy_options::recursive);
+  // A text encoder where the VAE should be.
+  std::filesystem::copy_file(folder_ / "broken/models_t5_umt5-xxl-enc-bf16.pth", folder_ / "broken/Wan2.2_VAE.pth",
+                             std::filesystem::copy_options::overwrite_existing);
+  const Ended ended = run("inspect broken");
+  EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage));
+  EXPECT_THAT(ended.output, HasSubstr("Wan2.2_VAE.pth"));
+}
+
+TEST_F(CommandLine, GeneratesAndComparesDumps) {
+  EXPECT_EQ(run(small_video("--dump a.safetensors")).code, 0);
+  EXPECT_EQ(run(small_video("--dump b.safetensors --seed 43")).code, 0);
+  EXPECT_EQ(run("diff a.safetensors a.safetensors --require-all --max-relative 0").code, 0);
+  const Ended differs = run("diff a.safetensors b.safetensors");
+  EXPECT_EQ(differs.code, static_cast<int>(ExitCode::kComparison));
+  EXPECT_THAT(differs.output, HasSubstr("first over 0.0001: noise"));
+  EXPECT_EQ(run("diff a.safetensors b.safetensors --prefix-a nothing").code, static_cast<int>(ExitCode::kComparison));
+}
+
+TEST_F(CommandLine, OneSeedGivesOneVideo) {
+  const auto hash = [&](const std::string& output) {
+    const size_t at = output.find("sha256 of the frames ");
+    return at == std::string::npos ? output : output.substr(at, 85);
+  };
+  const std::string first = hash(run(small_video("--discard")).output);
+  EXPECT_THAT(first, HasSubstr("sha256"));
+  EXPECT_EQ(first, hash(run(small_video("--discard --vae-chunk 2 --vae-slice 3")).output))
+      << "pieces of decoding must not matter";
+  EXPECT_NE(first, hash(run(small_video("--discard --seed 43")).output));
+}
+
+TEST_F(CommandLine, ASignalStopsTheRunAndLeavesNoPartialVideo) {
+  // Minutes of work, so that the signal always comes in the middle.
+  const std::string command = WAN_BINARY_DIR + std::string("/wanbench generate --device cpu --checkpoint ") +
+                              checkpoint() + " --prompt x --size 640x640 --num-frames 81 --steps 50 --output v.mp4";
+  const Ended ended = [&] {
+    const std::string script = "cd " + folder_.string() + " && " + command +
+                               " >/dev/null 2>&1 & p=$!; sleep 1; kill -TERM $p; wait $p; echo code $?";
+    FILE* pipe = popen(script.c_str(), "r");
+    char buffer[256];
+    Ended out;
+    for (size_t n = 0; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) out.output.append(buffer, n);
+    pclose(pipe);
+    return out;
+  }();
+  EXPECT_THAT(ended.output, HasSubstr("code 143"));
+  EXPECT_EQ(files(), 0u);
+}
+
+}  // namespace
+}  // namespace wan

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Packs what a bare GPU machine needs to run the GPU tests and benchmarks: a GPU-only build (no oneDNN, frames instead of mp4), the few
+# libraries such a machine lacks, and the fixtures. Prints the total and fails above 60 MiB. Usage: tools/gpu_pack.sh OUT.tar.xz
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${1:?usage: tools/gpu_pack.sh OUT.tar.xz}
+limit=$((60 * 1024 * 1024))
+
+cmake --preset gpu
+cmake --build --preset gpu -j "$(nproc)" --target wanbench backend_cuda_test wan_kernel_bench bench_conv bench_attention
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/pack/lib" "$work/pack/bin"
+for name in wanbench backend_cuda_test wan_kernel_bench bench_conv bench_attention; do
+  binary=$(find build/gpu -type f -name "$name" -perm -u+x | head -1)
+  strip -o "$work/pack/bin/$name" "$binary"
+  # The machine has libc, libstdc++ and NVIDIA's libraries of its own.
+  ldd "$binary" | awk '/=> \//{print $3}' |
+    { grep -v -E '/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|libcuda|libcudart|libcublas|libcublasLt|libnvrtc|libcudnn[^/]*)\.so' || true; } |
+    while read -r library; do cp -Ln "$library" "$work/pack/lib/"; done
+done
+cp tools/gpu_run.sh tools/gpu_golden.sh "$work/pack/"
+cp -r build/gpu/fixtures "$work/pack/fixtures"
+tar -C "$work" -cf - pack | xz -T0 -6 >"$out"
+bytes=$(stat -c %s "$out")
+echo "$out: $bytes bytes ($((bytes / 1024 / 1024)) MiB of at most $((limit / 1024 / 1024)))"
+if [ "$bytes" -gt "$limit" ]; then
+  rm -f "$out"
+  echo "the pack is over the limit" >&2
+  exit 1
+fi
