@@ -25,8 +25,9 @@ class DryBackend final : public Backend {
     const uint64_t bytes = static_cast<uint64_t>(shape.count()) * size_of(dtype);
     live_ += bytes;
     peak_ = std::max(peak_, live_);
-    // A never-dereferenced address; nothing is reserved.
-    return {TensorView(reinterpret_cast<void*>(Arena::kAlignment), dtype, shape, Memory::kDevice),
+    // An address of its own that is never dereferenced; nothing is reserved.
+    next_ += (bytes / Arena::kAlignment + 1) * Arena::kAlignment;
+    return {TensorView(reinterpret_cast<void*>(next_), dtype, shape, Memory::kDevice),
             [this, bytes](void*) { live_ -= bytes; }};
   }
   Tensor allocate_pinned(DType dtype, const Shape& shape, const char*) override {
@@ -80,6 +81,7 @@ class DryBackend final : public Backend {
  private:
   DeviceInfo info_;
   uint64_t live_ = 0, peak_ = 0;
+  uintptr_t next_ = 0;
   HistoryMemory history_;
 };
 

@@ -12,15 +12,6 @@
 namespace wan {
 namespace {
 
-SolverKind solver_kind(Solver solver) {
-  switch (solver) {
-    case Solver::kUniPC: return SolverKind::kUniPC;
-    case Solver::kDpmPlusPlus: return SolverKind::kDpmPlusPlus;
-    case Solver::kEuler: return SolverKind::kEuler;
-  }
-  return SolverKind::kUniPC;
-}
-
 Tensor as_host(std::span<const float> values) { return host_tensor(values, {static_cast<int64_t>(values.size())}); }
 
 }  // namespace

@@ -8,21 +8,11 @@
 #include "base/error.h"
 #include "io/resize.h"
 #include "sampler/guidance.h"
-#include "sampler/sampler.h"
 
 namespace wan {
 namespace {
 
 void require_usage(bool condition, const std::string& message) { require(condition, message, ErrorKind::kUsage); }
-
-SolverKind solver_kind(Solver solver) {
-  switch (solver) {
-    case Solver::kUniPC: return SolverKind::kUniPC;
-    case Solver::kDpmPlusPlus: return SolverKind::kDpmPlusPlus;
-    case Solver::kEuler: return SolverKind::kEuler;
-  }
-  return SolverKind::kUniPC;
-}
 
 /// Width and height of the video. An image decides the proportions, the requested size the area.
 void choose_size(const Request& request, const ModelSet& models, const ModelDefaults& defaults, Plan& plan) {
@@ -79,6 +69,15 @@ void choose_devices(const Request& request, Plan& plan) {
 }
 
 }  // namespace
+
+SolverKind solver_kind(Solver solver) {
+  switch (solver) {
+    case Solver::kUniPC: return SolverKind::kUniPC;
+    case Solver::kDpmPlusPlus: return SolverKind::kDpmPlusPlus;
+    case Solver::kEuler: return SolverKind::kEuler;
+  }
+  return SolverKind::kUniPC;
+}
 
 int Plan::expert_of(int step) const {
   if (boundary == 0) return 0;

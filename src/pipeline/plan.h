@@ -12,7 +12,7 @@
 #include "model/checkpoint.h"
 #include "pipeline/layer_store.h"
 #include "pipeline/request.h"
-#include "sampler/schedule.h"
+#include "sampler/sampler.h"
 #include "tensor/tensor.h"
 
 namespace wan {
@@ -56,6 +56,8 @@ struct Plan {
   int expert_of(int step) const;
   double guidance_of(int step) const;
 };
+
+SolverKind solver_kind(Solver solver);
 
 /// Throws Error(kUsage) naming the flag, what was given, what is possible.
 Plan make_plan(const Request& request, const ModelSet& models);

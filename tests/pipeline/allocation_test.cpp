@@ -1,0 +1,56 @@
+// A denoising step allocates nothing: counted on the dry backend, whose internal_bytes is the most it ever had
+// allocated at once.
+#include <gtest/gtest.h>
+
+#include "model/dit.h"
+#include "sampler/guidance.h"
+#include "sampler/sampler.h"
+
+namespace wan {
+namespace {
+
+class OneSlab final : public LayerSource {
+ public:
+  TensorView acquire(int) override {
+    return {reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice};
+  }
+  void release(int) override {}
+};
+
+TEST(DenoisingLoop, AllocatesNothingAfterTheFirstStep) {
+  const DitConfig config = published_dit_config("ti2v-5B");
+  const auto backend = make_dry_backend();
+  const TensorView stem(reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice);
+  Dit dit(*backend, config, DType::kBF16, stem);
+  const PatchGrid grid{5, 22, 40};
+  dit.set_grid(grid);
+  const Shape shape{48, 5, 44, 80};
+  const Tensor x = backend->allocate(DType::kF32, shape, "x"), a = backend->allocate(DType::kF32, shape, "a"),
+               b = backend->allocate(DType::kF32, shape, "b");
+  const auto sampler = make_sampler(SolverKind::kUniPC, make_schedule(SolverKind::kUniPC, 4, 5.0), shape, *backend);
+  const Tensor rows = host_tensor(DType::kF32, {1, config.text_dim});
+  TextContext text = dit.embed_text(rows);
+  const std::vector<double> timesteps{0, 999, 900, 800, 700};
+  const TimeTable times = dit.embed_times(timesteps);
+  Arena arena = Arena::dry();
+  OneSlab blocks;
+  // A block that brings what is allocated up to the highest mark so far, so that any further allocation raises it.
+  const uint64_t highest = backend->internal_bytes();
+  const Tensor filler = backend->allocate(DType::kU8, {static_cast<int64_t>(highest)}, "filler");
+  uint64_t before = 0;
+  for (int step = 0; step < 4; ++step) {
+    if (step == 1) before = backend->internal_bytes();
+    for (const Tensor* velocity : {&a, &b})
+      dit.forward({x, step + 1, 0, &times, &text, nullptr}, blocks, arena, *velocity);
+    guide(*backend, a, b, 5.0f, a);
+    sampler->step(step, a, x);
+    EXPECT_EQ(arena.mark(), 0u) << "the arena was not given back";
+  }
+  EXPECT_EQ(backend->internal_bytes(), before);
+  // The check can fail: one more byte shows.
+  const Tensor more = backend->allocate(DType::kU8, {1}, "one byte");
+  EXPECT_EQ(backend->internal_bytes(), before + 1);
+}
+
+}  // namespace
+}  // namespace wan
