@@ -46,6 +46,31 @@ Engine::Generation::~Generation() {
 }
 
 Outcome Engine::Generation::run() {
+  try {
+    return run_stages();
+  } catch (const OutOfMemory& problem) {
+    if (models_ && models_->backend) models_->backend->synchronize();
+    throw explained(problem);
+  }
+}
+
+/// The same facts with the stage they happened in and the setting that would need less.
+OutOfMemory Engine::Generation::explained(const OutOfMemory& problem) const {
+  std::string advice = problem.advice();
+  if (advice.empty() && models_ && models_->memory.dit_residency == Residency::kResident && plan_.device != "cpu") {
+    Request streamed = request_;
+    streamed.offload = Offload::kStream;
+    const MemoryPlan plan = plan_memory(streamed, models_->set, plan_, *models_->backend);
+    advice = fmt::format("--offload stream needs about {:.1f} GiB in all",
+                         static_cast<double>(plan.predicted_peak) / (1 << 30));
+  } else if (advice.empty()) {
+    advice = "ask for fewer frames or a smaller size";
+  }
+  const std::string where = clock_ ? stage_name(clock_->stage(), clock_->index(), plan_.task) + ", " : "";
+  return {where + problem.what_for(), problem.requested_bytes(), problem.free_bytes(), advice};
+}
+
+Outcome Engine::Generation::run_stages() {
   load();
   preprocess();
   encode_text();

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "base/error.h"
 #include "pipeline/dump.h"
 #include "pipeline/frame_sink.h"
 #include "pipeline/models.h"
@@ -25,6 +26,9 @@ class Engine::Generation {
   void denoise();
   void decode();     // VAE_Decoding
   Outcome finish();  // Output_Encoding
+
+  Outcome run_stages();
+  OutOfMemory explained(const OutOfMemory& problem) const;
 
   void reuse_or_make_models();
   std::vector<std::vector<int32_t>> tokenize() const;

@@ -38,7 +38,8 @@ class StageClock {
   void poll();
   /// Keeps the host from running more than one step ahead of the device.
   void bound_run_ahead();
-  const Event& last_boundary() const { return current_.begin; }
+  Stage stage() const { return current_.stage; }
+  int index() const { return current_.index; }
 
  private:
   struct Part {
