@@ -94,8 +94,8 @@ ExitCode run_generate(const GenerateOptions& options) {
     const Outcome outcome = generate(request, stages);
     stages.end_line();
     stages.print_table(outcome);
-    fmt::print("{}x{}, {} frames at {} fps, sha256 of the frames {}\n", outcome.width, outcome.height,
-               outcome.num_frames, outcome.fps, outcome.video_sha256);
+    fmt::print("{}x{}, {} frames at {} fps\n", outcome.width, outcome.height, outcome.num_frames, outcome.fps);
+    fmt::print("frames' sha256 {}\n", outcome.video_sha256);
     if (!request.output.empty()) fmt::print("wrote {}\n", request.output.string());
     return ExitCode::kSuccess;
   } catch (const Error& problem) {
