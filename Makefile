@@ -27,6 +27,7 @@ test: build check
 	ctest --test-dir build -LE gpu --output-on-failure --no-tests=error -j $(JOBS)
 
 fuzz:
+	tools/bootstrap.sh fuzz
 	tools/fuzz.sh
 
 install: build

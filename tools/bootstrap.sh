@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
 # Installs what the build, the tests and the report need: Debian packages, and PyPI wheels (pinned by version and hash) in .venv.
-# CUDA-side wheels are fetched only where nvcc is. Does nothing when all is there.
+# CUDA-side wheels are fetched only where nvcc is. Does nothing when all is there. `tools/bootstrap.sh fuzz` adds what fuzzing needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(
   build-essential cmake ninja-build ccache git pkg-config python3 python3-venv xz-utils clang-format
   libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libssl-dev libsqlite3-dev
-  libdnnl-dev libpng-dev libicu-dev libsentencepiece-dev
+  libdnnl-dev libpng-dev zlib1g-dev libicu-dev libsentencepiece-dev
   libavcodec-dev libavformat-dev libavutil-dev libswscale-dev ffmpeg
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 # One name on Debian, another on Ubuntu.
 if apt-cache show libjpeg62-turbo-dev >/dev/null 2>&1; then packages+=(libjpeg62-turbo-dev); else packages+=(libjpeg-dev); fi
 optional=(chromium libjs-chart.js)
+# For `make fuzz`: a compiler with libFuzzer and its run-time libraries.
+if [ "${1:-}" = fuzz ]; then packages+=(clang libclang-rt-dev libomp-dev); fi
 
 missing=()
 for package in "${packages[@]}"; do
