@@ -52,6 +52,10 @@ function(wan_test name)
   target_link_libraries(${name}_test PRIVATE wan_flags ${ARG_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name}_test PRIVATE WAN_FIXTURES="${PROJECT_BINARY_DIR}/fixtures" WAN_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              WAN_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  set(properties TIMEOUT 600)
+  if(ARG_LABEL)
+    list(APPEND properties LABELS "${ARG_LABEL}")
+  endif()
   # The prefix keeps tests of one name in two programs apart, labels included.
-  gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT 600)
+  gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()
