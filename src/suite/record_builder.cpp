@@ -110,6 +110,7 @@ EngineInfo describe_engine(const JobFacts& facts, const VideoLog& video) {
   engine.command = facts.command;
   engine.marker_source = facts.marker_source;
   engine.facts = video.facts;
+  for (const auto& [key, value] : facts.context.facts) engine.facts[key] = value;
   engine.facts[kCaseKeyFact] = facts.job.planned->key;
   engine.facts["monitor_cpu_ms"] = fmt::format("{:.1f}", double(facts.watched.samples.sampler_cpu_ns) * 1e-6);
   return engine;

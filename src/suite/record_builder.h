@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ struct RunContext {
   EngineProtocol protocol = EngineProtocol::kNative;
   SystemInfo system;  // without the GPUs of the case
   std::filesystem::path output;
+  std::map<std::string, std::string> facts;  // how runs are repeated; kept among the engine's facts
 };
 
 struct JobFacts {

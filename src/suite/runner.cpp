@@ -100,19 +100,29 @@ class SuiteRun {
     context_.protocol = options.command.empty() ? EngineProtocol::kNative : EngineProtocol::kCommand;
     context_.system = measure::describe_machine();
     context_.output = options.output;
+    const Repetition& repetition = options.repetition;
+    context_.facts = {{"run_order", std::string(to_string(repetition.order))},
+                      {"repeats_asked", repetition.until ? "auto" : std::to_string(repetition.repeats)}};
     find_stored();
   }
 
   SuiteOutcome run() {
-    const std::vector<Job> jobs = make_jobs();
-    for (size_t i = 0; i < jobs.size() && outcome_.stop_signal == 0; ++i) {
-      if (const int signal = signals_.take(); signal != 0) {
-        outcome_.stop_signal = signal;
-        break;
-      }
-      display_.run_begins(*jobs[i].planned, jobs[i], static_cast<int64_t>(i) + 1, static_cast<int64_t>(jobs.size()));
-      run_job(jobs[i]);
+    Schedule schedule(
+        plan_, options_.repetition,
+        [this](const PlannedCase& planned, RunScope scope, int64_t repeat) { return stored(planned, scope, repeat); },
+        [this](const std::string& text) { display_.note(text); });
+    int64_t number = 0;
+    while (const std::optional<Job> job = schedule.next()) {
+      if (const int signal = signals_.take(); signal != 0) outcome_.stop_signal = signal;
+      if (outcome_.stop_signal != 0) break;
+      display_.run_begins(*job->planned, *job, number + 1, number + schedule.left());
+      const size_t before = outcome_.records.size();
+      run_job(*job);
+      ++number;
+      if (outcome_.stop_signal != 0) break;
+      schedule.ended(*job, {outcome_.records.begin() + static_cast<ptrdiff_t>(before), outcome_.records.end()});
     }
+    outcome_.skipped = schedule.skipped();
     for (auto& [identity, stored] : stored_) outcome_.records.push_back(std::move(stored.record));
     return std::move(outcome_);
   }
@@ -134,31 +144,9 @@ class SuiteRun {
     }
   }
 
-  bool is_stored(const PlannedCase& planned, RunScope scope, int64_t repeat) const {
-    return stored_.contains({planned.key, scope, repeat});
-  }
-
-  /// Repeats go round the cases, so that a slow drift of the machine falls on all of them alike.
-  std::vector<Job> make_jobs() {
-    std::vector<Job> jobs;
-    for (int64_t repeat = 0; repeat < options_.repeats; ++repeat)
-      for (const PlannedCase& planned : plan_) {
-        if (is_stored(planned, RunScope::kCold, repeat)) {
-          ++outcome_.skipped;
-          continue;
-        }
-        if (repeat == 0)
-          for (int i = 0; i < options_.warmups; ++i) jobs.push_back({&planned, RunScope::kCold, i, 1, true});
-        jobs.push_back({&planned, RunScope::kCold, repeat, 1, false});
-      }
-    for (const PlannedCase& planned : plan_) {
-      int64_t first = 0;
-      while (first < options_.warm_repeats && is_stored(planned, RunScope::kWarm, first)) ++first;
-      outcome_.skipped += first;
-      if (first < options_.warm_repeats)
-        jobs.push_back({&planned, RunScope::kWarm, first, options_.warm_repeats - first, false});
-    }
-    return jobs;
+  const RunRecord* stored(const PlannedCase& planned, RunScope scope, int64_t repeat) const {
+    const auto found = stored_.find({planned.key, scope, repeat});
+    return found == stored_.end() ? nullptr : &found->second.record;
   }
 
   void run_job(const Job& job) {

@@ -14,6 +14,7 @@
 #include "suite/log_stages.h"
 #include "suite/plan.h"
 #include "suite/record_builder.h"
+#include "suite/schedule.h"
 #include "suite/watch.h"
 
 namespace wan::suite {
@@ -24,10 +25,8 @@ enum class WriteVideo { kNo, kYes };
 struct RunOptions {
   std::filesystem::path output;
   IfStored if_stored = IfStored::kRefuse;
-  int repeats = 1;       // cold processes of each case
-  int warm_repeats = 0;  // videos in one process, after one that does not count
-  int warmups = 0;       // cold processes of each case that do not count
-  Seconds timeout{0};    // of one video; 0: none
+  Repetition repetition;
+  Seconds timeout{0};  // of one video; 0: none
   Seconds grace{5};
   uint64_t memory_limit_bytes = 0;  // private memory of the child; 0: none
   WriteVideo video = WriteVideo::kYes;

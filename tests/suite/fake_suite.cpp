@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
   const Suite suite = test::small_suite();
   RunOptions options = test::options(argv[1], argv[2], "ok", std::stoi(argv[3]));
   options.if_stored = IfStored::kResume;
-  options.repeats = 2;
+  options.repetition.repeats = 2;
   test::Silent display;
   run_suite(suite, test::planned(suite), options, wan::measure::GpuSet{}, display);
   return 0;

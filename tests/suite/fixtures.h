@@ -43,14 +43,15 @@ inline RunOptions options(const std::filesystem::path& output, const std::string
   return result;
 }
 
-/// Shows nothing.
+/// Shows nothing, keeps the notes.
 class Silent final : public Display {
  public:
   void run_begins(const PlannedCase&, const Job&, int64_t, int64_t) override {}
   void message(const Message&) override {}
   void tick(const measure::Samples&) override {}
   void run_ends(const std::vector<RunRecord>&) override {}
-  void note(const std::string&) override {}
+  void note(const std::string& text) override { notes.push_back(text); }
+  std::vector<std::string> notes;
 };
 
 }  // namespace wan::suite::test

@@ -112,8 +112,8 @@ TEST_F(RunnerTest, EndsTheGroupOfAHangingEngineAtItsLimit) {
 
 TEST_F(RunnerTest, MakesWarmVideosInOneProcessAfterOneThatDoesNotCount) {
   RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "ok", 1);
-  options.repeats = 0;
-  options.warm_repeats = 2;
+  options.repetition.repeats = 0;
+  options.repetition.warm_repeats = 2;
   const SuiteOutcome outcome = run(options);
   ASSERT_EQ(outcome.records.size(), 6u);
   EXPECT_EQ(outcome.records[0].workload.scope, RunScope::kWarm);
@@ -124,6 +124,20 @@ TEST_F(RunnerTest, MakesWarmVideosInOneProcessAfterOneThatDoesNotCount) {
   const StageRecord* total = total_stage(outcome.records[0]);
   EXPECT_LE(outcome.records[0].clock.origin_monotonic_ns + total->wall_ns,
             outcome.records[1].clock.origin_monotonic_ns);
+}
+
+TEST_F(RunnerTest, RepeatsUntilTheRuleIsMetAndSaysWhy) {
+  RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "ok", 20);
+  options.repetition.until = measure::StoppingRule{.min_runs = 2, .max_runs = 3};
+  options.repetition.order = RunOrder::kGrouped;
+  const SuiteOutcome outcome = run(options);
+  EXPECT_GE(outcome.ok, 6);  // two or three of each of three cases, as the machine's noise has it
+  EXPECT_LE(outcome.ok, 9);
+  EXPECT_EQ(outcome.records[0].run_case.name, outcome.records[1].run_case.name);
+  EXPECT_EQ(outcome.records[0].engine.facts.at("run_order"), "grouped");
+  EXPECT_EQ(outcome.records[0].engine.facts.at("repeats_asked"), "auto");
+  ASSERT_EQ(display_.notes.size(), 3u);
+  EXPECT_THAT(display_.notes[0], ::testing::HasSubstr("converged after"));
 }
 
 TEST_F(RunnerTest, RefusesAFolderThatHoldsSomethingUnlessResumed) {

@@ -1,0 +1,73 @@
+// Which run of a suite comes next: the order of cases, warm-ups, what is stored already, and when a case has been
+// repeated often enough.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "measure/stopping.h"
+#include "results/record.h"
+#include "suite/plan.h"
+#include "suite/record_builder.h"
+
+namespace wan::suite {
+
+/// Interleaved: a repeat of every case, then the next of every case, so that a slow drift of the machine falls on all
+/// of them alike; warm videos at the end. Grouped: one case after the other.
+enum class RunOrder { kInterleaved, kGrouped };
+
+std::string_view to_string(RunOrder order);
+
+struct Repetition {
+  int repeats = 1;                             // cold processes of each case, when there is no rule
+  std::optional<measure::StoppingRule> until;  // decides the number of cold processes instead
+  int warm_repeats = 0;                        // videos in one process, after one that does not count
+  int warmups = 0;                             // cold processes of each case that do not count
+  RunOrder order = RunOrder::kInterleaved;
+};
+
+class Schedule {
+ public:
+  /// The record of a run that is there already, or nullptr; it lives as long as the schedule.
+  using FindStored = std::function<const RunRecord*(const PlannedCase&, RunScope, int64_t repeat)>;
+  /// Told in one line when and why a case has been repeated often enough.
+  using Note = std::function<void(const std::string&)>;
+
+  Schedule(const std::vector<PlannedCase>& plan, const Repetition& repetition, FindStored stored, Note note);
+
+  /// The next job; nothing when all is done. Each must be `ended` before the next is asked for.
+  std::optional<Job> next();
+  void ended(const Job& job, const std::vector<RunRecord>& records);
+
+  /// Jobs still to come; with a stopping rule the least number of them.
+  int64_t left() const;
+  int64_t skipped() const { return skipped_; }  // counted videos that were there already
+
+ private:
+  struct CaseState {
+    const PlannedCase* planned = nullptr;
+    int warmups_done = 0;
+    int64_t next_repeat = 0;
+    bool cold_over = false, warm_over = false;
+    double seconds = 0;           // of all its cold runs
+    std::vector<RunRecord> runs;  // kept only for a stopping rule
+  };
+
+  CaseState& state_of(const Job& job);
+  void absorb(CaseState& state, const RunRecord& record) const;
+  bool often_enough(const CaseState& state) const;
+  void skip_stored(CaseState& state);
+  std::optional<Job> warm_job(const CaseState& state) const;
+  Job cold_job(const CaseState& state) const;
+
+  Repetition repetition_;
+  FindStored stored_;
+  Note note_;
+  std::vector<CaseState> cases_;
+  int64_t skipped_ = 0;
+};
+
+}  // namespace wan::suite
