@@ -17,6 +17,7 @@ ALLOWED = {
     "results": set(),
     "measure": {"results"},
     "suite": {"pipeline", "measure", "results"},
+    "inject": set(),
     "analysis": {"results"},
     "report": {"analysis", "results"},
     "import": {"results"},
