@@ -57,6 +57,10 @@ struct Writer {
         {"hidden", span.hidden}, {"begin_ns", span.begin_ns}, {"end_ns", span.end_ns}, {"bytes", span.bytes},
         {"flops", span.flops}};
   }
+  Json operator()(const Range& range) const {
+    return {{"type", "range"},        {"thread", range.thread}, {"depth", range.depth}, {"begin_ns", range.begin_ns},
+            {"end_ns", range.end_ns}, {"name", range.name}};
+  }
   Json operator()(const Memory& memory) const {
     return {{"type", "memory"},
             {"stage", memory.stage},
@@ -90,6 +94,8 @@ Message decode_known(const Json& json) {
   if (type == "span")
     return Span{json.at("stage"),    json.at("index"),  json.at("component"), json.at("hidden"),
                 json.at("begin_ns"), json.at("end_ns"), json.at("bytes"),     json.at("flops")};
+  if (type == "range")
+    return Range{json.at("name"), json.at("thread"), json.at("depth"), json.at("begin_ns"), json.at("end_ns")};
   if (type == "memory") return Memory{json.at("stage"), json.at("device_bytes"), json.at("host_bytes")};
   if (type == "fact") return Fact{json.at("key"), json.at("value")};
   if (type == "finished")

@@ -39,6 +39,15 @@ struct Span {
   double flops = 0;
 };
 
+/// A closed range of a program that is not ours, as the injected library says it (src/inject). An instant has no
+/// length.
+struct Range {
+  std::string name;
+  int64_t thread = 0;  // of the whole machine
+  int depth = 0;       // ranges of the thread that were open around it
+  int64_t begin_ns = 0, end_ns = 0;
+};
+
 /// What the engine's allocator held at most over a stage, in bytes, by component.
 struct Memory {
   std::string stage;
@@ -73,7 +82,7 @@ struct Failure {
   std::optional<uint64_t> requested_bytes, free_bytes;  // out_of_memory
 };
 
-using Message = std::variant<Hello, NextVideo, Begin, Span, Memory, Fact, Finished, Failure>;
+using Message = std::variant<Hello, NextVideo, Begin, Span, Range, Memory, Fact, Finished, Failure>;
 
 /// One line, without line feed. Bytes that are not UTF-8 are replaced.
 std::string encode(const Message& message);

@@ -100,6 +100,7 @@ class Watcher {
     VideoLog& video = seen_.videos.back();
     if (const auto* begin = std::get_if<Begin>(&message)) video.begins.push_back(*begin);
     if (const auto* span = std::get_if<Span>(&message)) video.spans.push_back(*span);
+    if (const auto* range = std::get_if<Range>(&message)) video.ranges.push_back(*range);
     if (const auto* memory = std::get_if<Memory>(&message)) video.memory.push_back(*memory);
     if (const auto* fact = std::get_if<Fact>(&message)) video.facts[fact->key] = fact->value;
     if (const auto* finished = std::get_if<Finished>(&message)) video.finished = *finished;

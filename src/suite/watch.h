@@ -41,6 +41,7 @@ struct VideoLog {
   std::optional<NextVideo> next;  // how it began; empty for the first
   std::vector<Begin> begins;
   std::vector<Span> spans;
+  std::vector<Range> ranges;
   std::vector<Memory> memory;
   std::map<std::string, std::string> facts;
   std::optional<Finished> finished;

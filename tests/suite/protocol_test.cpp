@@ -28,6 +28,10 @@ TEST(Protocol, EveryMessageGoesThereAndBack) {
   const auto memory = std::get<Memory>(decode(encode(Memory{"VAE_Decoding", {{"weights.vae", 3}}, {{"pinned", 4}}})));
   EXPECT_EQ(memory.device_bytes.at("weights.vae"), 3u);
   EXPECT_EQ(memory.host_bytes.at("pinned"), 4u);
+  const auto range = std::get<Range>(decode(encode(Range{"a range", 77, 1, 3, 4})));
+  EXPECT_EQ(range.name, "a range");
+  EXPECT_EQ(range.thread, 77);
+  EXPECT_EQ(range.end_ns - range.begin_ns + range.depth, 2);
   EXPECT_EQ(std::get<Fact>(decode(encode(Fact{"a\nb", "c\"d"}))).key, "a\nb");
   EXPECT_EQ(std::get<Finished>(decode(encode(Finished{"ti2v", 96, 64, 13, 24, 5, "ff", reading()}))).num_frames, 13);
   const auto failure = std::get<Failure>(decode(encode(Failure{"out_of_memory", "m", "w", "a", 10, std::nullopt})));
