@@ -21,6 +21,7 @@
 #include "measure/stopping.h"
 #include "suite/plan.h"
 #include "suite/progress.h"
+#include "suite/range_stages.h"
 #include "suite/runner.h"
 
 namespace wan::cli {
@@ -71,6 +72,22 @@ void understand_repetition(RunCommand& options) {
   repetition.order = options.order == "grouped" ? suite::RunOrder::kGrouped : suite::RunOrder::kInterleaved;
 }
 
+/// The library that says an external program's NVTX ranges: beside the program in the build tree, in lib/ once
+/// installed. NVTX takes one tool a process, so another one is refused here instead of being replaced.
+void find_injection(suite::RunOptions& run) {
+  const fs::path program = fs::read_symlink("/proc/self/exe").parent_path();
+  const char* kLibrary = "libwanbench_nvtx.so";
+  std::error_code ignored;
+  for (const fs::path& file : {program / kLibrary, program.parent_path() / "lib" / kLibrary})
+    if (run.injection_library.empty() && fs::exists(file, ignored)) run.injection_library = file;
+  if (run.injection_library.empty()) run.why_no_injection = fmt::format("{} does not come with this build", kLibrary);
+  const std::string set = environment(suite::kInjectionVariable);
+  require(run.injection_library.empty() || set.empty() || fs::equivalent(set, run.injection_library, ignored),
+          fmt::format("{} is set to {}: NVTX takes one tool a process, unset it to measure by ranges",
+                      suite::kInjectionVariable, set),
+          ErrorKind::kUsage);
+}
+
 void understand(RunCommand& options, const measure::GpuSet& gpus) {
   suite::PlanOptions& plan = options.plan;
   if (options.suite.empty()) options.suite = default_suite();
@@ -87,6 +104,7 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   suite::RunOptions& run = options.run;
   understand_repetition(options);
   run.command = plan.command;
+  if (!options.command.empty()) find_injection(run);
   if (!options.patterns.empty())
     run.patterns = suite::parse_patterns(read_text(options.patterns), options.patterns.string());
   run.engine = {fs::read_symlink("/proc/self/exe").string(), "case"};

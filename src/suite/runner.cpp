@@ -15,6 +15,7 @@
 #include "results/journal.h"
 #include "results/samples.h"
 #include "results/store.h"
+#include "suite/range_stages.h"
 
 namespace wan::suite {
 namespace {
@@ -90,6 +91,16 @@ class RunListener final : public Listener {
   LogStages log_;
 };
 
+/// Chooses what a command's stages are cut by: its NVTX ranges, else its log. Returns the name of the source.
+std::string cut_command(VideoLog& video, std::vector<Span> log_spans, const RunOptions& options) {
+  RangeStages stages = stages_of_ranges(std::move(video.ranges));
+  if (!options.why_no_injection.empty()) video.facts["nvtx"] = options.why_no_injection;
+  if (!stages.left_out.empty()) video.facts["nvtx_left_out"] = stages.left_out;
+  const bool has_ranges = !stages.spans.empty();
+  video.spans = has_ranges ? std::move(stages.spans) : std::move(log_spans);
+  return has_ranges ? "nvtx" : video.spans.empty() ? "total" : "log";
+}
+
 class SuiteRun {
  public:
   SuiteRun(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options,
@@ -163,10 +174,8 @@ class SuiteRun {
     Watched watched = watch(watching, gpu, gpu == nullptr ? why_no_gpu : "", listener);
     const Ending ending = classify(watched, context_.protocol, measure::oom_kills() - oom_before);
     std::string source = "engine";
-    if (context_.protocol == EngineProtocol::kCommand) {
-      watched.videos.back().spans = listener.log_spans(watched.total.end_ns);
-      source = watched.videos.back().spans.empty() ? "total" : "log";
-    }
+    if (context_.protocol == EngineProtocol::kCommand)
+      source = cut_command(watched.videos.back(), listener.log_spans(watched.total.end_ns), options_);
     remove_unfinished(watched, ending, videos);
     finish_job({job, context_, watched, ending, created, watching.spawn.argv, source, probe, gpu, videos});
     outcome_.stop_signal = watched.stop_signal;
@@ -235,6 +244,9 @@ class SuiteRun {
         watching.spawn.argv.push_back(word);
     } else {
       watching.spawn.argv = expand_command(options_.command, job.planned->details, videos.front());
+      if (!options_.injection_library.empty())
+        watching.spawn.environment = {{kInjectionVariable, options_.injection_library.string()},
+                                      {kRangePipeVariable, std::to_string(Subprocess::kChannelDescriptor)}};
     }
     watching.spawn.memory_limit_bytes = options_.memory_limit_bytes;
     watching.timeout = {options_.timeout.value * double(job.process_videos())};

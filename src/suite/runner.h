@@ -35,6 +35,9 @@ struct RunOptions {
   std::vector<std::string> command;  // an external program instead
   std::vector<LogPattern> patterns;  // of its log lines
   std::string cuda_visible_devices;  // as in the environment, to find the card by UUID
+  /// Says the command's NVTX ranges. When empty, the reason is kept in the record.
+  std::filesystem::path injection_library;
+  std::string why_no_injection;
 };
 
 /// Shown what goes on. All calls come from the running thread.

@@ -225,6 +225,38 @@ TEST_F(RunnerTest, MeasuresAnyCommandByItsLog) {
   EXPECT_NE(find_stage(record, "Step_2_Inference"), nullptr);
 }
 
+TEST_F(RunnerTest, MeasuresACommandByItsNvtxRangesBeforeItsLog) {
+  if (std::string(WAN_NVTX_LIBRARY).empty()) GTEST_SKIP() << "built without the NVTX headers";
+  RunOptions options = test::options(folder_, "", "ok", 1);
+  options.command = {WAN_NVTX_PROGRAM};
+  options.patterns = {{"^working", "By_Log"}};
+  options.injection_library = WAN_NVTX_LIBRARY;
+  const SuiteOutcome outcome = run(options);
+  ASSERT_EQ(outcome.ok, 3);
+  const RunRecord& record = outcome.records.front();
+  EXPECT_EQ(record.engine.marker_source, "nvtx");
+  std::vector<std::string> ids;
+  for (const StageRecord& stage : record.stages) ids.push_back(stage.id);
+  EXPECT_THAT(ids, ::testing::ElementsAre("load \"weights\"\n", "step é", "step é/attention", "step é/domain range",
+                                          "step é#2", "started", "started/mark", "Unattributed", "Total_Execution"));
+  int64_t sum = 0;
+  for (const StageRecord& stage : record.stages)
+    if (stage.kind == StageKind::kLeaf) sum += stage.wall_ns;
+  EXPECT_EQ(sum, total_stage(record)->wall_ns);
+}
+
+TEST_F(RunnerTest, MeasuresTheSameCommandByItsLogWithoutTheLibrary) {
+  if (std::string(WAN_NVTX_LIBRARY).empty()) GTEST_SKIP() << "built without the NVTX headers";
+  RunOptions options = test::options(folder_, "", "ok", 1);
+  options.command = {WAN_NVTX_PROGRAM};
+  options.patterns = {{"^working", "By_Log"}};
+  options.why_no_injection = "no library";
+  const RunRecord record = run(options).records.front();
+  EXPECT_EQ(record.engine.marker_source, "log");
+  EXPECT_EQ(record.engine.facts.at("nvtx"), "no library");
+  EXPECT_NE(find_stage(record, "By_Log"), nullptr);
+}
+
 TEST_F(RunnerTest, ACommandWithoutMarksHasItsTotalAlone) {
   RunOptions options = test::options(folder_, "", "ok", 1);
   options.command = {"sh", "-c", "exit 3"};
