@@ -35,7 +35,7 @@ struct RunCommand {
   fs::path suite, patterns;
   suite::PlanOptions plan;
   suite::RunOptions run;
-  std::string precision, engine = "native", command, repeats = "1", order = "interleaved";
+  std::string precision, engine = "native", command, repeats = "1", order = "interleaved", page_cache = "as-is";
   double max_seconds = 0;
   int warmups = -1;
   double memory_limit_gib = 0;
@@ -103,6 +103,8 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
 
   suite::RunOptions& run = options.run;
   understand_repetition(options);
+  if (options.page_cache == "hot") plan.page_cache = suite::PageCacheSetting::kHot;
+  if (options.page_cache == "evict") plan.page_cache = suite::PageCacheSetting::kEvict;
   run.command = plan.command;
   if (!options.command.empty()) find_injection(run);
   if (!options.patterns.empty())
@@ -205,6 +207,19 @@ void add_run_options(CLI::App& command, RunCommand& o) {
       .add_option("--warmups", o.warmups,
                   "cold runs before the first that count for nothing; default: 1 if repeated, else 0")
       ->check(CLI::Range(0, 100));
+  command
+      .add_option("--page-cache", o.page_cache,
+                  "the weight files before each cold run: hot, read through unless in memory; evict, dropped from the "
+                  "page cache (no root needed); as-is, left alone and recorded as unknown")
+      ->check(CLI::IsMember({"as-is", "hot", "evict"}))
+      ->capture_default_str();
+  command
+      .add_option("--cool-down", o.run.cool_down.value,
+                  "longest wait before a run until the card is at most 3 C above the first one's start, seconds; 0: "
+                  "none")
+      ->type_name("S")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command.add_option("--timeout", o.run.timeout.value, "limit of one video, seconds; 0: none")
       ->type_name("S")
       ->check(CLI::NonNegativeNumber);

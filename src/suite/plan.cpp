@@ -127,6 +127,8 @@ std::string key_of(const PlannedCase& planned, const std::vector<std::string>& c
   std::string text = planned.details.name + "\n" + request_json(request);
   for (const WeightsFile& file : planned.workload.weights) text += "\n" + file.component + " " + file.digest;
   for (const std::string& word : command) text += "\n$ " + word;
+  if (planned.page_cache != PageCacheSetting::kAsIs)
+    text += planned.page_cache == PageCacheSetting::kHot ? "\npage cache hot" : "\npage cache evicted";
   return sha256_hex(text).substr(0, 32);
 }
 
@@ -136,7 +138,7 @@ std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& optio
   std::vector<PlannedCase> plan;
   std::map<std::filesystem::path, std::vector<WeightsFile>> known;
   for (const Case& details : chosen(suite, options.only)) {
-    PlannedCase planned{details, {}, {}};
+    PlannedCase planned{details, {}, {}, options.page_cache};
     Request& request = planned.details.request;
     complete(request, options);
     try {

@@ -13,6 +13,10 @@
 
 namespace wan::suite {
 
+/// What is done to the weight files' pages before each cold run: nothing; read once, unless they are in memory;
+/// dropped.
+enum class PageCacheSetting { kAsIs, kHot, kEvict };
+
 /// What the command line says; empty fields leave the suite's own.
 struct PlanOptions {
   std::filesystem::path checkpoint;          // for cases that name none
@@ -22,12 +26,14 @@ struct PlanOptions {
   std::vector<std::string> only;       // names or aliases of cases; empty: all
   std::vector<std::string> command;    // an external program instead of the engine: nothing is checked against a model
   std::string default_device = "cpu";  // where neither says
+  PageCacheSetting page_cache = PageCacheSetting::kAsIs;
 };
 
 struct PlannedCase {
   Case details;       // request complete: checkpoint and device filled in
   Workload workload;  // as far as it is known before running
-  std::string key;    // of the request and the weights: a stored run with this key is this run
+  std::string key;    // of the request, the weights and the page cache: a stored run with this key is this run
+  PageCacheSetting page_cache = PageCacheSetting::kAsIs;
 };
 
 /// Throws Error(kUsage, kInput) naming the case: an unknown case name, an impossible size, a checkpoint that is

@@ -111,6 +111,7 @@ EngineInfo describe_engine(const JobFacts& facts, const VideoLog& video) {
   engine.marker_source = facts.marker_source;
   engine.facts = video.facts;
   for (const auto& [key, value] : facts.context.facts) engine.facts[key] = value;
+  for (const auto& [key, value] : facts.preparation.facts) engine.facts[key] = value;
   engine.facts[kCaseKeyFact] = facts.job.planned->key;
   engine.facts["monitor_cpu_ms"] = fmt::format("{:.1f}", double(facts.watched.samples.sampler_cpu_ns) * 1e-6);
   return engine;
@@ -127,6 +128,7 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   record.created_utc = facts.created_utc;
   record.tool = describe_tool();
   record.workload = planned.workload;
+  record.workload.page_cache = facts.preparation.page_cache;
   fill_workload(record.workload, video, facts.job.scope);
   const int64_t repeat = facts.job.first_repeat + static_cast<int64_t>(index > skipped ? index - skipped : 0);
   record.run_case = {

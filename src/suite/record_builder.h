@@ -34,6 +34,12 @@ struct RunContext {
   std::map<std::string, std::string> facts;  // how runs are repeated; kept among the engine's facts
 };
 
+/// What was done to the machine before a run.
+struct Preparation {
+  PageCache page_cache = PageCache::kUnknown;
+  std::map<std::string, std::string> facts;  // kept among the engine's facts
+};
+
 struct JobFacts {
   const Job& job;
   const RunContext& context;
@@ -43,6 +49,7 @@ struct JobFacts {
   std::vector<std::string> command;
   std::string marker_source;  // engine, log, total
   const measure::IdleProbe& probe;
+  const Preparation& preparation;
   measure::Gpu* gpu = nullptr;
   std::vector<std::filesystem::path> videos;  // where each video of the process goes; empty paths: none
 };

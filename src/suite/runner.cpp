@@ -15,6 +15,7 @@
 #include "results/journal.h"
 #include "results/samples.h"
 #include "results/store.h"
+#include "suite/prepare.h"
 #include "suite/range_stages.h"
 
 namespace wan::suite {
@@ -105,7 +106,12 @@ class SuiteRun {
  public:
   SuiteRun(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options,
            const measure::GpuSet& gpus, Display& display)
-      : plan_(plan), options_(options), gpus_(gpus), display_(display), journal_(options.output / "journal.jsonl") {
+      : plan_(plan),
+        options_(options),
+        gpus_(gpus),
+        display_(display),
+        preparer_(options.cool_down, [this](const std::string& text) { display_.note(text); }),
+        journal_(options.output / "journal.jsonl") {
     context_.suite = suite.name;
     context_.suite_version = suite.version;
     context_.protocol = options.command.empty() ? EngineProtocol::kNative : EngineProtocol::kCommand;
@@ -166,6 +172,7 @@ class SuiteRun {
     const std::string created = utc_now();
     measure::Gpu* gpu = measure::find_gpu(gpus_, planned.details.request.device, options_.cuda_visible_devices);
     const std::string why_no_gpu = !gpus_.gpus.empty() ? "the run does not use a GPU" : gpus_.reason;
+    const Preparation preparation = preparer_.prepare(job, gpu, [this] { return signals_.waiting(); });
     const measure::IdleProbe probe = measure::probe_idle(gpu, static_cast<int64_t>(options_.idle_probe.value * 1e9));
     const std::vector<fs::path> videos = video_files(job);
     const WatchOptions watching = watch_options(job, videos);
@@ -177,7 +184,7 @@ class SuiteRun {
     if (context_.protocol == EngineProtocol::kCommand)
       source = cut_command(watched.videos.back(), listener.log_spans(watched.total.end_ns), options_);
     remove_unfinished(watched, ending, videos);
-    finish_job({job, context_, watched, ending, created, watching.spawn.argv, source, probe, gpu, videos});
+    finish_job({job, context_, watched, ending, created, watching.spawn.argv, source, probe, preparation, gpu, videos});
     outcome_.stop_signal = watched.stop_signal;
     outcome_.second_signal = watched.second_signal;
   }
@@ -271,6 +278,7 @@ class SuiteRun {
   const RunOptions& options_;
   const measure::GpuSet& gpus_;
   Display& display_;
+  Preparer preparer_;
   SignalWatch signals_;
   Journal journal_;
   RunContext context_;

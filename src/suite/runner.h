@@ -31,6 +31,7 @@ struct RunOptions {
   uint64_t memory_limit_bytes = 0;  // private memory of the child; 0: none
   WriteVideo video = WriteVideo::kYes;
   Seconds idle_probe{2};             // on a card, before each process
+  Seconds cool_down{120};            // longest wait for a card, before each process; 0: none
   std::vector<std::string> engine;   // argv of our own engine process; its options are appended
   std::vector<std::string> command;  // an external program instead
   std::vector<LogPattern> patterns;  // of its log lines

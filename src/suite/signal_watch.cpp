@@ -1,5 +1,6 @@
 #include "suite/signal_watch.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -19,6 +20,11 @@ SignalWatch::SignalWatch() {
 }
 
 SignalWatch::~SignalWatch() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+bool SignalWatch::waiting() const {
+  pollfd state{descriptor_.get(), POLLIN, 0};
+  return ::poll(&state, 1, 0) == 1;
+}
 
 int SignalWatch::take() {
   signalfd_siginfo info{};

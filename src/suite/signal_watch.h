@@ -17,6 +17,8 @@ class SignalWatch {
 
   /// Readable while a signal waits.
   int descriptor() const { return descriptor_.get(); }
+  /// Whether there is one to take.
+  bool waiting() const;
   /// The next waiting signal, or 0.
   int take();
 

@@ -41,19 +41,24 @@ std::string edge_digest(const MappedFile& file) {
 
 }  // namespace
 
-std::vector<WeightsFile> weight_files(const fs::path& checkpoint) {
+std::vector<fs::path> weight_paths(const fs::path& checkpoint) {
   std::error_code failure;
   fs::recursive_directory_iterator entries(checkpoint, fs::directory_options::follow_directory_symlink, failure);
   require(!failure, fmt::format("cannot list the checkpoint {}: {}", checkpoint.string(), failure.message()));
   std::vector<fs::path> files;
   for (const fs::directory_entry& entry : entries) {
     const fs::path relative = entry.path().lexically_relative(checkpoint);
-    if (entry.is_regular_file() && !component_of(relative).empty()) files.push_back(relative);
+    if (entry.is_regular_file() && !component_of(relative).empty()) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::vector<WeightsFile> weight_files(const fs::path& checkpoint) {
   std::vector<WeightsFile> weights;
-  for (const fs::path& relative : files) {
-    const MappedFile file(checkpoint / relative);
+  for (const fs::path& path : weight_paths(checkpoint)) {
+    const fs::path relative = path.lexically_relative(checkpoint);
+    const MappedFile file(path);
     weights.push_back({component_of(relative), relative.filename().string(), file.bytes().size(), edge_digest(file),
                        "size+head+tail"});
   }

@@ -69,7 +69,7 @@ TEST(Stopping, TheIntervalIsThatOfAllResamples) {
 TEST(Stopping, FifteenRunsLeaveThreeOutOnEachSide) {
   std::vector<double> values;
   for (int i = 1; i <= 15; ++i) values.push_back(100 + i);
-  // P(Binomial(15, 3/15) >= 8) = 0.4 % and P(Binomial(15, 4/15) >= 8) = 3.6 %: from the 4th to the 12th.
+  // P(Binomial(15, 3/15) >= 8) = 0.4 % and P(Binomial(15, 4/15) >= 8) = 2.5 %: from the 4th to the 12th.
   EXPECT_NEAR(relative_half_width(values), (112.0 - 104) / 2 / 108, 1e-12);
 }
 

@@ -140,6 +140,27 @@ TEST_F(RunnerTest, RepeatsUntilTheRuleIsMetAndSaysWhy) {
   EXPECT_THAT(display_.notes[0], ::testing::HasSubstr("converged after"));
 }
 
+TEST_F(RunnerTest, RecordsThePageCacheItFoundAfterReadingTheWeights) {
+  const fs::path weights = folder_.string() + "-weights";
+  fs::create_directories(weights);
+  std::ofstream(weights / "diffusion_pytorch_model.safetensors") << std::string(100'000, 'x');
+  const Suite suite = test::small_suite();
+  auto plan = test::planned(suite);
+  plan[0].page_cache = plan[1].page_cache = PageCacheSetting::kHot;
+  plan[0].details.request.checkpoint = plan[2].details.request.checkpoint = weights;
+  const SuiteOutcome outcome =
+      run_suite(suite, plan, test::options(folder_, WAN_FAKE_ENGINE, "ok", 1), gpus_, display_);
+  fs::remove_all(weights);
+  ASSERT_EQ(outcome.records.size(), 3u);
+  EXPECT_EQ(outcome.records[0].workload.page_cache, PageCache::kHot);
+  EXPECT_EQ(outcome.records[0].engine.facts.at("page_cache_resident"), "1.0000");
+  EXPECT_EQ(outcome.records[1].workload.page_cache, PageCache::kUnknown);  // it has no weight files
+  EXPECT_EQ(outcome.records[1].engine.facts.at("page_cache_resident"), "no_files");
+  EXPECT_EQ(outcome.records[2].workload.page_cache, PageCache::kUnknown);  // not asked for
+  EXPECT_THAT(display_.notes,
+              ::testing::ElementsAre(::testing::HasSubstr("two: the page cache is recorded as unknown")));
+}
+
 TEST_F(RunnerTest, RefusesAFolderThatHoldsSomethingUnlessResumed) {
   run("ok");
   EXPECT_THROW(run("ok"), Error);
@@ -199,7 +220,9 @@ TEST_F(RunnerTest, ASuiteKilledAtAnyMomentEndsWithTheSameRecords) {
       killed.wait();
     }
     Subprocess resumed(spawn);
-    ASSERT_EQ(resumed.wait().exit_code, 0) << "round " << round;
+    const ExitState end = resumed.wait();
+    ASSERT_EQ(end.signal, 0) << "round " << round;
+    ASSERT_EQ(end.exit_code, 0) << "round " << round;
     const Collection collection = load_collection(folder_);
     EXPECT_TRUE(collection.damaged.empty()) << "round " << round;
     std::multiset<std::string> got, want;

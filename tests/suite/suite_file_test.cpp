@@ -104,6 +104,14 @@ TEST(SuiteFile, TheSuitesThatComeWithTheProgramAreRead) {
   // 03 repeats 02; 03_5B differs by its offload alone.
   EXPECT_EQ(request_json(seed.cases[1].request), request_json(seed.cases[2].request));
   EXPECT_NE(request_json(seed.cases[2].request), request_json(seed.cases[3].request));
+  const Suite larger = read_suite(WAN_SOURCE_DIR "/suites/seed-14b.json");
+  EXPECT_EQ(larger.cases[0].aliases[0], "04_14B_Speed_Preview_480p");
+  EXPECT_EQ(larger.cases[0].request.model, "t2v-A14B");
+  EXPECT_EQ(larger.cases[0].request.offload, Offload::kStream);
+  const Suite mlperf = read_suite(WAN_SOURCE_DIR "/suites/mlperf-like.json");
+  EXPECT_EQ(mlperf.cases[0].request.steps, 20);
+  EXPECT_EQ(mlperf.cases[0].request.guidance_low, 3.0);
+  EXPECT_EQ(mlperf.cases[0].request.guidance_high, 4.0);
 }
 
 TEST(RequestJson, GoesThereAndBack) {

@@ -1,0 +1,68 @@
+#include "suite/prepare.h"
+
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "measure/cooldown.h"
+#include "measure/page_cache.h"
+#include "suite/weights.h"
+
+namespace wan::suite {
+
+void Preparer::note_once(const std::string& text) {
+  if (noted_.insert(text).second) note_(text);
+}
+
+void Preparer::cool(const Job& job, measure::Gpu* gpu, const Stop& stop, Preparation& into) {
+  if (gpu == nullptr) return;
+  const auto first = first_start_c_.find(gpu);
+  const std::optional<double> limit = first == first_start_c_.end() ? std::nullopt : std::optional(first->second);
+  const measure::CoolDown state = measure::wait_until_cool(gpu, limit, cool_down_.value, stop);
+  if (!state.start_c) return;
+  // A warm-up starts from a card at rest, to which the runs after it could not cool down in reasonable time.
+  if (!job.warmup) first_start_c_.emplace(gpu, *state.start_c);
+  into.facts["start_temperature_c"] = fmt::format("{:.0f}", *state.start_c);
+  into.facts["cool_down_s"] = fmt::format("{:.1f}", state.waited_s);
+}
+
+void Preparer::set_page_cache(const Job& job, Preparation& into) {
+  if (job.warmup || job.scope != RunScope::kCold) return;
+  const PlannedCase& planned = *job.planned;
+  const std::filesystem::path& checkpoint = planned.details.request.checkpoint;
+  const auto files = checkpoint.empty() || !std::filesystem::is_directory(checkpoint)
+                         ? std::vector<std::filesystem::path>{}
+                         : weight_paths(checkpoint);
+  Measured<double> share = measure::share_resident(files);
+  if (planned.page_cache == PageCacheSetting::kHot && measure::page_cache_of(share) != PageCache::kHot) {
+    if (share.has() || read_once_.insert(checkpoint).second) measure::read_through(files);
+    share = measure::share_resident(files);
+  }
+  if (planned.page_cache == PageCacheSetting::kEvict) {
+    measure::evict(files);
+    share = measure::share_resident(files);
+  }
+  into.facts["page_cache_resident"] = share.has() ? fmt::format("{:.4f}", *share.value) : share.reason;
+  if (planned.page_cache == PageCacheSetting::kAsIs) return;
+  const PageCache asked = planned.page_cache == PageCacheSetting::kHot ? PageCache::kHot : PageCache::kEvicted;
+  if (measure::page_cache_of(share) == asked) {
+    into.page_cache = asked;
+    return;
+  }
+  note_once(fmt::format("{}: the page cache is recorded as unknown: {}", planned.details.name,
+                        share.has() ? fmt::format("{:.1f} % of the weight files are in it", 100 * *share.value)
+                        : share.reason == "no_files"
+                            ? "the case has no weight files"
+                            : fmt::format("the kernel does not say what it holds ({}: own the weight files, or be "
+                                          "allowed to write them)",
+                                          share.reason)));
+}
+
+Preparation Preparer::prepare(const Job& job, measure::Gpu* gpu, const Stop& stop) {
+  Preparation result;
+  cool(job, gpu, stop, result);
+  set_page_cache(job, result);
+  return result;
+}
+
+}  // namespace wan::suite
