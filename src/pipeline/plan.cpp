@@ -106,6 +106,12 @@ ModelSet open_models(const Request& request) {
   models.text = models.checkpoint->text;
   models.vae = models.checkpoint->vae;
   models.two_experts = models.checkpoint->two_experts();
+  if (!request.model.empty()) {
+    const std::string expected = published_dit_config(request.model).model_type;
+    require_usage(models.dit.model_type == expected,
+                  fmt::format("{} holds a model of type {}, but {} is asked for: name a checkpoint of type {}",
+                              request.checkpoint.string(), models.dit.model_type, request.model, expected));
+  }
   return models;
 }
 

@@ -33,7 +33,7 @@ struct Request {
 
   // with what
   std::filesystem::path checkpoint;  // a folder in the official layout
-  std::string model;                 // ti2v-5B, t2v-A14B, i2v-A14B: with random_weights, instead of a checkpoint
+  std::string model;  // ti2v-5B, t2v-A14B, i2v-A14B: the sizes of random_weights, or what the checkpoint must hold
   bool random_weights = false;
 
   // how

@@ -8,9 +8,11 @@
 #include <filesystem>
 #include <string>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "io/tensor_diff.h"
 #include "pipeline/observer.h"
+#include "pipeline/plan.h"
 #include "pipeline/request.h"
 
 namespace wan {
@@ -110,6 +112,21 @@ TEST_F(ImageToVideoExperts, MatchOurReadingOfTheSpecificationEndToEnd) {
     EXPECT_FALSE(d.shape_differs) << d.name << ": " << d.shapes;
     EXPECT_FALSE(d.not_finite) << d.name;
     EXPECT_LE(d.relative, d.name == "vae.decode.video" ? kVideoLimit : kTensorLimit) << d.name;
+  }
+}
+
+// A suite names the model it is about, so that its cases do not quietly run on another.
+TEST_F(ImageToVideoExperts, RefuseToPassForAnotherModel) {
+  Request asked = request();
+  asked.model = "i2v-A14B";
+  EXPECT_EQ(open_models(asked).dit.model_type, "i2v");
+  asked.model = "t2v-A14B";
+  try {
+    open_models(asked);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& problem) {
+    EXPECT_EQ(problem.kind(), ErrorKind::kUsage);
+    EXPECT_NE(std::string(problem.what()).find("t2v-A14B"), std::string::npos) << problem.what();
   }
 }
 
