@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -87,6 +88,17 @@ TEST_F(CommandLine, RefusesBadUsageBeforeAnyWork) {
     EXPECT_THAT(ended.output, HasSubstr(message)) << flag;
   }
   EXPECT_EQ(files(), 0u) << "a refused request left something behind";
+}
+
+TEST_F(CommandLine, RefusesToReplaceAnotherNvtxTool) {
+  if (!std::filesystem::exists(std::string(WAN_BINARY_DIR) + "/libwanbench_nvtx.so"))
+    GTEST_SKIP() << "built without the NVTX headers";
+  ::setenv("NVTX_INJECTION64_PATH", "/another/tool.so", 1);
+  const Ended refused = run("run --engine command --command true --output results");
+  ::unsetenv("NVTX_INJECTION64_PATH");
+  EXPECT_EQ(refused.code, static_cast<int>(ExitCode::kUsage)) << refused.output;
+  EXPECT_THAT(refused.output, HasSubstr("NVTX_INJECTION64_PATH is set to /another/tool.so"));
+  EXPECT_EQ(files(), 0u);
 }
 
 TEST_F(CommandLine, SaysWhereACheckpointCanBeHad) {
