@@ -65,7 +65,8 @@ double seconds_of(const StageRecord& stage) { return double(stage.wall_ns) * 1e-
 void add_step(StoppingSeries& into, const RunRecord& run) {
   std::vector<double> steady;
   for (const StageRecord& stage : run.stages)
-    if (stage.kind == StageKind::kLeaf && stage.index > 0) steady.push_back(seconds_of(stage));
+    if (stage.kind == StageKind::kLeaf && stage.index > 0 && stage.name.ends_with("_Inference"))
+      steady.push_back(seconds_of(stage));
   if (steady.empty())
     if (const StageRecord* only = find_stage(run, "Step_0_Inference")) steady.push_back(seconds_of(*only));
   if (!steady.empty()) into.values.push_back(median_of(steady));

@@ -43,6 +43,8 @@ RunRecord run_of(RunScope scope, double start_s, std::vector<double> steps_s) {
   };
   run.stages.push_back(leaf("Model_Initialization", -1, start_s));
   for (size_t i = 0; i < steps_s.size(); ++i) {
+    // A step's weights may be brought in first, which is a stage of its own and no step.
+    run.stages.push_back(leaf("Step_" + std::to_string(i) + "_Loading", int64_t(i), 0));
     run.stages.push_back(leaf("Step_" + std::to_string(i) + "_Inference", int64_t(i), steps_s[i]));
     total_s += steps_s[i];
   }
