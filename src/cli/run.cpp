@@ -184,9 +184,10 @@ void add_run_options(CLI::App& command, RunCommand& o) {
       ->type_name("DIR");
   command.add_flag("--resume", o.resume, "go on with the run in --output: only what is missing is run");
   command
-      .add_option("--repeats", o.repeats,
-                  "cold runs of each case, each in a new process; auto: 5 to 15, until half the 95 % interval of the "
-                  "median is within 1 % (steady step) and 5 % (initialization, text encoding on the CPU)")
+      .add_option(
+          "--repeats", o.repeats,
+          "cold runs of each case, each in a new process; auto: 5 to 15, until half the 95 % interval of the "
+          "median is within 1 % (steady step), 2 % (warm total) and 5 % (initialization, text encoding on the CPU)")
       ->type_name("N|auto")
       ->check(CLI::Range(0, 1000) | CLI::IsMember({kAutoRepeats}))
       ->capture_default_str();

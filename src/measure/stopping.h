@@ -41,9 +41,10 @@ struct StoppingDecision {
 /// no draws and no seed; reports use 10 000 draws of the same, which may differ by one order statistic at the edge.
 double relative_half_width(std::span<const double> values);
 
-/// What must settle in runs of one case and scope: steady step and, in cold runs, initialization and text encoding on
-/// the CPU; in warm ones the total. Of runs that are ok, no warm-ups, and without an excluding flag. Quantities the
-/// runs do not have are left out; where there is none of them, the total stands in, with the warm total's target.
+/// What must settle in runs of one case and scope: steady step, warm total (text encoding to the end of decoding) and,
+/// in cold runs, initialization and text encoding on the CPU. Of runs that are ok, no warm-ups, and without an
+/// excluding flag. Quantities the runs do not have are left out; where there is none of them, the total stands in, with
+/// the warm total's target.
 std::vector<StoppingSeries> stopping_series(std::span<const RunRecord* const> runs);
 
 /// Whether a case has been run often enough. `runs` and `seconds` count every run tried, those that do not count as

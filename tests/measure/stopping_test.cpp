@@ -134,9 +134,22 @@ TEST(Stopping, TakesTheSteadyStepAndTheStartOfColdRuns) {
   EXPECT_THAT(series[1].values, testing::ElementsAre(4, 5));
 }
 
-TEST(Stopping, TakesTheTotalOfWarmRunsAndOfThoseWithoutStages) {
-  std::vector<RunRecord> warm = {run_of(RunScope::kWarm, 1, {1, 1})};
-  EXPECT_EQ(stopping_series(pointers(warm)).back().name, "total");
+TEST(Stopping, TakesTheWarmTotalWithoutTheStart) {
+  RunRecord run = run_of(RunScope::kWarm, 7, {1, 2});
+  for (const char* name : {"T5_Encoding", "VAE_Decoding"}) {
+    StageRecord stage;
+    stage.id = stage.name = name;
+    stage.wall_ns = 10'000'000'000;
+    run.stages.push_back(stage);
+  }
+  const std::vector<RunRecord> runs = {run};
+  const auto series = stopping_series(pointers(runs));
+  ASSERT_EQ(series.size(), 2u);
+  EXPECT_EQ(series[1].name, "warm total");
+  EXPECT_DOUBLE_EQ(series[1].values[0], 23);
+}
+
+TEST(Stopping, TakesTheTotalOfRunsWithoutStages) {
   RunRecord bare;
   bare.stages.push_back(run_of(RunScope::kCold, 3, {}).stages.back());
   const std::vector<RunRecord> command = {bare};
