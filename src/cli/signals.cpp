@@ -3,26 +3,37 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+
 #include "pipeline/request.h"
 
 namespace wan::cli {
 namespace {
 
-volatile sig_atomic_t first_signal = 0;  // handlers can reach nothing else
+std::atomic<int> first_signal{0};
 
-void handle(int signal) {
-  if (first_signal != 0) _exit(128 + signal);
-  first_signal = signal;
-  request_interrupt();
+void watch(sigset_t signals) {
+  for (;;) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (first_signal != 0) _exit(128 + signal);
+    first_signal = signal;
+    request_interrupt();
+  }
 }
 
 }  // namespace
 
 void stop_on_signals() {
-  struct sigaction action {};
-  action.sa_handler = handle;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  // A thread of its own takes the signals and every other has them blocked: the matrix kernels oneDNN makes at run time
+  // keep data where a handler's stack frame would go, so a handler on a computing thread destroys it.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::thread(watch, signals).detach();
 }
 
 int received_signal() { return first_signal; }

@@ -3,7 +3,8 @@
 
 namespace wan::cli {
 
-/// Installs the handlers for SIGINT and SIGTERM.
+/// From now on SIGINT and SIGTERM stop the engine. Called before any other thread exists: threads inherit that the
+/// signals are blocked.
 void stop_on_signals();
 
 /// The signal that asked to stop, or 0.
