@@ -74,6 +74,18 @@ struct EnumNames<StageKind> {
   }};
 };
 
+template <>
+struct EnumNames<KernelKind> {
+  static constexpr std::array<std::pair<KernelKind, std::string_view>, 6> kTable{{
+      {KernelKind::kGemm, "gemm"},
+      {KernelKind::kAttention, "attention"},
+      {KernelKind::kConvolution, "convolution"},
+      {KernelKind::kElementwise, "elementwise"},
+      {KernelKind::kCopy, "copy"},
+      {KernelKind::kOther, "other"},
+  }};
+};
+
 template <class E>
 concept NamedEnum = requires {
   EnumNames<E>::kTable;

@@ -269,6 +269,42 @@ void fields(V& visit, R& r) {
   visit("findings", r.findings);
 }
 
+template <class V, Is<KernelSum> R>
+void fields(V& visit, R& r) {
+  visit("name", r.name);
+  visit("kind", r.kind);
+  visit("count", r.count);
+  visit("total_ns", r.total_ns);
+}
+
+template <class V, Is<KernelKindSum> R>
+void fields(V& visit, R& r) {
+  visit("kind", r.kind);
+  visit("count", r.count);
+  visit("total_ns", r.total_ns);
+  visit("exposed_ns", r.exposed_ns);
+}
+
+template <class V, Is<KernelTable> R>
+void fields(V& visit, R& r) {
+  visit("stages", r.stages);
+  visit("stage_count", r.stage_count);
+  visit("wall_ns", r.wall_ns);
+  visit("gap_ns", r.gap_ns);
+  visit("kinds", r.kinds);
+  visit("kernels", r.kernels);
+  visit("unlisted_count", r.unlisted_count);
+  visit("unlisted_ns", r.unlisted_ns);
+}
+
+template <class V, Is<KernelTrace> R>
+void fields(V& visit, R& r) {
+  visit("source", r.source);
+  visit("reason", r.reason);
+  visit("lost", r.lost);
+  visit("tables", r.tables);
+}
+
 template <class V, Is<RunRecord> R>
 void fields(V& visit, R& r) {
   visit("id", r.id);
@@ -289,6 +325,7 @@ void fields(V& visit, R& r) {
   visit("samples", r.samples);
   visit("trace_file", r.trace_file);
   visit("imported", r.imported);
+  visit.added("kernels", r.kernels);
 }
 
 }  // namespace wan

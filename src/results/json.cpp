@@ -208,6 +208,14 @@ Json document(const RunRecord& record) {
   return out;
 }
 
+Json parse(std::string_view text, const std::string& where) {
+  try {
+    return Json::parse(text);
+  } catch (const Json::exception& error) {
+    throw Error(ErrorKind::kInput, fmt::format("{}: not valid JSON: {}", where, error.what()));
+  }
+}
+
 void check_schema(const Json& json, const std::string& file) {
   const Place top{file, ""};
   if (!json.is_object() || !json.contains("schema")) {
@@ -242,16 +250,21 @@ std::string to_json_line(const RunRecord& record) {
 }
 
 RunRecord record_from_json(std::string_view text, const std::string& where) {
-  Json json;
-  try {
-    json = Json::parse(text);
-  } catch (const Json::exception& error) {
-    throw Error(ErrorKind::kInput, fmt::format("{}: not valid JSON: {}", where, error.what()));
-  }
+  const Json json = parse(text, where);
   check_schema(json, where);
   RunRecord record;
   Reader::decode(json, record, Place{where, ""});
   return record;
+}
+
+std::string kernels_to_json(const KernelTrace& trace) {
+  return Writer::encode(trace).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+KernelTrace kernels_from_json(std::string_view text, const std::string& where) {
+  KernelTrace trace;
+  Reader::decode(parse(text, where), trace, Place{where, ""});
+  return trace;
 }
 
 std::string workload_key(const Workload& workload) {

@@ -19,6 +19,11 @@ std::string to_json_line(const RunRecord& record);
 /// absent key, a wrong type, or an unknown word.
 RunRecord record_from_json(std::string_view text, const std::string& where);
 
+/// A kernel trace alone, as it stands in a record, on one line; and back. `where` names the source in errors, thrown as
+/// by `record_from_json`.
+std::string kernels_to_json(const KernelTrace& trace);
+KernelTrace kernels_from_json(std::string_view text, const std::string& where);
+
 /// SHA-256 of the canonical JSON of the fields that decide the work: sorted keys, prompts by digest only, weights by
 /// component and digest only. Equal keys: comparable runs.
 std::string workload_key(const Workload& workload);

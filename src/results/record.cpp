@@ -11,6 +11,7 @@ std::string_view to_string(PageCache value) { return enum_name(value); }
 std::string_view to_string(EngineKind value) { return enum_name(value); }
 std::string_view to_string(RunStatus value) { return enum_name(value); }
 std::string_view to_string(StageKind value) { return enum_name(value); }
+std::string_view to_string(KernelKind value) { return enum_name(value); }
 
 const StageRecord* total_stage(const RunRecord& record) {
   for (const StageRecord& stage : record.stages) {

@@ -15,7 +15,7 @@ namespace wan {
 /// The version of the record format this program writes. The rule for changing it is in docs/formats.md.
 inline constexpr std::string_view kRecordSchema = "wanbench.run";
 inline constexpr int kRecordMajor = 1;
-inline constexpr int kRecordMinor = 0;
+inline constexpr int kRecordMinor = 1;  // 1: `kernels`
 
 /// A value with where it came from. Absent is never 0: `value` is empty and `reason` says why.
 template <class T>
@@ -302,6 +302,55 @@ struct Finding {
   bool operator==(const Finding&) const = default;
 };
 
+/// What a kernel does, by the rules of measure/kernel_names.h.
+enum class KernelKind {
+  kGemm,
+  kAttention,
+  kConvolution,
+  kElementwise,  // norms, activations, changes of layout: bound by memory
+  kCopy,         // copies and fills by the driver
+  kOther,        // no rule knows the name
+};
+
+/// All kernels of one name over some stages.
+struct KernelSum {
+  std::string name;  // demangled and shortened
+  KernelKind kind = KernelKind::kOther;
+  int64_t count = 0;
+  int64_t total_ns = 0;
+  bool operator==(const KernelSum&) const = default;
+};
+
+/// `exposed_ns` counts each instant once, for the kernel that began first, and for a copy only where no kernel ran.
+struct KernelKindSum {
+  KernelKind kind = KernelKind::kOther;
+  int64_t count = 0;
+  int64_t total_ns = 0;
+  int64_t exposed_ns = 0;
+  bool operator==(const KernelKindSum&) const = default;
+};
+
+/// The kernels of all stages of a kind together. The kinds' `exposed_ns` and `gap_ns` add up to `wall_ns`.
+struct KernelTable {
+  std::string stages;  // "Step_*": loading and inference of all steps; else a stage's name
+  int64_t stage_count = 0;
+  int64_t wall_ns = 0;
+  int64_t gap_ns = 0;  // nothing ran on the card
+  std::vector<KernelKindSum> kinds;
+  std::vector<KernelSum> kernels;               // the longest
+  int64_t unlisted_count = 0, unlisted_ns = 0;  // of all names that are not among them
+  bool operator==(const KernelTable&) const = default;
+};
+
+/// What ran on the card, kernel by kernel. A run that has this was watched closely and is slower than others.
+struct KernelTrace {
+  std::string source;  // cupti_activity
+  std::string reason;  // why there are no tables; empty when there are
+  int64_t lost = 0;    // kernels without a time, or beyond what is kept
+  std::vector<KernelTable> tables;
+  bool operator==(const KernelTrace&) const = default;
+};
+
 /// Where an imported run came from.
 struct ImportInfo {
   std::string file;
@@ -332,6 +381,7 @@ struct RunRecord {
   std::optional<SamplesReference> samples;
   std::string trace_file;  // relative; empty: none
   std::optional<ImportInfo> imported;
+  std::optional<KernelTrace> kernels;  // of a run that was traced
   bool operator==(const RunRecord&) const = default;
 };
 
@@ -341,6 +391,7 @@ std::string_view to_string(PageCache value);
 std::string_view to_string(EngineKind value);
 std::string_view to_string(RunStatus value);
 std::string_view to_string(StageKind value);
+std::string_view to_string(KernelKind value);
 
 /// The stage named Total_Execution, or nullptr.
 const StageRecord* total_stage(const RunRecord& record);

@@ -107,6 +107,17 @@ RunRecord example_record() {
       ImportInfo{"report.md",        "00",
                  "seed-markdown",    {{"Total Duration", "6.20 s"}},
                  {"No bottlenecks"}, {{"double_counted_load", "Total_Execution", "counted twice", 2.0, 1.0, "%s"}}};
+  record.kernels = KernelTrace{"cupti_activity",
+                               "one table missing",
+                               3,
+                               {{"Step_*",
+                                 5,
+                                 100,
+                                 20,
+                                 {{KernelKind::kGemm, 7, 90, 80}},
+                                 {{"nvjet_sm90_tst_128x256", KernelKind::kGemm, 7, 90}},
+                                 2,
+                                 4}}};
   return record;
 }
 
