@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/device_clock.h"
 #include "tensor/tensor.h"
 
 namespace wan {
@@ -100,6 +101,9 @@ class Backend {
   virtual void synchronize() = 0;
   /// When `event` happened on CLOCK_MONOTONIC, in nanoseconds. The event must be ready.
   virtual int64_t event_time_ns(const Event& event) = 0;
+  /// How far the device's clock came from the host's since they were tied, when the backend was made or at the last
+  /// call; ties them anew. Waits for the device. Nothing where both are one clock.
+  virtual std::optional<ClockDrift> retie_clocks() { return std::nullopt; }
   /// Page-locked and device bytes this backend holds for itself: library workspaces, scratch. For the memory account.
   virtual uint64_t internal_bytes() const = 0;
 

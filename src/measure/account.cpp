@@ -32,7 +32,7 @@ std::vector<Interval> gaps(const Interval& total, const std::vector<StageSpan>& 
   return result;
 }
 
-StageRecord describe(const StageSpan& span, const RunTimeline& timeline) {
+StageRecord describe(const StageSpan& span, const RunTimeline& timeline, const Readings& readings) {
   StageRecord stage;
   stage.name = span.component.empty() ? span.stage : span.component;
   stage.id = span.component.empty() ? span.stage : span.stage + "/" + span.component;
@@ -43,6 +43,12 @@ StageRecord describe(const StageSpan& span, const RunTimeline& timeline) {
   stage.begin_ns = measured(span.interval.begin_ns - timeline.total.begin_ns, timeline.span_source);
   stage.moved_bytes = span.bytes > 0 ? measured(span.bytes, "engine") : absent<uint64_t>("not_reported_by_the_engine");
   stage.flops = span.flops > 0 ? measured(span.flops, "engine") : absent<double>("not_reported_by_the_engine");
+  const auto device_time = [&](const std::optional<int64_t>& told) {
+    return told ? measured(*told, "device_event") : absent<int64_t>(no_device_time(readings));
+  };
+  stage.gpu_ns = device_time(span.gpu_ns);
+  stage.exposed_copy_ns = device_time(span.exposed_copy_ns);
+  stage.hidden_copy_ns = device_time(span.hidden_copy_ns);
   if (span.cut_off) stage.flags.push_back("cut_off");
   return stage;
 }
@@ -63,6 +69,7 @@ StageRecord unattributed(const RunTimeline& timeline, const std::vector<StageSpa
   stage.wall_ns = std::max<int64_t>(0, timeline.total.length_ns() - leaf_ns);
   if (leaf_ns > timeline.total.length_ns()) stage.flags.push_back("leaves_overlap");
   stage.begin_ns = absent<int64_t>("several_gaps");
+  stage.gpu_ns = stage.exposed_copy_ns = stage.hidden_copy_ns = absent<int64_t>(no_device_time(readings));
   const std::vector<Interval> parts = gaps(timeline.total, leaves);
   fill_values(stage, parts, {}, readings, Extent::kStage);
   return stage;
@@ -89,13 +96,13 @@ std::vector<StageRecord> account(const RunTimeline& timeline, const Samples& sam
   const auto kinds = intervals_by_kind(leaves);
   std::vector<StageRecord> stages;
   for (const StageSpan& leaf : leaves) {
-    stages.push_back(describe(leaf, timeline));
+    stages.push_back(describe(leaf, timeline, readings));
     fill_values(stages.back(), std::vector<Interval>{leaf.interval}, kinds.at(stage_kind(leaf.stage)), readings,
                 Extent::kStage);
     for (const StageMemory& memory : timeline.memory)
       if (memory.stage == leaf.stage) add_engine_memory(stages.back(), memory);
     for (const StageSpan& part : timeline.spans)
-      if (!is_leaf(part) && part.stage == leaf.stage) stages.push_back(describe(part, timeline));
+      if (!is_leaf(part) && part.stage == leaf.stage) stages.push_back(describe(part, timeline, readings));
   }
   stages.push_back(unattributed(timeline, leaves, readings));
   StageRecord total;
@@ -104,7 +111,7 @@ std::vector<StageRecord> account(const RunTimeline& timeline, const Samples& sam
   total.wall_ns = timeline.total.length_ns();
   total.begin_ns = measured<int64_t>(0, "clock");
   fill_values(total, std::vector<Interval>{timeline.total}, {}, readings, Extent::kWholeRun);
-  sum_over_leaves(total, stages);
+  sum_over_leaves(total, stages, readings);
   for (const StageMemory& memory : timeline.memory) add_engine_memory(total, memory);
   stages.push_back(std::move(total));
   make_unique(stages);

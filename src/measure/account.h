@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@ struct StageSpan {
   Interval interval;
   uint64_t bytes = 0;
   double flops = 0;
-  bool cut_off = false;  // the run ended inside it
+  bool cut_off = false;                                                  // the run ended inside it
+  std::optional<int64_t> gpu_ns{}, exposed_copy_ns{}, hidden_copy_ns{};  // as the engine told
 };
 
 /// What the engine's allocator said of a stage.

@@ -165,8 +165,6 @@ void fill_gpu(StageRecord& stage, std::span<const Interval> parts, std::span<con
       scaled_mean(readings.pcie_to_device, parts, resolution, kMiB, "nvml_gpm", readings.activity_reason);
   stage.pcie_tx_bytes_per_s =
       scaled_mean(readings.pcie_to_host, parts, resolution, kMiB, "nvml_gpm", readings.activity_reason);
-  stage.gpu_ns = absent<int64_t>(none.empty() ? "not_reported_by_the_engine" : none);
-  stage.exposed_copy_ns = absent<int64_t>(none.empty() ? "not_reported_by_the_engine" : none);
   fill_energy(stage, parts, readings, resolution);
 }
 
@@ -197,12 +195,22 @@ void add_engine_memory(StageRecord& stage, const StageMemory& memory) {
         measured(std::max(pinned->second, stage.host_memory.pinned_peak_bytes.value.value_or(0)), "engine");
 }
 
-void sum_over_leaves(StageRecord& total, const std::vector<StageRecord>& stages) {
+std::string no_device_time(const Readings& readings) {
+  return readings.gpu_reason.empty() ? "not_reported_by_the_engine" : readings.gpu_reason;
+}
+
+void sum_over_leaves(StageRecord& total, const std::vector<StageRecord>& stages, const Readings& readings) {
   double flops = 0;
   for (const StageRecord& stage : stages)
     if (stage.kind == StageKind::kLeaf) flops += stage.flops.value.value_or(0);
   total.flops = flops > 0 ? measured(flops, "engine") : absent<double>("not_reported_by_the_engine");
   total.moved_bytes = absent<uint64_t>("not_reported_by_the_engine");
+  for (auto member : {&StageRecord::gpu_ns, &StageRecord::exposed_copy_ns, &StageRecord::hidden_copy_ns}) {
+    total.*member = absent<int64_t>(no_device_time(readings));
+    for (const StageRecord& stage : stages)
+      if (stage.kind == StageKind::kLeaf && (stage.*member).has())
+        total.*member = measured((total.*member).value.value_or(0) + *(stage.*member).value, "device_event");
+  }
 }
 
 }  // namespace wan::measure

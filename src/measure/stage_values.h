@@ -44,7 +44,10 @@ void fill_values(StageRecord& stage, std::span<const Interval> parts, std::span<
 /// Adds what the engine's allocator said; of several marks the largest of each component stays.
 void add_engine_memory(StageRecord& stage, const StageMemory& memory);
 
-/// Work of the whole run: operations and moved bytes of its leaves.
-void sum_over_leaves(StageRecord& total, const std::vector<StageRecord>& stages);
+/// Why a stage has no time by device events.
+std::string no_device_time(const Readings& readings);
+
+/// What the whole run has from its leaves alone: operations, time by device events, time in which weights were copied.
+void sum_over_leaves(StageRecord& total, const std::vector<StageRecord>& stages, const Readings& readings);
 
 }  // namespace wan::measure

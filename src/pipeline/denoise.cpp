@@ -52,9 +52,8 @@ TensorView Engine::Generation::call_dit(LoadedExpert& expert, int step, TextCont
   return velocity;
 }
 
-/// The DiT is still on its way and the device idle: the VAE comes now, when its small kernels wait for nobody. What it
-/// takes is part of the exposed wait for weights.
-void Engine::Generation::load_vae_beside_dit() {
+/// What it takes is part of the current stage's exposed wait for weights.
+void Engine::Generation::load_vae() {
   if (models_->vae) return;
   const Event begin = device().record(Queue::kCompute);
   models_->load_vae(plan_);
@@ -67,7 +66,8 @@ void Engine::Generation::denoise_step(int step, Sampler& sampler) {
   LoadedExpert& expert = m.experts[static_cast<size_t>(index)];
   clock_->enter(Stage::kStepInference, step);
   check_interrupt();
-  if (step == 0 && plan_.device != "cpu") load_vae_beside_dit();
+  // The DiT is still on its way and the device idle: the VAE comes now, when its small kernels wait for nobody.
+  if (step == 0 && plan_.device != "cpu") load_vae();
   if (!expert.dit || expert.positive.embedded.empty()) embed_prompts(expert);
   const DitCost cost = dit_cost(m.set.dit, plan_.latent[1] * (plan_.latent[2] / 2) * (plan_.latent[3] / 2));
   clock_->add_flops(2 * cost.total());
@@ -87,7 +87,25 @@ void Engine::Generation::denoise_step(int step, Sampler& sampler) {
   impose_first_frame();
   clock_->mark("solver");
   clock_->add_waits(expert.blocks->take_waits());
-  clock_->add_hidden("h2d", expert.blocks->take_copies());
+  clock_->add_copies(expert.blocks->take_copies());
+  report_fills();
+}
+
+/// Page-locking and filling host memory for streamed weights happens beside the stages and may end in any of them.
+void Engine::Generation::report_fills() {
+  for (LoadedExpert& expert : models_->experts) {
+    const std::optional<HostInterval> fill = expert.blocks ? expert.blocks->take_fill() : std::nullopt;
+    if (!fill) continue;
+    StageSpan span;
+    span.stage = clock_->stage();
+    span.index = clock_->index();
+    span.component = "page_lock_and_fill";
+    span.hidden = true;
+    span.begin_ns = fill->begin_ns;
+    span.end_ns = fill->end_ns;
+    span.bytes = fill->bytes;
+    observer_.on_span(span);
+  }
 }
 
 void Engine::Generation::denoise() {
@@ -137,7 +155,7 @@ void Engine::Generation::decode() {
     expert.positive = {};
     expert.negative = {};
   }
-  m.load_vae(plan_);
+  load_vae();
   clock_->add_flops(vae_decode_cost(m.set.vae, m.set.vae_file(), plan_.latent[1], plan_.latent[2], plan_.latent[3]));
   if (dump_) dump_->add("vae.decode.latent", x_);
   Vae& vae = *m.vae;

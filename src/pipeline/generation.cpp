@@ -185,7 +185,10 @@ void Engine::Generation::encode_text() {
   const Tensor norm = backend.allocate(DType::kF32, norm_part.shape, "text encoder weights");
   backend.upload(norm_host, norm);
   text_rows_ = wan::encode_text(backend, m.set.text, compute, *m.text_source, norm, *text_store_, ids);
-  if (!m.text_backend) clock_->add_hidden("h2d", text_store_->take_copies());
+  if (!m.text_backend) {
+    clock_->add_waits(text_store_->take_waits());
+    clock_->add_copies(text_store_->take_copies());
+  }
   text_store_.reset();
   start_experts();
   if (dump_) {

@@ -37,7 +37,7 @@ class Engine::Generation {
   void denoise_step(int step, Sampler& sampler);
   TensorView call_dit(LoadedExpert& expert, int step, TextContext& text, TensorView velocity, int call);
   void impose_first_frame();
-  void load_vae_beside_dit();
+  void load_vae();
   void report_memory(Stage stage, int index);
   Tensor conditioning_pixels() const;
   void check_interrupt() const;

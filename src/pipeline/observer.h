@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,10 @@ struct StageSpan {
   int64_t end_ns = 0;
   uint64_t bytes = 0;  // moved, where that is what the span did
   double flops = 0;    // floating-point operations of this leaf by the analytic cost model; 0 when it computes nothing
+  // Of a leaf whose two edges are events of a GPU; absent elsewhere:
+  std::optional<int64_t> gpu_ns{};           // between those events
+  std::optional<int64_t> exposed_copy_ns{};  // of it, in which the compute queue waited for weights
+  std::optional<int64_t> hidden_copy_ns{};  // weights were copied for it, or by it for what follows, and nothing waited
 };
 
 /// What one allocation class of the engine held at most, in bytes, over the span of a stage.

@@ -33,31 +33,31 @@ void StageClock::finish() {
   current_ = Leaf{};
   backend_->synchronize();
   poll();
+  if (const auto drift = backend_->retie_clocks()) {
+    observer_.on_fact("device_clock_residual_ns", std::to_string(drift->residual_ns));
+    observer_.on_fact("device_clock_uncertainty_ns", std::to_string(drift->uncertainty_ns));
+  }
 }
 
 void StageClock::add_waits(std::vector<DeviceInterval> waits) {
   current_.waits.insert(current_.waits.end(), waits.begin(), waits.end());
 }
 
-void StageClock::add_hidden(const std::string& component, std::vector<DeviceInterval> work) {
-  for (const DeviceInterval& piece : work)
-    current_.parts.push_back({component, piece.begin, piece.end, piece.bytes, true, 0, 0});
-}
-
-void StageClock::add_hidden_host(const std::string& component, int64_t begin_ns, int64_t end_ns, uint64_t bytes) {
-  current_.parts.push_back({component, {}, {}, bytes, true, begin_ns, end_ns});
+void StageClock::add_copies(const std::vector<DeviceInterval>& copies) {
+  current_.copies.insert(current_.copies.end(), copies.begin(), copies.end());
 }
 
 void StageClock::mark(const std::string& component) {
   const Event now = backend_->record(Queue::kCompute);
-  current_.parts.push_back({component, last_mark_, now, 0, false, 0, 0});
+  current_.parts.push_back({component, last_mark_, now});
   last_mark_ = now;
 }
 
 bool StageClock::is_over(const Leaf& leaf) const {
   if (!backend_->ready(leaf.end)) return false;
-  return std::all_of(leaf.parts.begin(), leaf.parts.end(),
-                     [&](const Part& p) { return !p.end.valid() || backend_->ready(p.end); });
+  return std::all_of(leaf.copies.begin(), leaf.copies.end(),
+                     [&](const DeviceInterval& copy) { return backend_->ready(copy.end); }) &&
+         std::all_of(leaf.parts.begin(), leaf.parts.end(), [&](const Part& part) { return backend_->ready(part.end); });
 }
 
 void StageClock::poll() {
@@ -73,23 +73,47 @@ void StageClock::bound_run_ahead() {
   poll();
 }
 
+std::vector<TimeSpan> StageClock::times_of(const std::vector<DeviceInterval>& intervals) const {
+  std::vector<TimeSpan> times;
+  for (const DeviceInterval& interval : intervals) times.push_back({time_of(interval.begin), time_of(interval.end)});
+  return times;
+}
+
 void StageClock::report(const Leaf& leaf) {
   int64_t begin = leaf.begin.valid() ? time_of(leaf.begin) : leaf.begin_ns;
   const int64_t end = std::max(begin, time_of(leaf.end));
+  const bool on_gpu = leaf.begin.valid() && backend_->info().kind != "cpu";
+  const std::vector<TimeSpan> waits = times_of(leaf.waits);
+  int64_t waited = 0;
+  for (const TimeSpan& wait : waits) waited += std::max<int64_t>(0, wait.end_ns - wait.begin_ns);
+  waited = std::min(waited, end - begin);
   if (leaf.stage == Stage::kStepInference) {
     // Waits happen between layers; what they cost together is shown as the step's loading, ahead of its computing.
-    int64_t waited = 0;
-    for (const DeviceInterval& wait : leaf.waits)
-      waited += std::max<int64_t>(0, time_of(wait.end) - time_of(wait.begin));
-    const int64_t loaded = std::min(end, begin + waited);
-    observer_.on_span({Stage::kStepLoading, leaf.index, "", false, begin, loaded, 0, 0});
-    begin = loaded;
+    StageSpan loading{Stage::kStepLoading, leaf.index, "", false, begin, begin + waited, 0, 0};
+    if (on_gpu) loading.gpu_ns = loading.exposed_copy_ns = waited;
+    observer_.on_span(loading);
+    begin += waited;
+    waited = 0;
   }
-  observer_.on_span({leaf.stage, leaf.index, "", false, begin, end, 0, leaf.flops});
+  StageSpan span{leaf.stage, leaf.index, "", false, begin, end, 0, leaf.flops};
+  if (on_gpu) {
+    span.gpu_ns = end - begin;
+    span.exposed_copy_ns = waited;
+    span.hidden_copy_ns = hidden_copy_ns(times_of(leaf.copies), waits);
+  }
+  observer_.on_span(span);
+  report_parts(leaf);
+}
+
+void StageClock::report_parts(const Leaf& leaf) {
+  for (const DeviceInterval& copy : leaf.copies) {
+    const int64_t from = time_of(copy.begin);
+    const int64_t to = std::max(from, time_of(copy.end));
+    observer_.on_span({leaf.stage, leaf.index, "h2d", true, from, to, copy.bytes, 0});
+  }
   for (const Part& part : leaf.parts) {
-    const int64_t from = part.begin.valid() ? time_of(part.begin) : part.begin_ns;
-    const int64_t to = part.end.valid() ? time_of(part.end) : part.end_ns;
-    observer_.on_span({leaf.stage, leaf.index, part.component, part.hidden, from, std::max(from, to), part.bytes, 0});
+    const int64_t from = time_of(part.begin);
+    observer_.on_span({leaf.stage, leaf.index, part.component, false, from, std::max(from, time_of(part.end)), 0, 0});
   }
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "pipeline/copy_time.h"
 #include "pipeline/layer_store.h"
 #include "pipeline/observer.h"
 
@@ -26,11 +27,10 @@ class StageClock {
 
   /// Work of the current leaf.
   void add_flops(double flops) { current_.flops += flops; }
-  /// Time the current step's work waited for weights; reported as its Step_i_Loading.
+  /// Time the current leaf's work waited for weights; a step's is reported as its Step_i_Loading.
   void add_waits(std::vector<DeviceInterval> waits);
-  /// Something that ran beside the leaves.
-  void add_hidden(const std::string& component, std::vector<DeviceInterval> work);
-  void add_hidden_host(const std::string& component, int64_t begin_ns, int64_t end_ns, uint64_t bytes);
+  /// Weights that were copied beside the leaves: a hidden part "h2d" each.
+  void add_copies(const std::vector<DeviceInterval>& copies);
   /// A part of the current leaf, from the last mark (or the leaf's beginning) to now.
   void mark(const std::string& component);
 
@@ -45,9 +45,6 @@ class StageClock {
   struct Part {
     std::string component;
     Event begin, end;
-    uint64_t bytes = 0;
-    bool hidden = false;
-    int64_t begin_ns = 0, end_ns = 0;  // where there are no events
   };
   struct Leaf {
     Stage stage = Stage::kModelInitialization;
@@ -55,10 +52,12 @@ class StageClock {
     Event begin, end;
     int64_t begin_ns = 0;  // where there is no event
     double flops = 0;
-    std::vector<DeviceInterval> waits;
+    std::vector<DeviceInterval> waits, copies;
     std::vector<Part> parts;
   };
   void report(const Leaf& leaf);
+  void report_parts(const Leaf& leaf);
+  std::vector<TimeSpan> times_of(const std::vector<DeviceInterval>& intervals) const;
   bool is_over(const Leaf& leaf) const;
   int64_t time_of(const Event& event) const { return backend_->event_time_ns(event); }
 

@@ -35,6 +35,7 @@ Json span_args(const StageRecord& stage) {
   if (!stage.expert.empty()) args["expert"] = stage.expert;
   put(args, "gpu_ns", stage.gpu_ns);
   put(args, "exposed_copy_ns", stage.exposed_copy_ns);
+  put(args, "hidden_copy_ns", stage.hidden_copy_ns);
   put(args, "moved_bytes", stage.moved_bytes);
   put(args, "flops", stage.flops);
   put(args, "energy_j", stage.energy_j);

@@ -81,6 +81,7 @@ std::vector<Column> stage_columns() {
       stage_value("begin_ns", &StageRecord::begin_ns),
       stage_value("gpu_ns", &StageRecord::gpu_ns),
       stage_value("exposed_copy_ns", &StageRecord::exposed_copy_ns),
+      stage_value("hidden_copy_ns", &StageRecord::hidden_copy_ns),
       stage_value("moved_bytes", &StageRecord::moved_bytes),
       stage_value("flops", &StageRecord::flops),
       stage_value("cpu_core_ns", &StageRecord::cpu_core_ns),

@@ -189,6 +189,7 @@ void fields(V& visit, R& r) {
   visit("begin_ns", r.begin_ns);
   visit("gpu_ns", r.gpu_ns);
   visit("exposed_copy_ns", r.exposed_copy_ns);
+  visit.added("hidden_copy_ns", r.hidden_copy_ns);
   visit("moved_bytes", r.moved_bytes);
   visit("flops", r.flops);
   visit("cpu_core_ns", r.cpu_core_ns);

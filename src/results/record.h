@@ -230,7 +230,9 @@ struct StageRecord {
   int64_t wall_ns = 0;
   Measured<int64_t> begin_ns;  // from the start of Total_Execution
   Measured<int64_t> gpu_ns;    // between the device events of its edges
-  Measured<int64_t> exposed_copy_ns;
+  Measured<int64_t> exposed_copy_ns;  // of it, waiting for weights
+  // Weights were copied and nothing waited for them; since 1.1.
+  Measured<int64_t> hidden_copy_ns = absent<int64_t>("not_recorded");
   Measured<uint64_t> moved_bytes;
   Measured<double> flops;         // floating-point operations executed, multiply-add = 2, by the analytic cost model
   Measured<int64_t> cpu_core_ns;  // of the process tree

@@ -28,7 +28,7 @@ void PipeObserver::send(const Message& message) {
 
 void PipeObserver::on_span(const StageSpan& span) {
   send(Span{stage_name(span.stage, span.index, task_), span.index, span.component, span.hidden, span.begin_ns,
-            span.end_ns, span.bytes, span.flops});
+            span.end_ns, span.bytes, span.flops, span.gpu_ns, span.exposed_copy_ns, span.hidden_copy_ns});
 }
 
 void PipeObserver::on_begin(Stage stage, int index, int steps) {

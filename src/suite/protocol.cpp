@@ -41,6 +41,17 @@ measure::TreeReading own_from(const Json& json) {
 
 struct Writer {
   Json operator()(const Hello& hello) const { return {{"type", "hello"}, {"protocol", hello.protocol}}; }
+/// A key that is left out when there is no value.
+template <class T>
+void put(Json& json, const char* key, const std::optional<T>& value) {
+  if (value) json[key] = *value;
+}
+
+template <class T>
+std::optional<T> take(const Json& json, const char* key) {
+  return json.contains(key) ? std::optional<T>(json.at(key).get<T>()) : std::nullopt;
+}
+
   Json operator()(const NextVideo& next) const {
     return {{"type", "next_video"}, {"index", next.index}, {"own", own_json(next.own)}};
   }
@@ -52,12 +63,16 @@ struct Writer {
             {"own", own_json(begin.own)}};
   }
   Json operator()(const Span& span) const {
-    return {
+    Json json{
         {"type", "span"},        {"stage", span.stage},       {"index", span.index},   {"component", span.component},
         {"hidden", span.hidden}, {"begin_ns", span.begin_ns}, {"end_ns", span.end_ns}, {"bytes", span.bytes},
         {"flops", span.flops}};
   }
   Json operator()(const Range& range) const {
+    put(json, "gpu_ns", span.gpu_ns);
+    put(json, "exposed_copy_ns", span.exposed_copy_ns);
+    put(json, "hidden_copy_ns", span.hidden_copy_ns);
+    return json;
     return {{"type", "range"},        {"thread", range.thread}, {"depth", range.depth}, {"begin_ns", range.begin_ns},
             {"end_ns", range.end_ns}, {"name", range.name}};
   }
@@ -80,8 +95,8 @@ struct Writer {
               {"message", failure.message},
               {"what_for", failure.what_for},
               {"advice", failure.advice}};
-    if (failure.requested_bytes) json["requested_bytes"] = *failure.requested_bytes;
-    if (failure.free_bytes) json["free_bytes"] = *failure.free_bytes;
+    put(json, "requested_bytes", failure.requested_bytes);
+    put(json, "free_bytes", failure.free_bytes);
     return json;
   }
 };
@@ -92,8 +107,17 @@ Message decode_known(const Json& json) {
   if (type == "next_video") return NextVideo{json.at("index"), own_from(json.at("own"))};
   if (type == "begin") return Begin{json.at("stage"), json.at("index"), json.at("steps"), own_from(json.at("own"))};
   if (type == "span")
-    return Span{json.at("stage"),    json.at("index"),  json.at("component"), json.at("hidden"),
-                json.at("begin_ns"), json.at("end_ns"), json.at("bytes"),     json.at("flops")};
+    return Span{json.at("stage"),
+                json.at("index"),
+                json.at("component"),
+                json.at("hidden"),
+                json.at("begin_ns"),
+                json.at("end_ns"),
+                json.at("bytes"),
+                json.at("flops"),
+                take<int64_t>(json, "gpu_ns"),
+                take<int64_t>(json, "exposed_copy_ns"),
+                take<int64_t>(json, "hidden_copy_ns")};
   if (type == "range")
     return Range{json.at("name"), json.at("thread"), json.at("depth"), json.at("begin_ns"), json.at("end_ns")};
   if (type == "memory") return Memory{json.at("stage"), json.at("device_bytes"), json.at("host_bytes")};
@@ -101,12 +125,13 @@ Message decode_known(const Json& json) {
   if (type == "finished")
     return Finished{json.at("task"), json.at("width"), json.at("height"),       json.at("num_frames"),
                     json.at("fps"),  json.at("steps"), json.at("video_sha256"), own_from(json.at("own"))};
-  if (type == "failure") {
-    Failure failure{json.at("kind"), json.at("message"), json.at("what_for"), json.at("advice"), {}, {}};
-    if (json.contains("requested_bytes")) failure.requested_bytes = json.at("requested_bytes").get<uint64_t>();
-    if (json.contains("free_bytes")) failure.free_bytes = json.at("free_bytes").get<uint64_t>();
-    return failure;
-  }
+  if (type == "failure")
+    return Failure{json.at("kind"),
+                   json.at("message"),
+                   json.at("what_for"),
+                   json.at("advice"),
+                   take<uint64_t>(json, "requested_bytes"),
+                   take<uint64_t>(json, "free_bytes")};
   throw Error(ErrorKind::kInput, fmt::format("unknown message type '{}' from the engine process", type));
 }
 

@@ -39,6 +39,7 @@ struct Span {
   double flops = 0;
 };
 
+  std::optional<int64_t> gpu_ns{}, exposed_copy_ns{}, hidden_copy_ns{};  // as StageSpan's
 /// A closed range of a program that is not ours, as the injected library says it (src/inject). An instant has no
 /// length.
 struct Range {

@@ -37,7 +37,10 @@ std::vector<measure::StageSpan> spans_of(const VideoLog& video, const measure::I
                      {span.begin_ns, span.end_ns},
                      span.bytes,
                      span.flops,
-                     false});
+                     false,
+                     span.gpu_ns,
+                     span.exposed_copy_ns,
+                     span.hidden_copy_ns});
   if (video.finished || video.begins.empty()) return spans;
   const Begin& last = video.begins.back();
   const bool over = std::any_of(video.spans.begin(), video.spans.end(),
@@ -131,6 +134,13 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   record.workload.page_cache = facts.preparation.page_cache;
   fill_workload(record.workload, video, facts.job.scope);
   const int64_t repeat = facts.job.first_repeat + static_cast<int64_t>(index > skipped ? index - skipped : 0);
+/// How well the engine's device clock was mapped to the host's, by its own ties before and after the video.
+Measured<int64_t> clock_residual(const VideoLog& video) {
+  const auto told = video.facts.find("device_clock_residual_ns");
+  return told == video.facts.end() ? absent<int64_t>("not_reported_by_the_engine")
+                                   : measured<int64_t>(std::stoll(told->second), "device_event");
+}
+
   record.run_case = {
       facts.context.suite, facts.context.suite_version, planned.details.name, planned.details.aliases, repeat, "",
       facts.job.warmup};
@@ -168,6 +178,7 @@ std::vector<RunRecord> build_records(const JobFacts& facts) {
   const size_t last = facts.watched.videos.size() - 1;
   for (size_t index = 0; index <= last; ++index) {
     const bool failed_here = index == last && facts.ending.status != RunStatus::kOk;
+  record.clock.gpu_residual_ns = clock_residual(video);
     if (!counts(facts.job, index) && !failed_here) continue;
     if (!facts.watched.videos[index].finished && !failed_here && facts.context.protocol == EngineProtocol::kNative)
       continue;

@@ -76,6 +76,27 @@ TEST(Account, LeavesAndUnattributedTileTheTotal) {
   EXPECT_EQ(stages.back().flops.value, 3e9);
 }
 
+TEST(Account, DeviceAndCopyTimesAreTheEnginesAndAddUp) {
+  RunTimeline run = timeline();
+  Samples on_gpu = samples();
+  on_gpu.gpu_reason.clear();
+  for (const size_t step : {1u, 2u}) {
+    run.spans[step].gpu_ns = 300 * kMs;
+    run.spans[step].exposed_copy_ns = 7 * kMs;
+    run.spans[step].hidden_copy_ns = 90 * kMs;
+  }
+  const auto stages = account(run, on_gpu);
+  EXPECT_EQ(find(stages, "Step_0_Inference").gpu_ns, measured<int64_t>(300 * kMs, "device_event"));
+  EXPECT_EQ(find(stages, "Step_1_Inference").exposed_copy_ns.value, 7 * kMs);
+  EXPECT_EQ(find(stages, "Model_Initialization").gpu_ns.reason, "not_reported_by_the_engine");
+  EXPECT_EQ(find(stages, "Total_Execution").gpu_ns.value, 600 * kMs);
+  EXPECT_EQ(find(stages, "Total_Execution").exposed_copy_ns.value, 14 * kMs);
+  EXPECT_EQ(find(stages, "Total_Execution").hidden_copy_ns.value, 180 * kMs);
+  const auto on_cpu = account(timeline(), samples());
+  EXPECT_EQ(find(on_cpu, "Step_0_Inference").gpu_ns.reason, "no NVIDIA driver");
+  EXPECT_EQ(find(on_cpu, "Total_Execution").hidden_copy_ns.reason, "no NVIDIA driver");
+}
+
 TEST(Account, CpuTimeFollowsTheCounterBetweenSamples) {
   const auto stages = account(timeline(), samples());
   EXPECT_EQ(find(stages, "Model_Initialization").cpu_core_ns.value, 300 * kMs);

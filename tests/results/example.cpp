@@ -15,6 +15,7 @@ StageRecord example_step() {
   stage.begin_ns = measured<int64_t>(1'000'000'000, "clock");
   stage.gpu_ns = measured<int64_t>(5'199'000'000, "cuda_event");
   stage.exposed_copy_ns = measured<int64_t>(0, "engine");
+  stage.hidden_copy_ns = measured<int64_t>(900'000'000, "device_event");
   stage.moved_bytes = measured<uint64_t>(123, "engine");
   stage.flops = measured(1.6e15, "engine");
   stage.cpu_core_ns = measured<int64_t>(5'300'000'000, "proc");

@@ -79,6 +79,7 @@ TEST(RecordJson, ReadsTheGoldenFilesOfOlderMinorVersions) {
   EXPECT_EQ(old.kernels, std::nullopt);
   RunRecord expected = example_record();
   expected.kernels.reset();
+  for (StageRecord& stage : expected.stages) stage.hidden_copy_ns = StageRecord{}.hidden_copy_ns;
   seal(expected);
   expected.id = old.id;  // covers the whole text, schema included
   EXPECT_TRUE(old == round_trip(expected));

@@ -25,6 +25,12 @@ TEST(Protocol, EveryMessageGoesThereAndBack) {
   EXPECT_TRUE(span.hidden);
   EXPECT_EQ(span.bytes, UINT64_MAX);
   EXPECT_EQ(span.flops, 1.5e15);
+  EXPECT_FALSE(span.gpu_ns);
+  const auto step =
+      std::get<Span>(decode(encode(Span{"Step_0_Inference", 0, "", false, 1, 9, 0, 0, 8, 0, int64_t{1} << 60})));
+  EXPECT_EQ(step.gpu_ns, 8);
+  EXPECT_EQ(step.exposed_copy_ns, 0);
+  EXPECT_EQ(step.hidden_copy_ns, int64_t{1} << 60);
   const auto memory = std::get<Memory>(decode(encode(Memory{"VAE_Decoding", {{"weights.vae", 3}}, {{"pinned", 4}}})));
   EXPECT_EQ(memory.device_bytes.at("weights.vae"), 3u);
   EXPECT_EQ(memory.host_bytes.at("pinned"), 4u);

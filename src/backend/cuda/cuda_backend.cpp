@@ -122,6 +122,8 @@ void CudaBackend::wait(Queue queue, const Event& event) {
 bool CudaBackend::ready(const Event& event) { return Events::ready(event); }
 
 void CudaBackend::synchronize(const Event& event) { check(cudaEventSynchronize(Events::handle(event))); }
+std::optional<ClockDrift> CudaBackend::retie_clocks() { return events_.retie(context_.copy); }
+
 
 void CudaBackend::synchronize() { check(cudaDeviceSynchronize()); }
 

@@ -1,6 +1,5 @@
 #include "backend/cuda/events.h"
 
-#include <cmath>
 #include <limits>
 
 #include "backend/cuda/context.h"
@@ -62,35 +61,54 @@ bool Events::ready(const Event& event) {
   return true;
 }
 
-void Events::anchor(cudaStream_t stream) {
+/// One event seen from both sides, as narrowly as a few tries give.
+Events::Tied Events::observe(cudaStream_t stream) {
   constexpr int kTries = 8;
-  int64_t narrowest = std::numeric_limits<int64_t>::max();
+  Tied best{{}, {0, std::numeric_limits<int64_t>::max()}};
   check(cudaStreamSynchronize(stream));
-  const std::lock_guard lock(mutex_);
   for (int i = 0; i < kTries; ++i) {
     const int64_t before = monotonic_ns();
     Event event = record(stream);
     // Spin: a blocking wait would wake up late and blur the bracket.
     while (!ready(event)) {
     }
-    const int64_t after = monotonic_ns();
-    if (after - before >= narrowest) continue;
-    narrowest = after - before;
-    anchor_ = std::move(event);
-    anchor_ns_ = before + narrowest / 2;
+    const ClockTie tie = tie_between(before, monotonic_ns());
+    if (tie.uncertainty_ns < best.tie.uncertainty_ns) best = {std::move(event), tie};
   }
+  return best;
+}
+
+float Events::elapsed_ms(const Event& from, const Event& to) {
+  float elapsed = 0;
+  check(cudaEventElapsedTime(&elapsed, handle(from), handle(to)));
+  return elapsed;
+}
+
+void Events::anchor(cudaStream_t stream) {
+  Tied tied = observe(stream);
+  const std::lock_guard lock(mutex_);
+  reference_ = std::move(tied.event);
+  clock_.start(tied.tie);
+}
+
+ClockDrift Events::retie(cudaStream_t stream) {
+  Tied tied = observe(stream);
+  const std::lock_guard lock(mutex_);
+  require_op(reference_.valid(), "the clocks are not tied yet");
+  const ClockDrift drift = clock_.drift(elapsed_ms(reference_, tied.event), tied.tie);
+  reference_ = std::move(tied.event);
+  clock_.start(tied.tie);
+  return drift;
 }
 
 int64_t Events::time_ns(const Event& event) {
-  constexpr float kStepMs = 500;  // float milliseconds resolve 30 ns here
   const std::lock_guard lock(mutex_);
-  require_op(anchor_.valid(), "the clocks are not tied yet");
-  float elapsed_ms = 0;
-  check(cudaEventElapsedTime(&elapsed_ms, handle(anchor_), handle(event)));
-  const int64_t at = anchor_ns_ + std::llround(static_cast<double>(elapsed_ms) * 1e6);
-  if (elapsed_ms > kStepMs) {
-    anchor_ = event;
-    anchor_ns_ = at;
+  require_op(reference_.valid(), "the clocks are not tied yet");
+  const float elapsed = elapsed_ms(reference_, event);
+  const int64_t at = clock_.at(elapsed);
+  if (DeviceClock::is_far(elapsed)) {
+    clock_.move(elapsed);
+    reference_ = event;
   }
   return at;
 }

@@ -19,23 +19,30 @@ class Events {
   ~Events();
   /// Records on `stream`; the device must be current.
   Event record(cudaStream_t stream);
-  /// When a completed event happened, in nanoseconds of CLOCK_MONOTONIC. The device's clock is tied to the host's once,
-  /// at the first call of `anchor`; from there on device time is followed in steps short enough for
-  /// cudaEventElapsedTime's float milliseconds. Differences are exact to about 0.1 us a second; the tie itself to a few
-  /// microseconds.
+  /// When a completed event happened, in nanoseconds of CLOCK_MONOTONIC, by the last tie of the clocks. Differences are
+  /// exact to about 0.1 us a second; the tie itself to a few microseconds.
   int64_t time_ns(const Event& event);
   /// Ties the clocks on an idle stream. Waits for it.
   void anchor(cudaStream_t stream);
+  /// Ties them anew, and says what they came apart by since the last tie. Waits for the stream.
+  ClockDrift retie(cudaStream_t stream);
 
   static bool ready(const Event& event);
   static cudaEvent_t handle(const Event& event);
 
  private:
   struct Pool;
+  struct Tied {
+    Event event;
+    ClockTie tie;
+  };
+  Tied observe(cudaStream_t stream);
+  static float elapsed_ms(const Event& from, const Event& to);
+
   std::shared_ptr<Pool> pool_;
   std::mutex mutex_;
-  Event anchor_;
-  int64_t anchor_ns_ = 0;
+  Event reference_;
+  DeviceClock clock_;
 };
 
 }  // namespace wan::cuda
