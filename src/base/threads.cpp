@@ -1,12 +1,12 @@
 #include "base/threads.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <thread>
+
+#include "base/machine.h"
 
 namespace wan {
 namespace {
@@ -83,13 +83,6 @@ class OrderedQueue {
 };
 
 }  // namespace
-
-int allowed_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
-}
 
 int worker_threads() { return std::min(kMaxThreads, allowed_cores()); }
 

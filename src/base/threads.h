@@ -10,9 +10,6 @@
 
 namespace wan {
 
-/// Cores this process may use; at least 1.
-int allowed_cores();
-
 /// Threads worth having for work that memory or a file bounds: one for each allowed core, at most 16.
 int worker_threads();
 

@@ -3,9 +3,9 @@
 #include <string>
 
 #include "backend/cpu/dnnl_engine.h"
-#include "backend/cpu/machine.h"
 #include "backend/factories.h"
 #include "base/error.h"
+#include "base/machine.h"
 
 namespace wan {
 namespace cpu {
@@ -19,7 +19,7 @@ CpuBackend::CpuBackend(int threads) : threads_(threads == 0 ? allowed_cores() : 
   info_.kind = "cpu";
   info_.name = processor_name();
   info_.multiprocessors = allowed_cores();
-  info_.total_bytes = total_bytes();
+  info_.total_bytes = total_host_bytes();
   const dnnl_version_t* version = dnnl_version();
   info_.libraries = "oneDNN " + std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
                     std::to_string(version->patch);

@@ -3,22 +3,22 @@
 #include <cstring>
 
 #include "backend/cpu/cpu_backend.h"
-#include "backend/cpu/machine.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/machine.h"
 
 namespace wan::cpu {
 
-uint64_t CpuBackend::free_bytes() const { return available_bytes(); }
+uint64_t CpuBackend::free_bytes() const { return available_host_bytes(); }
 
 Tensor CpuBackend::allocate(DType dtype, const Shape& shape, const char* what) {
   // Linux promises memory it does not have and kills later, so that large requests are held to what is free.
   constexpr size_t kAskFrom = size_t{16} << 20;
   const size_t bytes = static_cast<size_t>(shape.count()) * size_of(dtype);
-  if (bytes >= kAskFrom && bytes > available_bytes()) throw OutOfMemory(what, bytes, available_bytes());
+  if (bytes >= kAskFrom && bytes > available_host_bytes()) throw OutOfMemory(what, bytes, available_host_bytes());
   const size_t rounded = (bytes / Arena::kAlignment + 1) * Arena::kAlignment;
   void* data = std::aligned_alloc(Arena::kAlignment, rounded);
-  if (data == nullptr) throw OutOfMemory(what, bytes, available_bytes());
+  if (data == nullptr) throw OutOfMemory(what, bytes, available_host_bytes());
   return {TensorView(data, dtype, shape, Memory::kHost), [](void* p) { std::free(p); }};
 }
 
@@ -56,7 +56,7 @@ float* CpuBackend::scratch(Slot slot, int64_t floats) {
     try {
       buffer.resize(static_cast<size_t>(floats));
     } catch (const std::bad_alloc&) {
-      throw OutOfMemory("CPU scratch", static_cast<size_t>(floats) * sizeof(float), available_bytes());
+      throw OutOfMemory("CPU scratch", static_cast<size_t>(floats) * sizeof(float), available_host_bytes());
     }
   }
   return buffer.data();

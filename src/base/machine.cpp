@@ -1,4 +1,4 @@
-#include "backend/cpu/machine.h"
+#include "base/machine.h"
 
 #include <sched.h>
 
@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-namespace wan::cpu {
+namespace wan {
 namespace {
 
 namespace fs = std::filesystem;
@@ -67,7 +67,7 @@ int allowed_cores() {
   return std::max(cores, 1);
 }
 
-uint64_t available_bytes() {
+uint64_t available_host_bytes() {
   uint64_t available = meminfo_bytes("MemAvailable");
   for (const fs::path& directory : cgroup_directories()) {
     const auto limit = number_in(directory / "memory.max");
@@ -77,7 +77,7 @@ uint64_t available_bytes() {
   return available;
 }
 
-uint64_t total_bytes() {
+uint64_t total_host_bytes() {
   uint64_t limit = kNoLimit;
   for (const fs::path& directory : cgroup_directories())
     limit = std::min(limit, number_in(directory / "memory.max").value_or(kNoLimit));
@@ -95,4 +95,4 @@ std::string processor_name() {
   return "CPU";
 }
 
-}  // namespace wan::cpu
+}  // namespace wan

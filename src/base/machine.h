@@ -5,18 +5,18 @@
 #include <cstdint>
 #include <string>
 
-namespace wan::cpu {
+namespace wan {
 
 /// Cores this process may run on: its affinity mask, bounded by the cgroup's cpu.max rounded up. At least one.
 int allowed_cores();
 
 /// Bytes that can be allocated now: MemAvailable, bounded by what every enclosing cgroup's memory.max leaves.
-uint64_t available_bytes();
+uint64_t available_host_bytes();
 
 /// Bytes this process could ever use: MemTotal, bounded by memory.max.
-uint64_t total_bytes();
+uint64_t total_host_bytes();
 
 /// "model name" of /proc/cpuinfo, or "CPU".
 std::string processor_name();
 
-}  // namespace wan::cpu
+}  // namespace wan
