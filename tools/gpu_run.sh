@@ -26,9 +26,10 @@ if command -v compute-sanitizer >/dev/null; then
   compute-sanitizer --tool memcheck --target-processes all --error-exitcode 1 "$program" generate \
     --checkpoint "$here/fixtures/mini-ti2v-t2v" --prompt x --size 96x64 --num-frames 13 --steps 2 --device cuda --discard || status=1
 fi
-echo "== two runs of one seed"
-for _ in 1 2; do
-  "$program" generate --checkpoint "$here/fixtures/mini-ti2v-t2v" --prompt x --size 96x64 --num-frames 13 --steps 2 --device cuda --discard | grep sha256
+echo "== one seed, twice and in every residency: one video"
+for offload in none none stream mapped; do
+  "$program" generate --checkpoint "$here/fixtures/mini-ti2v-t2v" --prompt x --size 96x64 --num-frames 13 --steps 2 --device cuda \
+    --offload $offload --discard | grep sha256
 done | sort -u | { lines=$(cat); echo "$lines"; [ "$(echo "$lines" | wc -l)" = 1 ]; } || status=1
 echo "== kernels of a step, and its floor"
 with "$here/bin/wan_kernel_bench" --step 5

@@ -21,6 +21,12 @@ T number(std::string_view text, const char* flag) {
 
 Precision precision_of(const std::string& text) { return text == "fp32" ? Precision::kF32 : Precision::kBF16; }
 
+Offload offload_of(const std::string& text) {
+  if (text == "none") return Offload::kNone;
+  if (text == "stream") return Offload::kStream;
+  return text == "mapped" ? Offload::kMapped : Offload::kAuto;
+}
+
 }  // namespace
 
 void parse_size(const std::string& text, int64_t& width, int64_t& height) {
@@ -61,8 +67,11 @@ void add_request_options(CLI::App& command, RequestOptions& o) {
   command.add_option("--vae-precision", o.vae_precision, "default: as --precision")
       ->check(CLI::IsMember({"fp32", "bf16"}));
   command.add_option("--text-encoder-device", r.text_encoder_device, "cpu, or as --device")->type_name("DEVICE");
-  command.add_option("--offload", o.offload, "where DiT weights live: none (on the device), stream (host), auto")
-      ->check(CLI::IsMember({"none", "stream", "auto"}))
+  command
+      .add_option("--offload", o.offload,
+                  "where DiT weights live: none (on the device), stream (page-locked host memory, or the mapped file "
+                  "where it does not suffice), mapped (the file), auto (the fastest that fits)")
+      ->check(CLI::IsMember({"none", "stream", "mapped", "auto"}))
       ->capture_default_str();
   command.add_option("--vae-chunk", r.vae_chunk, "latent frames decoded at a time; default: chosen by the memory plan")
       ->type_name("N")
@@ -104,7 +113,7 @@ Request understand(const RequestOptions& o) {
   r.solver = o.solver == "unipc" ? Solver::kUniPC : o.solver == "dpm++" ? Solver::kDpmPlusPlus : Solver::kEuler;
   if (!o.precision.empty()) r.precision = precision_of(o.precision);
   if (!o.vae_precision.empty()) r.vae_precision = precision_of(o.vae_precision);
-  r.offload = o.offload == "none" ? Offload::kNone : o.offload == "stream" ? Offload::kStream : Offload::kAuto;
+  r.offload = offload_of(o.offload);
   r.overlap = o.no_overlap ? Overlap::kOff : Overlap::kOn;
   r.random_weights = o.weights == "random";
   r.dump_level = o.dump_level == "blocks" ? DumpLevel::kBlocks : DumpLevel::kStages;

@@ -74,7 +74,9 @@ void Engine::Generation::denoise_step(int step, Sampler& sampler) {
   if (dump_) dump_->add(fmt::format("step{}.sample_in", step), x_);
   call_dit(expert, step, expert.positive, velocity_positive_, 0);
   clock_->mark("cond");
-  // The other expert's first layers arrive while this one computes its last step.
+  // The first expert has all its weights by now: the second one's follow, with all threads, while this one computes.
+  if (const int last = plan_.expert_of(plan_.steps - 1); last != index) start_expert(last);
+  // Its first layers reach the card while this one computes its last step.
   if (m.set.two_experts && step + 1 < plan_.steps && plan_.expert_of(step + 1) != index)
     m.experts[static_cast<size_t>(plan_.expert_of(step + 1))].blocks->prefetch();
   call_dit(expert, step, expert.negative, velocity_negative_, 1);
@@ -120,7 +122,7 @@ void Engine::Generation::denoise() {
     expert.positive = {};
     expert.negative = {};
   }
-  if (m.memory.dit_residency == Residency::kStream)
+  if (m.memory.dit_residency != Residency::kResident)
     for (int e = 0; e < m.expert_count(); ++e) {
       int passes = 0;
       for (int i = 0; i < plan_.steps; ++i) passes += plan_.expert_of(i) == e ? 2 : 0;

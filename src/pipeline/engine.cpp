@@ -25,8 +25,13 @@ Engine::Engine() = default;
 Engine::~Engine() = default;
 
 Outcome Engine::generate(const Request& request, Observer& observer, int64_t start_ns) {
-  Generation generation(request, observer, models_, start_ns > 0 ? start_ns : monotonic_ns());
-  return generation.run();
+  try {
+    Generation generation(request, observer, models_, start_ns > 0 ? start_ns : monotonic_ns());
+    return generation.run();
+  } catch (...) {
+    models_.reset();  // a pass over the weights may have been left half-way
+    throw;
+  }
 }
 
 Outcome generate(const Request& request, Observer& observer, int64_t start_ns) {

@@ -34,6 +34,22 @@ Tensor starting_noise(const Request& request, const Plan& plan) {
   return noise;
 }
 
+/// Whether weights that live so serve a request as well as what a fresh plan would choose.
+bool allows(Offload offload, Residency residency) {
+  switch (offload) {
+    case Offload::kAuto: return true;
+    case Offload::kNone: return residency == Residency::kResident;
+    case Offload::kStream: return residency != Residency::kResident;
+    case Offload::kMapped: return residency == Residency::kMapped;
+  }
+  return false;
+}
+
+Offload offload_of(Residency residency) {
+  if (residency == Residency::kResident) return Offload::kNone;
+  return residency == Residency::kMapped ? Offload::kMapped : Offload::kStream;
+}
+
 }  // namespace
 
 Engine::Generation::Generation(const Request& request, Observer& observer, std::unique_ptr<Models>& models,
@@ -60,7 +76,8 @@ OutOfMemory Engine::Generation::explained(const OutOfMemory& problem) const {
   if (advice.empty() && models_ && models_->memory.dit_residency == Residency::kResident && plan_.device != "cpu") {
     Request streamed = request_;
     streamed.offload = Offload::kStream;
-    const MemoryPlan plan = plan_memory(streamed, models_->set, plan_, *models_->backend);
+    const MemoryPlan plan =
+        plan_memory(streamed, models_->set, plan_, *models_->backend, memory_limits(*models_->backend));
     advice = fmt::format("--offload stream needs about {:.1f} GiB in all",
                          static_cast<double>(plan.predicted_peak) / (1 << 30));
   } else if (advice.empty()) {
@@ -85,9 +102,12 @@ void Engine::Generation::reuse_or_make_models() {
   options.device = plan_.device;
   options.tuning_table = request_.tuning_table.string();
   if (models_ && models_->backend) {
-    const MemoryPlan memory = plan_memory(request_, set_, plan_, *models_->backend);
-    MemoryPlan same = memory;
-    same.dit_residency = request_.offload == Offload::kAuto ? models_->memory.dit_residency : memory.dit_residency;
+    // What the models hold already is not free any more: they stay where they are if the request allows it.
+    Request again = request_;
+    if (allows(request_.offload, models_->memory.dit_residency))
+      again.offload = offload_of(models_->memory.dit_residency);
+    constexpr uint64_t kHeldAlready = UINT64_MAX;
+    const MemoryPlan same = plan_memory(again, set_, plan_, *models_->backend, {kHeldAlready, kHeldAlready});
     if (models_->key == models_key(request_, plan_, same)) {
       models_->memory = same;
       return;
@@ -98,7 +118,7 @@ void Engine::Generation::reuse_or_make_models() {
   models_->backend = make_backend(options);
   if (plan_.text_encoder_device != plan_.device)
     models_->text_backend = make_backend({plan_.text_encoder_device, 0, {}});
-  models_->memory = plan_memory(request_, set_, plan_, *models_->backend);
+  models_->memory = plan_memory(request_, set_, plan_, *models_->backend, memory_limits(*models_->backend));
   models_->key = models_key(request_, plan_, models_->memory);
   models_->set = std::move(set_);
   models_->make_experts(plan_);
@@ -122,21 +142,18 @@ void Engine::Generation::load() {
   text_store_ = m.make_text_store(plan_);
   text_store_->start();
   if (request_.overlap == Overlap::kOff) {
-    start_experts();
+    for (int i = 0; i < m.expert_count(); ++i) start_expert(i);
     for (int i = 0; i < m.expert_count(); ++i) m.experts[static_cast<size_t>(i)].blocks->wait_until_loaded();
     m.load_vae(plan_);
   }
 }
 
-void Engine::Generation::start_experts() {
-  Models& m = *models_;
-  for (int i = 0; i < m.expert_count(); ++i) {
-    LoadedExpert& expert = m.experts[static_cast<size_t>(i)];
-    if (expert.started) continue;  // a warm engine has them already
-    expert.started = true;
-    expert.stem->start();
-    expert.blocks->start();
-  }
+void Engine::Generation::start_expert(int index) {
+  LoadedExpert& expert = models_->experts[static_cast<size_t>(index)];
+  if (expert.started) return;  // a warm engine has it already
+  expert.started = true;
+  expert.stem->start();
+  expert.blocks->start();
 }
 
 void Engine::Generation::preprocess() {
@@ -190,7 +207,7 @@ void Engine::Generation::encode_text() {
     clock_->add_copies(text_store_->take_copies());
   }
   text_store_.reset();
-  start_experts();
+  start_expert(plan_.expert_of(0));
   if (dump_) {
     dump_->add("text.positive", text_rows_[0]);
     dump_->add("text.negative", text_rows_[1]);

@@ -33,7 +33,8 @@ class Engine::Generation {
   void reuse_or_make_models();
   std::vector<std::vector<int32_t>> tokenize() const;
   void embed_prompts(LoadedExpert& expert);
-  void start_experts();
+  void start_expert(int index);
+  void report_fills();
   void denoise_step(int step, Sampler& sampler);
   TensorView call_dit(LoadedExpert& expert, int step, TextContext& text, TensorView velocity, int call);
   void impose_first_frame();

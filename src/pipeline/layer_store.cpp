@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/threads.h"
 
@@ -40,7 +41,7 @@ void LayerStore::start() {
   const std::string what = options_.component + " weights";
   layers_.resize(layouts_.size());
   for (Layer& layer : layers_) {
-    layer.chunks_left = chunks_per_layer_;
+    layer.load.chunks_left = chunks_per_layer_;
     if (options_.residency == Residency::kResident) layer.device = backend_.allocate(DType::kU8, slab, what.c_str());
   }
   if (options_.residency != Residency::kResident) allocate_slots();
@@ -52,6 +53,8 @@ void LayerStore::start() {
       free_staging_.push_back(i);
     }
   }
+  fill_begin_ns_ = monotonic_ns();
+  unfilled_layers_ = layers();
   working_ = options_.threads;
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run_worker(); });
 }
@@ -86,22 +89,44 @@ void LayerStore::run_worker() {
 }
 
 void LayerStore::work() {
-  for (;;) {
-    int layer = 0;
-    size_t begin = 0;
-    {
-      const std::lock_guard lock(mutex_);
-      if (stop_ || next_chunk_ == chunks_per_layer_ * layers()) return;
-      layer = static_cast<int>(next_chunk_ / chunks_per_layer_);
-      begin = static_cast<size_t>(next_chunk_ % chunks_per_layer_) * options_.chunk_bytes;
-      ++next_chunk_;
-    }
+  int64_t position = 0;
+  size_t begin = 0;
+  while (next_chunk(position, begin)) {
     const size_t end = std::min(begin + options_.chunk_bytes, slab_bytes_);
     if (options_.residency == Residency::kStream)
-      convert_in_place(layer, begin, end);
+      convert_in_place(static_cast<int>(position), begin, end);
     else
-      convert_and_copy(layer, begin, end);
+      convert_and_copy(position, begin, end);
   }
+}
+
+/// The next chunk nobody has taken; false when there will be none. kMapped waits for more passes.
+bool LayerStore::next_chunk(int64_t& position, size_t& begin) {
+  std::unique_lock lock(mutex_);
+  const bool mapped = options_.residency == Residency::kMapped;
+  const auto next = [&] { return next_chunk_ / chunks_per_layer_; };
+  if (mapped) changed_.wait(lock, [&] { return stop_ || next() < last_position_; });
+  if (stop_ || (!mapped && next() == layers())) return false;
+  position = next();
+  begin = static_cast<size_t>(next_chunk_ % chunks_per_layer_) * options_.chunk_bytes;
+  ++next_chunk_;
+  return true;
+}
+
+void LayerStore::expect_passes(int passes) {
+  {
+    const std::lock_guard lock(mutex_);
+    last_position_ = acquired_position_ + 1 + static_cast<int64_t>(passes) * layers();
+  }
+  changed_.notify_all();
+}
+
+LayerStore::Load& LayerStore::load_of(int64_t position) {
+  return passes_through() ? slot_of(position).load : layers_[static_cast<size_t>(position % layers())].load;
+}
+
+bool LayerStore::is_filled(int64_t position) {
+  return load_of(position).filled && (!passes_through() || slot_of(position).position == position);
 }
 
 /// The last thread that finds nothing left to do waits for the copies in flight and frees what they came from.
@@ -149,24 +174,30 @@ size_t LayerStore::take_staging(std::unique_lock<std::mutex>& lock) {
   }
 }
 
-void LayerStore::convert_and_copy(int layer, size_t begin, size_t end) {
+void LayerStore::convert_and_copy(int64_t position, size_t begin, size_t end) {
+  const auto layer = static_cast<int>(position % layers());
   std::unique_lock lock(mutex_);
   const size_t index = take_staging(lock);
   lock.unlock();
   Staging& staging = staging_[index];
   fill_chunk(layer, begin, end, static_cast<std::byte*>(staging.host->data));
   lock.lock();
-  const bool once = options_.residency == Residency::kOnce;
-  // A slot is free once the layer that used it before was released.
-  const int64_t previous = layer - static_cast<int64_t>(slots_.size());
-  if (once) changed_.wait(lock, [&] { return stop_ || released_position_ >= previous; });
-  if (stop_) return;
-  Layer& target = layers_[static_cast<size_t>(layer)];
-  if (target.chunks_started++ == 0) {
-    if (once && previous >= 0) backend_.wait(Queue::kCopy, slots_[static_cast<size_t>(layer) % slots_.size()].released);
-    target.copy_begin = backend_.record(Queue::kCopy);
+  if (passes_through()) {
+    // A slot is free once the layer that used it before was released.
+    const int64_t previous = position - static_cast<int64_t>(slots_.size());
+    changed_.wait(lock, [&] { return stop_ || released_position_ >= previous; });
+    if (stop_) return;
+    if (Slot& slot = slot_of(position); slot.position != position) {
+      slot.position = position;
+      slot.load = {};
+      slot.load.chunks_left = chunks_per_layer_;
+      if (previous >= 0) backend_.wait(Queue::kCopy, slot.released);
+    }
   }
-  const TensorView slab = device_slab(layer, layer);
+  if (stop_) return;
+  Load& target = load_of(position);
+  if (target.chunks_started++ == 0) target.copy_begin = backend_.record(Queue::kCopy);
+  const TensorView slab = device_slab(layer, position);
   const auto length = static_cast<int64_t>(end - begin);
   backend_.copy_bytes(staging.host.view().slice(0, 0, length),
                       slab.slice(0, static_cast<int64_t>(begin), static_cast<int64_t>(end)), Queue::kCopy);
@@ -185,7 +216,7 @@ void LayerStore::convert_in_place(int layer, size_t begin, size_t end) {
   Layer& target = layers_[static_cast<size_t>(layer)];
   {
     std::unique_lock lock(mutex_);
-    if (target.chunks_started++ == 0) {
+    if (target.load.chunks_started++ == 0) {
       lock.unlock();
       Tensor host = backend_.allocate_pinned(DType::kU8, {static_cast<int64_t>(slab_bytes_)}, "streamed weights");
       lock.lock();
@@ -199,7 +230,9 @@ void LayerStore::convert_in_place(int layer, size_t begin, size_t end) {
   fill_chunk(layer, begin, end, static_cast<std::byte*>(target.host->data) + begin);
   {
     const std::lock_guard lock(mutex_);
-    target.filled = --target.chunks_left == 0;
+    target.load.filled = --target.load.chunks_left == 0;
+    if (target.load.filled && --unfilled_layers_ == 0)
+      fill_ = HostInterval{fill_begin_ns_, monotonic_ns(), layers_.size() * slab_bytes_};
   }
   changed_.notify_all();
 }
@@ -217,17 +250,17 @@ bool LayerStore::issue(int64_t position, bool wait_for_host) {
   Layer& layer = layers_[static_cast<size_t>(position % layers())];
   {
     std::unique_lock lock(mutex_);
-    if (wait_for_host) changed_.wait(lock, [&] { return layer.filled || failure_; });
+    if (wait_for_host) changed_.wait(lock, [&] { return layer.load.filled || failure_; });
     rethrow_failure();
-    if (!layer.filled) return false;
+    if (!layer.load.filled) return false;
   }
-  Slot& slot = slots_[static_cast<size_t>(position) % slots_.size()];
+  Slot& slot = slot_of(position);
   if (slot.released.valid()) backend_.wait(Queue::kCopy, slot.released);
   const Event begin = backend_.record(Queue::kCopy);
   backend_.copy_bytes(layer.host, slot.device, Queue::kCopy);
-  slot.ready = backend_.record(Queue::kCopy);
+  slot.load.ready = backend_.record(Queue::kCopy);
   slot.position = position;
-  copies_.push_back({begin, slot.ready, slab_bytes_});
+  copies_.push_back({begin, slot.load.ready, slab_bytes_});
   issued_position_ = position;
   return true;
 }
@@ -253,19 +286,18 @@ TensorView LayerStore::acquire(int index) {
       wait_begin = backend_.record(Queue::kCompute);
       while (issued_position_ < position) issue(issued_position_ + 1, true);
     }
-    ready = slots_[static_cast<size_t>(position) % slots_.size()].ready;
+    ready = slot_of(position).load.ready;
   } else {
-    Layer& layer = layers_[static_cast<size_t>(index)];
     std::unique_lock lock(mutex_);
-    if (!layer.filled) {
+    if (!is_filled(position)) {
       lock.unlock();
       wait_begin = backend_.record(Queue::kCompute);
       lock.lock();
-      changed_.wait(lock, [&] { return layer.filled || failure_; });
+      changed_.wait(lock, [&] { return is_filled(position) || failure_; });
     }
     rethrow_failure();
-    ready = layer.ready;
-    layer.settled = true;
+    ready = load_of(position).ready;
+    layers_[static_cast<size_t>(index)].settled = true;
   }
   if (wait_begin.valid() || !backend_.ready(ready)) {
     if (!wait_begin.valid()) wait_begin = backend_.record(Queue::kCompute);
@@ -281,7 +313,7 @@ void LayerStore::release(int index) {
   require_op(position % layers() == index, "the layer acquired last is released first");
   {
     const std::lock_guard lock(mutex_);
-    slots_[static_cast<size_t>(position) % slots_.size()].released = backend_.record(Queue::kCompute);
+    slot_of(position).released = backend_.record(Queue::kCompute);
     released_position_ = position;
   }
   changed_.notify_all();
@@ -289,10 +321,10 @@ void LayerStore::release(int index) {
 }
 
 void LayerStore::wait_until_loaded() {
-  if (options_.residency == Residency::kOnce) return;
+  if (passes_through()) return;
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] {
-    return failure_ || std::all_of(layers_.begin(), layers_.end(), [](const Layer& l) { return l.filled; });
+    return failure_ || std::all_of(layers_.begin(), layers_.end(), [](const Layer& l) { return l.load.filled; });
   });
   rethrow_failure();
   lock.unlock();
@@ -304,6 +336,11 @@ std::vector<DeviceInterval> LayerStore::take_waits() { return std::exchange(wait
 std::vector<DeviceInterval> LayerStore::take_copies() {
   const std::lock_guard lock(mutex_);
   return std::exchange(copies_, {});
+}
+
+std::optional<HostInterval> LayerStore::take_fill() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(fill_, std::nullopt);
 }
 
 uint64_t LayerStore::device_bytes() const {

@@ -7,6 +7,7 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,12 +22,13 @@ enum class Residency {
   kResident,  // every layer stays on the device
   kStream,    // layers live in page-locked host memory in the compute type and flow through a few device slots, pass
               // after pass
+  kMapped,    // the same, but converted from the mapped file in every pass: for hosts that cannot hold them page-locked
   kOnce,      // layers pass through a few device slots a single time, straight from the file
 };
 
 struct LayerStoreOptions {
   Residency residency = Residency::kResident;
-  int slots = 3;          // device slabs of kStream and kOnce
+  int slots = 3;          // device slabs of all but kResident
   int threads = 0;        // converters; 0: worker_threads()
   std::string component;  // "dit", "text_encoder": for messages and spans
   /// Bytes one worker converts at a time, a multiple of every element's size: large enough for full copy speed, small
@@ -37,6 +39,12 @@ struct LayerStoreOptions {
 /// Two instants on the device's clock; `bytes` moved in between, 0 for a wait.
 struct DeviceInterval {
   Event begin, end;
+  uint64_t bytes = 0;
+};
+
+/// The same of CLOCK_MONOTONIC.
+struct HostInterval {
+  int64_t begin_ns = 0, end_ns = 0;
   uint64_t bytes = 0;
 };
 
@@ -51,10 +59,12 @@ class LayerStore final : public LayerSource {
   /// Allocates what the residency needs and begins to fill it in the background; the staging memory goes when all is
   /// filled. Throws OutOfMemory.
   void start();
-  /// Returns when every layer is where the plan wants it (kOnce: no-op). For --no-overlap.
+  /// Returns when every layer is where the plan wants it (no-op where layers come from the file as they are needed).
+  /// For
+  /// --no-overlap.
   void wait_until_loaded();
-  /// kStream: how many passes over the layers will be made, so that nothing is fetched after the last.
-  void expect_passes(int passes) { last_position_ = static_cast<int64_t>(passes) * layers(); }
+  /// kStream, kMapped: how many more passes over the layers will be made, so that nothing is fetched after the last.
+  void expect_passes(int passes);
   /// kStream: fetches as many layers as there are free slots.
   void prefetch();
 
@@ -67,6 +77,8 @@ class LayerStore final : public LayerSource {
   /// Exposed waits and layer copies since the last call; the events may not be ready yet.
   std::vector<DeviceInterval> take_waits();
   std::vector<DeviceInterval> take_copies();
+  /// kStream: what filling the host memory took, said once, when it is full.
+  std::optional<HostInterval> take_fill();
 
   uint64_t device_bytes() const;
   uint64_t pinned_bytes() const;
@@ -75,20 +87,24 @@ class LayerStore final : public LayerSource {
   static uint64_t planned_device_bytes(int layers, size_t slab_bytes, const LayerStoreOptions& options);
 
  private:
-  struct Layer {
-    Tensor device;  // kResident
-    Tensor host;    // kStream
-    Event ready;    // the device slab is complete
-    Event copy_begin;
+  /// How far workers are with one layer.
+  struct Load {
     int64_t chunks_left = 0;
     int64_t chunks_started = 0;
-    bool filled = false;   // host side: all copies issued (kResident, kOnce) or all bytes written (kStream)
+    Event copy_begin;
+    Event ready;          // the device slab is complete
+    bool filled = false;  // host side: all copies issued or, for kStream, all bytes written
+  };
+  struct Layer {
+    Tensor device;         // kResident
+    Tensor host;           // kStream
+    Load load;             // kResident, kStream
     bool settled = false;  // kResident: known to be complete, no more waiting
   };
   struct Slot {
     Tensor device;
-    Event released;  // last use by the compute queue
-    Event ready;
+    Event released;         // last use by the compute queue
+    Load load;              // `ready` in all; the rest in kMapped, kOnce
     int64_t position = -1;  // what it holds, counted over passes
   };
   struct Staging {
@@ -96,11 +112,19 @@ class LayerStore final : public LayerSource {
     Event copied;
   };
 
+  /// Workers put layers into slots straight from the source.
+  bool passes_through() const {
+    return options_.residency == Residency::kMapped || options_.residency == Residency::kOnce;
+  }
+  Slot& slot_of(int64_t position) { return slots_[static_cast<size_t>(position) % slots_.size()]; }
+  Load& load_of(int64_t position);
+  bool next_chunk(int64_t& position, size_t& begin);
+  bool is_filled(int64_t position);
   void work();
   void run_worker();
   void leave();
   void fill_chunk(int layer, size_t begin, size_t end, std::byte* out) const;
-  void convert_and_copy(int layer, size_t begin, size_t end);
+  void convert_and_copy(int64_t position, size_t begin, size_t end);
   void convert_in_place(int layer, size_t begin, size_t end);
   size_t take_staging(std::unique_lock<std::mutex>& lock);
   bool issue(int64_t position, bool wait_for_host);
@@ -126,6 +150,9 @@ class LayerStore final : public LayerSource {
   std::exception_ptr failure_;
   int64_t next_chunk_ = 0;
   int64_t chunks_per_layer_ = 0;
+  int64_t fill_begin_ns_ = 0;
+  int unfilled_layers_ = 0;  // kStream
+  std::optional<HostInterval> fill_;
   bool stop_ = false;
   int64_t released_position_ = -1;  // last position released
   int64_t issued_position_ = -1;    // last position whose copy was issued (kStream)

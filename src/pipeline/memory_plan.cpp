@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/machine.h"
 #include "pipeline/plan.h"
 
 namespace wan {
@@ -12,6 +13,9 @@ namespace {
 /// The CUDA context, cuBLASLt's workspace and loaded kernels: what NVML sees beyond our own allocations. H100 80GB
 /// HBM3, driver 580.159: 0.24 to 0.55 GiB over the TI2V-5B cases at 161 and 361 frames.
 constexpr uint64_t kLibraryBytes = uint64_t{576} << 20;
+
+/// Host memory left to everybody else when weights are page-locked: decoded frames, the encoder, the page cache's own.
+constexpr uint64_t kHostReserveBytes = uint64_t{4} << 30;
 
 /// Frames the decoder's last level takes at a time: at 1280x704 one has 225,000 positions, which fills a card.
 constexpr int64_t kSliceFrames = 1;
@@ -90,6 +94,12 @@ uint64_t dit_weight_bytes(const ModelSet& models, DType compute, Residency resid
   return (blocks + stem) * (models.two_experts ? 2 : 1);
 }
 
+/// Page-locked host memory of streamed layers.
+uint64_t pinned_bytes(const ModelSet& models, DType compute) {
+  return dit_block_layout(models.dit, 0, compute).bytes() * static_cast<uint64_t>(models.dit.num_layers) *
+         (models.two_experts ? 2 : 1);
+}
+
 /// All phases' own bytes for one residency and chunk length.
 MemoryPlan estimate(const ModelSet& models, const Plan& plan, const Backend& backend, Residency residency,
                     VaePieces pieces, uint64_t dit_arena) {
@@ -110,8 +120,8 @@ MemoryPlan estimate(const ModelSet& models, const Plan& plan, const Backend& bac
   const uint64_t tables = tokens * static_cast<uint64_t>(dit.head_dim()) * sizeof(float);
   memory.peak_text = weights + (plan.text_encoder_device == plan.device ? 3 * text_slab : 0);
   memory.peak_denoise = weights + dit_arena + vae.weights + text_context + tables + 9 * latent;
-  // Streamed layers are given back before decoding; resident ones stay for the next video.
-  memory.peak_decode = (residency == Residency::kResident ? weights : 0) + text_context + vae.weights + vae.arena +
+  // Slots of streamed layers are given back before decoding; others stay for the next video.
+  memory.peak_decode = (residency == Residency::kStream ? 0 : weights) + text_context + vae.weights + vae.arena +
                        vae.histories + 9 * latent;
   memory.predicted_peak = std::max({memory.peak_text, memory.peak_denoise, memory.peak_decode}) + kLibraryBytes;
   return memory;
@@ -121,26 +131,41 @@ MemoryPlan estimate(const ModelSet& models, const Plan& plan, const Backend& bac
 
 std::string MemoryPlan::text() const {
   constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+  std::string weights = "resident";
+  if (dit_residency == Residency::kStream)
+    weights = fmt::format("streamed from {:.1f} GiB of page-locked host memory", static_cast<double>(pinned) / kGiB);
+  if (dit_residency == Residency::kMapped)
+    weights = fmt::format(
+        "streamed from the mapped file (page-locking them takes {:.1f} of the {:.1f} GiB the host has available)",
+        static_cast<double>(pinned) / kGiB, static_cast<double>(host_free) / kGiB);
   return fmt::format(
       "weights {}, decode {} latent frames at a time; text {:.2f}, denoise {:.2f}, decode {:.2f} GiB of our own, "
       "predicted peak {:.2f} GiB",
-      dit_residency == Residency::kResident ? "resident" : "streamed", vae_chunk, static_cast<double>(peak_text) / kGiB,
-      static_cast<double>(peak_denoise) / kGiB, static_cast<double>(peak_decode) / kGiB,
-      static_cast<double>(predicted_peak) / kGiB);
+      weights, vae_chunk, static_cast<double>(peak_text) / kGiB, static_cast<double>(peak_denoise) / kGiB,
+      static_cast<double>(peak_decode) / kGiB, static_cast<double>(predicted_peak) / kGiB);
 }
 
-MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, const Backend& backend) {
+MemoryLimits memory_limits(const Backend& backend) { return {backend.free_bytes(), available_host_bytes()}; }
+
+MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, const Backend& backend,
+                       const MemoryLimits& limits) {
   const uint64_t dit_arena = dit_arena_bytes(models, plan);
   const VaePieces pieces{request.vae_chunk > 0 ? request.vae_chunk : 1,
                          request.vae_slice > 0 ? request.vae_slice : kSliceFrames};
   const MemoryPlan resident = estimate(models, plan, backend, Residency::kResident, pieces, dit_arena);
   if (plan.device == "cpu") return resident;  // the host's memory is one: nothing to stream from
   if (request.offload == Offload::kNone) return resident;
-  const uint64_t free_bytes = backend.free_bytes();
-  if (request.offload == Offload::kAuto && resident.predicted_peak <= free_bytes) return resident;
-  const MemoryPlan streamed = estimate(models, plan, backend, Residency::kStream, pieces, dit_arena);
-  if (request.offload == Offload::kStream || streamed.predicted_peak <= free_bytes) return streamed;
-  throw OutOfMemory("the memory plan", streamed.predicted_peak, free_bytes,
+  if (request.offload == Offload::kAuto && resident.predicted_peak <= limits.device_free) return resident;
+  const uint64_t pinned = pinned_bytes(models, plan.compute);
+  // Random weights have no file: they live in host memory or nowhere.
+  const bool mapped =
+      request.offload == Offload::kMapped || (models.checkpoint && pinned + kHostReserveBytes > limits.host_free);
+  MemoryPlan streamed =
+      estimate(models, plan, backend, mapped ? Residency::kMapped : Residency::kStream, pieces, dit_arena);
+  streamed.pinned = pinned;
+  streamed.host_free = limits.host_free;
+  if (request.offload != Offload::kAuto || streamed.predicted_peak <= limits.device_free) return streamed;
+  throw OutOfMemory("the memory plan", streamed.predicted_peak, limits.device_free,
                     "even streamed weights do not fit: ask for fewer frames or a smaller size");
 }
 

@@ -70,11 +70,23 @@ struct MemoryPlan {
   uint64_t dit_arena = 0, vae_arena = 0;
   uint64_t peak_text = 0, peak_denoise = 0, peak_decode = 0;  // bytes of our own allocations in each phase
   uint64_t predicted_peak = 0;                                // with the context and libraries
-  std::string text() const;                                   // one line for people and records
+  uint64_t pinned = 0;       // page-locked host memory of streamed weights, all experts together
+  uint64_t host_free = 0;    // available on the host when that was decided
+  std::string text() const;  // one line for people and records
 };
 
-/// Chooses the fastest residency that fits `free_bytes`; `request.offload` overrides. Throws OutOfMemory with the
-/// smallest need when nothing fits.
-MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, const Backend& backend);
+/// What a plan is made for.
+struct MemoryLimits {
+  uint64_t device_free = 0, host_free = 0;
+};
+
+/// Chooses the fastest residency that fits the device: resident, else streamed from page-locked host memory, or from
+/// the mapped file where the host cannot hold the weights page-locked. `request.offload` overrides: stream only forbids
+/// resident, the others are taken as they are. Throws OutOfMemory with the smallest need when nothing fits.
+MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, const Backend& backend,
+                       const MemoryLimits& limits);
+
+/// The limits of `backend` and this machine now.
+MemoryLimits memory_limits(const Backend& backend);
 
 }  // namespace wan

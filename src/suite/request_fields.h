@@ -11,8 +11,8 @@ namespace wan::suite {
 
 inline constexpr std::array<std::pair<Precision, std::string_view>, 2> kPrecisionWords{
     {{Precision::kF32, "fp32"}, {Precision::kBF16, "bf16"}}};
-inline constexpr std::array<std::pair<Offload, std::string_view>, 3> kOffloadWords{
-    {{Offload::kAuto, "auto"}, {Offload::kNone, "none"}, {Offload::kStream, "stream"}}};
+inline constexpr std::array<std::pair<Offload, std::string_view>, 4> kOffloadWords{
+    {{Offload::kAuto, "auto"}, {Offload::kNone, "none"}, {Offload::kStream, "stream"}, {Offload::kMapped, "mapped"}}};
 inline constexpr std::array<std::pair<Solver, std::string_view>, 3> kSolverWords{
     {{Solver::kUniPC, "unipc"}, {Solver::kDpmPlusPlus, "dpm++"}, {Solver::kEuler, "euler"}}};
 inline constexpr std::array<std::pair<Overlap, std::string_view>, 2> kOverlapWords{

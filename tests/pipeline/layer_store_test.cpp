@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <cstring>
 
@@ -94,7 +95,8 @@ TEST_P(LayerStoreTest, ReportsOneCopyForEachLayerThatMoved) {
   layers->expect_passes(passes());
   layers->start();
   for (int pass = 0; pass < passes(); ++pass) expect_pass(*layers);
-  const size_t moves = GetParam() == Residency::kStream ? kLayers * static_cast<size_t>(passes()) : kLayers;
+  const bool again = GetParam() == Residency::kStream || GetParam() == Residency::kMapped;
+  const size_t moves = kLayers * static_cast<size_t>(again ? passes() : 1);
   const std::vector<DeviceInterval> copies = layers->take_copies();
   EXPECT_EQ(copies.size(), moves) << "nothing is fetched after the last pass";
   for (const DeviceInterval& copy : copies) EXPECT_EQ(copy.bytes, layout_of(0).bytes());
@@ -106,8 +108,33 @@ TEST_P(LayerStoreTest, HoldsTheMemoryItPlannedAndFreesItsStaging) {
   layers->start();
   expect_pass(*layers);
   EXPECT_EQ(layers->device_bytes(), LayerStore::planned_device_bytes(kLayers, layout_of(0).bytes(), options(4)));
-  const uint64_t kept = GetParam() == Residency::kStream ? kLayers * layout_of(0).bytes() : 0;
+  // kMapped keeps its staging for the next pass: a chunk for each thread and two in flight.
+  const uint64_t kept = GetParam() == Residency::kStream   ? kLayers * layout_of(0).bytes()
+                        : GetParam() == Residency::kMapped ? 6 * kSmallChunk
+                                                           : 0;
   EXPECT_EQ(pinned_bytes_in_the_end(*layers, kept), kept);
+}
+
+TEST_P(LayerStoreTest, AnotherVideoFollowsTheFirst) {
+  const auto layers = store();
+  layers->start();
+  for (int video = 0; video < (GetParam() == Residency::kOnce ? 1 : 3); ++video) {
+    layers->expect_passes(passes());
+    for (int pass = 0; pass < passes(); ++pass) expect_pass(*layers);
+    layers->release_slots();
+  }
+}
+
+TEST_P(LayerStoreTest, SaysOnceWhatFillingTheHostMemoryTook) {
+  const auto layers = store();
+  layers->start();
+  expect_pass(*layers);
+  const auto fill = layers->take_fill();
+  ASSERT_EQ(fill.has_value(), GetParam() == Residency::kStream);
+  if (!fill) return;
+  EXPECT_EQ(fill->bytes, kLayers * layout_of(0).bytes());
+  EXPECT_LE(fill->begin_ns, fill->end_ns);
+  EXPECT_FALSE(layers->take_fill().has_value());
 }
 
 TEST_P(LayerStoreTest, AWorkersFailureSurfacesInAcquire) {
@@ -140,13 +167,15 @@ TEST_P(LayerStoreTest, EndsWhileLoading) {
 
 TEST_P(LayerStoreTest, NeverStartedEndsToo) { store(); }
 
+std::string name_of(const testing::TestParamInfo<Residency>& residency) {
+  constexpr std::array kNames{"Resident", "Stream", "Mapped", "Once"};
+  return kNames[static_cast<size_t>(residency.param)];
+}
+
 INSTANTIATE_TEST_SUITE_P(Residencies, LayerStoreTest,
-                         testing::Values(Residency::kResident, Residency::kStream, Residency::kOnce),
-                         [](const auto& residency) {
-                           return residency.param == Residency::kResident ? "Resident"
-                                  : residency.param == Residency::kStream ? "Stream"
-                                                                          : "Once";
-                         });
+                         testing::Values(Residency::kResident, Residency::kStream, Residency::kMapped,
+                                         Residency::kOnce),
+                         name_of);
 
 class StreamedLayers : public LayerStoreTest {};
 

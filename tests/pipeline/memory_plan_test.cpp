@@ -26,12 +26,12 @@ Planned ti2v(int64_t frames) {
   return planned;
 }
 
-MemoryPlan plan_with(const Planned& planned, Offload offload) {
+MemoryPlan plan_with(const Planned& planned, Offload offload, const MemoryLimits& limits = {UINT64_MAX, UINT64_MAX}) {
   Request request;
   request.offload = offload;
   // As a Hopper card, but with more free memory than any plan needs.
   const auto backend = make_dry_backend(HistoryMemory::kApart);
-  return plan_memory(request, planned.models, planned.plan, *backend);
+  return plan_memory(request, planned.models, planned.plan, *backend, limits);
 }
 
 TEST(MemoryPlan, KeepsTheSeedCaseUnderSeventeenGigabytesResident) {
@@ -50,6 +50,36 @@ TEST(MemoryPlan, StreamsTheSeedCaseInEightGigabytesAndALongVideoInSixteen) {
 
 TEST(MemoryPlan, PrefersResidentWeightsWhenTheyFit) {
   EXPECT_EQ(plan_with(ti2v(161), Offload::kAuto).dit_residency, Residency::kResident);
+}
+
+TEST(MemoryPlan, StreamsWhatDoesNotFitAndRefusesWhatCannot) {
+  constexpr uint64_t kGiB = uint64_t{1} << 30;
+  EXPECT_EQ(plan_with(ti2v(161), Offload::kAuto, {12 * kGiB, 100 * kGiB}).dit_residency, Residency::kStream);
+  try {
+    plan_with(ti2v(161), Offload::kAuto, {2 * kGiB, 100 * kGiB});
+    ADD_FAILURE() << "two GiB cannot hold the activations";
+  } catch (const OutOfMemory& error) {
+    EXPECT_GT(error.requested_bytes(), 2 * kGiB);
+    EXPECT_EQ(error.free_bytes(), 2 * kGiB);
+  }
+}
+
+TEST(MemoryPlan, ReadsTheMappedFileWhereTheHostCannotHoldTheWeights) {
+  constexpr uint64_t kGiB = uint64_t{1} << 30;
+  Request request;
+  request.checkpoint = std::filesystem::path(WAN_FIXTURES) / "mini-ti2v-t2v";
+  request.device = "cpu";
+  Planned planned{open_models(request), {}};
+  planned.plan = make_plan(request, planned.models);
+  planned.plan.device = planned.plan.text_encoder_device = "cuda:0";
+  // A few MiB of weights, and 4 GiB for everybody else.
+  EXPECT_EQ(plan_with(planned, Offload::kStream, {80 * kGiB, 5 * kGiB}).dit_residency, Residency::kStream);
+  const MemoryPlan mapped = plan_with(planned, Offload::kStream, {80 * kGiB, 4 * kGiB});
+  EXPECT_EQ(mapped.dit_residency, Residency::kMapped);
+  EXPECT_NE(mapped.text().find("mapped file"), std::string::npos) << mapped.text();
+  EXPECT_EQ(plan_with(planned, Offload::kMapped).dit_residency, Residency::kMapped) << "as asked";
+  EXPECT_EQ(plan_with(ti2v(161), Offload::kStream, {80 * kGiB, 4 * kGiB}).dit_residency, Residency::kStream)
+      << "random weights have no file";
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "backend/cuda/elementwise.h"
 #include "backend/cuda/norm.h"
 #include "backend/cuda/patch.h"
+#include "backend/cuda/pinned.h"
 #include "backend/cuda/random.h"
 #include "backend/cuda/rms_norm.h"
 #include "backend/cuda/tuning.h"
@@ -96,14 +97,8 @@ Tensor CudaBackend::allocate(DType dtype, const Shape& shape, const char* what) 
 
 Tensor CudaBackend::allocate_pinned(DType dtype, const Shape& shape, const char* what) {
   const size_t bytes = std::max<size_t>(1, static_cast<size_t>(shape.count()) * size_of(dtype));
-  void* data = nullptr;
-  const cudaError_t status = cudaMallocHost(&data, bytes);
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    throw OutOfMemory(fmt::format("{} (page-locked host memory)", what), bytes, 0);
-  }
-  check(status);
-  return {TensorView(data, dtype, shape, Memory::kHost), [](void* pointer) { cudaFreeHost(pointer); }};
+  auto block = std::make_shared<PinnedBlock>(bytes, what);
+  return {TensorView(block->data(), dtype, shape, Memory::kHost), [block](void*) mutable { block.reset(); }};
 }
 
 void CudaBackend::copy_bytes(TensorView from, TensorView to, Queue queue) {
@@ -122,12 +117,12 @@ void CudaBackend::wait(Queue queue, const Event& event) {
 bool CudaBackend::ready(const Event& event) { return Events::ready(event); }
 
 void CudaBackend::synchronize(const Event& event) { check(cudaEventSynchronize(Events::handle(event))); }
-std::optional<ClockDrift> CudaBackend::retie_clocks() { return events_.retie(context_.copy); }
-
 
 void CudaBackend::synchronize() { check(cudaDeviceSynchronize()); }
 
 int64_t CudaBackend::event_time_ns(const Event& event) { return events_.time_ns(event); }
+
+std::optional<ClockDrift> CudaBackend::retie_clocks() { return events_.retie(context_.copy); }
 
 uint64_t CudaBackend::internal_bytes() const {
   return context_.scratch.bytes() + context_.workspace.bytes() + attention_.device_bytes() +
