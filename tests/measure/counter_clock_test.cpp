@@ -1,0 +1,83 @@
+// Windows of a foreign clock put on the host's: synthetic batches with known offsets.
+#include "measure/counter_clock.h"
+
+#include <gtest/gtest.h>
+
+namespace wan::measure {
+namespace {
+
+constexpr int64_t kMs = 1'000'000;
+constexpr int64_t kSecond = 1000 * kMs;
+
+CounterSample window(int64_t begin_ms, double sm = 0.5) { return {begin_ms * kMs, (begin_ms + 10) * kMs, sm, {}, {}}; }
+
+/// Windows of 10 ms from device time 0 on, seen `lag_ms` after each batch's last window ended at host time
+/// device + offset.
+std::vector<CounterBatch> batches(int64_t offset_ms, const std::vector<int64_t>& lags_ms) {
+  std::vector<CounterBatch> result;
+  int64_t at_ms = 0;
+  for (const int64_t lag_ms : lags_ms) {
+    CounterBatch batch;
+    for (int i = 0; i < 5; ++i, at_ms += 10) batch.samples.push_back(window(at_ms));
+    batch.seen_ns = (at_ms + offset_ms + lag_ms) * kMs;
+    result.push_back(batch);
+  }
+  return result;
+}
+
+TEST(CounterClock, TheSoonestReadingGivesTheOffset) {
+  const auto readings = on_host_clock(batches(7000, {8, 0, 5}));
+  ASSERT_EQ(readings.size(), 14u) << "all but the very first";
+  EXPECT_EQ(readings[0].interval.begin_ns, 7010 * kMs);
+  EXPECT_EQ(readings[0].interval.end_ns, 7020 * kMs);
+  EXPECT_EQ(readings.back().interval.end_ns, 7150 * kMs);
+  EXPECT_EQ(readings[0].sm, 0.5);
+  EXPECT_FALSE(readings[0].tensor);
+}
+
+TEST(CounterClock, IsLateByWhatTheSoonestReadingTook) {
+  EXPECT_EQ(on_host_clock(batches(7000, {8, 3, 5}))[0].interval.begin_ns, 7013 * kMs);
+}
+
+/// One batch a second for a minute, the device's clock 100 ppm slow: 6 ms apart at the end. What is seen within 10 s of
+/// a batch is at most 1 ms of drift away.
+TEST(CounterClock, FollowsAClockThatDrifts) {
+  std::vector<CounterBatch> drifting;
+  for (int64_t second = 1; second <= 60; ++second) {
+    const int64_t host_ns = second * kSecond, device_ns = host_ns - second * kSecond / 10'000;
+    drifting.push_back({host_ns, {{device_ns - 10 * kMs, device_ns, 0.5, {}, {}}}});
+  }
+  const auto readings = on_host_clock(drifting);
+  ASSERT_EQ(readings.size(), 59u);
+  for (size_t i = 0; i < readings.size(); ++i)
+    EXPECT_NEAR(double(readings[i].interval.end_ns), double(int64_t(i + 2) * kSecond), 1.001 * kMs) << i;
+}
+
+TEST(CounterClock, LeavesOutWindowsThatRunBackwardsOrOverlap) {
+  CounterBatch batch{100 * kMs,
+                     {window(0), window(10, 0.1), window(5, 0.9), window(20, 0.2), {90 * kMs, 80 * kMs, 1, {}, {}}}};
+  const auto readings = on_host_clock(std::vector{batch});
+  ASSERT_EQ(readings.size(), 2u);
+  EXPECT_EQ(readings[0].sm, 0.1);
+  EXPECT_EQ(readings[1].sm, 0.2);
+}
+
+TEST(CounterClock, WindowsOfNeighbouringOffsetsDoNotOverlap) {
+  std::vector<CounterBatch> two = batches(0, {4, 0});
+  two[1].seen_ns += 30 * kSecond;  // too far for the first to know it, and its own offset is larger
+  for (CounterSample& sample : two[1].samples) {
+    sample.begin_ns += 30 * kSecond + 8 * kMs;
+    sample.end_ns += 30 * kSecond + 8 * kMs;
+  }
+  const auto readings = on_host_clock(two);
+  for (size_t i = 1; i < readings.size(); ++i)
+    EXPECT_GE(readings[i].interval.begin_ns, readings[i - 1].interval.end_ns) << i;
+}
+
+TEST(CounterClock, NothingSeenIsNothing) {
+  EXPECT_TRUE(on_host_clock({}).empty());
+  EXPECT_TRUE(on_host_clock(std::vector<CounterBatch>{{5, {}}}).empty());
+}
+
+}  // namespace
+}  // namespace wan::measure
