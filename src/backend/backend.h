@@ -125,8 +125,8 @@ class Backend {
   virtual void gated_gelu(TensorView gate, TensorView up, TensorView y) = 0;
   /// out = sum of coefficient * tensor, in the order given, F32 contiguous; `out` may alias any term.
   virtual void combine(std::span<const Term> terms, TensorView out) = 0;
-  /// Normal values with this standard deviation (0 gives the constant mean), a fixed function of (seed, index). F32 or
-  /// BF16.
+  /// y[i] = seeded_value(seed, i, mean, deviation) of backend/seeded.h, rounded once, the same on every backend.
+  /// Contiguous, F32 or BF16.
   virtual void fill_normal(TensorView y, uint64_t seed, float mean, float deviation) = 0;
 
   // ---- matrix product --------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "backend/backend.h"
+#include "backend/seeded.h"
 #include "base/error.h"
 
 namespace wan {
@@ -54,28 +56,11 @@ void convert_from(const void* from, int64_t count, DType to_dtype, void* to) {
   for (int64_t i = 0; i < count; ++i) out[i] = to_bf16(widen(source[i]));
 }
 
-/// SplitMix64's finaliser: a good 64-bit mix, so that any (seed, name, index) gives an independent value.
-uint64_t mix(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-  return x ^ (x >> 31);
-}
-
 /// FNV-1a.
 uint64_t hash_name(std::string_view name) {
   uint64_t hash = 0xcbf29ce484222325ULL;
   for (unsigned char c : name) hash = (hash ^ c) * 0x100000001b3ULL;
   return hash;
-}
-
-/// Roughly normal: the sum of four 16-bit uniforms, variance 4/12, is close enough for weights and needs no logarithm.
-float normal_like(uint64_t key, uint64_t index) {
-  const uint64_t bits = mix(key + index * 0x9e3779b97f4a7c15ULL);
-  const int sum = static_cast<int>(bits & 0xffff) + static_cast<int>((bits >> 16) & 0xffff) +
-                  static_cast<int>((bits >> 32) & 0xffff) + static_cast<int>(bits >> 48);
-  constexpr float kCentre = 2.0f * 65535.0f;
-  constexpr float kScale = 1.7320508f / 65536.0f;  // 1 / sqrt(4/12) for unit variance
-  return (static_cast<float>(sum) - kCentre) * kScale;
 }
 
 /// Elements [begin, end) in row-major order of a view with any strides; only unusual .pth files need it.
@@ -157,20 +142,37 @@ void WeightSource::read(const WeightPart& part, int64_t begin, int64_t end, DTyp
     convert_elements(from, stored.dtype, end - begin, dtype, out);
     return;
   }
-  const uint64_t key = mix(seed_ ^ hash_name(part.source));
+  const uint64_t key = key_of(part);
   constexpr int64_t kBatch = 1024;
   float values[kBatch];
   for (int64_t first = begin; first < end; first += kBatch) {
     const int64_t count = std::min(kBatch, end - first);
     for (int64_t i = 0; i < count; ++i)
-      values[i] =
-          part.init.mean +
-          (part.init.deviation == 0 ? 0.0f : part.init.deviation * normal_like(key, static_cast<uint64_t>(first + i)));
+      values[i] = seeded_value(key, static_cast<uint64_t>(first + i), part.init.mean, part.init.deviation);
     if (stored_ == DType::kBF16)
       for (int64_t i = 0; i < count; ++i) values[i] = round_to_bf16(values[i]);
     convert_elements(values, DType::kF32, count, dtype,
                      static_cast<std::byte*>(out) + (first - begin) * static_cast<int64_t>(size_of(dtype)));
   }
+}
+
+uint64_t WeightSource::key_of(const WeightPart& part) const { return mix_bits(seed_ ^ hash_name(part.source)); }
+
+bool WeightSource::can_make_on_device(const WeightLayout& layout) const {
+  // Stored in BF16 and used in F32 would be rounded twice.
+  return kind_ == Kind::kRandom && std::all_of(layout.slots().begin(), layout.slots().end(), [&](const WeightSlot& s) {
+           return stored_ == DType::kF32 || s.dtype == DType::kBF16;
+         });
+}
+
+void WeightSource::make_on_device(Backend& backend, const WeightLayout& layout, TensorView slab) const {
+  for (const WeightSlot& slot : layout.slots())
+    for (const WeightPart& part : slot.parts) {
+      auto* const data = static_cast<std::byte*>(slab.data) + slot.offset +
+                         static_cast<size_t>(part.element_offset) * size_of(slot.dtype);
+      backend.fill_normal({data, slot.dtype, part.shape, slab.memory}, key_of(part), part.init.mean,
+                          part.init.deviation);
+    }
 }
 
 void check_tensors(const TensorFile& file, const std::vector<WeightLayout>& layouts,

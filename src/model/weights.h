@@ -13,6 +13,8 @@
 
 namespace wan {
 
+class Backend;
+
 /// How to make a weight when no checkpoint is given: what the official initialiser does.
 struct Initializer {
   float mean = 0;
@@ -74,8 +76,14 @@ class WeightSource {
   const TensorFile* file() const { return file_; }
   /// Fills elements [begin, end) of `part` (row-major), converted to `dtype`, into `out`. Thread-safe.
   void read(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const;
+  /// Whether `make_on_device` gives the bits of `read`.
+  bool can_make_on_device(const WeightLayout& layout) const;
+  /// Random values straight into `slab`, the device memory of one layer, on the compute queue.
+  void make_on_device(Backend& backend, const WeightLayout& layout, TensorView slab) const;
 
  private:
+  uint64_t key_of(const WeightPart& part) const;
+
   enum class Kind { kFile, kRandom, kShapesOnly };
   Kind kind_ = Kind::kShapesOnly;
   const TensorFile* file_ = nullptr;

@@ -44,6 +44,10 @@ void LayerStore::start() {
     layer.load.chunks_left = chunks_per_layer_;
     if (options_.residency == Residency::kResident) layer.device = backend_.allocate(DType::kU8, slab, what.c_str());
   }
+  if (options_.residency == Residency::kResident && source_.can_make_on_device(layouts_.front())) {
+    make_on_device();
+    return;
+  }
   if (options_.residency != Residency::kResident) allocate_slots();
   if (options_.residency != Residency::kStream) {
     staging_.resize(static_cast<size_t>(options_.threads) + 2);
@@ -57,6 +61,14 @@ void LayerStore::start() {
   unfilled_layers_ = layers();
   working_ = options_.threads;
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { run_worker(); });
+}
+
+void LayerStore::make_on_device() {
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    source_.make_on_device(backend_, layouts_[i], layers_[i].device);
+    layers_[i].load.ready = backend_.record(Queue::kCompute);
+    layers_[i].load.filled = true;
+  }
 }
 
 void LayerStore::allocate_slots() {
@@ -328,7 +340,8 @@ void LayerStore::wait_until_loaded() {
   });
   rethrow_failure();
   lock.unlock();
-  if (options_.residency == Residency::kResident) backend_.synchronize(backend_.record(Queue::kCopy));
+  if (options_.residency != Residency::kResident) return;
+  for (const Layer& layer : layers_) backend_.synchronize(layer.load.ready);
 }
 
 std::vector<DeviceInterval> LayerStore::take_waits() { return std::exchange(waits_, {}); }

@@ -130,6 +130,7 @@ class LayerStore final : public LayerSource {
   bool issue(int64_t position, bool wait_for_host);
   void rethrow_failure();
   void allocate_slots();
+  void make_on_device();
   TensorView device_slab(int layer, int64_t position) const;
 
   Backend& backend_;
