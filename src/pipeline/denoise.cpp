@@ -1,6 +1,7 @@
 // The denoising loop and what follows it: decoding chunk by chunk, and closing the outputs.
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -11,6 +12,20 @@
 
 namespace wan {
 namespace {
+
+/// Throws when the denoised latent cannot be a video: some value is not finite, or all are one. What went wrong in any
+/// activation before ends up here.
+void check_latent(std::span<const float> latent) {
+  const auto broken = std::count_if(latent.begin(), latent.end(), [](float value) { return !std::isfinite(value); });
+  if (broken > 0)
+    throw Error(
+        fmt::format("after the last step {} of the latent's {} values are not finite: the weights are damaged, or "
+                    "this precision does not hold them; try --precision fp32",
+                    broken, latent.size()));
+  if (std::all_of(latent.begin(), latent.end(), [&](float value) { return value == latent.front(); }))
+    throw Error(fmt::format("after the last step the latent's {} values are all {}: the weights are damaged",
+                            latent.size(), latent.front()));
+}
 
 Tensor as_host(std::span<const float> values) { return host_tensor(values, {static_cast<int64_t>(values.size())}); }
 
@@ -166,6 +181,7 @@ void Engine::Generation::decode() {
   arena_ = Arena(arena_block_);
   vae.set_slice_frames(m.memory.vae_slice);
   vae.begin_decode(plan_.latent[2], plan_.latent[3]);
+  const Tensor latent = backend.download(x_);
   const Shape frame_shape{vae.frames_of(chunk, false), plan_.height, plan_.width, 3};
   std::array<Tensor, 2> on_device, on_host;
   for (int i = 0; i < 2; ++i) {
@@ -200,6 +216,7 @@ void Engine::Generation::decode() {
     const TensorView host = on_host[half].view().slice(0, 0, frames);
     backend.copy_bytes(rgb, host, Queue::kCompute);
     const Event copied = backend.record(Queue::kCompute);
+    if (done == 0) check_latent({latent->as<float>(), static_cast<size_t>(latent->count())});
     hand_over();  // the chunk before, while this one computes
     pending = Pending{host, copied};
     done += count;
