@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <map>
 
+#include "analysis/kernels.h"
+
 namespace wan {
 namespace {
 
@@ -14,6 +16,10 @@ constexpr double kLoadingLimit = 5;    // Step_i_Loading of the total
 constexpr double kTextLimit = 5;       // text encoding on the CPU of the total
 constexpr double kInitLimit = 20;      // initialization of a cold total
 constexpr double kLaunchGapLimit = 5;  // of the total
+constexpr double kCopyLimit = 5;       // exposed copies inside computing stages of the total
+constexpr double kEncodeLimit = 5;     // of the total
+constexpr double kMemoryLimit = 10;    // memory-bound stages of the total
+constexpr double kTracedGapLimit = 5;  // of the steps of a traced run
 constexpr double kSmHigh = 90;         // below, on steady steps: the card waits
 constexpr double kTensorLow = 40;
 constexpr double kDramLow = 40;
@@ -39,6 +45,10 @@ class Rules {
     text_on_cpu();
     initialization();
     launch_gaps();
+    traced_gaps();
+    copies();
+    encoding();
+    memory_bound();
     series();
     counters();
     precision();
@@ -162,6 +172,42 @@ class Rules {
          "the card waits for the host between kernels", seconds});
   }
 
+  void traced_gaps() {
+    const auto traced = traced_run(s_);
+    if (!traced) return;
+    for (const KernelView& view : traced->views) {
+      const double gaps = view.kinds.back().share;
+      if (view.stages != kAllSteps || 100 * gaps <= kTracedGapLimit) continue;
+      add({"kernel_gaps", Severity::kNote, "Step_*_Inference", 100 * gaps, kTracedGapLimit, "%",
+           "no kernel runs for this share of the traced steps: launches, waits for weights, and the tracing itself",
+           std::nullopt});
+    }
+  }
+
+  void copies() {
+    const double seconds = class_seconds(TimeClass::kExposedCopy) - role_seconds(StageRole::kStepLoading);
+    if (percent(seconds) <= kCopyLimit) return;
+    add({"exposed_copies", Severity::kWarning, "GPU stages", percent(seconds), kCopyLimit, "%",
+         "computing stages wait for copies: weights that stream slower than they are used, or pageable memory",
+         seconds});
+  }
+
+  void encoding() {
+    const double seconds = class_seconds(TimeClass::kEncode);
+    if (percent(seconds) <= kEncodeLimit) return;
+    add({"video_encoding", Severity::kNote, "Output_Encoding", percent(seconds), kEncodeLimit, "%",
+         "the video is encoded by the host after its frames are ready", seconds});
+  }
+
+  void memory_bound() {
+    const double seconds = class_seconds(TimeClass::kGpuMemory);
+    if (percent(seconds) <= kMemoryLimit) return;
+    add({"memory_bound", Severity::kNote, "GPU stages", percent(seconds), kMemoryLimit, "%",
+         "memory is busy while tensor cores idle: these stages gain from bandwidth or from fused kernels, not from "
+         "arithmetic",
+         std::nullopt});
+  }
+
   void series() {
     for (const StepSeries& steps : s_.step_series) {
       const size_t before = out_.findings.size();
@@ -227,6 +273,7 @@ class Rules {
     add({"fp32_weights", Severity::kNote, "dit", 4, 2, "bytes a weight",
          "weights are kept in fp32; bf16 halves their memory and their copies", std::nullopt});
   }
+
   void throttling() {
     const StageRecord* total = total_stage(*s_.example);
     if (total == nullptr || !total->throttled_percent.has() || *total->throttled_percent.value <= kThrottleLimit)
@@ -267,6 +314,23 @@ class Rules {
     add_if("steps twice as fast", 0.5 * role_seconds(StageRole::kStepInference));
     add_if("VAE decoding twice as fast", 0.5 * role_seconds(StageRole::kVaeDecoding));
     std::sort(out_.what_ifs.begin(), out_.what_ifs.end(), [](auto& a, auto& b) { return a.saved_s > b.saved_s; });
+    if (const double bytes = bytes_of_fp32_weights(); bytes > 0)
+      out_.what_ifs.push_back({"weights in bf16 instead of fp32", 0, total_s_, 1, bytes / 2});
+  }
+
+  /// Of the card's memory at the stage that held most of them.
+  double bytes_of_fp32_weights() const {
+    double most = 0;
+    for (const StageRecord& stage : s_.example->stages) {
+      double bytes = 0;
+      for (const auto& [component, dtype] : s_.example->workload.dtypes) {
+        const auto held = stage.device_memory.component_bytes.find("weights." + component);
+        if (dtype.starts_with("fp32") && held != stage.device_memory.component_bytes.end())
+          bytes += static_cast<double>(held->second);
+      }
+      most = std::max(most, bytes);
+    }
+    return most;
   }
 
   void add(BottleneckFinding finding) { out_.findings.push_back(std::move(finding)); }

@@ -45,12 +45,13 @@ struct BottleneckFinding {
   std::optional<double> saving_s;  // at most, per video
 };
 
-/// "What if": one change, the total it would leave, by Amdahl's law.
+/// "What if": one change, the total it would leave, by Amdahl's law, or the memory of the card it would free.
 struct WhatIf {
   std::string change;
   double saved_s = 0;
   double new_total_s = 0;
   double speedup = 1;
+  double saved_bytes = 0;  // of the card; 0: none
 };
 
 /// Room left on the card, from the card itself.
@@ -61,7 +62,7 @@ struct Headroom {
 struct BottleneckReport {
   std::vector<ClassShare> classes;          // largest first; they add up to the total
   std::vector<BottleneckFinding> findings;  // errors first, then by saving
-  std::vector<WhatIf> what_ifs;             // largest saving first
+  std::vector<WhatIf> what_ifs;             // largest saving of time first, then of memory
   std::optional<Headroom> headroom;         // nothing when peak or capacity is not known
 };
 

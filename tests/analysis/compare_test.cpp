@@ -1,10 +1,9 @@
-// Comparisons of whole cases, workload equality, bottleneck rules and the tables.
+// Comparisons of whole cases, workload equality and the tables.
 #include "analysis/compare.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "analysis/bottleneck.h"
 #include "analysis/tables.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -130,82 +129,6 @@ TEST(WorkloadDifference, NamesWeightsAndDtypesByComponent) {
   ASSERT_EQ(d.different.size(), 2u);
   EXPECT_EQ(d.different[0].field, "dtypes.vae");
   EXPECT_EQ(d.different[1].field, "weights.dit");
-}
-
-const BottleneckFinding* finding(const BottleneckReport& report, const std::string& rule) {
-  for (const BottleneckFinding& f : report.findings) {
-    if (f.rule == rule) return &f;
-  }
-  return nullptr;
-}
-
-TEST(Bottlenecks, ClassesAddUpToTheTotal) {
-  const std::vector<RunRecord> runs{synthetic_run({2, 2, 2}, 0.5)};
-  const BottleneckReport report = find_bottlenecks(summary_of(runs), nullptr);
-  double sum = 0;
-  for (const ClassShare& c : report.classes) sum += c.seconds;
-  EXPECT_NEAR(sum, 22.5, 1e-6);
-  EXPECT_EQ(report.classes[0].what, TimeClass::kGpuCompute);
-  EXPECT_NEAR(report.classes[0].seconds, 11, 1e-6);
-  EXPECT_NEAR(report.classes[0].speedup_bound, 22.5 / 11.5, 1e-6);
-  const BottleneckFinding* rest = finding(report, "unattributed");
-  ASSERT_NE(rest, nullptr);
-  EXPECT_EQ(rest->severity, Severity::kWarning);
-  EXPECT_NEAR(*rest->saving_s, 0.5, 1e-6);
-}
-
-TEST(Bottlenecks, NamesTheExpertSwapAndTheTextEncoderOnTheCpu) {
-  std::vector<RunRecord> runs{synthetic_run({36, 36, 36})};
-  stage_of(runs[0], "Step_2_Loading").wall_ns = 69'810'000'000;
-  stage_of(runs[0], "Total_Execution").wall_ns += 69'810'000'000;
-  stage_of(runs[0], "T5_Encoding").wall_ns += 15'000'000'000;
-  stage_of(runs[0], "Total_Execution").wall_ns += 15'000'000'000;
-  runs[0].workload.text_encoder_device = "cpu";
-  const BottleneckReport report = find_bottlenecks(summary_of(runs), nullptr);
-  const BottleneckFinding* swap = finding(report, "step_loading");
-  ASSERT_NE(swap, nullptr);
-  EXPECT_EQ(swap->where, "Step_2_Loading");
-  EXPECT_NEAR(*swap->saving_s, 69.81, 1e-6);
-  ASSERT_NE(finding(report, "text_encoder_on_cpu"), nullptr);
-  ASSERT_FALSE(report.what_ifs.empty());
-  EXPECT_EQ(report.what_ifs[0].change, "no waiting for weights between steps");
-  const double total = 10 + 16 + 108 + 69.81 + 5;
-  EXPECT_NEAR(report.what_ifs[0].speedup, total / (total - 69.81), 1e-6);
-}
-
-TEST(Bottlenecks, JudgesCountersOnSteadyStepsOnly) {
-  std::vector<RunRecord> runs{synthetic_run({2, 2, 2})};
-  const auto set = [&](const char* id, double sm, double tensor, double dram) {
-    Counters& c = stage_of(runs[0], id).counters;
-    c.sm_active = {sm, "", "nvml_gpm", 10, 1};
-    c.tensor_active = {tensor, "", "nvml_gpm", 10, 1};
-    c.dram_active = {dram, "", "nvml_gpm", 10, 1};
-  };
-  set("Step_0_Inference", 50, 10, 10);  // warm-up: does not count
-  set("Step_1_Inference", 99, 70, 20);
-  set("Step_2_Inference", 99, 70, 20);
-  BottleneckReport report = find_bottlenecks(summary_of(runs), nullptr);
-  EXPECT_EQ(finding(report, "low_sm"), nullptr);
-  EXPECT_EQ(finding(report, "elementwise"), nullptr);
-  set("Step_1_Inference", 99, 10, 20);
-  set("Step_2_Inference", 99, 10, 20);
-  EXPECT_NE(finding(find_bottlenecks(summary_of(runs), nullptr), "elementwise"), nullptr);
-  set("Step_1_Inference", 70, 60, 20);
-  set("Step_2_Inference", 70, 60, 20);
-  report = find_bottlenecks(summary_of(runs), nullptr);
-  ASSERT_NE(finding(report, "low_sm"), nullptr);
-  EXPECT_NEAR(finding(report, "low_sm")->value, 70, 1e-9);
-}
-
-TEST(Bottlenecks, TakesHeadroomFromTheCardItself) {
-  std::vector<RunRecord> runs{synthetic_run({2})};
-  stage_of(runs[0], "VAE_Decoding").device_memory.process_peak_bytes = measured<uint64_t>(76ull << 30, "nvml");
-  const BottleneckReport report = find_bottlenecks(summary_of(runs), nullptr);
-  ASSERT_TRUE(report.headroom);
-  EXPECT_NEAR(report.headroom->free_percent, 5, 1e-9);
-  EXPECT_NE(finding(report, "memory_headroom"), nullptr);
-  stage_of(runs[0], "VAE_Decoding").device_memory.process_peak_bytes = measured<uint64_t>(31ull << 30, "nvml");
-  EXPECT_EQ(finding(find_bottlenecks(summary_of(runs), nullptr), "memory_headroom"), nullptr);
 }
 
 TEST(Tables, ShippedFilesAreReadAndMatchByWords) {

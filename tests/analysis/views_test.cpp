@@ -1,6 +1,7 @@
-// What the report draws: thinned series, the memory waterfall, the roofline.
+// What the report draws: thinned series, the memory waterfall, the roofline, kernels.
 #include <gtest/gtest.h>
 
+#include "analysis/kernels.h"
 #include "analysis/memory.h"
 #include "analysis/roofline.h"
 #include "analysis/series.h"
@@ -60,6 +61,57 @@ TEST(Roofline, PlacesSteadyStepsByTrafficAndPeak) {
   EXPECT_EQ(roof.points[1].name, "First step");
   EXPECT_FALSE(roofline(summary, nullptr).reason.empty());
   EXPECT_FALSE(roofline(summary, nullptr).points[0].flops_per_byte);
+}
+
+KernelTrace example_trace() {
+  return {"cupti_activity",
+          "",
+          2,
+          {{"Step_*",
+            3,
+            4'000'000'000,
+            400'000'000,
+            {{KernelKind::kCopy, 5, 900'000'000, 100'000'000},
+             {KernelKind::kGemm, 100, 2'000'000'000, 2'000'000'000},
+             {KernelKind::kAttention, 50, 1'500'000'000, 1'500'000'000}},
+            {{"nvjet", KernelKind::kGemm, 100, 2'000'000'000}},
+            150,
+            2'400'000'000}}};
+}
+
+TEST(Kernels, AreSharesOfTheStagesThatAddUp) {
+  const auto views = kernel_views(example_trace());
+  ASSERT_EQ(views.size(), 1u);
+  EXPECT_EQ(views[0].stages, kAllSteps);
+  double sum = 0;
+  for (const KindShare& kind : views[0].kinds) sum += kind.share;
+  EXPECT_NEAR(sum, 1, 1e-12);
+  ASSERT_EQ(views[0].kinds.size(), 4u);
+  EXPECT_EQ(views[0].kinds[0].name, "GEMM");
+  EXPECT_NEAR(views[0].kinds[0].share, 0.5, 1e-12);
+  EXPECT_EQ(views[0].kinds[2].name, "copies");
+  EXPECT_NEAR(views[0].kinds[2].seconds, 0.1, 1e-12);
+  EXPECT_NEAR(views[0].kinds[2].total_seconds, 0.9, 1e-12);
+  EXPECT_EQ(views[0].kinds.back().name, "gaps");
+  ASSERT_EQ(views[0].kernels.size(), 1u);
+  EXPECT_NEAR(views[0].kernels[0].mean_us, 20'000, 1e-9);
+  ASSERT_TRUE(views[0].unlisted);
+  EXPECT_NEAR(views[0].unlisted->share, 0.6, 1e-12);
+}
+
+TEST(Kernels, ComeFromTheTracedRunWhichDoesNotCount) {
+  std::vector<RunRecord> runs{synthetic_run({2, 2}), synthetic_run({4, 4})};
+  EXPECT_FALSE(traced_run(summarise(group_runs(pointers_to(runs))[0])));
+  runs[1].kernels = example_trace();
+  runs[1].validity = {{"traced", "", "", true}};
+  const CaseSummary summary = summarise(group_runs(pointers_to(runs))[0]);
+  EXPECT_EQ(summary.selection.used.size(), 1u);
+  const auto traced = traced_run(summary);
+  ASSERT_TRUE(traced);
+  EXPECT_EQ(traced->run, &runs[1]);
+  EXPECT_EQ(traced->lost, 2);
+  EXPECT_EQ(traced->views.size(), 1u);
+  EXPECT_NEAR(*traced->slowdown, 24.0 / 20.0, 1e-12);
 }
 
 }  // namespace
