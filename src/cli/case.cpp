@@ -19,6 +19,8 @@ void add_case_command(CLI::App& app, ExitCode& result) {
   command->add_option("--start-ns", process->start_ns, "CLOCK_MONOTONIC at the start")->required();
   command->add_option("--videos", process->videos, "how many, one after another")->check(CLI::Range(1, 1000));
   command->add_option("--request", process->request, "the request as JSON")->required();
+  command->add_flag_callback(
+      "--trace-kernels", [process] { process->kernels = suite::WatchKernels::kYes; }, "watch each kernel");
   command->callback([process, &result] {
     stop_on_signals();
     result = suite::run_engine_process(*process);

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "analysis/kernels.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -16,6 +17,7 @@
 #include "cli/signals.h"
 #include "pipeline/engine.h"
 #include "pipeline/observer.h"
+#include "suite/kernel_stages.h"
 
 namespace wan::cli {
 namespace {
@@ -23,6 +25,7 @@ namespace {
 struct GenerateOptions {
   RequestOptions request;
   bool discard = false;
+  bool trace_kernels = false;
 };
 
 /// Shows where the run is, and keeps the leaves for the table.
@@ -79,6 +82,23 @@ class ShowStages final : public Observer {
   std::vector<StageSpan> leaves_;
 };
 
+/// The longest kernels of each stage are listed down to this share of its time.
+constexpr double kListedShare = 0.01;
+
+void print_kernels(const KernelTrace& trace) {
+  if (!trace.reason.empty()) log::warning("no kernels: " + trace.reason);
+  if (trace.lost > 0) log::warning(fmt::format("{} kernels are missing below", trace.lost));
+  for (const KernelView& view : kernel_views(trace)) {
+    fmt::print("\n{}, {:.3f} s\n", view.stages, view.seconds);
+    for (const KindShare& kind : view.kinds)
+      fmt::print("  {:<12} {:>6.1f} % {:>9.3f} s {:>8}\n", kind.name, 100 * kind.share, kind.seconds, kind.count);
+    for (const KernelShare& kernel : view.kernels)
+      if (kernel.share >= kListedShare)
+        fmt::print("    {:>6.1f} % {:>9.3f} s {:>8}  {}\n", 100 * kernel.share, kernel.seconds, kernel.count,
+                   kernel.name);
+  }
+}
+
 ExitCode interrupted() { return received_signal() == SIGTERM ? ExitCode::kTerminated : ExitCode::kInterrupted; }
 
 ExitCode run_generate(const GenerateOptions& options) {
@@ -90,10 +110,12 @@ ExitCode run_generate(const GenerateOptions& options) {
     if (!file.empty()) require_writable(file.parent_path(), 0);
   stop_on_signals();
   ShowStages stages;
+  const auto kernels = options.trace_kernels ? std::make_unique<suite::KernelStages>(stages) : nullptr;
   try {
-    const Outcome outcome = generate(request, stages);
+    const Outcome outcome = generate(request, kernels ? static_cast<Observer&>(*kernels) : stages);
     stages.end_line();
     stages.print_table(outcome);
+    if (kernels) print_kernels(kernels->take());
     fmt::print("{}x{}, {} frames at {} fps\n", outcome.width, outcome.height, outcome.num_frames, outcome.fps);
     fmt::print("frames' sha256 {}\n", outcome.video_sha256);
     if (!request.output.empty()) fmt::print("wrote {}\n", request.output.string());
@@ -115,6 +137,8 @@ void add_generate_command(CLI::App& app, ExitCode& result) {
   command->add_option("--output", options->request.request.output, "video to write")->type_name("FILE.mp4");
   command->add_option("--frames", options->request.request.frames, "folder for the frames as PNG")->type_name("DIR");
   command->add_flag("--discard", options->discard, "compute and hash the frames, write none");
+  command->add_flag("--trace-kernels", options->trace_kernels,
+                    "watch every kernel (CUPTI) and say where the time of each stage goes; slows the run");
   command->callback([options, &result] { result = run_generate(*options); });
 }
 

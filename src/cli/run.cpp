@@ -39,7 +39,7 @@ struct RunCommand {
   double max_seconds = 0;
   int warmups = -1;
   double memory_limit_gib = 0;
-  bool dry_run = false, resume = false, no_video = false;
+  bool dry_run = false, resume = false, no_video = false, trace_kernels = false;
 };
 
 void print_plan(const suite::Suite& suite, const std::vector<suite::PlannedCase>& plan, const RunCommand& options) {
@@ -106,6 +106,9 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   if (options.page_cache == "hot") plan.page_cache = suite::PageCacheSetting::kHot;
   if (options.page_cache == "evict") plan.page_cache = suite::PageCacheSetting::kEvict;
   run.command = plan.command;
+  require(!options.trace_kernels || plan.command.empty(), "--trace-kernels watches the native engine only",
+          ErrorKind::kUsage);
+  if (options.trace_kernels) run.kernels = suite::WatchKernels::kYes;
   if (!options.command.empty()) find_injection(run);
   if (!options.patterns.empty())
     run.patterns = suite::parse_patterns(read_text(options.patterns), options.patterns.string());
@@ -228,6 +231,9 @@ void add_run_options(CLI::App& command, RunCommand& o) {
       ->type_name("GIB")
       ->check(CLI::NonNegativeNumber);
   command.add_flag("--no-video", o.no_video, "measure without writing mp4 files");
+  command.add_flag("--trace-kernels", o.trace_kernels,
+                   "after all others, one more run of each case on a card with every kernel watched (CUPTI): the "
+                   "report shows where the time goes; its times do not count");
   command.add_flag("--dry-run", o.dry_run, "check everything and say what would run");
 }
 

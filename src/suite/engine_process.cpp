@@ -9,6 +9,7 @@
 #include "measure/proc.h"
 #include "pipeline/engine.h"
 #include "suite/case.h"
+#include "suite/kernel_stages.h"
 #include "suite/pipe_observer.h"
 
 namespace wan::suite {
@@ -28,6 +29,9 @@ std::string kind_word(ErrorKind kind) {
 
 void generate_all(const EngineProcess& process, PipeObserver& observer) {
   const Request request = request_from_json(process.request);
+  // Before the engine's first CUDA call.
+  const auto kernels = process.kernels == WatchKernels::kYes ? std::make_unique<KernelStages>(observer) : nullptr;
+  Observer& watcher = kernels ? static_cast<Observer&>(*kernels) : observer;
   auto engine = std::make_unique<Engine>();
   for (int64_t i = 0; i < process.videos; ++i) {
     int64_t start_ns = process.start_ns;
@@ -36,7 +40,8 @@ void generate_all(const EngineProcess& process, PipeObserver& observer) {
       start_ns = next.own.at_ns;
       observer.send(next);
     }
-    const Outcome outcome = engine->generate(request, observer, start_ns);
+    const Outcome outcome = engine->generate(request, watcher, start_ns);
+    if (kernels) observer.send(Kernels{kernels->take()});
     observer.send(Finished{outcome.task, outcome.width, outcome.height, outcome.num_frames, outcome.fps, outcome.steps,
                            outcome.video_sha256, measure::read_own_and_reset_peak()});
   }

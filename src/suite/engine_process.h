@@ -8,11 +8,14 @@
 
 namespace wan::suite {
 
+enum class WatchKernels { kNo, kYes };
+
 struct EngineProcess {
   int pipe_descriptor = -1;
   int64_t start_ns = 0;  // CLOCK_MONOTONIC at which Model_Initialization begins
   int64_t videos = 1;    // made one after another by one engine: from the second on they are warm
   std::string request;   // as request_json writes it
+  WatchKernels kernels = WatchKernels::kNo;
 };
 
 /// Runs to the end and reports errors through the pipe as well; never throws what the engine throws. After success the

@@ -73,6 +73,7 @@ void ProgressDisplay::run_begins(const PlannedCase& planned, const Job& job, int
   begin_ns_ = monotonic_ns();
   step_s_ = 0;
   const std::string what = job.warmup                     ? ", warm-up"
+                           : job.traced                   ? ", watching kernels"
                            : job.scope == RunScope::kWarm ? fmt::format(", {} warm videos", job.videos)
                                                           : fmt::format(", repeat {}", job.first_repeat + 1);
   if (style_ == DisplayStyle::kLines) line(fmt::format("[{}/{}] {}{}", number, count, state_.case_name, what));

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "results/json.h"
 
 namespace wan::suite {
 namespace {
@@ -41,16 +42,16 @@ measure::TreeReading own_from(const Json& json) {
 
 struct Writer {
   Json operator()(const Hello& hello) const { return {{"type", "hello"}, {"protocol", hello.protocol}}; }
-/// A key that is left out when there is no value.
-template <class T>
-void put(Json& json, const char* key, const std::optional<T>& value) {
-  if (value) json[key] = *value;
-}
+  /// A key that is left out when there is no value.
+  template <class T>
+  void put(Json& json, const char* key, const std::optional<T>& value) {
+    if (value) json[key] = *value;
+  }
 
-template <class T>
-std::optional<T> take(const Json& json, const char* key) {
-  return json.contains(key) ? std::optional<T>(json.at(key).get<T>()) : std::nullopt;
-}
+  template <class T>
+  std::optional<T> take(const Json& json, const char* key) {
+    return json.contains(key) ? std::optional<T>(json.at(key).get<T>()) : std::nullopt;
+  }
 
   Json operator()(const NextVideo& next) const {
     return {{"type", "next_video"}, {"index", next.index}, {"own", own_json(next.own)}};
@@ -83,6 +84,9 @@ std::optional<T> take(const Json& json, const char* key) {
             {"host_bytes", memory.host_bytes}};
   }
   Json operator()(const Fact& fact) const { return {{"type", "fact"}, {"key", fact.key}, {"value", fact.value}}; }
+  Json operator()(const Kernels& kernels) const {
+    return {{"type", "kernels"}, {"trace", Json::parse(kernels_to_json(kernels.trace))}};
+  }
   Json operator()(const Finished& end) const {
     return {
         {"type", "finished"},           {"task", end.task}, {"width", end.width}, {"height", end.height},
@@ -122,6 +126,7 @@ Message decode_known(const Json& json) {
     return Range{json.at("name"), json.at("thread"), json.at("depth"), json.at("begin_ns"), json.at("end_ns")};
   if (type == "memory") return Memory{json.at("stage"), json.at("device_bytes"), json.at("host_bytes")};
   if (type == "fact") return Fact{json.at("key"), json.at("value")};
+  if (type == "kernels") return Kernels{kernels_from_json(json.at("trace").dump(), "message 'kernels'")};
   if (type == "finished")
     return Finished{json.at("task"), json.at("width"), json.at("height"),       json.at("num_frames"),
                     json.at("fps"),  json.at("steps"), json.at("video_sha256"), own_from(json.at("own"))};

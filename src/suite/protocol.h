@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "measure/proc.h"
+#include "results/record.h"
 
 namespace wan::suite {
 
@@ -39,7 +40,7 @@ struct Span {
   double flops = 0;
 };
 
-  std::optional<int64_t> gpu_ns{}, exposed_copy_ns{}, hidden_copy_ns{};  // as StageSpan's
+std::optional<int64_t> gpu_ns{}, exposed_copy_ns{}, hidden_copy_ns{};  // as StageSpan's
 /// A closed range of a program that is not ours, as the injected library says it (src/inject). An instant has no
 /// length.
 struct Range {
@@ -65,6 +66,11 @@ struct NextVideo {
   measure::TreeReading own;
 };
 
+/// The kernels of the video that is complete, from a process that was asked to watch them.
+struct Kernels {
+  KernelTrace trace;
+};
+
 /// The video is complete. `own` closes the last stage's readings.
 struct Finished {
   std::string task;
@@ -83,7 +89,7 @@ struct Failure {
   std::optional<uint64_t> requested_bytes, free_bytes;  // out_of_memory
 };
 
-using Message = std::variant<Hello, NextVideo, Begin, Span, Range, Memory, Fact, Finished, Failure>;
+using Message = std::variant<Hello, NextVideo, Begin, Span, Range, Memory, Fact, Kernels, Finished, Failure>;
 
 /// One line, without line feed. Bytes that are not UTF-8 are replaced.
 std::string encode(const Message& message);

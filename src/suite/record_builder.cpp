@@ -123,6 +123,12 @@ EngineInfo describe_engine(const JobFacts& facts, const VideoLog& video) {
 /// The warm process's first video is told apart by its index, a warm-up process by its job.
 bool counts(const Job& job, size_t index) { return !(job.scope == RunScope::kWarm && index == 0); }
 
+void add_kernels(RunRecord& record, const VideoLog& video) {
+  const std::string why_none = "the run ended before its kernels were said";
+  record.kernels = video.kernels.value_or(KernelTrace{"", why_none, 0, {}});
+  record.validity.push_back({kTracedFlag, "each kernel was watched, which slows a run", "", true});
+}
+
 RunRecord build_record(const JobFacts& facts, size_t index) {
   const PlannedCase& planned = *facts.job.planned;
   const VideoLog& video = facts.watched.videos[index];
@@ -134,12 +140,12 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   record.workload.page_cache = facts.preparation.page_cache;
   fill_workload(record.workload, video, facts.job.scope);
   const int64_t repeat = facts.job.first_repeat + static_cast<int64_t>(index > skipped ? index - skipped : 0);
-/// How well the engine's device clock was mapped to the host's, by its own ties before and after the video.
-Measured<int64_t> clock_residual(const VideoLog& video) {
-  const auto told = video.facts.find("device_clock_residual_ns");
-  return told == video.facts.end() ? absent<int64_t>("not_reported_by_the_engine")
-                                   : measured<int64_t>(std::stoll(told->second), "device_event");
-}
+  /// How well the engine's device clock was mapped to the host's, by its own ties before and after the video.
+  Measured<int64_t> clock_residual(const VideoLog& video) {
+    const auto told = video.facts.find("device_clock_residual_ns");
+    return told == video.facts.end() ? absent<int64_t>("not_reported_by_the_engine")
+                                     : measured<int64_t>(std::stoll(told->second), "device_event");
+  }
 
   record.run_case = {
       facts.context.suite, facts.context.suite_version, planned.details.name, planned.details.aliases, repeat, "",
@@ -168,6 +174,7 @@ Measured<int64_t> clock_residual(const VideoLog& video) {
                                      facts.gpu != nullptr,
                                      facts.gpu != nullptr ? facts.gpu->facts().pcie_width_max : std::nullopt};
   record.validity = measure::judge(input);
+  if (facts.job.traced) add_kernels(record, video);
   return record;
 }
 
@@ -178,7 +185,7 @@ std::vector<RunRecord> build_records(const JobFacts& facts) {
   const size_t last = facts.watched.videos.size() - 1;
   for (size_t index = 0; index <= last; ++index) {
     const bool failed_here = index == last && facts.ending.status != RunStatus::kOk;
-  record.clock.gpu_residual_ns = clock_residual(video);
+    record.clock.gpu_residual_ns = clock_residual(video);
     if (!counts(facts.job, index) && !failed_here) continue;
     if (!facts.watched.videos[index].finished && !failed_here && facts.context.protocol == EngineProtocol::kNative)
       continue;

@@ -21,6 +21,7 @@ struct Job {
   int64_t first_repeat = 0;
   int64_t videos = 1;   // that count; a warm process makes one more before them
   bool warmup = false;  // nothing of it counts
+  bool traced = false;  // its kernels are watched, so its times do not count
   /// Videos of the process, those that do not count included.
   int64_t process_videos() const { return scope == RunScope::kWarm ? videos + 1 : 1; }
 };
@@ -56,6 +57,9 @@ struct JobFacts {
 
 /// The key under which a run's identity is kept among the engine's facts.
 inline constexpr const char* kCaseKeyFact = "case_key";
+
+/// The flag of a run whose kernels were watched.
+inline constexpr const char* kTracedFlag = "traced";
 
 /// One record for each video that counts: the complete ones, and the one the process ended in when it was not ok.
 std::vector<RunRecord> build_records(const JobFacts& facts);

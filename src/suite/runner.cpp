@@ -1,6 +1,7 @@
 #include "suite/runner.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <set>
 #include <tuple>
@@ -23,12 +24,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What identifies one counted video of a suite.
-using RunIdentity = std::tuple<std::string, RunScope, int64_t>;
+/// What identifies one kept video of a suite: its case's key, scope, repeat, and whether its kernels were watched.
+using RunIdentity = std::tuple<std::string, RunScope, int64_t, bool>;
 
 RunIdentity identity_of(const RunRecord& record) {
   const auto key = record.engine.facts.find(kCaseKeyFact);
-  return {key == record.engine.facts.end() ? "" : key->second, record.workload.scope, record.run_case.repeat};
+  return {key == record.engine.facts.end() ? "" : key->second, record.workload.scope, record.run_case.repeat,
+          record.kernels.has_value()};
 }
 
 std::string plan_text(const Suite& suite, const std::vector<PlannedCase>& plan) {
@@ -121,6 +123,7 @@ class SuiteRun {
     context_.facts = {{"run_order", std::string(to_string(repetition.order))},
                       {"repeats_asked", repetition.until ? "auto" : std::to_string(repetition.repeats)}};
     find_stored();
+    if (options.kernels == WatchKernels::kYes) plan_traced();
   }
 
   SuiteOutcome run() {
@@ -129,15 +132,17 @@ class SuiteRun {
         [this](const PlannedCase& planned, RunScope scope, int64_t repeat) { return stored(planned, scope, repeat); },
         [this](const std::string& text) { display_.note(text); });
     int64_t number = 0;
-    while (const std::optional<Job> job = schedule.next()) {
+    while (const std::optional<Job> job = next_job(schedule)) {
       if (const int signal = signals_.take(); signal != 0) outcome_.stop_signal = signal;
       if (outcome_.stop_signal != 0) break;
-      display_.run_begins(*job->planned, *job, number + 1, number + schedule.left());
+      const int64_t left = schedule.left() + static_cast<int64_t>(traced_.size()) + (job->traced ? 1 : 0);
+      display_.run_begins(*job->planned, *job, number + 1, number + left);
       const size_t before = outcome_.records.size();
       run_job(*job);
       ++number;
       if (outcome_.stop_signal != 0) break;
-      schedule.ended(*job, {outcome_.records.begin() + static_cast<ptrdiff_t>(before), outcome_.records.end()});
+      if (!job->traced)
+        schedule.ended(*job, {outcome_.records.begin() + static_cast<ptrdiff_t>(before), outcome_.records.end()});
     }
     outcome_.skipped = schedule.skipped();
     for (auto& [identity, stored] : stored_) outcome_.records.push_back(std::move(stored.record));
@@ -161,8 +166,26 @@ class SuiteRun {
     }
   }
 
+  /// One more cold run of each case on a card, watched closely; not those that are there already.
+  void plan_traced() {
+    for (const PlannedCase& planned : plan_) {
+      if (!planned.details.request.device.starts_with("cuda"))
+        display_.note(fmt::format("{}: no kernels to watch, it runs on the CPU", planned.details.name));
+      else if (!stored_.contains({planned.key, RunScope::kCold, 0, true}))
+        traced_.push_back({&planned, RunScope::kCold, 0, 1, false, true});
+    }
+  }
+
+  std::optional<Job> next_job(Schedule& schedule) {
+    std::optional<Job> job = schedule.next();
+    if (job || traced_.empty()) return job;
+    job = traced_.front();
+    traced_.pop_front();
+    return job;
+  }
+
   const RunRecord* stored(const PlannedCase& planned, RunScope scope, int64_t repeat) const {
-    const auto found = stored_.find({planned.key, scope, repeat});
+    const auto found = stored_.find({planned.key, scope, repeat, false});
     return found == stored_.end() ? nullptr : &found->second.record;
   }
 
@@ -208,7 +231,7 @@ class SuiteRun {
   /// What was read while this record's video was made, beside the record.
   void keep_samples(const JobFacts& facts, RunRecord& record) const {
     const StageRecord* total = total_stage(record);
-    if (facts.job.warmup || total == nullptr) return;
+    if (facts.job.warmup || facts.job.traced || total == nullptr) return;
     const int64_t begin_ns = record.clock.origin_monotonic_ns;
     store_samples(records_folder(), record,
                   measure::series_of(facts.watched.samples, {begin_ns, begin_ns + total->wall_ns}));
@@ -224,6 +247,7 @@ class SuiteRun {
     if (record != nullptr) entry.status = to_string(record->status);
     if (!file.empty()) entry.record_file = file.lexically_relative(options_.output).generic_string();
     if (job.warmup) entry.note = "warm-up";
+    if (job.traced) entry.note = "kernels watched";
     journal_.append(entry);
   }
 
@@ -231,7 +255,7 @@ class SuiteRun {
 
   std::vector<fs::path> video_files(const Job& job) const {
     std::vector<fs::path> files(static_cast<size_t>(job.process_videos()));
-    if (options_.video == WriteVideo::kNo || job.warmup) return files;
+    if (options_.video == WriteVideo::kNo || job.warmup || job.traced) return files;
     const fs::path folder = options_.output / "videos";
     fs::create_directories(folder);
     // The videos of a warm process are the same: only the last stays, under one name.
@@ -247,7 +271,8 @@ class SuiteRun {
     watching.begin_ns = monotonic_ns();
     if (context_.protocol == EngineProtocol::kNative) {
       watching.spawn.argv = options_.engine;
-      for (std::string& word : engine_arguments(request, job.process_videos(), watching.begin_ns))
+      for (std::string& word : engine_arguments(request, job.process_videos(), watching.begin_ns,
+                                                job.traced ? WatchKernels::kYes : WatchKernels::kNo))
         watching.spawn.argv.push_back(word);
     } else {
       watching.spawn.argv = expand_command(options_.command, job.planned->details, videos.front());
@@ -282,6 +307,7 @@ class SuiteRun {
   SignalWatch signals_;
   Journal journal_;
   RunContext context_;
+  std::deque<Job> traced_;  // still to come
   std::map<RunIdentity, StoredRecord> stored_;
   std::map<RunIdentity, std::vector<fs::path>> superseded_;
   SuiteOutcome outcome_;
@@ -289,11 +315,14 @@ class SuiteRun {
 
 }  // namespace
 
-std::vector<std::string> engine_arguments(const Request& request, int64_t videos, int64_t begin_ns) {
-  return {"--pipe-fd",  std::to_string(Subprocess::kChannelDescriptor),
-          "--start-ns", std::to_string(begin_ns),
-          "--videos",   std::to_string(videos),
-          "--request",  request_json(request)};
+std::vector<std::string> engine_arguments(const Request& request, int64_t videos, int64_t begin_ns,
+                                          WatchKernels kernels) {
+  std::vector<std::string> words = {"--pipe-fd",  std::to_string(Subprocess::kChannelDescriptor),
+                                    "--start-ns", std::to_string(begin_ns),
+                                    "--videos",   std::to_string(videos),
+                                    "--request",  request_json(request)};
+  if (kernels == WatchKernels::kYes) words.push_back("--trace-kernels");
+  return words;
 }
 
 SuiteOutcome run_suite(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options,

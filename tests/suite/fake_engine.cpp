@@ -1,5 +1,5 @@
 // Stands in for the engine process: writes what the real one would, then ends as its first argument says.
-// fake_engine MODE MILLISECONDS --pipe-fd N --start-ns N --videos N --request JSON
+// fake_engine MODE MILLISECONDS --pipe-fd N --start-ns N --videos N --request JSON [--trace-kernels]
 #include <signal.h>
 #include <unistd.h>
 
@@ -84,7 +84,8 @@ int64_t video(const std::string& mode, int milliseconds, const Request& request,
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 11) return 2;
+  const bool traced = argc == 12 && std::string(argv[11]) == "--trace-kernels";
+  if (argc != 11 && !traced) return 2;
   const std::string mode = argv[1];
   const int milliseconds = std::stoi(argv[2]);
   pipe_descriptor = std::stoi(argv[4]);
@@ -99,6 +100,7 @@ int main(int argc, char** argv) {
     }
     say(Fact{"device", "a fake"});
     video(mode, milliseconds, request, begin_ns);
+    if (traced) say(Kernels{{"cupti_activity", "", 0, {{"Step_*", 2, 100, 10, {}, {}, 0, 0}}}});
     say(Finished{"ti2v", request.width, request.height, request.num_frames, 24, request.steps, "abc",
                  measure::read_own_and_reset_peak()});
   }

@@ -40,6 +40,8 @@ TEST(Protocol, EveryMessageGoesThereAndBack) {
   EXPECT_EQ(range.end_ns - range.begin_ns + range.depth, 2);
   EXPECT_EQ(std::get<Fact>(decode(encode(Fact{"a\nb", "c\"d"}))).key, "a\nb");
   EXPECT_EQ(std::get<Finished>(decode(encode(Finished{"ti2v", 96, 64, 13, 24, 5, "ff", reading()}))).num_frames, 13);
+  const KernelTrace trace{"cupti_activity", "", 3, {{"Step_*", 2, 100, 10, {}, {}, 0, 0}}};
+  EXPECT_EQ(std::get<Kernels>(decode(encode(Kernels{trace}))).trace, trace);
   const auto failure = std::get<Failure>(decode(encode(Failure{"out_of_memory", "m", "w", "a", 10, std::nullopt})));
   EXPECT_EQ(failure.requested_bytes, 10u);
   EXPECT_FALSE(failure.free_bytes);

@@ -1,0 +1,37 @@
+#include "suite/kernel_stages.h"
+
+#include <utility>
+
+namespace wan::suite {
+
+void KernelStages::on_span(const StageSpan& span) {
+  next_.on_span(span);
+  if (!span.component.empty() || span.hidden) return;
+  const bool of_a_step = span.stage == Stage::kStepLoading || span.stage == Stage::kStepInference;
+  const int step = of_a_step ? span.index : -1;
+  if (of_a_step && step == step_) {
+    windows_.back().interval.end_ns = span.end_ns;
+    return;
+  }
+  step_ = step;
+  windows_.push_back({of_a_step ? "Step_*" : stage_name(span.stage, span.index, task_), {span.begin_ns, span.end_ns}});
+}
+
+void KernelStages::on_fact(const std::string& key, const std::string& value) {
+  if (key == "task") task_ = value;
+  next_.on_fact(key, value);
+}
+
+KernelTrace KernelStages::take() {
+  KernelTrace trace{"cupti_activity", collector_.reason(), 0, {}};
+  measure::CollectedKernels collected = collector_.take();
+  if (trace.reason.empty()) trace.reason = collector_.reason();  // fetching may have failed
+  trace.lost = collected.lost;
+  trace.tables = measure::tabulate_kernels(std::move(collected.runs), collected.names, std::exchange(windows_, {}));
+  std::erase_if(trace.tables, [](const KernelTable& table) { return table.kinds.empty(); });
+  if (trace.tables.empty() && trace.reason.empty()) trace.reason = "no kernel ran";
+  step_ = -1;
+  return trace;
+}
+
+}  // namespace wan::suite

@@ -1,0 +1,117 @@
+// Runs whose kernels are watched: what the engine's process says, when such runs are made, and that they never count.
+#include "suite/kernel_stages.h"
+
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fixtures.h"
+#include "results/store.h"
+#include "suite/runner.h"
+
+namespace wan::suite {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Spans final : public Observer {
+ public:
+  void on_span(const StageSpan& span) override { spans.push_back(span); }
+  void on_begin(Stage, int, int) override { ++begins; }
+  void on_memory(const MemoryMark&) override { ++marks; }
+  void on_fact(const std::string& key, const std::string&) override { keys.push_back(key); }
+  std::vector<StageSpan> spans;
+  std::vector<std::string> keys;
+  int begins = 0, marks = 0;
+};
+
+TEST(KernelStages, PassesOnAllItHears) {
+  Spans heard;
+  KernelStages stages(heard);
+  stages.on_begin(Stage::kStepLoading, 0, 2);
+  stages.on_span({Stage::kStepLoading, 0, "", false, 10, 20, 0, 0});
+  stages.on_span({Stage::kStepInference, 0, "", false, 20, 90, 0, 0});
+  stages.on_span({Stage::kStepInference, 0, "cond", false, 20, 50, 0, 0});
+  stages.on_memory({});
+  stages.on_fact("task", "t2v");
+  EXPECT_EQ(heard.spans.size(), 3u);
+  EXPECT_EQ(heard.begins, 1);
+  EXPECT_EQ(heard.marks, 1);
+  EXPECT_THAT(heard.keys, ::testing::ElementsAre("task"));
+}
+
+TEST(KernelStages, SaysWhyThereIsNothingInsteadOfEmptyTables) {
+  Spans heard;
+  KernelStages stages(heard);
+  stages.on_span({Stage::kVaeDecoding, -1, "", false, 10, 20, 0, 0});
+  const KernelTrace trace = stages.take();
+  EXPECT_TRUE(trace.tables.empty());
+  EXPECT_NE(trace.reason, "");
+}
+
+class TracedRuns : public ::testing::Test {
+ protected:
+  TracedRuns() {
+    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = fs::temp_directory_path() / ("wanbench-traced-" + std::string(info->name()) + std::to_string(::getpid()));
+    fs::remove_all(folder_);
+    suite_ = test::small_suite();
+    suite_.cases[0].request.device = suite_.cases[2].request.device = "cuda:0";
+  }
+  ~TracedRuns() override { fs::remove_all(folder_); }
+
+  SuiteOutcome run(const std::string& mode, IfStored if_stored = IfStored::kRefuse) {
+    RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, mode, 1);
+    options.kernels = WatchKernels::kYes;
+    options.if_stored = if_stored;
+    return run_suite(suite_, test::planned(suite_), options, gpus_, display_);
+  }
+
+  fs::path folder_;
+  Suite suite_;
+  test::Silent display_;
+  measure::GpuSet gpus_;
+};
+
+TEST_F(TracedRuns, FollowAllOthersForCasesOnACardAndDoNotCount) {
+  const SuiteOutcome outcome = run("ok");
+  ASSERT_EQ(outcome.records.size(), 5u) << "three cases, two of them on a card";
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_FALSE(outcome.records[i].kernels);
+    EXPECT_TRUE(outcome.records[i].validity.empty());
+  }
+  const RunRecord& traced = outcome.records[3];
+  EXPECT_EQ(traced.run_case.name, "one");
+  EXPECT_EQ(outcome.records[4].run_case.name, "three");
+  ASSERT_TRUE(traced.kernels);
+  ASSERT_EQ(traced.kernels->tables.size(), 1u);
+  EXPECT_EQ(traced.kernels->tables[0].gap_ns, 10);
+  ASSERT_EQ(traced.validity.size(), 1u);
+  EXPECT_EQ(traced.validity[0].name, kTracedFlag);
+  EXPECT_TRUE(traced.validity[0].excludes);
+  EXPECT_FALSE(traced.samples) << "they would overwrite those of the timed run";
+  EXPECT_EQ(traced.output.file, "");
+  EXPECT_THAT(display_.notes, ::testing::Contains("two: no kernels to watch, it runs on the CPU"));
+}
+
+TEST_F(TracedRuns, AreResumedOnTheirOwn) {
+  ASSERT_EQ(run("ok").records.size(), 5u);
+  for (const StoredRecord& stored : load_collection(folder_).records)
+    if (stored.record.kernels && stored.record.run_case.name == "one") fs::remove(stored.file);
+  const SuiteOutcome outcome = run("ok", IfStored::kResume);
+  EXPECT_EQ(outcome.ok, 1);
+  EXPECT_EQ(outcome.skipped, 3);
+  EXPECT_EQ(outcome.records.size(), 5u);
+  EXPECT_TRUE(outcome.records[0].kernels) << "the one that was missing";
+}
+
+TEST_F(TracedRuns, ThatFailSaySo) {
+  const SuiteOutcome outcome = run("oom");
+  ASSERT_EQ(outcome.records.size(), 5u);
+  ASSERT_TRUE(outcome.records[3].kernels);
+  EXPECT_EQ(outcome.records[3].kernels->reason, "the run ended before its kernels were said");
+}
+
+}  // namespace
+}  // namespace wan::suite
