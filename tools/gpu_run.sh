@@ -15,6 +15,8 @@ chmod +x "$program"
 nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=csv,noheader
 echo "== operations against double references"
 with "$here/bin/backend_cuda_test" --gtest_brief=1 || status=1
+echo "== VAE decoders on the official latents"
+with "$here/bin/vae_golden_cuda_test" | grep -E "error|FAILED|PASSED" || status=1
 echo "== convolutions"
 with "$here/bin/bench_conv" check || status=1
 echo "== attention"
