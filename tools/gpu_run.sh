@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cudnn=${1:-$(python3 -c 'import nvidia.cudnn; print(list(nvidia.cudnn.__path__)[0] + "/lib")' 2>/dev/null || true)}
 status=0
 # Only our programs see the carried libraries.
-with() { env LD_LIBRARY_PATH="$cudnn:$here/lib" "$@"; }
+with() { env LD_LIBRARY_PATH="$cudnn:$here/lib" WANBENCH_FIXTURES="$here/fixtures" "$@"; }
 program=$(mktemp)
 trap 'rm -f "$program"' EXIT
 printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' "$cudnn:$here/lib" "$here/bin/wanbench" >"$program"
