@@ -21,6 +21,9 @@ void add_case_command(CLI::App& app, ExitCode& result) {
   command->add_option("--request", process->request, "the request as JSON")->required();
   command->add_flag_callback(
       "--trace-kernels", [process] { process->kernels = suite::WatchKernels::kYes; }, "watch each kernel");
+  command->add_flag_callback(
+      "--sample-counters", [process] { process->counters = suite::SampleCounters::kYes; },
+      "read the card's hardware counters by CUPTI");
   command->callback([process, &result] {
     stop_on_signals();
     result = suite::run_engine_process(*process);

@@ -38,6 +38,7 @@ struct RunCommand {
   std::string precision, engine = "native", command, repeats = "1", order = "interleaved", page_cache = "as-is";
   double max_seconds = 0;
   int warmups = -1;
+  std::string counters = "auto";
   double memory_limit_gib = 0;
   bool dry_run = false, resume = false, no_video = false, trace_kernels = false;
 };
@@ -117,6 +118,7 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   run.if_stored = options.resume ? suite::IfStored::kResume : suite::IfStored::kRefuse;
   run.video = options.no_video || !can_write_video() ? suite::WriteVideo::kNo : suite::WriteVideo::kYes;
   run.cuda_visible_devices = environment("CUDA_VISIBLE_DEVICES");
+  run.counters = measure::parse_counters(options.counters);
 }
 
 size_t terminal_width() {
@@ -231,6 +233,13 @@ void add_run_options(CLI::App& command, RunCommand& o) {
       ->type_name("GIB")
       ->check(CLI::NonNegativeNumber);
   command.add_flag("--no-video", o.no_video, "measure without writing mp4 files");
+  command
+      .add_option("--counters", o.counters,
+                  "where SM, tensor and DRAM activity come from: cupti (windows of 10 ms, from inside the engine), gpm "
+                  "(100 ms, Hopper and newer), dcgm, none; each falls to the next where it is refused; auto: the best "
+                  "that is known not to slow a step")
+      ->check(CLI::IsMember(measure::counter_names()))
+      ->capture_default_str();
   command.add_flag("--trace-kernels", o.trace_kernels,
                    "after all others, one more run of each case on a card with every kernel watched (CUPTI): the "
                    "report shows where the time goes; its times do not count");

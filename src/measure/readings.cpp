@@ -97,10 +97,13 @@ void add_gpu(Readings& readings, const Samples& samples) {
 }
 
 void add_activity(Readings& readings, const Samples& samples) {
+  const Activity counted = activity_of(samples);
+  readings.activity_source = counted.source;
+  readings.activity_reason = counted.reason;
   const auto window = [](std::vector<Window>& series, const Interval& interval, const std::optional<double>& value) {
     if (value) series.push_back({interval, *value});
   };
-  for (const ActivityReading& activity : samples.activity) {
+  for (const ActivityReading& activity : counted.readings) {
     window(readings.sm, activity.interval, activity.sm);
     window(readings.occupancy, activity.interval, activity.occupancy);
     window(readings.tensor, activity.interval, activity.tensor);
@@ -116,8 +119,6 @@ Readings make_readings(const RunTimeline& timeline, const Samples& samples) {
   Readings readings;
   readings.total = timeline.total;
   readings.gpu_reason = samples.gpu_reason;
-  readings.activity_reason = samples.activity_reason;
-  readings.activity_source = samples.activity_source;
   add_host(readings, timeline, samples);
   add_machine(readings, samples);
   add_gpu(readings, samples);

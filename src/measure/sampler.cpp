@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "base/clock.h"
 
 namespace wan::measure {
@@ -17,13 +19,51 @@ int64_t thread_cpu_ns() {
 
 }  // namespace
 
-Sampler::Sampler(Gpu* gpu, std::string gpu_reason, int64_t period_ns) : gpu_(gpu) {
+Activity activity_of(const Samples& samples) {
+  const auto covered_ns = [](const std::vector<ActivityReading>& readings) {
+    int64_t sum = 0;
+    for (const ActivityReading& reading : readings) sum += reading.interval.length_ns();
+    return sum;
+  };
+  std::vector<ActivityReading> counted = on_host_clock(samples.counters);
+  if (!counted.empty() && covered_ns(counted) >= covered_ns(samples.activity))
+    return {std::move(counted), std::string(source_name(CounterRung::kCupti)), samples.activity_reason};
+  return {samples.activity, samples.activity.empty() ? "" : samples.activity_source, samples.activity_reason};
+}
+
+std::optional<double> latest_sm(const Samples& samples) {
+  if (!samples.counters.empty() && !samples.counters.back().samples.empty())
+    return samples.counters.back().samples.back().sm;
+  return samples.activity.empty() ? std::nullopt : samples.activity.back().sm;
+}
+
+Sampler::Sampler(Gpu* gpu, std::string gpu_reason, CounterRung first, int64_t period_ns) : gpu_(gpu) {
   samples_.period_ns = period_ns;
   samples_.gpu_reason = std::move(gpu_reason);
   samples_.activity_reason = samples_.gpu_reason;
   if (gpu_ == nullptr) return;
-  samples_.activity_source = gpu_->facts().activity_source;
-  samples_.activity_reason = gpu_->facts().activity_reason;
+  if (first == CounterRung::kNone) samples_.activity_reason = "switched_off";
+  step_down_to(first);
+}
+
+/// Reads from this rung, or from the first below it that works.
+void Sampler::step_down_to(CounterRung rung) {
+  rung_ = rung;
+  if (rung_ == CounterRung::kGpm && gpu_->facts().activity_source.empty())
+    refuse(CounterRung::kGpm, gpu_->facts().activity_reason);
+  samples_.activity_source = rung_ == CounterRung::kGpm ? source_name(rung_) : "";
+}
+
+void Sampler::refuse(CounterRung rung, const std::string& reason) {
+  std::string& all = samples_.activity_reason;
+  all += fmt::format("{}{}: {}", all.empty() ? "" : "; ", source_name(rung), reason);
+  rung_ = CounterRung::kNone;
+}
+
+void Sampler::refuse_counters(const std::string& reason) {
+  if (gpu_ == nullptr) return;
+  refuse(CounterRung::kCupti, reason);
+  step_down_to(CounterRung::kGpm);
 }
 
 void Sampler::sample(pid_t root) {
@@ -35,7 +75,8 @@ void Sampler::sample(pid_t root) {
   }
   if (gpu_ != nullptr) {
     samples_.gpu.push_back(gpu_->read());
-    if (auto activity = gpu_->read_activity()) samples_.activity.push_back(*activity);
+    if (rung_ == CounterRung::kGpm)
+      if (auto activity = gpu_->read_activity()) samples_.activity.push_back(*activity);
   }
   samples_.sampler_cpu_ns += thread_cpu_ns() - before_ns;
   // A reading that came late moves the ones after it: a burst to catch up would only add load.

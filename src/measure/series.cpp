@@ -48,7 +48,7 @@ void add_gpu(SampleSet& out, const Samples& samples, const Collector& collect) {
 void add_activity(SampleSet& out, const Samples& samples, const Collector& collect) {
   SampleSeries sm{"sm_active_percent", {}, {}, {}}, tensor{"tensor_active_percent", {}, {}, {}},
       dram{"dram_active_percent", {}, {}, {}}, occupancy{"sm_occupancy_percent", {}, {}, {}};
-  for (const ActivityReading& reading : samples.activity) {
+  for (const ActivityReading& reading : activity_of(samples).readings) {
     collect.window(sm, reading.interval, percent(reading.sm));
     collect.window(tensor, reading.interval, percent(reading.tensor));
     collect.window(dram, reading.interval, percent(reading.dram));

@@ -148,8 +148,11 @@ void fill_gpu(StageRecord& stage, std::span<const Interval> parts, std::span<con
   stage.device_memory.process_peak_bytes =
       largest(readings.gpu_process, parts, "nvml", readings.gpu_device.empty() ? none : "not_visible_to_the_driver");
   stage.device_memory.device_peak_bytes = largest(readings.gpu_device, parts, "nvml", none);
+  // A source that counts something, but not this.
+  const std::string uncounted =
+      readings.activity_source.empty() ? readings.activity_reason : "not_counted_by_" + readings.activity_source;
   const auto activity = [&](const std::vector<Window>& windows) {
-    return counter(windows, parts, pool, resolution, readings.activity_source, readings.activity_reason);
+    return counter(windows, parts, pool, resolution, readings.activity_source, uncounted);
   };
   stage.counters.sm_active = activity(readings.sm);
   stage.counters.sm_occupancy = activity(readings.occupancy);
@@ -162,9 +165,9 @@ void fill_gpu(StageRecord& stage, std::span<const Interval> parts, std::span<con
   stage.throttled_percent = scaled_mean(readings.throttled, parts, resolution, 100, "nvml", none);
   constexpr double kMiB = 1024 * 1024;
   stage.pcie_rx_bytes_per_s =
-      scaled_mean(readings.pcie_to_device, parts, resolution, kMiB, "nvml_gpm", readings.activity_reason);
+      scaled_mean(readings.pcie_to_device, parts, resolution, kMiB, readings.activity_source, uncounted);
   stage.pcie_tx_bytes_per_s =
-      scaled_mean(readings.pcie_to_host, parts, resolution, kMiB, "nvml_gpm", readings.activity_reason);
+      scaled_mean(readings.pcie_to_host, parts, resolution, kMiB, readings.activity_source, uncounted);
   fill_energy(stage, parts, readings, resolution);
 }
 

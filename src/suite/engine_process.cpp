@@ -9,6 +9,7 @@
 #include "measure/proc.h"
 #include "pipeline/engine.h"
 #include "suite/case.h"
+#include "suite/counter_stream.h"
 #include "suite/kernel_stages.h"
 #include "suite/pipe_observer.h"
 
@@ -32,6 +33,8 @@ void generate_all(const EngineProcess& process, PipeObserver& observer) {
   // Before the engine's first CUDA call.
   const auto kernels = process.kernels == WatchKernels::kYes ? std::make_unique<KernelStages>(observer) : nullptr;
   Observer& watcher = kernels ? static_cast<Observer&>(*kernels) : observer;
+  const auto counters =
+      process.counters == SampleCounters::kYes ? std::make_unique<CounterStream>(observer, request.device) : nullptr;
   auto engine = std::make_unique<Engine>();
   for (int64_t i = 0; i < process.videos; ++i) {
     int64_t start_ns = process.start_ns;

@@ -9,6 +9,7 @@
 namespace wan::suite {
 
 enum class WatchKernels { kNo, kYes };
+enum class SampleCounters { kNo, kYes };  // hardware counters, by CUPTI in this process
 
 struct EngineProcess {
   int pipe_descriptor = -1;
@@ -16,6 +17,7 @@ struct EngineProcess {
   int64_t videos = 1;    // made one after another by one engine: from the second on they are warm
   std::string request;   // as request_json writes it
   WatchKernels kernels = WatchKernels::kNo;
+  SampleCounters counters = SampleCounters::kNo;
 };
 
 /// Runs to the end and reports errors through the pipe as well; never throws what the engine throws. After success the

@@ -18,6 +18,7 @@ PipeObserver::PipeObserver(int descriptor, std::string task) : descriptor_(descr
 
 void PipeObserver::send(const Message& message) {
   const std::string line = encode(message) + "\n";
+  const std::lock_guard lock(writing_);
   for (size_t done = 0; done < line.size();) {
     const ssize_t written = ::write(descriptor_, line.data() + done, line.size() - done);
     if (written < 0 && errno == EINTR) continue;

@@ -1,6 +1,7 @@
 // Sends what the engine reports down the pipe to the watching process.
 #pragma once
 
+#include <mutex>
 #include <string>
 
 #include "pipeline/observer.h"
@@ -18,12 +19,13 @@ class PipeObserver final : public Observer {
   void on_memory(const MemoryMark& mark) override;
   void on_fact(const std::string& key, const std::string& value) override;
 
-  /// Throws Error(kRuntime) when the watching process has gone.
+  /// Throws Error(kRuntime) when the watching process has gone. May be called from any thread.
   void send(const Message& message);
 
  private:
   int descriptor_;
   std::string task_;
+  std::mutex writing_;  // a line is written whole
 };
 
 }  // namespace wan::suite

@@ -98,7 +98,7 @@ void ProgressDisplay::tick(const measure::Samples& samples) {
     state_.gpu_bytes = samples.gpu.back().device_bytes;
     state_.power_w = samples.gpu.back().power_w;
   }
-  if (!samples.activity.empty()) state_.sm_active = samples.activity.back().sm;
+  state_.sm_active = measure::latest_sm(samples);
   draw();
 }
 

@@ -48,10 +48,22 @@ struct Writer {
     if (value) json[key] = *value;
   }
 
-  template <class T>
-  std::optional<T> take(const Json& json, const char* key) {
-    return json.contains(key) ? std::optional<T>(json.at(key).get<T>()) : std::nullopt;
-  }
+template <class T>
+std::optional<T> take(const Json& json, const char* key) {
+  return json.contains(key) ? std::optional<T>(json.at(key).get<T>()) : std::nullopt;
+}
+
+Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+measure::CounterBatch batch_from(const Json& json) {
+  const auto value = [](const Json& cell) {
+    return cell.is_null() ? std::nullopt : std::optional<double>(cell.get<double>());
+  };
+  measure::CounterBatch batch{json.at("seen_ns"), {}};
+  for (const Json& row : json.at("samples"))
+    batch.samples.push_back({row.at(0), row.at(1), value(row.at(2)), value(row.at(3)), value(row.at(4))});
+  return batch;
+}
 
   Json operator()(const NextVideo& next) const {
     return {{"type", "next_video"}, {"index", next.index}, {"own", own_json(next.own)}};
@@ -84,6 +96,16 @@ struct Writer {
             {"host_bytes", memory.host_bytes}};
   }
   Json operator()(const Fact& fact) const { return {{"type", "fact"}, {"key", fact.key}, {"value", fact.value}}; }
+  Json operator()(const CounterState& state) const {
+    return {{"type", "counter_state"}, {"names", state.names}, {"reason", state.reason}};
+  }
+  Json operator()(const Counters& counters) const {
+    Json rows = Json::array();
+    for (const measure::CounterSample& sample : counters.batch.samples)
+      rows.push_back(
+          {sample.begin_ns, sample.end_ns, or_null(sample.sm), or_null(sample.tensor), or_null(sample.dram)});
+    return {{"type", "counters"}, {"seen_ns", counters.batch.seen_ns}, {"samples", std::move(rows)}};
+  }
   Json operator()(const Kernels& kernels) const {
     return {{"type", "kernels"}, {"trace", Json::parse(kernels_to_json(kernels.trace))}};
   }
@@ -126,6 +148,8 @@ Message decode_known(const Json& json) {
     return Range{json.at("name"), json.at("thread"), json.at("depth"), json.at("begin_ns"), json.at("end_ns")};
   if (type == "memory") return Memory{json.at("stage"), json.at("device_bytes"), json.at("host_bytes")};
   if (type == "fact") return Fact{json.at("key"), json.at("value")};
+  if (type == "counter_state") return CounterState{json.at("names"), json.at("reason")};
+  if (type == "counters") return Counters{batch_from(json)};
   if (type == "kernels") return Kernels{kernels_from_json(json.at("trace").dump(), "message 'kernels'")};
   if (type == "finished")
     return Finished{json.at("task"), json.at("width"), json.at("height"),       json.at("num_frames"),

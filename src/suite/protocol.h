@@ -9,6 +9,7 @@
 #include <string_view>
 #include <variant>
 
+#include "measure/counter_clock.h"
 #include "measure/proc.h"
 #include "results/record.h"
 
@@ -57,6 +58,16 @@ struct Memory {
 };
 
 struct Fact {
+/// Hardware counters that the process reads by itself: what they are, or why it reads none (any more).
+struct CounterState {
+  std::string names;
+  std::string reason;
+};
+
+struct Counters {
+  measure::CounterBatch batch;
+};
+
   std::string key, value;
 };
 
@@ -89,7 +100,8 @@ struct Failure {
   std::optional<uint64_t> requested_bytes, free_bytes;  // out_of_memory
 };
 
-using Message = std::variant<Hello, NextVideo, Begin, Span, Range, Memory, Fact, Kernels, Finished, Failure>;
+using Message = std::variant<Hello, NextVideo, Begin, Span, Range, Memory, Fact, Kernels, Finished, Failure,
+                             CounterState, Counters>;
 
 /// One line, without line feed. Bytes that are not UTF-8 are replaced.
 std::string encode(const Message& message);

@@ -130,6 +130,9 @@ void add_kernels(RunRecord& record, const VideoLog& video) {
 }
 
 RunRecord build_record(const JobFacts& facts, size_t index) {
+  const measure::Samples& samples = facts.watched.samples;
+  if (!samples.counter_names.empty()) engine.facts["counters"] = samples.counter_names;
+  if (!samples.activity_reason.empty()) engine.facts["counters_not_read"] = samples.activity_reason;
   const PlannedCase& planned = *facts.job.planned;
   const VideoLog& video = facts.watched.videos[index];
   const size_t skipped = facts.job.scope == RunScope::kWarm ? 1 : 0;

@@ -272,7 +272,8 @@ class SuiteRun {
     if (context_.protocol == EngineProtocol::kNative) {
       watching.spawn.argv = options_.engine;
       for (std::string& word : engine_arguments(request, job.process_videos(), watching.begin_ns,
-                                                job.traced ? WatchKernels::kYes : WatchKernels::kNo))
+                                                job.traced ? WatchKernels::kYes : WatchKernels::kNo,
+                                                cupti ? SampleCounters::kYes : SampleCounters::kNo))
         watching.spawn.argv.push_back(word);
     } else {
       watching.spawn.argv = expand_command(options_.command, job.planned->details, videos.front());
@@ -288,6 +289,10 @@ class SuiteRun {
   }
 
   /// A video is left only when its run is complete; a killed process cannot tidy up after itself.
+    // CUPTI counts from inside our own engine's process, and has one client in it.
+    const bool cupti = options_.counters == measure::CounterRung::kCupti && request.device.starts_with("cuda") &&
+                       context_.protocol == EngineProtocol::kNative && !job.traced;
+    watching.counters = cupti ? options_.counters : std::max(options_.counters, measure::CounterRung::kGpm);
   static void remove_unfinished(const Watched& watched, const Ending& ending, const std::vector<fs::path>& videos) {
     if (ending.status == RunStatus::kOk || watched.videos.back().finished) return;
     for (const fs::path& video : videos) {
@@ -316,7 +321,7 @@ class SuiteRun {
 }  // namespace
 
 std::vector<std::string> engine_arguments(const Request& request, int64_t videos, int64_t begin_ns,
-                                          WatchKernels kernels) {
+                                          WatchKernels kernels, SampleCounters counters) {
   std::vector<std::string> words = {"--pipe-fd",  std::to_string(Subprocess::kChannelDescriptor),
                                     "--start-ns", std::to_string(begin_ns),
                                     "--videos",   std::to_string(videos),
@@ -332,3 +337,4 @@ SuiteOutcome run_suite(const Suite& suite, const std::vector<PlannedCase>& plan,
 }
 
 }  // namespace wan::suite
+  if (counters == SampleCounters::kYes) words.push_back("--sample-counters");

@@ -32,12 +32,13 @@ struct RunOptions {
   uint64_t memory_limit_bytes = 0;  // private memory of the child; 0: none
   WriteVideo video = WriteVideo::kYes;
   WatchKernels kernels = WatchKernels::kNo;  // yes: after all others, one more run of each case on a card, not timed
-  Seconds idle_probe{2};                     // on a card, before each process
-  Seconds cool_down{120};                    // longest wait for a card, before each process; 0: none
-  std::vector<std::string> engine;           // argv of our own engine process; its options are appended
-  std::vector<std::string> command;          // an external program instead
-  std::vector<LogPattern> patterns;          // of its log lines
-  std::string cuda_visible_devices;          // as in the environment, to find the card by UUID
+  measure::CounterRung counters = measure::kTimedRung;  // first source of the card's hardware counters
+  Seconds idle_probe{2};                                // on a card, before each process
+  Seconds cool_down{120};                               // longest wait for a card, before each process; 0: none
+  std::vector<std::string> engine;                      // argv of our own engine process; its options are appended
+  std::vector<std::string> command;                     // an external program instead
+  std::vector<LogPattern> patterns;                     // of its log lines
+  std::string cuda_visible_devices;                     // as in the environment, to find the card by UUID
   /// Says the command's NVTX ranges. When empty, the reason is kept in the record.
   std::filesystem::path injection_library;
   std::string why_no_injection;
@@ -68,6 +69,6 @@ SuiteOutcome run_suite(const Suite& suite, const std::vector<PlannedCase>& plan,
 
 /// Arguments of our own engine process after `engine`; `begin_ns` is where its first stage begins.
 std::vector<std::string> engine_arguments(const Request& request, int64_t videos, int64_t begin_ns,
-                                          WatchKernels kernels);
+                                          WatchKernels kernels, SampleCounters counters);
 
 }  // namespace wan::suite

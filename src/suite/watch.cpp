@@ -19,7 +19,7 @@ int64_t nanoseconds(Seconds seconds) { return static_cast<int64_t>(seconds.value
 class Watcher {
  public:
   Watcher(const WatchOptions& options, measure::Gpu* gpu, const std::string& gpu_reason, Listener& listener)
-      : options_(options), listener_(listener), sampler_(gpu, gpu_reason), child_(options.spawn) {
+      : options_(options), listener_(listener), sampler_(gpu, gpu_reason, options.counters), child_(options.spawn) {
     seen_.total.begin_ns = options_.begin_ns > 0 ? options_.begin_ns : child_.start_ns();
     if (options_.timeout.value > 0) deadline_ns_ = child_.start_ns() + nanoseconds(options_.timeout);
   }
@@ -97,6 +97,13 @@ class Watcher {
       seen_.videos.emplace_back();
       seen_.videos.back().next = *next;
     }
+    if (const auto* state = std::get_if<CounterState>(&message)) {
+      if (state->reason.empty())
+        sampler_.name_counters(state->names);
+      else
+        sampler_.refuse_counters(state->reason);
+    }
+    if (const auto* counters = std::get_if<Counters>(&message)) sampler_.add_counters(counters->batch);
     VideoLog& video = seen_.videos.back();
     if (const auto* begin = std::get_if<Begin>(&message)) video.begins.push_back(*begin);
     if (const auto* span = std::get_if<Span>(&message)) video.spans.push_back(*span);

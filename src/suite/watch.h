@@ -34,6 +34,7 @@ struct WatchOptions {
   Seconds timeout{0};    // 0: none
   Seconds grace{5};      // from the polite end of the group to its kill
   SignalWatch* signals = nullptr;
+  measure::CounterRung counters = measure::kTimedRung;  // read from here down; kCupti: by the process itself
 };
 
 /// What was said of one video. A cold process makes one, a warm one several.

@@ -156,7 +156,8 @@ TEST(Csv, WritesOneRowAStageWithEmptyCellsForAbsentValues) {
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 3);
   EXPECT_THAT(csv, HasSubstr("\"a,\"\"b\"\"\""));
   EXPECT_THAT(csv, HasSubstr(",wall_ns,"));
-  EXPECT_THAT(csv, HasSubstr("Step_0_Inference,leaf,5200000000,1000000000,5199000000,0,900000000,123,1600000000000000,"));
+  EXPECT_THAT(csv,
+              HasSubstr("Step_0_Inference,leaf,5200000000,1000000000,5199000000,0,900000000,123,1600000000000000,"));
   EXPECT_THAT(csv, HasSubstr("Total_Execution,parent,6200000000,,,,"));
 }
 

@@ -38,6 +38,15 @@ TEST(Protocol, EveryMessageGoesThereAndBack) {
   EXPECT_EQ(range.name, "a range");
   EXPECT_EQ(range.thread, 77);
   EXPECT_EQ(range.end_ns - range.begin_ns + range.depth, 2);
+  const auto state = std::get<CounterState>(decode(encode(CounterState{"SM: a", "why"})));
+  EXPECT_EQ(state.names + state.reason, "SM: awhy");
+  const auto batch = std::get<Counters>(decode(encode(Counters{{7, {{1, 2, 0.5, std::nullopt, 0.25}}}}))).batch;
+  EXPECT_EQ(batch.seen_ns, 7);
+  ASSERT_EQ(batch.samples.size(), 1u);
+  EXPECT_EQ(batch.samples[0].end_ns, 2);
+  EXPECT_EQ(batch.samples[0].sm, 0.5);
+  EXPECT_FALSE(batch.samples[0].tensor);
+  EXPECT_EQ(batch.samples[0].dram, 0.25);
   EXPECT_EQ(std::get<Fact>(decode(encode(Fact{"a\nb", "c\"d"}))).key, "a\nb");
   EXPECT_EQ(std::get<Finished>(decode(encode(Finished{"ti2v", 96, 64, 13, 24, 5, "ff", reading()}))).num_frames, 13);
   const KernelTrace trace{"cupti_activity", "", 3, {{"Step_*", 2, 100, 10, {}, {}, 0, 0}}};
@@ -60,6 +69,7 @@ TEST(Protocol, RefusesWhatItDoesNotKnow) {
   EXPECT_THROW(decode("[]"), Error);
   EXPECT_THROW(decode(R"({"type": "song"})"), Error);
   EXPECT_THROW(decode(R"({"type": "fact", "key": "k"})"), Error);
+  EXPECT_THROW(decode(R"({"type": "counters", "seen_ns": 1, "samples": [[1, 2]]})"), Error);
   EXPECT_THROW(decode(R"({"type": "fact", "key": "k", "value": 5})"), Error);
 }
 
