@@ -114,11 +114,11 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   if (!options.patterns.empty())
     run.patterns = suite::parse_patterns(read_text(options.patterns), options.patterns.string());
   run.engine = {fs::read_symlink("/proc/self/exe").string(), "case"};
+  run.counters = measure::parse_counters(options.counters);
   run.memory_limit_bytes = static_cast<uint64_t>(options.memory_limit_gib * 1024 * 1024 * 1024);
   run.if_stored = options.resume ? suite::IfStored::kResume : suite::IfStored::kRefuse;
   run.video = options.no_video || !can_write_video() ? suite::WriteVideo::kNo : suite::WriteVideo::kYes;
   run.cuda_visible_devices = environment("CUDA_VISIBLE_DEVICES");
-  run.counters = measure::parse_counters(options.counters);
 }
 
 size_t terminal_width() {
@@ -226,13 +226,6 @@ void add_run_options(CLI::App& command, RunCommand& o) {
       ->type_name("S")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_option("--timeout", o.run.timeout.value, "limit of one video, seconds; 0: none")
-      ->type_name("S")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--memory-limit", o.memory_limit_gib, "private host memory a case may have, GiB; 0: no limit")
-      ->type_name("GIB")
-      ->check(CLI::NonNegativeNumber);
-  command.add_flag("--no-video", o.no_video, "measure without writing mp4 files");
   command
       .add_option("--counters", o.counters,
                   "where SM, tensor and DRAM activity come from: cupti (windows of 10 ms, from inside the engine), gpm "
@@ -240,6 +233,13 @@ void add_run_options(CLI::App& command, RunCommand& o) {
                   "that is known not to slow a step")
       ->check(CLI::IsMember(measure::counter_names()))
       ->capture_default_str();
+  command.add_option("--timeout", o.run.timeout.value, "limit of one video, seconds; 0: none")
+      ->type_name("S")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--memory-limit", o.memory_limit_gib, "private host memory a case may have, GiB; 0: no limit")
+      ->type_name("GIB")
+      ->check(CLI::NonNegativeNumber);
+  command.add_flag("--no-video", o.no_video, "measure without writing mp4 files");
   command.add_flag("--trace-kernels", o.trace_kernels,
                    "after all others, one more run of each case on a card with every kernel watched (CUPTI): the "
                    "report shows where the time goes; its times do not count");

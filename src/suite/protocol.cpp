@@ -40,13 +40,11 @@ measure::TreeReading own_from(const Json& json) {
   return own;
 }
 
-struct Writer {
-  Json operator()(const Hello& hello) const { return {{"type", "hello"}, {"protocol", hello.protocol}}; }
-  /// A key that is left out when there is no value.
-  template <class T>
-  void put(Json& json, const char* key, const std::optional<T>& value) {
-    if (value) json[key] = *value;
-  }
+/// A key that is left out when there is no value.
+template <class T>
+void put(Json& json, const char* key, const std::optional<T>& value) {
+  if (value) json[key] = *value;
+}
 
 template <class T>
 std::optional<T> take(const Json& json, const char* key) {
@@ -65,6 +63,8 @@ measure::CounterBatch batch_from(const Json& json) {
   return batch;
 }
 
+struct Writer {
+  Json operator()(const Hello& hello) const { return {{"type", "hello"}, {"protocol", hello.protocol}}; }
   Json operator()(const NextVideo& next) const {
     return {{"type", "next_video"}, {"index", next.index}, {"own", own_json(next.own)}};
   }
@@ -80,12 +80,12 @@ measure::CounterBatch batch_from(const Json& json) {
         {"type", "span"},        {"stage", span.stage},       {"index", span.index},   {"component", span.component},
         {"hidden", span.hidden}, {"begin_ns", span.begin_ns}, {"end_ns", span.end_ns}, {"bytes", span.bytes},
         {"flops", span.flops}};
-  }
-  Json operator()(const Range& range) const {
     put(json, "gpu_ns", span.gpu_ns);
     put(json, "exposed_copy_ns", span.exposed_copy_ns);
     put(json, "hidden_copy_ns", span.hidden_copy_ns);
     return json;
+  }
+  Json operator()(const Range& range) const {
     return {{"type", "range"},        {"thread", range.thread}, {"depth", range.depth}, {"begin_ns", range.begin_ns},
             {"end_ns", range.end_ns}, {"name", range.name}};
   }
@@ -95,7 +95,6 @@ measure::CounterBatch batch_from(const Json& json) {
             {"device_bytes", memory.device_bytes},
             {"host_bytes", memory.host_bytes}};
   }
-  Json operator()(const Fact& fact) const { return {{"type", "fact"}, {"key", fact.key}, {"value", fact.value}}; }
   Json operator()(const CounterState& state) const {
     return {{"type", "counter_state"}, {"names", state.names}, {"reason", state.reason}};
   }
@@ -106,6 +105,7 @@ measure::CounterBatch batch_from(const Json& json) {
           {sample.begin_ns, sample.end_ns, or_null(sample.sm), or_null(sample.tensor), or_null(sample.dram)});
     return {{"type", "counters"}, {"seen_ns", counters.batch.seen_ns}, {"samples", std::move(rows)}};
   }
+  Json operator()(const Fact& fact) const { return {{"type", "fact"}, {"key", fact.key}, {"value", fact.value}}; }
   Json operator()(const Kernels& kernels) const {
     return {{"type", "kernels"}, {"trace", Json::parse(kernels_to_json(kernels.trace))}};
   }
@@ -147,9 +147,9 @@ Message decode_known(const Json& json) {
   if (type == "range")
     return Range{json.at("name"), json.at("thread"), json.at("depth"), json.at("begin_ns"), json.at("end_ns")};
   if (type == "memory") return Memory{json.at("stage"), json.at("device_bytes"), json.at("host_bytes")};
-  if (type == "fact") return Fact{json.at("key"), json.at("value")};
   if (type == "counter_state") return CounterState{json.at("names"), json.at("reason")};
   if (type == "counters") return Counters{batch_from(json)};
+  if (type == "fact") return Fact{json.at("key"), json.at("value")};
   if (type == "kernels") return Kernels{kernels_from_json(json.at("trace").dump(), "message 'kernels'")};
   if (type == "finished")
     return Finished{json.at("task"), json.at("width"), json.at("height"),       json.at("num_frames"),

@@ -39,9 +39,9 @@ struct Span {
   int64_t begin_ns = 0, end_ns = 0;
   uint64_t bytes = 0;
   double flops = 0;
+  std::optional<int64_t> gpu_ns{}, exposed_copy_ns{}, hidden_copy_ns{};  // as StageSpan's
 };
 
-std::optional<int64_t> gpu_ns{}, exposed_copy_ns{}, hidden_copy_ns{};  // as StageSpan's
 /// A closed range of a program that is not ours, as the injected library says it (src/inject). An instant has no
 /// length.
 struct Range {
@@ -57,7 +57,6 @@ struct Memory {
   std::map<std::string, uint64_t> device_bytes, host_bytes;
 };
 
-struct Fact {
 /// Hardware counters that the process reads by itself: what they are, or why it reads none (any more).
 struct CounterState {
   std::string names;
@@ -68,6 +67,7 @@ struct Counters {
   measure::CounterBatch batch;
 };
 
+struct Fact {
   std::string key, value;
 };
 

@@ -116,8 +116,18 @@ EngineInfo describe_engine(const JobFacts& facts, const VideoLog& video) {
   for (const auto& [key, value] : facts.context.facts) engine.facts[key] = value;
   for (const auto& [key, value] : facts.preparation.facts) engine.facts[key] = value;
   engine.facts[kCaseKeyFact] = facts.job.planned->key;
+  const measure::Samples& samples = facts.watched.samples;
+  if (!samples.counter_names.empty()) engine.facts["counters"] = samples.counter_names;
+  if (!samples.activity_reason.empty()) engine.facts["counters_not_read"] = samples.activity_reason;
   engine.facts["monitor_cpu_ms"] = fmt::format("{:.1f}", double(facts.watched.samples.sampler_cpu_ns) * 1e-6);
   return engine;
+}
+
+/// How well the engine's device clock was mapped to the host's, by its own ties before and after the video.
+Measured<int64_t> clock_residual(const VideoLog& video) {
+  const auto told = video.facts.find("device_clock_residual_ns");
+  return told == video.facts.end() ? absent<int64_t>("not_reported_by_the_engine")
+                                   : measured<int64_t>(std::stoll(told->second), "device_event");
 }
 
 /// The warm process's first video is told apart by its index, a warm-up process by its job.
@@ -130,9 +140,6 @@ void add_kernels(RunRecord& record, const VideoLog& video) {
 }
 
 RunRecord build_record(const JobFacts& facts, size_t index) {
-  const measure::Samples& samples = facts.watched.samples;
-  if (!samples.counter_names.empty()) engine.facts["counters"] = samples.counter_names;
-  if (!samples.activity_reason.empty()) engine.facts["counters_not_read"] = samples.activity_reason;
   const PlannedCase& planned = *facts.job.planned;
   const VideoLog& video = facts.watched.videos[index];
   const size_t skipped = facts.job.scope == RunScope::kWarm ? 1 : 0;
@@ -143,13 +150,6 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   record.workload.page_cache = facts.preparation.page_cache;
   fill_workload(record.workload, video, facts.job.scope);
   const int64_t repeat = facts.job.first_repeat + static_cast<int64_t>(index > skipped ? index - skipped : 0);
-  /// How well the engine's device clock was mapped to the host's, by its own ties before and after the video.
-  Measured<int64_t> clock_residual(const VideoLog& video) {
-    const auto told = video.facts.find("device_clock_residual_ns");
-    return told == video.facts.end() ? absent<int64_t>("not_reported_by_the_engine")
-                                     : measured<int64_t>(std::stoll(told->second), "device_event");
-  }
-
   record.run_case = {
       facts.context.suite, facts.context.suite_version, planned.details.name, planned.details.aliases, repeat, "",
       facts.job.warmup};
@@ -167,6 +167,7 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   const measure::RunTimeline timeline = timeline_of(facts, index);
   record.stages = measure::account(timeline, samples);
   record.clock.origin_monotonic_ns = timeline.total.begin_ns;
+  record.clock.gpu_residual_ns = clock_residual(video);
   fill_output(record.output, facts, index);
   record.overhead_percent = absent<double>("not_measured");
   const measure::ValidityInput input{samples,
@@ -188,7 +189,6 @@ std::vector<RunRecord> build_records(const JobFacts& facts) {
   const size_t last = facts.watched.videos.size() - 1;
   for (size_t index = 0; index <= last; ++index) {
     const bool failed_here = index == last && facts.ending.status != RunStatus::kOk;
-    record.clock.gpu_residual_ns = clock_residual(video);
     if (!counts(facts.job, index) && !failed_here) continue;
     if (!facts.watched.videos[index].finished && !failed_here && facts.context.protocol == EngineProtocol::kNative)
       continue;

@@ -269,6 +269,10 @@ class SuiteRun {
     Request request = job.planned->details.request;
     request.output = videos.front();
     watching.begin_ns = monotonic_ns();
+    // CUPTI counts from inside our own engine's process, and has one client in it.
+    const bool cupti = options_.counters == measure::CounterRung::kCupti && request.device.starts_with("cuda") &&
+                       context_.protocol == EngineProtocol::kNative && !job.traced;
+    watching.counters = cupti ? options_.counters : std::max(options_.counters, measure::CounterRung::kGpm);
     if (context_.protocol == EngineProtocol::kNative) {
       watching.spawn.argv = options_.engine;
       for (std::string& word : engine_arguments(request, job.process_videos(), watching.begin_ns,
@@ -289,10 +293,6 @@ class SuiteRun {
   }
 
   /// A video is left only when its run is complete; a killed process cannot tidy up after itself.
-    // CUPTI counts from inside our own engine's process, and has one client in it.
-    const bool cupti = options_.counters == measure::CounterRung::kCupti && request.device.starts_with("cuda") &&
-                       context_.protocol == EngineProtocol::kNative && !job.traced;
-    watching.counters = cupti ? options_.counters : std::max(options_.counters, measure::CounterRung::kGpm);
   static void remove_unfinished(const Watched& watched, const Ending& ending, const std::vector<fs::path>& videos) {
     if (ending.status == RunStatus::kOk || watched.videos.back().finished) return;
     for (const fs::path& video : videos) {
@@ -327,6 +327,7 @@ std::vector<std::string> engine_arguments(const Request& request, int64_t videos
                                     "--videos",   std::to_string(videos),
                                     "--request",  request_json(request)};
   if (kernels == WatchKernels::kYes) words.push_back("--trace-kernels");
+  if (counters == SampleCounters::kYes) words.push_back("--sample-counters");
   return words;
 }
 
@@ -337,4 +338,3 @@ SuiteOutcome run_suite(const Suite& suite, const std::vector<PlannedCase>& plan,
 }
 
 }  // namespace wan::suite
-  if (counters == SampleCounters::kYes) words.push_back("--sample-counters");
