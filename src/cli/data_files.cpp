@@ -19,4 +19,6 @@ std::filesystem::path default_checkpoint() { return data_folder() / "checkpoint"
 
 std::filesystem::path default_suite() { return data_folder() / "suites" / "quick.json"; }
 
+std::filesystem::path python_shim() { return data_folder() / "python"; }
+
 }  // namespace wan::cli

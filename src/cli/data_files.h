@@ -11,5 +11,7 @@ std::filesystem::path data_folder();
 std::filesystem::path default_checkpoint();
 /// suites/quick.json.
 std::filesystem::path default_suite();
+/// Folder whose sitecustomize.py marks the stages of the official Python program.
+std::filesystem::path python_shim();
 
 }  // namespace wan::cli

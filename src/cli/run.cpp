@@ -40,7 +40,7 @@ struct RunCommand {
   int warmups = -1;
   std::string counters = "auto";
   double memory_limit_gib = 0;
-  bool dry_run = false, resume = false, no_video = false, trace_kernels = false;
+  bool dry_run = false, resume = false, no_video = false, trace_kernels = false, no_python_shim = false;
 };
 
 void print_plan(const suite::Suite& suite, const std::vector<suite::PlannedCase>& plan, const RunCommand& options) {
@@ -111,6 +111,10 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
           ErrorKind::kUsage);
   if (options.trace_kernels) run.kernels = suite::WatchKernels::kYes;
   if (!options.command.empty()) find_injection(run);
+  if (!options.command.empty() && !options.no_python_shim) {
+    const std::string set = environment("PYTHONPATH");
+    run.python_path = python_shim().string() + (set.empty() ? "" : ":" + set);
+  }
   if (!options.patterns.empty())
     run.patterns = suite::parse_patterns(read_text(options.patterns), options.patterns.string());
   run.engine = {fs::read_symlink("/proc/self/exe").string(), "case"};
@@ -178,6 +182,9 @@ void add_case_options(CLI::App& command, RunCommand& o) {
           "--command", o.command,
           "shell command of the external program; {prompt}, {width}, {steps}, {output} ... stand for the case's values")
       ->type_name("TEXT");
+  command.add_flag("--no-python-shim", o.no_python_shim,
+                   "leave PYTHONPATH alone; else the stages of the official Wan2.2 program are marked by a shim that "
+                   "its Python finds there");
   command
       .add_option("--patterns", o.patterns, "JSON list of {match, stage}: log lines of the command that begin a stage")
       ->type_name("FILE");

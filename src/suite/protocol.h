@@ -22,7 +22,8 @@ struct Hello {
   int protocol = kProtocolVersion;
 };
 
-/// A leaf stage has begun. `own` is the process's own reading at that instant, for exact host values at any length.
+/// A leaf stage has begun. `own` is the process's own reading at that instant, for exact host values at any length; of
+/// a program that is not ours it has the time alone.
 struct Begin {
   std::string stage;
   int index = -1;

@@ -8,7 +8,7 @@
 
 namespace wan::suite {
 
-/// Names the descriptor of the pipe to the injected library; also in src/inject/nvtx_injection.cpp.
+/// Names the descriptor of the pipe to the injected library and to the Python shim; also in src/inject.
 inline constexpr const char* kRangePipeVariable = "WANBENCH_RANGE_PIPE";
 
 /// What NVTX reads the injected library's path from.

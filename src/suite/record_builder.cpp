@@ -45,10 +45,18 @@ std::vector<measure::StageSpan> spans_of(const VideoLog& video, const measure::I
   const Begin& last = video.begins.back();
   const bool over = std::any_of(video.spans.begin(), video.spans.end(),
                                 [&](const Span& span) { return span.stage == last.stage && span.component.empty(); });
-  const int64_t begin_ns = std::max(last.own.at_ns, total.begin_ns);
+  int64_t begin_ns = std::max(last.own.at_ns, total.begin_ns);
+  for (const Span& span : video.spans)  // the host may begin a stage while the device is still in the one before
+    if (span.component.empty() && !span.hidden) begin_ns = std::max(begin_ns, span.end_ns);
   if (!over && begin_ns < total.end_ns)
     spans.push_back({last.stage, last.index, "", false, {begin_ns, total.end_ns}, 0, 0, true});
   return spans;
+}
+
+std::string span_source(const JobFacts& facts, const VideoLog& video) {
+  const auto shim_clock = video.facts.find("shim_clock");
+  if (facts.marker_source == "shim") return shim_clock == video.facts.end() ? "clock" : shim_clock->second;
+  return facts.gpu != nullptr && facts.marker_source == "engine" ? "device_event" : "clock";
 }
 
 measure::RunTimeline timeline_of(const JobFacts& facts, size_t index) {
@@ -57,13 +65,13 @@ measure::RunTimeline timeline_of(const JobFacts& facts, size_t index) {
   timeline.total = total_of(facts.watched, index);
   timeline.from_process_start = !video.next;
   timeline.spans = spans_of(video, timeline.total);
-  timeline.span_source = facts.gpu != nullptr && facts.marker_source == "engine" ? "device_event" : "clock";
+  timeline.span_source = span_source(facts, video);
   for (const Memory& memory : video.memory)
     // On the CPU the "device" is host memory, which the process's own size already shows.
     timeline.memory.push_back({memory.stage,
                                facts.gpu != nullptr ? memory.device_bytes : std::map<std::string, uint64_t>{},
                                memory.host_bytes});
-  // A command's marks come from its log and carry no readings of its own.
+  // A command's marks carry no readings of its own.
   if (facts.marker_source == "engine") {
     if (video.next) timeline.boundaries.push_back(video.next->own);
     for (const Begin& begin : video.begins) timeline.boundaries.push_back(begin.own);
@@ -108,11 +116,17 @@ EngineInfo describe_engine(const JobFacts& facts, const VideoLog& video) {
   EngineInfo engine;
   const bool native = facts.context.protocol == EngineProtocol::kNative;
   engine.kind = native ? EngineKind::kNative : EngineKind::kExternal;
-  engine.name = native ? "wanbench" : std::filesystem::path(facts.command.front()).filename().string();
+  engine.name = native ? "wanbench" : std::filesystem::path(facts.spawn.argv.front()).filename().string();
   engine.device = facts.job.planned->details.request.device;
-  engine.command = facts.command;
+  engine.command = facts.spawn.argv;
+  engine.env = facts.spawn.environment;
   engine.marker_source = facts.marker_source;
-  engine.facts = video.facts;
+  constexpr std::string_view kVersion = "version.";
+  for (const auto& [key, value] : video.facts)
+    if (key.starts_with(kVersion))
+      engine.versions[key.substr(kVersion.size())] = value;
+    else
+      engine.facts[key] = value;
   for (const auto& [key, value] : facts.context.facts) engine.facts[key] = value;
   for (const auto& [key, value] : facts.preparation.facts) engine.facts[key] = value;
   engine.facts[kCaseKeyFact] = facts.job.planned->key;

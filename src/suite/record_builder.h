@@ -47,8 +47,8 @@ struct JobFacts {
   const Watched& watched;
   Ending ending;
   std::string created_utc;
-  std::vector<std::string> command;
-  std::string marker_source;  // engine, log, total
+  SpawnOptions spawn;         // as it was started
+  std::string marker_source;  // engine, shim, nvtx, log, total
   const measure::IdleProbe& probe;
   const Preparation& preparation;
   measure::Gpu* gpu = nullptr;

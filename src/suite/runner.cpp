@@ -1,6 +1,7 @@
 #include "suite/runner.h"
 
 #include <algorithm>
+#include <charconv>
 #include <deque>
 #include <map>
 #include <set>
@@ -94,13 +95,31 @@ class RunListener final : public Listener {
   LogStages log_;
 };
 
-/// Chooses what a command's stages are cut by: its NVTX ranges, else its log. Returns the name of the source.
-std::string cut_command(VideoLog& video, std::vector<Span> log_spans, const RunOptions& options) {
-  RangeStages stages = stages_of_ranges(std::move(video.ranges));
+/// The number in "Step_3_Inference", else -1.
+int step_of(const std::string& stage) {
+  int step = -1;
+  const char* digits = stage.starts_with("Step_") ? stage.c_str() + 5 : "";
+  const auto [end, problem] = std::from_chars(digits, stage.c_str() + stage.size(), step);
+  return problem == std::errc() && *end == '_' ? step : -1;
+}
+
+/// Chooses what a command's stages are cut by: the Python shim's spans, else NVTX ranges, else the log. Returns the
+/// name of the source.
+std::string cut_command(Watched& watched, std::vector<Span> log_spans, const RunOptions& options) {
+  VideoLog& video = watched.videos.back();
   if (!options.why_no_injection.empty()) video.facts["nvtx"] = options.why_no_injection;
+  if (!video.spans.empty() || !video.begins.empty()) {
+    if (!video.ranges.empty())
+      video.facts["nvtx_left_out"] = fmt::format("{} ranges: the stages are the Python shim's", video.ranges.size());
+    for (Span& span : video.spans)  // the shim begins when Python does, the stage when the process does
+      if (span.stage == "Model_Initialization" && span.component.empty()) span.begin_ns = watched.total.begin_ns;
+    return "shim";
+  }
+  RangeStages stages = stages_of_ranges(std::move(video.ranges));
   if (!stages.left_out.empty()) video.facts["nvtx_left_out"] = stages.left_out;
   const bool has_ranges = !stages.spans.empty();
   video.spans = has_ranges ? std::move(stages.spans) : std::move(log_spans);
+  for (Span& span : video.spans) span.index = step_of(span.stage);
   return has_ranges ? "nvtx" : video.spans.empty() ? "total" : "log";
 }
 
@@ -205,9 +224,9 @@ class SuiteRun {
     const Ending ending = classify(watched, context_.protocol, measure::oom_kills() - oom_before);
     std::string source = "engine";
     if (context_.protocol == EngineProtocol::kCommand)
-      source = cut_command(watched.videos.back(), listener.log_spans(watched.total.end_ns), options_);
+      source = cut_command(watched, listener.log_spans(watched.total.end_ns), options_);
     remove_unfinished(watched, ending, videos);
-    finish_job({job, context_, watched, ending, created, watching.spawn.argv, source, probe, preparation, gpu, videos});
+    finish_job({job, context_, watched, ending, created, watching.spawn, source, probe, preparation, gpu, videos});
     outcome_.stop_signal = watched.stop_signal;
     outcome_.second_signal = watched.second_signal;
   }
@@ -281,9 +300,10 @@ class SuiteRun {
         watching.spawn.argv.push_back(word);
     } else {
       watching.spawn.argv = expand_command(options_.command, job.planned->details, videos.front());
-      if (!options_.injection_library.empty())
-        watching.spawn.environment = {{kInjectionVariable, options_.injection_library.string()},
-                                      {kRangePipeVariable, std::to_string(Subprocess::kChannelDescriptor)}};
+      auto& environment = watching.spawn.environment;
+      environment[kRangePipeVariable] = std::to_string(Subprocess::kChannelDescriptor);
+      if (!options_.injection_library.empty()) environment[kInjectionVariable] = options_.injection_library.string();
+      if (!options_.python_path.empty()) environment["PYTHONPATH"] = options_.python_path;
     }
     watching.spawn.memory_limit_bytes = options_.memory_limit_bytes;
     watching.timeout = {options_.timeout.value * double(job.process_videos())};

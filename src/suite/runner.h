@@ -42,6 +42,9 @@ struct RunOptions {
   /// Says the command's NVTX ranges. When empty, the reason is kept in the record.
   std::filesystem::path injection_library;
   std::string why_no_injection;
+  /// The command's PYTHONPATH, in front of it the folder of the shim that marks the stages of the official program
+  /// (src/inject/python). Empty: as in our own environment.
+  std::string python_path;
 };
 
 /// Shown what goes on. All calls come from the running thread.

@@ -1,0 +1,2 @@
+def save_video(tensor, save_file):
+    tensor.cpu()
