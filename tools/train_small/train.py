@@ -1,0 +1,275 @@
+"""Trains the small model: the VAE, then text encoder and DiT together; evaluates and exports what there is at the end.
+
+    python3 tools/train_small/train.py --state DIR [--out DIR] [--max-minutes 8] [--resume]
+
+Goes on from DIR's files with --resume, stops in time for the evaluation, and leaves beside each other: the state to go on from
+(vae.pt, dit.pt, average.pt), the checkpoint in the official layout (export.tar), pictures and rates. The learning rate
+follows the minutes spent of those planned, so that a faster machine trains longer and a slower one still ends well.
+"""
+import argparse
+import json
+import math
+import multiprocessing
+import os
+import pathlib
+import random
+import sys
+import tarfile
+import time
+
+import torch
+
+import evaluation
+import export
+import model as m
+import vae
+from data import LatentPool, scene_batch
+from tokenizer import Tokenizer
+
+TOKENIZER = pathlib.Path(__file__).resolve().parents[2] / "models" / "shapes-ti2v" / "google" / "umt5-xxl"
+EVALUATION_MINUTES = 0.7  # kept for what follows training
+WARM_UP_STEPS = 200  # after every start: the optimiser's moments are not in the state, which must stay small
+NAT_PRICE = 0.5  # what one nat of latent costs, as absolute error of one channel of one pixel
+AVERAGE_VAE, AVERAGE_DIT = 0.995, 0.999  # how much of the averaged weights a step keeps, in the long run
+
+
+class Clock:
+    """Minutes of this call and of the whole phase."""
+
+    def __init__(self, limit):
+        self.start, self.limit = time.monotonic(), limit
+
+    def minutes(self):
+        return (time.monotonic() - self.start) / 60
+
+    def is_over(self):
+        return self.minutes() >= self.limit
+
+
+def log(message):
+    print(message, flush=True)
+
+
+def save(path, value):
+    """Whole or not at all."""
+    beside = path.with_suffix(".part")
+    torch.save(value, beside)
+    os.replace(beside, path)
+
+
+class Trainer:
+    """One network's optimiser, average and schedule. `spent` are the minutes earlier calls trained it for."""
+
+    def __init__(self, network, clock, planned, peak, keep):
+        self.network, self.clock, self.planned, self.peak, self.keep = network, clock, planned, peak, keep
+        self.device = next(network.parameters()).device
+        self.spent, self.steps, self.begun, self.steps_here = 0.0, 0, None, 0
+        self.parameters = list(network.parameters())
+        self.average = [p.detach().clone() for p in self.parameters]
+        self.optimiser = torch.optim.AdamW(
+            self.parameters, lr=peak, betas=(0.9, 0.98), weight_decay=0.01, fused=self.device.type == "cuda"
+        )
+
+    def minutes(self):
+        """Trained in all."""
+        return self.spent + (0 if self.begun is None else self.clock.minutes() - self.begun)
+
+    def is_done(self):
+        return self.minutes() >= self.planned
+
+    def rate(self):
+        share = min(1.0, self.minutes() / self.planned)
+        return self.peak * min(1.0, (self.steps_here + 1) / WARM_UP_STEPS) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+
+    def step(self, loss):
+        self.begun = self.clock.minutes() if self.begun is None else self.begun
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate()
+        self.optimiser.step()
+        self.steps, self.steps_here = self.steps + 1, self.steps_here + 1
+        weight = 1 - min(self.keep, (1 + self.steps) / (10 + self.steps))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, self.parameters, weight)
+
+    def averaged(self):
+        """State dict with the averaged parameters."""
+        names = [name for name, _ in self.network.named_parameters()]
+        return dict(zip(names, self.average))
+
+    def state(self):
+        return {"weights": self.network.state_dict(), "minutes": self.minutes(), "steps": self.steps}
+
+    def load(self, state, average):
+        self.network.load_state_dict(state["weights"])
+        self.spent, self.steps = state["minutes"], state["steps"]
+        for (name, _), value in zip(self.network.named_parameters(), self.average):
+            value.copy_(average[name])
+
+
+def vae_loss(network, clips, cover):
+    """Absolute error, near the shape four times as heavy, plus the latent's price; and both apart for the log."""
+    mean, log_variance = network.posterior(clips)
+    mean, log_variance = mean.float(), log_variance.float().clamp(-10, 3)
+    latent = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+    error = (network.decode(latent).float() - clips).abs()
+    near = torch.nn.functional.max_pool2d(cover.flatten(0, 1), 9, 1, 4).view_as(cover)
+    nats = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum()
+    reconstruction = (error * (1 + 3 * near)).mean()
+    return reconstruction + NAT_PRICE * nats / clips.numel(), error.mean().detach(), nats.detach() / len(clips)
+
+
+def train_vae(trainer, clock, args, rng):
+    network, device = trainer.network, trainer.device
+    said = time.monotonic()
+    while not trainer.is_done() and not clock.is_over():
+        clips, cover = scene_batch(args.vae_batch, rng, device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss, error, nats = vae_loss(network, clips * 2 - 1, cover)
+        trainer.step(loss)
+        if time.monotonic() - said > 5 or trainer.steps == args.max_steps:
+            said = time.monotonic()
+            log(
+                f"vae {trainer.minutes():5.2f} min step {trainer.steps:6d} loss {loss.item():.4f} error {error.item():.4f} "
+                f"nats/clip {nats.item():.0f} rate {trainer.rate():.1e}"
+            )
+        if 0 < args.max_steps <= trainer.steps_here:
+            break
+
+
+def flow_loss(network, pool, batch, weight, args):
+    """Squared error of the velocity noise - x0, a channel weighed by what it carries. A quarter of the clips have a clean
+    first latent frame at timestep 0, as image-to-video has; a tenth have the negative prompt."""
+    x0, ids, lengths = pool.draw(batch)
+    device = x0.device
+    ids, lengths = pool.drop_text(ids, lengths, 0.1)
+    uniform = (torch.arange(batch, device=device) + torch.rand(batch, device=device)) / batch
+    sigma = (args.train_shift * uniform / (1 + (args.train_shift - 1) * uniform)).view(-1, 1, 1, 1, 1)
+    noise = torch.randn_like(x0)
+    x = torch.lerp(x0, noise, sigma)
+    given = torch.zeros(batch, x0.shape[1], device=device)
+    given[torch.randperm(batch, device=device)[: batch // 4], 0] = 1
+    timesteps = (1000 * sigma.view(-1, 1)).trunc() * (1 - given)
+    x = torch.where(given.view(batch, -1, 1, 1, 1) > 0, x0, x)
+    error = (network(x, timesteps, ids, lengths).float() - (noise - x0)) ** 2
+    return (error * (1 - given).view(batch, -1, 1, 1, 1) * weight).sum() / weight.sum() / (error[:, :, 0].numel() * (1 - given).mean())
+
+
+def train_dit(trainer, clock, args, pool):
+    device = trainer.device
+    weight = pool.channel_weights()
+    said, losses = time.monotonic(), []
+    while not trainer.is_done() and not clock.is_over():
+        if trainer.steps_here % args.refresh_every == 0:
+            pool.refresh(args.refresh)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = flow_loss(trainer.network, pool, args.dit_batch, weight, args)
+        trainer.step(loss)
+        losses.append(loss.detach())
+        if time.monotonic() - said > 5 or trainer.steps == args.max_steps:
+            said = time.monotonic()
+            log(
+                f"dit {trainer.minutes():5.2f} min step {trainer.steps:6d} loss {torch.stack(losses).mean().item():.4f} "
+                f"rate {trainer.rate():.1e}"
+            )
+            losses = []
+        if 0 < args.max_steps <= trainer.steps_here:
+            break
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--state", type=pathlib.Path, required=True, help="folder of vae.pt, dit.pt, average.pt")
+    parser.add_argument("--out", type=pathlib.Path, help="where to write; default: the state folder")
+    parser.add_argument("--resume", action="store_true", help="go on from the state folder's files")
+    parser.add_argument("--max-minutes", type=float, default=8, help="of this call, everything included")
+    parser.add_argument("--vae-minutes", type=float, default=4, help="planned for the VAE over all calls")
+    parser.add_argument("--dit-minutes", type=float, default=8, help="planned for the DiT over all calls")
+    parser.add_argument("--vae-batch", type=int, default=32)
+    parser.add_argument("--dit-batch", type=int, default=1024)
+    parser.add_argument("--vae-rate", type=float, default=1.5e-3)
+    parser.add_argument("--dit-rate", type=float, default=1e-3)
+    parser.add_argument("--pool", type=int, default=131072, help="clips whose latents are kept")
+    parser.add_argument("--refresh", type=int, default=256, help="clips replaced at a time")
+    parser.add_argument("--refresh-every", type=int, default=8, help="steps between replacements")
+    parser.add_argument("--train-shift", type=float, default=3.0, help="of the noise levels trained at")
+    parser.add_argument("--prompts", type=int, default=120, help="held-out prompts of the evaluation")
+    parser.add_argument("--max-steps", type=int, default=0, help="of each network in this call; 0: as time allows")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+    args.out = args.out or args.state
+    args.out.mkdir(parents=True, exist_ok=True)
+    return args
+
+
+def load(path, device):
+    return torch.load(path, map_location=device, weights_only=True)
+
+
+def write_export(args, trainer, vae_state, normalisation):
+    """export.tar, and the rounded weights put into the network so that what is evaluated is what is exported."""
+    averaged = trainer.averaged()
+    trainer.network.load_state_dict({name: value.bfloat16().float() for name, value in averaged.items()})
+    folder = args.out / "shapes-ti2v"
+    export.write(folder, averaged, trainer.network.dit.config, vae_state, normalisation, TOKENIZER)
+    with tarfile.open(args.out / "export.part", "w") as archive:
+        archive.add(folder, "shapes-ti2v")
+    os.replace(args.out / "export.part", args.out / "export.tar")
+    total = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    log(f"export: {total} bytes, {m.count(trainer.network.dit)} parameters in the DiT")
+
+
+def run_vae(args, clock, device, rng):
+    """The VAE with averaged weights, those, and whether its time is over."""
+    network = vae.Vae().to(device)
+    trainer = Trainer(network, clock, args.vae_minutes, args.vae_rate, AVERAGE_VAE)
+    if args.resume and (args.state / "vae.pt").exists():
+        state = load(args.state / "vae.pt", device)
+        trainer.load(state, state["average"])
+    train_vae(trainer, clock, args, rng)
+    averaged = trainer.averaged()
+    save(args.out / "vae.pt", {**trainer.state(), "average": averaged})
+    network.load_state_dict(averaged)
+    network.eval().requires_grad_(False)
+    evaluation.show_reconstructions(network, device, args.out / "vae.png")
+    return network, averaged, trainer.is_done() or args.max_steps > 0
+
+
+def main():
+    args = parse()
+    workers = multiprocessing.get_context("fork").Pool(min(12, os.cpu_count()))  # before CUDA starts: they only check clips
+    clock = Clock(args.max_minutes - EVALUATION_MINUTES)
+    device = torch.device(args.device)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
+    # A resumed call must not see the first one's clips again.
+    seed = args.seed + (int(1000 * load(args.state / "dit.pt", "cpu")["minutes"]) if args.resume and (args.state / "dit.pt").exists() else 0)
+    torch.manual_seed(seed)
+    rng = random.Random(seed)
+    network, vae_state, vae_is_done = run_vae(args, clock, device, rng)
+    if not vae_is_done:
+        log("to be resumed: the VAE has time left")
+        return 0
+    tokenizer = Tokenizer(TOKENIZER)
+    earlier = load(args.state / "dit.pt", device) if args.resume and (args.state / "dit.pt").exists() else None
+    normalisation = m.Normalisation(earlier["scale"], earlier["shift"]) if earlier else None
+    pool = LatentPool(network, tokenizer, args.pool, args.refresh, rng, device, normalisation)
+    log(f"pool of {args.pool} clips after {clock.minutes():.2f} min; deviations {pool.describe()}")
+    trainer = Trainer(m.TextToVideo().to(device), clock, args.dit_minutes, args.dit_rate, AVERAGE_DIT)
+    if earlier:
+        trainer.load(earlier, load(args.state / "average.pt", device))
+    train_dit(trainer, clock, args, pool)
+    save(args.out / "dit.pt", {**trainer.state(), "scale": pool.normalisation.scale, "shift": pool.normalisation.shift})
+    save(args.out / "average.pt", {name: value.bfloat16() for name, value in trainer.averaged().items()})
+    write_export(args, trainer, vae_state, pool.normalisation)
+    results = evaluation.evaluate(trainer.network, network, pool.normalisation, tokenizer, args, workers, log)
+    (args.out / "rates.json").write_text(json.dumps(results, indent=1) + "\n")
+    log(f"{'done' if trainer.is_done() else 'to be resumed'}: {trainer.minutes():.2f} of {args.dit_minutes} min, {clock.minutes():.2f} min in all")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
