@@ -20,7 +20,7 @@ for name in wanbench backend_cuda_test vae_golden_cuda_test wan_kernel_bench ben
     { grep -v -E '/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|libcuda|libcudart|libcublas|libcublasLt|libnvrtc|libcudnn[^/]*)\.so' || true; } |
     while read -r library; do cp -Ln "$library" "$work/pack/lib/"; done
 done
-cp tools/gpu_run.sh tools/gpu_golden.sh "$work/pack/"
+cp tools/gpu_run.sh tools/gpu_golden.sh tools/gpu_instrument.sh tools/gpu_interference.sh "$work/pack/"
 cp -r build/gpu/fixtures "$work/pack/fixtures"
 tar -C "$work" -cf - pack | xz -T0 -6 >"$out"
 bytes=$(stat -c %s "$out")

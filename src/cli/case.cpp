@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "analysis/overhead.h"
 #include "cli/commands.h"
 #include "cli/signals.h"
 #include "suite/engine_process.h"
@@ -24,6 +25,8 @@ void add_case_command(CLI::App& app, ExitCode& result) {
   command->add_flag_callback(
       "--sample-counters", [process] { process->counters = suite::SampleCounters::kYes; },
       "read the card's hardware counters by CUPTI");
+  command->add_option("--watch-in-turns", process->steps_in_block, "steps between switching the monitor on and off");
+  process->is_watched = &monitored_block;
   command->callback([process, &result] {
     stop_on_signals();
     result = suite::run_engine_process(*process);

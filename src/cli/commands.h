@@ -20,6 +20,7 @@ void add_import_command(CLI::App& app, ExitCode& result);
 void add_run_command(CLI::App& app, ExitCode& result);
 void add_case_command(CLI::App& app, ExitCode& result);
 void add_report_command(CLI::App& app, ExitCode& result);
+void add_selftest_command(CLI::App& app, ExitCode& result);
 void add_doctor_command(CLI::App& app, ExitCode& result);
 void add_make_checkpoint_command(CLI::App& app, ExitCode& result);
 void add_pack_command(CLI::App& app, ExitCode& result);

@@ -1,8 +1,10 @@
 // `wanbench doctor`: what this machine can run and measure, why not, and what to change.
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
+#include <thread>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -13,6 +15,7 @@
 #include "cli/data_files.h"
 #include "measure/gpu.h"
 #include "measure/machine.h"
+#include "measure/pm_sampler.h"
 #include "measure/proc.h"
 
 namespace wan::cli {
@@ -62,6 +65,46 @@ void show_host_measures() {
   row("disk reads", measure::read_pseudo_file("/proc/self/io").empty() ? "no: /proc/self/io cannot be read" : "yes");
 }
 
+std::string shares(const std::optional<double>& sm, const std::optional<double>& tensor,
+                   const std::optional<double>& dram) {
+  const auto percent = [](const std::optional<double>& share) {
+    return share ? fmt::format("{:.0f} %", 100 * *share) : std::string("–");
+  };
+  return fmt::format("SM {}, tensor {}, DRAM {}", percent(sm), percent(tensor), percent(dram));
+}
+
+constexpr auto kTrial = std::chrono::milliseconds(300);
+
+/// Each source of counters is tried for a moment: what it says now is the proof that it works.
+void try_gpm(measure::Gpu& gpu) {
+  std::string said = "no: " + gpu.facts().activity_reason;
+  if (gpu.facts().activity_reason.empty()) {
+    gpu.read_activity();
+    std::this_thread::sleep_for(kTrial);
+    const auto reading = gpu.read_activity();
+    said = reading ? "yes: " + shares(reading->sm, reading->tensor, reading->dram) : "no: it gave no reading in 0.3 s";
+  }
+  row("counters, gpm", said);
+}
+
+void try_cupti(int ordinal) {
+  measure::PmSampler sampler(ordinal);
+  std::vector<measure::CounterSample> samples;
+  if (sampler.reason().empty()) {
+    std::this_thread::sleep_for(kTrial);
+    samples = sampler.read();
+  }
+  if (!sampler.reason().empty())
+    row("counters, cupti", "no: " + sampler.reason());
+  else if (samples.empty())
+    row("counters, cupti", "no: it gave no window in 0.3 s");
+  else
+    row("counters, cupti", fmt::format("yes: {} windows of {:.1f} ms, {}", samples.size(),
+                                       double(samples.back().end_ns - samples.back().begin_ns) * 1e-6,
+                                       shares(samples.back().sm, samples.back().tensor, samples.back().dram)));
+  if (!sampler.metrics().empty() && sampler.reason().empty()) row("", sampler.metrics());
+}
+
 void show_gpu(const measure::Gpu& gpu, const measure::GpuReading& now) {
   const measure::GpuFacts& facts = gpu.facts();
   fmt::print("GPU {}\n", facts.uuid);
@@ -75,8 +118,6 @@ void show_gpu(const measure::Gpu& gpu, const measure::GpuReading& now) {
   if (facts.power_limit_w)
     row("power", fmt::format("{:.0f} W now, limit {:.0f} W", now.power_w.value_or(0), *facts.power_limit_w));
   row("energy counter", now.energy_mj ? "yes" : "no: energy is not told by this card or driver");
-  row("SM, tensor, DRAM",
-      facts.activity_source.empty() ? "no: " + facts.activity_reason : "yes, through " + facts.activity_source);
   row("processes on it", std::to_string(now.processes.size()));
 }
 
@@ -93,7 +134,13 @@ void show_gpus() {
   const std::string parameters = measure::read_pseudo_file("/proc/driver/nvidia/params");
   if (parameters.find("RmProfilingAdminOnly: 1") != std::string::npos)
     row("counters", "the driver keeps profiling to administrators (NVreg_RestrictProfilingToAdminUsers=0 lifts it)");
-  for (const auto& gpu : set.gpus) show_gpu(*gpu, gpu->read());
+  for (size_t i = 0; i < set.gpus.size(); ++i) {
+    measure::Gpu& gpu = *set.gpus[i];
+    show_gpu(gpu, gpu.read());
+    try_gpm(gpu);
+    try_cupti(static_cast<int>(i));
+  }
+  if (set.gpus.empty()) try_cupti(0);
 }
 
 void show_data() {

@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   cli::add_case_command(app, result);
   cli::add_report_command(app, result);
   cli::add_doctor_command(app, result);
+  cli::add_selftest_command(app, result);
   cli::add_make_checkpoint_command(app, result);
   cli::add_pack_command(app, result);
   try {

@@ -61,7 +61,7 @@ void Sampler::refuse(CounterRung rung, const std::string& reason) {
 }
 
 void Sampler::refuse_counters(const std::string& reason) {
-  if (gpu_ == nullptr) return;
+  if (rung_ != CounterRung::kCupti) return;
   refuse(CounterRung::kCupti, reason);
   step_down_to(CounterRung::kGpm);
 }

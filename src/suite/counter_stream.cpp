@@ -33,11 +33,6 @@ CounterStream::~CounterStream() {
   thread_.join();
 }
 
-void CounterStream::wait_until_open() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return open_; });
-}
-
 void CounterStream::run(int ordinal) {
   measure::PmSampler sampler(ordinal);
   const auto send_news = [&] {
@@ -49,25 +44,17 @@ void CounterStream::run(int ordinal) {
   };
   try {
     pipe_.send(CounterState{sampler.reason().empty() ? sampler.metrics() : "", sampler.reason()});
-    std::unique_lock lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-    if (!sampler.reason().empty()) return;
-    bool more = true;
+    bool more = sampler.reason().empty();
     while (more) {
+      std::unique_lock lock(mutex_);
       more = !changed_.wait_for(lock, kReadPeriod, [this] { return stop_; });
       lock.unlock();
-      if (!send_news()) {
-        pipe_.send(CounterState{"", sampler.reason()});
-        return;
-      }
-      lock.lock();
+      if (send_news()) continue;
+      pipe_.send(CounterState{"", sampler.reason()});
+      return;
     }
   } catch (const Error&) {
     // The watching process has gone; the engine's own thread finds out by itself and says so.
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
   }
 }
 

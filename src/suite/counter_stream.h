@@ -21,16 +21,13 @@ class CounterStream {
   CounterStream(const CounterStream&) = delete;
   CounterStream& operator=(const CounterStream&) = delete;
 
-  /// Returns once counting has begun, or cannot begin.
-  void wait_until_open();
-
  private:
   void run(int ordinal);
 
   PipeObserver& pipe_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool open_ = false, stop_ = false;
+  bool stop_ = false;
   std::thread thread_;
 };
 

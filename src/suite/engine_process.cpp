@@ -11,6 +11,7 @@
 #include "suite/case.h"
 #include "suite/counter_stream.h"
 #include "suite/kernel_stages.h"
+#include "suite/monitor_toggle.h"
 #include "suite/pipe_observer.h"
 
 namespace wan::suite {
@@ -26,6 +27,11 @@ std::string kind_word(ErrorKind kind) {
     case ErrorKind::kNotComparable: return "runtime";
   }
   return "runtime";
+}
+
+Finished finished(const Outcome& outcome) {
+  return {outcome.task, outcome.width, outcome.height,       outcome.num_frames,
+          outcome.fps,  outcome.steps, outcome.video_sha256, measure::read_own_and_reset_peak()};
 }
 
 void generate_all(const EngineProcess& process, PipeObserver& observer) {
@@ -45,9 +51,20 @@ void generate_all(const EngineProcess& process, PipeObserver& observer) {
     }
     const Outcome outcome = engine->generate(request, watcher, start_ns);
     if (kernels) observer.send(Kernels{kernels->take()});
-    observer.send(Finished{outcome.task, outcome.width, outcome.height, outcome.num_frames, outcome.fps, outcome.steps,
-                           outcome.video_sha256, measure::read_own_and_reset_peak()});
+    observer.send(finished(outcome));
   }
+  engine.release();
+}
+
+/// One video, watched in turns.
+void generate_in_turns(const EngineProcess& process, PipeObserver& pipe) {
+  const Request request = request_from_json(process.request);
+  const bool counting = process.counters == SampleCounters::kYes;
+  MonitorToggle toggle(pipe, process.steps_in_block, process.is_watched, counting ? request.device : "");
+  auto engine = std::make_unique<Engine>();
+  const Outcome outcome = engine->generate(request, toggle, process.start_ns);
+  toggle.finish();
+  pipe.send(finished(outcome));
   engine.release();
 }
 
@@ -58,7 +75,10 @@ ExitCode run_engine_process(const EngineProcess& process) {
   ::signal(SIGPIPE, SIG_IGN);  // a watching process that has gone is an error to report, not a silent end
   PipeObserver observer(process.pipe_descriptor);
   try {
-    generate_all(process, observer);
+    if (process.steps_in_block > 0)
+      generate_in_turns(process, observer);
+    else
+      generate_all(process, observer);
     return ExitCode::kSuccess;
   } catch (const OutOfMemory& problem) {
     observer.send(Failure{"out_of_memory", problem.what(), problem.what_for(), problem.advice(),

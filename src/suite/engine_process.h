@@ -18,6 +18,9 @@ struct EngineProcess {
   std::string request;   // as request_json writes it
   WatchKernels kernels = WatchKernels::kNo;
   SampleCounters counters = SampleCounters::kNo;
+  // To find out what watching costs: it is on only in the blocks of this many steps for which `is_watched` holds.
+  int64_t steps_in_block = 0;  // 0: always on
+  bool (*is_watched)(int64_t block) = nullptr;
 };
 
 /// Runs to the end and reports errors through the pipe as well; never throws what the engine throws. After success the

@@ -99,6 +99,7 @@ struct Writer {
   Json operator()(const CounterState& state) const {
     return {{"type", "counter_state"}, {"names", state.names}, {"reason", state.reason}};
   }
+  Json operator()(const Monitor& monitor) const { return {{"type", "monitor"}, {"on", monitor.on}}; }
   Json operator()(const Counters& counters) const {
     Json rows = Json::array();
     for (const measure::CounterSample& sample : counters.batch.samples)
@@ -149,6 +150,7 @@ Message decode_known(const Json& json) {
     return Range{json.at("name"), json.at("thread"), json.at("depth"), json.at("begin_ns"), json.at("end_ns")};
   if (type == "memory") return Memory{json.at("stage"), json.at("device_bytes"), json.at("host_bytes")};
   if (type == "counter_state") return CounterState{json.at("names"), json.at("reason")};
+  if (type == "monitor") return Monitor{json.at("on")};
   if (type == "counters") return Counters{batch_from(json)};
   if (type == "fact") return Fact{json.at("key"), json.at("value")};
   if (type == "kernels") return Kernels{kernels_from_json(json.at("trace").dump(), "message 'kernels'")};

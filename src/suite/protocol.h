@@ -64,6 +64,11 @@ struct CounterState {
   std::string reason;
 };
 
+/// The watching process is to read nothing until told so again: to find out what reading costs.
+struct Monitor {
+  bool on = true;
+};
+
 struct Counters {
   measure::CounterBatch batch;
 };
@@ -102,7 +107,7 @@ struct Failure {
 };
 
 using Message = std::variant<Hello, NextVideo, Begin, Span, Range, Memory, Fact, Kernels, Finished, Failure,
-                             CounterState, Counters>;
+                             CounterState, Counters, Monitor>;
 
 /// One line, without line feed. Bytes that are not UTF-8 are replaced.
 std::string encode(const Message& message);

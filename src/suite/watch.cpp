@@ -31,7 +31,7 @@ class Watcher {
       read_pipes();
       take_signal();
       const int64_t now_ns = monotonic_ns();
-      if (now_ns >= sampler_.due_ns()) {
+      if (reading_ && now_ns >= sampler_.due_ns()) {
         sampler_.sample(child_.pid());
         listener_.on_tick(sampler_.samples());
       }
@@ -62,7 +62,8 @@ class Watcher {
                                  {child_.err().get(), POLLIN, 0},
                                  {options_.signals != nullptr ? options_.signals->descriptor() : -1, POLLIN, 0}}};
     const int64_t now_ns = monotonic_ns();
-    int64_t wake_ns = sampler_.due_ns();
+    constexpr int64_t kLongNs = 1'000'000'000;
+    int64_t wake_ns = reading_ ? sampler_.due_ns() : now_ns + kLongNs;
     if (deadline_ns_ > 0) wake_ns = std::min(wake_ns, deadline_ns_);
     int64_t wait_ms = std::clamp<int64_t>((wake_ns - now_ns + kNsPerMs - 1) / kNsPerMs, 0, 1000);
     // Without pidfd the exit is not an event: look often, so that the total stays exact to a few milliseconds.
@@ -103,6 +104,7 @@ class Watcher {
       else
         sampler_.refuse_counters(state->reason);
     }
+    if (const auto* monitor = std::get_if<Monitor>(&message)) reading_ = monitor->on;
     if (const auto* counters = std::get_if<Counters>(&message)) sampler_.add_counters(counters->batch);
     VideoLog& video = seen_.videos.back();
     if (const auto* begin = std::get_if<Begin>(&message)) video.begins.push_back(*begin);
@@ -164,6 +166,7 @@ class Watcher {
   std::string channel_text_, out_text_, err_text_;
   int64_t deadline_ns_ = 0;
   bool ended_ = false;
+  bool reading_ = true;
 };
 
 }  // namespace

@@ -1,0 +1,179 @@
+// `wanbench selftest`: what the instrument does to what it measures.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "analysis/overhead.h"
+#include "analysis/statistics.h"
+#include "backend/backend.h"
+#include "base/build_info.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/data_files.h"
+#include "cli/request_options.h"
+#include "measure/counters.h"
+#include "measure/machine.h"
+#include "suite/overhead_run.h"
+
+namespace wan::cli {
+namespace {
+
+struct OverheadCommand {
+  RequestOptions request;
+  int64_t pairs = 10, steps_in_block = 6;
+  double limit_percent = 0.5;
+  std::string counters = "auto";
+  std::filesystem::path output;
+};
+
+Request understood(const OverheadCommand& options, const measure::GpuSet& gpus) {
+  Request request = understand(options.request);
+  if (request.checkpoint.empty() && !request.random_weights) request.checkpoint = default_checkpoint();
+  if (request.device.empty()) request.device = !gpus.gpus.empty() && !why_cuda_is_unusable() ? "cuda:0" : "cpu";
+  if (request.prompt.empty()) request.prompt = "a lighthouse at dusk";
+  request.steps = 2 * options.pairs * options.steps_in_block;
+  return request;
+}
+
+std::string work_of(const Request& request) {
+  return fmt::format("{}, {}x{}, {} frames",
+                     request.random_weights ? request.model + " random weights"
+                                            : "checkpoint " + request.checkpoint.filename().string(),
+                     request.width, request.height, request.num_frames);
+}
+
+std::vector<MonitoredStep> in_blocks(const std::vector<double>& step_s, int64_t steps_in_block) {
+  std::vector<MonitoredStep> steps;
+  for (size_t i = 0; i < step_s.size(); ++i) {
+    const auto index = static_cast<int64_t>(i);
+    const int64_t block = index / steps_in_block;
+    steps.push_back({block, index % steps_in_block, monitored_block(block), step_s[i]});
+  }
+  return steps;
+}
+
+OverheadResult judged(const OverheadCommand& options, const suite::OverheadRun& run, measure::Gpu* gpu,
+                      const Request& request) {
+  const std::vector<MonitoredStep> steps = in_blocks(run.step_s, options.steps_in_block);
+  OverheadResult result;
+  result.pairs = overhead_pairs(steps, options.steps_in_block);
+  require(!result.pairs.empty(), "the run told too few steps to compare", ErrorKind::kRuntime);
+  const Estimate percent = overhead_percent(result.pairs);
+  std::vector<double> off;
+  for (const OverheadPair& pair : result.pairs) off.push_back(pair.off_s);
+  const measure::Samples& samples = run.watched.samples;
+  const measure::Activity activity = measure::activity_of(samples);
+  const SystemInfo system = measure::describe_machine();
+  const BuildInfo& build = build_info();
+  result.created_utc = utc_now();
+  result.tool = {build.version, build.revision, build.dirty, build.compiler + " " + build.build_type, build.cuda};
+  result.device = gpu != nullptr ? gpu->facts().name : system.cpu_model;
+  result.gpu_uuid = gpu != nullptr ? gpu->facts().uuid : "";
+  result.counters = activity.source;
+  result.counters_not_read = activity.reason;
+  result.work = work_of(request);
+  result.period_ms = static_cast<double>(samples.period_ns) * 1e-6;
+  result.steps_in_block = options.steps_in_block;
+  result.step_s = median(off);
+  result.percent = percent.median;
+  result.low_percent = percent.interval ? percent.interval->low : percent.median;
+  result.high_percent = percent.interval ? percent.interval->high : percent.median;
+  result.limit_percent = options.limit_percent;
+  double watched_s = 0;
+  for (const MonitoredStep& step : steps) watched_s += step.monitored ? step.seconds : 0;
+  result.sampler_core_percent =
+      watched_s > 0 ? 100 * static_cast<double>(samples.sampler_cpu_ns) * 1e-9 / watched_s : 0;
+  return result;
+}
+
+void show(const OverheadResult& result) {
+  fmt::print("{}, {}\n", result.device, result.work);
+  fmt::print("counters: {}{}\n", result.counters.empty() ? "none" : result.counters,
+             result.counters_not_read.empty() ? "" : " (" + result.counters_not_read + ")");
+  fmt::print("{:>6} {:>14} {:>14} {:>10}\n", "pair", "off, s/step", "on, s/step", "on/off-1");
+  for (size_t i = 0; i < result.pairs.size(); ++i) {
+    const OverheadPair& pair = result.pairs[i];
+    fmt::print("{:>6} {:>14.5f} {:>14.5f} {:>8.3f} %\n", i + 1, pair.off_s, pair.on_s,
+               100 * (pair.on_s / pair.off_s - 1));
+  }
+  fmt::print("watching costs {:.3f} % of a step of {:.4f} s, 95 % interval [{:.3f}, {:.3f}], over {} pairs\n",
+             result.percent, result.step_s, result.low_percent, result.high_percent, result.pairs.size());
+  fmt::print("the watching process used {:.1f} % of one core\n", result.sampler_core_percent);
+}
+
+ExitCode verdict(const OverheadResult& result) {
+  if (result.high_percent <= result.limit_percent) {
+    fmt::print("PASS: the interval is within {} %\n", result.limit_percent);
+    return ExitCode::kSuccess;
+  }
+  if (result.low_percent > result.limit_percent) {
+    fmt::print("FAIL: the interval is beyond {} %\n", result.limit_percent);
+    return ExitCode::kComparison;
+  }
+  fmt::print("INCONCLUSIVE: the interval reaches across {} %: more --pairs, or longer steps\n", result.limit_percent);
+  return ExitCode::kInconclusive;
+}
+
+ExitCode run_overhead(const OverheadCommand& options) {
+  const measure::GpuSet gpus = measure::open_gpus();
+  const Request request = understood(options, gpus);
+  if (!options.output.empty()) require_writable(options.output.parent_path(), 0);
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  measure::Gpu* gpu = measure::find_gpu(gpus, request.device, visible != nullptr ? visible : "");
+  suite::OverheadOptions run;
+  run.request = request;
+  run.engine = {std::filesystem::read_symlink("/proc/self/exe").string(), "case"};
+  run.steps_in_block = options.steps_in_block;
+  run.counters = measure::parse_counters(options.counters);
+  const bool terminal = isatty(STDERR_FILENO) == 1;
+  const suite::OverheadRun done = suite::run_in_turns(
+      run, gpu, gpu == nullptr ? (gpus.gpus.empty() ? gpus.reason : "the run does not use a GPU") : "",
+      [terminal](int step, int steps) {
+        if (terminal) fmt::print(stderr, "\r\033[Kstep {}/{}", step + 1, steps);
+      });
+  if (terminal) fmt::print(stderr, "\r\033[K");
+  if (done.ending.status == RunStatus::kInterrupted) return static_cast<ExitCode>(128 + done.watched.stop_signal);
+  require(done.ending.status == RunStatus::kOk,
+          fmt::format("the run ended as {}: {}", to_string(done.ending.status),
+                      done.ending.error ? done.ending.error->message : ""),
+          ErrorKind::kRuntime);
+  const OverheadResult result = judged(options, done, gpu, request);
+  show(result);
+  if (!options.output.empty()) write_atomically(options.output, to_json(result));
+  return verdict(result);
+}
+
+}  // namespace
+
+void add_selftest_command(CLI::App& app, ExitCode& result) {
+  auto options = std::make_shared<OverheadCommand>();
+  CLI::App* selftest = app.add_subcommand("selftest", "What the instrument does to what it measures");
+  selftest->require_subcommand(1);
+  CLI::App* command = selftest->add_subcommand(
+      "overhead",
+      "One video with the monitor on and off in turn: what watching costs. Exit code 0 within the limit, 3 beyond it, "
+      "4 when the interval reaches across it");
+  add_request_options(*command, options->request);
+  command->add_option("--pairs", options->pairs, "blocks with the monitor on, and as many with it off")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  command->add_option("--block", options->steps_in_block, "steps of a block; its first two and its last do not count")
+      ->check(CLI::Range(4, 100))
+      ->capture_default_str();
+  command->add_option("--counters", options->counters, "as for `run`")
+      ->check(CLI::IsMember(measure::counter_names()))
+      ->capture_default_str();
+  command->add_option("--limit", options->limit_percent, "percent of a step's time")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--output", options->output, "file for the result as JSON; `run --overhead` quotes it")
+      ->type_name("FILE");
+  command->callback([options, &result] { result = run_overhead(*options); });
+}
+
+}  // namespace wan::cli

@@ -1,0 +1,59 @@
+#include "suite/overhead_run.h"
+
+#include <map>
+
+#include "base/clock.h"
+#include "suite/runner.h"
+
+namespace wan::suite {
+namespace {
+
+class StepListener final : public Listener {
+ public:
+  explicit StepListener(const std::function<void(int, int)>& step_begins) : step_begins_(step_begins) {}
+  void on_message(const Message& message) override {
+    if (const auto* begin = std::get_if<Begin>(&message); begin != nullptr && begin->index >= 0)
+      step_begins_(begin->index, begin->steps);
+  }
+  void on_output(const std::string&, int64_t) override {}
+  void on_tick(const measure::Samples&) override {}
+
+ private:
+  const std::function<void(int, int)>& step_begins_;
+};
+
+std::vector<double> step_seconds(const VideoLog& video) {
+  std::map<int, int64_t> lengths_ns;
+  for (const Span& span : video.spans)
+    if (span.index >= 0 && span.component.empty() && !span.hidden)
+      lengths_ns[span.index] += span.end_ns - span.begin_ns;
+  std::vector<double> seconds;
+  for (const auto& [index, length_ns] : lengths_ns) seconds.push_back(seconds_from_ns(length_ns).value);
+  return seconds;
+}
+
+}  // namespace
+
+OverheadRun run_in_turns(const OverheadOptions& options, measure::Gpu* gpu, const std::string& gpu_reason,
+                         const std::function<void(int step, int steps)>& step_begins) {
+  const bool cupti = gpu != nullptr && options.counters == measure::CounterRung::kCupti;
+  SignalWatch signals;
+  WatchOptions watching;
+  watching.begin_ns = monotonic_ns();
+  watching.signals = &signals;
+  watching.counters = options.counters;
+  watching.spawn.argv = options.engine;
+  for (std::string& word : engine_arguments(options.request, 1, watching.begin_ns, WatchKernels::kNo,
+                                            cupti ? SampleCounters::kYes : SampleCounters::kNo))
+    watching.spawn.argv.push_back(word);
+  for (const std::string& word : {std::string("--watch-in-turns"), std::to_string(options.steps_in_block)})
+    watching.spawn.argv.push_back(word);
+  StepListener listener(step_begins);
+  OverheadRun run;
+  run.watched = watch(watching, gpu, gpu_reason, listener);
+  run.ending = classify(run.watched, EngineProtocol::kNative, 0);
+  run.step_s = step_seconds(run.watched.videos.back());
+  return run;
+}
+
+}  // namespace wan::suite
