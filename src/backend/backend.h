@@ -89,6 +89,12 @@ class Backend {
   virtual Tensor allocate(DType dtype, const Shape& shape, const char* what) = 0;
   /// Host memory the device copies from and to without staging (page-locked on CUDA). Throws OutOfMemory.
   virtual Tensor allocate_pinned(DType dtype, const Shape& shape, const char* what) = 0;
+  /// The same in two steps, for much memory that many threads fill: contents first, in memory whose pages are taken as
+  /// they are written, then the locking. Copies between the device and memory not locked yet are slow but right.
+  virtual Tensor allocate_host(DType dtype, const Shape& shape, const char* what) {
+    return allocate_pinned(dtype, shape, what);
+  }
+  virtual void page_lock(TensorView, const char*) {}
   /// Copies contiguous bytes of equal size, host<->device or within the device. Asynchronous on `queue` when the host
   /// side is pinned; from pageable memory it returns when the source may be reused. To host memory: valid after
   /// `synchronize`.

@@ -225,27 +225,22 @@ void LayerStore::convert_and_copy(int64_t position, size_t begin, size_t end) {
 }
 
 void LayerStore::convert_in_place(int layer, size_t begin, size_t end) {
+  constexpr const char* kWhat = "streamed weights";
   Layer& target = layers_[static_cast<size_t>(layer)];
   {
-    std::unique_lock lock(mutex_);
-    if (target.load.chunks_started++ == 0) {
-      lock.unlock();
-      Tensor host = backend_.allocate_pinned(DType::kU8, {static_cast<int64_t>(slab_bytes_)}, "streamed weights");
-      lock.lock();
-      target.host = std::move(host);
-      changed_.notify_all();
-    } else {
-      changed_.wait(lock, [&] { return stop_ || !target.host.empty(); });
-      if (stop_) return;
-    }
+    const std::lock_guard lock(mutex_);
+    if (target.load.chunks_started++ == 0)
+      target.host = backend_.allocate_host(DType::kU8, {static_cast<int64_t>(slab_bytes_)}, kWhat);
   }
   fill_chunk(layer, begin, end, static_cast<std::byte*>(target.host->data) + begin);
-  {
-    const std::lock_guard lock(mutex_);
-    target.load.filled = --target.load.chunks_left == 0;
-    if (target.load.filled && --unfilled_layers_ == 0)
-      fill_ = HostInterval{fill_begin_ns_, monotonic_ns(), layers_.size() * slab_bytes_};
-  }
+  std::unique_lock lock(mutex_);
+  if (--target.load.chunks_left > 0) return;
+  lock.unlock();
+  backend_.page_lock(target.host, kWhat);  // beside the other threads, which are at the next layer
+  lock.lock();
+  target.load.filled = true;
+  if (--unfilled_layers_ == 0) fill_ = HostInterval{fill_begin_ns_, monotonic_ns(), layers_.size() * slab_bytes_};
+  lock.unlock();
   changed_.notify_all();
 }
 

@@ -92,6 +92,21 @@ TEST_F(BackendMemory, CopyQueueAfterComputeQueue) {
   for (int64_t i = 0; i < 1000; ++i) ASSERT_EQ(pinned->as<float>()[i], x.at(i)) << i;
 }
 
+TEST_F(BackendMemory, HostMemoryIsCopiedFromBeforeAndAfterItsLocking) {
+  constexpr int64_t kCount = (int64_t{3} << 20) / 4 + 5;  // more than a huge page, not a multiple of one
+  const Tensor host = backend().allocate_host(DType::kF32, {kCount}, "host");
+  const Tensor on_device = backend().allocate(DType::kF32, {kCount}, "device");
+  for (const bool locked : {false, true}) {
+    if (locked) backend().page_lock(host, "host");
+    for (int64_t i = 0; i < kCount; ++i) host->as<float>()[i] = static_cast<float>(locked ? -i : i);
+    backend().copy_bytes(host, on_device, Queue::kCopy);
+    backend().synchronize(backend().record(Queue::kCopy));
+    const Tensor back = backend().download(on_device);
+    for (int64_t i = 0; i < kCount; ++i) ASSERT_EQ(back->as<float>()[i], static_cast<float>(locked ? -i : i)) << locked;
+  }
+  EXPECT_NO_THROW(backend().allocate_host(DType::kU8, {1}, "never locked"));
+}
+
 TEST_F(BackendMemory, EventTimesFollowTheOrderOfWork) {
   Bench bench(backend(), "events");
   const Operand x = bench.normal(DType::kF32, {64, 512}), weight = bench.normal(DType::kF32, {512, 512});

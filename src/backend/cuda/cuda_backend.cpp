@@ -95,10 +95,18 @@ Tensor CudaBackend::allocate(DType dtype, const Shape& shape, const char* what) 
   return {TensorView(block.data, dtype, shape, Memory::kDevice), [base = block.base](void*) { cudaFree(base); }};
 }
 
+Tensor CudaBackend::allocate_host(DType dtype, const Shape& shape, const char* what) {
+  const size_t bytes = static_cast<size_t>(shape.count()) * size_of(dtype);
+  return {TensorView(map_host(bytes, what), dtype, shape, Memory::kHost),
+          [bytes](void* data) { unmap_host(data, bytes); }};
+}
+
+void CudaBackend::page_lock(TensorView host, const char* what) { lock_host(host.data, host.bytes(), what); }
+
 Tensor CudaBackend::allocate_pinned(DType dtype, const Shape& shape, const char* what) {
-  const size_t bytes = std::max<size_t>(1, static_cast<size_t>(shape.count()) * size_of(dtype));
-  auto block = std::make_shared<PinnedBlock>(bytes, what);
-  return {TensorView(block->data(), dtype, shape, Memory::kHost), [block](void*) mutable { block.reset(); }};
+  Tensor host = allocate_host(dtype, shape, what);
+  page_lock(host, what);
+  return host;
 }
 
 void CudaBackend::copy_bytes(TensorView from, TensorView to, Queue queue) {

@@ -27,6 +27,8 @@ class CudaBackend final : public Backend {
   uint64_t free_bytes() const override;
   Tensor allocate(DType dtype, const Shape& shape, const char* what) override;
   Tensor allocate_pinned(DType dtype, const Shape& shape, const char* what) override;
+  Tensor allocate_host(DType dtype, const Shape& shape, const char* what) override;
+  void page_lock(TensorView host, const char* what) override;
   void copy_bytes(TensorView from, TensorView to, Queue queue) override;
   Event record(Queue queue) override;
   void wait(Queue queue, const Event& event) override;

@@ -2,8 +2,7 @@
 
 #include <sys/mman.h>
 
-#include <cerrno>
-#include <cstddef>
+#include <algorithm>
 
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
@@ -17,44 +16,41 @@ namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
 
-size_t rounded(size_t bytes) { return (bytes + kHugePage - 1) / kHugePage * kHugePage; }
+size_t rounded(size_t bytes) { return (std::max<size_t>(bytes, 1) + kHugePage - 1) / kHugePage * kHugePage; }
 
-/// `bytes` of anonymous memory that begin on a huge page's boundary; nullptr where there is none.
-void* map_aligned(size_t bytes) {
-  void* const raw =
-      mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (raw == MAP_FAILED) return nullptr;
-  auto* const begin = static_cast<std::byte*>(raw);
-  const size_t before = rounded(reinterpret_cast<size_t>(raw)) - reinterpret_cast<size_t>(raw);
-  if (before > 0) munmap(begin, before);
-  munmap(begin + before + bytes, kHugePage - before);
-  return begin + before;
+[[noreturn]] void refuse(size_t bytes, const char* what) {
+  throw OutOfMemory(fmt::format("{} (page-locked host memory)", what), bytes, available_host_bytes(),
+                    "--offload mapped reads weights from the file instead");
 }
 
 }  // namespace
 
-PinnedBlock::PinnedBlock(size_t bytes, const char* what) : bytes_(rounded(bytes)) {
-  data_ = map_aligned(bytes_);
-  const auto refuse = [&] {
-    if (data_ != nullptr) munmap(data_, bytes_);
-    throw OutOfMemory(fmt::format("{} (page-locked host memory)", what), bytes, available_host_bytes(),
-                      "--offload mapped reads weights from the file instead");
-  };
-  if (data_ == nullptr) refuse();
-  madvise(data_, bytes_, MADV_HUGEPAGE);  // a wish: without huge pages all below works in small ones
-  if (madvise(data_, bytes_, MADV_POPULATE_WRITE) != 0 && errno == ENOMEM) refuse();
-  const cudaError_t status = cudaHostRegister(data_, bytes_, cudaHostRegisterDefault);
+void* map_host(size_t bytes, const char* what) {
+  const size_t kept = rounded(bytes);
+  void* const raw =
+      mmap(nullptr, kept + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (raw == MAP_FAILED) refuse(bytes, what);
+  const auto address = reinterpret_cast<size_t>(raw);
+  const size_t before = (address + kHugePage - 1) / kHugePage * kHugePage - address;
+  auto* const data = static_cast<std::byte*>(raw) + before;
+  if (before > 0) munmap(raw, before);
+  munmap(data + kept, kHugePage - before);
+  madvise(data, kept, MADV_HUGEPAGE);  // a wish: without huge pages all works in small ones
+  return data;
+}
+
+void lock_host(void* data, size_t bytes, const char* what) {
+  const cudaError_t status = cudaHostRegister(data, rounded(bytes), cudaHostRegisterDefault);
   if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    refuse();
+    refuse(bytes, what);
   }
-  if (status != cudaSuccess) munmap(data_, bytes_);
   check(status);
 }
 
-PinnedBlock::~PinnedBlock() {
-  cudaHostUnregister(data_);
-  munmap(data_, bytes_);
+void unmap_host(void* data, size_t bytes) noexcept {
+  if (cudaHostUnregister(data) != cudaSuccess) cudaGetLastError();  // it was not locked
+  munmap(data, rounded(bytes));
 }
 
 }  // namespace wan::cuda

@@ -5,22 +5,15 @@
 
 namespace wan::cuda {
 
-/// Zeroed host memory the device reads and writes by itself. cudaMallocHost takes its 4 KiB pages one by one under the
-/// driver's lock, for 10 GB some seconds, and as long again to give them back. Here the calling thread takes the pages,
-/// 2 MiB at a time where it can, and the driver only locks them, so that several threads allocate side by side.
-class PinnedBlock {
- public:
-  /// Throws OutOfMemory naming `what`.
-  PinnedBlock(size_t bytes, const char* what);
-  ~PinnedBlock();
-  PinnedBlock(const PinnedBlock&) = delete;
-  PinnedBlock& operator=(const PinnedBlock&) = delete;
+// cudaMallocHost takes its 4 KiB pages one by one on the calling thread, for 10 GB some seconds, and as long again to
+// give them back. Here taking the pages and locking them are apart: whoever writes a page first takes it, many threads
+// side by side, 2 MiB at a time where the kernel can; the driver then locks what is there already.
 
-  void* data() const { return data_; }
-
- private:
-  void* data_ = nullptr;
-  size_t bytes_ = 0;
-};
+/// Zeroed host memory on a huge page's boundary, its pages not taken yet. Throws OutOfMemory naming `what`.
+void* map_host(size_t bytes, const char* what);
+/// Locks memory of `map_host`, so that the device reads and writes it by itself. Throws OutOfMemory naming `what`.
+void lock_host(void* data, size_t bytes, const char* what);
+/// Gives back what `map_host` gave, locked or not.
+void unmap_host(void* data, size_t bytes) noexcept;
 
 }  // namespace wan::cuda
