@@ -32,7 +32,7 @@ namespace fs = std::filesystem;
 constexpr const char* kAutoRepeats = "auto";
 
 struct RunCommand {
-  fs::path suite, patterns;
+  fs::path suite, patterns, overhead;
   suite::PlanOptions plan;
   suite::RunOptions run;
   std::string precision, engine = "native", command, repeats = "1", order = "interleaved", page_cache = "as-is";
@@ -118,6 +118,8 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   if (!options.patterns.empty())
     run.patterns = suite::parse_patterns(read_text(options.patterns), options.patterns.string());
   run.engine = {fs::read_symlink("/proc/self/exe").string(), "case"};
+  if (!options.overhead.empty())
+    run.overhead = overhead_from_json(read_text(options.overhead), options.overhead.string());
   run.counters = measure::parse_counters(options.counters);
   run.memory_limit_bytes = static_cast<uint64_t>(options.memory_limit_gib * 1024 * 1024 * 1024);
   run.if_stored = options.resume ? suite::IfStored::kResume : suite::IfStored::kRefuse;
@@ -240,6 +242,10 @@ void add_run_options(CLI::App& command, RunCommand& o) {
                   "that is known not to slow a step")
       ->check(CLI::IsMember(measure::counter_names()))
       ->capture_default_str();
+  command
+      .add_option("--overhead", o.overhead,
+                  "result of `selftest overhead` on this machine, quoted by every record of the same card and counters")
+      ->type_name("FILE");
   command.add_option("--timeout", o.run.timeout.value, "limit of one video, seconds; 0: none")
       ->type_name("S")
       ->check(CLI::NonNegativeNumber);

@@ -118,4 +118,27 @@ std::vector<StageRecord> account(const RunTimeline& timeline, const Samples& sam
   return stages;
 }
 
+std::vector<IntegralCheck> check_integrals(const RunTimeline& timeline, const Samples& samples) {
+  const Readings readings = make_readings(timeline, samples);
+  const std::vector<StageSpan> leaves = leaves_in_order(timeline);
+  std::vector<Interval> parts = gaps(timeline.total, leaves);
+  for (const StageSpan& leaf : leaves) parts.push_back(leaf.interval);
+  const auto over_each = [&](auto integral) {
+    double sum = 0;
+    for (const Interval& part : parts) sum += integral(part).value_or(0);
+    return sum;
+  };
+  const auto energy_j = [&](const Interval& part) -> std::optional<double> {
+    const auto grown_mj = growth_nearly_over(readings.energy_mj, part);
+    return grown_mj ? std::optional(*grown_mj * 1e-3) : std::nullopt;
+  };
+  const auto sm_seconds = [&](const Interval& part) {
+    return integral_over(readings.sm, std::span(&part, 1), Resolution::kAny).value;
+  };
+  std::vector<IntegralCheck> checks;
+  if (const auto whole = energy_j(timeline.total)) checks.push_back({"energy_j", over_each(energy_j), *whole});
+  if (const auto whole = sm_seconds(timeline.total)) checks.push_back({"sm_seconds", over_each(sm_seconds), *whole});
+  return checks;
+}
+
 }  // namespace wan::measure

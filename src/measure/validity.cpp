@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include <fmt/format.h>
@@ -21,11 +22,19 @@ void judge_strangers(const ValidityInput& in, std::vector<ValidityFlag>& flags) 
     });
   };
   const bool own_listed = listed([&](const GpuProcess& process) { return own.contains(process.pid); });
-  for (const GpuReading& gpu : in.samples.gpu)
+  size_t most_on_card = 0;
+  for (const GpuReading& gpu : in.samples.gpu) {
+    most_on_card = std::max(most_on_card, gpu.processes.size());
     for (const GpuProcess& process : gpu.processes)
       // Where the driver never lists our own process it speaks of another pid namespace, and a new pid may be ours.
       if (own_listed && !own.contains(process.pid)) strangers.insert(process.pid);
+  }
   std::erase_if(strangers, [&](pid_t pid) { return own.contains(pid); });
+  // In another namespace only their number tells: more at once than the watched tree has.
+  if (strangers.empty() && !own_listed && !own.empty() && most_on_card > own.size())
+    flags.push_back({"foreign_gpu_process",
+                     fmt::format("{} processes were on the card at once, ours are {}", most_on_card, own.size()), "",
+                     true});
   if (strangers.empty()) return;
   std::string pids;
   for (const pid_t pid : strangers) pids += fmt::format("{}{}", pids.empty() ? "" : ", ", pid);
@@ -90,6 +99,16 @@ void judge_pcie(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
                    fmt::format("{} lanes were in use, the card has {}", widest, *in.pcie_width_max), "", true});
 }
 
+void judge_integrals(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
+  for (const IntegralCheck& check : in.integrals) {
+    if (std::abs(check.over_stages - check.whole_run) <= kIntegralLimit * std::abs(check.whole_run)) continue;
+    flags.push_back({"integral_mismatch",
+                     fmt::format("{}: {:.4g} over the stages, {:.4g} over the whole run, limit {:.0f} %",
+                                 check.quantity, check.over_stages, check.whole_run, 100 * kIntegralLimit),
+                     "", false});
+  }
+}
+
 }  // namespace
 
 IdleProbe probe_idle(Gpu* gpu, int64_t length_ns) {
@@ -119,6 +138,7 @@ std::vector<ValidityFlag> judge(const ValidityInput& input) {
   judge_slowdown(input, flags);
   judge_swap(input, flags);
   judge_pcie(input, flags);
+  judge_integrals(input, flags);
   return flags;
 }
 

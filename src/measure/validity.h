@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "measure/account.h"
@@ -29,12 +30,14 @@ struct ValidityInput {
   double cores_allowed = 1;
   bool on_gpu = false;
   std::optional<int> pcie_width_max;
+  std::span<const IntegralCheck> integrals{};
 };
 
 /// Limits, as fractions unless said otherwise.
 inline constexpr double kIdleLimit = 0.02;        // a card this busy before the run is not ours alone
 inline constexpr double kOtherCpuLimit = 0.25;    // of the allowed cores, used by others on average
 inline constexpr double kThrottleLimit = 0.01;    // of the steps' time under a hardware or thermal slowdown
+inline constexpr double kIntegralLimit = 0.02;    // between the sum over stages and the whole run
 inline constexpr uint64_t kSwapLimitPages = 256;  // 1 MiB of 4 KiB pages brought back during the run
 
 std::vector<ValidityFlag> judge(const ValidityInput& input);

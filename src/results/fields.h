@@ -236,6 +236,13 @@ void fields(V& visit, R& r) {
   visit("excludes", r.excludes);
 }
 
+template <class V, Is<IntegralCheck> R>
+void fields(V& visit, R& r) {
+  visit("quantity", r.quantity);
+  visit("over_stages", r.over_stages);
+  visit("whole_run", r.whole_run);
+}
+
 template <class V, Is<SamplesReference> R>
 void fields(V& visit, R& r) {
   visit("file", r.file);
@@ -322,6 +329,7 @@ void fields(V& visit, R& r) {
   visit("output", r.output);
   visit("validity", r.validity);
   visit("overhead_percent", r.overhead_percent);
+  visit.added("integrals", r.integrals);
   visit("clock", r.clock);
   visit("samples", r.samples);
   visit("trace_file", r.trace_file);

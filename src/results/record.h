@@ -228,8 +228,8 @@ struct StageRecord {
   StageKind kind = StageKind::kLeaf;
   std::string expert;  // high_noise, low_noise; empty for single models
   int64_t wall_ns = 0;
-  Measured<int64_t> begin_ns;  // from the start of Total_Execution
-  Measured<int64_t> gpu_ns;    // between the device events of its edges
+  Measured<int64_t> begin_ns;         // from the start of Total_Execution
+  Measured<int64_t> gpu_ns;           // between the device events of its edges
   Measured<int64_t> exposed_copy_ns;  // of it, waiting for weights
   // Weights were copied and nothing waited for them; since 1.1.
   Measured<int64_t> hidden_copy_ns = absent<int64_t>("not_recorded");
@@ -276,6 +276,14 @@ struct ValidityFlag {
   std::string stage;  // empty: the whole run
   bool excludes = false;
   bool operator==(const ValidityFlag&) const = default;
+};
+
+/// One quantity twice: added up over the stages, and over the whole run at once. They differ where readings are
+/// missing or were given to the wrong stage.
+struct IntegralCheck {
+  std::string quantity;  // energy_j, sm_seconds
+  double over_stages = 0, whole_run = 0;
+  bool operator==(const IntegralCheck&) const = default;
 };
 
 /// A file of samples beside the record.
@@ -378,7 +386,8 @@ struct RunRecord {
   std::vector<StageRecord> stages;  // Total_Execution is the only parent; its values are the run's totals
   OutputInfo output;
   std::vector<ValidityFlag> validity;
-  Measured<double> overhead_percent;  // of step time, by `selftest overhead`
+  Measured<double> overhead_percent;     // of step time, by `selftest overhead`
+  std::vector<IntegralCheck> integrals;  // since 1.1
   ClockInfo clock;
   std::optional<SamplesReference> samples;
   std::string trace_file;  // relative; empty: none

@@ -144,6 +144,16 @@ Measured<int64_t> clock_residual(const VideoLog& video) {
                                    : measured<int64_t>(std::stoll(told->second), "device_event");
 }
 
+/// What `selftest overhead` found, where it was found on this card with the counters of this run.
+Measured<double> overhead_of(const JobFacts& facts, const measure::Samples& samples) {
+  if (!facts.context.overhead) return absent<double>("not_measured");
+  const OverheadResult& found = *facts.context.overhead;
+  if (found.gpu_uuid != (facts.gpu != nullptr ? facts.gpu->facts().uuid : ""))
+    return absent<double>("measured_on_another_device");
+  if (found.counters != measure::activity_of(samples).source) return absent<double>("measured_with_other_counters");
+  return measured(found.percent, "selftest");
+}
+
 /// The warm process's first video is told apart by its index, a warm-up process by its job.
 bool counts(const Job& job, size_t index) { return !(job.scope == RunScope::kWarm && index == 0); }
 
@@ -183,14 +193,16 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   record.clock.origin_monotonic_ns = timeline.total.begin_ns;
   record.clock.gpu_residual_ns = clock_residual(video);
   fill_output(record.output, facts, index);
-  record.overhead_percent = absent<double>("not_measured");
+  record.integrals = measure::check_integrals(timeline, samples);
+  record.overhead_percent = overhead_of(facts, samples);
   const measure::ValidityInput input{samples,
                                      record.stages,
                                      facts.probe,
                                      timeline.total,
                                      double(facts.context.system.cores_allowed.value.value_or(1)),
                                      facts.gpu != nullptr,
-                                     facts.gpu != nullptr ? facts.gpu->facts().pcie_width_max : std::nullopt};
+                                     facts.gpu != nullptr ? facts.gpu->facts().pcie_width_max : std::nullopt,
+                                     record.integrals};
   record.validity = measure::judge(input);
   if (facts.job.traced) add_kernels(record, video);
   return record;

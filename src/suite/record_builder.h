@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "measure/validity.h"
+#include "results/overhead.h"
 #include "results/record.h"
 #include "suite/classify.h"
 #include "suite/plan.h"
@@ -33,6 +34,7 @@ struct RunContext {
   SystemInfo system;  // without the GPUs of the case
   std::filesystem::path output;
   std::map<std::string, std::string> facts;  // how runs are repeated; kept among the engine's facts
+  std::optional<OverheadResult> overhead;    // what watching was found to cost here
 };
 
 /// What was done to the machine before a run.

@@ -138,6 +138,7 @@ class SuiteRun {
     context_.protocol = options.command.empty() ? EngineProtocol::kNative : EngineProtocol::kCommand;
     context_.system = measure::describe_machine();
     context_.output = options.output;
+    context_.overhead = options.overhead;
     const Repetition& repetition = options.repetition;
     context_.facts = {{"run_order", std::string(to_string(repetition.order))},
                       {"repeats_asked", repetition.until ? "auto" : std::to_string(repetition.repeats)}};

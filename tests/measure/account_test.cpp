@@ -196,6 +196,44 @@ TEST(Account, EnergyNeedsASecond) {
   EXPECT_EQ(find(stages, "Total_Execution").energy_j.source, "nvml_energy_counter");
 }
 
+/// A card whose power and activity change at instants that are nobody's edge: the sum over leaves and gaps is the whole
+/// run's integral all the same.
+TEST(Account, StagesAddUpToTheWholeRun) {
+  Samples uneven = with_gpu();
+  uneven.activity.clear();
+  double energy_mj = 0, sm_seconds = 0;
+  for (size_t i = 0; i < uneven.gpu.size(); ++i) {
+    uneven.gpu[i].energy_mj = energy_mj;
+    energy_mj += 10'000.0 * double(i * i % 7 + 1);
+    if (i == 0) continue;
+    ActivityReading activity;
+    activity.interval = {uneven.gpu[i - 1].at_ns, uneven.gpu[i].at_ns};
+    activity.sm = 0.1 * double(i * i % 9);
+    sm_seconds += 0.1 * *activity.sm;
+    uneven.activity.push_back(activity);
+  }
+  const auto checks = check_integrals(timeline(), uneven);
+  ASSERT_EQ(checks.size(), 2u);
+  EXPECT_EQ(checks[0].quantity, "energy_j");
+  EXPECT_NEAR(checks[0].whole_run, 1e-3 * *uneven.gpu.back().energy_mj, 1e-9);
+  EXPECT_NEAR(checks[0].over_stages, checks[0].whole_run, 1e-9);
+  EXPECT_EQ(checks[1].quantity, "sm_seconds");
+  EXPECT_NEAR(checks[1].whole_run, sm_seconds, 1e-9);
+  EXPECT_NEAR(checks[1].over_stages, sm_seconds, 1e-9);
+}
+
+TEST(Account, MissingReadingsShowInTheIntegrals) {
+  Samples gone = with_gpu();
+  std::erase_if(gone.activity, [](const ActivityReading& reading) {
+    return reading.interval.begin_ns >= 300 * kMs && reading.interval.end_ns <= 600 * kMs;
+  });
+  gone.gpu.resize(6);  // the counter is not known beyond half the run
+  const auto checks = check_integrals(timeline(), gone);
+  ASSERT_EQ(checks.size(), 1u) << "no energy without the counter";
+  EXPECT_GT(std::abs(checks[0].over_stages / checks[0].whole_run - 1), 0.02);
+  EXPECT_TRUE(check_integrals(timeline(), samples()).empty());
+}
+
 TEST(Account, ShortStagesOfOneKindGetAPooledValue) {
   RunTimeline run;
   run.total = {0, 4000 * kMs};

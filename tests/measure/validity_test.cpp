@@ -65,6 +65,24 @@ TEST(Validity, AnUnknownPidIsOursWhereTheDriverNeverListsUs) {
   EXPECT_THAT(scene.judged(), ElementsAre("foreign_gpu_process"));
 }
 
+TEST(Validity, MoreProcessesThanOursAreStrangersInAnotherPidNamespace) {
+  Scene scene;  // of two processes
+  scene.add_gpu({9001, 9002});
+  EXPECT_THAT(scene.judged(), IsEmpty());
+  scene.add_gpu({9001, 9002, 9003});
+  EXPECT_THAT(scene.judged(), ElementsAre("foreign_gpu_process"));
+}
+
+TEST(Validity, IntegralsThatDisagreeMarkTheRun) {
+  Scene scene;
+  const std::vector<IntegralCheck> close = {{"energy_j", 981, 1000}};
+  const std::vector<IntegralCheck> apart = {{"energy_j", 979, 1000}, {"sm_seconds", 10, 10}};
+  EXPECT_THAT(judge({scene.samples, scene.stages, scene.probe, {}, 2, true, {}, close}), IsEmpty());
+  const auto flags = judge({scene.samples, scene.stages, scene.probe, {}, 2, true, {}, apart});
+  EXPECT_THAT(names(flags), ElementsAre("integral_mismatch"));
+  EXPECT_FALSE(flags[0].excludes);
+}
+
 TEST(Validity, ABusyCardBeforeTheRunIsSeen) {
   Scene scene;
   scene.add_gpu({100});

@@ -101,6 +101,7 @@ RunRecord example_record() {
   record.output.quality = {{"psnr_db", measured(45.0, "engine"), "golden", 40.0, true}};
   record.validity = {{"foreign_gpu_process", "pid 7", "", true}};
   record.overhead_percent = measured(0.1, "selftest");
+  record.integrals = {{"energy_j", 3480.5, 3486.6}};
   record.clock.origin_monotonic_ns = 77;
   record.samples = SamplesReference{"01.samples", "columns 1", 1000, 100.0};
   record.trace_file = "01.trace.json";
