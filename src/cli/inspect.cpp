@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.h"
+#include "cli/model_card.h"
 #include "model/checkpoint.h"
 
 namespace wan::cli {
@@ -24,6 +25,21 @@ void print_file(const std::string& component, const TensorFile& file) {
                           100.0 * static_cast<double>(count) / static_cast<double>(parameters));
   fmt::print("{:<14} {:>14} {:>8} {:>9.3f}  {}\n", component, parameters, file.tensors().size(),
              static_cast<double>(file.total_bytes()) / (1024.0 * 1024.0 * 1024.0), dtypes);
+}
+
+/// The licence, and the card itself where it is short enough to be read here.
+void print_card(const std::filesystem::path& folder) {
+  constexpr size_t kShort = 6000;  // bytes; the cards of model hubs are longer, mostly pictures and instructions
+  const auto card = read_model_card(folder);
+  if (!card) {
+    fmt::print("licence: not said, there is no README.md\n");
+    return;
+  }
+  fmt::print("licence: {}\n", card->licence.empty() ? "not said in README.md" : for_terminal(card->licence));
+  if (card->text.size() <= kShort)
+    fmt::print("\n{}\n", for_terminal(card->text));
+  else
+    fmt::print("model card: {}\n", (folder / "README.md").string());
 }
 
 ExitCode run_inspect(const std::string& folder) {
@@ -45,6 +61,7 @@ ExitCode run_inspect(const std::string& folder) {
   fmt::print("defaults: {}x{}, {} frames at {} fps, {} steps, shift {}, guidance {} (low), {} (high)\n", defaults.width,
              defaults.height, defaults.num_frames, defaults.fps, defaults.steps, defaults.shift, defaults.guidance_low,
              defaults.guidance_high);
+  print_card(folder);
   return ExitCode::kSuccess;
 }
 

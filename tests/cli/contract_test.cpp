@@ -109,6 +109,20 @@ TEST_F(CommandLine, SaysWhereACheckpointCanBeHad) {
   EXPECT_THAT(run("inspect " + checkpoint()).output, HasSubstr("TI2V"));
 }
 
+TEST_F(CommandLine, InspectShowsTheModelCard) {
+  EXPECT_THAT(run("inspect " + checkpoint()).output, HasSubstr("licence: not said"));
+  std::filesystem::copy(checkpoint(), folder_ / "carded", std::filesystem::copy_options::recursive);
+  const auto card = folder_ / "carded/README.md";
+  write_atomically(card, "---\ntags: [x]\nlicense: apache-2.0\n---\n# A name\n\nWhat it \x1b[31mis.\n");
+  EXPECT_THAT(run("inspect carded").output, HasSubstr("licence: apache-2.0\n\n# A name\n\nWhat it [31mis.\n"));
+  write_atomically(card, "# No front matter\n\n---\nlicense: none of it\n---\n");
+  EXPECT_THAT(run("inspect carded").output, HasSubstr("licence: not said in README.md\n\n# No front matter"));
+  write_atomically(card, "---\nlicense: mit\n---\n" + std::string(7000, 'x'));
+  const Ended longer = run("inspect carded");
+  EXPECT_THAT(longer.output, HasSubstr("licence: mit\nmodel card: carded/README.md\n"));
+  EXPECT_THAT(longer.output, testing::Not(HasSubstr("xxxx")));
+}
+
 TEST_F(CommandLine, NamesTensorsThatAreMissing) {
   std::filesystem::copy(checkpoint(), folder_ / "broken", std::filesystem::copy_options::recursive);
   // A text encoder where the VAE should be.

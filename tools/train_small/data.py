@@ -6,12 +6,33 @@ import model as m
 import scenes
 import vae
 
+CROP, CROP_FRAMES = 64, 9
 _TRAINING = grammar.all_scenes(held_out=False)
 
 
 def scene_batch(count, rng, device):
     """Random training clips [count, F, 3, H, W] in [0, 1] and their cover."""
     return scenes.render([scenes.drawing_of(rng.choice(_TRAINING), rng) for _ in range(count)], device)
+
+
+def cropped_batch(count, rng, device):
+    """As scene_batch, but CROP_FRAMES x CROP x CROP around where the shape is, a fifth of the work for the same shape."""
+    drawings = [scenes.drawing_of(rng.choice(_TRAINING), rng) for _ in range(count)]
+    windows = []
+    for d in drawings:
+        begin = rng.randrange(scenes.FRAMES - CROP_FRAMES + 1)
+        share = (begin + CROP_FRAMES / 2) / scenes.FRAMES
+        corner = []
+        for axis, size in ((0, scenes.WIDTH), (1, scenes.HEIGHT)):
+            centre = d.start[axis] + share * (d.end[axis] - d.start[axis])
+            corner.append(min(max(0, int(centre - CROP / 2 + rng.uniform(-24, 24))), size - CROP))
+        windows.append((begin, *corner))
+
+    def crop(clips):
+        return torch.stack([c[t : t + CROP_FRAMES, :, y : y + CROP, x : x + CROP] for c, (t, x, y) in zip(clips, windows)])
+
+    clips, cover = scenes.render(drawings, device)
+    return crop(clips), crop(cover)
 
 
 class LatentPool:

@@ -3,10 +3,10 @@ import random
 
 import numpy as np
 import torch
-from PIL import Image
 
 import checker
 import grammar
+import measure
 import model as m
 import sampler
 import scenes
@@ -24,7 +24,7 @@ def to_bytes(clips):
 
 def save_grid(clips, path):
     """One row a clip, every fourth frame."""
-    Image.fromarray(np.concatenate([np.concatenate(list(clip[::4]), axis=1) for clip in clips])).save(path)
+    measure.write_png(path, np.concatenate([np.concatenate(list(clip[::4]), axis=1) for clip in clips]))
 
 
 @torch.no_grad()

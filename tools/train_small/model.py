@@ -7,7 +7,7 @@ import umt5
 import vae
 
 VOCABULARY = 112  # the tokenizer has a few fewer
-PROMPT_TOKENS = 24
+PROMPT_TOKENS = 31  # and one more key for the padding rows: a size attention kernels like
 TEXT_DIM = 96
 LATENT_FRAMES, LATENT_ROWS, LATENT_COLUMNS = 5, 6, 8
 

@@ -15,6 +15,7 @@ import pathlib
 import random
 import sys
 import tarfile
+import tempfile
 import time
 
 import torch
@@ -23,13 +24,14 @@ import evaluation
 import export
 import model as m
 import vae
-from data import LatentPool, scene_batch
+from data import LatentPool, cropped_batch, scene_batch
 from tokenizer import Tokenizer
 
 TOKENIZER = pathlib.Path(__file__).resolve().parents[2] / "models" / "shapes-ti2v" / "google" / "umt5-xxl"
 EVALUATION_MINUTES = 0.7  # kept for what follows training
 WARM_UP_STEPS = 200  # after every start: the optimiser's moments are not in the state, which must stay small
 NAT_PRICE = 0.5  # what one nat of latent costs, as absolute error of one channel of one pixel
+CROPPED_SHARE = 0.6  # of the VAE's time
 AVERAGE_VAE, AVERAGE_DIT = 0.995, 0.999  # how much of the averaged weights a step keeps, in the long run
 
 
@@ -125,7 +127,9 @@ def train_vae(trainer, clock, args, rng):
     network, device = trainer.network, trainer.device
     said = time.monotonic()
     while not trainer.is_done() and not clock.is_over():
-        clips, cover = scene_batch(args.vae_batch, rng, device)
+        # Parts of clips teach the same sooner; whole ones come last.
+        batch = cropped_batch if trainer.minutes() < CROPPED_SHARE * trainer.planned else scene_batch
+        clips, cover = batch(args.vae_batch, rng, device)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             loss, error, nats = vae_loss(network, clips * 2 - 1, cover)
         trainer.step(loss)
@@ -185,15 +189,15 @@ def parse():
     parser.add_argument("--out", type=pathlib.Path, help="where to write; default: the state folder")
     parser.add_argument("--resume", action="store_true", help="go on from the state folder's files")
     parser.add_argument("--max-minutes", type=float, default=8, help="of this call, everything included")
-    parser.add_argument("--vae-minutes", type=float, default=4, help="planned for the VAE over all calls")
+    parser.add_argument("--vae-minutes", type=float, default=4.5, help="planned for the VAE over all calls")
     parser.add_argument("--dit-minutes", type=float, default=8, help="planned for the DiT over all calls")
-    parser.add_argument("--vae-batch", type=int, default=32)
+    parser.add_argument("--vae-batch", type=int, default=48)
     parser.add_argument("--dit-batch", type=int, default=1024)
-    parser.add_argument("--vae-rate", type=float, default=1.5e-3)
+    parser.add_argument("--vae-rate", type=float, default=2e-3)
     parser.add_argument("--dit-rate", type=float, default=1e-3)
     parser.add_argument("--pool", type=int, default=131072, help="clips whose latents are kept")
     parser.add_argument("--refresh", type=int, default=256, help="clips replaced at a time")
-    parser.add_argument("--refresh-every", type=int, default=8, help="steps between replacements")
+    parser.add_argument("--refresh-every", type=int, default=16, help="steps between replacements")
     parser.add_argument("--train-shift", type=float, default=3.0, help="of the noise levels trained at")
     parser.add_argument("--prompts", type=int, default=120, help="held-out prompts of the evaluation")
     parser.add_argument("--max-steps", type=int, default=0, help="of each network in this call; 0: as time allows")
@@ -209,26 +213,32 @@ def load(path, device):
     return torch.load(path, map_location=device, weights_only=True)
 
 
+def earlier_state(args, name, device):
+    """What an earlier call left in the state folder, or None."""
+    path = args.state / name
+    return load(path, device) if args.resume and path.exists() else None
+
+
 def write_export(args, trainer, vae_state, normalisation):
     """export.tar, and the rounded weights put into the network so that what is evaluated is what is exported."""
     averaged = trainer.averaged()
     trainer.network.load_state_dict({name: value.bfloat16().float() for name, value in averaged.items()})
-    folder = args.out / "shapes-ti2v"
-    export.write(folder, averaged, trainer.network.dit.config, vae_state, normalisation, TOKENIZER)
-    with tarfile.open(args.out / "export.part", "w") as archive:
-        archive.add(folder, "shapes-ti2v")
+    with tempfile.TemporaryDirectory() as work:
+        folder = pathlib.Path(work) / "shapes-ti2v"
+        export.write(folder, averaged, trainer.network.dit.config, vae_state, normalisation, TOKENIZER)
+        with tarfile.open(args.out / "export.part", "w") as archive:
+            archive.add(folder, folder.name)
+        total = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     os.replace(args.out / "export.part", args.out / "export.tar")
-    total = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     log(f"export: {total} bytes, {m.count(trainer.network.dit)} parameters in the DiT")
 
 
-def run_vae(args, clock, device, rng):
+def run_vae(args, clock, device, rng, earlier):
     """The VAE with averaged weights, those, and whether its time is over."""
     network = vae.Vae().to(device)
     trainer = Trainer(network, clock, args.vae_minutes, args.vae_rate, AVERAGE_VAE)
-    if args.resume and (args.state / "vae.pt").exists():
-        state = load(args.state / "vae.pt", device)
-        trainer.load(state, state["average"])
+    if earlier:
+        trainer.load(earlier, earlier["average"])
     train_vae(trainer, clock, args, rng)
     averaged = trainer.averaged()
     save(args.out / "vae.pt", {**trainer.state(), "average": averaged})
@@ -245,22 +255,22 @@ def main():
     device = torch.device(args.device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
+    vae_earlier, dit_earlier = earlier_state(args, "vae.pt", device), earlier_state(args, "dit.pt", device)
     # A resumed call must not see the first one's clips again.
-    seed = args.seed + (int(1000 * load(args.state / "dit.pt", "cpu")["minutes"]) if args.resume and (args.state / "dit.pt").exists() else 0)
+    seed = args.seed + sum(state["steps"] for state in (vae_earlier, dit_earlier) if state)
     torch.manual_seed(seed)
     rng = random.Random(seed)
-    network, vae_state, vae_is_done = run_vae(args, clock, device, rng)
+    network, vae_state, vae_is_done = run_vae(args, clock, device, rng, vae_earlier)
     if not vae_is_done:
         log("to be resumed: the VAE has time left")
         return 0
     tokenizer = Tokenizer(TOKENIZER)
-    earlier = load(args.state / "dit.pt", device) if args.resume and (args.state / "dit.pt").exists() else None
-    normalisation = m.Normalisation(earlier["scale"], earlier["shift"]) if earlier else None
+    normalisation = m.Normalisation(dit_earlier["scale"], dit_earlier["shift"]) if dit_earlier else None
     pool = LatentPool(network, tokenizer, args.pool, args.refresh, rng, device, normalisation)
     log(f"pool of {args.pool} clips after {clock.minutes():.2f} min; deviations {pool.describe()}")
     trainer = Trainer(m.TextToVideo().to(device), clock, args.dit_minutes, args.dit_rate, AVERAGE_DIT)
-    if earlier:
-        trainer.load(earlier, load(args.state / "average.pt", device))
+    if dit_earlier:
+        trainer.load(dit_earlier, load(args.state / "average.pt", device))
     train_dit(trainer, clock, args, pool)
     save(args.out / "dit.pt", {**trainer.state(), "scale": pool.normalisation.scale, "shift": pool.normalisation.shift})
     save(args.out / "average.pt", {name: value.bfloat16() for name, value in trainer.averaged().items()})

@@ -35,8 +35,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, x, bias):
         q, k, v = (f(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for f in (self.q, self.k, self.v))
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype), scale=1.0)
-        return self.o(y.transpose(1, 2).flatten(2))
+        weights = torch.softmax((q @ k.transpose(2, 3)).float() + bias, dim=-1).to(v.dtype)
+        return self.o((weights @ v).transpose(1, 2).flatten(2))
 
 
 class FeedForward(nn.Module):

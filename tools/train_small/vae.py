@@ -43,7 +43,7 @@ class Gamma(nn.Module):
 
     def forward(self, x):
         # The official floor 1e-12 is on the norm; on its square's mean 1e-12 is as invisible.
-        return F.rms_norm(x.permute(0, 2, 3, 1), (x.shape[1],), self.gamma.flatten(), 1e-12).permute(0, 3, 1, 2)
+        return F.rms_norm(x.permute(0, 2, 3, 1), (x.shape[1],), self.gamma.flatten().to(x.dtype), 1e-12).permute(0, 3, 1, 2)
 
 
 class Conv3d(nn.Module):
@@ -59,9 +59,11 @@ class Conv3d(nn.Module):
         """Causal over time, same size in space."""
         taps = self.weight.shape[2]
         if taps > 1:
-            clip = _fold(x, frames)
+            # [B, T, H, W, C] is how channels-last memory lies, so that nothing is transposed.
+            clip = _fold(x.permute(0, 2, 3, 1), frames)
             padded = F.pad(clip, (0, 0, 0, 0, 0, 0, taps - 1, 0))
-            x = _flat(torch.cat([padded[:, k : k + frames] for k in range(taps)], dim=2))
+            neighbours = torch.cat([padded[:, k : k + frames] for k in range(taps)], dim=-1)
+            x = neighbours.flatten(0, 1).permute(0, 3, 1, 2)
         return F.conv2d(x, self.weight.transpose(1, 2).flatten(1, 2), self.bias, padding=self.weight.shape[3] // 2)
 
 
@@ -260,6 +262,8 @@ class Vae(nn.Module):
         self.conv1 = Conv3d(2 * LATENT_CHANNELS, 2 * LATENT_CHANNELS, (1, 1, 1))
         self.conv2 = Conv3d(LATENT_CHANNELS, LATENT_CHANNELS, (1, 1, 1))
         self.decoder = Decoder(LATENT_CHANNELS, decoder_in, decoder)
+        # It learns sooner when the latent says something from the start.
+        nn.init.constant_(self.conv1.bias[LATENT_CHANNELS:], -4.0)
 
     def posterior(self, clips):
         """Mean and log-variance of the used channels, each [B, T, USED_CHANNELS, h, w]."""
