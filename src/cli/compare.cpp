@@ -8,6 +8,7 @@
 
 #include "analysis/compare.h"
 #include "cli/collections.h"
+#include "cli/columns.h"
 #include "cli/commands.h"
 
 namespace wan::cli {
@@ -79,54 +80,58 @@ const CaseSummary* counterpart(const CaseSummary& base, const std::vector<CaseSu
   return found == nullptr && alone && arm.size() == 1 ? &arm.front() : found;
 }
 
-std::string seconds_text(const Estimate& e) {
-  if (!e.interval) return fmt::format("{:.3f} (1 run)", e.median);
-  return fmt::format("{:.3f} [{:.3f}, {:.3f}] n={}", e.median, e.interval->low, e.interval->high, e.runs);
+std::string interval_text(const std::optional<Interval>& interval, int decimals) {
+  if (!interval) return "-";
+  return fmt::format("[{:.{}f}, {:.{}f}]", interval->low, decimals, interval->high, decimals);
 }
 
-std::string verdict_text(const ComparedRow& row) {
-  std::string out(to_string(row.time.verdict));
-  if (row.clock_explains) out += " (clock: the gap is not there in cycles)";
-  if (!row.time.reason.empty()) out += fmt::format(" ({})", row.time.reason);
-  return out;
+void print_ratio(const std::string& name, const std::string& a, const std::string& b, const RatioTest& test) {
+  fmt::print("  {:<17}{:>10}{:>10}{:>8.4f}  {:>16}  {}\n", name, a, b, test.ratio, interval_text(test.interval, 4),
+             to_string(test.verdict));
 }
 
 void print_row(const ComparedRow& row) {
-  const std::string interval =
-      row.time.interval ? fmt::format("[{:.4f}, {:.4f}]", row.time.interval->low, row.time.interval->high) : "-";
-  fmt::print("  {:<16} {:>34} {:>34}  {:>7.4f} {:>18}  {}\n", row.name, seconds_text(row.a), seconds_text(row.b),
-             row.time.ratio, interval, verdict_text(row));
-  if (row.cycles) {
-    fmt::print("  {:<16} {:>69}  {:>7.4f} {:>18}  {}\n", "  in cycles", "", row.cycles->ratio,
-               row.cycles->interval
-                   ? fmt::format("[{:.4f}, {:.4f}]", row.cycles->interval->low, row.cycles->interval->high)
-                   : "-",
-               to_string(row.cycles->verdict));
-  }
+  print_ratio(row.name, fmt::format("{:.3f}", row.a.median), fmt::format("{:.3f}", row.b.median), row.time);
+  if (row.cycles) print_ratio("  in cycles", "", "", *row.cycles);
+  if (row.clock_explains) fmt::print("{}", wrapped("clock: the gap is not there in cycles", 4));
+}
+
+/// The interval of each arm's median and from how many runs, and why there is no verdict.
+void print_arms(const ComparedRow& row) {
+  const auto arm = [](const Estimate& e) {
+    return e.interval ? fmt::format("{} n={}", interval_text(e.interval, 3), e.runs) : "1 run";
+  };
+  const std::string why = row.time.reason.empty() ? "" : ": " + row.time.reason;
+  fmt::print("{}", wrapped(fmt::format("A {}, B {}{}", arm(row.a), arm(row.b), why), 4));
+}
+
+std::string described(const CaseSummary& summary, const std::string& label) {
+  if (summary.example == nullptr) return label;
+  const RunRecord& r = *summary.example;
+  return fmt::format("{}: {} on {}, {}, precision {}, commit {}", label, summary.group.engine, summary.group.device,
+                     to_string(r.workload.scope), to_string(r.workload.precision_class),
+                     r.tool.git_commit.empty() ? "-" : r.tool.git_commit);
 }
 
 void print_comparison(const Comparison& c, const std::string& label_a, const std::string& label_b) {
-  const auto describe = [](const CaseSummary& s, const std::string& label) {
-    const RunRecord& r = *s.example;
-    return fmt::format("{}: {} on {}, {}, precision {}, commit {}", label, s.group.engine, s.group.device,
-                       to_string(r.workload.scope), to_string(r.workload.precision_class),
-                       r.tool.git_commit.empty() ? "-" : r.tool.git_commit);
-  };
-  fmt::print("{}\n", c.case_name);
-  fmt::print("  A {}\n", c.a->example != nullptr ? describe(*c.a, label_a) : label_a);
-  fmt::print("  B {}\n", c.b->example != nullptr ? describe(*c.b, label_b) : label_b);
-  for (const std::string& refusal : c.refusals) fmt::print("  not comparable: {}\n", refusal);
+  fmt::print("{}\n{}{}", c.case_name, wrapped("A " + described(*c.a, label_a), 2),
+             wrapped("B " + described(*c.b, label_b), 2));
+  for (const std::string& refusal : c.refusals) fmt::print("{}", wrapped("not comparable: " + refusal, 2));
   if (!c.comparable()) return;
-  fmt::print("  {:<16} {:>34} {:>34}  {:>7} {:>18}  {}\n", "seconds", "A", "B", "B/A", "95 % interval", "B is");
-  for (const ComparedRow& row : c.scopes) print_row(row);
+  fmt::print("  {:<17}{:>10}{:>10}{:>8}  {:>16}  {}\n", "seconds", "A", "B", "B/A", "95 % interval", "B is");
+  for (const ComparedRow& row : c.scopes) {
+    print_row(row);
+    print_arms(row);
+  }
   for (const ComparedRow& row : c.stages) print_row(row);
   if (c.split && c.split->gpu != 1) {
-    fmt::print(
-        "  speedup of B: {:.2f}x in all, {:.2f}x in the GPU part, {:.2f}x in the host part; of {:.2f} s saved, {:.2f} "
-        "s are the GPU part and {:.2f} s the host part\n",
+    const std::string split = fmt::format(
+        "speedup of B: {:.2f}x in all, {:.2f}x in the GPU part, {:.2f}x in the host part; of {:.2f} s saved, {:.2f} s "
+        "are the GPU part and {:.2f} s the host part",
         c.split->total, c.split->gpu, c.split->host, c.split->saved_s, c.split->saved_gpu_s, c.split->saved_host_s);
+    fmt::print("{}", wrapped(split, 2));
   }
-  for (const std::string& caveat : c.caveats) fmt::print("  note: {}\n", caveat);
+  for (const std::string& caveat : c.caveats) fmt::print("{}", wrapped("note: " + caveat, 2));
 }
 
 /// What the whole comparison amounts to: not comparable before regression before inconclusive.

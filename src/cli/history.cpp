@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/log.h"
+#include "cli/columns.h"
 #include "cli/commands.h"
 
 namespace wan::cli {
@@ -23,6 +24,19 @@ std::string size_text(const HistoryRow& row) {
   return fmt::format("{}x{}x{}/{}", text(row.width), text(row.height), text(row.num_frames), text(row.steps));
 }
 
+/// Two lines: the run and how it ended; what was run on what.
+void print_run(const HistoryRow& row) {
+  constexpr size_t kToTheMinute = 16;
+  const auto or_dash = [](const std::string& text) { return text.empty() ? "-" : text; };
+  const std::string total = row.total_ns ? fmt::format("{:.2f} s", static_cast<double>(*row.total_ns) * 1e-9) : "-";
+  const std::string status = row.warmup ? "warmup" : row.status + (row.excluded ? " (excl.)" : "");
+  fmt::print("{:<16}  {:<16}  {:<19} {:>12}  {}\n", row.id, or_dash(row.created_utc.substr(0, kToTheMinute)), status,
+             total, row.scope);
+  fmt::print("{}", wrapped(fmt::format("{}  {}  {}  commit {}", row.case_name, size_text(row), or_dash(row.device_name),
+                                       or_dash(row.git_commit)),
+                           4));
+}
+
 ExitCode run_history(const HistoryArguments& arguments) {
   if (!arguments.reindex.empty()) {
     const ReindexResult done = rebuild_history(arguments.index, {arguments.reindex.begin(), arguments.reindex.end()});
@@ -33,15 +47,7 @@ ExitCode run_history(const HistoryArguments& arguments) {
                                                "FOLDER`",
                                                arguments.index));
   }
-  fmt::print("{:<17} {:<24} {:<30} {:<20} {:<7} {:<12} {:>10}  {:<28} {}\n", "id", "created (UTC)", "case",
-             "size x frames/steps", "scope", "status", "total s", "device", "commit");
-  for (const HistoryRow& row : History(arguments.index).query(arguments.filter)) {
-    const std::string total = row.total_ns ? fmt::format("{:.2f}", static_cast<double>(*row.total_ns) * 1e-9) : "-";
-    fmt::print("{:<17} {:<24} {:<30} {:<20} {:<7} {:<12} {:>10}  {:<28} {}\n", row.id,
-               row.created_utc.empty() ? "-" : row.created_utc, row.case_name, size_text(row), row.scope,
-               row.warmup ? "warmup" : row.status + (row.excluded ? " (excl.)" : ""), total, row.device_name,
-               row.git_commit.empty() ? "-" : row.git_commit);
-  }
+  for (const HistoryRow& row : History(arguments.index).query(arguments.filter)) print_run(row);
   return ExitCode::kSuccess;
 }
 

@@ -17,6 +17,7 @@
 #include "report/markdown.h"
 #include "report/trace.h"
 #include "results/csv.h"
+#include "results/json.h"
 #include "results/samples.h"
 #include "results/store.h"
 
@@ -25,8 +26,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-ExitCode run_report(const fs::path& folder) {
-  for (const fs::path& file : write_reports(folder)) fmt::print("wrote {}\n", file.string());
+struct ReportArguments {
+  fs::path folder;
+  bool redacted = false;
+};
+
+ExitCode run_report(const ReportArguments& arguments) {
+  const Redaction redaction = arguments.redacted ? Redaction::kYes : Redaction::kNo;
+  for (const fs::path& file : write_reports(arguments.folder, redaction)) fmt::print("wrote {}\n", file.string());
   return ExitCode::kSuccess;
 }
 
@@ -45,16 +52,20 @@ std::map<std::string, SampleSet> samples_of(const Collection& collection) {
 
 }  // namespace
 
-std::vector<fs::path> write_reports(const fs::path& folder) {
-  const Collection collection = load_collection(folder);
+std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction) {
+  Collection collection = load_collection(folder);
   for (const DamagedFile& damaged : collection.damaged)
     log::warning(fmt::format("{} is left out: {}", damaged.file.string(), damaged.message));
   require(!collection.records.empty(), fmt::format("{} holds no results to report", folder.string()));
+  std::map<std::string, SampleSet> samples = samples_of(collection);
   std::vector<const RunRecord*> records;
-  for (const StoredRecord& stored : collection.records) records.push_back(&stored.record);
+  for (StoredRecord& stored : collection.records) {
+    if (redaction == Redaction::kYes) redact(stored.record);
+    records.push_back(&stored.record);
+  }
   const fs::path suites = data_folder() / "suites", place = fs::is_directory(folder) ? folder : folder.parent_path();
   const report::HtmlOptions options{load_peaks(suites / "peaks.json"), load_prices(suites / "prices.json"),
-                                    samples_of(collection), place};
+                                    std::move(samples), place};
   std::vector<fs::path> written;
   const auto write = [&](const char* name, const std::string& content) {
     write_atomically(place / name, content);
@@ -68,10 +79,12 @@ std::vector<fs::path> write_reports(const fs::path& folder) {
 }
 
 void add_report_command(CLI::App& app, ExitCode& result) {
-  auto folder = std::make_shared<fs::path>();
+  auto arguments = std::make_shared<ReportArguments>();
   CLI::App* command = app.add_subcommand("report", "Write the report of a results folder");
-  command->add_option("folder", *folder, "folder that `run --output` named")->required()->type_name("DIR");
-  command->callback([folder, &result] { result = run_report(*folder); });
+  command->add_option("folder", arguments->folder, "folder that `run --output` named")->required()->type_name("DIR");
+  command->add_flag("--redact", arguments->redacted,
+                    "leave out host name, paths, commands and prompts, for publishing");
+  command->callback([arguments, &result] { result = run_report(*arguments); });
 }
 
 }  // namespace wan::cli

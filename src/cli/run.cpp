@@ -136,7 +136,8 @@ size_t terminal_width() {
 ExitCode conclude(const suite::SuiteOutcome& outcome, const RunCommand& options) {
   if (outcome.second_signal) _exit(128 + outcome.stop_signal);
   if (!outcome.records.empty())
-    for (const fs::path& file : write_reports(options.run.output)) fmt::print("wrote {}\n", file.string());
+    for (const fs::path& file : write_reports(options.run.output, Redaction::kNo))
+      fmt::print("wrote {}\n", file.string());
   fmt::print("{} ok, {} not ok, {} already there\n", outcome.ok, outcome.not_ok, outcome.skipped);
   if (outcome.stop_signal != 0) {
     log::warning(fmt::format("interrupted; go on with the same command and --resume (results so far are in {})",

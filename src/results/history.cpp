@@ -37,11 +37,16 @@ struct CloseDatabase {
   void operator()(sqlite3* handle) const { sqlite3_close(handle); }
 };
 
+[[noreturn]] void refuse(sqlite3* database) {
+  throw Error(ErrorKind::kInput, fmt::format("history index {}: {}; rebuild it with `wanbench history --reindex`",
+                                             sqlite3_db_filename(database, "main"), sqlite3_errmsg(database)));
+}
+
 /// A prepared statement: bind in order, then step.
 class Statement {
  public:
   Statement(sqlite3* database, const std::string& sql) : database_(database) {
-    if (sqlite3_prepare_v2(database, sql.c_str(), -1, &handle_, nullptr) != SQLITE_OK) fail();
+    if (sqlite3_prepare_v2(database, sql.c_str(), -1, &handle_, nullptr) != SQLITE_OK) refuse(database);
   }
   ~Statement() { sqlite3_finalize(handle_); }
   Statement(const Statement&) = delete;
@@ -60,7 +65,7 @@ class Statement {
   /// True while there is a row.
   bool step() {
     const int code = sqlite3_step(handle_);
-    if (code != SQLITE_ROW && code != SQLITE_DONE) fail();
+    if (code != SQLITE_ROW && code != SQLITE_DONE) refuse(database_);
     return code == SQLITE_ROW;
   }
   std::string text(int column) const {
@@ -74,12 +79,8 @@ class Statement {
 
  private:
   Statement& check(int code) {
-    if (code != SQLITE_OK) fail();
+    if (code != SQLITE_OK) refuse(database_);
     return *this;
-  }
-  [[noreturn]] void fail() const {
-    throw Error(ErrorKind::kInput, fmt::format("history index: {}; rebuild it with `wanbench history --reindex`",
-                                               sqlite3_errmsg(database_)));
   }
   sqlite3* database_;
   sqlite3_stmt* handle_ = nullptr;
@@ -148,12 +149,7 @@ struct History::Database {
   std::unique_ptr<sqlite3, CloseDatabase> handle;
 
   void run(const char* sql) {
-    char* message = nullptr;
-    if (sqlite3_exec(handle.get(), sql, nullptr, nullptr, &message) == SQLITE_OK) return;
-    const std::string text = message == nullptr ? "unknown error" : message;
-    sqlite3_free(message);
-    throw Error(ErrorKind::kInput,
-                fmt::format("history index: {}; rebuild it with `wanbench history --reindex`", text));
+    if (sqlite3_exec(handle.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) refuse(handle.get());
   }
 };
 

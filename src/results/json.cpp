@@ -295,6 +295,8 @@ void redact(RunRecord& record) {
   record.workload.prompt.clear();
   record.workload.negative_prompt.clear();
   record.system.host.clear();
+  std::string& storage = record.system.weights_storage;  // "nfs4 on server:/path": the kind of file system stays
+  storage = storage.substr(0, storage.find(" on "));
   record.engine.command.clear();
   record.engine.env.clear();
   record.engine.facts.clear();

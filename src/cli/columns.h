@@ -1,0 +1,16 @@
+// Text for terminals of 80 columns.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace wan::cli {
+
+inline constexpr size_t kColumns = 80;
+
+/// `text` broken at spaces into lines of at most 80 columns where its words allow; the first line is indented by
+/// `indent` spaces, further ones by four more. Ends with a line feed. Columns are counted in bytes.
+std::string wrapped(std::string_view text, size_t indent);
+
+}  // namespace wan::cli
