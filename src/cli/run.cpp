@@ -35,7 +35,8 @@ struct RunCommand {
   fs::path suite, patterns, overhead;
   suite::PlanOptions plan;
   suite::RunOptions run;
-  std::string precision, engine = "native", command, repeats = "1", order = "interleaved", page_cache = "as-is";
+  std::string precision, engine = "native", command, repeats = "1", warm_repeats = "0", order = "interleaved",
+                         page_cache = "as-is";
   double max_seconds = 0;
   int warmups = -1;
   std::string counters = "auto";
@@ -45,7 +46,7 @@ struct RunCommand {
 
 void print_plan(const suite::Suite& suite, const std::vector<suite::PlannedCase>& plan, const RunCommand& options) {
   fmt::print("suite {} version {}: {} cases, {} cold and {} warm repeats each, {}\n", suite.name, suite.version,
-             plan.size(), options.repeats, options.run.repetition.warm_repeats, options.order);
+             plan.size(), options.repeats, options.warm_repeats, options.order);
   for (const suite::PlannedCase& planned : plan) {
     const Workload& work = planned.workload;
     fmt::print("{}  {}x{}, {} frames, {} steps, {}, device {}, {}\n", planned.details.name, work.width.value_or(0),
@@ -62,11 +63,15 @@ std::string environment(const char* name) {
 
 void understand_repetition(RunCommand& options) {
   suite::Repetition& repetition = options.run.repetition;
-  const bool automatic = options.repeats == kAutoRepeats;
-  if (automatic) repetition.until = measure::StoppingRule{.max_seconds = options.max_seconds};
-  require(automatic || options.max_seconds == 0, "--max-seconds goes with --repeats auto", ErrorKind::kUsage);
+  const bool automatic = options.repeats == kAutoRepeats, warm_automatic = options.warm_repeats == kAutoRepeats;
+  const measure::StoppingRule rule{.max_seconds = options.max_seconds};
+  if (automatic) repetition.until = rule;
+  if (warm_automatic) repetition.warm_until = rule;
+  require(automatic || warm_automatic || options.max_seconds == 0,
+          "--max-seconds goes with --repeats auto or --warm-repeats auto", ErrorKind::kUsage);
   if (!automatic) repetition.repeats = std::stoi(options.repeats);
-  require(automatic || repetition.repeats + repetition.warm_repeats > 0,
+  if (!warm_automatic) repetition.warm_repeats = std::stoi(options.warm_repeats);
+  require(automatic || warm_automatic || repetition.repeats + repetition.warm_repeats > 0,
           "--repeats 0 needs --warm-repeats: else there is nothing to run", ErrorKind::kUsage);
   const bool repeated = automatic || repetition.repeats > 1;
   repetition.warmups = options.warmups >= 0 ? options.warmups : repeated ? 1 : 0;
@@ -208,16 +213,19 @@ void add_run_options(CLI::App& command, RunCommand& o) {
       ->capture_default_str();
   command
       .add_option("--max-seconds", o.max_seconds,
-                  "with --repeats auto: a case is repeated no more once its cold runs took this long; 0: no limit")
+                  "with auto: a case is repeated no more once its cold runs, or its warm videos, took this long; 0: no "
+                  "limit")
       ->type_name("S")
       ->check(CLI::NonNegativeNumber);
   command.add_option("--order", o.order, "interleaved: repeats go round the cases; grouped: one case after the other")
       ->check(CLI::IsMember({"interleaved", "grouped"}))
       ->capture_default_str();
   command
-      .add_option("--warm-repeats", o.run.repetition.warm_repeats,
-                  "videos made one after another in one process, after one that does not count")
-      ->check(CLI::Range(0, 1000))
+      .add_option("--warm-repeats", o.warm_repeats,
+                  "videos made one after another in one process, after one that does not count; auto: 5 to 15, five in "
+                  "a process, by the rule of --repeats auto")
+      ->type_name("N|auto")
+      ->check(CLI::Range(0, 1000) | CLI::IsMember({kAutoRepeats}))
       ->capture_default_str();
   command
       .add_option("--warmups", o.warmups,

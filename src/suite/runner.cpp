@@ -141,7 +141,8 @@ class SuiteRun {
     context_.overhead = options.overhead;
     const Repetition& repetition = options.repetition;
     context_.facts = {{"run_order", std::string(to_string(repetition.order))},
-                      {"repeats_asked", repetition.until ? "auto" : std::to_string(repetition.repeats)}};
+                      {"repeats_asked", repetition.until ? "auto" : std::to_string(repetition.repeats)},
+                      {"warm_repeats_asked", repetition.warm_until ? "auto" : std::to_string(repetition.warm_repeats)}};
     find_stored();
     if (options.kernels == WatchKernels::kYes) plan_traced();
   }

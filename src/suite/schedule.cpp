@@ -1,12 +1,18 @@
 #include "suite/schedule.h"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
 
 namespace wan::suite {
+namespace {
+
+constexpr std::array kScopes = {RunScope::kCold, RunScope::kWarm};  // in the order in which they are run
+
+}  // namespace
 
 std::string_view to_string(RunOrder order) { return order == RunOrder::kGrouped ? "grouped" : "interleaved"; }
 
@@ -14,13 +20,8 @@ Schedule::Schedule(const std::vector<PlannedCase>& plan, const Repetition& repet
     : repetition_(repetition), stored_(std::move(stored)), note_(std::move(note)) {
   cases_.resize(plan.size());
   for (size_t i = 0; i < plan.size(); ++i) {
-    CaseState& state = cases_[i];
-    state.planned = &plan[i];
-    skip_stored(state);
-    int64_t warm = 0;
-    while (warm < repetition_.warm_repeats && stored_(plan[i], RunScope::kWarm, warm) != nullptr) ++warm;
-    skipped_ += warm;
-    state.warm_over = warm == repetition_.warm_repeats;
+    cases_[i].planned = &plan[i];
+    for (const RunScope scope : kScopes) skip_stored(cases_[i], scope);
   }
 }
 
@@ -31,63 +32,74 @@ Schedule::CaseState& Schedule::state_of(const Job& job) {
   return *found;
 }
 
-void Schedule::absorb(CaseState& state, const RunRecord& record) const {
-  if (!repetition_.until) return;
-  if (const StageRecord* total = total_stage(record)) state.seconds += double(total->wall_ns) * 1e-9;
-  state.runs.push_back(record);
+const std::optional<measure::StoppingRule>& Schedule::rule(RunScope scope) const {
+  return scope == RunScope::kWarm ? repetition_.warm_until : repetition_.until;
 }
 
-bool Schedule::often_enough(const CaseState& state) const {
-  if (!repetition_.until) return state.next_repeat >= repetition_.repeats;
+void Schedule::absorb(Progress& progress, RunScope scope, const RunRecord& record) const {
+  if (!rule(scope)) return;
+  if (const StageRecord* total = total_stage(record)) progress.seconds += double(total->wall_ns) * 1e-9;
+  progress.runs.push_back(record);
+}
+
+bool Schedule::often_enough(const CaseState& state, RunScope scope) const {
+  const Progress& progress = state.progress(scope);
+  const bool warm = scope == RunScope::kWarm;
+  if (!rule(scope)) return progress.next_repeat >= (warm ? repetition_.warm_repeats : repetition_.repeats);
   std::vector<const RunRecord*> runs;
-  for (const RunRecord& run : state.runs) runs.push_back(&run);
+  for (const RunRecord& run : progress.runs) runs.push_back(&run);
   const measure::StoppingDecision decision =
-      decide_stopping(measure::stopping_series(runs), state.next_repeat, state.seconds, *repetition_.until);
+      decide_stopping(measure::stopping_series(runs), progress.next_repeat, progress.seconds, *rule(scope));
   if (decision.verdict == measure::StoppingVerdict::kGoOn) return false;
   const bool converged = decision.verdict == measure::StoppingVerdict::kConverged;
-  note_(fmt::format("{}: {} after {}", state.planned->details.name, converged ? "converged" : "not converged",
-                    decision.text));
+  note_(fmt::format("{}{}: {} after {}", state.planned->details.name, warm ? ", warm" : "",
+                    converged ? "converged" : "not converged", decision.text));
   return true;
 }
 
-void Schedule::skip_stored(CaseState& state) {
-  while (!state.cold_over) {
-    state.cold_over = often_enough(state);
-    if (state.cold_over) return;
-    const RunRecord* stored = stored_(*state.planned, RunScope::kCold, state.next_repeat);
+void Schedule::skip_stored(CaseState& state, RunScope scope) {
+  Progress& progress = state.progress(scope);
+  while (!progress.over) {
+    progress.over = often_enough(state, scope);
+    if (progress.over) return;
+    const RunRecord* stored = stored_(*state.planned, scope, progress.next_repeat);
     if (stored == nullptr) return;
-    absorb(state, *stored);
-    ++state.next_repeat;
+    absorb(progress, scope, *stored);
+    ++progress.next_repeat;
     ++skipped_;
   }
 }
 
-Job Schedule::cold_job(const CaseState& state) const {
-  if (state.next_repeat == 0 && state.warmups_done < repetition_.warmups)
-    return {state.planned, RunScope::kCold, state.warmups_done, 1, true};
-  return {state.planned, RunScope::kCold, state.next_repeat, 1, false};
+int64_t Schedule::warm_videos(const Progress& warm) const {
+  if (!repetition_.warm_until) return repetition_.warm_repeats - warm.next_repeat;
+  const measure::StoppingRule& until = *repetition_.warm_until;
+  if (warm.next_repeat < until.min_runs) return until.min_runs - warm.next_repeat;
+  return std::max<int64_t>(1, std::min(until.min_runs, until.max_runs - warm.next_repeat));
 }
 
-std::optional<Job> Schedule::warm_job(const CaseState& state) const {
-  if (state.warm_over) return std::nullopt;
-  int64_t first = 0;
-  while (stored_(*state.planned, RunScope::kWarm, first) != nullptr) ++first;
-  return Job{state.planned, RunScope::kWarm, first, repetition_.warm_repeats - first, false};
+Job Schedule::job_of(const CaseState& state, RunScope scope) const {
+  const int64_t next = state.progress(scope).next_repeat;
+  if (scope == RunScope::kWarm) return {state.planned, scope, next, warm_videos(state.warm), false};
+  if (next == 0 && state.warmups_done < repetition_.warmups) return {state.planned, scope, state.warmups_done, 1, true};
+  return {state.planned, scope, next, 1, false};
 }
 
 std::optional<Job> Schedule::next() {
-  const CaseState* chosen = nullptr;
-  for (const CaseState& state : cases_) {
-    if (repetition_.order == RunOrder::kGrouped && state.cold_over && !state.warm_over && chosen == nullptr)
-      return warm_job(state);
-    if (state.cold_over) continue;
-    const bool earlier =
-        chosen == nullptr || (repetition_.order == RunOrder::kInterleaved && state.next_repeat < chosen->next_repeat);
-    if (earlier) chosen = &state;
+  if (repetition_.order == RunOrder::kGrouped) {
+    for (const CaseState& state : cases_)
+      for (const RunScope scope : kScopes)
+        if (!state.progress(scope).over) return job_of(state, scope);
+    return std::nullopt;
   }
-  if (chosen != nullptr) return cold_job(*chosen);
-  for (const CaseState& state : cases_)
-    if (const auto job = warm_job(state)) return job;
+  for (const RunScope scope : kScopes) {
+    const CaseState* chosen = nullptr;
+    for (const CaseState& state : cases_) {
+      const Progress& progress = state.progress(scope);
+      if (progress.over) continue;
+      if (chosen == nullptr || progress.next_repeat < chosen->progress(scope).next_repeat) chosen = &state;
+    }
+    if (chosen != nullptr) return job_of(*chosen, scope);
+  }
   return std::nullopt;
 }
 
@@ -95,26 +107,25 @@ void Schedule::ended(const Job& job, const std::vector<RunRecord>& records) {
   CaseState& state = state_of(job);
   if (job.warmup) {
     ++state.warmups_done;
-  } else if (job.scope == RunScope::kWarm) {
-    state.warm_over = true;
-  } else {
-    for (const RunRecord& record : records) absorb(state, record);
-    ++state.next_repeat;
-    skip_stored(state);
+    return;
   }
+  Progress& progress = state.progress(job.scope);
+  for (const RunRecord& record : records) absorb(progress, job.scope, record);
+  progress.next_repeat += job.videos;
+  skip_stored(state, job.scope);
 }
 
 int64_t Schedule::left() const {
   int64_t count = 0;
   for (const CaseState& state : cases_) {
-    if (!state.warm_over) ++count;
-    if (state.cold_over) continue;
-    if (state.next_repeat == 0) count += repetition_.warmups - state.warmups_done;
+    if (!state.warm.over) ++count;
+    if (state.cold.over) continue;
+    if (state.cold.next_repeat == 0) count += repetition_.warmups - state.warmups_done;
     if (repetition_.until) {
-      count += std::max<int64_t>(1, repetition_.until->min_runs - state.next_repeat);
+      count += std::max<int64_t>(1, repetition_.until->min_runs - state.cold.next_repeat);
       continue;
     }
-    for (int64_t repeat = state.next_repeat; repeat < repetition_.repeats; ++repeat)
+    for (int64_t repeat = state.cold.next_repeat; repeat < repetition_.repeats; ++repeat)
       if (stored_(*state.planned, RunScope::kCold, repeat) == nullptr) ++count;
   }
   return count;

@@ -27,6 +27,8 @@ struct Repetition {
   int warm_repeats = 0;                        // videos in one process, after one that does not count
   int warmups = 0;                             // cold processes of each case that do not count
   RunOrder order = RunOrder::kInterleaved;
+  /// Decides the number of warm videos instead: five in a process, and five more in another as long as they disagree.
+  std::optional<measure::StoppingRule> warm_until{};
 };
 
 class Schedule {
@@ -47,21 +49,28 @@ class Schedule {
   int64_t skipped() const { return skipped_; }  // counted videos that were there already
 
  private:
+  /// Of one case in one scope.
+  struct Progress {
+    int64_t next_repeat = 0;
+    bool over = false;
+    double seconds = 0;           // of all its runs
+    std::vector<RunRecord> runs;  // kept only for a stopping rule
+  };
   struct CaseState {
     const PlannedCase* planned = nullptr;
     int warmups_done = 0;
-    int64_t next_repeat = 0;
-    bool cold_over = false, warm_over = false;
-    double seconds = 0;           // of all its cold runs
-    std::vector<RunRecord> runs;  // kept only for a stopping rule
+    Progress cold, warm;
+    Progress& progress(RunScope scope) { return scope == RunScope::kWarm ? warm : cold; }
+    const Progress& progress(RunScope scope) const { return scope == RunScope::kWarm ? warm : cold; }
   };
 
   CaseState& state_of(const Job& job);
-  void absorb(CaseState& state, const RunRecord& record) const;
-  bool often_enough(const CaseState& state) const;
-  void skip_stored(CaseState& state);
-  std::optional<Job> warm_job(const CaseState& state) const;
-  Job cold_job(const CaseState& state) const;
+  const std::optional<measure::StoppingRule>& rule(RunScope scope) const;
+  void absorb(Progress& progress, RunScope scope, const RunRecord& record) const;
+  bool often_enough(const CaseState& state, RunScope scope) const;
+  void skip_stored(CaseState& state, RunScope scope);
+  Job job_of(const CaseState& state, RunScope scope) const;
+  int64_t warm_videos(const Progress& warm) const;
 
   Repetition repetition_;
   FindStored stored_;

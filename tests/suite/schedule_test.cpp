@@ -31,7 +31,9 @@ class ScheduleTest : public ::testing::Test {
     while (const auto job = schedule.next()) {
       const char kind = job->warmup ? 'u' : job->scope == RunScope::kWarm ? 'w' : 'c';
       names.push_back(job->planned->details.name.substr(0, 2) + kind + std::to_string(job->first_repeat));
-      schedule.ended(*job, {record_of(seconds(job->first_repeat))});
+      std::vector<RunRecord> records;
+      for (int64_t i = 0; i < job->videos; ++i) records.push_back(record_of(seconds(job->first_repeat + i)));
+      schedule.ended(*job, records);
     }
     EXPECT_EQ(schedule.left(), 0);
     skipped_ = schedule.skipped();
@@ -76,7 +78,7 @@ TEST_F(ScheduleTest, GroupsOneCaseAfterTheOther) {
 TEST_F(ScheduleTest, LeavesOutWhatIsStored) {
   stored_ = {{"one", RunScope::kCold, 0}, {"two", RunScope::kCold, 1}, {"one", RunScope::kWarm, 0}};
   EXPECT_THAT(play({2, {}, 2, 1, RunOrder::kInterleaved}),
-              ElementsAre("twu0", "twc0", "thu0", "thc0", "onc1", "thc1", "onw1", "tww0", "thw0"));
+              ElementsAre("twu0", "twc0", "thu0", "thc0", "onc1", "thc1", "tww0", "thw0", "onw1"));
   EXPECT_EQ(left_, 9);
   EXPECT_EQ(skipped_, 3);
 }
@@ -95,6 +97,26 @@ TEST_F(ScheduleTest, GoesOnToTheCapWhereRunsDisagree) {
   EXPECT_EQ(names.size(), 45u);
   EXPECT_THAT(notes_[0], HasSubstr("one: not converged after 15 runs"));
   EXPECT_THAT(notes_[0], HasSubstr("steady step"));
+}
+
+TEST_F(ScheduleTest, WarmVideosStopByTheRuleToo) {
+  EXPECT_THAT(play({0, {}, 0, 0, RunOrder::kInterleaved, measure::StoppingRule{}}),
+              ElementsAre("onw0", "tww0", "thw0"));
+  ASSERT_EQ(notes_.size(), 3u);
+  EXPECT_EQ(notes_[0], "one, warm: converged after 5 runs");
+}
+
+TEST_F(ScheduleTest, WarmVideosThatDisagreeAreRepeatedInFurtherProcessesUpToTheCap) {
+  EXPECT_THAT(play({0, {}, 0, 0, RunOrder::kInterleaved, measure::StoppingRule{}},
+                   [](int64_t repeat) { return repeat % 2 == 0 ? 1.0 : 1.5; }),
+              ElementsAre("onw0", "tww0", "thw0", "onw5", "tww5", "thw5", "onw10", "tww10", "thw10"));
+  EXPECT_THAT(notes_[0], HasSubstr("one, warm: not converged after 15 runs"));
+}
+
+TEST_F(ScheduleTest, StoredWarmVideosCountForTheRule) {
+  for (int64_t repeat = 0; repeat < 3; ++repeat) stored_.insert({"one", RunScope::kWarm, repeat});
+  EXPECT_THAT(play({0, {}, 0, 0, RunOrder::kGrouped, measure::StoppingRule{}}), ElementsAre("onw3", "tww0", "thw0"));
+  EXPECT_EQ(skipped_, 3);
 }
 
 TEST_F(ScheduleTest, TheTimeCapCountsTheCasesOwnRuns) {
