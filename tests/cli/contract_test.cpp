@@ -1,60 +1,21 @@
 // The command line as scripts see it: exit codes, messages that say how to mend things, and nothing left behind.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "command_line.h"
 
 namespace wan {
 namespace {
 
+using test::CommandLine;
+using test::Ended;
 using testing::HasSubstr;
-
-struct Ended {
-  int code = -1;
-  std::string output;  // both streams
-};
-
-class CommandLine : public testing::Test {
- protected:
-  void SetUp() override {
-    folder_ = std::filesystem::temp_directory_path() / ("wan_cli_" + std::to_string(getpid()) + "_" +
-                                                        testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  /// Runs through a shell, in the test's folder.
-  Ended run(const std::string& arguments) const {
-    const std::string command = "cd " + folder_.string() + " && " + WAN_BINARY_DIR + "/wanbench " + arguments + " 2>&1";
-    FILE* pipe = popen(command.c_str(), "r");
-    Ended ended;
-    char buffer[4096];
-    for (size_t n = 0; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) ended.output.append(buffer, n);
-    const int status = pclose(pipe);
-    ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return ended;
-  }
-  std::string checkpoint() const { return std::string(WAN_FIXTURES) + "/mini-ti2v-t2v"; }
-  std::string small_video(const std::string& more = "") const {
-    return "generate --device cpu --checkpoint " + checkpoint() + " --prompt x --size 96x64 --num-frames 5 --steps 1 " +
-           more;
-  }
-  size_t files() const {
-    return static_cast<size_t>(
-        std::distance(std::filesystem::directory_iterator(folder_), std::filesystem::directory_iterator()));
-  }
-
-  std::filesystem::path folder_;
-};
 
 TEST_F(CommandLine, HelpAndVersionSucceed) {
   EXPECT_THAT(run("--version").output, HasSubstr("wanbench 0."));

@@ -1,0 +1,221 @@
+// The commands over results as scripts see them: every exit code, text that fits 80 columns, errors that name the file
+// or the flag, and nothing in a redacted file that was to be left out.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <functional>
+#include <sstream>
+
+#include "../analysis/runs.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "command_line.h"
+#include "results/store.h"
+
+namespace wan {
+namespace {
+
+using test::Ended;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kPrompt = "a secret cat";
+constexpr const char* kHost = "host-of-ours";
+
+class ResultsCommands : public test::CommandLine {
+ protected:
+  using Change = std::function<void(RunRecord&)>;
+
+  /// Stores `count` runs of one case with steps of `step_s` seconds and 0.1 % of noise in folder `name`.
+  void store(
+      const std::string& name, int count, double step_s, const Change& change = [](RunRecord&) {}) const {
+    for (int repeat = 0; repeat < count; ++repeat) {
+      const double noisy_s = step_s * (1 + 0.001 * (repeat % 3 - 1));
+      RunRecord record = synthetic_run({noisy_s, noisy_s, noisy_s, noisy_s}, 0, repeat);
+      record.tool.git_commit = name;
+      record.workload.prompt = kPrompt;
+      record.system.host = kHost;
+      record.system.weights_storage = "nfs4 on server:/private";
+      record.engine.command = {"/private/program"};
+      record.engine.env = {{"PYTHONPATH", "/private/python"}};
+      change(record);
+      record.id.clear();  // sealed again as it is stored
+      store_record(folder_ / name, record);
+    }
+  }
+  void expect(const std::string& arguments, ExitCode code, const testing::Matcher<std::string>& output) const {
+    const Ended ended = run(arguments);
+    EXPECT_EQ(ended.code, static_cast<int>(code)) << arguments << "\n" << ended.output;
+    EXPECT_THAT(ended.output, output) << arguments;
+  }
+  void expect_80_columns(const std::string& arguments) const {
+    std::istringstream lines(run(arguments).output);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << arguments << "\n" << line;
+  }
+  void write(const std::string& name, const std::string& text) const { std::ofstream(folder_ / name) << text; }
+};
+
+TEST_F(ResultsCommands, CompareSucceedsWhereNothingFailsAGate) {
+  store("a", 5, 1);
+  store("same", 5, 1.0005);
+  store("slow", 5, 2);
+  expect("compare a same", ExitCode::kSuccess, AllOf(HasSubstr("SAME"), HasSubstr("n=5")));
+  expect("compare a same --strict", ExitCode::kSuccess, HasSubstr("SAME"));
+  expect("compare a slow", ExitCode::kSuccess, HasSubstr("SLOWER"));
+  expect("compare slow a --fail-if-slower 2", ExitCode::kSuccess, HasSubstr("FASTER"));
+  expect("compare a slow --fail-if-slower 50", ExitCode::kSuccess, HasSubstr("SAME"));
+}
+
+TEST_F(ResultsCommands, CompareFailsOnARegression) {
+  store("a", 5, 1);
+  store("slow", 5, 2);
+  expect("compare a slow --fail-if-slower 2", ExitCode::kComparison, HasSubstr("SLOWER"));
+  expect("compare a slow --fail-if-slower 2 --gate 'Host part'", ExitCode::kSuccess, HasSubstr("SLOWER"));
+}
+
+TEST_F(ResultsCommands, CompareUnderStrictFailsWithoutAVerdict) {
+  store("a", 5, 1);
+  store("few", 3, 2);
+  expect("compare a few", ExitCode::kSuccess, HasSubstr("INCONCLUSIVE"));
+  expect("compare a few --strict", ExitCode::kInconclusive, HasSubstr("INCONCLUSIVE"));
+}
+
+TEST_F(ResultsCommands, CompareRefusesUnlikeWorkloads) {
+  store("a", 5, 1);
+  store("larger", 5, 1, [](RunRecord& record) { record.workload.width = 1280; });
+  store("exact", 5, 1, [](RunRecord& record) { record.workload.precision_class = PrecisionClass::kExact; });
+  store("other", 5, 1, [](RunRecord& record) { record.run_case.name = "another"; });
+  expect("compare a larger", ExitCode::kNotComparable, AllOf(HasSubstr("not comparable"), HasSubstr("width")));
+  expect("compare a larger --allow-different width", ExitCode::kSuccess, HasSubstr("width"));
+  expect("compare a exact", ExitCode::kNotComparable, HasSubstr("precision"));
+  expect("compare a exact --across-precision --allow-different precision_class", ExitCode::kSuccess,
+         HasSubstr("precision"));
+}
+
+TEST_F(ResultsCommands, BadInputNamesTheFileOrTheFlag) {
+  store("a", 1, 1);
+  std::filesystem::create_directories(folder_ / "empty");
+  write("broken.run.json", "{\"schema\": 3");
+  write("notes.md", "# Notes\n");
+  const std::tuple<const char*, const char*> cases[] = {
+      {"compare a", "two paths"},
+      {"compare a missing", "missing"},
+      {"compare a empty", "empty"},
+      {"compare a a --gate Nonsense", "--gate"},
+      {"compare a a --fail-if-slower -3", "--fail-if-slower"},
+      {"compare a --by gpu", "--by gpu"},
+      {"compare a --by nothing", "--by"},
+      {"export missing", "missing"},
+      {"export broken.run.json", "broken.run.json"},
+      {"export a --format xml", "--format"},
+      {"export a --output /proc/none/x.csv", "/proc/none"},
+      {"history", "--reindex"},
+      {"history --index broken.run.json", "broken.run.json"},
+      {"history --reindex missing", "--reindex"},
+      {"history --limit 0", "--limit"},
+      {"import missing.md", "missing.md"},
+      {"import notes.md", "notes.md"},
+      {"report missing", "missing"},
+      {"report empty", "empty"},
+      {"run --warm-repeats many --output x", "--warm-repeats"},
+      {"run --repeats 0 --output x", "--repeats 0"},
+      {"run --max-seconds 3 --output x", "--max-seconds"},
+  };
+  for (const auto& [arguments, named] : cases) {
+    const Ended ended = run(arguments);
+    EXPECT_TRUE(ended.code == static_cast<int>(ExitCode::kUsage) ||
+                std::string(arguments).find("/proc") != std::string::npos)
+        << arguments << " ended with " << ended.code << "\n"
+        << ended.output;
+    EXPECT_NE(ended.code, 0) << arguments;
+    EXPECT_THAT(ended.output, HasSubstr(named)) << arguments;
+  }
+}
+
+TEST_F(ResultsCommands, HistoryListsAndFilters) {
+  store("a", 2, 1);
+  store("b", 1, 1, [](RunRecord& record) { record.run_case.name = "03_5B_Performance_Mode"; });
+  write("a/torn.run.json", "{\"schema\":");
+  expect("history --reindex a b", ExitCode::kSuccess,
+         AllOf(HasSubstr("torn.run.json"), HasSubstr("3 runs indexed"), HasSubstr("NVIDIA H100 80GB HBM3")));
+  expect("history --case 5B_Perf", ExitCode::kSuccess,
+         AllOf(HasSubstr("03_5B_Performance_Mode"), HasSubstr("commit b"), Not(HasSubstr("commit a"))));
+  expect("history --commit a --limit 1", ExitCode::kSuccess, Not(HasSubstr("commit b")));
+}
+
+TEST_F(ResultsCommands, TextFitsEightyColumns) {
+  const auto long_names = [](RunRecord& record) {
+    record.run_case.name = "03_5B_Performance_Mode";
+    record.engine.name = "an engine with a long name";
+  };
+  store("a", 5, 1234.5, long_names);
+  store("b", 5, 1300.5, long_names);
+  store("c", 1, 1300.5, long_names);
+  run("history --reindex a");
+  expect_80_columns("compare a b");
+  expect_80_columns("compare a c");
+  expect_80_columns("history");
+}
+
+TEST_F(ResultsCommands, ExportWritesTablesAndRecords) {
+  store("a", 1, 1);
+  expect("export a", ExitCode::kSuccess, AllOf(HasSubstr("wall_ns"), HasSubstr("Step_0_Inference")));
+  expect("export a --format json --output all.json", ExitCode::kSuccess, "");
+  EXPECT_THAT(read_text(folder_ / "all.json"), AllOf(HasSubstr(kPrompt), HasSubstr(kHost), HasSubstr("/private")));
+}
+
+TEST_F(ResultsCommands, RedactedFilesLeaveOutHostPathsAndPrompts) {
+  store("a", 1, 1, [](RunRecord& record) {
+    record.status = RunStatus::kCrash;
+    record.error = ErrorFacts{};
+    record.error->message = "cannot read /private/weights";
+    record.error->stderr_tail = "in /private/program";
+    record.output.file = "private/video.mp4";
+    record.engine.facts = {{"checkpoint", "/private/weights"}};
+  });
+  const auto nothing_private = AllOf(Not(HasSubstr(kPrompt)), Not(HasSubstr(kHost)), Not(HasSubstr("private")));
+  expect("export a --redact --format json", ExitCode::kSuccess, nothing_private);
+  expect("export a --redact --format csv", ExitCode::kSuccess, nothing_private);
+  EXPECT_EQ(run("report a").code, 0);
+  EXPECT_THAT(read_text(folder_ / "a/report.md"), HasSubstr(kPrompt));
+  EXPECT_THAT(read_text(folder_ / "a/report.html"), HasSubstr(kPrompt));
+  EXPECT_EQ(run("report a --redact").code, 0);
+  for (const char* name : {"report.md", "report.html", "results.csv", "trace.json"})
+    EXPECT_THAT(read_text(folder_ / "a" / name),
+                AllOf(Not(HasSubstr(kPrompt)), Not(HasSubstr(kHost)), Not(HasSubstr("/private"))))
+        << name;
+}
+
+TEST_F(ResultsCommands, ImportedReportsCanBeCompared) {
+  const std::string seed = std::string(WAN_FIXTURES) + "/units/seed_report.md";
+  expect("import " + seed + " --output seed", ExitCode::kSuccess,
+         HasSubstr("double_counted_load at Total Compute Load"));
+  expect("compare seed --by gpu --case 01_Speed_Preview_480p", ExitCode::kSuccess, HasSubstr("1.8668"));
+}
+
+TEST_F(ResultsCommands, ACaseThatRunsOutOfMemoryIsARowAndTheSuiteGoesOn) {
+  write("suite.json", R"({"schema": "wanbench.suite", "format": 1, "name": "two", "version": "1",
+    "defaults": {"steps": 1, "num_frames": 5, "prompt": "x"},
+    "cases": [{"name": "large", "width": 1280, "height": 1280, "num_frames": 81},
+              {"name": "small", "width": 96, "height": 64}]})");
+  const Ended ended = run("run --suite suite.json --device cpu --memory-limit 0.5 --no-video --output results");
+  EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kFailure)) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("1 ok, 1 not ok"));
+  const std::string report = read_text(folder_ / "results/report.md");
+  EXPECT_THAT(report, AllOf(HasSubstr("| large | 1280*1280 | 81 | 1 | exact | oom |"), HasSubstr("out of memory")));
+  EXPECT_THAT(report, HasSubstr("| small | 96*64 | 5 | 1 | exact | "));
+}
+
+TEST_F(ResultsCommands, AVideoCarriesWhatItWasMadeOf) {
+  const Ended ended = run("generate --device cpu --checkpoint " + checkpoint() +
+                          " --prompt 'a red fox' --size 96x64 --num-frames 5 --steps 1 --seed 4711 --output v.mp4");
+  if (ended.output.find("without mp4") != std::string::npos) GTEST_SKIP() << ended.output;
+  ASSERT_EQ(ended.code, 0) << ended.output;
+  EXPECT_THAT(read_text(folder_ / "v.mp4"), AllOf(HasSubstr("a red fox"), HasSubstr("\"seed\":\"4711\""),
+                                                  HasSubstr("\"steps\":\"1\""), HasSubstr("wanbench 0.")));
+}
+
+}  // namespace
+}  // namespace wan
