@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -62,6 +64,17 @@ JournalEntry entry_of(std::string_view line) {
   return entry;
 }
 
+/// Whether the lock could be had. A suite that was killed while it started a process leaves it held for a moment, by
+/// the child that has not yet reached its program.
+bool locked(int descriptor) {
+  constexpr std::chrono::milliseconds kPatience{2000}, kBetween{10};
+  for (std::chrono::milliseconds waited{0}; ::flock(descriptor, LOCK_EX | LOCK_NB) != 0; waited += kBetween) {
+    if (errno != EWOULDBLOCK || waited >= kPatience) return false;
+    std::this_thread::sleep_for(kBetween);
+  }
+  return true;
+}
+
 }  // namespace
 
 JournalContent read_journal(const std::filesystem::path& file) {
@@ -84,7 +97,7 @@ JournalContent read_journal(const std::filesystem::path& file) {
 Journal::Journal(const std::filesystem::path& file) : file_(file) {
   descriptor_ = Descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   if (!descriptor_.open()) throw failure(file, "open");
-  if (::flock(descriptor_.get(), LOCK_EX | LOCK_NB) != 0) {
+  if (!locked(descriptor_.get())) {
     if (errno != EWOULDBLOCK) throw failure(file, "lock");
     throw Error(ErrorKind::kUsage, fmt::format("{}: another wanbench is running in this folder; wait for it to end or "
                                                "choose another --output",

@@ -221,8 +221,10 @@ TEST_F(RunnerTest, ASuiteKilledAtAnyMomentEndsWithTheSameRecords) {
     }
     Subprocess resumed(spawn);
     const ExitState end = resumed.wait();
-    ASSERT_EQ(end.signal, 0) << "round " << round;
-    ASSERT_EQ(end.exit_code, 0) << "round " << round;
+    std::string said;
+    read_available(resumed.err(), said);
+    ASSERT_EQ(end.signal, 0) << "round " << round << ": " << said;
+    ASSERT_EQ(end.exit_code, 0) << "round " << round << ": " << said;
     const Collection collection = load_collection(folder_);
     EXPECT_TRUE(collection.damaged.empty()) << "round " << round;
     std::multiset<std::string> got, want;
