@@ -2,7 +2,8 @@
 # On the GPU machine: measures two PyTorch programs that know nothing of wanbench, one by its NVTX ranges, one of the official
 # program's shape by the Python shim, and checks the stages of their records. Prints PASS or FAIL for each check.
 # Usage: gpu_external.sh WANBENCH [INJECTION_LIB_DIR]
-# INJECTION_LIB_DIR: where libwanbench_nvtx.so and python/ (the shim) are, when they are not beside the program.
+# WANBENCH: the program itself, not a script that starts it. INJECTION_LIB_DIR: where libwanbench_nvtx.so is, when it is not
+# beside the program; the shim is then taken from the source tree.
 set -uo pipefail
 program=$(readlink -f "$1") given=${2:-}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 if [ -n "$given" ]; then
   mkdir -p "$(dirname "$program")/share/wanbench"
   cp -u "$given/libwanbench_nvtx.so" "$(dirname "$program")/"
-  cp -ru "$given/python" "$(dirname "$program")/share/wanbench/"
+  cp -ru "$here/../src/inject/python" "$(dirname "$program")/share/wanbench/"
 fi
 cat >"$work/suite.json" <<'SUITE'
 {"schema": "wanbench.suite", "format": 1, "name": "external", "version": "1",

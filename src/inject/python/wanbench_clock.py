@@ -73,7 +73,10 @@ class Clock:
             self.coming.popleft()
 
     def drift_ns(self):
-        """What the host's clock shows at an event beyond what the chain says, once all edges are resolved."""
+        """How far the chain is off the host's clock at least, once all edges are resolved; 0 where the host cannot tell."""
+        before_ns = time.monotonic_ns()
         last = self._recorded(sys.modules["torch"])
         last.synchronize()
-        return time.monotonic_ns() - self._passed_ns(last)
+        after_ns = time.monotonic_ns()
+        passed_ns = self._passed_ns(last)
+        return passed_ns - min(max(passed_ns, before_ns), after_ns)
