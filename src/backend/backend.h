@@ -112,6 +112,12 @@ class Backend {
   virtual std::optional<ClockDrift> retie_clocks() { return std::nullopt; }
   /// Page-locked and device bytes this backend holds for itself: library workspaces, scratch. For the memory account.
   virtual uint64_t internal_bytes() const = 0;
+  /// All device memory this backend has given out or holds for itself: now, and at most since the last call. Nothing
+  /// where device memory is host memory.
+  struct DeviceUse {
+    uint64_t now = 0, peak = 0;
+  };
+  virtual std::optional<DeviceUse> take_device_use() { return std::nullopt; }
 
   /// Upload then wait: for small tables. `from` is host memory; dtype may differ (F32, F16, BF16 -> F32, BF16).
   void upload(TensorView from, TensorView to);

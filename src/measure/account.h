@@ -30,6 +30,7 @@ struct StageSpan {
 struct StageMemory {
   std::string stage;
   std::map<std::string, uint64_t> device_bytes, host_bytes;
+  std::optional<uint64_t> device_peak_bytes{};  // all of the engine's, components or not
 };
 
 /// One run as it was seen from outside, and from inside where the engine told.

@@ -190,8 +190,9 @@ void add_engine_memory(StageRecord& stage, const StageMemory& memory) {
     sum += bytes;
   }
   if (!memory.device_bytes.empty())
-    stage.device_memory.pool_peak_bytes =
-        measured(std::max(sum, stage.device_memory.pool_peak_bytes.value.value_or(0)), "engine");
+    stage.device_memory.pool_peak_bytes = measured(
+        std::max(memory.device_peak_bytes.value_or(sum), stage.device_memory.pool_peak_bytes.value.value_or(0)),
+        "engine");
   const auto pinned = memory.host_bytes.find("pinned");
   if (pinned != memory.host_bytes.end())
     stage.host_memory.pinned_peak_bytes =

@@ -27,6 +27,9 @@ void check_latent(std::span<const float> latent) {
                             latent.size(), latent.front()));
 }
 
+/// Of a component's name in the memory account.
+std::string suffix_of(DType compute) { return compute == DType::kBF16 ? ".bf16" : ".fp32"; }
+
 Tensor as_host(std::span<const float> values) { return host_tensor(values, {static_cast<int64_t>(values.size())}); }
 
 }  // namespace
@@ -106,6 +109,7 @@ void Engine::Generation::denoise_step(int step, Sampler& sampler) {
   clock_->add_waits(expert.blocks->take_waits());
   clock_->add_copies(expert.blocks->take_copies());
   report_fills();
+  report_memory(Stage::kStepInference, step);
 }
 
 /// Page-locking and filling host memory for streamed weights happens beside the stages and may end in any of them.
@@ -153,7 +157,6 @@ void Engine::Generation::denoise() {
     clock_->poll();
     clock_->bound_run_ahead();
   }
-  report_memory(Stage::kStepInference, plan_.steps - 1);
 }
 
 void Engine::Generation::decode() {
@@ -257,11 +260,18 @@ void Engine::Generation::report_memory(Stage stage, int index) {
     dit += expert.blocks->device_bytes() + expert.stem->device_bytes();
     pinned += expert.blocks->pinned_bytes() + expert.stem->pinned_bytes();
   }
-  if (text_store_) mark.device_bytes["weights.text_encoder"] = text_store_->device_bytes();
-  mark.device_bytes["weights.dit"] = dit;
-  mark.device_bytes["weights.vae"] = m.vae ? m.vae->weight_bytes() : 0;
+  if (text_store_ && !m.text_backend)
+    mark.device_bytes["weights.text_encoder" + suffix_of(plan_.compute)] = text_store_->device_bytes();
+  mark.device_bytes["weights.dit" + suffix_of(plan_.compute)] = dit;
+  mark.device_bytes["weights.vae" + suffix_of(plan_.vae_compute)] = m.vae ? m.vae->weight_bytes() : 0;
   mark.device_bytes["activations"] = arena_block_.empty() ? 0 : arena_block_->bytes();
   mark.device_bytes["workspace"] = m.backend->internal_bytes();
+  if (const auto use = m.backend->take_device_use()) {
+    uint64_t named = 0;
+    for (const auto& [component, bytes] : mark.device_bytes) named += bytes;
+    mark.device_bytes["tensors"] = use->now - std::min(use->now, named);  // latents, text rows, frames
+    mark.device_peak_bytes = use->peak;
+  }
   mark.host_bytes["pinned"] = pinned;
   observer_.on_memory(mark);
 }

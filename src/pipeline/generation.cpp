@@ -206,13 +206,13 @@ void Engine::Generation::encode_text() {
     clock_->add_waits(text_store_->take_waits());
     clock_->add_copies(text_store_->take_copies());
   }
+  report_memory(Stage::kTextEncoding, -1);
   text_store_.reset();
   start_expert(plan_.expert_of(0));
   if (dump_) {
     dump_->add("text.positive", text_rows_[0]);
     dump_->add("text.negative", text_rows_[1]);
   }
-  report_memory(Stage::kTextEncoding, -1);
 }
 
 void Engine::Generation::embed_prompts(LoadedExpert& expert) {

@@ -45,6 +45,7 @@ struct MemoryMark {
   int index = -1;
   std::map<std::string, uint64_t> device_bytes;  // weights.dit.bf16, activations, workspace, ...
   std::map<std::string, uint64_t> host_bytes;    // pinned, ...
+  std::optional<uint64_t> device_peak_bytes{};   // all device memory of the engine at most since the mark before
 };
 
 class Observer {

@@ -37,7 +37,7 @@ void PipeObserver::on_begin(Stage stage, int index, int steps) {
 }
 
 void PipeObserver::on_memory(const MemoryMark& mark) {
-  send(Memory{stage_name(mark.stage, mark.index, task_), mark.device_bytes, mark.host_bytes});
+  send(Memory{stage_name(mark.stage, mark.index, task_), mark.device_bytes, mark.host_bytes, mark.device_peak_bytes});
 }
 
 void PipeObserver::on_fact(const std::string& key, const std::string& value) {

@@ -91,10 +91,12 @@ struct Writer {
             {"end_ns", range.end_ns}, {"name", range.name}};
   }
   Json operator()(const Memory& memory) const {
-    return {{"type", "memory"},
-            {"stage", memory.stage},
-            {"device_bytes", memory.device_bytes},
-            {"host_bytes", memory.host_bytes}};
+    Json json{{"type", "memory"},
+              {"stage", memory.stage},
+              {"device_bytes", memory.device_bytes},
+              {"host_bytes", memory.host_bytes}};
+    put(json, "device_peak_bytes", memory.device_peak_bytes);
+    return json;
   }
   Json operator()(const CounterState& state) const {
     return {{"type", "counter_state"}, {"names", state.names}, {"reason", state.reason}};
@@ -148,7 +150,9 @@ Message decode_known(const Json& json) {
                 take<int64_t>(json, "hidden_copy_ns")};
   if (type == "range")
     return Range{json.at("name"), json.at("thread"), json.at("depth"), json.at("begin_ns"), json.at("end_ns")};
-  if (type == "memory") return Memory{json.at("stage"), json.at("device_bytes"), json.at("host_bytes")};
+  if (type == "memory")
+    return Memory{json.at("stage"), json.at("device_bytes"), json.at("host_bytes"),
+                  take<uint64_t>(json, "device_peak_bytes")};
   if (type == "counter_state") return CounterState{json.at("names"), json.at("reason")};
   if (type == "monitor") return Monitor{json.at("on")};
   if (type == "counters") return Counters{batch_from(json)};

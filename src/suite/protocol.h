@@ -56,6 +56,7 @@ struct Range {
 struct Memory {
   std::string stage;
   std::map<std::string, uint64_t> device_bytes, host_bytes;
+  std::optional<uint64_t> device_peak_bytes{};  // as MemoryMark's
 };
 
 /// Hardware counters that the process reads by itself: what they are, or why it reads none (any more).

@@ -70,7 +70,7 @@ measure::RunTimeline timeline_of(const JobFacts& facts, size_t index) {
     // On the CPU the "device" is host memory, which the process's own size already shows.
     timeline.memory.push_back({memory.stage,
                                facts.gpu != nullptr ? memory.device_bytes : std::map<std::string, uint64_t>{},
-                               memory.host_bytes});
+                               memory.host_bytes, facts.gpu != nullptr ? memory.device_peak_bytes : std::nullopt});
   // A command's marks carry no readings of its own.
   if (facts.marker_source == "engine") {
     if (video.next) timeline.boundaries.push_back(video.next->own);

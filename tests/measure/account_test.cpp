@@ -140,6 +140,21 @@ TEST(Account, MemoryPeaksComeFromTheHighWaterMarkOfEachStage) {
   EXPECT_EQ(find(stages, "T5_Encoding").host_memory.system_used_peak_bytes.value, 500 * kMiB);
 }
 
+TEST(Account, TheEnginesMemoryIsItsComponentsAndItsOwnPeak) {
+  RunTimeline run = timeline();
+  run.memory = {{"Step_0_Inference", {{"weights.dit.bf16", 900}, {"workspace", 30}}, {{"pinned", 7}}, 1000},
+                {"Step_1_Inference", {{"weights.dit.bf16", 900}, {"workspace", 40}}, {}, 950}};
+  Samples on_gpu = samples();
+  on_gpu.gpu_reason.clear();
+  const auto stages = account(run, on_gpu);
+  EXPECT_EQ(find(stages, "Step_0_Inference").device_memory.pool_peak_bytes, measured<uint64_t>(1000, "engine"));
+  EXPECT_EQ(find(stages, "Step_1_Inference").device_memory.pool_peak_bytes.value, 950u);
+  EXPECT_EQ(find(stages, "Total_Execution").device_memory.pool_peak_bytes.value, 1000u);
+  EXPECT_EQ(find(stages, "Total_Execution").device_memory.component_bytes.at("workspace"), 40u);
+  EXPECT_EQ(find(stages, "Total_Execution").host_memory.pinned_peak_bytes.value, 7u);
+  EXPECT_EQ(find(stages, "Model_Initialization").device_memory.pool_peak_bytes.reason, "not_reported_by_the_engine");
+}
+
 TEST(Account, WithoutAGpuItsValuesAreAbsentWithTheReason) {
   const auto stages = account(timeline(), samples());
   const StageRecord& step = find(stages, "Step_0_Inference");

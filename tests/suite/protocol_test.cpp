@@ -34,6 +34,8 @@ TEST(Protocol, EveryMessageGoesThereAndBack) {
   const auto memory = std::get<Memory>(decode(encode(Memory{"VAE_Decoding", {{"weights.vae", 3}}, {{"pinned", 4}}})));
   EXPECT_EQ(memory.device_bytes.at("weights.vae"), 3u);
   EXPECT_EQ(memory.host_bytes.at("pinned"), 4u);
+  EXPECT_FALSE(memory.device_peak_bytes);
+  EXPECT_EQ(std::get<Memory>(decode(encode(Memory{"VAE_Decoding", {}, {}, 9}))).device_peak_bytes, 9u);
   const auto range = std::get<Range>(decode(encode(Range{"a range", 77, 1, 3, 4})));
   EXPECT_EQ(range.name, "a range");
   EXPECT_EQ(range.thread, 77);

@@ -27,35 +27,55 @@ void check(cudaError_t status, std::source_location where) {
                           where.function_name(), where.file_name(), where.line()));
 }
 
-DeviceBlock allocate_device(size_t bytes, const char* what) {
+DeviceMemory::DeviceMemory(size_t bytes, const char* what, std::shared_ptr<MemoryLedger> ledger) {
   // cudaMalloc promises 256-byte alignment and gives 512 to small blocks, so one that falls short is asked for again
   // with room to align it.
   for (const size_t slack : {size_t{0}, Arena::kAlignment}) {
-    void* base = nullptr;
-    const cudaError_t status = cudaMalloc(&base, std::max<size_t>(bytes, 1) + slack);
+    const size_t asked = std::max<size_t>(bytes, 1) + slack;
+    const cudaError_t status = cudaMalloc(&base_, asked);
     if (status == cudaErrorMemoryAllocation) {
       cudaGetLastError();
       throw OutOfMemory(what, bytes + slack, free_device_bytes());
     }
     check(status);
-    const uintptr_t address = (reinterpret_cast<uintptr_t>(base) + slack) / Arena::kAlignment * Arena::kAlignment;
-    if (address >= reinterpret_cast<uintptr_t>(base)) return {base, reinterpret_cast<void*>(address)};
-    check(cudaFree(base));
+    const uintptr_t address = (reinterpret_cast<uintptr_t>(base_) + slack) / Arena::kAlignment * Arena::kAlignment;
+    if (address >= reinterpret_cast<uintptr_t>(base_)) {
+      data_ = reinterpret_cast<void*>(address);
+      bytes_ = asked;
+      ledger_ = std::move(ledger);
+      if (ledger_) ledger_->take(bytes_);
+      return;
+    }
+    check(cudaFree(base_));
   }
   throw Error("unreachable: an aligned address exists within the slack");
 }
 
-Scratch::~Scratch() { cudaFree(block_.base); }
+DeviceMemory& DeviceMemory::operator=(DeviceMemory&& other) noexcept {
+  if (this == &other) return *this;
+  release();
+  base_ = std::exchange(other.base_, nullptr);
+  data_ = std::exchange(other.data_, nullptr);
+  bytes_ = std::exchange(other.bytes_, 0);
+  ledger_ = std::move(other.ledger_);
+  return *this;
+}
+
+void DeviceMemory::release() noexcept {
+  if (base_ == nullptr) return;
+  cudaFree(base_);  // an error has nowhere to go here; the next check reports it
+  if (ledger_) ledger_->give_back(bytes_);
+  base_ = data_ = nullptr;
+}
 
 void* Scratch::reserve(size_t bytes) {
-  if (bytes <= bytes_) return block_.data;
+  if (bytes <= bytes_) return block_.data();
   check(cudaDeviceSynchronize());
-  check(cudaFree(block_.base));
   block_ = {};
   bytes_ = 0;
-  block_ = allocate_device(bytes, what_);
+  block_ = DeviceMemory(bytes, what_, ledger_);
   bytes_ = bytes;
-  return block_.data;
+  return block_.data();
 }
 
 }  // namespace wan::cuda

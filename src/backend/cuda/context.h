@@ -6,7 +6,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <source_location>
+#include <utility>
+
+#include "backend/memory_ledger.h"
 
 namespace wan::cuda {
 
@@ -14,22 +18,30 @@ namespace wan::cuda {
 /// first.
 void check(cudaError_t status, std::source_location where = std::source_location::current());
 
-/// Device memory from cudaMalloc: `data` is aligned to 1024 bytes, `base` goes to cudaFree.
-struct DeviceBlock {
-  void* base = nullptr;
-  void* data = nullptr;
-};
+/// Device memory from cudaMalloc, aligned to 1024 bytes.
+class DeviceMemory {
+ public:
+  DeviceMemory() = default;
+  /// At least `bytes`, counted in `ledger`, which may be nullptr. Throws OutOfMemory naming `what`.
+  DeviceMemory(size_t bytes, const char* what, std::shared_ptr<MemoryLedger> ledger);
+  ~DeviceMemory() { release(); }
+  DeviceMemory(DeviceMemory&& other) noexcept { *this = std::move(other); }
+  DeviceMemory& operator=(DeviceMemory&& other) noexcept;
+  void* data() const { return data_; }
 
-/// At least `bytes` of device memory. Throws OutOfMemory naming `what`.
-DeviceBlock allocate_device(size_t bytes, const char* what);
+ private:
+  void release() noexcept;
+
+  void* base_ = nullptr;  // as cudaFree wants it
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+  std::shared_ptr<MemoryLedger> ledger_;
+};
 
 /// A device buffer that only grows; shared by the operations of one queue, whose order makes the sharing safe.
 class Scratch {
  public:
-  explicit Scratch(const char* what) : what_(what) {}
-  ~Scratch();
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
+  Scratch(const char* what, std::shared_ptr<MemoryLedger> ledger) : what_(what), ledger_(std::move(ledger)) {}
   /// At least `bytes` of device memory, 1024-byte aligned. Growing waits for the device; steady state allocates
   /// nothing.
   void* reserve(size_t bytes);
@@ -37,7 +49,8 @@ class Scratch {
 
  private:
   const char* what_;
-  DeviceBlock block_;
+  std::shared_ptr<MemoryLedger> ledger_;
+  DeviceMemory block_;
   size_t bytes_ = 0;
 };
 
@@ -47,9 +60,10 @@ struct Context {
   int multiprocessors = 0;
   cudaStream_t compute = nullptr;
   cudaStream_t copy = nullptr;
-  Scratch scratch{"operation scratch"};  // for one operation's temporaries
-  Scratch workspace{
-      "library workspace"};  // for cuBLASLt and cuDNN; may be passed to a library call in the same op as `scratch`
+  std::shared_ptr<MemoryLedger> ledger = std::make_shared<MemoryLedger>();  // all device memory of the backend
+  Scratch scratch{"operation scratch", ledger};                             // for one operation's temporaries
+  Scratch workspace{"library workspace",
+                    ledger};  // for cuBLASLt and cuDNN; may be passed to a library call in the same op as `scratch`
 };
 
 }  // namespace wan::cuda

@@ -19,23 +19,10 @@ constexpr size_t kStagingBytes = size_t{32} << 20;  // source weights on the dev
 
 int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-/// Device memory for as long as a convolution's weights live.
-class Block {
- public:
-  Block(size_t bytes, const char* what) : block_(allocate_device(bytes, what)) {}
-  ~Block() { cudaFree(block_.base); }
-  Block(const Block&) = delete;
-  Block& operator=(const Block&) = delete;
-  void* data() const { return block_.data; }
-
- private:
-  DeviceBlock block_;
-};
-
 class PreparedWeights final : public ConvWeights {
  public:
-  PreparedWeights(size_t weight_bytes, size_t bias_bytes)
-      : weights_(weight_bytes, "convolution weights"), bias_(bias_bytes, "convolution bias") {
+  PreparedWeights(size_t weight_bytes, size_t bias_bytes, const std::shared_ptr<MemoryLedger>& ledger)
+      : weights_(weight_bytes, "convolution weights", ledger), bias_(bias_bytes, "convolution bias", ledger) {
     device_bytes = weight_bytes + bias_bytes;
   }
   void* weights() const { return weights_.data(); }
@@ -47,7 +34,7 @@ class PreparedWeights final : public ConvWeights {
   int64_t in_channels_padded = 0, out_channels_padded = 0;
 
  private:
-  Block weights_, bias_;
+  DeviceMemory weights_, bias_;
 };
 
 /// Fetches `rows` rows of `from` to the device, converted by `place(device pointer, first row, rows)`, a few at a time.
@@ -230,7 +217,7 @@ std::unique_ptr<ConvWeights> Convolution::prepare(TensorView weight, TensorView 
   const int64_t rows = out_padded * (summed ? 16 : extents.taps);
   const size_t weight_bytes = static_cast<size_t>(rows * extents.in_channels_padded) * size_of(compute);
   const size_t bias_bytes = static_cast<size_t>(round_up(out_padded, kBiasMultiple)) * sizeof(float);
-  auto prepared = std::make_unique<PreparedWeights>(weight_bytes, bias_bytes);
+  auto prepared = std::make_unique<PreparedWeights>(weight_bytes, bias_bytes, context.ledger);
   prepared->in_channels = weight.shape[1], prepared->out_channels = weight.shape[0];
   prepared->kernel_t = kt, prepared->kernel_h = kh, prepared->kernel_w = kw;
   prepared->in_channels_padded = extents.in_channels_padded, prepared->out_channels_padded = out_padded;

@@ -91,8 +91,9 @@ uint64_t CudaBackend::free_bytes() const {
 }
 
 Tensor CudaBackend::allocate(DType dtype, const Shape& shape, const char* what) {
-  const DeviceBlock block = allocate_device(static_cast<size_t>(shape.count()) * size_of(dtype), what);
-  return {TensorView(block.data, dtype, shape, Memory::kDevice), [base = block.base](void*) { cudaFree(base); }};
+  auto block =
+      std::make_shared<DeviceMemory>(static_cast<size_t>(shape.count()) * size_of(dtype), what, context_.ledger);
+  return {TensorView(block->data(), dtype, shape, Memory::kDevice), [block](void*) mutable { block.reset(); }};
 }
 
 Tensor CudaBackend::allocate_host(DType dtype, const Shape& shape, const char* what) {
@@ -131,6 +132,10 @@ void CudaBackend::synchronize() { check(cudaDeviceSynchronize()); }
 int64_t CudaBackend::event_time_ns(const Event& event) { return events_.time_ns(event); }
 
 std::optional<ClockDrift> CudaBackend::retie_clocks() { return events_.retie(context_.copy); }
+
+std::optional<Backend::DeviceUse> CudaBackend::take_device_use() {
+  return DeviceUse{context_.ledger->now(), context_.ledger->peak_since_last()};
+}
 
 uint64_t CudaBackend::internal_bytes() const {
   return context_.scratch.bytes() + context_.workspace.bytes() + attention_.device_bytes() +

@@ -38,6 +38,7 @@ class CudaBackend final : public Backend {
   int64_t event_time_ns(const Event& event) override;
   std::optional<ClockDrift> retie_clocks() override;
   uint64_t internal_bytes() const override;
+  std::optional<DeviceUse> take_device_use() override;
 
   void copy(TensorView x, TensorView y) override;
   void fill_zero(TensorView y) override;

@@ -18,9 +18,10 @@ constexpr float kWarmFraction = 0.3f;  // of a shape's time, to bring the card t
 struct Buffers {
   Buffers(Context& context, const ProductShape& shape) {
     const auto make = [&](DType dtype, const Shape& extents) {
-      const DeviceBlock block = allocate_device(static_cast<size_t>(extents.count()) * size_of(dtype), "tuning");
-      Tensor tensor(TensorView(block.data, dtype, extents, Memory::kDevice),
-                    [base = block.base](void*) { cudaFree(base); });
+      auto block = std::make_shared<DeviceMemory>(static_cast<size_t>(extents.count()) * size_of(dtype), "tuning",
+                                                  context.ledger);
+      Tensor tensor(TensorView(block->data(), dtype, extents, Memory::kDevice),
+                    [block](void*) mutable { block.reset(); });
       fill_normal(context, tensor, /*seed=*/static_cast<uint64_t>(extents.count()), 0, 1);
       return tensor;
     };
