@@ -110,6 +110,7 @@ StageSummary stage_summary(const StageRecord& like, const std::vector<const RunR
       [](const RunRecord&, const StageRecord& s) { return measured(static_cast<double>(s.wall_ns) * 1e-9, "clock"); });
   out.gpu_s = columns.value(&StageRecord::gpu_ns, 1e-9);
   out.exposed_copy_s = columns.value(&StageRecord::exposed_copy_ns, 1e-9);
+  out.hidden_copy_s = columns.value(&StageRecord::hidden_copy_ns, 1e-9);
   out.cpu_cores = columns.over(
       [](const RunRecord&, const StageRecord& s) { return over_wall(as_double(s.cpu_core_ns, 1e-9), s.wall_ns); });
   out.cpu_percent = columns.over(cpu_percent);

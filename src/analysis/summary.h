@@ -45,7 +45,7 @@ struct StageSummary {
   StageKind kind = StageKind::kLeaf;
   StageRole role = StageRole::kOther;
   int64_t index = -1;
-  Quantity wall_s, gpu_s, exposed_copy_s;
+  Quantity wall_s, gpu_s, exposed_copy_s, hidden_copy_s;
   std::optional<double> share;  // of the total's median; leaves and Unattributed only
   Quantity cpu_cores;           // core-seconds over wall
   Quantity cpu_percent;         // of the allowed cores

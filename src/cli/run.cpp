@@ -245,10 +245,11 @@ void add_run_options(CLI::App& command, RunCommand& o) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command
-      .add_option("--counters", o.counters,
-                  "where SM, tensor and DRAM activity come from: cupti (windows of 10 ms, from inside the engine), gpm "
-                  "(100 ms, Hopper and newer), dcgm, none; each falls to the next where it is refused; auto: the best "
-                  "that is known not to slow a step")
+      .add_option(
+          "--counters", o.counters,
+          "where SM, tensor and DRAM activity come from: cupti (windows of 10 ms, from inside the engine), gpm "
+          "(100 ms, Hopper and newer), none; each falls to the next where it is refused; auto: the best that is "
+          "known not to slow a step")
       ->check(CLI::IsMember(measure::counter_names()))
       ->capture_default_str();
   command

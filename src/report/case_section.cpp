@@ -26,7 +26,12 @@ struct StageColumn {
 
 std::vector<StageColumn> stage_columns(bool on_gpu) {
   std::vector<StageColumn> columns = {{"Time (s)", &StageSummary::wall_s, seconds}};
-  if (on_gpu) columns.push_back({"GPU Mem (GiB)", &StageSummary::device_process_peak_bytes, gib});
+  if (on_gpu) {
+    columns.push_back({"Exposed Copy (s)", &StageSummary::exposed_copy_s, seconds});
+    columns.push_back({"Hidden Copy (s)", &StageSummary::hidden_copy_s, seconds});
+    columns.push_back({"GPU Mem (GiB)", &StageSummary::device_process_peak_bytes, gib});
+    columns.push_back({"GPU Pool (GiB)", &StageSummary::device_pool_peak_bytes, gib});
+  }
   columns.push_back({"CPU (%)", &StageSummary::cpu_percent, percent});
   columns.push_back({"CPU (cores)", &StageSummary::cpu_cores, seconds});
   columns.push_back({"Process Mem (GiB)", &StageSummary::host_process_peak_bytes, gib});
@@ -217,6 +222,8 @@ std::string resource_lines(const RunRecord& run) {
     out += bytes.has() ? fmt::format("- {}: {} GiB\n", what, gib(double(*bytes.value)))
                        : fmt::format("- {}: – ({})\n", what, explain(bytes.reason));
   };
+  line("GPU memory of the process, peak (sampled, context included)", total->device_memory.process_peak_bytes);
+  line("GPU memory of the engine's own allocations, peak", total->device_memory.pool_peak_bytes);
   line("Process memory, peak", total->host_memory.process_peak_bytes);
   line("of it anonymous", total->host_memory.anonymous_peak_bytes);
   line("of it mapped files", total->host_memory.file_peak_bytes);

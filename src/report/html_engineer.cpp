@@ -30,6 +30,7 @@ const StageColumn kStageColumns[] = {
     {"Time", "seconds", &StageSummary::wall_s},
     {"On the GPU", "seconds", &StageSummary::gpu_s},
     {"Exposed copies", "seconds", &StageSummary::exposed_copy_s},
+    {"Hidden copies", "seconds", &StageSummary::hidden_copy_s},
     {"GPU memory", "bytes", &StageSummary::device_process_peak_bytes},
     {"GPU pool", "bytes", &StageSummary::device_pool_peak_bytes},
     {"CPU cores", "number", &StageSummary::cpu_cores},

@@ -119,7 +119,6 @@ TEST(Counters, NamesOfTheCommandLine) {
   EXPECT_EQ(parse_counters("auto"), kTimedRung);
   EXPECT_EQ(parse_counters("cupti"), CounterRung::kCupti);
   EXPECT_EQ(parse_counters("gpm"), CounterRung::kGpm);
-  EXPECT_EQ(parse_counters("dcgm"), CounterRung::kDcgm);
   EXPECT_EQ(parse_counters("none"), CounterRung::kNone);
   EXPECT_THROW(parse_counters("nvml"), Error);
 }
