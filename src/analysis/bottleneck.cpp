@@ -299,9 +299,10 @@ class Rules {
   }
 
   void what_ifs() {
-    const auto add_if = [&](std::string change, double saved) {
+    const auto add_if = [&](std::string change, double saved, bool hypothetical = false) {
       if (saved <= 0.005 * total_s_ || saved >= total_s_) return;
-      out_.what_ifs.push_back({std::move(change), saved, total_s_ - saved, total_s_ / (total_s_ - saved)});
+      out_.what_ifs.push_back(
+          {std::move(change), saved, total_s_ - saved, total_s_ / (total_s_ - saved), 0, hypothetical});
     };
     add_if("no waiting for weights between steps", class_seconds(TimeClass::kExposedCopy));
     if (s_.example->workload.text_encoder_device == "cpu" && !s_.example->system.gpus.empty()) {
@@ -311,11 +312,11 @@ class Rules {
     add_if("no launch gaps", class_seconds(TimeClass::kLaunchGaps));
     add_if("encoding hidden behind decoding", class_seconds(TimeClass::kEncode));
     add_if("no unattributed time", class_seconds(TimeClass::kUnattributed));
-    add_if("steps twice as fast", 0.5 * role_seconds(StageRole::kStepInference));
-    add_if("VAE decoding twice as fast", 0.5 * role_seconds(StageRole::kVaeDecoding));
+    add_if("steps twice as fast", 0.5 * role_seconds(StageRole::kStepInference), true);
+    add_if("VAE decoding twice as fast", 0.5 * role_seconds(StageRole::kVaeDecoding), true);
     std::sort(out_.what_ifs.begin(), out_.what_ifs.end(), [](auto& a, auto& b) { return a.saved_s > b.saved_s; });
     if (const double bytes = bytes_of_fp32_weights(); bytes > 0)
-      out_.what_ifs.push_back({"weights in bf16 instead of fp32", 0, total_s_, 1, bytes / 2});
+      out_.what_ifs.push_back({"weights in bf16 instead of fp32", 0, total_s_, 1, bytes / 2, false});
   }
 
   /// Of the card's memory at the stage that held most of them.

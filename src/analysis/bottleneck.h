@@ -51,7 +51,8 @@ struct WhatIf {
   double saved_s = 0;
   double new_total_s = 0;
   double speedup = 1;
-  double saved_bytes = 0;  // of the card; 0: none
+  double saved_bytes = 0;     // of the card; 0: none
+  bool hypothetical = false;  // "twice as fast": shows what a part is worth, not what could be changed
 };
 
 /// Room left on the card, from the card itself.

@@ -42,8 +42,9 @@ struct Quantity {
 inline constexpr double kStepTarget = 0.01;
 inline constexpr double kWarmTotalTarget = 0.02;
 inline constexpr double kInitTarget = 0.05;
+inline constexpr int64_t kMinRunsToConverge = 5;
 
 /// True once there are at least `min_runs` and the interval is as narrow as `target`.
-bool converged(const Estimate& e, double target, int64_t min_runs = 5);
+bool converged(const Estimate& e, double target, int64_t min_runs = kMinRunsToConverge);
 
 }  // namespace wan

@@ -254,9 +254,12 @@ void check_convergence(CaseSummary& out) {
   const auto check = [&](const char* scope, const Quantity& quantity, double target) {
     if (!quantity.has() || converged(*quantity.estimate, target)) return;
     const Estimate& e = *quantity.estimate;
-    out.not_converged.push_back(e.single_run ? fmt::format("{}: single run", scope)
-                                             : fmt::format("{}: {} runs, half-width {:.1f} %, target {:.0f} %", scope,
-                                                           e.runs, 100 * e.relative_half_width(), 100 * target));
+    const double half = e.relative_half_width();
+    out.not_converged.push_back(e.single_run     ? fmt::format("{}: single run", scope)
+                                : half <= target ? fmt::format("{}: {} runs agree within {:.1f} %, {} are needed",
+                                                               scope, e.runs, 100 * half, kMinRunsToConverge)
+                                                 : fmt::format("{}: {} runs agree within {:.1f} %, {:.0f} % is asked",
+                                                               scope, e.runs, 100 * half, 100 * target));
   };
   check("steady step", out.steady_step_s, kStepTarget);
   check("warm total", out.warm_total_s, kWarmTotalTarget);

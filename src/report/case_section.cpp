@@ -8,6 +8,7 @@
 #include "analysis/bottleneck.h"
 #include "analysis/compare.h"
 #include "report/format.h"
+#include "report/kernels.h"
 
 namespace wan::report {
 namespace {
@@ -204,8 +205,9 @@ std::string performance_analysis(const CaseSummary& s, const CardPeak* peak) {
   }
   if (!report.what_ifs.empty()) out += "\n**What would help:**\n";
   for (const WhatIf& what : report.what_ifs)
-    out += fmt::format("- {}: -{} s, {} s in all, {:.2f}x\n", what.change, seconds(what.saved_s),
-                       seconds(what.new_total_s), what.speedup);
+    out += what.saved_bytes > 0 ? fmt::format("- {}: -{} GiB\n", what.change, gib(what.saved_bytes))
+                                : fmt::format("- {}: -{} s, {} s in all, {:.2f}x\n", what.change, seconds(what.saved_s),
+                                              seconds(what.new_total_s), what.speedup);
   out += "\n**Resource Usage Overview:**\n";
   if (report.headroom)
     out += fmt::format("- Peak GPU memory {} GiB of {} GiB: {} GiB ({:.0f} %) free\n", gib(report.headroom->peak_bytes),
@@ -275,9 +277,11 @@ std::string ShownCase::time_cell() const {
 
 std::string ShownCase::runs_cell() const {
   const size_t counted = stand_in ? 0 : summary.selection.used.size();
-  const auto warmups =
-      std::count_if(excluded.begin(), excluded.end(), [](const Exclusion& e) { return e.run->run_case.warmup; });
-  return fmt::format("{} of {}", counted, counted + excluded.size() - static_cast<size_t>(warmups));
+  // Warm-ups and traced runs are made beside those that may count.
+  const auto beside = std::count_if(excluded.begin(), excluded.end(), [](const Exclusion& e) {
+    return e.run->run_case.warmup || e.run->kernels.has_value();
+  });
+  return fmt::format("{} of {}", counted, counted + excluded.size() - static_cast<size_t>(beside));
 }
 
 std::string ShownCase::status_cell() const { return doubt.empty() ? "ok" : doubt; }
@@ -324,7 +328,7 @@ std::string case_section(const ShownCase& shown, const std::vector<CardPeak>& pe
   out += "\n##### Stage Breakdown\n\n" + stage_table(s, shown.on_gpu()) + parts_table(s);
   out += inference_statistics(s, shown.on_gpu());
   out += performance_analysis(s, find_peak(peaks, s.group.device)) + resource_lines(*s.example);
-  out += corrections(*s.example) + provenance(*s.example);
+  out += kernels_markdown(s) + corrections(*s.example) + provenance(*s.example);
   return out + "\n---\n";
 }
 

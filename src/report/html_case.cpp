@@ -11,6 +11,7 @@
 #include "report/format.h"
 #include "report/html_engineer.h"
 #include "report/imported.h"
+#include "report/kernels.h"
 
 namespace wan::report {
 namespace {
@@ -299,6 +300,7 @@ void add_details(Json& out, const AnalysedCase& analysed, const HtmlOptions& opt
   out["roofline"] = roofline_data(s, analysed.peak);
   out["memory"] = memory_data(*s.example);
   out["analysis"] = analysis_data(analysed.bottlenecks);
+  out["kernels"] = kernels_data(s);
 }
 
 }  // namespace
@@ -343,10 +345,15 @@ std::string verdict_sentence(const AnalysedCase& analysed) {
   else
     out += ", all of it on the CPU";
   out += ".";
-  if (!analysed.bottlenecks.what_ifs.empty()) {
-    const WhatIf& best = analysed.bottlenecks.what_ifs.front();
-    out += fmt::format(" What would help most: {}, at most {:.2f}x.", best.change, best.speedup);
-  }
+  const auto largest = std::max_element(analysed.buyer.parts.begin(), analysed.buyer.parts.end(),
+                                        [](const TimePart& a, const TimePart& b) { return a.seconds < b.seconds; });
+  if (largest != analysed.buyer.parts.end())
+    out += fmt::format(" {} takes most: {:.0f} %.", largest->name, 100 * largest->share);
+  const auto& what_ifs = analysed.bottlenecks.what_ifs;
+  const auto best =
+      std::find_if(what_ifs.begin(), what_ifs.end(), [](const WhatIf& what) { return !what.hypothetical; });
+  if (best != what_ifs.end() && best->saved_s > 0)
+    out += fmt::format(" Most to gain: {}, at most {} s.", best->change, seconds(best->saved_s));
   return out;
 }
 

@@ -8,6 +8,7 @@
 
 #include "analysis/compare.h"
 #include "base/build_info.h"
+#include "report/cards.h"
 #include "report/format.h"
 #include "report/html.h"
 #include "report/html_case.h"
@@ -127,11 +128,14 @@ std::string report_data(const std::vector<const RunRecord*>& records, const Html
         std::all_of(group.runs.begin(), group.runs.end(), [](const RunRecord* run) { return run->run_case.warmup; });
     if (!only_warmups) cases.push_back(analyse_case(group, options));
   }
+  std::vector<const ShownCase*> shown;
+  for (const AnalysedCase& analysed : cases) shown.push_back(&analysed.shown);
   Json data = {{"schema", {{"name", "wanbench.report"}, {"major", 1}, {"minor", 0}}},
                {"tool", built_with()},
                {"cases", Json::array()},
                {"comparisons", comparisons_data(cases)},
                {"cold_warm", cold_warm_data(cases)},
+               {"cards", cards_data(shown)},
                {"printed_overviews", Json::array()}};
   for (const AnalysedCase& analysed : cases) data["cases"].push_back(case_data(analysed, options));
   for (const PrintedTable& table : printed_overviews(records))

@@ -280,7 +280,8 @@ Json analysis_data(const BottleneckReport& report) {
     what_ifs.push_back({{"change", what.change},
                         {"saved_s", what.saved_s},
                         {"new_total_s", what.new_total_s},
-                        {"speedup", what.speedup}});
+                        {"speedup", what.speedup},
+                        {"saved_bytes", what.saved_bytes}});
   return {{"classes", std::move(classes)}, {"findings", std::move(findings)}, {"what_ifs", std::move(what_ifs)}};
 }
 

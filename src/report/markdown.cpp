@@ -9,6 +9,7 @@
 #include "analysis/bottleneck.h"
 #include "analysis/compare.h"
 #include "analysis/summary.h"
+#include "report/cards.h"
 #include "report/case_section.h"
 #include "report/format.h"
 #include "report/imported.h"
@@ -25,11 +26,20 @@ std::string or_dash(const std::optional<T>& value) {
   return value ? fmt::format("{}", *value) : "–";
 }
 
+/// The device, and the program where more than one ran on it.
+std::string device_of(const ShownCase& shown, const std::deque<ShownCase>& cases) {
+  const RunGroup& own = shown.summary.group;
+  const bool several = std::any_of(cases.begin(), cases.end(), [&](const ShownCase& other) {
+    return other.summary.group.device == own.device && other.summary.group.engine != own.engine;
+  });
+  return several ? own.device + ", " + own.engine : own.device;
+}
+
 /// Devices in order of appearance.
 std::vector<std::string> devices_of(const std::deque<ShownCase>& cases) {
   std::vector<std::string> devices;
   for (const ShownCase& shown : cases) {
-    const std::string& device = shown.summary.group.device;
+    const std::string device = device_of(shown, cases);
     if (std::find(devices.begin(), devices.end(), device) == devices.end()) devices.push_back(device);
   }
   return devices;
@@ -37,7 +47,7 @@ std::vector<std::string> devices_of(const std::deque<ShownCase>& cases) {
 
 const ShownCase* find_case(const std::deque<ShownCase>& cases, const std::string& device, const std::string& title) {
   for (const ShownCase& shown : cases)
-    if (shown.summary.group.device == device && shown.title() == title) return &shown;
+    if (device_of(shown, cases) == device && shown.title() == title) return &shown;
   return nullptr;
 }
 
@@ -136,7 +146,7 @@ std::string device_section(const std::string& device, const std::deque<ShownCase
                            const std::vector<CardPeak>& peaks) {
   std::vector<const ShownCase*> cases;
   for (const ShownCase& shown : all)
-    if (shown.summary.group.device == device) cases.push_back(&shown);
+    if (device_of(shown, all) == device) cases.push_back(&shown);
   const bool has_gpu = std::any_of(cases.begin(), cases.end(), [](const ShownCase* c) { return c->on_gpu(); });
   std::string out = "\n## " + device + "\n\n" + host_lines(*cases.front()->summary.example) + "\n";
   out += device_table(cases, has_gpu);
@@ -161,6 +171,9 @@ std::string markdown_report(const std::vector<const RunRecord*>& records, const 
   out += devices.size() > 1 ? ": Multi-GPU Comparison\n\n" : devices.empty() ? "\n\n" : ": " + devices[0] + "\n\n";
   if (devices.empty()) return out + "No run to report.\n";
   out += performance_summary(cases, devices);
+  std::vector<const ShownCase*> shown;
+  for (const ShownCase& each : cases) shown.push_back(&each);
+  out += cards_markdown(shown);
   out += "\n---\n\n# Detailed Reports\n";
   for (const std::string& device : devices) out += device_section(device, cases, peaks);
   return out + imported_markdown(records);

@@ -65,7 +65,7 @@ def load_groups(folder):
     groups = {}
     for file in sorted((folder).rglob("*.run.json")):
         run = json.loads(file.read_text())
-        if run["case"]["warmup"]:
+        if run["case"]["warmup"] or run.get("kernels"):
             continue
         device = run["system"]["gpus"][0]["name"] if run["system"]["gpus"] else run["system"]["cpu_model"]
         scope = run["workload"]["scope"]

@@ -149,6 +149,31 @@ TEST_F(Html, ComparisonSeparatesGpuFromHost) {
               1e-9);
 }
 
+TEST_F(Html, KernelsComeFromTheTracedRunWhichDoesNotCount) {
+  const Json& kernels = data_["cases"][0]["kernels"];
+  ASSERT_EQ(kernels["views"].size(), 2u);
+  EXPECT_EQ(kernels["views"][0]["stages"], "All steps");
+  double sum = 0;
+  for (const Json& kind : kernels["views"][0]["kinds"]) sum += kind["share"].get<double>();
+  EXPECT_NEAR(sum, 1, 1e-9);
+  EXPECT_NEAR(kernels["slowdown"].get<double>(), 1.1, 0.01);
+  EXPECT_EQ(data_["cases"][0]["certainty"]["runs_cell"], "3 of 3");
+  EXPECT_TRUE(data_["cases"][1]["kernels"].is_null()) << "no warm run was traced";
+}
+
+TEST_F(Html, CardsWithTheirProgramsAreColumnsAndCasesRows) {
+  const Json& cards = data_["cards"];
+  ASSERT_EQ(cards["machines"].size(), 2u);
+  EXPECT_EQ(cards["machines"][0]["imported"], true);
+  const Json& total = cards["quantities"][0];
+  EXPECT_EQ(total["name"], "Whole video");
+  EXPECT_EQ(total["rows"][0]["case"], "01_Speed");
+  EXPECT_EQ(total["rows"][0]["cells"][0], "58.34, single run");
+  EXPECT_EQ(total["rows"][0]["cells"][1], "26.54 [26.46, 26.65], n = 3");
+  const std::vector<RunRecord> one = {records_[0]};
+  EXPECT_TRUE(Json::parse(report_data(pointers(one), tables()))["cards"].is_null()) << "one machine has no other side";
+}
+
 TEST_F(Html, ColdAndWarmArePaired) {
   ASSERT_EQ(data_["cold_warm"].size(), 1u);
   EXPECT_NEAR(data_["cold_warm"][0]["extra_s"].get<double>(), 6.4, 1e-6);

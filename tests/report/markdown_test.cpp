@@ -123,6 +123,42 @@ TEST(Markdown, ComparesTwoCardsAndSplitsTheSpeedup) {
   EXPECT_THAT(text, HasSubstr("- Peak GPU memory 30.00 GiB of 80.00 GiB: 50.00 GiB (62 %) free"));
 }
 
+TEST(Markdown, TwoProgramsOnOneCardAreTwoColumns) {
+  RunRecord a = cpu_run(), b = cpu_run(1);
+  b.engine.name = "original";
+  b.engine.kind = EngineKind::kImported;
+  b.imported = ImportInfo{"report.md", "0123456789abcdef0123", "seed-markdown", {}, {}, {}};
+  b.stages.back().wall_ns = 20 * kSecond;
+  const std::string text = markdown_report({&a, &b}, {});
+  EXPECT_THAT(text, HasSubstr("## Performance Summary: A CPU, wanbench vs A CPU, original"));
+  EXPECT_THAT(text, HasSubstr("| A CPU | original | imported from report.md, SHA-256 0123456789abcdef |"));
+  EXPECT_THAT(text, HasSubstr("### Whole video (s)\n\n| Case | A CPU, original (imported) | A CPU, wanbench |"));
+  EXPECT_THAT(text, HasSubstr("| 01_Speed | 20.00, single run | 10.00, single run |"));
+}
+
+TEST(Markdown, ATracedRunHasItsKernels) {
+  RunRecord a = cpu_run(), b = cpu_run(1);
+  b.validity = {{"traced", "watched", "", true}};
+  b.kernels = KernelTrace{"cupti_activity",
+                          "",
+                          3,
+                          {{"Step_*",
+                            2,
+                            5 * kSecond,
+                            kSecond,
+                            {{KernelKind::kGemm, 7, 4 * kSecond, 4 * kSecond}},
+                            {{"nvjet|a", KernelKind::kGemm, 7, 4 * kSecond}},
+                            0,
+                            0}}};
+  const std::string text = markdown_report({&a, &b}, {});
+  EXPECT_THAT(text, HasSubstr("##### Kernels of Traced Run"));
+  EXPECT_THAT(text, HasSubstr("3 kernels are missing."));
+  EXPECT_THAT(text, HasSubstr("| GEMM | 4.000 | 80.0 | 4.000 | 7 |"));
+  EXPECT_THAT(text, HasSubstr("| gaps | 1.000 | 20.0 | 1.000 |  |"));
+  EXPECT_THAT(text, HasSubstr("| `nvjet\\|a` | GEMM | 4.000 | 80.0 | 7 | 571428.6 |"));
+  EXPECT_THAT(text, HasSubstr("- **Runs**: 1 of 1"));
+}
+
 TEST(Markdown, AFailedCaseIsARowWithItsFacts) {
   RunRecord run = cpu_run();
   run.status = RunStatus::kOutOfMemory;

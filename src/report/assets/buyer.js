@@ -41,7 +41,10 @@ const badgesOf = (c) => {
   if (c.engine_kind === "external") out.push(badge("other engine", "info"));
   if (c.certainty.single_run && c.counts) out.push(badge("single run", "warn"));
   else if (c.counts && !c.certainty.converged) out.push(badge("not converged", "warn"));
-  new Set(c.certainty.flags.map((f) => f.name)).forEach((name) => out.push(badge(name, "warn")));
+  // The traced run is made beside those that count, on purpose.
+  const flags = c.certainty.flags.filter((f) => f.name !== "traced");
+  new Set(flags.map((f) => f.name)).forEach((name) => out.push(badge(name,
+    flags.some((f) => f.name === name && f.excludes) ? "bad" : "info")));
   return out;
 };
 
@@ -146,12 +149,28 @@ const costTable = (data) => {
 };
 
 const whatIfRows = (c, most) => (c.analysis ? c.analysis.what_ifs.slice(0, most).map((w) => [rowLabel(c), w.change,
-  "-" + write("seconds", w.saved_s), write("seconds", w.new_total_s), write("ratio", w.speedup)]) : []);
+  w.saved_bytes > 0 ? "-" + write("bytes", w.saved_bytes) : "-" + write("seconds", w.saved_s),
+  write("seconds", w.new_total_s), write("ratio", w.speedup)]) : []);
 const whatIfTable = (rows) => (rows.length ? table("By Amdahl's law: upper bounds", [text("Case"), text("Change"),
   number("Saves at most"), number("Then takes"), number("Speedup")], rows, "cards")
   : el("p", { class: "note" }, "No single change would save more than 0.5 %."));
 const whatIfs = (data) => [whatIfTable(data.cases.flatMap((c) => whatIfRows(c, 3))),
   el("p", { class: "note" }, "The largest three of each case; all of them stand with the case below.")];
+
+const cardsSection = (data) => {
+  const cards = data.cards;
+  if (!cards) return null;
+  const columns = [text("Case"), ...cards.machines.map((m) => text(m.label))];
+  const one = (q) => table(q.name + ", " + q.unit, columns, q.rows.map((r) => [r.case, ...r.cells]), "cards");
+  return section("cards", "Cards side by side", one(cards.quantities[0]),
+    el("p", { class: "note" }, "A median with its 95 % interval over n runs, or a single run without one; two values where a "
+      + "source has the same work under two names."),
+    table("Where the numbers come from", [text("Card"), text("Program"), text("Source")],
+      cards.machines.map((m) => [m.device, el("span", {}, m.engine + " ", m.imported ? badge("imported", "info") : null),
+        m.provenance]), "cards"),
+    cards.differences.length ? el("ul", { class: "note" }, cards.differences.map((d) => el("li", {}, d))) : null,
+    folded("Stages, memory and energy", cards.quantities.slice(1).map(one)));
+};
 
 const comparisonTables = (data) => data.comparisons.map((c) => el("div", {},
   el("h3", {}, c.case + ": " + c.b + " against " + c.a),

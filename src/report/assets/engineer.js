@@ -213,7 +213,7 @@ const caseFold = (c, open) => {
   const fill = () => {
     if (body.childElementCount || !fold.open) return;
     body.append(...[el("div", { class: "columns" }, sureBox(c), workloadList(c)), failureSection(c), stagesSection(c),
-      timelineSection(c), stepsSection(c), kindsSection(c), rooflineSection(c), memorySection(c), importedSection(c),
+      timelineSection(c), stepsSection(c), kindsSection(c), kernelsSection(c), rooflineSection(c), memorySection(c), importedSection(c),
       commandSection(c)].filter(Boolean));
     drawWithin(body);
   };

@@ -35,6 +35,7 @@ document.getElementById("report").append(...[
   hasCharts ? null : el("p", { class: "notice" }, "This program was built without Chart.js (Debian: libjs-chart.js): the "
     + "tables are complete, the charts are left out."),
   firstScreen(data),
+  cardsSection(data),
   section("fit", "Fit, cold and warm", fitTable(data), coldWarm(data)),
   section("cost", "Cost", costTable(data)),
   section("help", "What would help", whatIfs(data)),

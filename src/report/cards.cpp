@@ -1,0 +1,152 @@
+#include "report/cards.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "analysis/cards.h"
+#include "report/format.h"
+
+namespace wan::report {
+namespace {
+
+using Json = nlohmann::json;
+using Cases = std::vector<const ShownCase*>;
+
+CardTable table_of(const Cases& cases) {
+  std::vector<const CaseSummary*> summaries;
+  for (const ShownCase* shown : cases) summaries.push_back(&shown->summary);
+  return card_table(summaries);
+}
+
+std::string label_of(const Machine& machine) {
+  return machine.device + ", " + machine.engine + (machine.kind == EngineKind::kImported ? " (imported)" : "");
+}
+
+/// Where a machine's numbers come from, in one line.
+std::string provenance_of(const Machine& machine) {
+  const RunRecord& run = *machine.example;
+  if (run.imported)
+    return fmt::format("imported from {}, SHA-256 {}", run.imported->file, run.imported->sha256.substr(0, 16));
+  return fmt::format("measured by wanbench {}, commit {}{}", run.tool.version, run.tool.git_commit.substr(0, 12),
+                     run.tool.git_dirty ? " (changed)" : "");
+}
+
+std::string written(double value, CardUnit unit) {
+  switch (unit) {
+    case CardUnit::kSeconds: return seconds(value);
+    case CardUnit::kBytes: return gib(value);
+    case CardUnit::kJoules: return fmt::format("{:.0f}", value);
+    case CardUnit::kShare: return percent(100 * value);
+  }
+  return "";
+}
+
+const char* unit_name(CardUnit unit) {
+  switch (unit) {
+    case CardUnit::kSeconds: return "s";
+    case CardUnit::kBytes: return "GiB";
+    case CardUnit::kJoules: return "J";
+    case CardUnit::kShare: return "% of the total";
+  }
+  return "";
+}
+
+/// "22.57 [21.24, 23.35], n = 3", "269.21, single run", "oom".
+std::string cell_text(const ShownCase& shown, const CardQuantity& quantity) {
+  if (shown.original != nullptr && shown.original->error) return std::string(to_string(shown.original->status));
+  const Quantity value = quantity.of(shown.summary);
+  if (!value.has()) return "–";
+  const Estimate& estimate = *value.estimate;
+  std::string text = written(estimate.median, quantity.unit);
+  if (estimate.interval)
+    text += fmt::format(" [{}, {}], n = {}", written(estimate.interval->low, quantity.unit),
+                        written(estimate.interval->high, quantity.unit), estimate.runs);
+  else
+    text += ", single run";
+  return text + (shown.stand_in ? ", not counted" : "");
+}
+
+std::string joined_cells(const Cases& cases, const std::vector<size_t>& cell, const CardQuantity& quantity) {
+  std::string text;
+  for (const size_t i : cell) text += (text.empty() ? "" : " / ") + cell_text(*cases[i], quantity);
+  return text.empty() ? "–" : text;
+}
+
+bool any_value(const Cases& cases, const CardQuantity& quantity) {
+  for (const ShownCase* shown : cases)
+    if (quantity.of(shown->summary).has()) return true;
+  return false;
+}
+
+std::string machines_table(const CardTable& cards) {
+  Table table({"Card", "Program", "Where the numbers come from", "Driver", "Host", "First run"});
+  for (const Machine& machine : cards.machines) {
+    const RunRecord& run = *machine.example;
+    table.begin_row();
+    table.text(machine.device);
+    table.text(machine.engine);
+    table.text(provenance_of(machine));
+    table.text(run.system.gpus.empty() || run.system.gpus[0].driver.empty() ? "–" : run.system.gpus[0].driver);
+    table.text(run.system.cpu_model.empty() ? "–" : run.system.cpu_model);
+    table.text(run.created_utc.empty() ? "–" : run.created_utc.substr(0, 10));
+  }
+  return table.markdown();
+}
+
+}  // namespace
+
+Json cards_data(const Cases& cases) {
+  const CardTable cards = table_of(cases);
+  if (cards.machines.size() < 2) return nullptr;
+  Json machines = Json::array(), quantities = Json::array(), differences = Json::array();
+  for (const Machine& machine : cards.machines)
+    machines.push_back({{"device", machine.device},
+                        {"engine", machine.engine},
+                        {"imported", machine.kind == EngineKind::kImported},
+                        {"label", label_of(machine)},
+                        {"provenance", provenance_of(machine)}});
+  for (const CardQuantity& quantity : card_quantities()) {
+    if (!any_value(cases, quantity)) continue;
+    Json rows = Json::array();
+    for (const CardRow& row : cards.rows) {
+      Json cells = Json::array();
+      for (const auto& cell : row.cells) cells.push_back(joined_cells(cases, cell, quantity));
+      rows.push_back({{"case", row.name}, {"cells", std::move(cells)}});
+    }
+    quantities.push_back({{"name", quantity.name}, {"unit", unit_name(quantity.unit)}, {"rows", std::move(rows)}});
+  }
+  for (const CardRow& row : cards.rows)
+    for (const std::string& difference : row.differences) differences.push_back(difference);
+  return {{"machines", std::move(machines)},
+          {"quantities", std::move(quantities)},
+          {"differences", std::move(differences)}};
+}
+
+std::string cards_markdown(const Cases& cases) {
+  const CardTable cards = table_of(cases);
+  if (cards.machines.size() < 2) return "";
+  std::string out =
+      "\n## Cards Side by Side\n\nA median with its 95 % interval over n runs, or a single run without one; two values "
+      "where a source has the same work under two names.\n\n" +
+      machines_table(cards);
+  std::vector<std::string> columns = {"Case"};
+  for (const Machine& machine : cards.machines) columns.push_back(label_of(machine));
+  for (const CardQuantity& quantity : card_quantities()) {
+    if (!any_value(cases, quantity)) continue;
+    Table table(columns);
+    for (const CardRow& row : cards.rows) {
+      table.begin_row();
+      table.text(row.name);
+      for (const auto& cell : row.cells) table.text(joined_cells(cases, cell, quantity));
+    }
+    out += fmt::format("\n### {} ({})\n\n{}", quantity.name, unit_name(quantity.unit), table.markdown());
+  }
+  std::string differences;
+  for (const CardRow& row : cards.rows)
+    for (const std::string& difference : row.differences) differences += "- " + difference + "\n";
+  if (!differences.empty()) out += "\n### Where the work of a row differs\n\n" + differences;
+  return out;
+}
+
+}  // namespace wan::report
