@@ -1,6 +1,11 @@
 // `wanbench generate`: one video, with a progress line on a terminal and a table of the stages at the end.
+#include <chrono>
+#include <condition_variable>
 #include <csignal>
+#include <cstdlib>
 #include <memory>
+#include <mutex>
+#include <thread>
 #include <vector>
 
 #include <unistd.h>
@@ -15,9 +20,13 @@
 #include "cli/commands.h"
 #include "cli/request_options.h"
 #include "cli/signals.h"
+#include "cli/terminal.h"
+#include "measure/gpu.h"
+#include "measure/sampler.h"
 #include "pipeline/engine.h"
 #include "pipeline/observer.h"
 #include "suite/kernel_stages.h"
+#include "suite/progress.h"
 
 namespace wan::cli {
 namespace {
@@ -28,10 +37,17 @@ struct GenerateOptions {
   bool trace_kernels = false;
 };
 
-/// Shows where the run is, and keeps the leaves for the table.
+/// Shows where the run is, on a terminal with what the machine does, and keeps the leaves for the table.
 class ShowStages final : public Observer {
  public:
-  ShowStages() : terminal_(isatty(STDERR_FILENO) == 1), start_ns_(monotonic_ns()) {}
+  /// `gpu` may be nullptr.
+  explicit ShowStages(measure::Gpu* gpu)
+      : terminal_(isatty(STDERR_FILENO) == 1), start_ns_(monotonic_ns()), sampler_(gpu, "", measure::kTimedRung) {
+    if (terminal_) reader_ = std::thread(&ShowStages::read, this);
+  }
+  ~ShowStages() override { end_line(); }
+  ShowStages(const ShowStages&) = delete;
+  ShowStages& operator=(const ShowStages&) = delete;
 
   void on_span(const StageSpan& span) override {
     if (!span.component.empty() || span.hidden) return;
@@ -39,18 +55,19 @@ class ShowStages final : public Observer {
     if (span.stage == Stage::kStepInference) step_ns_ = span.end_ns - span.begin_ns;
   }
   void on_begin(Stage stage, int index, int steps) override {
-    std::string line = stage_name(stage, index, "ti2v");
-    if (stage == Stage::kStepInference) {
-      line = fmt::format("step {}/{}", index + 1, steps);
-      if (step_ns_ > 0)
-        line += fmt::format(", {:.1f} s/step, about {:.0f} s of denoising left", seconds_from_ns(step_ns_).value,
-                            seconds_from_ns(step_ns_).value * (steps - index));
-    }
-    show(line);
+    const std::lock_guard lock(mutex_);
+    state_.stage = stage_name(stage, index, "ti2v");
+    state_.step = index;
+    state_.steps = steps;
+    state_.left_s.reset();
+    if (index >= 0 && step_ns_ > 0) state_.left_s = seconds_from_ns(step_ns_).value * (steps - index);
+    show();
   }
   void on_memory(const MemoryMark&) override {}
   void on_fact(const std::string& key, const std::string& value) override {
-    if (key == "memory_plan" || key == "size") show(fmt::format("{}: {}", key, value));
+    if (key != "memory_plan" && key != "size") return;
+    const std::lock_guard lock(mutex_);
+    fmt::print(stderr, "{}{}: {}\n", terminal_ ? "\r\033[K" : "", key, value);
   }
 
   void print_table(const Outcome& outcome) const {
@@ -63,23 +80,46 @@ class ShowStages final : public Observer {
     }
     fmt::print("{:<24} {:>10.3f}\n", "sum of stages", seconds_from_ns(total).value);
   }
-  void end_line() const {
-    if (terminal_) fmt::print(stderr, "\n");
+  /// The line is final from here on. May be called twice.
+  void end_line() {
+    if (!reader_.joinable()) return;
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    stopping_.notify_all();
+    reader_.join();
+    fmt::print(stderr, "\n");
   }
 
  private:
-  void show(const std::string& line) {
-    const double elapsed = seconds_from_ns(monotonic_ns() - start_ns_).value;
-    if (terminal_)
-      fmt::print(stderr, "\r\033[K[{:6.1f} s] {:.66}", elapsed, line);
-    else
-      fmt::print(stderr, "[{:6.1f} s] {}\n", elapsed, line);
+  void show() {
+    constexpr size_t kWithoutTerminal = 200;
+    state_.elapsed_s = seconds_from_ns(monotonic_ns() - start_ns_).value;
+    const std::string line = suite::progress_line(state_, terminal_ ? terminal_width() : kWithoutTerminal);
+    fmt::print(stderr, "{}{}{}", terminal_ ? "\r\033[K" : "", line, terminal_ ? "" : "\n");
+  }
+
+  void read() {
+    constexpr std::chrono::milliseconds kPeriod{500};
+    std::unique_lock lock(mutex_);
+    while (!stopping_.wait_for(lock, kPeriod, [this] { return stop_; })) {
+      sampler_.sample(::getpid());
+      suite::show_readings(state_, sampler_.samples());
+      show();
+    }
   }
 
   bool terminal_;
   int64_t start_ns_;
   int64_t step_ns_ = 0;
   std::vector<StageSpan> leaves_;
+  std::mutex mutex_;  // over what the line is made of
+  std::condition_variable stopping_;
+  bool stop_ = false;
+  suite::ProgressState state_;
+  measure::Sampler sampler_;
+  std::thread reader_;
 };
 
 /// The longest kernels of each stage are listed down to this share of its time.
@@ -109,7 +149,9 @@ ExitCode run_generate(const GenerateOptions& options) {
   for (const auto& file : {request.output, request.dump})
     if (!file.empty()) require_writable(file.parent_path(), 0);
   stop_on_signals();
-  ShowStages stages;
+  const measure::GpuSet gpus = measure::open_gpus();
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  ShowStages stages(measure::find_gpu(gpus, request.device, visible != nullptr ? visible : ""));
   const auto kernels = options.trace_kernels ? std::make_unique<suite::KernelStages>(stages) : nullptr;
   try {
     const Outcome outcome = generate(request, kernels ? static_cast<Observer&>(*kernels) : stages);

@@ -1,5 +1,4 @@
 // `wanbench run`: a suite on this machine, each case in a process of its own, and the report of what was measured.
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/data_files.h"
 #include "cli/report_files.h"
+#include "cli/terminal.h"
 #include "io/video_writer.h"
 #include "measure/gpu.h"
 #include "measure/stopping.h"
@@ -130,12 +130,6 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   run.if_stored = options.resume ? suite::IfStored::kResume : suite::IfStored::kRefuse;
   run.video = options.no_video || !can_write_video() ? suite::WriteVideo::kNo : suite::WriteVideo::kYes;
   run.cuda_visible_devices = environment("CUDA_VISIBLE_DEVICES");
-}
-
-size_t terminal_width() {
-  winsize size{};
-  constexpr size_t kUsual = 100;
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col - 1u : kUsual;
 }
 
 ExitCode conclude(const suite::SuiteOutcome& outcome, const RunCommand& options) {

@@ -29,17 +29,35 @@ std::string duration(double seconds) {
 }  // namespace
 
 std::string progress_line(const ProgressState& state, size_t width) {
-  std::string line = fmt::format("[{}/{}] {}  {}", state.number, state.count, state.case_name,
-                                 state.stage.empty() ? "starting" : state.stage);
-  if (state.step >= 0 && state.steps > 0) line += fmt::format("  step {}/{}", state.step + 1, state.steps);
-  line += "  " + duration(state.elapsed_s);
-  if (state.left_s) line += fmt::format(", about {} left", duration(*state.left_s));
-  if (state.cores) line += fmt::format("  {:.1f} cores", *state.cores);
-  if (state.resident_bytes) line += fmt::format("  {:.2f} GiB", double(*state.resident_bytes) / kGiB);
-  if (state.gpu_bytes) line += fmt::format("  GPU {:.1f} GiB", double(*state.gpu_bytes) / kGiB);
-  if (state.power_w) line += fmt::format("  {:.0f} W", *state.power_w);
-  if (state.sm_active) line += fmt::format("  SM {:.0f} %", 100 * *state.sm_active);
+  std::string line;
+  if (state.count > 0) line = fmt::format("[{}/{}] {}  ", state.number, state.count, state.case_name);
+  if (state.step >= 0 && state.steps > 0)
+    line += fmt::format("step {}/{}", state.step + 1, state.steps);
+  else
+    line += state.stage.empty() ? "starting" : state.stage;
+  // The most wanted first: what does not fit any more is left out whole.
+  std::vector<std::string> parts = {"  " + duration(state.elapsed_s)};
+  if (state.left_s) parts.push_back(fmt::format(", about {} left", duration(*state.left_s)));
+  if (state.gpu_bytes) parts.push_back(fmt::format("  GPU {:.1f} GiB", double(*state.gpu_bytes) / kGiB));
+  if (state.power_w) parts.push_back(fmt::format("  {:.0f} W", *state.power_w));
+  if (state.sm_active) parts.push_back(fmt::format("  SM {:.0f} %", 100 * *state.sm_active));
+  if (state.cores) parts.push_back(fmt::format("  {:.1f} cores", *state.cores));
+  if (state.resident_bytes) parts.push_back(fmt::format("  RAM {:.2f} GiB", double(*state.resident_bytes) / kGiB));
+  for (const std::string& part : parts) {
+    if (line.size() + part.size() > width) break;
+    line += part;
+  }
   return line.substr(0, width);
+}
+
+void show_readings(ProgressState& state, const measure::Samples& samples) {
+  state.cores = recent_cores(samples);
+  if (!samples.tree.empty()) state.resident_bytes = samples.tree.back().memory.resident();
+  if (!samples.gpu.empty()) {
+    state.gpu_bytes = samples.gpu.back().device_bytes;
+    state.power_w = samples.gpu.back().power_w;
+  }
+  state.sm_active = measure::latest_sm(samples);
 }
 
 std::optional<double> estimate_left(double elapsed_s, std::optional<double> last_total_s, double step_s,
@@ -87,18 +105,13 @@ void ProgressDisplay::message(const Message& message) {
     draw();
     if (style_ == DisplayStyle::kLines) line("  " + progress_line(state_, width_));
   }
-  if (const auto* span = std::get_if<Span>(&message); span != nullptr && span->index >= 0 && span->component.empty())
+  if (const auto* span = std::get_if<Span>(&message);
+      span != nullptr && span->component.empty() && span->stage.ends_with("_Inference"))
     step_s_ = seconds_from_ns(span->end_ns - span->begin_ns).value;
 }
 
 void ProgressDisplay::tick(const measure::Samples& samples) {
-  state_.cores = recent_cores(samples);
-  if (!samples.tree.empty()) state_.resident_bytes = samples.tree.back().memory.resident();
-  if (!samples.gpu.empty()) {
-    state_.gpu_bytes = samples.gpu.back().device_bytes;
-    state_.power_w = samples.gpu.back().power_w;
-  }
-  state_.sm_active = measure::latest_sm(samples);
+  show_readings(state_, samples);
   draw();
 }
 

@@ -23,7 +23,11 @@ struct ProgressState {
   std::optional<double> cores, power_w, sm_active;
 };
 
-/// One line of at most `width` characters.
+/// What was read last.
+void show_readings(ProgressState& state, const measure::Samples& samples);
+
+/// One line of at most `width` characters: whatever does not fit is left out, from the end. Without runs to count
+/// (`count` 0) it begins with the stage.
 std::string progress_line(const ProgressState& state, size_t width);
 
 /// Seconds left in the current video: from the last one of the same case where there was one, else from the steps.

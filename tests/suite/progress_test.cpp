@@ -23,8 +23,40 @@ TEST(Progress, ShowsWhatIsKnownAndNothingElse) {
   state.resident_bytes = uint64_t{3} << 30;
   state.power_w = 650;
   EXPECT_EQ(progress_line(state, 100),
-            "[1/3] 01  Step_3_Inference  step 4/10  2.5 s, about 1:15 min left  1.5 cores  3.00 GiB  650 W");
+            "[1/3] 01  step 4/10  2.5 s, about 1:15 min left  650 W  1.5 cores  RAM 3.00 GiB");
   EXPECT_EQ(progress_line(state, 10).size(), 10u);
+}
+
+TEST(Progress, LeavesOutWholePartsThatDoNotFit) {
+  ProgressState state;
+  state.stage = "VAE_Decoding";
+  state.elapsed_s = 2.5;
+  state.gpu_bytes = uint64_t{15} << 30;
+  state.power_w = 650;
+  state.sm_active = 0.97;
+  const std::string whole = "VAE_Decoding  2.5 s  GPU 15.0 GiB  650 W  SM 97 %";
+  EXPECT_EQ(progress_line(state, 80), whole);
+  EXPECT_EQ(progress_line(state, whole.size() - 1), "VAE_Decoding  2.5 s  GPU 15.0 GiB  650 W");
+}
+
+TEST(Progress, TheLastReadingIsShown) {
+  measure::Samples samples;
+  samples.tree.resize(2);
+  samples.tree[1].at_ns = 1'000'000'000;
+  samples.tree[1].cpu_ns = 1'500'000'000;
+  samples.tree[1].memory.anonymous = 7;
+  samples.gpu.resize(1);
+  samples.gpu[0].device_bytes = 9;
+  samples.gpu[0].power_w = 300;
+  samples.activity.resize(1);
+  samples.activity[0].sm = 0.5;
+  ProgressState state;
+  show_readings(state, samples);
+  EXPECT_EQ(state.cores, 1.5);
+  EXPECT_EQ(state.resident_bytes, 7u);
+  EXPECT_EQ(state.gpu_bytes, 9u);
+  EXPECT_EQ(state.power_w, 300);
+  EXPECT_EQ(state.sm_active, 0.5);
 }
 
 TEST(Progress, EstimatesFromTheLastRunElseFromTheSteps) {
