@@ -1,6 +1,7 @@
 // Memory, queues and events on every backend.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "base/error.h"
@@ -105,6 +106,40 @@ TEST_F(BackendMemory, HostMemoryIsCopiedFromBeforeAndAfterItsLocking) {
     for (int64_t i = 0; i < kCount; ++i) ASSERT_EQ(back->as<float>()[i], static_cast<float>(locked ? -i : i)) << locked;
   }
   EXPECT_NO_THROW(backend().allocate_host(DType::kU8, {1}, "never locked"));
+}
+
+TEST_F(BackendMemory, DeviceUseCountsWhatIsHeldAndTheMostOfIt) {
+  constexpr int64_t kBytes = int64_t{5} << 20;
+  const auto before = backend().take_device_use();
+  if (!before) {
+    EXPECT_EQ(backend().info().kind, "cpu");
+    return;
+  }
+  const Tensor kept = backend().allocate(DType::kU8, {kBytes}, "kept");
+  { const Tensor passing = backend().allocate(DType::kU8, {kBytes}, "passing"); }
+  const auto after = backend().take_device_use();
+  constexpr uint64_t kAlignment = 1024;  // what an allocation may take beyond what was asked
+  EXPECT_GE(after->now, before->now + kBytes);
+  EXPECT_LE(after->now, before->now + kBytes + kAlignment);
+  EXPECT_GE(after->peak, before->now + 2 * kBytes);
+  EXPECT_EQ(backend().take_device_use()->peak, after->now);
+}
+
+TEST_F(BackendMemory, TyingTheClocksAnewKeepsTheOrderOfEvents) {
+  const Event before = backend().record(Queue::kCompute);
+  backend().synchronize(before);
+  const int64_t at_ns = backend().event_time_ns(before);
+  const auto drift = backend().retie_clocks();
+  if (!drift) {
+    EXPECT_EQ(backend().info().kind, "cpu");
+    return;
+  }
+  constexpr int64_t kFewMs = 5'000'000;  // the clocks were tied when the backend was made, seconds ago at most
+  EXPECT_LT(std::abs(drift->residual_ns), kFewMs);
+  EXPECT_LT(drift->uncertainty_ns, kFewMs);
+  const Event after = backend().record(Queue::kCompute);
+  backend().synchronize(after);
+  EXPECT_GT(backend().event_time_ns(after), at_ns);
 }
 
 TEST_F(BackendMemory, EventTimesFollowTheOrderOfWork) {
