@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "command_line.h"
 
 namespace wan {
