@@ -23,7 +23,7 @@ else
   request='"width": 192, "height": 128, "num_frames": 17, "steps": 20'
 fi
 cat >"$work/suite.json" <<JSON
-{"schema": "wanbench.suite", "format": 1, "name": "interference", "version": "1", "cases": [{"name": "case", "prompt": "x", "device": "$device", $request}]}
+{"schema": "wanbench.suite", "format": 1, "name": "interference", "version": "1", "cases": [{"name": "case", "prompt": "x", "device": "${device/%cuda/cuda:0}", $request}]}
 JSON
 
 # flags_of NAME: runs the suite and prints the names of its flags.
