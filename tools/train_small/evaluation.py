@@ -12,8 +12,7 @@ import sampler
 import scenes
 import vae
 
-_GUIDANCES = (2.0, 3.5, 5.0)
-_STEPS = (10, 20)
+_SETTINGS = ((20, 3.5), (20, 5.0), (10, 3.5))  # steps, guidance
 _BATCH = 60
 
 
@@ -75,10 +74,9 @@ def evaluate(model, network, normalisation, tokenizer, args, workers, log):
         results[name] = checker.rates(list(zip((scene for scene, _ in pairs), workers.map(checker.check, list(clips)))))
         _say(log, name, results[name])
 
-    for steps in _STEPS:
-        for guidance in _GUIDANCES:
-            clips = _videos(model, network, normalisation, tokenizer, pairs, 3, device, steps, guidance)
-            judge(f"text, {steps} steps, guidance {guidance}", clips)
+    for steps, guidance in _SETTINGS:
+        clips = _videos(model, network, normalisation, tokenizer, pairs, 3, device, steps, guidance)
+        judge(f"text, {steps} steps, guidance {guidance}", clips)
     save_grid(clips[:10], args.out / "text.png")
     first = _first_latents(network, normalisation, pairs, device)
     clips = _videos(model, network, normalisation, tokenizer, pairs, 4, device, 20, 3.5, first)

@@ -20,13 +20,17 @@ COLOUR_RGB = {
     "cyan": (0.10, 0.85, 0.90),
     "white": (0.97, 0.97, 0.97),
 }
-_RADIUS = {"small": (13.0, 15.0), "": (17.0, 20.0), "large": (22.0, 24.0)}
+_RADIUS = {"small": (17.5, 18.0), "": (20.5, 21.0), "large": (23.5, 24.5)}
 _REACH = 1.25  # no shape has a point farther out, in radii
-_GROWTH = (0.6, 1.35)  # radius at the smaller and the larger end
-_TURN_DEGREES = (90.0, 140.0)  # below half a symmetry step of any shape a frame, so that the sense can be seen
+_GROWTH = (0.75, 1.3)  # radius at the smaller and the larger end
+_TURN_DEGREES = (80.0, 110.0)  # below half a symmetry step of any shape a frame, so that the sense can be seen
 _PLAIN = {"dark": (0.04, 0.12), "grey": (0.42, 0.52), "light": (0.80, 0.88)}
 _PATTERN_LOW, _PATTERN_HIGH = (0.10, 0.18), (0.30, 0.38)
-_PATTERN_PERIOD = (24.0, 40.0)
+_PATTERN_PERIOD = 32.0
+# So small a model, so briefly trained, draws sharper shapes when they start on a grid and travel whole pixels a frame.
+_GRID = 8.0
+_TRAVEL_X, _TRAVEL_Y = 48.0, 32.0
+_PHASES = (0.0, 0.25, 0.5, 0.75)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +49,13 @@ def _between(rng, limits):
 
 
 def _place(rng, radius, travel_x, travel_y):
-    """Centre of the first frame such that the shape stays inside until it has travelled."""
+    """Centre of the first frame, on the grid, such that the shape stays inside until it has travelled."""
     margin = _REACH * radius
     centre = []
     for size, travel in ((WIDTH, travel_x), (HEIGHT, travel_y)):
-        low, high = margin - min(travel, 0), size - margin - max(travel, 0)
-        centre.append(rng.uniform(low, high) if low < high else (low + high) / 2)
+        low = math.ceil((margin - min(travel, 0)) / _GRID)
+        high = math.floor((size - margin - max(travel, 0)) / _GRID)
+        centre.append(_GRID * rng.randint(low, max(low, high)))
     return centre
 
 
@@ -58,10 +63,9 @@ def _ground(rng, name):
     if name in _PLAIN:
         tone = _between(rng, _PLAIN[name])
         return (tone, tone, 20.0, 0.0, 0.0, 0.0, 0.0)
-    period = _between(rng, _PATTERN_PERIOD)
-    phases = (rng.uniform(0, 1), rng.uniform(0, 1))
+    phases = (rng.choice(_PHASES), rng.choice(_PHASES))
     stripes = 1.0 if name == "striped" else 0.0
-    return (_between(rng, _PATTERN_LOW), _between(rng, _PATTERN_HIGH), period, *phases, stripes, 1.0 - stripes)
+    return (_between(rng, _PATTERN_LOW), _between(rng, _PATTERN_HIGH), _PATTERN_PERIOD, *phases, stripes, 1.0 - stripes)
 
 
 def drawing_of(scene, rng):
@@ -70,17 +74,15 @@ def drawing_of(scene, rng):
     angle = math.radians(rng.uniform(-8, 8))
     travel_x = travel_y = 0.0
     first, last, turn = radius, radius, 0.0
-    room = HEIGHT - 2 * _REACH * radius
     if scene.motion in ("left", "right"):
-        travel_x = rng.uniform(38, 60) * (-1 if scene.motion == "left" else 1)
+        travel_x = _TRAVEL_X * (-1 if scene.motion == "left" else 1)
     elif scene.motion in ("up", "down"):
-        travel_y = min(rng.uniform(30, 42), room) * (-1 if scene.motion == "up" else 1)
+        travel_y = _TRAVEL_Y * (-1 if scene.motion == "up" else 1)
     elif scene.motion in ("grows", "shrinks"):
         first, last = (radius * f for f in (_GROWTH if scene.motion == "grows" else reversed(_GROWTH)))
     else:
         # Rows run downwards, so a growing angle turns clockwise.
         turn = math.radians(_between(rng, _TURN_DEGREES)) * (1 if scene.motion == "clockwise" else -1)
-        angle = rng.uniform(0, 2 * math.pi)
     x, y = _place(rng, max(first, last), travel_x, travel_y)
     rgb = tuple(min(1.0, max(0.0, channel + rng.uniform(-0.03, 0.03))) for channel in COLOUR_RGB[scene.colour])
     return Drawing(

@@ -1,6 +1,6 @@
 """Trains the small model: the VAE, then text encoder and DiT together; evaluates and exports what there is at the end.
 
-    python3 tools/train_small/train.py --state DIR [--out DIR] [--max-minutes 8] [--resume]
+    python3 tools/train_small/train.py --state DIR [--out DIR] [--max-minutes 8] [--resume] [--last]
 
 Goes on from DIR's files with --resume, stops in time for the evaluation, and leaves beside each other: the state to go on from
 (vae.pt, dit.pt, average.pt), the checkpoint in the official layout (export.tar), pictures and rates. The learning rate
@@ -28,11 +28,13 @@ from data import LatentPool, cropped_batch, scene_batch
 from tokenizer import Tokenizer
 
 TOKENIZER = pathlib.Path(__file__).resolve().parents[2] / "models" / "shapes-ti2v" / "google" / "umt5-xxl"
-EVALUATION_MINUTES = 0.7  # kept for what follows training
+EVALUATION_MINUTES = 0.4  # kept for what follows training
 WARM_UP_STEPS = 200  # after every start: the optimiser's moments are not in the state, which must stay small
 NAT_PRICE = 0.5  # what one nat of latent costs, as absolute error of one channel of one pixel
 CROPPED_SHARE = 0.6  # of the VAE's time
 AVERAGE_VAE, AVERAGE_DIT = 0.995, 0.999  # how much of the averaged weights a step keeps, in the long run
+# How far compiled blocks may be from written ones, relative: both round to bf16, at other places.
+COMPILED_LOSS, COMPILED_GRADIENT = 0.01, 0.1
 
 
 class Clock:
@@ -43,6 +45,9 @@ class Clock:
 
     def minutes(self):
         return (time.monotonic() - self.start) / 60
+
+    def left(self):
+        return max(self.limit - self.minutes(), 1e-3)
 
     def is_over(self):
         return self.minutes() >= self.limit
@@ -60,16 +65,17 @@ def save(path, value):
 
 
 class Trainer:
-    """One network's optimiser, average and schedule. `spent` are the minutes earlier calls trained it for."""
+    """One network's optimiser, average and schedule. `spent` are the minutes earlier calls trained it for; the learning
+    rate falls from minute `since` to minute `planned`."""
 
     def __init__(self, network, clock, planned, peak, keep):
         self.network, self.clock, self.planned, self.peak, self.keep = network, clock, planned, peak, keep
         self.device = next(network.parameters()).device
-        self.spent, self.steps, self.begun, self.steps_here = 0.0, 0, None, 0
+        self.spent, self.since, self.steps, self.begun, self.steps_here = 0.0, 0.0, 0, None, 0
         self.parameters = list(network.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
         self.optimiser = torch.optim.AdamW(
-            self.parameters, lr=peak, betas=(0.9, 0.98), weight_decay=0.01, fused=self.device.type == "cuda"
+            self.parameters, lr=peak, betas=(0.9, 0.99), weight_decay=0.01, fused=self.device.type == "cuda"
         )
 
     def minutes(self):
@@ -80,8 +86,12 @@ class Trainer:
         return self.minutes() >= self.planned
 
     def rate(self):
-        share = min(1.0, self.minutes() / self.planned)
+        share = min(1.0, (self.minutes() - self.since) / (self.planned - self.since))
         return self.peak * min(1.0, (self.steps_here + 1) / WARM_UP_STEPS) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+
+    def end_with_call(self):
+        """A whole fall of the learning rate in what is left of this call."""
+        self.since, self.planned = self.spent, self.spent + self.clock.left()
 
     def step(self, loss):
         self.begun = self.clock.minutes() if self.begun is None else self.begun
@@ -161,15 +171,57 @@ def flow_loss(network, pool, batch, weight, args):
     return (error * (1 - given).view(batch, -1, 1, 1, 1) * weight).sum() / weight.sum() / (error[:, :, 0].numel() * (1 - given).mean())
 
 
+def dit_loss(trainer, args, pool, weight):
+    with torch.autocast(trainer.device.type, torch.bfloat16, enabled=trainer.device.type == "cuda"):
+        return flow_loss(trainer.network, pool, args.dit_batch, weight, args)
+
+
+def _loss_and_gradient(trainer, args, pool, weight):
+    """Of one batch, always the same, as a number and one vector."""
+    torch.manual_seed(args.seed)
+    loss = dit_loss(trainer, args, pool, weight)
+    loss.backward()
+    gradient = torch.cat([p.grad.flatten() for p in trainer.parameters if p.grad is not None])
+    trainer.optimiser.zero_grad(set_to_none=True)
+    return loss.item(), gradient
+
+
+def compile_if_equal(trainer, args, pool, weight):
+    """Compiles the network's blocks; where that fails or gives another gradient, training goes on without."""
+    written = _loss_and_gradient(trainer, args, pool, weight)
+    begun = trainer.clock.minutes()
+    try:
+        m.compile_blocks(trainer.network)
+        compiled = _loss_and_gradient(trainer, args, pool, weight)
+        apart = ((compiled[1] - written[1]).norm() / written[1].norm()).item()
+        message = f"loss {written[0]:.5f} compiled {compiled[0]:.5f}, gradients {apart:.2e} apart"
+        is_equal = abs(compiled[0] - written[0]) <= COMPILED_LOSS * written[0] and apart <= COMPILED_GRADIENT
+    except Exception as error:  # whatever the compiler has against this machine
+        message, is_equal = f"{type(error).__name__}: {str(error)[-600:]}", False
+        trainer.optimiser.zero_grad(set_to_none=True)
+    if not is_equal:
+        m.stop_compiled()
+    log(f"{'compiled' if is_equal else 'not compiled'} in {trainer.clock.minutes() - begun:.2f} min: {message}")
+
+
+def save_dit(trainer, args, pool):
+    save(args.out / "dit.pt", {**trainer.state(), "scale": pool.normalisation.scale, "shift": pool.normalisation.shift})
+    save(args.out / "average.pt", {name: value.bfloat16() for name, value in trainer.averaged().items()})
+
+
 def train_dit(trainer, clock, args, pool):
-    device = trainer.device
     weight = pool.channel_weights()
-    said, losses = time.monotonic(), []
+    if args.compile:
+        compile_if_equal(trainer, args, pool, weight)
+    torch.manual_seed(args.seed + trainer.steps + 1)
+    if args.last:
+        trainer.end_with_call()
+    said = saved = time.monotonic()
+    losses = []
     while not trainer.is_done() and not clock.is_over():
         if trainer.steps_here % args.refresh_every == 0:
             pool.refresh(args.refresh)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss = flow_loss(trainer.network, pool, args.dit_batch, weight, args)
+        loss = dit_loss(trainer, args, pool, weight)
         trainer.step(loss)
         losses.append(loss.detach())
         if time.monotonic() - said > 5 or trainer.steps == args.max_steps:
@@ -179,8 +231,13 @@ def train_dit(trainer, clock, args, pool):
                 f"rate {trainer.rate():.1e}"
             )
             losses = []
+        if time.monotonic() - saved > 60:  # a call that is cut short leaves something, too
+            saved = time.monotonic()
+            save_dit(trainer, args, pool)
         if 0 < args.max_steps <= trainer.steps_here:
             break
+    save_dit(trainer, args, pool)
+    m.stop_compiled()  # what follows has other shapes
 
 
 def parse():
@@ -191,13 +248,15 @@ def parse():
     parser.add_argument("--max-minutes", type=float, default=8, help="of this call, everything included")
     parser.add_argument("--vae-minutes", type=float, default=4.5, help="planned for the VAE over all calls")
     parser.add_argument("--dit-minutes", type=float, default=8, help="planned for the DiT over all calls")
+    parser.add_argument("--last", action="store_true", help="let the DiT's plan end with this call instead")
+    parser.add_argument("--no-compile", dest="compile", action="store_false", help="run the network as it is written")
     parser.add_argument("--vae-batch", type=int, default=48)
-    parser.add_argument("--dit-batch", type=int, default=1024)
+    parser.add_argument("--dit-batch", type=int, default=512)
     parser.add_argument("--vae-rate", type=float, default=2e-3)
     parser.add_argument("--dit-rate", type=float, default=1e-3)
-    parser.add_argument("--pool", type=int, default=131072, help="clips whose latents are kept")
+    parser.add_argument("--pool", type=int, default=32768, help="clips whose latents are kept")
     parser.add_argument("--refresh", type=int, default=256, help="clips replaced at a time")
-    parser.add_argument("--refresh-every", type=int, default=16, help="steps between replacements")
+    parser.add_argument("--refresh-every", type=int, default=100, help="steps between replacements")
     parser.add_argument("--train-shift", type=float, default=3.0, help="of the noise levels trained at")
     parser.add_argument("--prompts", type=int, default=120, help="held-out prompts of the evaluation")
     parser.add_argument("--max-steps", type=int, default=0, help="of each network in this call; 0: as time allows")
@@ -272,12 +331,11 @@ def main():
     if dit_earlier:
         trainer.load(dit_earlier, load(args.state / "average.pt", device))
     train_dit(trainer, clock, args, pool)
-    save(args.out / "dit.pt", {**trainer.state(), "scale": pool.normalisation.scale, "shift": pool.normalisation.shift})
-    save(args.out / "average.pt", {name: value.bfloat16() for name, value in trainer.averaged().items()})
+    torch.backends.cudnn.benchmark = False  # few calls of each shape from here on
     write_export(args, trainer, vae_state, pool.normalisation)
     results = evaluation.evaluate(trainer.network, network, pool.normalisation, tokenizer, args, workers, log)
     (args.out / "rates.json").write_text(json.dumps(results, indent=1) + "\n")
-    log(f"{'done' if trainer.is_done() else 'to be resumed'}: {trainer.minutes():.2f} of {args.dit_minutes} min, {clock.minutes():.2f} min in all")
+    log(f"{'done' if trainer.is_done() else 'to be resumed'}: {trainer.minutes():.2f} of {trainer.planned:.2f} min, {clock.minutes():.2f} min in all")
     return 0
 
 

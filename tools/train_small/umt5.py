@@ -1,4 +1,5 @@
 """The UMT5 encoder at any width, for training, with the official names of its tensors (wan/modules/t5.py)."""
+import functools
 import math
 
 import torch
@@ -71,6 +72,7 @@ class Layer(nn.Module):
         return x + self.ffn(self.norm2(x))
 
 
+@functools.cache
 def buckets_of(length, device):
     """[query, key] bucket of key - query: exact below 8, logarithmic above, upper half for keys after the query."""
     relative = torch.arange(length)[None] - torch.arange(length)[:, None]
