@@ -83,6 +83,17 @@ class Checker(unittest.TestCase):
     def test_an_empty_clip_shows_nothing(self):
         self.assertEqual(checker.check(np.full((FRAMES, HEIGHT, WIDTH, 3), 100, np.uint8)), checker.Seen("none", "none", "none"))
 
+    def test_a_shape_in_fewer_than_half_of_the_frames_is_none(self):
+        shown = clip("red", "square", "right")
+        shown[FRAMES // 2 :] = 30
+        self.assertEqual(checker.check(shown), checker.Seen("none", "none", "none"))
+
+    def test_blots_that_appear_elsewhere_do_not_move_the_shape(self):
+        shown = clip("red", "square", "none")
+        for row in range(2, HEIGHT - 6, 12):
+            shown[FRAMES // 2 :, row : row + 6, 2:8] = RGB["red"]
+        self.assertEqual(checker.check(shown), checker.Seen("red", "square", "still"))
+
     def test_noise_is_not_taken_for_the_scene(self):
         noise = np.random.default_rng(5).integers(0, 256, (FRAMES, HEIGHT, WIDTH, 3), dtype=np.uint8)
         self.assertNotIn(checker.check(noise).motion, ("left", "right", "up", "down"))

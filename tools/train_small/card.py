@@ -48,7 +48,8 @@ The latents are scaled to the official statistics, and half of their 48 channels
 
 ## Limits
 
-It knows some seventy words; others are spelt out and mean nothing to it. Two shapes, other sizes, longer clips and photographs as first
+It knows some seventy words; others are spelt out and mean nothing to it. Shapes start on a grid of eight pixels and travel a fixed way;
+they turn by about a quarter; patterns have one width. Two shapes, other sizes, longer clips and photographs as first
 frames are outside what it was taught. It says nothing about the quality of Wan2.2.
 
 ## Licence
