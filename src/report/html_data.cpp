@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "analysis/cards.h"
 #include "analysis/compare.h"
 #include "base/build_info.h"
 #include "report/cards.h"
@@ -23,11 +24,17 @@ Json interval_data(const std::optional<Interval>& interval) {
   return interval ? Json{interval->low, interval->high} : Json(nullptr);
 }
 
+/// What tells two sides apart: their devices, and their programs where those are the same.
+std::string side_name(const CaseSummary& side, const CaseSummary& other) {
+  return side.group.device == other.group.device ? side.group.engine + " on " + side.group.device : side.group.device;
+}
+
 /// "B against A", B being the one that takes less.
 std::string comparison_sentence(const Comparison& c) {
   const SpeedupSplit& split = *c.split;
-  std::string out = fmt::format("{}: {} against {}: whole job {:.2f}x, GPU part {:.2f}x, host part {:.2f}x",
-                                c.case_name, c.b->group.device, c.a->group.device, split.total, split.gpu, split.host);
+  std::string out =
+      fmt::format("{}: {} against {}: whole job {:.2f}x, GPU part {:.2f}x, host part {:.2f}x", c.case_name,
+                  side_name(*c.b, *c.a), side_name(*c.a, *c.b), split.total, split.gpu, split.host);
   if (!c.scopes.empty()) {
     const RatioTest& test = c.scopes.front().time;
     out += fmt::format(" ({}{}{})", to_string(test.verdict), test.reason.empty() ? "" : ": ", test.reason);
@@ -48,7 +55,7 @@ Comparison compare(const AnalysedCase& a, const AnalysedCase& b) {
 
 Json comparison_data(const AnalysedCase& first, const AnalysedCase& second) {
   const Comparison c = compare(first, second);
-  Json out = {{"case", first.shown.title()}, {"a", c.a->group.device},      {"b", c.b->group.device},
+  Json out = {{"case", first.shown.title()}, {"a", side_name(*c.a, *c.b)},  {"b", side_name(*c.b, *c.a)},
               {"refusals", c.refusals},      {"caveats", c.caveats},        {"sentence", nullptr},
               {"rows", Json::array()},       {"differences", Json::array()}};
   for (const FieldDifference& field : c.workload.different)
@@ -75,19 +82,31 @@ Json comparison_data(const AnalysedCase& first, const AnalysedCase& second) {
   return out;
 }
 
-bool same_work_elsewhere(const AnalysedCase& a, const AnalysedCase& b) {
-  return a.shown.title() == b.shown.title() && a.summary().group.device != b.summary().group.device && a.has_result() &&
-         b.has_result() && !a.shown.stand_in && !b.shown.stand_in;
-}
+bool is_native(const AnalysedCase& analysed) { return analysed.summary().example->engine.kind == EngineKind::kNative; }
 
-/// Each case against the first device that ran it too.
+/// Each case against the first machine that ran it too; those that our own engine is part of come first.
 Json comparisons_data(const std::deque<AnalysedCase>& cases) {
-  Json out = Json::array();
-  for (size_t j = 0; j < cases.size(); ++j) {
-    const auto first = std::find_if(cases.begin(), cases.begin() + static_cast<long>(j),
-                                    [&](const AnalysedCase& a) { return same_work_elsewhere(a, cases[j]); });
-    if (first != cases.begin() + static_cast<long>(j)) out.push_back(comparison_data(*first, cases[j]));
+  std::vector<const AnalysedCase*> counted;
+  std::vector<const CaseSummary*> summaries;
+  for (const AnalysedCase& analysed : cases) {
+    if (!analysed.has_result() || analysed.shown.stand_in) continue;
+    counted.push_back(&analysed);
+    summaries.push_back(&analysed.summary());
   }
+  std::vector<std::pair<const AnalysedCase*, const AnalysedCase*>> pairs;
+  for (const CardRow& row : card_table(summaries).rows) {
+    const AnalysedCase* first = nullptr;
+    for (const auto& cell : row.cells) {
+      if (cell.empty()) continue;
+      const AnalysedCase* own = counted[cell.front()];
+      if (first != nullptr) pairs.emplace_back(first, own);
+      if (first == nullptr) first = own;
+    }
+  }
+  std::stable_partition(pairs.begin(), pairs.end(),
+                        [](const auto& pair) { return is_native(*pair.first) || is_native(*pair.second); });
+  Json out = Json::array();
+  for (const auto& [first, other] : pairs) out.push_back(comparison_data(*first, *other));
   return out;
 }
 

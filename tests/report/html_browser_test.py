@@ -60,14 +60,22 @@ UNTABLED = """[...document.querySelectorAll("figure")].filter(f => f.querySelect
   && !f.querySelector("table") && !f.parentElement.querySelector("table")).map(f => f.textContent)"""
 
 
+def device_of(run):
+    return run["system"]["gpus"][0]["name"] if run["system"]["gpus"] else run["system"]["cpu_model"]
+
+
 def load_groups(folder):
     """Totals and energies of the runs that count, by the name the page gives the case; computed here, not by the program."""
-    groups = {}
-    for file in sorted((folder).rglob("*.run.json")):
-        run = json.loads(file.read_text())
+    groups, programs = {}, {}
+    runs = [json.loads(file.read_text()) for file in sorted(folder.rglob("*.run.json"))]
+    for run in runs:
+        programs.setdefault(device_of(run), set()).add(run["engine"]["name"])
+    for run in runs:
         if run["case"]["warmup"] or run.get("kernels"):
             continue
-        device = run["system"]["gpus"][0]["name"] if run["system"]["gpus"] else run["system"]["cpu_model"]
+        device = device_of(run)
+        if len(programs[device]) > 1:
+            device += ", " + run["engine"]["name"]
         scope = run["workload"]["scope"]
         name = run["case"]["name"] + (" (warm)" if scope == "warm" else "") + " — " + device
         group = groups.setdefault(name, {"seconds": [], "joules": [], "device": device, "doubtful": False})

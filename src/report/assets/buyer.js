@@ -77,7 +77,7 @@ const answerTable = (data) => {
     const cost = el("span", { title: costReason(c) }, costText(c));
     priceListeners.push(() => { cost.textContent = costText(c); });
     const h = c.headline;
-    return [c.title, c.device, quantityCell("seconds", h.seconds), interval("seconds", h.seconds).replace("95 %: ", "")
+    return [c.title, machineOf(c), quantityCell("seconds", h.seconds), interval("seconds", h.seconds).replace("95 %: ", "")
       || (h.seconds.single ? "single run" : DASH), quantityCell("rate", h.videos_per_hour),
     quantityCell("watt_hours", h.energy_wh), cost, fitText(c),
     el("span", {}, c.certainty.runs_cell + " runs ", badgesOf(c))];
@@ -90,20 +90,24 @@ const partsTable = (cases) => table("Seconds by stage, medians", [text("Case"), 
   number("Time"), number("Share")], cases.flatMap((c) => c.headline.parts.map((p) => [rowLabel(c), p.name, p.place,
   write("seconds", p.seconds), write("share", p.share)])));
 
-const rowLabel = (c) => (severalDevices ? c.title + " · " + c.device : c.title);
-let severalDevices = false;
+// The device, and the program where several ran on it.
+const machineOf = (c) => (data.cases.some((other) => other.device === c.device && other.engine !== c.engine)
+  ? c.device + ", " + c.engine : c.device);
+const rowLabel = (c) => (severalMachines() ? c.title + " · " + machineOf(c) : c.title);
+const severalMachines = () => new Set(data.cases.map(machineOf)).size > 1;
 
 const stageBars = (data) => {
   const cases = data.cases.filter((c) => c.headline.parts.length);
   if (!cases.length) return null;
   return chart("Where the seconds of a video go", 90 + 44 * cases.length,
-    stackedBars(cases.map((c) => ({ label: severalDevices ? [c.title, c.device] : c.title, parts: c.headline.parts }))), partsTable(cases),
+    stackedBars(cases.map((c) => ({ label: severalMachines() ? [c.title, machineOf(c)] : c.title, parts: c.headline.parts }))), partsTable(cases),
     "Solid: computed on the GPU. Striped: the host, or time in no stage.");
 };
 
 const firstScreen = (data) => {
   const withResult = data.cases.filter((c) => c.counts);
-  const chosen = withResult.find((c) => c.workload.scope === "warm") || withResult[0] || data.cases[0];
+  const own = withResult.filter((c) => c.engine_kind === "native");
+  const chosen = own.find((c) => c.workload.scope === "warm") || own[0] || withResult[0] || data.cases[0];
   const verdict = el("p", { class: "verdict", id: "verdict" });
   const holder = el("div", {});
   const show = (c) => {
@@ -111,7 +115,7 @@ const firstScreen = (data) => {
     holder.replaceChildren(tiles(c), sureLine(c));
   };
   const select = el("select", { id: "case", on: { change: (e) => show(data.cases[e.target.selectedIndex]) } },
-    data.cases.map((c) => el("option", { selected: c === chosen }, c.title + " — " + c.device)));
+    data.cases.map((c) => el("option", { selected: c === chosen }, c.title + " — " + machineOf(c))));
   show(chosen);
   const most = 3;  // the rest is under Comparisons
   const sentences = data.comparisons.filter((c) => c.sentence).slice(0, most).map((c) => el("li", {}, c.sentence));
@@ -127,7 +131,7 @@ const sureLine = (c) => el("p", { class: "sure-line" }, el("strong", {}, "How su
 
 const fitTable = (data) => table("Does it fit?", [text("Case"), text("Device"), text("Size"), number("Frames"),
   text("Result"), number("Peak"), text("Of"), number("Predicted peak"), number("Capacity"), number("Free")],
-data.cases.map((c) => [c.title, c.device, sizeText(c.workload), write("plain", c.workload.num_frames),
+data.cases.map((c) => [c.title, machineOf(c), sizeText(c.workload), write("plain", c.workload.num_frames),
   c.fit.state + (c.fit.advice ? ": " + c.fit.advice : ""), quantityCell("bytes", c.fit.peak), c.fit.of,
   c.fit.predicted_peak_bytes === null ? DASH : write("bytes", Number(c.fit.predicted_peak_bytes)),
   write("bytes", c.fit.capacity_bytes), write("bytes", c.fit.free_bytes)]), "cards");

@@ -209,7 +209,7 @@ const failureSection = (c) => (c.failures.length ? el("div", {}, el("h4", {}, "W
 const caseFold = (c, open) => {
   const body = el("div", { class: "case-body" });
   const fold = el("details", { class: "case", open }, el("summary", {}, el("h3", {}, c.title), " ",
-    el("span", { class: "soft" }, c.device + " · " + median("seconds", c.headline.seconds)), " ", badgesOf(c)), body);
+    el("span", { class: "soft" }, machineOf(c) + " · " + median("seconds", c.headline.seconds)), " ", badgesOf(c)), body);
   const fill = () => {
     if (body.childElementCount || !fold.open) return;
     body.append(...[el("div", { class: "columns" }, sureBox(c), workloadList(c)), failureSection(c), stagesSection(c),

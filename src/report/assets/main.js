@@ -1,6 +1,5 @@
 // Puts the page together from the data block, and draws again when the theme changes or the page goes to paper.
 const data = JSON.parse(document.getElementById("data").textContent);
-severalDevices = new Set(data.cases.map((c) => c.device)).size > 1;
 
 const provenance = () => {
   const seen = new Map();
