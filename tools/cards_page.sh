@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Writes docs/results/cards.md: the seed report's cards and the original program on the H100, imported, beside folders of our own
+# records. Usage: tools/cards_page.sh WANBENCH RECORDS..., each a folder that `wanbench run --suite suites/seed.json` wrote.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+wanbench=$(realpath "${1:?usage: tools/cards_page.sh WANBENCH RECORDS...}")
+shift
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$wanbench" import tests/golden/units/seed_report.md --output "$work/seed" >/dev/null 2>&1
+"$wanbench" import tests/golden/units/h100_original_case01.json --case 01_Speed_Preview --gpu "NVIDIA H100 80GB HBM3" \
+  --output "$work/original" >/dev/null 2>&1
+number=0
+for folder in "$@"; do
+  number=$((number + 1))
+  cp -r "$folder" "$work/measured$number"
+done
+"$wanbench" report "$work" >/dev/null
+{
+  echo "# The seed's cases, card by card"
+  echo
+  echo "Imported columns are another program with other provenance; a single run carries no verdict. Made with:"
+  echo
+  echo '```'
+  echo "tools/cards_page.sh build/wanbench $*"
+  echo '```'
+  echo
+  sed -n '/^## Cards Side by Side/,/^---$/p' "$work/report.md" | sed '/^---$/d'
+} >docs/results/cards.md
+echo "wrote docs/results/cards.md"
