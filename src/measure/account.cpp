@@ -118,26 +118,37 @@ std::vector<StageRecord> account(const RunTimeline& timeline, const Samples& sam
   return stages;
 }
 
+/// The part of a run's time that must have readings for its sums to be compared.
+constexpr double kLeastRead = 0.95;
+
 std::vector<IntegralCheck> check_integrals(const RunTimeline& timeline, const Samples& samples) {
   const Readings readings = make_readings(timeline, samples);
   const std::vector<StageSpan> leaves = leaves_in_order(timeline);
   std::vector<Interval> parts = gaps(timeline.total, leaves);
   for (const StageSpan& leaf : leaves) parts.push_back(leaf.interval);
-  const auto over_each = [&](auto integral) {
+  std::vector<IntegralCheck> checks;
+  // Both sides reach as far as the readings do: what a process does after its last one is nobody's.
+  const auto add = [&](const char* quantity, const Interval& read, auto integral) {
+    const Interval covered = intersection(timeline.total, read);
+    if (double(covered.length_ns()) < kLeastRead * double(timeline.total.length_ns())) return;
+    const auto whole = integral(covered);
+    if (!whole) return;
     double sum = 0;
-    for (const Interval& part : parts) sum += integral(part).value_or(0);
-    return sum;
+    for (const Interval& part : parts)
+      if (const Interval seen = intersection(part, covered); seen.length_ns() > 0) sum += integral(seen).value_or(0);
+    checks.push_back({quantity, sum, *whole});
   };
   const auto energy_j = [&](const Interval& part) -> std::optional<double> {
-    const auto grown_mj = growth_nearly_over(readings.energy_mj, part);
+    const auto grown_mj = growth_over(readings.energy_mj, part);
     return grown_mj ? std::optional(*grown_mj * 1e-3) : std::nullopt;
   };
   const auto sm_seconds = [&](const Interval& part) {
     return integral_over(readings.sm, std::span(&part, 1), Resolution::kAny).value;
   };
-  std::vector<IntegralCheck> checks;
-  if (const auto whole = energy_j(timeline.total)) checks.push_back({"energy_j", over_each(energy_j), *whole});
-  if (const auto whole = sm_seconds(timeline.total)) checks.push_back({"sm_seconds", over_each(sm_seconds), *whole});
+  if (!readings.energy_mj.empty())
+    add("energy_j", {readings.energy_mj.front().at_ns, readings.energy_mj.back().at_ns}, energy_j);
+  if (!readings.sm.empty())
+    add("sm_seconds", {readings.sm.front().interval.begin_ns, readings.sm.back().interval.end_ns}, sm_seconds);
   return checks;
 }
 

@@ -5,9 +5,7 @@
 namespace wan::measure {
 namespace {
 
-int64_t overlap_ns(const Interval& a, const Interval& b) {
-  return std::max<int64_t>(0, std::min(a.end_ns, b.end_ns) - std::max(a.begin_ns, b.begin_ns));
-}
+int64_t overlap_ns(const Interval& a, const Interval& b) { return intersection(a, b).length_ns(); }
 
 double least_windows(Resolution resolution) {
   switch (resolution) {

@@ -17,6 +17,11 @@ struct Interval {
   int64_t length_ns() const { return end_ns > begin_ns ? end_ns - begin_ns : 0; }
 };
 
+/// What two intervals share; empty where they do not meet.
+inline Interval intersection(const Interval& a, const Interval& b) {
+  return {a.begin_ns > b.begin_ns ? a.begin_ns : b.begin_ns, a.end_ns < b.end_ns ? a.end_ns : b.end_ns};
+}
+
 /// A reading that stands for all of its interval. Windows of one series are in order and do not overlap.
 struct Window {
   Interval interval;

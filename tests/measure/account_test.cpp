@@ -237,6 +237,18 @@ TEST(Account, StagesAddUpToTheWholeRun) {
   EXPECT_NEAR(checks[1].over_stages, sm_seconds, 1e-9);
 }
 
+/// The process outlives its last reading by a while, in which nothing is known of either side.
+TEST(Account, IntegralsReachAsFarAsTheReadings) {
+  Samples short_of_it = with_gpu();
+  RunTimeline longer = timeline();
+  longer.total.end_ns += 45 * kMs;
+  for (const IntegralCheck& check : check_integrals(longer, short_of_it))
+    EXPECT_NEAR(check.over_stages, check.whole_run, 1e-9) << check.quantity;
+  EXPECT_EQ(check_integrals(longer, short_of_it).size(), 2u);
+  longer.total.end_ns += 100 * kMs;
+  EXPECT_TRUE(check_integrals(longer, short_of_it).empty()) << "less than 95 % was read";
+}
+
 TEST(Account, MissingReadingsShowInTheIntegrals) {
   Samples gone = with_gpu();
   std::erase_if(gone.activity, [](const ActivityReading& reading) {
