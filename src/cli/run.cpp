@@ -35,8 +35,8 @@ struct RunCommand {
   fs::path suite, patterns, overhead;
   suite::PlanOptions plan;
   suite::RunOptions run;
-  std::string precision, engine = "native", command, repeats = "1", warm_repeats = "0", order = "interleaved",
-                         page_cache = "as-is";
+  std::string precision, weights, engine = "native", command, repeats = "1", warm_repeats = "0", order = "interleaved",
+                                  page_cache = "as-is";
   double max_seconds = 0;
   int warmups = -1;
   std::string counters = "auto";
@@ -99,6 +99,7 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   if (options.suite.empty()) options.suite = default_suite();
   if (options.precision == "fp32") plan.precision = Precision::kF32;
   if (options.precision == "bf16") plan.precision = Precision::kBF16;
+  plan.random_weights = options.weights == "random";
   if (plan.device == "cuda") plan.device = "cuda:0";
   const bool has_cuda = !gpus.gpus.empty() && !build_info().cuda.empty();
   plan.default_device = has_cuda ? "cuda:0" : "cpu";
@@ -170,6 +171,13 @@ void add_case_options(CLI::App& command, RunCommand& o) {
       .add_option("--checkpoint", o.plan.checkpoint,
                   "weights for every case; default: the suite's, else the small one that comes with the program")
       ->type_name("DIR");
+  command
+      .add_option("--weights", o.weights,
+                  "checkpoint, or random: seeded values at the published sizes of --model, for every case")
+      ->check(CLI::IsMember({"checkpoint", "random"}))
+      ->excludes("--checkpoint");
+  command.add_option("--model", o.plan.model, "what the checkpoint must hold, or the sizes of random weights")
+      ->check(CLI::IsMember({"ti2v-5B", "t2v-A14B", "i2v-A14B"}));
   command
       .add_option("--device", o.plan.device, "cpu, cuda or cuda:N; default: the suite's, else cuda:0 if there is one")
       ->type_name("DEVICE");

@@ -39,7 +39,15 @@ std::vector<Case> chosen(const Suite& suite, const std::vector<std::string>& onl
 }
 
 void complete(Request& request, const PlanOptions& options) {
-  if (!options.checkpoint.empty()) request.checkpoint = options.checkpoint;
+  if (!options.model.empty()) request.model = options.model;
+  if (options.random_weights) {
+    request.random_weights = true;
+    request.checkpoint.clear();
+  }
+  if (!options.checkpoint.empty()) {
+    request.random_weights = false;
+    request.checkpoint = options.checkpoint;
+  }
   if (request.checkpoint.empty() && !request.random_weights) request.checkpoint = options.default_checkpoint;
   if (!options.device.empty()) request.device = options.device;
   if (request.device.empty()) request.device = options.default_device;

@@ -19,8 +19,10 @@ enum class PageCacheSetting { kAsIs, kHot, kEvict };
 
 /// What the command line says; empty fields leave the suite's own.
 struct PlanOptions {
-  std::filesystem::path checkpoint;          // for cases that name none
+  std::filesystem::path checkpoint;          // for every case
   std::filesystem::path default_checkpoint;  // when neither the suite nor the command line does
+  bool random_weights = false;               // for every case, at the published sizes of its model
+  std::string model;                         // what the checkpoint must hold, or the sizes of random weights
   std::string device;
   std::optional<Precision> precision;
   std::vector<std::string> only;       // names or aliases of cases; empty: all

@@ -53,6 +53,23 @@ TEST(Plan, FillsTheWorkloadWithTheModelsOwnDefaults) {
   EXPECT_GE(work.weights.size(), 6u);
 }
 
+TEST(Plan, RandomWeightsOfTheCommandLineServeEveryCaseAndACheckpointReplacesThem) {
+  PlanOptions how = options();
+  how.checkpoint.clear();
+  how.random_weights = true;
+  EXPECT_THAT(refusal(one_case(), how), HasSubstr("--model")) << "sizes must come from somewhere";
+  how.model = "ti2v-5B";
+  auto plan = plan_cases(one_case(), how);
+  EXPECT_TRUE(plan[0].details.request.random_weights);
+  EXPECT_EQ(plan[0].workload.weights.at(0).digest_kind, "random");
+  Suite suite = one_case();
+  suite.cases[0].request.random_weights = true;
+  suite.cases[0].request.model = "ti2v-5B";
+  plan = plan_cases(suite, options());
+  EXPECT_FALSE(plan[0].details.request.random_weights) << "--checkpoint was named";
+  EXPECT_EQ(plan[0].details.request.checkpoint, kCheckpoint);
+}
+
 TEST(Plan, ChoosesCasesByNameOrAlias) {
   PlanOptions how = options();
   how.only = {"alias"};
