@@ -152,7 +152,9 @@ ExitCode conclude(const suite::SuiteOutcome& outcome, const RunCommand& options)
 ExitCode run_command(RunCommand options) {
   const measure::GpuSet gpus = measure::open_gpus();
   understand(options, gpus);
-  const suite::Suite suite = suite::read_suite(options.suite);
+  suite::Suite suite = suite::read_suite(options.suite);
+  for (const std::string& line : suite::leave_out_other_models(suite, options.plan)) log::info(line);
+  require(!suite.cases.empty(), fmt::format("{}: no case is left to run", options.suite.string()), ErrorKind::kUsage);
   const auto plan = suite::plan_cases(suite, options.plan);
   if (options.dry_run) {
     print_plan(suite, plan, options);
@@ -168,15 +170,20 @@ ExitCode run_command(RunCommand options) {
 void add_case_options(CLI::App& command, RunCommand& o) {
   command.add_option("--suite", o.suite, "suite file, JSON or TOML; default: the quick suite")->type_name("FILE");
   command
-      .add_option("--checkpoint", o.plan.checkpoint,
-                  "weights for every case; default: the suite's, else the small one that comes with the program")
-      ->type_name("DIR");
+      .add_option("--checkpoint", o.plan.checkpoints,
+                  "weights for every case; given again for another model, a case takes those of its own; default: the "
+                  "suite's, else the small ones that come with the program")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
   command
       .add_option("--weights", o.weights,
-                  "checkpoint, or random: seeded values at the published sizes of --model, for every case")
+                  "checkpoint, or random: seeded values at the published sizes of each case's model")
       ->check(CLI::IsMember({"checkpoint", "random"}))
       ->excludes("--checkpoint");
-  command.add_option("--model", o.plan.model, "what the checkpoint must hold, or the sizes of random weights")
+  command
+      .add_option("--model", o.plan.model,
+                  "of the cases that name none: what their checkpoint must hold, or the sizes "
+                  "of random weights")
       ->check(CLI::IsMember({"ti2v-5B", "t2v-A14B", "i2v-A14B"}));
   command
       .add_option("--device", o.plan.device, "cpu, cuda or cuda:N; default: the suite's, else cuda:0 if there is one")

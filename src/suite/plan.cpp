@@ -38,15 +38,28 @@ std::vector<Case> chosen(const Suite& suite, const std::vector<std::string>& onl
   return cases;
 }
 
+bool holds(const std::filesystem::path& checkpoint, const std::string& model) {
+  return open_checkpoint(checkpoint).dit.model_type == published_dit_config(model).model_type;
+}
+
+/// The first that holds the model; the first of all when none does, for a later check to refuse in its own words.
+const std::filesystem::path& checkpoint_for(const std::string& model,
+                                            const std::vector<std::filesystem::path>& checkpoints) {
+  if (model.empty() || checkpoints.size() == 1) return checkpoints.front();
+  const auto found = std::find_if(checkpoints.begin(), checkpoints.end(),
+                                  [&](const std::filesystem::path& checkpoint) { return holds(checkpoint, model); });
+  return found == checkpoints.end() ? checkpoints.front() : *found;
+}
+
 void complete(Request& request, const PlanOptions& options) {
-  if (!options.model.empty()) request.model = options.model;
+  if (request.model.empty()) request.model = options.model;
   if (options.random_weights) {
     request.random_weights = true;
     request.checkpoint.clear();
   }
-  if (!options.checkpoint.empty()) {
+  if (!options.checkpoints.empty()) {
     request.random_weights = false;
-    request.checkpoint = options.checkpoint;
+    request.checkpoint = checkpoint_for(request.model, options.checkpoints);
   }
   if (request.checkpoint.empty() && !request.random_weights) request.checkpoint = options.default_checkpoint;
   if (!options.device.empty()) request.device = options.device;
@@ -141,6 +154,23 @@ std::string key_of(const PlannedCase& planned, const std::vector<std::string>& c
 }
 
 }  // namespace
+
+std::vector<std::string> leave_out_other_models(Suite& suite, const PlanOptions& options) {
+  std::vector<std::string> lines;
+  if (options.random_weights || !options.only.empty() || !options.command.empty()) return lines;
+  const auto& given = options.checkpoints.empty() ? std::vector{options.default_checkpoint} : options.checkpoints;
+  std::erase_if(suite.cases, [&](const Case& details) {
+    const Request& request = details.request;
+    const bool has_its_own = options.checkpoints.empty() && (request.random_weights || !request.checkpoint.empty());
+    if (request.model.empty() || has_its_own) return false;
+    if (std::any_of(given.begin(), given.end(), [&](const auto& folder) { return holds(folder, request.model); }))
+      return false;
+    lines.push_back(fmt::format("{}: left out, it needs a {} checkpoint: name one with another --checkpoint",
+                                details.name, request.model));
+    return true;
+  });
+  return lines;
+}
 
 std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& options) {
   std::vector<PlannedCase> plan;

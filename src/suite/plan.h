@@ -19,10 +19,10 @@ enum class PageCacheSetting { kAsIs, kHot, kEvict };
 
 /// What the command line says; empty fields leave the suite's own.
 struct PlanOptions {
-  std::filesystem::path checkpoint;          // for every case
-  std::filesystem::path default_checkpoint;  // when neither the suite nor the command line does
-  bool random_weights = false;               // for every case, at the published sizes of its model
-  std::string model;                         // what the checkpoint must hold, or the sizes of random weights
+  std::vector<std::filesystem::path> checkpoints;  // a case takes the one of its model, the first when it names none
+  std::filesystem::path default_checkpoint;        // when neither the suite nor the command line does
+  bool random_weights = false;                     // for every case, at the published sizes of its model
+  std::string model;                               // of cases that name none
   std::string device;
   std::optional<Precision> precision;
   std::vector<std::string> only;       // names or aliases of cases; empty: all
@@ -37,6 +37,10 @@ struct PlannedCase {
   std::string key;    // of the request, the weights and the page cache: a stored run with this key is this run
   PageCacheSetting page_cache = PageCacheSetting::kAsIs;
 };
+
+/// Takes out of the suite the cases of a model that none of the checkpoints holds, unless cases were asked for by name.
+/// Returns a line about each.
+std::vector<std::string> leave_out_other_models(Suite& suite, const PlanOptions& options);
 
 /// Throws Error(kUsage, kInput) naming the case: an unknown case name, an impossible size, a checkpoint that is
 /// missing.

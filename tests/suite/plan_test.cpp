@@ -24,7 +24,7 @@ Suite one_case() {
 
 PlanOptions options() {
   PlanOptions result;
-  result.checkpoint = kCheckpoint;
+  result.checkpoints = {kCheckpoint};
   result.default_device = "cpu";
   return result;
 }
@@ -55,7 +55,7 @@ TEST(Plan, FillsTheWorkloadWithTheModelsOwnDefaults) {
 
 TEST(Plan, RandomWeightsOfTheCommandLineServeEveryCaseAndACheckpointReplacesThem) {
   PlanOptions how = options();
-  how.checkpoint.clear();
+  how.checkpoints.clear();
   how.random_weights = true;
   EXPECT_THAT(refusal(one_case(), how), HasSubstr("--model")) << "sizes must come from somewhere";
   how.model = "ti2v-5B";
@@ -68,6 +68,29 @@ TEST(Plan, RandomWeightsOfTheCommandLineServeEveryCaseAndACheckpointReplacesThem
   plan = plan_cases(suite, options());
   EXPECT_FALSE(plan[0].details.request.random_weights) << "--checkpoint was named";
   EXPECT_EQ(plan[0].details.request.checkpoint, kCheckpoint);
+}
+
+TEST(Plan, ACaseTakesTheCheckpointOfItsModelAndIsLeftOutWithoutOne) {
+  Suite suite = test::small_suite();
+  suite.cases[0].request.model = "ti2v-5B";
+  suite.cases[1].request.model = "t2v-A14B";
+  PlanOptions how = options();
+  how.checkpoints.push_back(WAN_FIXTURES "/mini-t2v-moe");
+  EXPECT_TRUE(leave_out_other_models(suite, how).empty());
+  const auto plan = plan_cases(suite, how);
+  EXPECT_EQ(plan[0].details.request.checkpoint, kCheckpoint);
+  EXPECT_EQ(plan[1].details.request.checkpoint, how.checkpoints[1]);
+  EXPECT_EQ(plan[2].details.request.checkpoint, kCheckpoint) << "names no model: the first";
+
+  how = options();
+  how.only = {"two"};
+  EXPECT_TRUE(leave_out_other_models(suite, how).empty()) << "asked for by name: to be refused, not dropped";
+  EXPECT_THAT(refusal(suite, how), HasSubstr("t2v-A14B"));
+  how.only.clear();
+  const auto lines = leave_out_other_models(suite, how);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_THAT(lines[0], HasSubstr("two: left out, it needs a t2v-A14B checkpoint"));
+  EXPECT_EQ(plan_cases(suite, how).size(), 2u);
 }
 
 TEST(Plan, ChoosesCasesByNameOrAlias) {
@@ -86,7 +109,7 @@ TEST(Plan, RefusesImpossibleSizesAndMissingCheckpointsByCase) {
   suite.cases[0].request.width = 33;
   EXPECT_THAT(refusal(suite, options()), HasSubstr("case one: "));
   PlanOptions how = options();
-  how.checkpoint = "/nonexistent";
+  how.checkpoints = {"/nonexistent"};
   EXPECT_THAT(refusal(one_case(), how), HasSubstr("/nonexistent"));
 }
 
@@ -99,9 +122,9 @@ TEST(Plan, TheKeyChangesWithEverySettingButNotWithTheFolder) {
   suite.cases[0].notes = "other notes";
   EXPECT_EQ(plan_cases(suite, options())[0].key, key);
   PlanOptions how = options();
-  how.checkpoint = WAN_FIXTURES "/../fixtures/mini-ti2v-t2v/";
+  how.checkpoints = {WAN_FIXTURES "/../fixtures/mini-ti2v-t2v/"};
   EXPECT_EQ(plan_cases(one_case(), how)[0].key, key);
-  how.checkpoint = WAN_FIXTURES "/mini-ti2v-i2v";  // other weights of the same sizes
+  how.checkpoints = {WAN_FIXTURES "/mini-ti2v-i2v"};  // other weights of the same sizes
   EXPECT_NE(plan_cases(one_case(), how)[0].key, key);
 }
 
