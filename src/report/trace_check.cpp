@@ -20,6 +20,28 @@ struct Slice {
   std::string name;
 };
 
+/// What a metadata event must carry, and whether it is one thread's or, on thread 0, a process's.
+struct MetadataRule {
+  const char* name;
+  const char* key;
+  bool (*is_right)(const Json&);
+  bool of_thread;
+};
+
+bool is_text(const Json& value) { return value.is_string(); }
+bool is_title(const Json& value) { return value.is_string() && !value.get_ref<const std::string&>().empty(); }
+bool is_whole(const Json& value) { return value.is_number_integer(); }
+
+const MetadataRule kMetadata[] = {{"process_name", "name", is_title, false},
+                                  {"process_labels", "labels", is_text, false},
+                                  {"process_sort_index", "sort_index", is_whole, false},
+                                  {"thread_name", "name", is_title, true},
+                                  {"thread_sort_index", "sort_index", is_whole, true}};
+
+bool has(const Json& event, const char* key, bool (*is_right)(const Json&)) {
+  return event.contains(key) && is_right(event[key]);
+}
+
 class Checker {
  public:
   std::string check(const std::string& text) {
@@ -27,12 +49,17 @@ class Checker {
     if (trace.is_discarded()) return "not JSON";
     if (!trace.is_object() || !trace.contains("traceEvents") || !trace["traceEvents"].is_array())
       return "no array traceEvents";
+    if (trace.contains("displayTimeUnit") && trace["displayTimeUnit"] != "ms" && trace["displayTimeUnit"] != "ns")
+      return "displayTimeUnit is neither ms nor ns";
     for (const Json& event : trace["traceEvents"]) {
       const std::string problem = check_event(event);
-      if (!problem.empty()) return problem + ": " + event.dump();
+      if (!problem.empty()) return problem + ": " + event.dump(-1, ' ', false, Json::error_handler_t::replace);
     }
-    for (const Track& track : used_)
-      if (!named_.contains(track)) return fmt::format("thread {} of process {} has no name", track.second, track.first);
+    for (const Track& track : threads_)
+      if (!metadata_.contains({"thread_name", track}))
+        return fmt::format("thread {} of process {} has no name", track.second, track.first);
+    for (const int64_t process : processes_)
+      if (!metadata_.contains({"process_name", {process, 0}})) return fmt::format("process {} has no name", process);
     for (auto& [track, slices] : slices_) {
       const std::string problem = check_nesting(slices);
       if (!problem.empty()) return problem;
@@ -44,37 +71,58 @@ class Checker {
   std::string check_event(const Json& event) {
     if (!event.is_object()) return "an event is not an object";
     for (const char* key : {"ph", "name"})
-      if (!event.contains(key) || !event[key].is_string()) return fmt::format("no text '{}'", key);
+      if (!has(event, key, is_title)) return fmt::format("no text '{}'", key);
     for (const char* key : {"pid", "tid"})
-      if (!event.contains(key) || !event[key].is_number_integer()) return fmt::format("no whole number '{}'", key);
+      if (!has(event, key, is_whole) || event[key] < 0) return fmt::format("no whole number '{}'", key);
+    if (event.contains("cat") && !event["cat"].is_string()) return "category 'cat' is not text";
+    if (event.contains("args") && !event["args"].is_object()) return "'args' is not an object";
     const std::string phase = event["ph"];
-    const Track track{event["pid"], event["tid"]};
-    if (phase == "M") {
-      if (!event.contains("args") || !event["args"].is_object()) return "metadata without args";
-      if (event["name"] == "thread_name") named_.insert(track);
-      return "";
-    }
+    if (phase == "M") return check_metadata(event);
     if (!is_time(event, "ts")) return "no time 'ts'";
-    if (phase == "X") {
-      if (!is_time(event, "dur")) return "no duration 'dur'";
-      used_.insert(track);
-      slices_[track].push_back({event["ts"], event["ts"].get<double>() + event["dur"].get<double>(), event["name"]});
-      return "";
-    }
-    if (phase == "C") return check_counter(event);
-    return phase == "i" ? "" : "unknown phase";
+    processes_.insert(event["pid"].get<int64_t>());
+    if (phase == "X") return check_slice(event);
+    if (phase != "C" && phase != "i") return "unknown phase";
+    if (event.contains("dur")) return "a duration where the phase has none";
+    return phase == "C" ? check_counter(event) : check_instant(event);
   }
+
+  std::string check_metadata(const Json& event) {
+    const auto rule = std::find_if(std::begin(kMetadata), std::end(kMetadata),
+                                   [&](const MetadataRule& each) { return event["name"] == each.name; });
+    if (rule == std::end(kMetadata)) return "unknown metadata";
+    if (!event.contains("args") || !has(event["args"], rule->key, rule->is_right))
+      return fmt::format("metadata without a right '{}'", rule->key);
+    if (rule->of_thread == (event["tid"] == 0))
+      return "metadata of a process stands on thread 0, of a thread on its own";
+    return metadata_.insert({rule->name, track_of(event)}).second ? "" : "the same metadata twice";
+  }
+
+  std::string check_slice(const Json& event) {
+    if (!is_time(event, "dur")) return "no duration 'dur'";
+    threads_.insert(track_of(event));
+    const double begin = event["ts"].get<double>();
+    slices_[track_of(event)].push_back({begin, begin + event["dur"].get<double>(), event["name"]});
+    return "";
+  }
+
+  static std::string check_counter(const Json& event) {
+    if (!event.contains("args") || event["args"].empty()) return "counter without value";
+    for (const Json& value : event["args"])
+      if (!value.is_number()) return "counter value is not a number";
+    return "";
+  }
+
+  /// Of a thread, a process, or all ("global").
+  static std::string check_instant(const Json& event) {
+    const bool is_known = event.contains("s") && (event["s"] == "t" || event["s"] == "p" || event["s"] == "g");
+    return is_known ? "" : "an instant's scope 's' is not t, p or g";
+  }
+
+  static Track track_of(const Json& event) { return {event["pid"].get<int64_t>(), event["tid"].get<int64_t>()}; }
 
   static bool is_time(const Json& event, const char* key) {
     return event.contains(key) && event[key].is_number() && std::isfinite(event[key].get<double>()) &&
            event[key].get<double>() >= 0;
-  }
-
-  static std::string check_counter(const Json& event) {
-    if (!event.contains("args") || !event["args"].is_object() || event["args"].empty()) return "counter without value";
-    for (const Json& value : event["args"])
-      if (!value.is_number()) return "counter value is not a number";
-    return "";
   }
 
   static std::string check_nesting(std::vector<Slice>& slices) {
@@ -92,7 +140,9 @@ class Checker {
     return "";
   }
 
-  std::set<Track> named_, used_;
+  std::set<std::pair<std::string, Track>> metadata_;  // seen
+  std::set<Track> threads_;                           // with a slice
+  std::set<int64_t> processes_;                       // with an event that is not metadata
   std::map<Track, std::vector<Slice>> slices_;
 };
 

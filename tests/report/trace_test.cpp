@@ -84,21 +84,126 @@ TEST(Trace, SamplesBecomeCountersInsteadOfStageValues) {
   EXPECT_GT(counters["SM clock (MHz)"], 0);
 }
 
-TEST(TraceChecker, RefusesWhatDoesNotNest) {
-  const Json name = {{"ph", "M"}, {"name", "thread_name"}, {"pid", 1}, {"tid", 1}, {"args", {{"name", "row"}}}};
-  const auto slice = [](const char* title, double begin, double length) {
-    return Json{{"ph", "X"}, {"name", title}, {"pid", 1}, {"tid", 1}, {"ts", begin}, {"dur", length}};
+/// A process with a row, a counter and an instant, as the writer has them.
+Json right_trace() {
+  const auto metadata = [](const char* name, int thread, Json args) {
+    return Json{{"ph", "M"}, {"name", name}, {"pid", 1}, {"tid", thread}, {"args", std::move(args)}};
   };
-  const auto problem = [&](const std::vector<Json>& events) {
-    return report::trace_problem(Json{{"traceEvents", events}}.dump());
+  return {{"displayTimeUnit", "ms"},
+          {"traceEvents",
+           {metadata("process_name", 0, {{"name", "a run"}}), metadata("thread_name", 1, {{"name", "row"}}),
+            Json{{"ph", "X"}, {"name", "a"}, {"cat", "leaf"}, {"pid", 1}, {"tid", 1}, {"ts", 0}, {"dur", 10.5}},
+            Json{{"ph", "C"}, {"name", "W"}, {"pid", 1}, {"tid", 0}, {"ts", 1}, {"args", {{"value", 600.5}}}},
+            Json{{"ph", "i"}, {"s", "p"}, {"name", "oom"}, {"pid", 1}, {"tid", 0}, {"ts", 2}},
+            metadata("process_sort_index", 0, {{"sort_index", 1}}), metadata("process_labels", 0, {{"labels", ""}}),
+            metadata("thread_sort_index", 1, {{"sort_index", 0}})}}};
+}
+constexpr size_t kProcess = 0, kThread = 1, kSlice = 2, kCounter = 3, kInstant = 4, kProcessSort = 5, kLabels = 6,
+                 kThreadSort = 7;
+
+TEST(TraceChecker, AcceptsEveryPhaseTheWriterUses) { EXPECT_EQ(report::trace_problem(right_trace().dump()), ""); }
+
+TEST(TraceChecker, EachRuleOfAnEventCanFail) {
+  struct Wrong {
+    size_t event;
+    const char* at;  // JSON pointer into the event
+    Json value;      // null: the field is taken away
+    const char* problem;
   };
-  EXPECT_EQ(problem({name, slice("a", 0, 10), slice("b", 2, 3), slice("c", 5, 5), slice("d", 10, 1)}), "");
-  EXPECT_THAT(problem({name, slice("a", 0, 10), slice("b", 5, 10)}), HasSubstr("'a' and 'b' share time"));
-  EXPECT_THAT(problem({slice("a", 0, 10)}), HasSubstr("has no name"));
-  EXPECT_THAT(problem({name, slice("a", -1, 10)}), HasSubstr("no time 'ts'"));
-  EXPECT_THAT(problem({{{"ph", "C"}, {"name", "n"}, {"pid", 1}, {"tid", 0}, {"ts", 0}, {"args", {{"v", "x"}}}}}),
-              HasSubstr("not a number"));
+  const Wrong cases[] = {
+      {kSlice, "/ph", nullptr, "no text 'ph'"},
+      {kSlice, "/ph", 7, "no text 'ph'"},
+      {kSlice, "/ph", "B", "unknown phase"},
+      {kSlice, "/name", nullptr, "no text 'name'"},
+      {kSlice, "/name", "", "no text 'name'"},
+      {kSlice, "/pid", nullptr, "no whole number 'pid'"},
+      {kSlice, "/pid", "1", "no whole number 'pid'"},
+      {kSlice, "/pid", -1, "no whole number 'pid'"},
+      {kSlice, "/tid", nullptr, "no whole number 'tid'"},
+      {kSlice, "/tid", 1.5, "no whole number 'tid'"},
+      {kSlice, "/ts", nullptr, "no time 'ts'"},
+      {kSlice, "/ts", "0", "no time 'ts'"},
+      {kSlice, "/ts", -1, "no time 'ts'"},
+      {kSlice, "/dur", nullptr, "no duration 'dur'"},
+      {kSlice, "/dur", "10", "no duration 'dur'"},
+      {kSlice, "/dur", -0.5, "no duration 'dur'"},
+      {kSlice, "/cat", 3, "category 'cat' is not text"},
+      {kSlice, "/args", Json::array(), "'args' is not an object"},
+      {kSlice, "/tid", 2, "thread 2 of process 1 has no name"},
+      {kCounter, "/pid", 2, "process 2 has no name"},
+      {kCounter, "/ts", nullptr, "no time 'ts'"},
+      {kCounter, "/args", nullptr, "counter without value"},
+      {kCounter, "/args", Json::object(), "counter without value"},
+      {kCounter, "/args/value", "600", "counter value is not a number"},
+      {kCounter, "/args/value", true, "counter value is not a number"},
+      {kCounter, "/dur", 1, "a duration where the phase has none"},
+      {kInstant, "/s", nullptr, "scope 's' is not t, p or g"},
+      {kInstant, "/s", "x", "scope 's' is not t, p or g"},
+      {kInstant, "/ts", nullptr, "no time 'ts'"},
+      {kProcess, "/name", "process_colour", "unknown metadata"},
+      {kProcess, "/args", nullptr, "metadata without a right 'name'"},
+      {kProcess, "/args/name", "", "metadata without a right 'name'"},
+      {kProcess, "/tid", 1, "metadata of a process stands on thread 0"},
+      {kThread, "/args/name", 5, "metadata without a right 'name'"},
+      {kThread, "/tid", 0, "metadata of a process stands on thread 0"},
+      {kProcessSort, "/args/sort_index", "1", "metadata without a right 'sort_index'"},
+      {kLabels, "/args/labels", 1, "metadata without a right 'labels'"},
+      {kThreadSort, "/args/sort_index", 0.5, "metadata without a right 'sort_index'"},
+  };
+  for (const Wrong& wrong : cases) {
+    Json trace = right_trace();
+    Json& event = trace["traceEvents"][wrong.event];
+    const Json::json_pointer at(wrong.at);
+    if (wrong.value.is_null())
+      event[at.parent_pointer()].erase(at.back());
+    else
+      event[at] = wrong.value;
+    EXPECT_THAT(report::trace_problem(trace.dump()), HasSubstr(wrong.problem)) << event;
+  }
+}
+
+TEST(TraceChecker, EachRuleOfTheFileCanFail) {
   EXPECT_EQ(report::trace_problem("{"), "not JSON");
+  EXPECT_EQ(report::trace_problem("[]"), "no array traceEvents");
+  EXPECT_EQ(report::trace_problem(R"({"traceEvents": {}})"), "no array traceEvents");
+  EXPECT_THAT(report::trace_problem(R"({"traceEvents": [1]})"), HasSubstr("not an object"));
+  Json trace = right_trace();
+  trace["displayTimeUnit"] = "s";
+  EXPECT_EQ(report::trace_problem(trace.dump()), "displayTimeUnit is neither ms nor ns");
+  trace = right_trace();
+  trace["traceEvents"].push_back(trace["traceEvents"][kThread]);
+  EXPECT_THAT(report::trace_problem(trace.dump()), HasSubstr("the same metadata twice"));
+  for (const auto& [event, problem] : {std::pair{kProcess, "process 1 has no name"}, {kThread, "has no name"}}) {
+    trace = right_trace();
+    trace["traceEvents"].erase(event);
+    EXPECT_THAT(report::trace_problem(trace.dump()), HasSubstr(problem));
+  }
+}
+
+TEST(TraceChecker, SlicesNestOnEachThreadOfEachProcess) {
+  const auto problem = [&](const std::vector<Json>& slices) {
+    Json trace = right_trace();  // its own slice lasts from 0 to 10.5
+    for (const int process : {1, 2})
+      for (const int thread : {1, 2}) {
+        if (process == 1 && thread == 1) continue;
+        Json name = trace["traceEvents"][kThread];
+        name["pid"] = process;
+        name["tid"] = thread;
+        trace["traceEvents"].push_back(name);
+      }
+    Json name = trace["traceEvents"][kProcess];
+    name["pid"] = 2;
+    trace["traceEvents"].push_back(name);
+    for (const Json& slice : slices) trace["traceEvents"].push_back(slice);
+    return report::trace_problem(trace.dump());
+  };
+  const auto slice = [](const char* title, int process, int thread, double begin, double length) {
+    return Json{{"ph", "X"}, {"name", title}, {"pid", process}, {"tid", thread}, {"ts", begin}, {"dur", length}};
+  };
+  EXPECT_EQ(problem({slice("b", 1, 1, 2, 3), slice("c", 1, 1, 5, 5.5), slice("d", 1, 1, 10.5, 1)}), "");
+  EXPECT_THAT(problem({slice("b", 1, 1, 5, 10)}), HasSubstr("'a' and 'b' share time"));
+  EXPECT_EQ(problem({slice("b", 1, 2, 5, 10)}), "") << "another thread";
+  EXPECT_EQ(problem({slice("b", 2, 1, 5, 10)}), "") << "another process";
 }
 
 }  // namespace
