@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/data_files.h"
 #include "cli/report_files.h"
+#include "io/video_poster.h"
 #include "report/html.h"
 #include "report/markdown.h"
 #include "report/trace.h"
@@ -50,6 +51,16 @@ std::map<std::string, SampleSet> samples_of(const Collection& collection) {
   return samples;
 }
 
+/// A still is for looking at only: a video that gives none is named, and shown without.
+std::string poster_of(const fs::path& video) {
+  try {
+    return video_poster(video);
+  } catch (const Error& error) {
+    log::warning(fmt::format("the report shows no still of a video: {}", error.what()));
+    return "";
+  }
+}
+
 }  // namespace
 
 std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction) {
@@ -65,7 +76,7 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   }
   const fs::path suites = data_folder() / "suites", place = fs::is_directory(folder) ? folder : folder.parent_path();
   const report::HtmlOptions options{load_peaks(suites / "peaks.json"), load_prices(suites / "prices.json"),
-                                    std::move(samples), place};
+                                    std::move(samples), place, poster_of};
   std::vector<fs::path> written;
   const auto write = [&](const char* name, const std::string& content) {
     write_atomically(place / name, content);

@@ -1,5 +1,6 @@
-// Stands in for video_writer.cpp in builds without FFmpeg (WAN_VIDEO=OFF): says so instead of writing mp4.
+// Stands in for video_writer.cpp and video_poster.cpp in builds without FFmpeg (WAN_VIDEO=OFF): says so instead.
 #include "base/error.h"
+#include "io/video_poster.h"
 #include "io/video_writer.h"
 
 namespace wan {
@@ -21,5 +22,9 @@ VideoWriter::VideoWriter(const std::filesystem::path&, const VideoSettings&) { r
 VideoWriter::~VideoWriter() = default;
 void VideoWriter::write(std::span<const uint8_t>) { refuse(); }
 void VideoWriter::finish() { refuse(); }
+
+std::string video_poster(const std::filesystem::path& video) {
+  throw Error(ErrorKind::kUsage, video.string() + ": this build reads no mp4 (it was configured with WAN_VIDEO=OFF)");
+}
 
 }  // namespace wan

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -18,6 +19,8 @@ struct HtmlOptions {
   std::vector<CardPrice> prices;               // may be empty: the reader types a price
   std::map<std::string, SampleSet> samples{};  // by run id; may be empty: timelines show one value a stage
   std::filesystem::path folder{};              // where the report will be: videos found there are shown; empty: none is
+  /// A JPEG of a video's frame, shown also where the page is without the video; empty: none. May be unset.
+  std::function<std::string(const std::filesystem::path&)> poster{};
 };
 
 /// The whole page. Needs no network and no other file but the videos. Text of records is never markup in it.

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/base64.h"
 #include "report/format.h"
 #include "report/html_engineer.h"
 #include "report/imported.h"
@@ -253,21 +254,29 @@ Json imported_data(const RunRecord& run) {
           {"corrections", table_data(corrections(run))}};
 }
 
-/// Videos of the case that lie beside the report. A path that leaves the folder is not one of them.
-Json videos_data(const CaseSummary& s, const std::filesystem::path& folder) {
-  Json out = Json::array();
-  if (folder.empty()) return out;
+/// A picture as a URL that holds it, or null.
+Json poster_data(const HtmlOptions& options, const std::filesystem::path& video) {
+  const std::string jpeg = options.poster ? options.poster(video) : "";
+  return jpeg.empty() ? Json(nullptr) : Json("data:image/jpeg;base64," + to_base64(jpeg));
+}
+
+/// The first video of the case that lies beside the report; null when none does. A path that leaves the folder is none.
+Json video_data(const CaseSummary& s, const HtmlOptions& options) {
+  if (options.folder.empty()) return nullptr;
   for (const RunRecord* run : s.group.runs) {
     const std::filesystem::path file = run->output.file;
     if (file.empty() || file.is_absolute() || run->run_case.warmup) continue;
     if (std::find(file.begin(), file.end(), "..") != file.end()) continue;
     std::error_code error;
-    if (!std::filesystem::is_regular_file(folder / file, error)) continue;
+    if (!std::filesystem::is_regular_file(options.folder / file, error)) continue;
     Json path = Json::array();  // by component: the page escapes each
     for (const auto& component : file) path.push_back(component.string());
-    out.push_back({{"repeat", run->run_case.repeat + 1}, {"path", std::move(path)}, {"sha256", run->output.sha256}});
+    return {{"repeat", run->run_case.repeat + 1},
+            {"path", std::move(path)},
+            {"poster", poster_data(options, options.folder / file)},
+            {"sha256", run->output.sha256}};
   }
-  return out;
+  return nullptr;
 }
 
 Json quality_data(const RunRecord& run) {
@@ -381,7 +390,7 @@ Json case_data(const AnalysedCase& analysed, const HtmlOptions& options) {
               {"failures", failures_data(analysed)},
               {"provenance", provenance_data(analysed)},
               {"imported", imported_data(run)},
-              {"videos", videos_data(s, options.folder)},
+              {"video", video_data(s, options)},
               {"quality", quality_data(run)}};
   add_details(out, analysed, options);
   return out;

@@ -217,5 +217,20 @@ TEST_F(ResultsCommands, AVideoCarriesWhatItWasMadeOf) {
                                                   HasSubstr("\"steps\":\"1\""), HasSubstr("wanbench 0.")));
 }
 
+TEST_F(ResultsCommands, AReportHoldsAStillOfWhatWasGenerated) {
+  write("suite.json", R"({"schema": "wanbench.suite", "format": 1, "name": "one", "version": "1",
+    "cases": [{"name": "small", "steps": 1, "num_frames": 5, "prompt": "x", "width": 96, "height": 64}]})");
+  const Ended ended = run("run --suite suite.json --device cpu --output results");
+  if (ended.output.find("without mp4") != std::string::npos) GTEST_SKIP() << ended.output;
+  ASSERT_EQ(ended.code, 0) << ended.output;
+  constexpr const char* kStill = "data:image/jpeg;base64,/9j/";  // a JPEG's first bytes
+  EXPECT_THAT(read_text(folder_ / "results/report.html"), HasSubstr(kStill));
+  expect("report results --redact", ExitCode::kSuccess, HasSubstr("report.html"));
+  EXPECT_THAT(read_text(folder_ / "results/report.html"), Not(HasSubstr("data:image/jpeg")));
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "results/videos"))
+    write_atomically(entry.path(), "cut short");
+  expect("report results", ExitCode::kSuccess, HasSubstr("shows no still of a video"));
+}
+
 }  // namespace
 }  // namespace wan

@@ -9,10 +9,16 @@ import shutil
 import statistics
 import subprocess
 import sys
+import urllib.parse
 
 from browser import Browser, find_browser, skipped
 
 WIDTHS = {1280: 900, 390: 844}
+
+
+def is_absent_video(url):
+    """A page may be without its videos: the browser says so, and the page shows the still."""
+    return url.startswith("file:") and url.endswith(".mp4") and not pathlib.Path(urllib.parse.unquote(url[7:])).exists()
 
 
 def complaints(events):
@@ -24,6 +30,8 @@ def complaints(events):
         elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):
             yield f"console: {params['args']}"
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
+            if is_absent_video(params["entry"].get("url", "")):
+                continue
             yield f"log: {params['entry']}"
         elif method == "Network.requestWillBeSent":
             url = params["request"]["url"]
@@ -49,11 +57,28 @@ FIRST_SCREEN = """[...document.querySelectorAll("#case option")].map((option, i)
 })"""
 ROWS = """[...document.querySelectorAll("#answer table.cards tbody tr")].map(row =>
   [...row.cells].map(cell => cell.textContent))"""
-# Videos that do not load; each is given a few seconds.
+# Videos that do not load (each is given a few seconds) or whose still, in the page itself, cannot be drawn.
 VIDEOS = """Promise.all([...document.querySelectorAll("video")].map(async v => {
-  for (let i = 0; i < 100 && v.readyState < 1 && !v.error; ++i) await new Promise(done => setTimeout(done, 100));
-  return v.readyState < 1 ? v.src : null;
+  for (let i = 0; i < 100 && v.readyState < 1 && v.isConnected; ++i) await new Promise(done => setTimeout(done, 100));
+  if (!v.isConnected) return null;  // its still took its place
+  if (v.readyState < 1) return "video does not load: " + v.src;
+  return v.poster ? %s(v.poster) : null;
 })).then(all => all.filter(Boolean))"""
+DRAWN = """(async url => {
+  const still = new Image();
+  still.src = url;
+  if (!url.startsWith("data:image/jpeg;base64,")) return "a still that is not in the page: " + url;
+  try { await still.decode(); } catch (problem) { return "a still that is no picture: " + problem; }
+  const side = Math.max(still.naturalWidth, still.naturalHeight);
+  if (side < 2 || side > 320 || url.length > 54000) return "a still of " + side + " pixels, " + url.length + " letters";
+  return null;
+})"""
+VIDEOS %= DRAWN
+STILLS = """Promise.all([...document.querySelectorAll(".videos img")].map(i => %s(i.src))).then(all => all.filter(Boolean))
+""" % DRAWN
+CASES = 'JSON.parse(document.getElementById("data").textContent).cases'
+SHOWN = """[...document.querySelectorAll(".videos figure")].map(f => ({video: !!f.querySelector("video"),
+  still: !!f.querySelector("img, video[poster]")}))"""
 WIDER = """[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1
   && !e.closest(".scroll")).slice(0, 3).map(e => e.outerHTML.slice(0, 120))"""
 UNTABLED = """[...document.querySelectorAll("figure")].filter(f => f.querySelector("canvas") && f.offsetParent !== null
@@ -124,6 +149,14 @@ def wrong_numbers(first_screen, rows, groups):
                 yield f"{shown['name']}: row {row} against {expected[key]}"
 
 
+def wrong_videos(shown, cases, folder):
+    """A video where its file is beside the page, else its still alone."""
+    expected = [{"video": folder.joinpath(*c["video"]["path"]).exists(), "still": c["video"]["poster"] is not None}
+                for c in cases if c["video"]]
+    if shown != expected:
+        yield f"videos and stills shown: {shown}, expected {expected}"
+
+
 def check_price(browser):
     """A typed price multiplies the card time, everywhere."""
     before = browser.evaluate('JSON.parse(document.getElementById("data").textContent).cases.findIndex('
@@ -163,7 +196,8 @@ def check_folder(browser, folder, shots):
             problems += [where + f"empty chart: {c['label']}" for c in canvases if c["colours"] < 3]
             problems += [where + f"wider than the window: {e}" for e in browser.evaluate(WIDER)]
             problems += [where + f"chart without table: {e}" for e in browser.evaluate(UNTABLED)]
-            problems += [where + f"video does not load: {v}" for v in browser.evaluate(VIDEOS)]
+            problems += [where + v for v in browser.evaluate(VIDEOS) + browser.evaluate(STILLS)]
+            problems += [where + v for v in wrong_videos(browser.evaluate(SHOWN), browser.evaluate(CASES), folder)]
             first_screen = browser.evaluate(FIRST_SCREEN)
             rows = browser.evaluate(ROWS)
             problems += [where + p for p in wrong_numbers(first_screen, rows, groups)]

@@ -5,9 +5,35 @@
 
 #include "base/file.h"
 #include "html_records.h"
+#include "io/video_poster.h"
+#include "io/video_writer.h"
 #include "report/html.h"
 #include "report/trace.h"
+#include "results/json.h"
 #include "results/store.h"
+
+namespace {
+
+/// A ramp that moves: something to see in the page's still.
+void write_video(const std::filesystem::path& file) {
+  constexpr int kWidth = 1280, kHeight = 704, kFrames = 9;
+  std::filesystem::create_directories(file.parent_path());
+  wan::VideoSettings settings;
+  settings.width = kWidth;
+  settings.height = kHeight;
+  wan::VideoWriter writer(file, settings);
+  std::vector<uint8_t> rgb;
+  for (int frame = 0; frame < kFrames; ++frame) {
+    rgb.clear();
+    for (int y = 0; y < kHeight; ++y)
+      for (int x = 0; x < kWidth; ++x)
+        for (const int value : {x / 6 + 4 * frame, y / 4, 60}) rgb.push_back(static_cast<uint8_t>(value));
+    writer.write(rgb);
+  }
+  writer.finish();
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
@@ -15,6 +41,14 @@ int main(int argc, char** argv) {
   std::filesystem::remove_all(folder);
   std::vector<wan::RunRecord> records = wan::report_records();
   records.push_back(wan::imported_record());
+  if (wan::can_write_video()) {
+    records[0].output.file = "videos/cold.mp4";  // beside the report
+    records[3].output.file = "videos/warm.mp4";  // gone by the time the page is opened
+    for (const size_t i : {0, 3}) {
+      write_video(folder / records[i].output.file);
+      wan::seal(records[i]);
+    }
+  }
   std::vector<const wan::RunRecord*> pointers;
   for (wan::RunRecord& record : records) {
     wan::store_record(folder / "records", record);
@@ -22,8 +56,10 @@ int main(int argc, char** argv) {
   }
   wan::report::HtmlOptions options{wan::load_peaks(suites / "peaks.json"), wan::load_prices(suites / "prices.json")};
   options.folder = folder;
+  if (wan::can_write_video()) options.poster = wan::video_poster;
   options.samples = {{records[3].id, wan::report_samples()}};  // the first warm run
   wan::write_atomically(folder / "report.html", wan::report::html_report(pointers, options));
+  std::filesystem::remove(folder / "videos" / "warm.mp4");
   wan::write_atomically(folder / "trace.json", wan::report::trace_json(pointers));
   return 0;
 }

@@ -12,6 +12,7 @@
 #include "report/assets.h"
 #include "report/html.h"
 #include "report/imported.h"
+#include "results/json.h"
 
 namespace wan {
 namespace {
@@ -189,10 +190,43 @@ TEST_F(Html, VideosBesideTheReportAreShownAndNoOthers) {
   records[1].output.file = "../outside.mp4";
   records[2].output.file = "videos/missing.mp4";
   report::HtmlOptions options = tables();
+  const auto video_of_case = [&] {
+    return Json::parse(report::report_data(pointers(records), options))["cases"][0]["video"];
+  };
+  EXPECT_TRUE(video_of_case().is_null()) << "the report's place is not known";
   options.folder = folder;
-  const Json data = Json::parse(report::report_data(pointers(records), options));
-  ASSERT_EQ(data["cases"][0]["videos"].size(), 1u);
-  EXPECT_EQ(data["cases"][0]["videos"][0]["path"], (Json{"videos", "a b.mp4"}));
+  EXPECT_EQ(video_of_case()["path"], (Json{"videos", "a b.mp4"}));
+  EXPECT_TRUE(video_of_case()["poster"].is_null()) << "nothing makes stills";
+  records[0].output.file = "../outside.mp4";
+  EXPECT_TRUE(video_of_case().is_null()) << "neither one outside nor one that is not there";
+}
+
+TEST_F(Html, StillOfTheVideoIsInThePageAndLeavesWhenRedacted) {
+  const auto folder = std::filesystem::path(WAN_BINARY_DIR) / "html_test_videos";
+  std::filesystem::create_directories(folder / "videos");
+  write_atomically(folder / "videos" / "first.mp4", "x");
+  write_atomically(folder / "videos" / "second.mp4", "x");
+  std::vector<RunRecord> records = report_records();
+  records[0].output.file = "videos/first.mp4";
+  records[1].output.file = "videos/second.mp4";
+  report::HtmlOptions options = tables();
+  options.folder = folder;
+  std::vector<std::filesystem::path> asked;
+  std::string jpeg = "\xff\xd8<img>";
+  options.poster = [&](const std::filesystem::path& video) {
+    asked.push_back(video);
+    return jpeg;
+  };
+  const auto page_of = [&] { return report::html_report(pointers(records), options); };
+  EXPECT_EQ(block_of(page_of())["cases"][0]["video"]["poster"], "data:image/jpeg;base64,/9g8aW1nPg==");
+  EXPECT_THAT(asked, ::testing::ElementsAre(folder / "videos" / "first.mp4")) << "one still for a case";
+  jpeg.clear();
+  EXPECT_TRUE(block_of(page_of())["cases"][0]["video"]["poster"].is_null()) << "the video gave none";
+  jpeg = "x";
+  asked.clear();
+  for (RunRecord& record : records) redact(record);
+  EXPECT_THAT(page_of(), Not(HasSubstr("data:image/jpeg")));
+  EXPECT_TRUE(asked.empty());
 }
 
 TEST_F(Html, SamplesTakeThePlaceOfStageValuesInTheTimeline) {

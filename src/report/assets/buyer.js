@@ -193,10 +193,20 @@ const failures = (data) => {
     : el("p", { class: "note" }, "Every run was ok.");
 };
 
+// Plays where the file is beside the page; its still, which the page holds, is shown before and where the file is not.
+const videoFigure = (c) => {
+  const path = c.video.path.join("/");
+  const caption = el("figcaption", {}, rowLabel(c) + ", run " + c.video.repeat);
+  const video = el("video", { controls: true, preload: "metadata", src: safePath(c.video.path),
+    poster: c.video.poster, loop: true, muted: true, "aria-label": "Video of " + rowLabel(c) });
+  const still = () => {
+    caption.append(" (a still: " + path + " is not beside this page)");
+    if (c.video.poster) video.replaceWith(el("img", { src: c.video.poster, alt: "A frame of the video of " + rowLabel(c) }));
+  };
+  video.addEventListener("error", still);
+  return el("figure", {}, video, caption);
+};
 const videos = (data) => {
-  const shown = data.cases.filter((c) => c.videos.length);
-  if (!shown.length) return null;
-  return section("videos", "Videos", el("div", { class: "videos" }, shown.map((c) => el("figure", {},
-    el("video", { controls: true, preload: "metadata", src: safePath(c.videos[0].path), loop: true, muted: true }),
-    el("figcaption", {}, rowLabel(c) + ", run " + c.videos[0].repeat)))));
+  const shown = data.cases.filter((c) => c.video);
+  return shown.length ? section("videos", "Videos", el("div", { class: "videos" }, shown.map(videoFigure))) : null;
 };

@@ -1,0 +1,19 @@
+#include "base/base64.h"
+
+#include <gtest/gtest.h>
+
+namespace wan {
+namespace {
+
+// The vectors of RFC 4648, section 10, and bytes outside ASCII with both letters that are not alphanumeric.
+TEST(Base64, WritesTheVectorsOfItsStandard) {
+  EXPECT_EQ(to_base64(""), "");
+  EXPECT_EQ(to_base64("f"), "Zg==");
+  EXPECT_EQ(to_base64("fo"), "Zm8=");
+  EXPECT_EQ(to_base64("foo"), "Zm9v");
+  EXPECT_EQ(to_base64("foobar"), "Zm9vYmFy");
+  EXPECT_EQ(to_base64(std::string_view("\xfb\xef\xff\0", 4)), "++//AA==");
+}
+
+}  // namespace
+}  // namespace wan
