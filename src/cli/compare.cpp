@@ -86,7 +86,8 @@ std::string interval_text(const std::optional<Interval>& interval, int decimals)
 }
 
 void print_ratio(const std::string& name, const std::string& a, const std::string& b, const RatioTest& test) {
-  fmt::print("  {:<17}{:>10}{:>10}{:>8.4f}  {:>16}  {}\n", name, a, b, test.ratio, interval_text(test.interval, 4),
+  const std::string ratio = fmt::format("{:.{}f}", test.ratio, test.ratio < 100 ? 4 : 0);  // fits its column
+  fmt::print("  {:<17}{:>10}{:>10}{:>8}  {:>16}  {}\n", name, a, b, ratio, interval_text(test.interval, 4),
              to_string(test.verdict));
 }
 
