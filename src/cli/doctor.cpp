@@ -13,6 +13,7 @@
 #include "base/build_info.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
+#include "measure/dcgm_sampler.h"
 #include "measure/gpu.h"
 #include "measure/machine.h"
 #include "measure/pm_sampler.h"
@@ -105,6 +106,22 @@ void try_cupti(int ordinal) {
   if (!sampler.metrics().empty() && sampler.reason().empty()) row("", sampler.metrics());
 }
 
+void try_dcgm(const std::string& uuid) {
+  measure::DcgmSampler sampler(uuid);
+  std::vector<measure::ActivityReading> readings;
+  if (sampler.reason().empty()) {
+    std::this_thread::sleep_for(std::chrono::seconds(1));  // the engine takes a while to begin
+    readings = sampler.read();
+  }
+  if (!sampler.reason().empty())
+    row("counters, dcgm", "no: " + sampler.reason());
+  else if (readings.empty())
+    row("counters, dcgm", "no: it gave no window in 1 s");
+  else
+    row("counters, dcgm", fmt::format("yes: {} windows, {}", readings.size(),
+                                      shares(readings.back().sm, readings.back().tensor, readings.back().dram)));
+}
+
 void show_gpu(const measure::Gpu& gpu, const measure::GpuReading& now) {
   const measure::GpuFacts& facts = gpu.facts();
   fmt::print("GPU {}\n", facts.uuid);
@@ -139,8 +156,11 @@ void show_gpus() {
     show_gpu(gpu, gpu.read());
     try_gpm(gpu);
     try_cupti(static_cast<int>(i));
+    try_dcgm(gpu.facts().uuid);
   }
-  if (set.gpus.empty()) try_cupti(0);
+  if (!set.gpus.empty()) return;
+  try_cupti(0);
+  try_dcgm("");
 }
 
 void show_data() {

@@ -257,8 +257,8 @@ void add_run_options(CLI::App& command, RunCommand& o) {
       .add_option(
           "--counters", o.counters,
           "where SM, tensor and DRAM activity come from: cupti (windows of 10 ms, from inside the engine), gpm "
-          "(100 ms, Hopper and newer), none; each falls to the next where it is refused; auto: the best that is "
-          "known not to slow a step")
+          "(100 ms, Hopper and newer), dcgm (100 ms, from a running host engine), none; each falls to the next where "
+          "it is refused; auto: the best that is known not to slow a step, gpm")
       ->check(CLI::IsMember(measure::counter_names()))
       ->capture_default_str();
   command

@@ -49,15 +49,33 @@ Sampler::Sampler(Gpu* gpu, std::string gpu_reason, CounterRung first, int64_t pe
 /// Reads from this rung, or from the first below it that works.
 void Sampler::step_down_to(CounterRung rung) {
   rung_ = rung;
-  if (rung_ == CounterRung::kGpm && gpu_->facts().activity_source.empty())
+  if (rung_ == CounterRung::kGpm && gpu_->facts().activity_source.empty()) {
     refuse(CounterRung::kGpm, gpu_->facts().activity_reason);
-  samples_.activity_source = rung_ == CounterRung::kGpm ? source_name(rung_) : "";
+    rung_ = CounterRung::kDcgm;
+  }
+  if (rung_ == CounterRung::kDcgm) read_dcgm();
+  samples_.activity_source = rung_ == CounterRung::kGpm || rung_ == CounterRung::kDcgm ? source_name(rung_) : "";
 }
 
 void Sampler::refuse(CounterRung rung, const std::string& reason) {
   std::string& all = samples_.activity_reason;
   all += fmt::format("{}{}: {}", all.empty() ? "" : "; ", source_name(rung), reason);
   rung_ = CounterRung::kNone;
+}
+
+void Sampler::read_counters() {
+  if (rung_ == CounterRung::kGpm)
+    if (auto activity = gpu_->read_activity()) samples_.activity.push_back(*activity);
+  if (rung_ == CounterRung::kDcgm) read_dcgm();
+}
+
+/// Begins counting where nothing counts yet.
+void Sampler::read_dcgm() {
+  if (dcgm_ == nullptr) dcgm_ = std::make_unique<DcgmSampler>(gpu_->facts().uuid);
+  for (const ActivityReading& reading : dcgm_->read()) samples_.activity.push_back(reading);
+  if (dcgm_->reason().empty()) return;
+  refuse(CounterRung::kDcgm, dcgm_->reason());
+  dcgm_.reset();
 }
 
 void Sampler::refuse_counters(const std::string& reason) {
@@ -75,8 +93,7 @@ void Sampler::sample(pid_t root) {
   }
   if (gpu_ != nullptr) {
     samples_.gpu.push_back(gpu_->read());
-    if (rung_ == CounterRung::kGpm)
-      if (auto activity = gpu_->read_activity()) samples_.activity.push_back(*activity);
+    read_counters();
   }
   samples_.sampler_cpu_ns += thread_cpu_ns() - before_ns;
   // A reading that came late moves the ones after it: a burst to catch up would only add load.

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 
 #include "measure/counter_clock.h"
 #include "measure/counters.h"
+#include "measure/dcgm_sampler.h"
 #include "measure/gpu.h"
 #include "measure/proc.h"
 
@@ -56,6 +58,8 @@ class Sampler {
   int64_t due_ns() const { return due_ns_; }
   /// Reads everything now and sets the next due time.
   void sample(pid_t root);
+  /// Ends what a host engine counts for this sampler, until the next `sample`.
+  void pause() { dcgm_.reset(); }
   /// What the engine's process says of its counters: which they are, a batch of them, or why it reads none (any more);
   /// then the next rung is read here.
   void name_counters(const std::string& names) { samples_.counter_names = names; }
@@ -67,9 +71,12 @@ class Sampler {
  private:
   void step_down_to(CounterRung rung);
   void refuse(CounterRung rung, const std::string& reason);
+  void read_counters();
+  void read_dcgm();
 
   Gpu* gpu_;
   CounterRung rung_ = CounterRung::kNone;
+  std::unique_ptr<DcgmSampler> dcgm_;  // while it counts
   Samples samples_;
   int64_t due_ns_ = 0;
 };

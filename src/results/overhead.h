@@ -23,7 +23,7 @@ struct OverheadResult {
   ToolInfo tool;
   std::string device;    // name of the card, or of the processor
   std::string gpu_uuid;  // empty on the CPU
-  std::string counters;  // source that was read: cupti_pm, nvml_gpm; empty: none
+  std::string counters;  // source that was read: cupti_pm, nvml_gpm, dcgm; empty: none
   std::string counters_not_read;
   std::string work;  // model, size, frames
   double period_ms = 0;

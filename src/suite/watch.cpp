@@ -104,7 +104,10 @@ class Watcher {
       else
         sampler_.refuse_counters(state->reason);
     }
-    if (const auto* monitor = std::get_if<Monitor>(&message)) reading_ = monitor->on;
+    if (const auto* monitor = std::get_if<Monitor>(&message)) {
+      reading_ = monitor->on;
+      if (!reading_) sampler_.pause();
+    }
     if (const auto* counters = std::get_if<Counters>(&message)) sampler_.add_counters(counters->batch);
     VideoLog& video = seen_.videos.back();
     if (const auto* begin = std::get_if<Begin>(&message)) video.begins.push_back(*begin);

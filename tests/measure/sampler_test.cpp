@@ -62,7 +62,7 @@ TEST(Sampler, SaysWhyNothingIsCounted) {
   const Activity activity = activity_of(sampler.samples());
   EXPECT_TRUE(activity.readings.empty());
   EXPECT_EQ(activity.source, "");
-  EXPECT_THAT(activity.reason, testing::StartsWith("nvml_gpm: they begin with Hopper"));
+  EXPECT_THAT(activity.reason, testing::StartsWith("nvml_gpm: they begin with Hopper; dcgm: "));
 }
 
 TEST(Sampler, SwitchedOffIsAReasonToo) {
@@ -119,6 +119,7 @@ TEST(Counters, NamesOfTheCommandLine) {
   EXPECT_EQ(parse_counters("auto"), kTimedRung);
   EXPECT_EQ(parse_counters("cupti"), CounterRung::kCupti);
   EXPECT_EQ(parse_counters("gpm"), CounterRung::kGpm);
+  EXPECT_EQ(parse_counters("dcgm"), CounterRung::kDcgm);
   EXPECT_EQ(parse_counters("none"), CounterRung::kNone);
   EXPECT_THROW(parse_counters("nvml"), Error);
 }

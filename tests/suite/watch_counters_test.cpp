@@ -1,12 +1,14 @@
 // Counters that a watched process reads by itself arrive among the samples, and its refusal too.
 #include <gtest/gtest.h>
 
+#include <dlfcn.h>
+
 #include "suite/watch.h"
 
 namespace wan::suite {
 namespace {
 
-class Silent final : public Listener {
+class Silent : public Listener {
  public:
   void on_message(const Message&) override {}
   void on_output(const std::string&, int64_t) override {}
@@ -16,7 +18,10 @@ class Silent final : public Listener {
 /// A card without a driver behind it.
 class PaperGpu final : public measure::Gpu {
  public:
-  PaperGpu() { facts_.activity_reason = "made of paper"; }
+  explicit PaperGpu(const std::string& uuid) {
+    facts_.uuid = uuid;
+    facts_.activity_reason = "made of paper";
+  }
   const measure::GpuFacts& facts() const override { return facts_; }
   measure::GpuReading read() override { return {}; }
   std::optional<measure::ActivityReading> read_activity() override { return std::nullopt; }
@@ -26,14 +31,14 @@ class PaperGpu final : public measure::Gpu {
 };
 
 /// A process that says these messages and ends.
-Watched watch_saying(const std::vector<Message>& messages) {
+Watched watch_saying(const std::vector<Message>& messages, const std::string& uuid = "GPU-no-engine-knows",
+                     Silent&& listener = {}) {
   std::string script;
   for (const Message& message : messages) script += "echo '" + encode(message) + "' >&3\n";
   WatchOptions options;
   options.spawn.argv = {"sh", "-c", script};
   options.counters = measure::CounterRung::kCupti;
-  PaperGpu gpu;
-  Silent listener;
+  PaperGpu gpu(uuid);
   return watch(options, &gpu, "", listener);
 }
 
@@ -52,7 +57,31 @@ TEST(WatchCounters, BatchesAndNamesAreKept) {
 
 TEST(WatchCounters, ARefusalStepsDownTheLadder) {
   const Watched watched = watch_saying({CounterState{"", "no rights"}, CounterState{"", "no rights, again"}});
-  EXPECT_EQ(measure::activity_of(watched.samples).reason, "cupti_pm: no rights; nvml_gpm: made of paper");
+  EXPECT_EQ(measure::activity_of(watched.samples).reason,
+            "cupti_pm: no rights; nvml_gpm: made of paper; dcgm: the host engine does not know the GPU "
+            "GPU-no-engine-knows");
+}
+
+/// Keeps whether the invented host engine counts, after each message.
+class EngineWatcher final : public Silent {
+ public:
+  explicit EngineWatcher(std::vector<int>& watches) : library_(::dlopen(WAN_FAKE_DCGM, RTLD_NOW)), watches_(watches) {}
+  ~EngineWatcher() override { ::dlclose(library_); }
+  EngineWatcher(const EngineWatcher&) = delete;
+  EngineWatcher& operator=(const EngineWatcher&) = delete;
+  void on_message(const Message&) override {
+    watches_.push_back(reinterpret_cast<int (*)()>(::dlsym(library_, "fake_dcgm_watches"))());
+  }
+
+ private:
+  void* library_;
+  std::vector<int>& watches_;
+};
+
+TEST(WatchCounters, AMonitorThatIsOffEndsWhatAHostEngineCounts) {
+  std::vector<int> watches;
+  watch_saying({CounterState{"", "no rights"}, Monitor{false}}, "GPU-paper", EngineWatcher(watches));
+  EXPECT_EQ(watches, (std::vector<int>{1, 0}));
 }
 
 }  // namespace
