@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "base/order_statistics.h"
+
 namespace wan {
 
 struct Interval {
@@ -13,28 +15,6 @@ struct Interval {
   bool contains(double x) const { return low <= x && x <= high; }
   bool operator==(const Interval&) const = default;
 };
-
-/// Median; 0 < values.size().
-double median(std::span<const double> values);
-
-/// Quantile by linear interpolation between order statistics (Hyndman & Fan 1996, type 7); 0 <= p <= 1, not empty.
-double quantile(std::span<const double> values, double p);
-
-/// Median absolute deviation from the median, scaled by 1.4826 to estimate a normal standard deviation.
-double scaled_mad(std::span<const double> values);
-
-/// Theil-Sen slope: the median of all pairwise slopes of values against their index; 0 for fewer than 2 values.
-double theil_sen_slope(std::span<const double> values);
-
-/// Split of a series into two levels: the first index of the second level, and the relative step.
-struct ChangePoint {
-  int64_t index = 0;
-  double relative_step = 0;  // median after / median before - 1
-};
-
-/// The split into two segments of at least 3 that leaves the smallest absolute deviation from their medians, if the
-/// step between the medians exceeds `min_relative` and six times the noise (scaled MAD of the residuals); else nothing.
-std::optional<ChangePoint> change_point(std::span<const double> values, double min_relative);
 
 /// P(T <= t) of Student's t with `df` > 0 degrees of freedom (not necessarily whole).
 double student_t_cdf(double t, double df);

@@ -7,7 +7,7 @@
 
 #include "analysis/breakdown.h"
 #include "analysis/estimate.h"
-#include "analysis/steps.h"
+#include "results/steps.h"
 #include "results/record.h"
 
 namespace wan {

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "results/steps.h"
 
 namespace wan::measure {
 namespace {
@@ -109,6 +110,27 @@ void judge_integrals(const ValidityInput& in, std::vector<ValidityFlag>& flags) 
   }
 }
 
+/// Steps at two speeds on a card are somebody else's work or changing clocks; on a CPU they may be mere noise.
+void judge_steps(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
+  std::vector<double> seconds;
+  for (const StageRecord& stage : in.stages)
+    if (stage.kind == StageKind::kLeaf && stage_kind(stage.name) == "Step_*_Inference")
+      seconds.push_back(double(stage.wall_ns) * 1e-9);
+  if (seconds.size() < kLeastSteps) return;
+  const StepSeries series = analyse_steps(seconds);
+  if (series.bimodal)
+    flags.push_back({"bimodal",
+                     series.change ? fmt::format("steps are {:+.1f} % from step {} on",
+                                                 100 * series.change->relative_step, series.change->index)
+                                   : fmt::format("the 90th percentile of the steps is {:.2f} times the 10th, limit {}",
+                                                 series.p90_over_p10, kBimodalLimit),
+                     "Step_*_Inference", in.on_gpu});
+  else if (series.drifts)
+    flags.push_back({"drift",
+                     fmt::format("{:+.1f} % over the steps, limit {:.0f} %", 100 * series.drift, 100 * kDriftLimit),
+                     "Step_*_Inference", false});
+}
+
 }  // namespace
 
 IdleProbe probe_idle(Gpu* gpu, int64_t length_ns) {
@@ -139,6 +161,7 @@ std::vector<ValidityFlag> judge(const ValidityInput& input) {
   judge_swap(input, flags);
   judge_pcie(input, flags);
   judge_integrals(input, flags);
+  judge_steps(input, flags);
   return flags;
 }
 

@@ -38,6 +38,7 @@ inline constexpr double kIdleLimit = 0.02;        // a card this busy before the
 inline constexpr double kOtherCpuLimit = 0.25;    // of the allowed cores, used by others on average
 inline constexpr double kThrottleLimit = 0.01;    // of the steps' time under a hardware or thermal slowdown
 inline constexpr double kIntegralLimit = 0.02;    // between the sum over stages and the whole run
+inline constexpr size_t kLeastSteps = 5;          // for saying that they run at two speeds or drift
 inline constexpr uint64_t kSwapLimitPages = 256;  // 1 MiB of 4 KiB pages brought back during the run
 
 std::vector<ValidityFlag> judge(const ValidityInput& input);

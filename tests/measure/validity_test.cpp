@@ -115,6 +115,38 @@ TEST(Validity, ThermalSlowdownOfTheStepsExcludesAndAPowerCapDoesNot) {
   EXPECT_FALSE(judge({scene.samples, scene.stages, scene.probe, {}, 2, true, 16})[0].excludes);
 }
 
+/// Steps of these lengths, in seconds.
+std::vector<ValidityFlag> flags_of_steps(const std::vector<double>& seconds, bool on_gpu) {
+  Scene scene;
+  for (size_t i = 0; i < seconds.size(); ++i) {
+    StageRecord step;
+    step.name = step.id = "Step_" + std::to_string(i) + "_Inference";
+    step.kind = StageKind::kLeaf;
+    step.wall_ns = static_cast<int64_t>(seconds[i] * 1e9);
+    scene.stages.push_back(step);
+  }
+  return judge({scene.samples, scene.stages, scene.probe, {0, 1'000'000'000}, 2, on_gpu, 16});
+}
+
+TEST(Validity, StepsAtTwoSpeedsExcludeARunOnACardAndMarkOneOnACpu) {
+  const std::vector<double> two_speeds{5, 1, 1, 1, 2.2, 2.2, 2.2};
+  for (const bool on_gpu : {true, false}) {
+    const auto flags = flags_of_steps(two_speeds, on_gpu);
+    ASSERT_THAT(names(flags), ElementsAre("bimodal"));
+    EXPECT_EQ(flags[0].excludes, on_gpu);
+    EXPECT_THAT(flags[0].detail, testing::HasSubstr("+120.0 % from step 4 on"));
+  }
+  EXPECT_THAT(names(flags_of_steps({9, 1, 1, 1.01, 1, 1.002}, true)), IsEmpty()) << "the first step stands apart";
+  EXPECT_THAT(names(flags_of_steps({1, 1, 2, 1}, true)), IsEmpty()) << "too few to say";
+}
+
+TEST(Validity, DriftingStepsMarkARun) {
+  const auto flags = flags_of_steps({1, 1, 1.005, 1.01, 1.015}, true);
+  ASSERT_THAT(names(flags), ElementsAre("drift"));
+  EXPECT_FALSE(flags[0].excludes) << "a card that warms up under its power limit does that";
+  EXPECT_THAT(names(flags_of_steps({1, 1, 1.002, 1.004, 1.006}, true)), IsEmpty());
+}
+
 TEST(Validity, SwapAndNarrowPcieAreSeen) {
   Scene scene;
   scene.samples.machine[1].swap_in_pages = 257;

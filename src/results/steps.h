@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "analysis/statistics.h"
+#include "base/order_statistics.h"
 
 namespace wan {
 

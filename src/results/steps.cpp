@@ -1,5 +1,5 @@
 // Step series.
-#include "analysis/steps.h"
+#include "results/steps.h"
 
 #include <cmath>
 
