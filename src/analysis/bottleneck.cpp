@@ -285,11 +285,7 @@ class Rules {
   void memory() {
     const auto& gpus = s_.example->system.gpus;
     if (gpus.empty() || !gpus[0].memory_bytes.has() || !s_.peak_device_bytes.has()) return;
-    Headroom room;
-    room.capacity_bytes = static_cast<double>(*gpus[0].memory_bytes.value);
-    room.peak_bytes = s_.peak_device_bytes.median();
-    room.free_bytes = room.capacity_bytes - room.peak_bytes;
-    room.free_percent = 100 * room.free_bytes / room.capacity_bytes;
+    const Headroom room = headroom(static_cast<double>(*gpus[0].memory_bytes.value), s_.peak_device_bytes.median());
     out_.headroom = room;
     if (room.free_percent >= kHeadroomLow) return;
     add({"memory_headroom", Severity::kWarning, gpus[0].name, room.free_percent, kHeadroomLow, "%",

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/memory.h"
 #include "analysis/summary.h"
 #include "analysis/tables.h"
 
@@ -53,11 +54,6 @@ struct WhatIf {
   double speedup = 1;
   double saved_bytes = 0;     // of the card; 0: none
   bool hypothetical = false;  // "twice as fast": shows what a part is worth, not what could be changed
-};
-
-/// Room left on the card, from the card itself.
-struct Headroom {
-  double capacity_bytes = 0, peak_bytes = 0, free_bytes = 0, free_percent = 0;
 };
 
 struct BottleneckReport {

@@ -1,4 +1,4 @@
-// What the card's memory held at the fullest stage of a run, by component.
+// What the card's memory held at the fullest stage of a run, by component, and the room it left.
 #pragma once
 
 #include <optional>
@@ -25,5 +25,14 @@ struct MemoryWaterfall {
 };
 
 MemoryWaterfall memory_waterfall(const RunRecord& record);
+
+/// Room left on the card, from the card itself; less than none where a peak of another card is set against it.
+struct Headroom {
+  double capacity_bytes = 0, peak_bytes = 0, free_bytes = 0, free_percent = 0;
+};
+inline Headroom headroom(double capacity_bytes, double peak_bytes) {
+  const double free_bytes = capacity_bytes - peak_bytes;
+  return {capacity_bytes, peak_bytes, free_bytes, 100 * free_bytes / capacity_bytes};
+}
 
 }  // namespace wan

@@ -10,6 +10,7 @@
 #include "analysis/compare.h"
 #include "base/build_info.h"
 #include "report/cards.h"
+#include "report/fit.h"
 #include "report/format.h"
 #include "report/html.h"
 #include "report/html_case.h"
@@ -155,6 +156,7 @@ std::string report_data(const std::vector<const RunRecord*>& records, const Html
                {"comparisons", comparisons_data(cases)},
                {"cold_warm", cold_warm_data(cases)},
                {"cards", cards_data(shown)},
+               {"fit_maps", fit_maps_data(shown)},
                {"printed_overviews", Json::array()}};
   for (const AnalysedCase& analysed : cases) data["cases"].push_back(case_data(analysed, options));
   for (const PrintedTable& table : printed_overviews(records))

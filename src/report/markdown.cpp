@@ -11,6 +11,7 @@
 #include "analysis/summary.h"
 #include "report/cards.h"
 #include "report/case_section.h"
+#include "report/fit.h"
 #include "report/format.h"
 #include "report/imported.h"
 
@@ -173,7 +174,7 @@ std::string markdown_report(const std::vector<const RunRecord*>& records, const 
   out += performance_summary(cases, devices);
   std::vector<const ShownCase*> shown;
   for (const ShownCase& each : cases) shown.push_back(&each);
-  out += cards_markdown(shown);
+  out += cards_markdown(shown) + fit_markdown(shown);
   out += "\n---\n\n# Detailed Reports\n";
   for (const std::string& device : devices) out += device_section(device, cases, peaks);
   return out + imported_markdown(records);

@@ -175,6 +175,35 @@ TEST_F(Html, CardsWithTheirProgramsAreColumnsAndCasesRows) {
   EXPECT_TRUE(Json::parse(report_data(pointers(one), tables()))["cards"].is_null()) << "one machine has no other side";
 }
 
+TEST_F(Html, FitMapHasSizesByFramesForEachCard) {
+  const Json& maps = data_["fit_maps"];
+  ASSERT_EQ(maps.size(), 2u);
+  EXPECT_EQ(maps[0]["card"], "NVIDIA H100 80GB HBM3, 79.18 GiB");
+  EXPECT_EQ(maps[0]["way"], "ti2v-5B by wanbench, dit bf16, vae bf16, offload none, text encoder on cuda");
+  EXPECT_EQ(maps[0]["frames"], (Json{121}));
+  const Json& rows = maps[0]["rows"];
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0]["size"], "1280*704");
+  EXPECT_EQ(rows[0]["cells"][0]["text"], "fits, 55.25 GiB (70 %) free");  // 81079 and 24500 MiB
+  EXPECT_EQ(rows[1]["cells"][0], (Json{{"fit", "out of memory"}, {"text", "out of memory"}, {"basis", "02_Large"}}));
+  EXPECT_EQ(maps[1]["rows"][0]["cells"][0]["text"], "fits") << "the imported card's memory is not known";
+}
+
+TEST_F(Html, FitMapSaysWhatADerivedCellRestsOn) {
+  std::vector<RunRecord> records = {records_[0], records_[0], records_[0]};
+  records[1].workload.num_frames = 81;
+  records[1].workload.height = 480;
+  records[1].run_case.name = "small";
+  records[2].workload.num_frames = 241;
+  records[2].run_case.name = "long";
+  records[2].status = RunStatus::kOutOfMemory;
+  for (RunRecord& record : records) seal(record);
+  const Json rows = Json::parse(report_data(pointers(records), tables()))["fit_maps"][0]["rows"];
+  EXPECT_EQ(rows[1]["cells"][0]["text"], "should fit, at least 55.25 GiB (70 %) free");
+  EXPECT_EQ(rows[1]["cells"][0]["basis"], "01_Speed (1280*704, 121 frames) ran here");
+  EXPECT_EQ(rows[0]["cells"][2], (Json{{"fit", "not known"}, {"text", "not known"}, {"basis", ""}}));
+}
+
 TEST_F(Html, ColdAndWarmArePaired) {
   ASSERT_EQ(data_["cold_warm"].size(), 1u);
   EXPECT_NEAR(data_["cold_warm"][0]["extra_s"].get<double>(), 6.4, 1e-6);

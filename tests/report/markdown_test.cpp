@@ -159,6 +159,23 @@ TEST(Markdown, ATracedRunHasItsKernels) {
   EXPECT_THAT(text, HasSubstr("- **Runs**: 1 of 1"));
 }
 
+TEST(Markdown, WhatFitsIsATableOfEachCard) {
+  RunRecord large = gpu_run("H100", 1);
+  large.workload.num_frames = 25;
+  large.run_case.name = "larger";
+  RunRecord other = gpu_run("H200", 1);
+  for (RunRecord* run : {&large, &other}) seal(*run);
+  const std::string text = report_of({large, other});
+  EXPECT_THAT(text, HasSubstr("\n## What Fits\n"));
+  EXPECT_THAT(text, HasSubstr("\n### H100, 80.00 GiB: a model by wanbench, offload auto\n"));
+  EXPECT_THAT(text, HasSubstr("| Size | 13 frames | 25 frames |"));
+  EXPECT_THAT(text,
+              HasSubstr("| 96*64 | should fit, at least 50.00 GiB (62 %) free: larger (96*64, 25 frames) ran here "
+                        "| fits, 50.00 GiB (62 %) free: larger |"));
+  EXPECT_THAT(text, HasSubstr("larger (96*64, 25 frames) ran on H100 |"));
+  EXPECT_THAT(report_of({cpu_run()}), Not(HasSubstr("What Fits")));
+}
+
 TEST(Markdown, AFailedCaseIsARowWithItsFacts) {
   RunRecord run = cpu_run();
   run.status = RunStatus::kOutOfMemory;

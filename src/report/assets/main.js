@@ -35,7 +35,7 @@ document.getElementById("report").append(...[
     + "tables are complete, the charts are left out."),
   firstScreen(data),
   cardsSection(data),
-  section("fit", "Fit, cold and warm", fitTable(data), coldWarm(data)),
+  section("fit", "Fit, cold and warm", fitMaps(data), fitTable(data), coldWarm(data)),
   section("cost", "Cost", costTable(data)),
   section("help", "What would help", whatIfs(data)),
   data.comparisons.length ? section("comparisons", "Comparisons", comparisonTables(data)) : null,

@@ -1,0 +1,18 @@
+// What fits on which card, for both reports. Internal to the report.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "report/case_section.h"
+
+namespace wan::report {
+
+/// A map for each card and way to run a model; empty without a case on a card.
+nlohmann::json fit_maps_data(const std::vector<const ShownCase*>& cases);
+
+/// From "## What Fits" on; empty without a case on a card.
+std::string fit_markdown(const std::vector<const ShownCase*>& cases);
+
+}  // namespace wan::report
