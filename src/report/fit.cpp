@@ -48,7 +48,7 @@ std::string basis_text(const FitMap& map, const FitCell& cell) {
   const RunGroup& group = cell.basis->group;
   if (cell.fit == Fit::kFits || cell.fit == Fit::kOutOfMemory) return group.case_name;
   const Workload& work = cell.basis->example->workload;
-  return fmt::format("{} ({}*{}, {} frames) {} {}", group.case_name, *work.width, *work.height, *work.num_frames,
+  return fmt::format("{} ({}×{}, {} frames) {} {}", group.case_name, *work.width, *work.height, *work.num_frames,
                      cell.fit == Fit::kShouldFit ? "ran" : "ran out",
                      group.device == map.device ? "here" : "on " + group.device);
 }
@@ -63,7 +63,7 @@ Json fit_maps_data(const Cases& cases) {
       Json cells = Json::array();
       for (const FitCell& cell : map.cells[i])
         cells.push_back({{"fit", to_string(cell.fit)}, {"text", cell_text(cell)}, {"basis", basis_text(map, cell)}});
-      rows.push_back({{"size", size_text(map.sizes[i])}, {"cells", std::move(cells)}});
+      rows.push_back({{"width", map.sizes[i].width}, {"height", map.sizes[i].height}, {"cells", std::move(cells)}});
     }
     out.push_back(
         {{"card", card_text(map)}, {"way", way_text(map)}, {"frames", map.frames}, {"rows", std::move(rows)}});

@@ -183,7 +183,8 @@ TEST_F(Html, FitMapHasSizesByFramesForEachCard) {
   EXPECT_EQ(maps[0]["frames"], (Json{121}));
   const Json& rows = maps[0]["rows"];
   ASSERT_EQ(rows.size(), 2u);
-  EXPECT_EQ(rows[0]["size"], "1280*704");
+  EXPECT_EQ(rows[0]["width"], 1280);
+  EXPECT_EQ(rows[0]["height"], 704);
   EXPECT_EQ(rows[0]["cells"][0]["text"], "fits, 55.25 GiB (70 %) free");  // 81079 and 24500 MiB
   EXPECT_EQ(rows[1]["cells"][0], (Json{{"fit", "out of memory"}, {"text", "out of memory"}, {"basis", "02_Large"}}));
   EXPECT_EQ(maps[1]["rows"][0]["cells"][0]["text"], "fits") << "the imported card's memory is not known";
@@ -200,7 +201,7 @@ TEST_F(Html, FitMapSaysWhatADerivedCellRestsOn) {
   for (RunRecord& record : records) seal(record);
   const Json rows = Json::parse(report_data(pointers(records), tables()))["fit_maps"][0]["rows"];
   EXPECT_EQ(rows[1]["cells"][0]["text"], "should fit, at least 55.25 GiB (70 %) free");
-  EXPECT_EQ(rows[1]["cells"][0]["basis"], "01_Speed (1280*704, 121 frames) ran here");
+  EXPECT_EQ(rows[1]["cells"][0]["basis"], "01_Speed (1280×704, 121 frames) ran here");
   EXPECT_EQ(rows[0]["cells"][2], (Json{{"fit", "not known"}, {"text", "not known"}, {"basis", ""}}));
 }
 

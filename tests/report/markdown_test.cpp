@@ -170,9 +170,9 @@ TEST(Markdown, WhatFitsIsATableOfEachCard) {
   EXPECT_THAT(text, HasSubstr("\n### H100, 80.00 GiB: a model by wanbench, offload auto\n"));
   EXPECT_THAT(text, HasSubstr("| Size | 13 frames | 25 frames |"));
   EXPECT_THAT(text,
-              HasSubstr("| 96*64 | should fit, at least 50.00 GiB (62 %) free: larger (96*64, 25 frames) ran here "
+              HasSubstr("| 96*64 | should fit, at least 50.00 GiB (62 %) free: larger (96×64, 25 frames) ran here "
                         "| fits, 50.00 GiB (62 %) free: larger |"));
-  EXPECT_THAT(text, HasSubstr("larger (96*64, 25 frames) ran on H100 |"));
+  EXPECT_THAT(text, HasSubstr("larger (96×64, 25 frames) ran on H100 |"));
   EXPECT_THAT(report_of({cpu_run()}), Not(HasSubstr("What Fits")));
 }
 

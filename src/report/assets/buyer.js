@@ -134,7 +134,7 @@ const fitKinds = { fits: "good", "out of memory": "bad", "should fit": "info", "
 const fitCell = (cell) => el("span", { class: "fit " + fitKinds[cell.fit] }, cell.text,
   cell.basis ? el("span", { class: "basis" }, cell.basis) : null);
 const fitMaps = (data) => (data.fit_maps.length ? [data.fit_maps.map((m) => table(m.card + ": " + m.way,
-  [text("Size"), ...m.frames.map((f) => text(f + " frames"))], m.rows.map((r) => [r.size, ...r.cells.map(fitCell)]),
+  [text("Size"), ...m.frames.map((f) => text(f + " frames"))], m.rows.map((r) => [sizeText(r), ...r.cells.map(fitCell)]),
   "cards fitmap")),
 el("p", { class: "note" }, "Measured: fits, out of memory. Derived from a case as large or larger, or as small or smaller: "
   + "should fit, should not fit.")] : null);
