@@ -10,8 +10,6 @@
 namespace wan {
 namespace {
 
-bool is_warm(const CaseSummary& summary) { return summary.example->workload.scope == RunScope::kWarm; }
-
 std::set<std::string> names_of(const CaseSummary& summary) {
   const CaseInfo& info = summary.example->run_case;
   std::set<std::string> names(info.aliases.begin(), info.aliases.end());
@@ -26,20 +24,19 @@ Machine machine_of(const CaseSummary& summary) {
 /// A row as it grows.
 struct Growing {
   std::set<std::string> names;
-  std::string arm;
-  bool warm = false;
+  std::string circumstances;
   std::vector<size_t> members;
 };
 
 std::vector<Growing> gather(const std::vector<const CaseSummary*>& summaries) {
   std::vector<Growing> rows;
   for (size_t i = 0; i < summaries.size(); ++i) {
-    Growing fresh{names_of(*summaries[i]), summaries[i]->group.arm, is_warm(*summaries[i]), {i}};
+    Growing fresh{names_of(*summaries[i]), circumstances(*summaries[i]), {i}};
     // The new case may join rows that were apart.
     std::vector<Growing> kept;
     size_t place = rows.size();
     for (Growing& row : rows) {
-      const bool same = row.arm == fresh.arm && row.warm == fresh.warm &&
+      const bool same = row.circumstances == fresh.circumstances &&
                         std::any_of(row.names.begin(), row.names.end(),
                                     [&](const std::string& name) { return fresh.names.contains(name); });
       if (!same) {
@@ -61,10 +58,7 @@ std::string row_name(const Growing& row, const std::vector<const CaseSummary*>& 
   const auto ours = std::find_if(row.members.begin(), row.members.end(),
                                  [&](size_t i) { return summaries[i]->example->engine.kind == EngineKind::kNative; });
   const CaseSummary& named = *summaries[ours == row.members.end() ? row.members.front() : *ours];
-  std::string name = named.group.case_name;
-  if (row.warm) name += " (warm)";
-  if (!row.arm.empty()) name += " [" + row.arm + "]";
-  return name;
+  return named.group.case_name + row.circumstances;
 }
 
 std::vector<std::string> differences_in(const Growing& row, const std::vector<const CaseSummary*>& summaries) {

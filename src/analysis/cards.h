@@ -30,8 +30,8 @@ struct CardTable {
   std::vector<CardRow> rows;
 };
 
-/// Cases are one row when a name or alias of one is a name or alias of the other, their scopes are compatible (cold and
-/// unknown are), and their arms are equal. Points into the summaries.
+/// Cases are one row when a name or alias of one is a name or alias of the other, and their circumstances are equal
+/// (summary.h; cold and unknown scopes are). Points into the summaries.
 CardTable card_table(const std::vector<const CaseSummary*>& summaries);
 
 enum class CardUnit { kSeconds, kBytes, kJoules, kShare };

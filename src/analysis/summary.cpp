@@ -324,6 +324,15 @@ const StageSummary* CaseSummary::stage(const std::string& id) const {
   return nullptr;
 }
 
+std::string circumstances(const CaseSummary& summary) {
+  const Workload& work = summary.example->workload;
+  std::string text;
+  if (work.scope == RunScope::kWarm) text += " (warm)";
+  if (work.page_cache == PageCache::kEvicted) text += " (empty page cache)";
+  if (!summary.group.arm.empty()) text += " [" + summary.group.arm + "]";
+  return text;
+}
+
 CaseSummary summarise(const RunGroup& group, const EstimateOptions& options) {
   CaseSummary out;
   out.group = group;

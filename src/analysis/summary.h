@@ -7,8 +7,8 @@
 
 #include "analysis/breakdown.h"
 #include "analysis/estimate.h"
-#include "results/steps.h"
 #include "results/record.h"
+#include "results/steps.h"
 
 namespace wan {
 
@@ -78,6 +78,10 @@ struct CaseSummary {
 
 /// With no valid run the summary has the group, the exclusions and no stages.
 CaseSummary summarise(const RunGroup& group, const EstimateOptions& options = {});
+
+/// What tells a case's runs from others under its name: " (warm)", " (empty page cache)", " [arm]"; empty for cold runs
+/// whose page cache was not emptied.
+std::string circumstances(const CaseSummary& summary);
 
 /// An estimate of `get(run)` over the runs that have it; a reason when none has.
 template <class Get>

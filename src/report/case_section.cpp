@@ -257,13 +257,7 @@ std::string corrections(const RunRecord& run) {
 
 }  // namespace
 
-std::string ShownCase::title() const {
-  const RunRecord& run = *summary.example;
-  std::string text = summary.group.case_name;
-  if (run.workload.scope == RunScope::kWarm) text += " (warm)";
-  if (!summary.group.arm.empty()) text += " [" + summary.group.arm + "]";
-  return text;
-}
+std::string ShownCase::title() const { return summary.group.case_name + circumstances(summary); }
 
 bool ShownCase::on_gpu() const {
   const RunRecord& run = *summary.example;

@@ -19,7 +19,7 @@ struct ShownCase {
   std::string doubt;
   std::vector<Exclusion> excluded;
 
-  std::string title() const;  // the case's name, its scope where it is not cold, its arm
+  std::string title() const;  // the case's name with its circumstances
   bool on_gpu() const;
   std::string time_cell() const;    // total seconds, or the status
   std::string runs_cell() const;    // how many count, of how many

@@ -125,7 +125,7 @@ Json cold_warm_data(const std::deque<AnalysedCase>& cases) {
       if (!is_pair(cases[c], cases[w])) continue;
       const bool counts = !cases[c].shown.stand_in && !cases[w].shown.stand_in;
       const auto extra = counts ? cold_extra_s(cases[c].summary(), cases[w].summary()) : std::nullopt;
-      out.push_back({{"case", cases[c].summary().group.case_name},
+      out.push_back({{"case", cases[c].shown.title()},
                      {"device", cases[c].summary().group.device},
                      {"cold", quantity_data(cases[c].summary().total_s)},
                      {"warm", quantity_data(cases[w].summary().total_s)},

@@ -62,14 +62,16 @@ TEST_F(Cards, CasesAreOneRowByAnyOfTheirNames) {
   EXPECT_THAT(cards.rows[1].cells, ElementsAre(ElementsAre(2), IsEmpty()));
 }
 
-TEST_F(Cards, WarmRunsAndArmsHaveRowsOfTheirOwn) {
+TEST_F(Cards, WarmRunsEmptyPageCachesAndArmsHaveRowsOfTheirOwn) {
   add("01", "H100");
+  add("01", "H100").workload.scope = RunScope::kUnknown;  // as cold as the one before
   add("01", "H100").workload.scope = RunScope::kWarm;
+  add("01", "H100").workload.page_cache = PageCache::kEvicted;
   add("01", "H100").run_case.arm = "fast";
   const CardTable cards = table();
-  ASSERT_EQ(cards.rows.size(), 3u);
-  EXPECT_EQ(cards.rows[1].name, "01 (warm)");
-  EXPECT_EQ(cards.rows[2].name, "01 [fast]");
+  std::vector<std::string> names;
+  for (const CardRow& row : cards.rows) names.push_back(row.name);
+  EXPECT_THAT(names, ElementsAre("01", "01 (empty page cache)", "01 (warm)", "01 [fast]"));
 }
 
 TEST_F(Cards, DifferentWorkInARowIsNamed) {

@@ -102,7 +102,8 @@ def load_groups(folder):
         if len(programs[device]) > 1:
             device += ", " + run["engine"]["name"]
         scope = run["workload"]["scope"]
-        name = run["case"]["name"] + (" (warm)" if scope == "warm" else "") + " — " + device
+        name = run["case"]["name"] + (" (warm)" if scope == "warm" else "")
+        name += (" (empty page cache)" if run["workload"]["page_cache"] == "evicted" else "") + " — " + device
         group = groups.setdefault(name, {"seconds": [], "joules": [], "device": device, "doubtful": False})
         if run["status"] != "ok" or any(flag["excludes"] for flag in run["validity"]):
             group["doubtful"] = True

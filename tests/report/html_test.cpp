@@ -12,6 +12,7 @@
 #include "report/assets.h"
 #include "report/html.h"
 #include "report/imported.h"
+#include "report/markdown.h"
 #include "results/json.h"
 
 namespace wan {
@@ -157,6 +158,11 @@ TEST_F(Html, KernelsComeFromTheTracedRunWhichDoesNotCount) {
   double sum = 0;
   for (const Json& kind : kernels["views"][0]["kinds"]) sum += kind["share"].get<double>();
   EXPECT_NEAR(sum, 1, 1e-9);
+  EXPECT_EQ(kernels["views"][0]["kernels"].back()["name"], "all others");
+  const Json& copies = kernels["views"][0]["kinds"][3];
+  EXPECT_EQ(copies["name"], "copies");
+  EXPECT_NEAR(copies["seconds"].get<double>(), 0.14, 1e-9);
+  EXPECT_NEAR(copies["total_seconds"].get<double>(), 0.9, 1e-9) << "most of it hidden behind other kernels";
   EXPECT_NEAR(kernels["slowdown"].get<double>(), 1.1, 0.01);
   EXPECT_EQ(data_["cases"][0]["certainty"]["runs_cell"], "3 of 3");
   EXPECT_TRUE(data_["cases"][1]["kernels"].is_null()) << "no warm run was traced";
@@ -173,6 +179,30 @@ TEST_F(Html, CardsWithTheirProgramsAreColumnsAndCasesRows) {
   EXPECT_EQ(total["rows"][0]["cells"][1], "26.54 [26.46, 26.65], n = 3");
   const std::vector<RunRecord> one = {records_[0]};
   EXPECT_TRUE(Json::parse(report_data(pointers(one), tables()))["cards"].is_null()) << "one machine has no other side";
+}
+
+TEST_F(Html, CardsSayWhatIsNotCountedNotTheSameOrNotMeasured) {
+  RunRecord ours = records_[0], renamed = records_[0], imported = imported_record();
+  renamed.run_case.name = "01_Renamed";
+  renamed.run_case.aliases = {"01_Speed"};
+  renamed.workload.steps = 9;
+  renamed.validity = {{"foreign_gpu_process", "another program", "", true}};
+  std::vector<RunRecord> records = {ours, renamed, imported};
+  for (RunRecord& record : records) {
+    for (StageRecord& stage : record.stages) stage.energy_j = absent<double>("not_measured");
+    seal(record);
+  }
+  const Json cards = Json::parse(report_data(pointers(records), tables()))["cards"];
+  const std::string cell = cards["quantities"][0]["rows"][0]["cells"][1];
+  EXPECT_THAT(cell, ::testing::MatchesRegex("[0-9.]+, single run / [0-9.]+, single run, not counted"));
+  for (const Json& quantity : cards["quantities"]) EXPECT_NE(quantity["name"], "Energy") << "nobody measured it";
+  ASSERT_EQ(cards["differences"].size(), 1u);
+  EXPECT_THAT(cards["differences"][0].get<std::string>(), HasSubstr("steps is 9"));
+  const std::string markdown = report::markdown_report(pointers(records), {});
+  EXPECT_THAT(markdown, HasSubstr("## Cards Side by Side"));
+  EXPECT_THAT(markdown, HasSubstr("### Where the work of a row differs\n\n- 01_Renamed on "));
+  EXPECT_THAT(report::markdown_report({&ours}, {}), Not(HasSubstr("Cards Side by Side")));
+  EXPECT_THAT(report::markdown_report({&ours, &imported}, {}), Not(HasSubstr("Where the work of a row differs")));
 }
 
 TEST_F(Html, FitMapHasSizesByFramesForEachCard) {

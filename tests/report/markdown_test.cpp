@@ -157,6 +157,8 @@ TEST(Markdown, ATracedRunHasItsKernels) {
   EXPECT_THAT(text, HasSubstr("| gaps | 1.000 | 20.0 | 1.000 |  |"));
   EXPECT_THAT(text, HasSubstr("| `nvjet\\|a` | GEMM | 4.000 | 80.0 | 7 | 571428.6 |"));
   EXPECT_THAT(text, HasSubstr("- **Runs**: 1 of 1"));
+  b.kernels = KernelTrace{"", "the driver refused", 0, {}};
+  EXPECT_THAT(markdown_report({&a, &b}, {}), HasSubstr("\n\nNone: the driver refused.\n"));
 }
 
 TEST(Markdown, WhatFitsIsATableOfEachCard) {

@@ -107,7 +107,9 @@ const stageBars = (data) => {
 const firstScreen = (data) => {
   const withResult = data.cases.filter((c) => c.counts);
   const own = withResult.filter((c) => c.engine_kind === "native");
-  const chosen = own.find((c) => c.workload.scope === "warm") || own[0] || withResult[0] || data.cases[0];
+  // Ours before others, warm before cold, then the one known best.
+  const known = (cases) => [...cases].sort((a, b) => b.certainty.used - a.certainty.used)[0];
+  const chosen = known(own.filter((c) => c.workload.scope === "warm")) || known(own) || known(withResult) || data.cases[0];
   const verdict = el("p", { class: "verdict", id: "verdict" });
   const holder = el("div", {});
   const show = (c) => {
