@@ -62,6 +62,13 @@ TEST_F(Cards, CasesAreOneRowByAnyOfTheirNames) {
   EXPECT_THAT(cards.rows[1].cells, ElementsAre(ElementsAre(2), IsEmpty()));
 }
 
+TEST_F(Cards, ARowKeepsTheNamesOfAllItsCases) {
+  add("01", "H100").run_case.aliases = {"01_old"};
+  add("01_new", "L40S").run_case.aliases = {"01_old"};
+  add("01", "H200");  // a name of the first only
+  EXPECT_EQ(table().rows.size(), 1u);
+}
+
 TEST_F(Cards, WarmRunsEmptyPageCachesAndArmsHaveRowsOfTheirOwn) {
   add("01", "H100");
   add("01", "H100").workload.scope = RunScope::kUnknown;  // as cold as the one before

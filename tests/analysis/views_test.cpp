@@ -112,6 +112,23 @@ TEST(Kernels, ComeFromTheTracedRunWhichDoesNotCount) {
   EXPECT_EQ(traced->lost, 2);
   EXPECT_EQ(traced->views.size(), 1u);
   EXPECT_NEAR(*traced->slowdown, 24.0 / 20.0, 1e-12);
+  const CaseSummary alone = summarise(group_runs({&runs[1]})[0]);
+  EXPECT_FALSE(traced_run(alone)->slowdown) << "no run that counts to set it against";
+}
+
+TEST(Kernels, OfALaterTraceThatWasRefusedDoNotReplaceThoseOfAnEarlierOne) {
+  std::vector<RunRecord> runs{synthetic_run({4, 4}), synthetic_run({4, 4})};
+  runs[0].kernels = example_trace();
+  runs[1].kernels = KernelTrace{"", "the driver refused", 0, {}};
+  EXPECT_EQ(traced_run(summarise(group_runs(pointers_to(runs))[0]))->run, &runs[0]);
+}
+
+TEST(Kernels, ARunThatCountsIsNotSetAgainstItself) {
+  std::vector<RunRecord> runs{synthetic_run({4, 4})};
+  runs[0].kernels = example_trace();
+  const CaseSummary summary = summarise(group_runs(pointers_to(runs))[0]);
+  ASSERT_EQ(summary.selection.used.size(), 1u);
+  EXPECT_FALSE(traced_run(summary)->slowdown);
 }
 
 }  // namespace

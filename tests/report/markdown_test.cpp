@@ -157,6 +157,12 @@ TEST(Markdown, ATracedRunHasItsKernels) {
   EXPECT_THAT(text, HasSubstr("| gaps | 1.000 | 20.0 | 1.000 |  |"));
   EXPECT_THAT(text, HasSubstr("| `nvjet\\|a` | GEMM | 4.000 | 80.0 | 7 | 571428.6 |"));
   EXPECT_THAT(text, HasSubstr("- **Runs**: 1 of 1"));
+  auto& kernels = b.kernels->tables[0].kernels;
+  while (kernels.size() < 11)
+    kernels.push_back({"k" + std::to_string(kernels.size()), KernelKind::kGemm, 1, kSecond / 100});
+  const std::string ten = markdown_report({&a, &b}, {});
+  EXPECT_THAT(ten, HasSubstr("| `k9` |"));
+  EXPECT_THAT(ten, Not(HasSubstr("| `k10` |"))) << "the table has the largest ten";
   b.kernels = KernelTrace{"", "the driver refused", 0, {}};
   EXPECT_THAT(markdown_report({&a, &b}, {}), HasSubstr("\n\nNone: the driver refused.\n"));
 }

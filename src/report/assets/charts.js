@@ -71,6 +71,13 @@ const chart = (title, height, build, tableNode, note) => {
 const narrow = () => window.innerWidth < 600;
 const labelWidth = () => (narrow() ? 96 : 200);
 const shorten = (label, most) => (label.length > most ? label.slice(0, most - 1) + "…" : label);
+// In lines of at most so many letters, broken after "_" and spaces, so that names which begin alike stay apart.
+const wrapped = (label, most) => label.split(/(?<=[_ ])/).reduce((lines, part) => {
+  const last = lines.length - 1;
+  if (last >= 0 && (lines[last] + part).trimEnd().length <= most) lines[last] += part;
+  else lines.push(part);
+  return lines;
+}, []).map((line) => shorten(line.trimEnd(), most));
 
 // Axis whose labels take the same room in every chart of a column, so that times stand under each other.
 const alignedAxis = (extra) => ({
@@ -81,8 +88,10 @@ const categoryAxis = () => alignedAxis({
   grid: { display: false },
   ticks: {
     callback(value) {
-      const lines = [this.getLabelForValue(value)].flat();  // a label of several lines is an array
-      return lines.map((line) => shorten(line, narrow() ? 12 : 26));
+      const most = 3;  // lines beside a bar
+      const lines = [this.getLabelForValue(value)].flat()  // a label of several lines is an array
+        .flatMap((line) => wrapped(line, narrow() ? 14 : 30));
+      return lines.length > most ? [...lines.slice(0, most - 1), shorten(lines[most - 1] + "…", narrow() ? 14 : 30)] : lines;
     },
     autoSkip: false,
     font: { size: 11 },
