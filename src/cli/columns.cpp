@@ -4,15 +4,14 @@
 
 namespace wan::cli {
 
-std::string wrapped(std::string_view text, size_t indent) {
-  constexpr size_t kHanging = 4;
+std::string wrapped(std::string_view text, size_t indent, size_t hanging) {
   std::string out, line(indent, ' ');
   bool begins_line = true;
   while (!text.empty()) {
     const size_t end = std::min(text.find(' '), text.size());
     if (!begins_line && line.size() + 1 + end > kColumns) {
       out += line + '\n';
-      line.assign(indent + kHanging, ' ');
+      line.assign(indent + hanging, ' ');
       begins_line = true;
     }
     if (!begins_line) line += ' ';

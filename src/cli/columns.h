@@ -10,7 +10,7 @@ namespace wan::cli {
 inline constexpr size_t kColumns = 80;
 
 /// `text` broken at spaces into lines of at most 80 columns where its words allow; the first line is indented by
-/// `indent` spaces, further ones by four more. Ends with a line feed. Columns are counted in bytes.
-std::string wrapped(std::string_view text, size_t indent);
+/// `indent` spaces, further ones by `hanging` more. Ends with a line feed. Columns are counted in bytes.
+std::string wrapped(std::string_view text, size_t indent, size_t hanging = 4);
 
 }  // namespace wan::cli

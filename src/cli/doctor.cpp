@@ -11,6 +11,7 @@
 
 #include "backend/backend.h"
 #include "base/build_info.h"
+#include "cli/columns.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
 #include "measure/dcgm_sampler.h"
@@ -24,7 +25,10 @@ namespace {
 
 constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 
-void row(const char* what, const std::string& text) { fmt::print("  {:<22} {}\n", what, text); }
+void row(const char* what, const std::string& text) {
+  const std::string label = fmt::format("  {:<22} ", what);
+  fmt::print("{}{}", label, wrapped(text, label.size(), 0).substr(label.size()));
+}
 
 std::string gib(uint64_t bytes) { return fmt::format("{:.1f} GiB", double(bytes) / kGiB); }
 

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/columns.h"
 #include "cli/commands.h"
 #include "cli/request_options.h"
 #include "cli/signals.h"
@@ -67,7 +68,8 @@ class ShowStages final : public Observer {
   void on_fact(const std::string& key, const std::string& value) override {
     if (key != "memory_plan" && key != "size") return;
     const std::lock_guard lock(mutex_);
-    fmt::print(stderr, "{}{}: {}\n", terminal_ ? "\r\033[K" : "", key, value);
+    const std::string fact = fmt::format("{}: {}", key, value);
+    fmt::print(stderr, "{}", terminal_ ? "\r\033[K" + wrapped(fact, 0) : fact + "\n");
   }
 
   void print_table(const Outcome& outcome) const {

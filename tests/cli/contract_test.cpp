@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 #include <string>
 
 #include "base/error.h"
@@ -25,6 +26,13 @@ TEST_F(CommandLine, HelpAndVersionSucceed) {
     EXPECT_EQ(ended.code, 0) << command;
     EXPECT_THAT(ended.output, HasSubstr("Usage")) << command;
   }
+}
+
+TEST_F(CommandLine, DoctorFitsEightyColumns) {
+  constexpr size_t kLabel = 25;
+  std::istringstream lines(run("doctor").output);
+  for (std::string line; std::getline(lines, line);)
+    EXPECT_TRUE(line.size() <= 80 || line.find(' ', kLabel) == std::string::npos) << line;  // a path may be longer
 }
 
 TEST_F(CommandLine, RefusesBadUsageBeforeAnyWork) {
