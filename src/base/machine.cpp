@@ -1,6 +1,8 @@
 #include "base/machine.h"
 
 #include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -52,6 +54,17 @@ uint64_t meminfo_bytes(const std::string& field) {
   return 0;
 }
 
+/// What RLIMIT_DATA leaves this process, whose private writable memory it bounds; kNoLimit without one.
+uint64_t left_by_data_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_DATA, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kNoLimit;
+  std::ifstream file("/proc/self/statm");  // pages: size resident shared text library data dirty
+  uint64_t pages = 0;
+  for (int field = 0; field < 6; ++field) file >> pages;
+  const uint64_t used = pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  return limit.rlim_cur > used ? limit.rlim_cur - used : 0;
+}
+
 }  // namespace
 
 int allowed_cores() {
@@ -74,7 +87,7 @@ uint64_t available_host_bytes() {
     const auto used = number_in(directory / "memory.current");
     if (limit && used) available = std::min(available, *limit > *used ? *limit - *used : 0);
   }
-  return available;
+  return std::min(available, left_by_data_limit());
 }
 
 uint64_t total_host_bytes() {
