@@ -23,6 +23,8 @@
 namespace wan::cli {
 namespace {
 
+constexpr size_t kLeastPairs = 5;  // fewer give an interval that says nothing
+
 struct OverheadCommand {
   RequestOptions request;
   int64_t pairs = 10, steps_in_block = 6;
@@ -62,8 +64,10 @@ OverheadResult judged(const OverheadCommand& options, const suite::OverheadRun& 
   const std::vector<MonitoredStep> steps = in_blocks(run.step_s, options.steps_in_block);
   OverheadResult result;
   result.pairs = overhead_pairs(steps, options.steps_in_block);
-  require(!result.pairs.empty(), "the run told too few steps to compare", ErrorKind::kRuntime);
   const Estimate percent = overhead_percent(result.pairs);
+  require(result.pairs.size() >= kLeastPairs && percent.interval.has_value(),
+          fmt::format("the run told {} whole pairs of blocks, an interval needs {}", result.pairs.size(), kLeastPairs),
+          ErrorKind::kRuntime);
   std::vector<double> off;
   for (const OverheadPair& pair : result.pairs) off.push_back(pair.off_s);
   const measure::Samples& samples = run.watched.samples;
@@ -81,8 +85,8 @@ OverheadResult judged(const OverheadCommand& options, const suite::OverheadRun& 
   result.steps_in_block = options.steps_in_block;
   result.step_s = median(off);
   result.percent = percent.median;
-  result.low_percent = percent.interval ? percent.interval->low : percent.median;
-  result.high_percent = percent.interval ? percent.interval->high : percent.median;
+  result.low_percent = percent.interval->low;
+  result.high_percent = percent.interval->high;
   result.limit_percent = options.limit_percent;
   double watched_s = 0;
   for (const MonitoredStep& step : steps) watched_s += step.monitored ? step.seconds : 0;
@@ -160,7 +164,7 @@ void add_selftest_command(CLI::App& app, ExitCode& result) {
       "4 when the interval reaches across it");
   add_request_options(*command, options->request);
   command->add_option("--pairs", options->pairs, "blocks with the monitor on, and as many with it off")
-      ->check(CLI::Range(1, 100))
+      ->check(CLI::Range(kLeastPairs, size_t{100}))
       ->capture_default_str();
   command->add_option("--block", options->steps_in_block, "steps of a block; its first two and its last do not count")
       ->check(CLI::Range(4, 100))

@@ -17,13 +17,13 @@ using testing::HasSubstr;
 
 TEST_F(CommandLine, SelftestOverheadIsStoredAndQuoted) {
   const Ended ended =
-      run("selftest overhead --device cpu --pairs 2 --block 4 --size 96x64 --num-frames 5 --limit 1e9 --output "
+      run("selftest overhead --device cpu --pairs 5 --block 4 --size 96x64 --num-frames 5 --limit 1e9 --output "
           "overhead.json --checkpoint " +
           checkpoint());
   ASSERT_EQ(ended.code, 0) << ended.output;  // a limit that nothing reaches
   EXPECT_THAT(ended.output, HasSubstr("PASS"));
   const OverheadResult found = overhead_from_json(read_text(folder_ / "overhead.json"), "overhead.json");
-  EXPECT_EQ(found.pairs.size(), 2u);
+  EXPECT_EQ(found.pairs.size(), 5u);
   EXPECT_EQ(found.gpu_uuid, "");
   EXPECT_GT(found.step_s, 0);
   EXPECT_LE(found.low_percent, found.percent);
@@ -41,6 +41,7 @@ TEST_F(CommandLine, SelftestRefusesWhatItCannotUse) {
   EXPECT_EQ(run("selftest").code, static_cast<int>(ExitCode::kUsage));
   EXPECT_EQ(run("selftest overhead --counters nvml").code, static_cast<int>(ExitCode::kUsage));
   EXPECT_EQ(run("selftest overhead --block 3").code, static_cast<int>(ExitCode::kUsage));
+  EXPECT_EQ(run("selftest overhead --pairs 4").code, static_cast<int>(ExitCode::kUsage));
   const Ended other = run("run --overhead " + checkpoint() + "/config.json --output results");
   EXPECT_EQ(other.code, static_cast<int>(ExitCode::kUsage)) << other.output;
   EXPECT_EQ(files(), 0u);
