@@ -5,6 +5,7 @@ if(NOT EXISTS ${WAN_SHARE}/checkpoint)
   file(RENAME ${WAN_SHARE}/mini-ti2v-t2v ${WAN_SHARE}/checkpoint)
   file(REMOVE ${WAN_SHARE}/checkpoint/golden.safetensors ${WAN_SHARE}/checkpoint/golden_tokens.json)
 endif()
+file(REMOVE_RECURSE ${WAN_SHARE}/suites)  # one that is gone from the source must not stay
 file(GLOB suites CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/suites/*)
 file(COPY ${suites} DESTINATION ${WAN_SHARE}/suites)
 file(GLOB shim CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/inject/python/*.py)
