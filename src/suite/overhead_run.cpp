@@ -39,12 +39,12 @@ OverheadRun run_in_turns(const OverheadOptions& options, measure::Gpu* gpu, cons
   const bool cupti = gpu != nullptr && options.counters == measure::CounterRung::kCupti;
   SignalWatch signals;
   WatchOptions watching;
-  watching.begin_ns = monotonic_ns();
+  watching.start_option = kStartOption;
   watching.signals = &signals;
   watching.counters = options.counters;
   watching.spawn.argv = options.engine;
-  for (std::string& word : engine_arguments(options.request, 1, watching.begin_ns, WatchKernels::kNo,
-                                            cupti ? SampleCounters::kYes : SampleCounters::kNo))
+  for (std::string& word :
+       engine_arguments(options.request, 1, WatchKernels::kNo, cupti ? SampleCounters::kYes : SampleCounters::kNo))
     watching.spawn.argv.push_back(word);
   for (const std::string& word : {std::string("--watch-in-turns"), std::to_string(options.steps_in_block)})
     watching.spawn.argv.push_back(word);

@@ -289,16 +289,16 @@ class SuiteRun {
     WatchOptions watching;
     Request request = job.planned->details.request;
     request.output = videos.front();
-    watching.begin_ns = monotonic_ns();
     // CUPTI counts from inside our own engine's process, and has one client in it.
     const bool cupti = options_.counters == measure::CounterRung::kCupti && request.device.starts_with("cuda") &&
                        context_.protocol == EngineProtocol::kNative && !job.traced;
     watching.counters = cupti ? options_.counters : std::max(options_.counters, measure::CounterRung::kGpm);
     if (context_.protocol == EngineProtocol::kNative) {
       watching.spawn.argv = options_.engine;
-      for (std::string& word : engine_arguments(request, job.process_videos(), watching.begin_ns,
-                                                job.traced ? WatchKernels::kYes : WatchKernels::kNo,
-                                                cupti ? SampleCounters::kYes : SampleCounters::kNo))
+      watching.start_option = kStartOption;
+      for (std::string& word :
+           engine_arguments(request, job.process_videos(), job.traced ? WatchKernels::kYes : WatchKernels::kNo,
+                            cupti ? SampleCounters::kYes : SampleCounters::kNo))
         watching.spawn.argv.push_back(word);
     } else {
       watching.spawn.argv = expand_command(options_.command, job.planned->details, videos.front());
@@ -342,12 +342,11 @@ class SuiteRun {
 
 }  // namespace
 
-std::vector<std::string> engine_arguments(const Request& request, int64_t videos, int64_t begin_ns,
-                                          WatchKernels kernels, SampleCounters counters) {
-  std::vector<std::string> words = {"--pipe-fd",  std::to_string(Subprocess::kChannelDescriptor),
-                                    "--start-ns", std::to_string(begin_ns),
-                                    "--videos",   std::to_string(videos),
-                                    "--request",  request_json(request)};
+std::vector<std::string> engine_arguments(const Request& request, int64_t videos, WatchKernels kernels,
+                                          SampleCounters counters) {
+  std::vector<std::string> words = {"--pipe-fd", std::to_string(Subprocess::kChannelDescriptor),
+                                    "--videos",  std::to_string(videos),
+                                    "--request", request_json(request)};
   if (kernels == WatchKernels::kYes) words.push_back("--trace-kernels");
   if (counters == SampleCounters::kYes) words.push_back("--sample-counters");
   return words;

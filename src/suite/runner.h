@@ -71,8 +71,9 @@ struct SuiteOutcome {
 SuiteOutcome run_suite(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options,
                        const measure::GpuSet& gpus, Display& display);
 
-/// Arguments of our own engine process after `engine`; `begin_ns` is where its first stage begins.
-std::vector<std::string> engine_arguments(const Request& request, int64_t videos, int64_t begin_ns,
-                                          WatchKernels kernels, SampleCounters counters);
+/// Arguments of our own engine process after `engine`; `kStartOption` with where its first stage begins comes last.
+std::vector<std::string> engine_arguments(const Request& request, int64_t videos, WatchKernels kernels,
+                                          SampleCounters counters);
+inline constexpr const char* kStartOption = "--start-ns";
 
 }  // namespace wan::suite

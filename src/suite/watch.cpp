@@ -16,11 +16,23 @@ constexpr int64_t kNsPerMs = 1'000'000;
 
 int64_t nanoseconds(Seconds seconds) { return static_cast<int64_t>(seconds.value * 1e9); }
 
+SpawnOptions told_the_start(const WatchOptions& options, int64_t& begin_ns) {
+  SpawnOptions spawn = options.spawn;
+  if (options.start_option.empty()) return spawn;
+  begin_ns = monotonic_ns();
+  spawn.argv.push_back(options.start_option);
+  spawn.argv.push_back(std::to_string(begin_ns));
+  return spawn;
+}
+
 class Watcher {
  public:
   Watcher(const WatchOptions& options, measure::Gpu* gpu, const std::string& gpu_reason, Listener& listener)
-      : options_(options), listener_(listener), sampler_(gpu, gpu_reason, options.counters), child_(options.spawn) {
-    seen_.total.begin_ns = options_.begin_ns > 0 ? options_.begin_ns : child_.start_ns();
+      : options_(options),
+        listener_(listener),
+        sampler_(gpu, gpu_reason, options.counters),  // may take its time; only then does the total begin
+        child_(told_the_start(options, seen_.total.begin_ns)) {
+    if (options_.start_option.empty()) seen_.total.begin_ns = child_.start_ns();
     if (options_.timeout.value > 0) deadline_ns_ = child_.start_ns() + nanoseconds(options_.timeout);
   }
 
@@ -162,9 +174,9 @@ class Watcher {
 
   const WatchOptions& options_;
   Listener& listener_;
+  Watched seen_;  // before child_, whose start it notes
   measure::Sampler sampler_;
   Subprocess child_;
-  Watched seen_;
   Tail tail_{kTailBytes};
   std::string channel_text_, out_text_, err_text_;
   int64_t deadline_ns_ = 0;

@@ -30,9 +30,11 @@ class Listener {
 
 struct WatchOptions {
   SpawnOptions spawn;
-  int64_t begin_ns = 0;  // at which the total begins; 0: at the start of the process
-  Seconds timeout{0};    // 0: none
-  Seconds grace{5};      // from the polite end of the group to its kill
+  /// Option by which the program is told the instant at which the total begins, the last before it is started; empty:
+  /// it is not told.
+  std::string start_option;
+  Seconds timeout{0};  // 0: none
+  Seconds grace{5};    // from the polite end of the group to its kill
   SignalWatch* signals = nullptr;
   measure::CounterRung counters = measure::kTimedRung;  // read from here down; kCupti: by the process itself
 };

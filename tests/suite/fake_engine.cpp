@@ -1,5 +1,5 @@
 // Stands in for the engine process: writes what the real one would, then ends as its first argument says.
-// fake_engine MODE MILLISECONDS --pipe-fd N --start-ns N --videos N --request JSON [--trace-kernels]
+// fake_engine MODE MILLISECONDS --pipe-fd N --videos N --request JSON [--trace-kernels] --start-ns N
 #include <signal.h>
 #include <unistd.h>
 
@@ -84,15 +84,15 @@ int64_t video(const std::string& mode, int milliseconds, const Request& request,
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool traced = argc == 12 && std::string(argv[11]) == "--trace-kernels";
+  const bool traced = argc == 12 && std::string(argv[9]) == "--trace-kernels";
   if (argc != 11 && !traced) return 2;
   const std::string mode = argv[1];
   const int milliseconds = std::stoi(argv[2]);
   pipe_descriptor = std::stoi(argv[4]);
-  int64_t begin_ns = std::stoll(argv[6]);
-  const Request request = request_from_json(argv[10]);
+  int64_t begin_ns = std::stoll(argv[argc - 1]);
+  const Request request = request_from_json(argv[8]);
   say(Hello{});
-  for (int i = 0; i < std::stoi(argv[8]); ++i) {
+  for (int i = 0; i < std::stoi(argv[6]); ++i) {
     if (i > 0) {
       const NextVideo next{i, measure::read_own_and_reset_peak()};
       begin_ns = next.own.at_ns;
