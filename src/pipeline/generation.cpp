@@ -73,7 +73,8 @@ Outcome Engine::Generation::run() {
 /// The same facts with the stage they happened in and the setting that would need less.
 OutOfMemory Engine::Generation::explained(const OutOfMemory& problem) const {
   std::string advice = problem.advice();
-  if (advice.empty() && models_ && models_->memory.dit_residency == Residency::kResident && plan_.device != "cpu") {
+  if (advice.empty() && models_ && models_->backend && models_->memory.dit_residency == Residency::kResident &&
+      plan_.device != "cpu") {
     Request streamed = request_;
     streamed.offload = Offload::kStream;
     const MemoryPlan plan =
@@ -82,6 +83,8 @@ OutOfMemory Engine::Generation::explained(const OutOfMemory& problem) const {
                          static_cast<double>(plan.predicted_peak) / (1 << 30));
   } else if (advice.empty()) {
     advice = "ask for fewer frames or a smaller size";
+    if (models_ && models_->memory.dit_residency == Residency::kStream && models_->set.checkpoint)
+      advice += "; where it is the host's memory, --offload mapped holds no weights there";
   }
   const std::string where = clock_ ? stage_name(clock_->stage(), clock_->index(), plan_.task) + ", " : "";
   return {where + problem.what_for(), problem.requested_bytes(), problem.free_bytes(), advice};
@@ -107,7 +110,8 @@ void Engine::Generation::reuse_or_make_models() {
     if (allows(request_.offload, models_->memory.dit_residency))
       again.offload = offload_of(models_->memory.dit_residency);
     constexpr uint64_t kHeldAlready = UINT64_MAX;
-    const MemoryPlan same = plan_memory(again, set_, plan_, *models_->backend, {kHeldAlready, kHeldAlready});
+    MemoryPlan same = plan_memory(again, set_, plan_, *models_->backend, {kHeldAlready, kHeldAlready});
+    same.host_free = models_->memory.host_free;  // as it was when that was decided
     if (models_->key == models_key(request_, plan_, same)) {
       models_->memory = same;
       return;

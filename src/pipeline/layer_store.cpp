@@ -229,7 +229,7 @@ void LayerStore::convert_in_place(int layer, size_t begin, size_t end) {
   Layer& target = layers_[static_cast<size_t>(layer)];
   {
     const std::lock_guard lock(mutex_);
-    if (target.load.chunks_started++ == 0)
+    if (target.host.empty())  // also after another worker could not have it
       target.host = backend_.allocate_host(DType::kU8, {static_cast<int64_t>(slab_bytes_)}, kWhat);
   }
   fill_chunk(layer, begin, end, static_cast<std::byte*>(target.host->data) + begin);

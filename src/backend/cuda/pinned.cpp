@@ -19,8 +19,7 @@ constexpr size_t kHugePage = size_t{2} << 20;
 size_t rounded(size_t bytes) { return (std::max<size_t>(bytes, 1) + kHugePage - 1) / kHugePage * kHugePage; }
 
 [[noreturn]] void refuse(size_t bytes, const char* what) {
-  throw OutOfMemory(fmt::format("{} (page-locked host memory)", what), bytes, available_host_bytes(),
-                    "--offload mapped reads weights from the file instead");
+  throw OutOfMemory(fmt::format("{} (page-locked host memory)", what), bytes, available_host_bytes());
 }
 
 }  // namespace
