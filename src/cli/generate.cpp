@@ -57,7 +57,7 @@ class ShowStages final : public Observer {
   }
   void on_begin(Stage stage, int index, int steps) override {
     const std::lock_guard lock(mutex_);
-    state_.stage = stage_name(stage, index, "ti2v");
+    state_.stage = stage_name(stage, index, task_);
     state_.step = index;
     state_.steps = steps;
     state_.left_s.reset();
@@ -66,8 +66,9 @@ class ShowStages final : public Observer {
   }
   void on_memory(const MemoryMark&) override {}
   void on_fact(const std::string& key, const std::string& value) override {
-    if (key != "memory_plan" && key != "size") return;
     const std::lock_guard lock(mutex_);
+    if (key == "task") task_ = value;
+    if (key != "memory_plan" && key != "size") return;
     const std::string fact = fmt::format("{}: {}", key, value);
     fmt::print(stderr, "{}", terminal_ ? "\r\033[K" + wrapped(fact, 0) : fact + "\n");
   }
@@ -106,7 +107,9 @@ class ShowStages final : public Observer {
     constexpr std::chrono::milliseconds kPeriod{500};
     std::unique_lock lock(mutex_);
     while (!stopping_.wait_for(lock, kPeriod, [this] { return stop_; })) {
+      lock.unlock();  // the engine must not wait for what is read; only this thread uses the sampler
       sampler_.sample(::getpid());
+      lock.lock();
       suite::show_readings(state_, sampler_.samples());
       show();
     }
@@ -120,6 +123,7 @@ class ShowStages final : public Observer {
   std::condition_variable stopping_;
   bool stop_ = false;
   suite::ProgressState state_;
+  std::string task_ = "ti2v";
   measure::Sampler sampler_;
   std::thread reader_;
 };
