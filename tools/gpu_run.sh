@@ -32,7 +32,7 @@ echo "== one seed, twice and in every residency: one video"
 for offload in none none stream mapped; do
   "$program" generate --checkpoint "$here/fixtures/mini-ti2v-t2v" --prompt x --size 96x64 --num-frames 13 --steps 2 --device cuda \
     --offload $offload --discard | grep sha256
-done | sort -u | { lines=$(cat); echo "$lines"; [ "$(echo "$lines" | wc -l)" = 1 ]; } || status=1
+done | { lines=$(cat); echo "$lines" | sort | uniq -c; [ "$(grep -c sha256 <<<"$lines")" = 4 ] && [ "$(sort -u <<<"$lines" | wc -l)" = 1 ]; } || status=1
 echo "== kernels of a step, and its floor"
 with "$here/bin/wan_kernel_bench" --step 5
 with "$here/bin/wan_kernel_bench" --floor 20

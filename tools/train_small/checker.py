@@ -17,7 +17,6 @@ _HUES = {"red": 0, "orange": 30, "yellow": 57, "green": 128, "cyan": 184, "blue"
 _ANGLES = 72
 _HARMONICS = range(2, 9)
 _SYMMETRY = {"triangle": 3, "square": 4, "cross": 4, "star": 5}
-_TURNING_SHAPES = tuple(_SYMMETRY)
 # What counts as motion over a clip; below all three the shape stays.
 _TRAVEL_PX, _GROWTH_LOG, _TURN_RAD = 12.0, 0.25, math.radians(35)
 _ENDS = 2  # frames averaged at either end

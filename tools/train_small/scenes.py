@@ -90,10 +90,6 @@ def drawing_of(scene, rng):
     )
 
 
-def random_drawing(scene, seed):
-    return drawing_of(scene, random.Random(seed))
-
-
 def _star(x, y):
     """Five points of radius 1.22 with notches of radius 0.52: the edge between a point and a notch, in a folded sector."""
     sector = math.pi / 5
