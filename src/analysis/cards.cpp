@@ -18,7 +18,7 @@ std::set<std::string> names_of(const CaseSummary& summary) {
 }
 
 Machine machine_of(const CaseSummary& summary) {
-  return {summary.group.device, summary.group.engine, summary.example->engine.kind, summary.example};
+  return {summary.group.device, summary.group.engine, summary.example->engine.kind, summary.example, {}};
 }
 
 /// A row as it grows.
@@ -92,8 +92,10 @@ CardTable card_table(const std::vector<const CaseSummary*>& summaries) {
   CardTable out;
   for (const CaseSummary* summary : summaries) {
     const Machine machine = machine_of(*summary);
-    if (std::find(out.machines.begin(), out.machines.end(), machine) == out.machines.end())
-      out.machines.push_back(machine);
+    auto known = std::find(out.machines.begin(), out.machines.end(), machine);
+    if (known == out.machines.end()) known = out.machines.insert(known, machine);
+    const std::vector<const RunRecord*>& runs = summary->group.runs;
+    known->runs.insert(known->runs.end(), runs.begin(), runs.end());
   }
   std::stable_partition(out.machines.begin(), out.machines.end(),
                         [](const Machine& machine) { return machine.kind == EngineKind::kImported; });

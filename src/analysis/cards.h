@@ -13,6 +13,7 @@ struct Machine {
   std::string device, engine;
   EngineKind kind = EngineKind::kNative;
   const RunRecord* example = nullptr;  // for what else is to be said of it
+  std::vector<const RunRecord*> runs;  // of all its cases
   bool operator==(const Machine& other) const {
     return device == other.device && engine == other.engine && kind == other.kind;
   }

@@ -28,8 +28,7 @@ std::string provenance_of(const Machine& machine) {
   const RunRecord& run = *machine.example;
   if (run.imported)
     return fmt::format("imported from {}, SHA-256 {}", run.imported->file, run.imported->sha256.substr(0, 16));
-  return fmt::format("measured by wanbench {}, commit {}{}", run.tool.version, run.tool.git_commit.substr(0, 12),
-                     run.tool.git_dirty ? " (changed)" : "");
+  return fmt::format("measured by wanbench {}, {}", run.tool.version, commits_of(machine.runs));
 }
 
 std::string written(double value, CardUnit unit) {

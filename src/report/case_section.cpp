@@ -257,6 +257,19 @@ std::string corrections(const RunRecord& run) {
 
 }  // namespace
 
+std::string commits_of(const std::vector<const RunRecord*>& runs) {
+  std::map<std::pair<std::string, bool>, int> counts;
+  for (const RunRecord* run : runs) ++counts[{run->tool.git_commit.substr(0, 12), run->tool.git_dirty}];
+  const bool several = counts.size() > 1;
+  std::string text;
+  for (const auto& [commit, count] : counts) {
+    std::string remark = commit.second ? "changed" : "";
+    if (several) remark += fmt::format("{}{} {}", remark.empty() ? "" : ", ", count, count == 1 ? "run" : "runs");
+    text += fmt::format("{}{}{}", text.empty() ? "" : ", ", commit.first, remark.empty() ? "" : " (" + remark + ")");
+  }
+  return (several ? "commits " : "commit ") + text;
+}
+
 std::string ShownCase::title() const { return summary.group.case_name + circumstances(summary); }
 
 bool ShownCase::on_gpu() const {

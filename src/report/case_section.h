@@ -28,6 +28,9 @@ struct ShownCase {
 
 ShownCase show_case(const RunGroup& group);
 
+/// "commit abc", or "commits abc (2 runs), def (changed, 1 run)" where runs of several are shown together.
+std::string commits_of(const std::vector<const RunRecord*>& runs);
+
 /// "1.87x (GPU part 1.86x), FASTER", or why the two cannot be compared.
 std::string speedup_cell(const ShownCase* a, const ShownCase* b);
 

@@ -121,7 +121,8 @@ std::string device_table(const std::vector<const ShownCase*>& cases, bool has_gp
   return table.markdown();
 }
 
-std::string host_lines(const RunRecord& run) {
+/// What the runs have in common, as the first of them says it; commits and cards of all.
+std::string host_lines(const RunRecord& run, const std::vector<const RunRecord*>& runs) {
   const SystemInfo& system = run.system;
   std::string out;
   if (!system.host.empty() || !system.cpu_model.empty())
@@ -130,14 +131,16 @@ std::string host_lines(const RunRecord& run) {
                        system.cores_allowed.has() ? std::to_string(*system.cores_allowed.value) : "–",
                        system.ram_bytes.has() ? gib(double(*system.ram_bytes.value)) + " GiB" : "–", system.kernel,
                        system.container.empty() || system.container == "none" ? "" : ", " + system.container);
-  for (const GpuInfo& gpu : system.gpus)
+  std::map<std::string, GpuInfo> gpus;  // by UUID: a kind of card may be several cards
+  for (const RunRecord* each : runs)
+    for (const GpuInfo& gpu : each->system.gpus) gpus.emplace(gpu.uuid, gpu);
+  for (const auto& [uuid, gpu] : gpus)
     out += fmt::format("- **GPU**: {} ({}), {} GiB, driver {}, power limit {} W\n", gpu.name, gpu.uuid,
                        gpu.memory_bytes.has() ? gib(double(*gpu.memory_bytes.value)) : "–", gpu.driver,
                        gpu.power_limit_w.has() ? percent(*gpu.power_limit_w.value) : "–");
   if (!run.tool.version.empty())
-    out += fmt::format("- **Program**: {} {}, commit {}{}, {}{}\n", run.engine.name, run.tool.version,
-                       run.tool.git_commit, run.tool.git_dirty ? " (changed)" : "", run.tool.build,
-                       run.tool.cuda.empty() ? "" : ", CUDA " + run.tool.cuda);
+    out += fmt::format("- **Program**: {} {}, {}, {}{}\n", run.engine.name, run.tool.version, commits_of(runs),
+                       run.tool.build, run.tool.cuda.empty() ? "" : ", CUDA " + run.tool.cuda);
   const auto libraries = run.engine.facts.find("libraries");
   if (libraries != run.engine.facts.end()) out += fmt::format("- **Libraries**: {}\n", libraries->second);
   return out;
@@ -149,7 +152,10 @@ std::string device_section(const std::string& device, const std::deque<ShownCase
   for (const ShownCase& shown : all)
     if (device_of(shown, all) == device) cases.push_back(&shown);
   const bool has_gpu = std::any_of(cases.begin(), cases.end(), [](const ShownCase* c) { return c->on_gpu(); });
-  std::string out = "\n## " + device + "\n\n" + host_lines(*cases.front()->summary.example) + "\n";
+  std::vector<const RunRecord*> runs;
+  for (const ShownCase* shown : cases)
+    runs.insert(runs.end(), shown->summary.group.runs.begin(), shown->summary.group.runs.end());
+  std::string out = "\n## " + device + "\n\n" + host_lines(*cases.front()->summary.example, runs) + "\n";
   out += device_table(cases, has_gpu);
   if (!has_gpu) out += "\nGPU columns are left out: the runs did not use a GPU.\n";
   out += "\n### Detailed Breakdown\n";

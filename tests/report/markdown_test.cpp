@@ -65,6 +65,15 @@ std::string report_of(const std::vector<RunRecord>& runs) {
   return markdown_report(pointers, {});
 }
 
+TEST(Markdown, NamesEveryCommitThatMadeTheRuns) {
+  std::vector<RunRecord> runs{cpu_run(), cpu_run(), cpu_run()};
+  for (size_t i = 0; i < runs.size(); ++i) runs[i].id = std::to_string(i);
+  runs[2].tool.git_commit = "123456789abcdef";
+  runs[2].tool.git_dirty = true;
+  EXPECT_THAT(report_of(runs), HasSubstr("commits 123456789abc (changed, 1 run), abcdef"));
+  EXPECT_THAT(report_of(runs), HasSubstr("(2 runs)"));
+}
+
 TEST(Markdown, KeepsTheHeadingsOfTheSeedReport) {
   const std::string text = report_of({cpu_run()});
   for (const char* heading :
