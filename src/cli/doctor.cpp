@@ -2,8 +2,10 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
@@ -142,6 +144,14 @@ void show_gpu(const measure::Gpu& gpu, const measure::GpuReading& now) {
   row("processes on it", std::to_string(now.processes.size()));
 }
 
+/// The number CUDA gives the card, which is not NVML's where CUDA_VISIBLE_DEVICES is set; empty where it is left out.
+std::optional<int> cuda_ordinal(const measure::GpuSet& set, const measure::Gpu& gpu) {
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  for (int i = 0; i < static_cast<int>(set.gpus.size()); ++i)
+    if (measure::find_gpu(set, fmt::format("cuda:{}", i), visible != nullptr ? visible : "") == &gpu) return i;
+  return std::nullopt;
+}
+
 void show_gpus() {
   const measure::GpuSet set = measure::open_gpus();
   fmt::print("GPU\n");
@@ -159,7 +169,10 @@ void show_gpus() {
     measure::Gpu& gpu = *set.gpus[i];
     show_gpu(gpu, gpu.read());
     try_gpm(gpu);
-    try_cupti(static_cast<int>(i));
+    if (const auto ordinal = cuda_ordinal(set, gpu))
+      try_cupti(*ordinal);
+    else
+      row("counters, cupti", "no: CUDA_VISIBLE_DEVICES leaves this card out");
     try_dcgm(gpu.facts().uuid);
   }
   if (!set.gpus.empty()) return;

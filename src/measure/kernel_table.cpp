@@ -8,17 +8,13 @@
 namespace wan::measure {
 namespace {
 
-Interval common(const Interval& a, const Interval& b) {
-  return {std::max(a.begin_ns, b.begin_ns), std::min(a.end_ns, b.end_ns)};
-}
-
 /// Length of `interval` outside of `covered`, whose intervals are in order and apart. `from` is where to start looking:
 /// it only moves on, so intervals must come in order of their begin.
 int64_t uncovered_ns(const Interval& interval, const std::vector<Interval>& covered, size_t& from) {
   while (from < covered.size() && covered[from].end_ns <= interval.begin_ns) ++from;
   int64_t left = interval.length_ns();
   for (size_t i = from; i < covered.size() && covered[i].begin_ns < interval.end_ns; ++i)
-    left -= common(covered[i], interval).length_ns();
+    left -= intersection(covered[i], interval).length_ns();
   return left;
 }
 
@@ -33,7 +29,7 @@ class Tables {
     sums.table.wall_ns += window.interval.length_ns();
     sums.table.gap_ns += window.interval.length_ns() - charge(sums, window.interval, runs);
     for (const KernelRun& run : runs) {
-      const int64_t inside = common(run.interval, window.interval).length_ns();
+      const int64_t inside = intersection(run.interval, window.interval).length_ns();
       const bool begins_here = run.interval.begin_ns >= window.interval.begin_ns;
       const KernelName& name = names_[run.name];
       KernelKindSum& kind = sums.kinds[name.kind];
@@ -82,7 +78,7 @@ class Tables {
     };
     for (const KernelRun& run : runs) {
       if (names_[run.name].kind == KernelKind::kCopy) continue;
-      Interval fresh = common(run.interval, window);
+      Interval fresh = intersection(run.interval, window);
       if (!busy.empty()) fresh.begin_ns = std::max(fresh.begin_ns, busy.back().end_ns);
       if (fresh.length_ns() == 0) continue;
       give(run, fresh.length_ns());
@@ -95,7 +91,7 @@ class Tables {
     size_t from = 0;
     for (const KernelRun& run : runs) {
       if (names_[run.name].kind != KernelKind::kCopy) continue;
-      Interval fresh = common(run.interval, window);
+      Interval fresh = intersection(run.interval, window);
       fresh.begin_ns = std::max(fresh.begin_ns, copied_to);
       if (fresh.length_ns() == 0) continue;
       give(run, uncovered_ns(fresh, busy, from));
