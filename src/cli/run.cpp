@@ -190,6 +190,11 @@ void add_case_options(CLI::App& command, RunCommand& o) {
       ->type_name("DEVICE");
   command.add_option("--precision", o.precision, "default: the suite's, else bf16 on cuda and fp32 on cpu")
       ->check(CLI::IsMember({"fp32", "bf16"}));
+  command
+      .add_option("--tuning-table", o.plan.tuning_table,
+                  "kernel choices made by `wanbench tune`; default: those that come with the program")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile);
   command.add_option("--case", o.plan.only, "only this case, by name or alias; may be given again")->type_name("NAME");
   command.add_option("--engine", o.engine, "native, or command: any external program")
       ->check(CLI::IsMember({"native", "command"}))

@@ -65,6 +65,7 @@ void complete(Request& request, const PlanOptions& options) {
   if (!options.device.empty()) request.device = options.device;
   if (request.device.empty()) request.device = options.default_device;
   if (options.precision) request.precision = options.precision;
+  if (!options.tuning_table.empty()) request.tuning_table = std::filesystem::absolute(options.tuning_table);
 }
 
 std::string file_digest(const std::filesystem::path& path) {
@@ -145,7 +146,10 @@ std::string quoted(const std::string& value) {
 std::string key_of(const PlannedCase& planned, const std::vector<std::string>& command) {
   Request request = planned.details.request;
   request.checkpoint.clear();  // where the weights lie does not matter, which they are does
+  const std::string tuning = file_digest(request.tuning_table);
+  request.tuning_table.clear();
   std::string text = planned.details.name + "\n" + request_json(request);
+  if (!tuning.empty()) text += "\ntuning table " + tuning;
   for (const WeightsFile& file : planned.workload.weights) text += "\n" + file.component + " " + file.digest;
   for (const std::string& word : command) text += "\n$ " + word;
   if (planned.page_cache != PageCacheSetting::kAsIs)

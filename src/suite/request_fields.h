@@ -55,6 +55,7 @@ void request_fields(Visitor& visit, R& request) {
   visit("overlap", request.overlap, kOverlapWords);
   visit("vae_chunk", request.vae_chunk);
   visit("vae_slice", request.vae_slice);
+  visit("tuning_table", request.tuning_table);
   visit("output", request.output);
   visit("frames", request.frames);
   visit("dump", request.dump);

@@ -242,6 +242,7 @@ Suite read_suite(const std::filesystem::path& file) {
     absolute(c.request.checkpoint);
     absolute(c.request.image);
     absolute(c.request.initial_latent);
+    absolute(c.request.tuning_table);
   }
   return suite;
 }

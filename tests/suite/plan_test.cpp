@@ -1,8 +1,13 @@
 // Planning against the small checkpoint: what is refused before work, and when two runs are the same.
 #include "suite/plan.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "base/error.h"
 #include "fixtures.h"
@@ -126,6 +131,28 @@ TEST(Plan, TheKeyChangesWithEverySettingButNotWithTheFolder) {
   EXPECT_EQ(plan_cases(one_case(), how)[0].key, key);
   how.checkpoints = {WAN_FIXTURES "/mini-ti2v-i2v"};  // other weights of the same sizes
   EXPECT_NE(plan_cases(one_case(), how)[0].key, key);
+}
+
+TEST(Plan, ATuningTableCountsByItsContentAndReachesEveryCase) {
+  const std::string key = plan_cases(one_case(), options())[0].key;
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / fmt::format("wanbench-plan-{}", ::getpid());
+  std::filesystem::create_directories(folder);
+  const auto with = [&](const std::string& name, const std::string& text) {
+    std::ofstream(folder / name) << text;
+    PlanOptions how = options();
+    how.tuning_table = folder / name;
+    return plan_cases(one_case(), how)[0];
+  };
+  const PlannedCase first = with("first", "# rows\n");
+  EXPECT_NE(first.key, key);
+  EXPECT_TRUE(first.details.request.tuning_table.is_absolute());
+  EXPECT_EQ(with("again", "# rows\n").key, first.key);
+  EXPECT_NE(with("other", "# other rows\n").key, first.key);
+  PlanOptions missing = options();
+  missing.tuning_table = "/nonexistent/table";
+  EXPECT_THAT(refusal(one_case(), missing), HasSubstr("/nonexistent/table"));
+  std::filesystem::remove_all(folder);
 }
 
 TEST(Plan, ExternalCommandsGetTheCasesValuesQuoted) {
