@@ -20,26 +20,14 @@
 #include "backend/cuda/attention_sm90.h"
 #include "backend/cuda/random.h"
 #include "base/error.h"
+#include "device_buffer.h"
 
 namespace {
 
 using namespace wan;
+using benchmarks::DeviceBuffer;
 using cuda::AttentionCall;
 using cuda::check;
-
-class DeviceBuffer {
- public:
-  explicit DeviceBuffer(size_t bytes) : block_(cuda::allocate_device(bytes, "benchmark")), bytes_(bytes) {}
-  ~DeviceBuffer() { cudaFree(block_.base); }
-  DeviceBuffer(const DeviceBuffer&) = delete;
-  DeviceBuffer& operator=(const DeviceBuffer&) = delete;
-  void* data() const { return block_.data; }
-  size_t bytes() const { return bytes_; }
-
- private:
-  cuda::DeviceBlock block_;
-  size_t bytes_;
-};
 
 struct Kernels {
   cuda::Context& context;
