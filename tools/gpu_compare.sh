@@ -40,7 +40,8 @@ compare() {  # NAME EXPECTED_CODE A B OPTIONS...
 }
 
 echo "== a case too large for the card"
-suite large '{"name": "too_large", "steps": 1, "width": 2560, "height": 1408, "num_frames": 721, "offload": "none"}, {"name": "fits", "steps": 1}'
+# 1.48 million tokens: 145 GiB of activations and weights, more than an H200 has.
+suite large '{"name": "too_large", "steps": 1, "width": 3840, "height": 2176, "num_frames": 721, "offload": "none"}, {"name": "fits", "steps": 1}'
 run large
 check "the suite ends with code 1" test $? = 1
 grep -E "too_large|fits" "$work/out-large/report.md" | head -4

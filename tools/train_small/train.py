@@ -74,8 +74,15 @@ class Trainer:
         self.spent, self.since, self.steps, self.begun, self.steps_here = 0.0, 0.0, 0, None, 0
         self.parameters = list(network.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
+        on_gpu = self.device.type == "cuda"
+        # On the GPU the rate is a tensor: a captured step reads it anew each time.
         self.optimiser = torch.optim.AdamW(
-            self.parameters, lr=peak, betas=(0.9, 0.99), weight_decay=0.01, fused=self.device.type == "cuda"
+            self.parameters,
+            lr=torch.tensor(peak, device=self.device) if on_gpu else peak,
+            betas=(0.9, 0.99),
+            weight_decay=0.01,
+            fused=on_gpu,
+            capturable=on_gpu,
         )
 
     def minutes(self):
@@ -94,13 +101,29 @@ class Trainer:
         self.since, self.planned = self.spent, self.spent + self.clock.left()
 
     def step(self, loss):
+        self.advance(lambda: self.update(loss))
+
+    def advance(self, update):
+        """One step: `update`, which calls self.update or replays it, under the rate of this moment; its loss."""
         self.begun = self.clock.minutes() if self.begun is None else self.begun
+        for group in self.optimiser.param_groups:
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(self.rate())
+            else:
+                group["lr"] = self.rate()
+        loss = update()
+        self._count()
+        return loss
+
+    def update(self, loss):
+        """The weights' change. Nothing here waits for the device."""
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
         self.optimiser.step()
+        return loss.detach()
+
+    def _count(self):
         self.steps, self.steps_here = self.steps + 1, self.steps_here + 1
         weight = 1 - min(self.keep, (1 + self.steps) / (10 + self.steps))
         with torch.no_grad():
@@ -164,7 +187,7 @@ def flow_loss(network, pool, batch, weight, args):
     noise = torch.randn_like(x0)
     x = torch.lerp(x0, noise, sigma)
     given = torch.zeros(batch, x0.shape[1], device=device)
-    given[torch.randperm(batch, device=device)[: batch // 4], 0] = 1
+    given[::4, 0] = 1  # spread over the noise levels
     timesteps = (1000 * sigma.view(-1, 1)).trunc() * (1 - given)
     x = torch.where(given.view(batch, -1, 1, 1, 1) > 0, x0, x)
     error = (network(x, timesteps, ids, lengths).float() - (noise - x0)) ** 2
@@ -172,7 +195,8 @@ def flow_loss(network, pool, batch, weight, args):
 
 
 def dit_loss(trainer, args, pool, weight):
-    with torch.autocast(trainer.device.type, torch.bfloat16, enabled=trainer.device.type == "cuda"):
+    # Without autocast's cache of weights, which a captured step would go on reading.
+    with torch.autocast(trainer.device.type, torch.bfloat16, enabled=trainer.device.type == "cuda", cache_enabled=False):
         return flow_loss(trainer.network, pool, args.dit_batch, weight, args)
 
 
@@ -204,6 +228,45 @@ def compile_if_equal(trainer, args, pool, weight):
     log(f"{'compiled' if is_equal else 'not compiled'} in {trainer.clock.minutes() - begun:.2f} min: {message}")
 
 
+def _seconds_a_step(trainer, update, steps):
+    """And the mean loss of `steps` steps."""
+    torch.cuda.synchronize()
+    begun = time.monotonic()
+    losses = [trainer.advance(update).clone() for _ in range(steps)]
+    torch.cuda.synchronize()
+    return (time.monotonic() - begun) / steps, torch.stack(losses).mean().item()
+
+
+def capture_if_faster(trainer, update):
+    """The same step as one CUDA graph, whose thousand launches cost one; where that fails, is slower or learns
+    otherwise, the step as it is."""
+    try:
+        written, loss = _seconds_a_step(trainer, update, 20)
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                trainer.advance(update)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        trainer.optimiser.zero_grad(set_to_none=True)
+        with torch.cuda.graph(graph):
+            captured_loss = update()
+
+        def replay():
+            graph.replay()
+            return captured_loss
+
+        captured, loss_then = _seconds_a_step(trainer, replay, 40)
+        is_better = captured < written and abs(loss_then - loss) < COMPILED_GRADIENT * loss
+        log(f"{1e3 * written:.1f} ms a step, loss {loss:.4f}; as a graph {1e3 * captured:.1f} ms, loss {loss_then:.4f}")
+        return replay if is_better else update
+    except Exception as error:  # whatever cannot be captured on this machine
+        log(f"not captured: {type(error).__name__}: {str(error)[-600:]}")
+        torch.cuda.synchronize()
+        return update
+
+
 def save_dit(trainer, args, pool):
     save(args.out / "dit.pt", {**trainer.state(), "scale": pool.normalisation.scale, "shift": pool.normalisation.shift})
     save(args.out / "average.pt", {name: value.bfloat16() for name, value in trainer.averaged().items()})
@@ -214,6 +277,12 @@ def train_dit(trainer, clock, args, pool):
     if args.compile:
         compile_if_equal(trainer, args, pool, weight)
     torch.manual_seed(args.seed + trainer.steps + 1)
+
+    def update():
+        return trainer.update(dit_loss(trainer, args, pool, weight))
+
+    if args.compile and trainer.device.type == "cuda":
+        update = capture_if_faster(trainer, update)
     if args.last:
         trainer.end_with_call()
     said = saved = time.monotonic()
@@ -221,9 +290,7 @@ def train_dit(trainer, clock, args, pool):
     while not trainer.is_done() and not clock.is_over():
         if trainer.steps_here % args.refresh_every == 0:
             pool.refresh(args.refresh)
-        loss = dit_loss(trainer, args, pool, weight)
-        trainer.step(loss)
-        losses.append(loss.detach())
+        losses.append(trainer.advance(update).clone())
         if time.monotonic() - said > 5 or trainer.steps == args.max_steps:
             said = time.monotonic()
             log(
@@ -249,7 +316,7 @@ def parse():
     parser.add_argument("--vae-minutes", type=float, default=4.5, help="planned for the VAE over all calls")
     parser.add_argument("--dit-minutes", type=float, default=8, help="planned for the DiT over all calls")
     parser.add_argument("--last", action="store_true", help="let the DiT's plan end with this call instead")
-    parser.add_argument("--no-compile", dest="compile", action="store_false", help="run the network as it is written")
+    parser.add_argument("--no-compile", dest="compile", action="store_false", help="run the network as it is written, step by step")
     parser.add_argument("--vae-batch", type=int, default=48)
     parser.add_argument("--dit-batch", type=int, default=512)
     parser.add_argument("--vae-rate", type=float, default=2e-3)
