@@ -128,7 +128,7 @@ class Dit(nn.Module):
         batch, length, width = rows.shape
         embedded = self.text_embedding(torch.cat([rows, rows.new_zeros(batch, 1, width)], dim=1))
         bias = torch.zeros(length + 1, device=rows.device)
-        bias[-1] = math.log(TEXT_LENGTH - length)
+        bias[-1:].fill_(math.log(TEXT_LENGTH - length))  # no copy from the host, which a captured step must not have
         return embedded, bias.view(1, 1, 1, -1)
 
     def forward(self, x, timesteps, text):

@@ -187,7 +187,7 @@ def flow_loss(network, pool, batch, weight, args):
     noise = torch.randn_like(x0)
     x = torch.lerp(x0, noise, sigma)
     given = torch.zeros(batch, x0.shape[1], device=device)
-    given[::4, 0] = 1  # spread over the noise levels
+    given[::4, 0].fill_(1)  # spread over the noise levels
     timesteps = (1000 * sigma.view(-1, 1)).trunc() * (1 - given)
     x = torch.where(given.view(batch, -1, 1, 1, 1) > 0, x0, x)
     error = (network(x, timesteps, ids, lengths).float() - (noise - x0)) ** 2
