@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Writes docs/results/cards.md: the seed report's cards and the original program on the H100, imported, beside folders of our own
-# records. Usage: tools/cards_page.sh WANBENCH RECORDS..., each a folder that `wanbench run --suite suites/seed.json` wrote.
+# records. Usage: tools/cards_page.sh WANBENCH RECORDS..., each a folder that `wanbench run` wrote, or a .tar.xz of one; a note.md
+# beside it goes above the tables.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 wanbench=$(realpath "${1:?usage: tools/cards_page.sh WANBENCH RECORDS...}")
@@ -11,9 +12,12 @@ trap 'rm -rf "$work"' EXIT
 "$wanbench" import tests/golden/units/h100_original_case01.json --case 01_Speed_Preview --gpu "NVIDIA H100 80GB HBM3" \
   --output "$work/original" >/dev/null 2>&1
 number=0
-for folder in "$@"; do
+for records in "$@"; do
   number=$((number + 1))
-  cp -r "$folder" "$work/measured$number"
+  case "$records" in
+    *.tar.xz) mkdir "$work/measured$number" && tar -xJf "$records" -C "$work/measured$number" ;;
+    *) cp -r "$records" "$work/measured$number" ;;
+  esac
 done
 "$wanbench" report "$work" >/dev/null
 {
@@ -25,6 +29,10 @@ done
   echo "tools/cards_page.sh build/wanbench $*"
   echo '```'
   echo
+  for records in "$@"; do
+    note=$(dirname "$records")/note.md
+    [ ! -e "$note" ] || { cat "$note" && echo; }
+  done
   sed -n '/^## Cards Side by Side/,/^---$/p' "$work/report.md" | sed '/^---$/d'
 } >docs/results/cards.md
 echo "wrote docs/results/cards.md"

@@ -1,20 +1,15 @@
 #!/usr/bin/env bash
 # On the GPU machine: measures two PyTorch programs that know nothing of wanbench, one by its NVTX ranges, one of the official
 # program's shape by the Python shim, and checks the stages of their records. Prints PASS or FAIL for each check.
-# Usage: gpu_external.sh WANBENCH [INJECTION_LIB_DIR]
-# WANBENCH: the program itself, not a script that starts it. INJECTION_LIB_DIR: where libwanbench_nvtx.so is, when it is not
-# beside the program; the shim is then taken from the source tree.
+# Usage: gpu_external.sh WANBENCH
+# WANBENCH: the program itself, not a script that starts it; the injection library and the shim are found beside it. Needs PyTorch.
 set -uo pipefail
-program=$(readlink -f "$1") given=${2:-}
+program=$(readlink -f "$1")
 here=$(cd "$(dirname "$0")" && pwd)
-external=$here/../tests/external
+external=$here/external
+[ -d "$external" ] || external=$here/../tests/external
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-if [ -n "$given" ]; then
-  mkdir -p "$(dirname "$program")/share/wanbench"
-  cp -u "$given/libwanbench_nvtx.so" "$(dirname "$program")/"
-  cp -ru "$here/../src/inject/python" "$(dirname "$program")/share/wanbench/"
-fi
 cat >"$work/suite.json" <<'SUITE'
 {"schema": "wanbench.suite", "format": 1, "name": "external", "version": "1",
  "cases": [{"name": "external", "width": 512, "height": 512, "num_frames": 1, "steps": 3, "prompt": "x"}]}

@@ -7,7 +7,7 @@ out=${1:?usage: tools/gpu_pack.sh OUT.tar.xz}
 limit=$((60 * 1024 * 1024))
 
 cmake --preset gpu
-cmake --build --preset gpu -j "$(nproc)" --target wanbench backend_cuda_test vae_golden_cuda_test wan_kernel_bench bench_conv bench_attention
+cmake --build --preset gpu -j "$(nproc)" --target wanbench wan_nvtx backend_cuda_test vae_golden_cuda_test wan_kernel_bench bench_conv bench_attention
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -20,7 +20,11 @@ for name in wanbench backend_cuda_test vae_golden_cuda_test wan_kernel_bench ben
     { grep -v -E '/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|libcuda|libcudart|libcublas|libcublasLt|libnvrtc|libcudnn[^/]*)\.so' || true; } |
     while read -r library; do cp -Ln "$library" "$work/pack/lib/"; done
 done
-cp tools/gpu_run.sh tools/gpu_golden.sh tools/gpu_instrument.sh tools/gpu_interference.sh "$work/pack/"
+cp tools/gpu_{run,golden,instrument,interference,external,compare}.sh "$work/pack/"
+cp "$(find build/gpu -name libwanbench_nvtx.so | head -1)" "$work/pack/lib/"
+mkdir -p "$work/pack/share/wanbench"
+cp -r build/gpu/share/wanbench/python build/gpu/share/wanbench/suites "$work/pack/share/wanbench/"
+cp -r tests/external "$work/pack/"
 cp -r build/gpu/fixtures "$work/pack/fixtures"
 tar -C "$work" -cf - pack | xz -T0 -6 >"$out"
 bytes=$(stat -c %s "$out")

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "analysis/cards.h"
@@ -67,9 +68,11 @@ std::string cell_text(const ShownCase& shown, const CardQuantity& quantity) {
 }
 
 std::string joined_cells(const Cases& cases, const std::vector<size_t>& cell, const CardQuantity& quantity) {
+  const auto has_value = [&](size_t i) { return cell_text(*cases[i], quantity) != "–"; };
+  if (std::none_of(cell.begin(), cell.end(), has_value)) return "–";
   std::string text;
   for (const size_t i : cell) text += (text.empty() ? "" : " / ") + cell_text(*cases[i], quantity);
-  return text.empty() ? "–" : text;
+  return text;
 }
 
 bool any_value(const Cases& cases, const CardQuantity& quantity) {

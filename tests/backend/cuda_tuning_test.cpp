@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "base/error.h"
 
 namespace wan::cuda {
@@ -93,10 +95,17 @@ TEST(TuningTable, NamesTheMalformedLine) {
   EXPECT_THAT(error_of(with("0000000000000001", "000000000000000g")), testing::HasSubstr("hexadecimal digits"));
 }
 
-TEST(TuningTable, ShippedTableParses) {
-  const TuningTable table(builtin_tuning_table(), "NVIDIA H100 80GB HBM3", 130100);
-  const TuningKey qkv{.m = 36080, .n = 9216, .k = 3072};
-  EXPECT_NE(table.find(qkv), nullptr);
+TEST(TuningTable, ShippedTableHasEveryProductOfAStepOnEveryCardItNames) {
+  for (const char* card : {"NVIDIA H100 80GB HBM3", "NVIDIA H200"}) {
+    const TuningTable table(builtin_tuning_table(), card, 130100);
+    for (const auto& [m, d, ffn, qkv] :
+         {std::array<int64_t, 4>{36080, 3072, 14336, 9216}, {32760, 5120, 13824, 15360}}) {
+      EXPECT_NE(table.find({.m = m, .n = qkv, .k = d}), nullptr) << card;
+      EXPECT_NE(table.find({.m = m, .n = d, .k = d}), nullptr) << card;
+      EXPECT_NE(table.find({.activation = Activation::kGeluTanh, .m = m, .n = ffn, .k = d}), nullptr) << card;
+      EXPECT_NE(table.find({.m = m, .n = d, .k = ffn}), nullptr) << card;
+    }
+  }
 }
 
 }  // namespace
