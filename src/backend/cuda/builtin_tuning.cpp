@@ -1,6 +1,6 @@
-// The kernel choices shipped with the program, made on the card each row names in November 2026: `wan_kernel_bench
-// --tune 3
-// --model all` on the H100, worth 2 % of a TI2V-5B step there, `wanbench tune` on the H200. Format: tuning.h.
+// The kernel choices shipped with the program, made in November 2026 on the card each row names: on the H100 by
+// `wan_kernel_bench --tune 3 --model all`, worth 2 % of a TI2V-5B step there, on the H200 by `wanbench tune`. Format:
+// tuning.h.
 #include "backend/cuda/tuning.h"
 
 namespace wan::cuda {
