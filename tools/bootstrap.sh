@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(
-  build-essential cmake ninja-build ccache git pkg-config python3 python3-venv python3-numpy xz-utils clang-format
+  build-essential cmake ninja-build ccache git pkg-config python3 python3-venv python3-numpy xz-utils
   libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libssl-dev libsqlite3-dev
   libdnnl-dev ocl-icd-opencl-dev libpng-dev zlib1g-dev libicu-dev libsentencepiece-dev
   libavcodec-dev libavformat-dev libavutil-dev libswscale-dev ffmpeg
@@ -53,7 +53,7 @@ if [ ! -e "$stamp" ]; then
   fi
   touch "$stamp"
 fi
-# Without these the test that needs them is skipped with a reason.
+# Without these the checks that need them are skipped with a reason.
 wanted=tools/requirements-optional.txt
 stamp=.venv/.$(sha256sum "$wanted" | cut -c1-16)
 if [ ! -e "$stamp" ]; then
