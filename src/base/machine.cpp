@@ -5,41 +5,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
+#include <cmath>
 #include <fstream>
+#include <iterator>
 #include <limits>
-#include <optional>
-#include <vector>
+
+#include "base/cgroup.h"
 
 namespace wan {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
-
-/// This process's cgroup v2 directory and its parents up to the mount; limits of all of them hold.
-std::vector<fs::path> cgroup_directories() {
-  const fs::path mount = "/sys/fs/cgroup";
-  std::ifstream file("/proc/self/cgroup");
-  std::string line;
-  while (std::getline(file, line)) {
-    if (line.rfind("0::", 0) != 0) continue;
-    std::vector<fs::path> directories{mount};
-    fs::path at = mount;
-    for (const fs::path& part : fs::path(line.substr(3)).relative_path()) directories.push_back(at /= part);
-    return directories;
-  }
-  return {};
-}
-
-/// The number a one-number control file holds; nothing for "max", or when there is no such file.
-std::optional<uint64_t> number_in(const fs::path& path) {
-  std::ifstream file(path);
-  uint64_t value = 0;
-  if (file >> value) return value;
-  return std::nullopt;
-}
 
 /// A field of /proc/meminfo in bytes; 0 when missing.
 uint64_t meminfo_bytes(const std::string& field) {
@@ -70,42 +46,32 @@ uint64_t left_by_data_limit() {
 int allowed_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  for (const fs::path& directory : cgroup_directories()) {
-    std::ifstream file(directory / "cpu.max");  // "quota period" in microseconds, or "max period"
-    int64_t quota = 0, period = 0;
-    if (file >> quota >> period && period > 0)
-      cores = static_cast<int>(std::min<int64_t>(cores, (quota + period - 1) / period));
-  }
-  return std::max(cores, 1);
+  const int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  const double limit = Cgroups().core_limit().value_or(cores);
+  return std::max(1, static_cast<int>(std::min<double>(cores, std::ceil(limit))));
 }
 
 uint64_t available_host_bytes() {
-  uint64_t available = meminfo_bytes("MemAvailable");
-  for (const fs::path& directory : cgroup_directories()) {
-    const auto limit = number_in(directory / "memory.max");
-    const auto used = number_in(directory / "memory.current");
-    if (limit && used) available = std::min(available, *limit > *used ? *limit - *used : 0);
-  }
-  return std::min(available, left_by_data_limit());
+  const uint64_t left_by_cgroups = Cgroups().memory_left_bytes().value_or(kNoLimit);
+  return std::min({meminfo_bytes("MemAvailable"), left_by_cgroups, left_by_data_limit()});
 }
 
 uint64_t total_host_bytes() {
-  uint64_t limit = kNoLimit;
-  for (const fs::path& directory : cgroup_directories())
-    limit = std::min(limit, number_in(directory / "memory.max").value_or(kNoLimit));
-  return std::min(meminfo_bytes("MemTotal"), limit);
+  return std::min(meminfo_bytes("MemTotal"), Cgroups().memory_limit_bytes().value_or(kNoLimit));
 }
 
-std::string processor_name() {
+std::optional<std::string> parse_cpu_model(std::string_view cpuinfo) {
+  const size_t at = cpuinfo.find("model name");
+  if (at == std::string_view::npos) return std::nullopt;
+  const size_t begin = cpuinfo.find(": ", at), end = cpuinfo.find('\n', at);
+  if (begin == std::string_view::npos || begin > end) return std::nullopt;
+  return std::string(cpuinfo.substr(begin + 2, end - begin - 2));
+}
+
+std::string processor_name(const std::string& otherwise) {
   std::ifstream file("/proc/cpuinfo");
-  std::string line;
-  while (std::getline(file, line)) {
-    if (line.rfind("model name", 0) != 0) continue;
-    const size_t colon = line.find(": ");
-    if (colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "CPU";
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  return parse_cpu_model(text).value_or(otherwise);
 }
 
 }  // namespace wan

@@ -1,17 +1,15 @@
 #include "measure/machine.h"
 
-#include <sched.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <sstream>
 
 #include <fmt/format.h>
 
+#include "base/cgroup.h"
+#include "base/machine.h"
 #include "measure/proc.h"
 
 namespace wan::measure {
@@ -24,45 +22,9 @@ std::string trimmed(std::string text) {
   return text;
 }
 
-std::optional<uint64_t> number(std::string_view text) {
-  uint64_t value = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return failure == std::errc{} && end != text.data() ? std::optional(value) : std::nullopt;
-}
-
-/// Our folder in a cgroup hierarchy; `controller` empty: version 2. Falls back to the mount's root, which is what a
-/// container sees as its own group.
-std::string cgroup_file(const std::string& controller, const std::string& file) {
-  std::istringstream lines(read_pseudo_file("/proc/self/cgroup"));
-  std::string mount = controller.empty() ? "/sys/fs/cgroup" : "/sys/fs/cgroup/" + controller;
-  for (std::string line; std::getline(lines, line);) {
-    const size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (second == std::string::npos || line.substr(first + 1, second - first - 1) != controller) continue;
-    const std::string own = mount + line.substr(second + 1) + "/" + file;
-    if (std::string text = read_pseudo_file(own); !text.empty()) return text;
-  }
-  return read_pseudo_file(mount + "/" + file);
-}
-
-Measured<uint64_t> memory_limit() {
-  constexpr uint64_t kNone = uint64_t{1} << 60;  // version 1 writes "no limit" as a number near 2^63
-  for (const auto& text : {cgroup_file("", "memory.max"), cgroup_file("memory", "memory.limit_in_bytes")})
-    if (const auto bytes = number(text); bytes && *bytes < kNone) return measured(*bytes, "cgroup");
-  return absent<uint64_t>("no_limit");
-}
-
-Measured<double> cpu_limit() {
-  if (const auto cores = parse_cpu_max(cgroup_file("", "cpu.max"))) return measured(*cores, "cgroup");
-  const auto quota = number(cgroup_file("cpu", "cpu.cfs_quota_us"));
-  const auto period = number(cgroup_file("cpu", "cpu.cfs_period_us"));
-  if (quota && period && *quota > 0 && *period > 0) return measured(double(*quota) / double(*period), "cgroup");
-  return absent<double>("no_limit");
-}
-
-int64_t affinity_cores() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  return ::sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : ::sysconf(_SC_NPROCESSORS_ONLN);
+template <class T>
+Measured<T> limit_of_cgroups(const std::optional<T>& limit) {
+  return limit ? measured(*limit, "cgroup") : absent<T>("no_limit");
 }
 
 /// What the environment shows of itself; several layers are joined.
@@ -98,39 +60,21 @@ Measured<T> from_nvml(const std::optional<U>& value) {
 
 }  // namespace
 
-std::string parse_cpu_model(std::string_view cpuinfo) {
-  const size_t at = cpuinfo.find("model name");
-  if (at == std::string_view::npos) return "unknown";
-  const size_t begin = cpuinfo.find(": ", at), end = cpuinfo.find('\n', at);
-  if (begin == std::string_view::npos || begin > end) return "unknown";
-  return std::string(cpuinfo.substr(begin + 2, end - begin - 2));
-}
-
-std::optional<double> parse_cpu_max(std::string_view text) {
-  const size_t space = text.find(' ');
-  if (space == std::string_view::npos) return std::nullopt;
-  const auto quota = number(text.substr(0, space)), period = number(text.substr(space + 1));
-  if (!quota || !period || *period == 0) return std::nullopt;
-  return double(*quota) / double(*period);
-}
-
 SystemInfo describe_machine() {
   SystemInfo system;
   utsname names{};
   ::uname(&names);
   system.host = names.nodename;
   system.kernel = fmt::format("{} {}", names.sysname, names.release);
-  system.cpu_model = parse_cpu_model(read_pseudo_file("/proc/cpuinfo"));
-  system.cpu_limit_cores = cpu_limit();
-  int64_t cores = affinity_cores();
-  if (system.cpu_limit_cores.has())
-    cores = std::clamp<int64_t>(std::llround(std::ceil(*system.cpu_limit_cores.value)), 1, cores);
-  system.cores_allowed = measured(cores, "proc");
+  system.cpu_model = processor_name("unknown");
+  const Cgroups cgroups;
+  system.cpu_limit_cores = limit_of_cgroups(cgroups.core_limit());
+  system.cores_allowed = measured<int64_t>(allowed_cores(), "proc");
   system.cores_total = measured<int64_t>(::sysconf(_SC_NPROCESSORS_ONLN), "proc");
   const int64_t nodes = numa_nodes();
   system.numa_nodes = nodes > 0 ? measured(nodes, "proc") : absent<int64_t>("not_told_by_the_kernel");
   system.ram_bytes = measured(read_machine().total_bytes, "proc");
-  system.memory_limit_bytes = memory_limit();
+  system.memory_limit_bytes = limit_of_cgroups(cgroups.memory_limit_bytes());
   system.container = container_kind();
   return system;
 }
@@ -176,14 +120,6 @@ std::string storage_of(const fs::path& path) {
     answer = type + " on " + device;
   }
   return answer;
-}
-
-int64_t oom_kills() {
-  for (const std::string& text : {cgroup_file("", "memory.events"), cgroup_file("memory", "memory.oom_control")}) {
-    const size_t at = text.find("oom_kill ");
-    if (at != std::string::npos) return static_cast<int64_t>(number(std::string_view(text).substr(at + 9)).value_or(0));
-  }
-  return 0;
 }
 
 std::optional<uint64_t> free_disk_bytes(const fs::path& folder) {

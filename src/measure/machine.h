@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "measure/gpu.h"
 #include "results/record.h"
@@ -21,16 +20,7 @@ GpuInfo describe_gpu(const GpuFacts& facts, const GpuReading* now);
 /// File system type and device that hold `path`, for example "ext4 on /dev/vda"; empty when unknown.
 std::string storage_of(const std::filesystem::path& path);
 
-/// Processes the memory limit killed in our cgroup so far; 0 when the kernel does not count them for us.
-int64_t oom_kills();
-
 /// Free bytes on the file system of `folder`; absent when it cannot be asked.
 std::optional<uint64_t> free_disk_bytes(const std::filesystem::path& folder);
-
-/// "model name" of /proc/cpuinfo.
-std::string parse_cpu_model(std::string_view cpuinfo);
-
-/// cgroup v2 cpu.max, "200000 100000" -> 2 cores; absent for "max".
-std::optional<double> parse_cpu_max(std::string_view text);
 
 }  // namespace wan::measure

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/cgroup.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "measure/machine.h"
@@ -221,9 +222,9 @@ class SuiteRun {
     const std::vector<fs::path> videos = video_files(job);
     const WatchOptions watching = watch_options(job, videos);
     RunListener listener(display_, options_.patterns);
-    const int64_t oom_before = measure::oom_kills();
+    const int64_t oom_before = Cgroups().oom_kills();
     Watched watched = watch(watching, gpu, gpu == nullptr ? why_no_gpu : "", listener);
-    const Ending ending = classify(watched, context_.protocol, measure::oom_kills() - oom_before);
+    const Ending ending = classify(watched, context_.protocol, Cgroups().oom_kills() - oom_before);
     std::string source = "engine";
     if (context_.protocol == EngineProtocol::kCommand)
       source = cut_command(watched, listener.log_spans(watched.total.end_ns), options_);

@@ -28,5 +28,11 @@ TEST(Machine, AMemoryLimitOfTheProcessBoundsWhatIsAvailable) {
   EXPECT_GE(available, kLeft - (kLeft >> 4)) << "what the process has already does not count twice";
 }
 
+TEST(Machine, ReadsTheProcessorsNameFromTheFirstOfItsLines) {
+  EXPECT_EQ(parse_cpu_model("processor\t: 0\nmodel name\t: A Fast CPU @ 3 GHz\nflags\t: x\nmodel name\t: B\n"),
+            "A Fast CPU @ 3 GHz");
+  EXPECT_FALSE(parse_cpu_model(""));
+}
+
 }  // namespace
 }  // namespace wan

@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include "measure/gpu.h"
-#include "measure/machine.h"
 
 namespace wan::measure {
 namespace {
@@ -59,14 +58,6 @@ TEST(Proc, FindsThisProcess) {
   EXPECT_EQ(tree.pids.front(), getpid());
   EXPECT_GT(tree.memory.resident(), 0u);
   EXPECT_GT(tree.cpu_ns, 0);
-}
-
-TEST(Machine, ParsesModelsAndLimits) {
-  EXPECT_EQ(parse_cpu_model("processor\t: 0\nmodel name\t: A Fast CPU @ 3 GHz\nflags\t: x\n"), "A Fast CPU @ 3 GHz");
-  EXPECT_EQ(parse_cpu_model(""), "unknown");
-  EXPECT_EQ(parse_cpu_max("150000 100000\n"), 1.5);
-  EXPECT_FALSE(parse_cpu_max("max 100000\n"));
-  EXPECT_FALSE(parse_cpu_max(""));
 }
 
 /// A card with a name and nothing to read.
