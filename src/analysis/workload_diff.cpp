@@ -64,6 +64,12 @@ Provenance provenance(const RunRecord& record) {
   return record.engine.kind == EngineKind::kImported ? Provenance::kImported : Provenance::kMeasured;
 }
 
+/// "video" or "none"; empty where the record cannot tell: other programs' output is their own affair.
+std::string output_kind(const RunRecord& record) {
+  if (!record.output.file.empty() || record.output.size_bytes.has()) return "video";
+  return record.engine.kind == EngineKind::kNative && record.status == RunStatus::kOk ? "none" : "";
+}
+
 }  // namespace
 
 WorkloadDifference compare_workloads(const Workload& a, Provenance from_a, const Workload& b, Provenance from_b) {
@@ -85,7 +91,10 @@ WorkloadDifference compare_workloads(const Workload& a, Provenance from_a, const
 }
 
 WorkloadDifference compare_workloads(const RunRecord& a, const RunRecord& b) {
-  return compare_workloads(a.workload, provenance(a), b.workload, provenance(b));
+  WorkloadDifference out = compare_workloads(a.workload, provenance(a), b.workload, provenance(b));
+  const std::string kind_a = output_kind(a), kind_b = output_kind(b);
+  if (!kind_a.empty() && !kind_b.empty() && kind_a != kind_b) out.different.push_back({"output", kind_a, kind_b});
+  return out;
 }
 
 }  // namespace wan

@@ -24,7 +24,7 @@ struct WorkloadDifference {
 enum class Provenance { kMeasured, kImported };
 WorkloadDifference compare_workloads(const Workload& a, Provenance from_a, const Workload& b, Provenance from_b);
 
-/// The same, with each record's own provenance.
+/// The same, with each record's own provenance; and "output", whether a video was written, where both tell.
 WorkloadDifference compare_workloads(const RunRecord& a, const RunRecord& b);
 
 }  // namespace wan

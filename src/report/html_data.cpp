@@ -25,9 +25,22 @@ Json interval_data(const std::optional<Interval>& interval) {
   return interval ? Json{interval->low, interval->high} : Json(nullptr);
 }
 
-/// What tells two sides apart: their devices, and their programs where those are the same.
+/// What tells two sides apart: their devices, with their programs unless both are one program on two devices.
 std::string side_name(const CaseSummary& side, const CaseSummary& other) {
-  return side.group.device == other.group.device ? side.group.engine + " on " + side.group.device : side.group.device;
+  const bool one_program = side.group.engine == other.group.engine && side.group.device != other.group.device;
+  return one_program ? side.group.device : side.group.engine + " on " + side.group.device;
+}
+
+/// " Not quite the same work: steps 5 against 10." or nothing; no more than the first three fields.
+std::string difference_sentence(const Comparison& c) {
+  constexpr size_t kMost = 3;
+  const auto& fields = c.workload.different;
+  std::string out;
+  for (size_t i = 0; i < std::min(fields.size(), kMost); ++i)
+    out += fmt::format("{}{} {} against {}", i > 0 ? ", " : " Not the same work: ", fields[i].field, fields[i].b,
+                       fields[i].a);
+  if (fields.size() > kMost) out += fmt::format(" and {} more", fields.size() - kMost);
+  return out.empty() ? out : out + ".";
 }
 
 /// "B against A", B being the one that takes less.
@@ -40,8 +53,10 @@ std::string comparison_sentence(const Comparison& c) {
     const RatioTest& test = c.scopes.front().time;
     out += fmt::format(" ({}{}{})", to_string(test.verdict), test.reason.empty() ? "" : ": ", test.reason);
   }
-  return out + fmt::format(". Of {} s saved, {} s are the GPU's and {} s the host's.", seconds(split.saved_s),
-                           seconds(split.saved_gpu_s), seconds(split.saved_host_s));
+  return out +
+         fmt::format(". Of {} s saved, {} s are the GPU's and {} s the host's.", seconds(split.saved_s),
+                     seconds(split.saved_gpu_s), seconds(split.saved_host_s)) +
+         difference_sentence(c);
 }
 
 /// B against A, or A against B where B is the slower one: sentences about savings read better.
@@ -85,7 +100,8 @@ Json comparison_data(const AnalysedCase& first, const AnalysedCase& second) {
 
 bool is_native(const AnalysedCase& analysed) { return analysed.summary().example->engine.kind == EngineKind::kNative; }
 
-/// Each case against the first machine that ran it too; those that our own engine is part of come first.
+/// Each case against the first machine that ran it with the same program, else against the first that ran it at all;
+/// those that our own engine is part of come first.
 Json comparisons_data(const std::deque<AnalysedCase>& cases) {
   std::vector<const AnalysedCase*> counted;
   std::vector<const CaseSummary*> summaries;
@@ -96,12 +112,15 @@ Json comparisons_data(const std::deque<AnalysedCase>& cases) {
   }
   std::vector<std::pair<const AnalysedCase*, const AnalysedCase*>> pairs;
   for (const CardRow& row : card_table(summaries).rows) {
-    const AnalysedCase* first = nullptr;
+    std::vector<const AnalysedCase*> earlier;
     for (const auto& cell : row.cells) {
       if (cell.empty()) continue;
       const AnalysedCase* own = counted[cell.front()];
-      if (first != nullptr) pairs.emplace_back(first, own);
-      if (first == nullptr) first = own;
+      const auto same_program = std::find_if(earlier.begin(), earlier.end(), [&](const AnalysedCase* other) {
+        return other->summary().group.engine == own->summary().group.engine;
+      });
+      if (!earlier.empty()) pairs.emplace_back(same_program != earlier.end() ? *same_program : earlier.front(), own);
+      earlier.push_back(own);
     }
   }
   std::stable_partition(pairs.begin(), pairs.end(),

@@ -119,6 +119,20 @@ TEST(WorkloadDifference, TakesSilenceOfAnImportAsUnknown) {
   EXPECT_TRUE(compare_workloads(loud, Provenance::kMeasured, silent, Provenance::kImported).same());
 }
 
+TEST(WorkloadDifference, AWrittenVideoIsWorkToo) {
+  RunRecord with = synthetic_run({2}), without = with, foreign = with;
+  with.output.size_bytes = measured<uint64_t>(1000, "file");  // all that a redacted record says
+  without.output = foreign.output = {};
+  foreign.engine.kind = EngineKind::kExternal;
+  const auto pair = compare_workloads(with, without);
+  ASSERT_EQ(pair.different.size(), 1u);
+  EXPECT_EQ(pair.different[0].field, "output");
+  EXPECT_EQ(pair.different[0].a, "video");
+  EXPECT_EQ(pair.different[0].b, "none");
+  EXPECT_TRUE(compare_workloads(with, with).same());
+  EXPECT_TRUE(compare_workloads(with, foreign).same()) << "what another program wrote is not known";
+}
+
 TEST(WorkloadDifference, NamesWeightsAndDtypesByComponent) {
   Workload a, b;
   a.weights = {{"dit", "x", 1, "aa", "sha256"}};

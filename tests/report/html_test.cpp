@@ -151,6 +151,25 @@ TEST_F(Html, ComparisonSeparatesGpuFromHost) {
               1e-9);
 }
 
+TEST_F(Html, SentencesNameTheProgramsWhereTheyDifferAndPutOneProgramsCardsSideBySide) {
+  RunRecord here = records_[0], there = records_[0];
+  there.system.gpus[0].name = "Another Card";
+  there.output = {};
+  here.output.file = "video.mp4";
+  for (StageRecord& stage : there.stages) stage.wall_ns /= 2;
+  for (RunRecord* record : {&here, &there}) seal(*record);
+  const std::vector<RunRecord> records = {imported_record(), here, there};
+  const Json data = Json::parse(report_data(pointers(records), tables()));
+  std::vector<std::string> sentences;
+  for (const Json& pair : data["comparisons"]) sentences.push_back(pair["sentence"]);
+  ASSERT_EQ(sentences.size(), 2u);
+  EXPECT_THAT(sentences[0],
+              HasSubstr("wanbench on " + here.system.gpus[0].name + " against " + records[0].engine.name + " on "));
+  EXPECT_THAT(sentences[1], HasSubstr("Another Card against " + here.system.gpus[0].name + ": "));
+  EXPECT_THAT(sentences[0], Not(HasSubstr("Not the same work: output")));
+  EXPECT_THAT(sentences[1], HasSubstr("Not the same work: output none against video."));
+}
+
 TEST_F(Html, KernelsComeFromTheTracedRunWhichDoesNotCount) {
   const Json& kernels = data_["cases"][0]["kernels"];
   ASSERT_EQ(kernels["views"].size(), 2u);
