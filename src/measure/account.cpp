@@ -81,18 +81,8 @@ std::map<std::string, std::vector<Interval>> intervals_by_kind(const std::vector
   return kinds;
 }
 
-}  // namespace
-
-std::string stage_kind(const std::string& name) {
-  const size_t begin = name.find_first_of("0123456789");
-  if (!name.starts_with("Step_") || begin != 5) return name;
-  const size_t end = name.find_first_not_of("0123456789", begin);
-  return end == std::string::npos ? name : "Step_*" + name.substr(end);
-}
-
-std::vector<StageRecord> account(const RunTimeline& timeline, const Samples& samples) {
-  const Readings readings = make_readings(timeline, samples);
-  const std::vector<StageSpan> leaves = leaves_in_order(timeline);
+std::vector<StageRecord> stages_of(const RunTimeline& timeline, const std::vector<StageSpan>& leaves,
+                                   const Readings& readings) {
   const auto kinds = intervals_by_kind(leaves);
   std::vector<StageRecord> stages;
   for (const StageSpan& leaf : leaves) {
@@ -121,9 +111,8 @@ std::vector<StageRecord> account(const RunTimeline& timeline, const Samples& sam
 /// The part of a run's time that must have readings for its sums to be compared.
 constexpr double kLeastRead = 0.95;
 
-std::vector<IntegralCheck> check_integrals(const RunTimeline& timeline, const Samples& samples) {
-  const Readings readings = make_readings(timeline, samples);
-  const std::vector<StageSpan> leaves = leaves_in_order(timeline);
+std::vector<IntegralCheck> integrals_of(const RunTimeline& timeline, const std::vector<StageSpan>& leaves,
+                                        const Readings& readings) {
   std::vector<Interval> parts = gaps(timeline.total, leaves);
   for (const StageSpan& leaf : leaves) parts.push_back(leaf.interval);
   std::vector<IntegralCheck> checks;
@@ -150,6 +139,21 @@ std::vector<IntegralCheck> check_integrals(const RunTimeline& timeline, const Sa
   if (!readings.sm.empty())
     add("sm_seconds", {readings.sm.front().interval.begin_ns, readings.sm.back().interval.end_ns}, sm_seconds);
   return checks;
+}
+
+}  // namespace
+
+std::string stage_kind(const std::string& name) {
+  const size_t begin = name.find_first_of("0123456789");
+  if (!name.starts_with("Step_") || begin != 5) return name;
+  const size_t end = name.find_first_not_of("0123456789", begin);
+  return end == std::string::npos ? name : "Step_*" + name.substr(end);
+}
+
+Account account(const RunTimeline& timeline, const Samples& samples) {
+  const Readings readings = make_readings(timeline, samples);
+  const std::vector<StageSpan> leaves = leaves_in_order(timeline);
+  return {stages_of(timeline, leaves, readings), integrals_of(timeline, leaves, readings)};
 }
 
 }  // namespace wan::measure

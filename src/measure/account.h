@@ -48,12 +48,14 @@ struct RunTimeline {
 inline constexpr const char* kTotal = "Total_Execution";
 inline constexpr const char* kUnattributed = "Unattributed";
 
-/// Leaves in order of time, their components and hidden work after each, Unattributed, Total_Execution.
-std::vector<StageRecord> account(const RunTimeline& timeline, const Samples& samples);
-
-/// Energy and SM-seconds, each over leaves and Unattributed together and over the whole run at once, as far as the
-/// readings reach; left out where that is less than 95 % of the run.
-std::vector<IntegralCheck> check_integrals(const RunTimeline& timeline, const Samples& samples);
+struct Account {
+  /// Leaves in order of time, their components and hidden work after each, Unattributed, Total_Execution.
+  std::vector<StageRecord> stages;
+  /// Energy and SM-seconds, each over leaves and Unattributed together and over the whole run at once, as far as the
+  /// readings reach; left out where that is less than 95 % of the run.
+  std::vector<IntegralCheck> integrals;
+};
+Account account(const RunTimeline& timeline, const Samples& samples);
 
 /// "Step_*_Inference" for "Step_3_Inference"; other names as they are. Stages of one kind are pooled when each is too
 /// short.

@@ -16,7 +16,7 @@ struct CounterSample {
   std::optional<double> sm, tensor, dram;
 };
 
-/// What was complete when the host looked, in order.
+/// What was complete when the host looked; batches come in order of that.
 struct CounterBatch {
   int64_t seen_ns = 0;  // CLOCK_MONOTONIC after it was read
   std::vector<CounterSample> samples;

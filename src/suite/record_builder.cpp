@@ -1,6 +1,7 @@
 #include "suite/record_builder.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -189,11 +190,12 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
     record.error = facts.ending.error;
   }
   const measure::RunTimeline timeline = timeline_of(facts, index);
-  record.stages = measure::account(timeline, samples);
+  measure::Account account = measure::account(timeline, samples);
+  record.stages = std::move(account.stages);
+  record.integrals = std::move(account.integrals);
   record.clock.origin_monotonic_ns = timeline.total.begin_ns;
   record.clock.gpu_residual_ns = clock_residual(video);
   fill_output(record.output, facts, index);
-  record.integrals = measure::check_integrals(timeline, samples);
   record.overhead_percent = overhead_of(facts, samples);
   const measure::ValidityInput input{samples,
                                      record.stages,

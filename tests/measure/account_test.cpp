@@ -64,7 +64,7 @@ const StageRecord& find(const std::vector<StageRecord>& stages, const std::strin
 }
 
 TEST(Account, LeavesAndUnattributedTileTheTotal) {
-  const auto stages = account(timeline(), samples());
+  const auto stages = account(timeline(), samples()).stages;
   int64_t sum = 0;
   for (const StageRecord& stage : stages)
     if (stage.kind == StageKind::kLeaf) sum += stage.wall_ns;
@@ -85,20 +85,20 @@ TEST(Account, DeviceAndCopyTimesAreTheEnginesAndAddUp) {
     run.spans[step].exposed_copy_ns = 7 * kMs;
     run.spans[step].hidden_copy_ns = 90 * kMs;
   }
-  const auto stages = account(run, on_gpu);
+  const auto stages = account(run, on_gpu).stages;
   EXPECT_EQ(find(stages, "Step_0_Inference").gpu_ns, measured<int64_t>(300 * kMs, "device_event"));
   EXPECT_EQ(find(stages, "Step_1_Inference").exposed_copy_ns.value, 7 * kMs);
   EXPECT_EQ(find(stages, "Model_Initialization").gpu_ns.reason, "not_reported_by_the_engine");
   EXPECT_EQ(find(stages, "Total_Execution").gpu_ns.value, 600 * kMs);
   EXPECT_EQ(find(stages, "Total_Execution").exposed_copy_ns.value, 14 * kMs);
   EXPECT_EQ(find(stages, "Total_Execution").hidden_copy_ns.value, 180 * kMs);
-  const auto on_cpu = account(timeline(), samples());
+  const auto on_cpu = account(timeline(), samples()).stages;
   EXPECT_EQ(find(on_cpu, "Step_0_Inference").gpu_ns.reason, "no NVIDIA driver");
   EXPECT_EQ(find(on_cpu, "Total_Execution").hidden_copy_ns.reason, "no NVIDIA driver");
 }
 
 TEST(Account, CpuTimeFollowsTheCounterBetweenSamples) {
-  const auto stages = account(timeline(), samples());
+  const auto stages = account(timeline(), samples()).stages;
   EXPECT_EQ(find(stages, "Model_Initialization").cpu_core_ns.value, 300 * kMs);
   EXPECT_EQ(find(stages, "Step_0_Inference").cpu_core_ns.value, 600 * kMs);
   EXPECT_EQ(find(stages, "Step_0_Inference").other_cpu_core_ns.value, 300 * kMs);
@@ -109,9 +109,9 @@ TEST(Account, CpuTimeFollowsTheCounterBetweenSamples) {
 TEST(Account, AShortStageHasNoSampledCpuTimeButAnExactOneFromItsBoundaries) {
   RunTimeline run = timeline();
   run.spans = {leaf("Model_Initialization", 0, 300), leaf("T5_Encoding", 300, 350), leaf("VAE_Decoding", 350, 1000)};
-  EXPECT_EQ(find(account(run, samples()), "T5_Encoding").cpu_core_ns.reason, "below_resolution");
+  EXPECT_EQ(find(account(run, samples()).stages, "T5_Encoding").cpu_core_ns.reason, "below_resolution");
   run.boundaries = {tree(0, 0, 5, 5), tree(300, 300, 10, 20), tree(350, 345, 30, 70), tree(1000, 1700, 20, 60)};
-  const auto stages = account(run, samples());
+  const auto stages = account(run, samples()).stages;
   // 45 ms between its own readings, though the sampled line would say 100.
   EXPECT_EQ(find(stages, "T5_Encoding").cpu_core_ns.value, 45 * kMs);
 }
@@ -122,7 +122,7 @@ TEST(Account, AWarmVideoIsChargedOnlyForItsOwnPart) {
   run.total = {400 * kMs, 700 * kMs};
   run.spans = {leaf("T5_Encoding", 400, 700)};
   run.boundaries = {tree(400, 500, 10), tree(700, 1100, 10)};
-  const auto stages = account(run, samples());
+  const auto stages = account(run, samples()).stages;
   EXPECT_EQ(find(stages, "T5_Encoding").cpu_core_ns.value, 600 * kMs);
   EXPECT_EQ(find(stages, "Total_Execution").cpu_core_ns.value, 600 * kMs);
 }
@@ -131,7 +131,7 @@ TEST(Account, MemoryPeaksComeFromTheHighWaterMarkOfEachStage) {
   RunTimeline run = timeline();
   run.spans = {leaf("Model_Initialization", 0, 300), leaf("T5_Encoding", 300, 350), leaf("VAE_Decoding", 350, 1000)};
   run.boundaries = {tree(0, 0, 5, 5), tree(300, 300, 10, 20), tree(350, 345, 30, 70), tree(1000, 1700, 20, 60)};
-  const auto stages = account(run, samples());
+  const auto stages = account(run, samples()).stages;
   EXPECT_EQ(find(stages, "Model_Initialization").host_memory.process_peak_bytes.value, 20 * kMiB);
   EXPECT_EQ(find(stages, "T5_Encoding").host_memory.process_peak_bytes.value, 70 * kMiB);
   EXPECT_EQ(find(stages, "VAE_Decoding").host_memory.process_peak_bytes.value, 60 * kMiB);
@@ -146,7 +146,7 @@ TEST(Account, TheEnginesMemoryIsItsComponentsAndItsOwnPeak) {
                 {"Step_1_Inference", {{"weights.dit.bf16", 900}, {"workspace", 40}}, {}, 950}};
   Samples on_gpu = samples();
   on_gpu.gpu_reason.clear();
-  const auto stages = account(run, on_gpu);
+  const auto stages = account(run, on_gpu).stages;
   EXPECT_EQ(find(stages, "Step_0_Inference").device_memory.pool_peak_bytes, measured<uint64_t>(1000, "engine"));
   EXPECT_EQ(find(stages, "Step_1_Inference").device_memory.pool_peak_bytes.value, 950u);
   EXPECT_EQ(find(stages, "Total_Execution").device_memory.pool_peak_bytes.value, 1000u);
@@ -156,7 +156,7 @@ TEST(Account, TheEnginesMemoryIsItsComponentsAndItsOwnPeak) {
 }
 
 TEST(Account, WithoutAGpuItsValuesAreAbsentWithTheReason) {
-  const auto stages = account(timeline(), samples());
+  const auto stages = account(timeline(), samples()).stages;
   const StageRecord& step = find(stages, "Step_0_Inference");
   EXPECT_FALSE(step.counters.sm_active.mean_percent);
   EXPECT_EQ(step.counters.sm_active.reason, "no NVIDIA driver");
@@ -191,7 +191,7 @@ Samples with_gpu() {
 }
 
 TEST(Account, GpuReadingsAreGivenToStagesByOverlap) {
-  const auto stages = account(timeline(), with_gpu());
+  const auto stages = account(timeline(), with_gpu()).stages;
   EXPECT_DOUBLE_EQ(*find(stages, "Model_Initialization").counters.sm_active.mean_percent, 0);
   EXPECT_DOUBLE_EQ(*find(stages, "Step_0_Inference").counters.sm_active.mean_percent, 80);
   EXPECT_EQ(find(stages, "Step_0_Inference").counters.sm_active.source, "nvml_gpm");
@@ -204,7 +204,7 @@ TEST(Account, GpuReadingsAreGivenToStagesByOverlap) {
 }
 
 TEST(Account, EnergyNeedsASecond) {
-  const auto stages = account(timeline(), with_gpu());
+  const auto stages = account(timeline(), with_gpu()).stages;
   EXPECT_EQ(find(stages, "Step_0_Inference").energy_j.reason, "below_resolution");
   EXPECT_NEAR(*find(stages, "Step_0_Inference").power_mean_w.value, 400, 1e-9);
   EXPECT_NEAR(*find(stages, "Total_Execution").energy_j.value, 400, 1e-9);
@@ -227,7 +227,7 @@ TEST(Account, StagesAddUpToTheWholeRun) {
     sm_seconds += 0.1 * *activity.sm;
     uneven.activity.push_back(activity);
   }
-  const auto checks = check_integrals(timeline(), uneven);
+  const auto checks = account(timeline(), uneven).integrals;
   ASSERT_EQ(checks.size(), 2u);
   EXPECT_EQ(checks[0].quantity, "energy_j");
   EXPECT_NEAR(checks[0].whole_run, 1e-3 * *uneven.gpu.back().energy_mj, 1e-9);
@@ -242,11 +242,11 @@ TEST(Account, IntegralsReachAsFarAsTheReadings) {
   Samples short_of_it = with_gpu();
   RunTimeline longer = timeline();
   longer.total.end_ns += 45 * kMs;
-  for (const IntegralCheck& check : check_integrals(longer, short_of_it))
-    EXPECT_NEAR(check.over_stages, check.whole_run, 1e-9) << check.quantity;
-  EXPECT_EQ(check_integrals(longer, short_of_it).size(), 2u);
+  const auto checks = account(longer, short_of_it).integrals;
+  for (const IntegralCheck& check : checks) EXPECT_NEAR(check.over_stages, check.whole_run, 1e-9) << check.quantity;
+  EXPECT_EQ(checks.size(), 2u);
   longer.total.end_ns += 100 * kMs;
-  EXPECT_TRUE(check_integrals(longer, short_of_it).empty()) << "less than 95 % was read";
+  EXPECT_TRUE(account(longer, short_of_it).integrals.empty()) << "less than 95 % was read";
 }
 
 TEST(Account, MissingReadingsShowInTheIntegrals) {
@@ -255,10 +255,10 @@ TEST(Account, MissingReadingsShowInTheIntegrals) {
     return reading.interval.begin_ns >= 300 * kMs && reading.interval.end_ns <= 600 * kMs;
   });
   gone.gpu.resize(6);  // the counter is not known beyond half the run
-  const auto checks = check_integrals(timeline(), gone);
+  const auto checks = account(timeline(), gone).integrals;
   ASSERT_EQ(checks.size(), 1u) << "no energy without the counter";
   EXPECT_GT(std::abs(checks[0].over_stages / checks[0].whole_run - 1), 0.02);
-  EXPECT_TRUE(check_integrals(timeline(), samples()).empty());
+  EXPECT_TRUE(account(timeline(), samples()).integrals.empty());
 }
 
 TEST(Account, ShortStagesOfOneKindGetAPooledValue) {
@@ -276,7 +276,7 @@ TEST(Account, ShortStagesOfOneKindGetAPooledValue) {
     activity.sm = 0.5;
     readings.activity.push_back(activity);
   }
-  const auto stages = account(run, readings);
+  const auto stages = account(run, readings).stages;
   const Counter& counter = find(stages, "Step_3_Loading").counters.sm_active;
   EXPECT_FALSE(counter.mean_percent);
   EXPECT_EQ(counter.reason, "below_resolution");
@@ -288,7 +288,7 @@ TEST(Account, HiddenWorkAndComponentsAreListedButNeverSummed) {
   run.spans.push_back({"Step_0_Inference", 0, "h2d", true, {320 * kMs, 600 * kMs}, 1000, 0, false});
   run.spans.push_back({"Step_0_Inference", 0, "cond", false, {310 * kMs, 450 * kMs}, 0, 0, false});
   run.spans.push_back({"Step_0_Inference", 0, "cond", false, {450 * kMs, 610 * kMs}, 0, 0, false});
-  const auto stages = account(run, samples());
+  const auto stages = account(run, samples()).stages;
   EXPECT_EQ(find(stages, "Unattributed").wall_ns, 100 * kMs);
   EXPECT_EQ(find(stages, "Step_0_Inference/h2d").kind, StageKind::kHidden);
   EXPECT_EQ(find(stages, "Step_0_Inference/h2d").moved_bytes.value, 1000u);

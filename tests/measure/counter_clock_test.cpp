@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+
 namespace wan::measure {
 namespace {
 
@@ -51,6 +55,34 @@ TEST(CounterClock, FollowsAClockThatDrifts) {
   ASSERT_EQ(readings.size(), 59u);
   for (size_t i = 0; i < readings.size(); ++i)
     EXPECT_NEAR(double(readings[i].interval.end_ns), double(int64_t(i + 2) * kSecond), 1.001 * kMs) << i;
+}
+
+/// Ten minutes of batches that come unevenly, late by a chance amount, from a clock that drifts: each window's offset
+/// is the least of all batches around its own, sought here one by one.
+TEST(CounterClock, ManyBatchesGetTheLeastOffsetAroundEach) {
+  std::mt19937 random(7);
+  std::vector<CounterBatch> many;
+  int64_t host_ns = 0, device_ns = 0;
+  for (int i = 0; i < 3000; ++i) {
+    host_ns += static_cast<int64_t>(1 + random() % 400) * kMs;
+    const int64_t end_ns = host_ns - host_ns / 10'000 - static_cast<int64_t>(random() % 20) * kMs;
+    CounterBatch batch{host_ns, {}};
+    if (i % 7 != 3 && end_ns > device_ns) batch.samples.push_back({device_ns, end_ns, 0.5, {}, {}});
+    if (!batch.samples.empty()) device_ns = end_ns;
+    many.push_back(batch);
+  }
+  std::vector<int64_t> ends_ns;
+  for (const CounterBatch& batch : many) {
+    if (batch.samples.empty()) continue;
+    int64_t least_ns = batch.seen_ns - batch.samples.back().end_ns;
+    for (const CounterBatch& other : many)
+      if (!other.samples.empty() && std::abs(other.seen_ns - batch.seen_ns) <= 10 * kSecond)
+        least_ns = std::min(least_ns, other.seen_ns - other.samples.back().end_ns);
+    ends_ns.push_back(batch.samples.back().end_ns + least_ns);
+  }
+  const auto readings = on_host_clock(many);
+  ASSERT_EQ(readings.size() + 1, ends_ns.size()) << "all but the very first";
+  for (size_t i = 0; i < readings.size(); ++i) EXPECT_EQ(readings[i].interval.end_ns, ends_ns[i + 1]) << i;
 }
 
 TEST(CounterClock, LeavesOutWindowsThatRunBackwardsOrOverlap) {
