@@ -1,10 +1,12 @@
-// The one list of the record's keys: writing, reading and redaction all walk it. `visit(key, member)` for a key every
-// file of this major version has; `visit.added(key, member)` for one that a later minor version added.
+// The one list of the keys of a record, and of the file on what watching costs: writing, reading and redaction all walk
+// it. `visit(key, member)` for a key every file of this major version has; `visit.added(key, member)` for one that a
+// later minor version added.
 #pragma once
 
 #include <concepts>
 #include <type_traits>
 
+#include "results/overhead.h"
 #include "results/record.h"
 
 namespace wan {
@@ -335,6 +337,32 @@ void fields(V& visit, R& r) {
   visit("trace_file", r.trace_file);
   visit("imported", r.imported);
   visit.added("kernels", r.kernels);
+}
+
+template <class V, Is<OverheadPair> R>
+void fields(V& visit, R& r) {
+  visit("off_s", r.off_s);
+  visit("on_s", r.on_s);
+}
+
+template <class V, Is<OverheadResult> R>
+void fields(V& visit, R& r) {
+  visit("created_utc", r.created_utc);
+  visit("tool", r.tool);
+  visit("device", r.device);
+  visit("gpu_uuid", r.gpu_uuid);
+  visit("counters", r.counters);
+  visit("counters_not_read", r.counters_not_read);
+  visit("work", r.work);
+  visit("period_ms", r.period_ms);
+  visit("steps_in_block", r.steps_in_block);
+  visit("pairs", r.pairs);
+  visit("step_s", r.step_s);
+  visit("overhead_percent", r.percent);
+  visit("overhead_low_percent", r.low_percent);
+  visit("overhead_high_percent", r.high_percent);
+  visit("limit_percent", r.limit_percent);
+  visit("sampler_core_percent", r.sampler_core_percent);
 }
 
 }  // namespace wan

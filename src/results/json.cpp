@@ -1,4 +1,4 @@
-// Writing and reading records: two visitors over the key list of fields.h.
+// Writing and reading records and what lies beside them: two visitors over the key lists of fields.h.
 #include "results/json.h"
 
 #include <fmt/format.h>
@@ -11,11 +11,20 @@
 #include "base/hash.h"
 #include "results/enum_names.h"
 #include "results/fields.h"
+#include "results/overhead.h"
 
 namespace wan {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+/// What a file says it is, first of all.
+struct Schema {
+  std::string_view name;
+  int major = 0, minor = 0;
+};
+constexpr Schema kRecord{kRecordSchema, kRecordMajor, kRecordMinor};
+constexpr Schema kOverhead{kOverheadSchema, kOverheadMajor, kOverheadMinor};
 
 struct AnyVisitor {
   void operator()(const char*, auto&) {}
@@ -97,12 +106,13 @@ Json Writer::encode(const T& value) {
 /// A place in the file, for messages: "run.json: stages[3].wall_ns".
 struct Place {
   const std::string& file;
-  std::string path;
+  const Schema& schema;
+  std::string path{};
 
   Place key(std::string_view name) const {
-    return {file, path.empty() ? std::string(name) : fmt::format("{}.{}", path, name)};
+    return {file, schema, path.empty() ? std::string(name) : fmt::format("{}.{}", path, name)};
   }
-  Place element(size_t i) const { return {file, fmt::format("{}[{}]", path, i)}; }
+  Place element(size_t i) const { return {file, schema, fmt::format("{}[{}]", path, i)}; }
   [[noreturn]] void fail(std::string_view expected, const Json& found) const {
     std::string text = found.dump(-1, ' ', false, Json::error_handler_t::replace);
     if (text.size() > 60) text = text.substr(0, 60) + "...";
@@ -122,8 +132,9 @@ class Reader {
   void operator()(const char* key, T& member) {
     const auto found = json_.find(key);
     if (found == json_.end()) {
-      throw Error(ErrorKind::kInput, fmt::format("{}: required key '{}' is absent; every {} {} record has it",
-                                                 place_.file, place_.key(key).path, kRecordSchema, kRecordMajor));
+      throw Error(ErrorKind::kInput,
+                  fmt::format("{}: required key '{}' is absent; every {} {} file has it", place_.file,
+                              place_.key(key).path, place_.schema.name, place_.schema.major));
     }
     decode(*found, member, place_.key(key));
   }
@@ -200,13 +211,17 @@ class Reader {
   const Place& place_;
 };
 
-Json document(const RunRecord& record) {
+template <class T>
+Json document(const Schema& schema, const T& content) {
   Json out;
-  out["schema"] = {{"name", kRecordSchema}, {"major", kRecordMajor}, {"minor", kRecordMinor}};
-  const Json body = Writer::encode(record);
+  out["schema"] = {{"name", schema.name}, {"major", schema.major}, {"minor", schema.minor}};
+  const Json body = Writer::encode(content);
   for (const auto& [key, value] : body.items()) out[key] = value;
   return out;
 }
+
+std::string pretty(const Json& json) { return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string one_line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 Json parse(std::string_view text, const std::string& where) {
   try {
@@ -216,11 +231,11 @@ Json parse(std::string_view text, const std::string& where) {
   }
 }
 
-void check_schema(const Json& json, const std::string& file) {
-  const Place top{file, ""};
+void check_schema(const Json& json, const Place& top) {
+  const Schema& known = top.schema;
   if (!json.is_object() || !json.contains("schema")) {
     throw Error(ErrorKind::kInput,
-                fmt::format("{}: expected a {} record with the key 'schema', found other JSON", file, kRecordSchema));
+                fmt::format("{}: expected a {} file with the key 'schema', found other JSON", top.file, known.name));
   }
   const Place place = top.key("schema");
   Reader reader(json["schema"], place);
@@ -229,41 +244,47 @@ void check_schema(const Json& json, const std::string& file) {
   reader("name", name);
   reader("major", major);
   reader("minor", minor);
-  if (name != kRecordSchema) place.key("name").fail(fmt::format("'{}'", kRecordSchema), json["schema"]["name"]);
-  if (major != kRecordMajor) {
+  if (name != known.name) place.key("name").fail(fmt::format("'{}'", known.name), json["schema"]["name"]);
+  if (major != known.major) {
     throw Error(ErrorKind::kInput,
                 fmt::format("{}: schema version {}.{} cannot be read by this program, which knows major "
                             "version {}; {}",
-                            file, major, minor, kRecordMajor,
-                            major > kRecordMajor ? "use a newer wanbench" : "no such version was published"));
+                            top.file, major, minor, known.major,
+                            major > known.major ? "use a newer wanbench" : "no such version was published"));
   }
+}
+
+template <class T>
+T read_document(const Schema& schema, std::string_view text, const std::string& where) {
+  const Json json = parse(text, where);
+  const Place top{where, schema};
+  check_schema(json, top);
+  T content;
+  Reader::decode(json, content, top);
+  return content;
 }
 
 }  // namespace
 
-std::string to_json(const RunRecord& record) {
-  return document(record).dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
+std::string to_json(const RunRecord& record) { return pretty(document(kRecord, record)); }
 
-std::string to_json_line(const RunRecord& record) {
-  return document(record).dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+std::string to_json_line(const RunRecord& record) { return one_line(document(kRecord, record)); }
 
 RunRecord record_from_json(std::string_view text, const std::string& where) {
-  const Json json = parse(text, where);
-  check_schema(json, where);
-  RunRecord record;
-  Reader::decode(json, record, Place{where, ""});
-  return record;
+  return read_document<RunRecord>(kRecord, text, where);
 }
 
-std::string kernels_to_json(const KernelTrace& trace) {
-  return Writer::encode(trace).dump(-1, ' ', false, Json::error_handler_t::replace);
+std::string to_json(const OverheadResult& result) { return pretty(document(kOverhead, result)); }
+
+OverheadResult overhead_from_json(const std::string& text, const std::string& file) {
+  return read_document<OverheadResult>(kOverhead, text, file);
 }
+
+std::string kernels_to_json(const KernelTrace& trace) { return one_line(Writer::encode(trace)); }
 
 KernelTrace kernels_from_json(std::string_view text, const std::string& where) {
   KernelTrace trace;
-  Reader::decode(parse(text, where), trace, Place{where, ""});
+  Reader::decode(parse(text, where), trace, Place{where, kRecord});
   return trace;
 }
 

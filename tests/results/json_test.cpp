@@ -160,7 +160,7 @@ TEST(RecordJson, RefusesWrongTypesAndUnknownWords) {
   json = example_json();
   json["workload"]["width"] = 1280.5;
   EXPECT_THAT(refusal(json), HasSubstr("workload.width"));
-  EXPECT_THAT(refusal(Json::array()), HasSubstr("expected a wanbench.run record"));
+  EXPECT_THAT(refusal(Json::array()), HasSubstr("expected a wanbench.run file"));
 }
 
 TEST(RecordJson, RefusesTextThatIsNotJson) {
