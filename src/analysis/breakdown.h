@@ -2,34 +2,15 @@
 #pragma once
 
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "results/record.h"
+#include "results/stage_role.h"
 
 namespace wan {
 
 inline constexpr const char* kTotalName = "Total_Execution";
 inline constexpr const char* kUnattributedName = "Unattributed";
-
-/// What a leaf is, whatever its task or step number.
-enum class StageRole {
-  kInitialization,
-  kPreprocess,
-  kTextEncoding,
-  kVaeEncoding,
-  kStepLoading,
-  kStepInference,
-  kVaeDecoding,
-  kOutputEncoding,
-  kOther,  // an external program's own stage
-};
-
-/// Role by the published name: "Step_3_Inference" is kStepInference, "T2V_Preprocess" is kPreprocess.
-StageRole stage_role(const std::string& name);
-
-/// "Initialization", "Step loading", ...: for tables that put all steps together.
-std::string role_name(StageRole role);
 
 /// Share of the total beyond which unattributed time is a warning, and an error (measurement 3a).
 inline constexpr double kUnattributedWarning = 0.01;
@@ -58,8 +39,5 @@ Scopes scopes(const RunRecord& record);
 
 /// True when the leaf's work runs on a GPU in this run.
 bool computes_on_gpu(const RunRecord& record, const StageRecord& leaf);
-
-/// Wall times of Step_i_Inference in seconds, by step.
-std::vector<double> step_seconds(const RunRecord& record);
 
 }  // namespace wan

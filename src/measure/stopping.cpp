@@ -7,6 +7,10 @@
 
 #include <fmt/format.h>
 
+#include "base/order_statistics.h"
+#include "results/stage_role.h"
+#include "results/steps.h"
+
 namespace wan::measure {
 namespace {
 
@@ -49,42 +53,22 @@ std::vector<std::pair<double, double>> resampled_medians(const std::vector<doubl
   return outcomes;
 }
 
-double median_of(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
 bool counts(const RunRecord& run) {
   return run.status == RunStatus::kOk && !run.run_case.warmup &&
          std::none_of(run.validity.begin(), run.validity.end(), [](const ValidityFlag& flag) { return flag.excludes; });
 }
 
-double seconds_of(const StageRecord& stage) { return double(stage.wall_ns) * 1e-9; }
-
 void add_step(StoppingSeries& into, const RunRecord& run) {
-  std::vector<double> steady;
-  for (const StageRecord& stage : run.stages)
-    if (stage.kind == StageKind::kLeaf && stage.index > 0 && stage.name.ends_with("_Inference"))
-      steady.push_back(seconds_of(stage));
-  if (steady.empty())
-    if (const StageRecord* only = find_stage(run, "Step_0_Inference")) steady.push_back(seconds_of(*only));
-  if (!steady.empty()) into.values.push_back(median_of(steady));
+  const std::vector<double> seconds = step_seconds(run);
+  if (!seconds.empty()) into.values.push_back(analyse_steps(seconds).steady_median_s);
 }
 
 void add_stage(StoppingSeries& into, const RunRecord& run, std::string_view id) {
-  if (const StageRecord* stage = find_stage(run, id)) into.values.push_back(seconds_of(*stage));
+  if (const StageRecord* stage = find_stage(run, id)) into.values.push_back(double(stage->wall_ns) * 1e-9);
 }
 
-/// From text encoding to the end of decoding, as reports count it: the part a warm video pays again.
 void add_warm_total(StoppingSeries& into, const RunRecord& run) {
-  if (find_stage(run, "T5_Encoding") == nullptr || find_stage(run, "VAE_Decoding") == nullptr) return;
-  double sum = 0;
-  for (const StageRecord& stage : run.stages)
-    if (stage.kind == StageKind::kLeaf &&
-        (stage.name == "T5_Encoding" || stage.name.starts_with("VAE_") || stage.name.starts_with("Step_")))
-      sum += seconds_of(stage);
-  into.values.push_back(sum);
+  if (const auto ns = warm_total_ns(run)) into.values.push_back(double(*ns) * 1e-9);
 }
 
 }  // namespace
@@ -94,8 +78,8 @@ double relative_half_width(std::span<const double> values) {
   if (values.size() < 2) return kInfinite;
   std::vector<double> sorted(values.begin(), values.end());
   std::sort(sorted.begin(), sorted.end());
-  const double median = median_of(sorted);
-  if (!(median > 0)) return kInfinite;
+  const double centre = median(sorted);
+  if (!(centre > 0)) return kInfinite;
   const auto outcomes = resampled_medians(sorted);
   double low = sorted.front(), high = sorted.back(), sum = 0;
   for (auto at = outcomes.begin(); at != outcomes.end(); ++at) {
@@ -113,7 +97,7 @@ double relative_half_width(std::span<const double> values) {
       break;
     }
   }
-  return (high - low) / 2 / median;
+  return (high - low) / 2 / centre;
 }
 
 std::vector<StoppingSeries> stopping_series(std::span<const RunRecord* const> runs) {

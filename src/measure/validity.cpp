@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "results/stage_role.h"
 #include "results/steps.h"
 
 namespace wan::measure {
@@ -66,7 +67,7 @@ void judge_cpu(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
 void judge_slowdown(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
   double slowed_ns = 0, step_ns = 0;
   for (const StageRecord& stage : in.stages) {
-    if (stage_kind(stage.name) != "Step_*_Inference" || !stage.throttled_percent.has()) continue;
+    if (stage_role(stage.name) != StageRole::kStepInference || !stage.throttled_percent.has()) continue;
     slowed_ns += double(stage.wall_ns) * *stage.throttled_percent.value / 100;
     step_ns += double(stage.wall_ns);
   }
@@ -112,10 +113,7 @@ void judge_integrals(const ValidityInput& in, std::vector<ValidityFlag>& flags) 
 
 /// Steps at two speeds on a card are somebody else's work or changing clocks; on a CPU they may be mere noise.
 void judge_steps(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
-  std::vector<double> seconds;
-  for (const StageRecord& stage : in.stages)
-    if (stage.kind == StageKind::kLeaf && stage_kind(stage.name) == "Step_*_Inference")
-      seconds.push_back(double(stage.wall_ns) * 1e-9);
+  const std::vector<double> seconds = step_seconds(in.stages);
   if (seconds.size() < kLeastSteps) return;
   const StepSeries series = analyse_steps(seconds);
   if (series.bimodal)
