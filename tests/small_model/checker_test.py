@@ -62,6 +62,30 @@ def clip(colour, shape, motion, ground=30, radius=18):
     return np.stack(frames)
 
 
+def deformed(shown, rng, pixels=3.0):
+    """The clip seen through uneven glass: every pixel comes from about `pixels` away, neighbours from nearly the same
+    direction; half of it stays from frame to frame, half flows, and the first frames have it up to three times as strong."""
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    waves = 6
+
+    def away():
+        directions, phases = rng.uniform(0, 2 * math.pi, (2, waves))
+        lengths, flow = rng.uniform(20, 45, waves), rng.choice((0.0, 0.6), waves)
+        return [
+            sum(
+                np.sin(2 * math.pi * (columns * math.cos(d) + rows * math.sin(d)) / length + phase + f * t)
+                for d, length, phase, f in zip(directions, lengths, phases, flow)
+            )
+            * (pixels * (1 + 2 * math.exp(-t)) / math.sqrt(waves))
+            for t in range(FRAMES)
+        ]
+
+    def moved(frame, dx, dy):
+        return frame[np.rint(rows + dy).astype(int).clip(0, HEIGHT - 1), np.rint(columns + dx).astype(int).clip(0, WIDTH - 1)]
+
+    return np.stack([moved(*each) for each in zip(shown, away(), away())])
+
+
 class Checker(unittest.TestCase):
     def test_sees_every_possible_combination(self):
         triples = grammar.triples()
@@ -69,6 +93,14 @@ class Checker(unittest.TestCase):
             radius = (14, 18, 23)[i % 3]
             with self.subTest(colour=colour, shape=shape, motion=motion, radius=radius):
                 self.assertEqual(checker.check(clip(colour, shape, motion, radius=radius)), checker.Seen(colour, shape, motion))
+
+    def test_sees_the_shape_through_a_wobbly_outline(self):
+        rng = np.random.default_rng(11)
+        for shape in grammar.SHAPES:
+            with self.subTest(shape=shape):
+                clips = [clip("green", shape, grammar.MOTIONS[i % 6], radius=(16, 19, 22)[i % 3]) for i in range(10)]
+                seen = [checker.check(deformed(shown, rng)) for shown in clips]
+                self.assertGreaterEqual(sum(each.shape == shape for each in seen), 9, seen)
 
     def test_tells_coloured_shapes_from_a_light_and_a_patterned_ground(self):
         self.assertEqual(checker.check(clip("yellow", "star", "left", ground=215)), checker.Seen("yellow", "star", "left"))

@@ -15,7 +15,6 @@ _MIN_PIXELS = 40  # smaller blobs are no shape
 _MIN_SATURATION = 0.28
 _HUES = {"red": 0, "orange": 30, "yellow": 57, "green": 128, "cyan": 184, "blue": 231, "purple": 279}  # degrees
 _ANGLES = 72
-_HARMONICS = range(2, 9)
 _SYMMETRY = {"triangle": 3, "square": 4, "cross": 4, "star": 5}
 # What counts as motion over a clip; below all three the shape stays.
 _TRAVEL_PX, _GROWTH_LOG, _TURN_RAD = 12.0, 0.25, math.radians(35)
@@ -90,10 +89,14 @@ def _radial_profile(inside, x, y, reach):
     return np.where(hit, steps, 0).max(1)
 
 
-def _signature(profile):
-    """Harmonics of a radial profile relative to its mean; their sizes do not change when the shape turns."""
-    spectrum = np.fft.rfft(profile / max(profile.mean(), 1e-6)) / _ANGLES
-    return spectrum[list(_HARMONICS)]
+def _of_unit_size(profile):
+    """A profile scaled so that its outline holds as much as that of a circle of radius 1."""
+    return profile / max(math.sqrt(np.mean(profile**2)), 1e-6)
+
+
+def _harmonics(profile):
+    """Spectrum of a radial profile relative to its mean; a turn changes the phases and not the sizes."""
+    return np.fft.rfft(profile / max(profile.mean(), 1e-6)) / _ANGLES
 
 
 def _ideal_profiles():
@@ -116,7 +119,26 @@ def _ideal_profiles():
     }
 
 
-_TEMPLATES = {name: np.abs(_signature(profile)) for name, profile in _ideal_profiles().items()}
+# Every shape at every turn, [_ANGLES, _ANGLES].
+_TEMPLATES = {
+    name: np.stack([np.roll(_of_unit_size(profile), turn) for turn in range(_ANGLES)])
+    for name, profile in _ideal_profiles().items()
+}
+
+
+def _nearest_shape(profile):
+    """The shape whose outline, at the same size and its best turn, shares most of the area that either covers.
+
+    Area bears outlines that are soft, wobbly or dented better than corners or harmonics do: a pixel off costs a pixel.
+    """
+    seen = _of_unit_size(profile)
+
+    def shared(name):
+        # Between two rays an outline holds the square of its distance.
+        turns = _TEMPLATES[name]
+        return ((np.minimum(turns, seen) ** 2).sum(1) / (np.maximum(turns, seen) ** 2).sum(1)).max()
+
+    return max(_TEMPLATES, key=shared)
 
 
 @dataclasses.dataclass
@@ -144,15 +166,14 @@ def _look(frame):
         within = (column >= 0) & (column < width) & (row >= 0) & (row < height)
         return within & mask[row.clip(0, height - 1), column.clip(0, width - 1)]
 
-    harmonics = _signature(_radial_profile(inside, x, y, math.hypot(height, width)))
+    profile = _radial_profile(inside, x, y, math.hypot(height, width))
     distance = np.hypot(columns - x, rows - y)
     core = 0.25 * distance.max()
     if (distance < core).sum() < 0.4 * math.pi * core * core:
         shape = "ring"
     else:
-        sizes = np.abs(harmonics)
-        shape = min(_TEMPLATES, key=lambda name: np.linalg.norm(sizes - _TEMPLATES[name]))
-    return _Look(x, y, area, shape, harmonics, np.median(frame[_inner(mask)], axis=0))
+        shape = _nearest_shape(profile)
+    return _Look(x, y, area, shape, _harmonics(profile), np.median(frame[_inner(mask)], axis=0))
 
 
 def _turned(looks, shape):
@@ -160,7 +181,7 @@ def _turned(looks, shape):
     if shape not in _SYMMETRY:
         return 0.0
     fold = _SYMMETRY[shape]
-    values = [look.harmonics[fold - _HARMONICS.start] for look in looks if look.shape == shape]
+    values = [look.harmonics[fold] for look in looks if look.shape == shape]
     steps = [np.angle(b / a) for a, b in zip(values, values[1:]) if abs(a) > 0.03 and abs(b) > 0.03]
     return -sum(steps) / fold
 
