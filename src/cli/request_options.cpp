@@ -3,9 +3,11 @@
 #include <charconv>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
 #include "base/error.h"
+#include "suite/request_fields.h"
 
 namespace wan::cli {
 namespace {
@@ -19,12 +21,14 @@ T number(std::string_view text, const char* flag) {
   return value;
 }
 
-Precision precision_of(const std::string& text) { return text == "fp32" ? Precision::kF32 : Precision::kBF16; }
-
-Offload offload_of(const std::string& text) {
-  if (text == "none") return Offload::kNone;
-  if (text == "stream") return Offload::kStream;
-  return text == "mapped" ? Offload::kMapped : Offload::kAuto;
+/// The options' checks leave none but the words; understand() may still be called without them.
+template <class E, size_t N>
+E one_of(const std::array<std::pair<E, std::string_view>, N>& words, const std::string& text, const char* flag) {
+  const auto value = suite::value_of(words, text);
+  require(value.has_value(),
+          fmt::format("{} '{}': expected one of {}", flag, text, fmt::join(suite::list_of(words), ", ")),
+          ErrorKind::kUsage);
+  return *value;
 }
 
 }  // namespace
@@ -57,21 +61,21 @@ void add_request_options(CLI::App& command, RequestOptions& o) {
       ->type_name("F")
       ->check(CLI::Range(0.0, 1.0));
   command.add_option("--solver", o.solver, "sampler")
-      ->check(CLI::IsMember({"unipc", "dpm++", "euler"}))
+      ->check(CLI::IsMember(suite::list_of(suite::kSolverWords)))
       ->capture_default_str();
   command.add_option("--seed", r.seed, "of the starting noise")->type_name("N")->capture_default_str();
   command.add_option("--device", r.device, "cpu, cuda or cuda:N; default: cuda:0 if usable, else cpu")
       ->type_name("DEVICE");
   command.add_option("--precision", o.precision, "default: bf16 on cuda, fp32 on cpu")
-      ->check(CLI::IsMember({"fp32", "bf16"}));
+      ->check(CLI::IsMember(suite::list_of(suite::kPrecisionWords)));
   command.add_option("--vae-precision", o.vae_precision, "default: as --precision")
-      ->check(CLI::IsMember({"fp32", "bf16"}));
+      ->check(CLI::IsMember(suite::list_of(suite::kPrecisionWords)));
   command.add_option("--text-encoder-device", r.text_encoder_device, "cpu, or as --device")->type_name("DEVICE");
   command
       .add_option("--offload", o.offload,
                   "where DiT weights live: none (on the device), stream (page-locked host memory, or the mapped file "
                   "where it does not suffice), mapped (the file), auto (the fastest that fits)")
-      ->check(CLI::IsMember({"none", "stream", "mapped", "auto"}))
+      ->check(CLI::IsMember(suite::list_of(suite::kOffloadWords)))
       ->capture_default_str();
   command.add_option("--vae-chunk", r.vae_chunk, "latent frames decoded at a time; default: chosen by the memory plan")
       ->type_name("N")
@@ -90,12 +94,12 @@ void add_request_options(CLI::App& command, RequestOptions& o) {
       ->check(CLI::IsMember({"checkpoint", "random"}))
       ->capture_default_str();
   command.add_option("--model", r.model, "with --weights random: which model")
-      ->check(CLI::IsMember({"ti2v-5B", "t2v-A14B", "i2v-A14B"}));
+      ->check(CLI::IsMember(suite::model_names()));
   command.add_option("--initial-latent", r.initial_latent, "starting noise: safetensors with the key noise [C,T,H,W]")
       ->type_name("FILE");
   command.add_option("--dump", r.dump, "write intermediates as safetensors")->type_name("FILE");
   command.add_option("--dump-level", o.dump_level, "stages, or blocks: also the first step's DiT calls")
-      ->check(CLI::IsMember({"stages", "blocks"}))
+      ->check(CLI::IsMember(suite::list_of(suite::kDumpLevelWords)))
       ->capture_default_str();
 }
 
@@ -110,13 +114,13 @@ Request understand(const RequestOptions& o) {
     if (comma != std::string::npos)
       r.guidance_high = number<double>(std::string_view(o.guidance).substr(comma + 1), "--guidance-scale");
   }
-  r.solver = o.solver == "unipc" ? Solver::kUniPC : o.solver == "dpm++" ? Solver::kDpmPlusPlus : Solver::kEuler;
-  if (!o.precision.empty()) r.precision = precision_of(o.precision);
-  if (!o.vae_precision.empty()) r.vae_precision = precision_of(o.vae_precision);
-  r.offload = offload_of(o.offload);
+  r.solver = one_of(suite::kSolverWords, o.solver, "--solver");
+  if (!o.precision.empty()) r.precision = one_of(suite::kPrecisionWords, o.precision, "--precision");
+  if (!o.vae_precision.empty()) r.vae_precision = one_of(suite::kPrecisionWords, o.vae_precision, "--vae-precision");
+  r.offload = one_of(suite::kOffloadWords, o.offload, "--offload");
   r.overlap = o.no_overlap ? Overlap::kOff : Overlap::kOn;
   r.random_weights = o.weights == "random";
-  r.dump_level = o.dump_level == "blocks" ? DumpLevel::kBlocks : DumpLevel::kStages;
+  r.dump_level = one_of(suite::kDumpLevelWords, o.dump_level, "--dump-level");
   if (r.device == "cuda") r.device = "cuda:0";
   return r;
 }

@@ -22,6 +22,7 @@
 #include "suite/plan.h"
 #include "suite/progress.h"
 #include "suite/range_stages.h"
+#include "suite/request_fields.h"
 #include "suite/runner.h"
 
 namespace wan::cli {
@@ -97,8 +98,7 @@ void find_injection(suite::RunOptions& run) {
 void understand(RunCommand& options, const measure::GpuSet& gpus) {
   suite::PlanOptions& plan = options.plan;
   if (options.suite.empty()) options.suite = default_suite();
-  if (options.precision == "fp32") plan.precision = Precision::kF32;
-  if (options.precision == "bf16") plan.precision = Precision::kBF16;
+  plan.precision = suite::value_of(suite::kPrecisionWords, options.precision);
   plan.random_weights = options.weights == "random";
   if (plan.device == "cuda") plan.device = "cuda:0";
   const bool has_cuda = !gpus.gpus.empty() && !build_info().cuda.empty();
@@ -184,12 +184,12 @@ void add_case_options(CLI::App& command, RunCommand& o) {
       .add_option("--model", o.plan.model,
                   "of the cases that name none: what their checkpoint must hold, or the sizes "
                   "of random weights")
-      ->check(CLI::IsMember({"ti2v-5B", "t2v-A14B", "i2v-A14B"}));
+      ->check(CLI::IsMember(suite::model_names()));
   command
       .add_option("--device", o.plan.device, "cpu, cuda or cuda:N; default: the suite's, else cuda:0 if there is one")
       ->type_name("DEVICE");
   command.add_option("--precision", o.precision, "default: the suite's, else bf16 on cuda and fp32 on cpu")
-      ->check(CLI::IsMember({"fp32", "bf16"}));
+      ->check(CLI::IsMember(suite::list_of(suite::kPrecisionWords)));
   command
       .add_option("--tuning-table", o.plan.tuning_table,
                   "kernel choices made by `wanbench tune`; default: those that come with the program")

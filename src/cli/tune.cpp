@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "model/dit.h"
+#include "suite/request_fields.h"
 
 namespace wan::cli {
 namespace {
@@ -57,7 +58,7 @@ void add_tune_command(CLI::App& app, ExitCode& result) {
   CLI::App* command =
       app.add_subcommand("tune", "Time the matrix-product kernels of this card and print the table of the best");
   command->add_option("--model", options->model, "whose shapes")
-      ->check(CLI::IsMember({"ti2v-5B", "t2v-A14B", "i2v-A14B"}))
+      ->check(CLI::IsMember(suite::model_names()))
       ->capture_default_str();
   command->add_option("--tokens", options->tokens, "sequence lengths; default: the model's usual sizes")
       ->check(CLI::PositiveNumber);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "import/parse.h"
+#include "results/stage_role.h"
 
 namespace wan {
 namespace {

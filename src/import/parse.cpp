@@ -59,14 +59,4 @@ bool is_table_rule(const std::vector<std::string>& cells) {
   });
 }
 
-int64_t step_index(std::string_view stage_name) {
-  constexpr std::string_view kPrefix = "Step_";
-  if (!stage_name.starts_with(kPrefix)) return -1;
-  stage_name.remove_prefix(kPrefix.size());
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(stage_name.data(), stage_name.data() + stage_name.size(), value);
-  const bool whole = error == std::errc() && end != stage_name.data() + stage_name.size() && *end == '_';
-  return whole && value >= 0 && value <= 99999 ? value : -1;
-}
-
 }  // namespace wan

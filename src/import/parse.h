@@ -23,7 +23,4 @@ std::vector<std::string> table_cells(std::string_view line);
 /// True for the "| :--- | :--- |" line under a table's header.
 bool is_table_rule(const std::vector<std::string>& cells);
 
-/// Step number of "Step_12_Inference", or -1. Numbers over 99999 do not count.
-int64_t step_index(std::string_view stage_name);
-
 }  // namespace wan

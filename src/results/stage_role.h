@@ -2,9 +2,11 @@
 // when to stop and what counts as well as for reports.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "results/record.h"
@@ -29,6 +31,9 @@ StageRole stage_role(const std::string& name);
 
 /// "Initialization", "Step loading", ...: for tables that put all steps together.
 std::string role_name(StageRole role);
+
+/// Step number of "Step_12_Inference", or -1. Numbers over 99999 do not count.
+int64_t step_index(std::string_view stage_name);
 
 /// Wall times of Step_i_Inference in seconds, by step.
 std::vector<double> step_seconds(std::span<const StageRecord> stages);

@@ -1,9 +1,13 @@
-// The one list of a case's fields and the words its enums are written as: reading and writing both walk it.
+// The one list of a case's fields and the words its enums are written as, in files and on the command line: reading and
+// writing both walk it.
 #pragma once
 
 #include <array>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "pipeline/request.h"
 
@@ -26,6 +30,26 @@ constexpr std::string_view word_of(const std::array<std::pair<E, std::string_vie
     if (key == value) return word;
   return "?";
 }
+
+/// Absent when it is none of the words.
+template <class E, size_t N>
+constexpr std::optional<E> value_of(const std::array<std::pair<E, std::string_view>, N>& words,
+                                    std::string_view wanted) {
+  for (const auto& [key, word] : words)
+    if (word == wanted) return key;
+  return std::nullopt;
+}
+
+/// All of them, in order.
+template <class E, size_t N>
+std::vector<std::string> list_of(const std::array<std::pair<E, std::string_view>, N>& words) {
+  std::vector<std::string> all;
+  for (const auto& [key, word] : words) all.emplace_back(word);
+  return all;
+}
+
+/// What `model` may be: those whose sizes are published.
+inline std::vector<std::string> model_names() { return {"ti2v-5B", "t2v-A14B", "i2v-A14B"}; }
 
 /// Calls `visit(key, member)` for plain members and `visit(key, member, words)` for enums, in the order of the file.
 template <class Visitor, class R>

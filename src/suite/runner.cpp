@@ -1,7 +1,6 @@
 #include "suite/runner.h"
 
 #include <algorithm>
-#include <charconv>
 #include <deque>
 #include <map>
 #include <set>
@@ -17,6 +16,7 @@
 #include "measure/series.h"
 #include "results/journal.h"
 #include "results/samples.h"
+#include "results/stage_role.h"
 #include "results/store.h"
 #include "suite/prepare.h"
 #include "suite/range_stages.h"
@@ -96,14 +96,6 @@ class RunListener final : public Listener {
   LogStages log_;
 };
 
-/// The number in "Step_3_Inference", else -1.
-int step_of(const std::string& stage) {
-  int step = -1;
-  const char* digits = stage.starts_with("Step_") ? stage.c_str() + 5 : "";
-  const auto [end, problem] = std::from_chars(digits, stage.c_str() + stage.size(), step);
-  return problem == std::errc() && *end == '_' ? step : -1;
-}
-
 /// Chooses what a command's stages are cut by: the Python shim's spans, else NVTX ranges, else the log. Returns the
 /// name of the source.
 std::string cut_command(Watched& watched, std::vector<Span> log_spans, const RunOptions& options) {
@@ -120,7 +112,7 @@ std::string cut_command(Watched& watched, std::vector<Span> log_spans, const Run
   if (!stages.left_out.empty()) video.facts["nvtx_left_out"] = stages.left_out;
   const bool has_ranges = !stages.spans.empty();
   video.spans = has_ranges ? std::move(stages.spans) : std::move(log_spans);
-  for (Span& span : video.spans) span.index = step_of(span.stage);
+  for (Span& span : video.spans) span.index = static_cast<int>(step_index(span.stage));
   return has_ranges ? "nvtx" : video.spans.empty() ? "total" : "log";
 }
 

@@ -3,6 +3,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <toml++/toml.h>
 #include <nlohmann/json.hpp>
 
@@ -97,12 +98,9 @@ class Reader {
 
   template <class E, size_t N>
   E enum_from(const char* key, const Json& value, const std::array<std::pair<E, std::string_view>, N>& words) const {
-    std::string names;
-    for (const auto& [result, word] : words) {
-      if (value.is_string() && value.get_ref<const std::string&>() == word) return result;
-      names += (names.empty() ? "" : ", ") + std::string(word);
-    }
-    throw wrong(key, ("one of " + names).c_str(), value);
+    const auto found = value.is_string() ? value_of(words, value.get_ref<const std::string&>()) : std::nullopt;
+    if (!found) throw wrong(key, fmt::format("one of {}", fmt::join(list_of(words), ", ")).c_str(), value);
+    return *found;
   }
 
   const Json& object_;

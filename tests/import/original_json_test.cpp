@@ -144,9 +144,6 @@ TEST(Parse, TakesOnlyWholeFiniteNumbers) {
   for (const char* bad : {"", "12x", "-1", "nan", "inf", "1e400", "0x10", "1 2"})
     EXPECT_FALSE(parse_number(bad)) << bad;
   EXPECT_EQ(leading_number("**2.34x**"), 2.34);
-  EXPECT_EQ(step_index("Step_12_Inference"), 12);
-  EXPECT_EQ(step_index("Step_x_Inference"), -1);
-  EXPECT_EQ(step_index("Step_12"), -1);
 }
 
 }  // namespace

@@ -15,6 +15,13 @@ StageRecord leaf(const char* name, int64_t index, double seconds) {
   return stage;
 }
 
+TEST(StageRole, AStepsNumberStandsBetweenUnderscores) {
+  EXPECT_EQ(step_index("Step_12_Inference"), 12);
+  EXPECT_EQ(step_index("Step_7_Loading"), 7);
+  for (const char* other : {"Step_x_Inference", "Step_12", "Step_123456_Inference", "Step_", "T5_Encoding"})
+    EXPECT_EQ(step_index(other), -1) << other;
+}
+
 TEST(StageRole, StepsAreListedByNumberWithoutTheirLoadingAndParts) {
   std::vector<StageRecord> stages = {leaf("Step_1_Inference", 1, 2), leaf("Step_0_Loading", 0, 7),
                                      leaf("Step_0_Inference", 0, 3), leaf("Step_2_Inference", 2, 9)};
