@@ -131,9 +131,9 @@ class ShowStages final : public Observer {
 /// The longest kernels of each stage are listed down to this share of its time.
 constexpr double kListedShare = 0.01;
 
-void print_kernels(const KernelTrace& trace) {
+void print_kernels(const KernelTrace& trace, const std::string& missing) {
   if (!trace.reason.empty()) log::warning("no kernels: " + trace.reason);
-  if (trace.lost > 0) log::warning(fmt::format("{} kernels are missing below", trace.lost));
+  if (!missing.empty()) log::warning("kernels that are missing below: " + missing);
   for (const KernelView& view : kernel_views(trace)) {
     fmt::print("\n{}, {:.3f} s\n", view.stages, view.seconds);
     for (const KindShare& kind : view.kinds)
@@ -163,7 +163,10 @@ ExitCode run_generate(const GenerateOptions& options) {
     const Outcome outcome = generate(request, kernels ? static_cast<Observer&>(*kernels) : stages);
     stages.end_line();
     stages.print_table(outcome);
-    if (kernels) print_kernels(kernels->take());
+    if (kernels) {
+      const KernelTrace trace = kernels->take();
+      print_kernels(trace, kernels->missing());
+    }
     fmt::print("{}x{}, {} frames at {} fps\n", outcome.width, outcome.height, outcome.num_frames, outcome.fps);
     fmt::print("frames' sha256 {}\n", outcome.video_sha256);
     if (!request.output.empty()) fmt::print("wrote {}\n", request.output.string());

@@ -159,7 +159,7 @@ void KernelCollector::Activity::read(uint8_t* buffer, size_t valid) {
   CUpti_Activity* record = nullptr;
   while (next_record_(buffer, valid, &record) == CUPTI_SUCCESS) keep(*record);
   size_t dropped = 0;
-  if (dropped_(nullptr, 0, &dropped) == CUPTI_SUCCESS) collected_.lost += static_cast<int64_t>(dropped);
+  if (dropped_(nullptr, 0, &dropped) == CUPTI_SUCCESS) collected_.missing.dropped += static_cast<int64_t>(dropped);
 }
 
 void KernelCollector::Activity::keep(const CUpti_Activity& record) {
@@ -186,11 +186,14 @@ void KernelCollector::Activity::keep(const CUpti_Activity& record) {
 }
 
 void KernelCollector::Activity::keep(uint64_t begin_ns, uint64_t end_ns, uint32_t name) {
-  if (begin_ns == 0 || end_ns < begin_ns || collected_.runs.size() >= kMostRuns) {
-    ++collected_.lost;
-    return;
-  }
-  collected_.runs.push_back({{static_cast<int64_t>(begin_ns), static_cast<int64_t>(end_ns)}, name});
+  if (begin_ns == 0)
+    ++collected_.missing.without_time;
+  else if (end_ns < begin_ns)
+    ++collected_.missing.end_first;
+  else if (collected_.runs.size() >= kMostRuns)
+    ++collected_.missing.beyond_kept;
+  else
+    collected_.runs.push_back({{static_cast<int64_t>(begin_ns), static_cast<int64_t>(end_ns)}, name});
 }
 
 uint32_t KernelCollector::Activity::kernel_index(const char* mangled) {

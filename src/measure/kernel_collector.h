@@ -14,7 +14,7 @@ namespace wan::measure {
 struct CollectedKernels {
   std::vector<KernelRun> runs;
   std::vector<KernelName> names;
-  int64_t lost = 0;  // without a time, dropped by the driver, or beyond what is kept
+  MissingKernels missing;  // all but those outside of stages, of which a collector knows nothing
 };
 
 /// Collects from its making to its end. One at a time in a process: a second one collects nothing and says so.

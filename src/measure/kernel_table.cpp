@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
+
+#include <fmt/format.h>
 
 namespace wan::measure {
 namespace {
@@ -134,6 +137,25 @@ std::vector<KernelTable> tabulate_kernels(std::vector<KernelRun> runs, const std
     tables.add(window, inside);
   }
   return tables.finish();
+}
+
+int64_t begun_outside(size_t runs, const std::vector<KernelTable>& tables) {
+  auto outside = static_cast<int64_t>(runs);
+  for (const KernelTable& table : tables)
+    for (const KernelKindSum& kind : table.kinds) outside -= kind.count;
+  return outside;
+}
+
+std::string describe(const MissingKernels& missing) {
+  const std::pair<int64_t, const char*> parts[] = {{missing.without_time, "without a time"},
+                                                   {missing.end_first, "whose end is before their begin"},
+                                                   {missing.beyond_kept, "beyond those that are kept"},
+                                                   {missing.dropped, "dropped by CUPTI for want of a buffer"},
+                                                   {missing.outside_stages, "begun outside every stage"}};
+  std::string text;
+  for (const auto& [count, why] : parts)
+    if (count > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, why);
+  return text;
 }
 
 }  // namespace wan::measure

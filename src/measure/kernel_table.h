@@ -21,6 +21,22 @@ struct KernelRun {
   uint32_t name = 0;  // index into the names
 };
 
+/// Kernels and copies that are in no table, by why not.
+struct MissingKernels {
+  int64_t without_time = 0;    // CUPTI gave them no begin
+  int64_t end_first = 0;       // CUPTI gave them an end before their begin
+  int64_t beyond_kept = 0;     // more than are kept
+  int64_t dropped = 0;         // by CUPTI, which had no buffer for them
+  int64_t outside_stages = 0;  // have a time, which lies in no stage
+  bool operator==(const MissingKernels&) const = default;
+
+  /// Those of which no time is known.
+  int64_t lost() const { return without_time + end_first + beyond_kept + dropped; }
+};
+
+/// "300 without a time, 2 begun outside every stage"; empty: none is missing.
+std::string describe(const MissingKernels& missing);
+
 /// A stage in time; windows of one name share a table.
 struct StageWindow {
   std::string stages;
@@ -34,5 +50,8 @@ inline constexpr size_t kListedKernels = 20;
 /// time counts where it lies. Windows are in order of time and do not overlap.
 std::vector<KernelTable> tabulate_kernels(std::vector<KernelRun> runs, const std::vector<KernelName>& names,
                                           const std::vector<StageWindow>& windows);
+
+/// Of that many runs, how many began in none of the windows of their tables.
+int64_t begun_outside(size_t runs, const std::vector<KernelTable>& tables);
 
 }  // namespace wan::measure

@@ -352,11 +352,14 @@ struct KernelTable {
   bool operator==(const KernelTable&) const = default;
 };
 
+/// The key among the engine's facts that says why kernels are missing from the tables of a traced run.
+inline constexpr const char* kMissingKernelsFact = "kernels_missing";
+
 /// What ran on the card, kernel by kernel. A run that has this was watched closely and is slower than others.
 struct KernelTrace {
   std::string source;  // cupti_activity
   std::string reason;  // why there are no tables; empty when there are
-  int64_t lost = 0;    // kernels without a time, or beyond what is kept
+  int64_t lost = 0;    // kernels of which no time is known; why: the fact kMissingKernelsFact
   std::vector<KernelTable> tables;
   bool operator==(const KernelTrace&) const = default;
 };

@@ -26,10 +26,14 @@ KernelTrace KernelStages::take() {
   KernelTrace trace{"cupti_activity", collector_.reason(), 0, {}};
   measure::CollectedKernels collected = collector_.take();
   if (trace.reason.empty()) trace.reason = collector_.reason();  // fetching may have failed
-  trace.lost = collected.lost;
+  trace.lost = collected.missing.lost();
+  const size_t runs = collected.runs.size();
   trace.tables = measure::tabulate_kernels(std::move(collected.runs), collected.names, std::exchange(windows_, {}));
+  collected.missing.outside_stages = measure::begun_outside(runs, trace.tables);
+  missing_ = measure::describe(collected.missing);
+  if (!missing_.empty()) next_.on_fact(kMissingKernelsFact, missing_);
   std::erase_if(trace.tables, [](const KernelTable& table) { return table.kinds.empty(); });
-  if (trace.tables.empty() && trace.reason.empty()) trace.reason = "no kernel ran";
+  if (trace.tables.empty() && trace.reason.empty()) trace.reason = "no kernel ran in a stage";
   step_ = -1;
   return trace;
 }

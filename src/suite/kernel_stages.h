@@ -22,12 +22,17 @@ class KernelStages final : public Observer {
   /// window: its waits lie between its kernels, wherever its loading is shown.
   KernelTrace take();
 
+  /// Why some of the kernels of the last `take` are in no table; empty: all are. Also passed on as the fact
+  /// `kernels_missing`.
+  const std::string& missing() const { return missing_; }
+
  private:
   Observer& next_;
   measure::KernelCollector collector_;
   std::string task_ = "ti2v";
   int step_ = -1;  // of the last window, -1: not a step's
   std::vector<measure::StageWindow> windows_;
+  std::string missing_;
 };
 
 }  // namespace wan::suite

@@ -113,5 +113,19 @@ TEST(KernelTable, ManyOverlappingRunsStillTile) {
     expect_tiled(table);
 }
 
+TEST(KernelTable, KernelsThatBeginOutsideEveryStageAreCounted) {
+  const std::vector<KernelRun> runs = {{{5, 15}, 0}, {{12, 14}, 0}, {{25, 29}, 0}, {{38, 45}, 0}};
+  const auto tables = tabulate_kernels(runs, kNames, {{"a", {10, 20}}, {"b", {30, 40}}});
+  EXPECT_EQ(begun_outside(runs.size(), tables), 2) << "one before the first, though it reaches in, one between";
+}
+
+TEST(MissingKernels, SayWhyInOneLine) {
+  EXPECT_EQ(describe({}), "");
+  EXPECT_EQ(describe({1, 2, 3, 4, 5}),
+            "1 without a time, 2 whose end is before their begin, 3 beyond those that are kept, 4 dropped by CUPTI for "
+            "want of a buffer, 5 begun outside every stage");
+  EXPECT_EQ((MissingKernels{1, 2, 3, 4, 5}.lost()), 10) << "the last have a time";
+}
+
 }  // namespace
 }  // namespace wan::measure

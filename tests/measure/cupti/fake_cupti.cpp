@@ -40,6 +40,8 @@ void fill(uint8_t* buffer, size_t& used) {
   if (++flushes > 1) return;
   append(buffer, used, kernel(base + 100, base + 300, "nvjet_sm90_tst_128x256"));
   append(buffer, used, kernel(0, 0, "nvjet_sm90_tst_128x256"));
+  append(buffer, used, kernel(base + 50, base + 20, "nvjet_sm90_tst_128x256"));
+  append(buffer, used, kernel(0, 0, "nvjet_sm90_tst_128x256"));
   CUpti_ActivityMemcpy6 copy{};
   copy.kind = CUPTI_ACTIVITY_KIND_MEMCPY;
   copy.srcKind = CUPTI_ACTIVITY_MEMORY_KIND_PINNED;
