@@ -9,6 +9,7 @@ drawn scene (needs PyTorch). With --list FILE, the prompts of that file (JSON: {
 import argparse
 import concurrent.futures
 import json
+import os
 import pathlib
 import random
 import struct
@@ -75,6 +76,8 @@ class Engine:
         self._command += ["--num-frames", FRAMES, "--steps", str(args.steps), "--guidance-scale", str(args.guidance), "--discard"]
         self._command += ["--solver", args.solver, "--shift", str(args.shift)]
         self._folder = folder
+        # Two jobs, or a test beside others: threads that wait must leave their core.
+        self._environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
 
     def video(self, prompt, seed, image=None):
         """uint8 [F, H, W, 3]."""
@@ -82,7 +85,7 @@ class Engine:
         command = [*self._command, "--prompt", prompt, "--seed", str(seed), "--dump", str(dump)]
         if image is not None:
             command += ["--image", str(image)]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, env=self._environment)
         if ended.returncode != 0:
             raise RuntimeError(f"{' '.join(command)} ended with {ended.returncode}: {ended.stderr[-500:]}")
         clip = to_bytes(read_tensor(dump, "vae.decode.video"))
