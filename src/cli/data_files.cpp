@@ -17,6 +17,8 @@ std::filesystem::path data_folder() {
 
 std::filesystem::path default_checkpoint() { return data_folder() / "checkpoint"; }
 
+std::filesystem::path general_tokenizer() { return data_folder() / "tokenizer"; }
+
 std::filesystem::path default_suite() { return data_folder() / "suites" / "quick.json"; }
 
 std::filesystem::path python_shim() { return data_folder() / "python"; }

@@ -9,6 +9,8 @@ namespace wan::cli {
 std::filesystem::path data_folder();
 /// The small checkpoint that comes with the program.
 std::filesystem::path default_checkpoint();
+/// The tokenizer that made checkpoints get: unlike the small checkpoint's it has a piece for every text.
+std::filesystem::path general_tokenizer();
 /// suites/quick.json.
 std::filesystem::path default_suite();
 /// Folder whose sitecustomize.py marks the stages of the official Python program.

@@ -28,7 +28,7 @@ ExitCode run_make_checkpoint(const MakeOptions& options) {
   }
   const DType dtype = options.dit_dtype == "bf16" ? DType::kBF16 : DType::kF32;
   return write_with_progress(options.output, [&](const WriteOptions& write) {
-    make_checkpoint(sizes, options.seed, dtype, tokenizer_folder(default_checkpoint()), options.output, write);
+    make_checkpoint(sizes, options.seed, dtype, general_tokenizer(), options.output, write);
   });
 }
 

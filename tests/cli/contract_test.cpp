@@ -93,6 +93,14 @@ TEST_F(CommandLine, InspectShowsTheModelCard) {
   EXPECT_THAT(longer.output, testing::Not(HasSubstr("xxxx")));
 }
 
+TEST_F(CommandLine, WhatComesWithTheProgramIsThere) {
+  const std::filesystem::path share = WAN_BINARY_DIR "/share/wanbench";
+  const Ended ended = run("inspect " + (share / "checkpoint").string());
+  EXPECT_THAT(ended.output, HasSubstr("licence: apache-2.0\n\n# shapes-ti2v"));
+  EXPECT_TRUE(std::filesystem::is_regular_file(share / "tokenizer/tokenizer.json"));
+  EXPECT_TRUE(std::filesystem::is_regular_file(share / "suites/yellow-cross.png"));
+}
+
 TEST_F(CommandLine, NamesTensorsThatAreMissing) {
   std::filesystem::copy(checkpoint(), folder_ / "broken", std::filesystem::copy_options::recursive);
   // A text encoder where the VAE should be.

@@ -30,7 +30,7 @@ TEST_F(CommandLine, SelftestOverheadIsStoredAndQuoted) {
   EXPECT_GE(found.high_percent, found.percent);
 
   const Ended quoted =
-      run("run --device cpu --case 01_Speed_Preview --no-video --overhead overhead.json --output results");
+      run("run --device cpu --case 02_Half_The_Steps --no-video --overhead overhead.json --output results");
   ASSERT_EQ(quoted.code, 0) << quoted.output;
   const Collection collection = load_collection(folder_ / "results" / "records");
   ASSERT_EQ(collection.records.size(), 1u);

@@ -97,8 +97,10 @@ TEST(SuiteFile, RefusesWrongTypesWordsAndNames) {
 TEST(SuiteFile, TheSuitesThatComeWithTheProgramAreRead) {
   const Suite quick = read_suite(WAN_SOURCE_DIR "/suites/quick.json");
   ASSERT_EQ(quick.cases.size(), 3u);
-  EXPECT_EQ(quick.cases[0].request.steps, 5);
-  EXPECT_EQ(quick.cases[2].request.steps, 10);
+  EXPECT_EQ(quick.cases[0].request.steps, 20);
+  EXPECT_EQ(quick.cases[1].request.steps, 10);
+  for (const Case& each : quick.cases) EXPECT_FALSE(each.request.prompt.empty()) << each.name;
+  EXPECT_TRUE(std::filesystem::is_regular_file(quick.cases[2].request.image));
   const Suite seed = read_suite(WAN_SOURCE_DIR "/suites/seed.json");
   EXPECT_EQ(seed.cases[0].aliases[0], "01_Speed_Preview_480p");
   // 03 repeats 02; 03_5B differs by its offload alone.

@@ -16,7 +16,7 @@ tags: [wan2.2, ti2v, synthetic]
 ---
 # shapes-ti2v
 
-A text-to-video and image-to-video model of the architecture of Wan2.2-TI2V-5B at a five-hundredth of its size, in its file layout.
+A text-to-video and image-to-video model of the architecture of Wan2.2-TI2V-5B at less than a thousandth of its size, in its file layout.
 It comes with wanbench so that the whole program can be tried and tested without a download and without a GPU.
 
 ## What it makes
