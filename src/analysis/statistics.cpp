@@ -188,12 +188,6 @@ double mann_whitney_exact(std::span<const double> a, std::span<const double> b) 
   return extreme / all;
 }
 
-double mann_whitney_smallest(size_t a, size_t b) {
-  double assignments = 1;
-  for (size_t i = 1; i <= a; ++i) assignments *= static_cast<double>(b + i) / static_cast<double>(i);
-  return std::min(1.0, 2 / assignments);
-}
-
 std::vector<double> holm(std::span<const double> p_values) {
   std::vector<size_t> order(p_values.size());
   std::iota(order.begin(), order.end(), size_t{0});

@@ -48,9 +48,6 @@ WelchRatio welch_log_ratio(std::span<const double> a, std::span<const double> b,
 /// values to the arms whose rank sum is at least as far from its mean. Holds whatever the distribution.
 double mann_whitney_exact(std::span<const double> a, std::span<const double> b);
 
-/// Smallest p that `mann_whitney_exact` can give for these sizes, reached when the arms do not overlap.
-double mann_whitney_smallest(size_t a, size_t b);
-
 /// Holm's step-down adjustment of p values; order kept, capped at 1, monotone.
 std::vector<double> holm(std::span<const double> p_values);
 

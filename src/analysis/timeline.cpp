@@ -122,11 +122,4 @@ class Layout {
 
 Timeline timeline_of(const RunRecord& record) { return Layout(record).apply(); }
 
-bool rows_nest(const std::vector<TimelineSpan>& spans) {
-  for (size_t i = 0; i < spans.size(); ++i)
-    for (size_t j = i + 1; j < spans.size(); ++j)
-      if (spans[i].row == spans[j].row && !nest(spans[i], spans[j])) return false;
-  return true;
-}
-
 }  // namespace wan

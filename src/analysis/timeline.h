@@ -33,7 +33,4 @@ struct Timeline {
 /// stages.
 Timeline timeline_of(const RunRecord& record);
 
-/// Whether the spans of each row nest: of two that share time, one contains the other.
-bool rows_nest(const std::vector<TimelineSpan>& spans);
-
 }  // namespace wan

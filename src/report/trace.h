@@ -16,8 +16,4 @@ namespace wan::report {
 std::string trace_json(const std::vector<const RunRecord*>& records,
                        const std::map<std::string, SampleSet>& samples = {});
 
-/// Why `text` is not a trace whose slices nest on every thread; empty when it is one. Checks what Perfetto's importer
-/// needs: fields and types of each phase used, metadata for each process and thread, counters with numbers only.
-std::string trace_problem(const std::string& text);
-
 }  // namespace wan::report

@@ -9,6 +9,7 @@
 
 #include "analysis/timeline.h"
 #include "html_records.h"
+#include "trace_check.h"
 
 namespace wan {
 namespace {
@@ -22,6 +23,19 @@ std::string example_trace(std::vector<RunRecord>& records) {
   std::vector<const RunRecord*> pointers;
   for (const RunRecord& record : records) pointers.push_back(&record);
   return report::trace_json(pointers);
+}
+
+/// Whether of two spans of a row that share time, one always contains the other.
+bool rows_nest(const std::vector<TimelineSpan>& spans) {
+  const auto holds = [](const TimelineSpan& a, const TimelineSpan& b) {
+    return a.begin_ns <= b.begin_ns && b.end_ns <= a.end_ns;
+  };
+  for (const TimelineSpan& a : spans)
+    for (const TimelineSpan& b : spans) {
+      const bool share_time = a.row == b.row && a.begin_ns < b.end_ns && b.begin_ns < a.end_ns;
+      if (share_time && !holds(a, b) && !holds(b, a)) return false;
+    }
+  return true;
 }
 
 TEST(Trace, PassesTheChecker) {

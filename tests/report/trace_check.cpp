@@ -1,4 +1,6 @@
-// The checker of trace.h: what an importer would drop or draw wrongly, named.
+// What an importer would drop or draw wrongly, named.
+#include "trace_check.h"
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -6,8 +8,6 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include "report/trace.h"
 
 namespace wan::report {
 namespace {
