@@ -78,7 +78,7 @@ STILLS = """Promise.all([...document.querySelectorAll(".videos img")].map(i => %
 """ % DRAWN
 CASES = 'JSON.parse(document.getElementById("data").textContent).cases'
 SHOWN = """[...document.querySelectorAll(".videos figure")].map(f => ({video: !!f.querySelector("video"),
-  still: !!f.querySelector("img, video[poster]")}))"""
+  still: !!f.querySelector("img, video[poster]"), caption: f.querySelector("figcaption").textContent}))"""
 WIDER = """[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1
   && !e.closest(".scroll")).slice(0, 3).map(e => e.outerHTML.slice(0, 120))"""
 UNTABLED = """[...document.querySelectorAll("figure")].filter(f => f.querySelector("canvas") && f.offsetParent !== null
@@ -151,7 +151,10 @@ def wrong_numbers(first_screen, rows, groups):
 
 
 def wrong_videos(shown, cases, folder):
-    """A video where its file is beside the page, else its still alone."""
+    """A video where its file is beside the page, else its still alone; under it what was asked for."""
+    for caption, case in zip([each.pop("caption") for each in shown], [c for c in cases if c["video"]]):
+        if case["workload"]["prompt"] not in caption:
+            yield f"caption {caption!r} without its prompt"
     expected = [{"video": folder.joinpath(*c["video"]["path"]).exists(), "still": c["video"]["poster"] is not None}
                 for c in cases if c["video"]]
     if shown != expected:

@@ -208,7 +208,8 @@ const failures = (data) => {
 // Plays where the file is beside the page; its still, which the page holds, is shown before and where the file is not.
 const videoFigure = (c) => {
   const path = c.video.path.join("/");
-  const caption = el("figcaption", {}, rowLabel(c) + ", run " + c.video.repeat);
+  const { prompt } = c.workload; // a redacted record has none
+  const caption = el("figcaption", {}, rowLabel(c) + ", run " + c.video.repeat + (prompt ? ": \u201c" + prompt + "\u201d" : ""));
   const video = el("video", { controls: true, preload: "metadata", src: safePath(c.video.path),
     poster: c.video.poster, loop: true, muted: true, "aria-label": "Video of " + rowLabel(c) });
   const still = () => {
