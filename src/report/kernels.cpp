@@ -63,6 +63,14 @@ std::string kernels_table(const KernelView& view) {
   return table.markdown();
 }
 
+/// "301 kernels are missing: 300 without a time, ..."; empty when none is. A record may say the number alone.
+std::string missing_text(const TracedRun& traced) {
+  const auto& facts = traced.run->engine.facts;
+  if (const auto why = facts.find(kMissingKernelsFact); why != facts.end())
+    return fmt::format("Kernels are missing: {}.", why->second);
+  return traced.lost > 0 ? fmt::format("{} kernels are missing.", traced.lost) : "";
+}
+
 }  // namespace
 
 Json kernels_data(const CaseSummary& summary) {
@@ -73,7 +81,7 @@ Json kernels_data(const CaseSummary& summary) {
   return {{"run_id", traced->run->id},
           {"source", traced->run->kernels->source},
           {"reason", traced->reason},
-          {"lost", traced->lost},
+          {"missing", missing_text(*traced)},
           {"slowdown", traced->slowdown ? Json(*traced->slowdown) : Json(nullptr)},
           {"views", std::move(views)}};
 }
@@ -86,7 +94,7 @@ std::string kernels_markdown(const CaseSummary& summary) {
   out += "Watching each kernel slows a run: shares are meant, its times enter no estimate.";
   if (traced->slowdown)
     out += fmt::format(" It took {:.3f} times the total of the runs that count.", *traced->slowdown);
-  if (traced->lost > 0) out += fmt::format(" {} kernels are missing.", traced->lost);
+  if (const std::string missing = missing_text(*traced); !missing.empty()) out += " " + missing;
   out += "\n";
   for (const KernelView& view : traced->views)
     out += fmt::format("\n**{}** ({} s, {} stages)\n\n{}\n{}", view.stages, seconds(view.seconds), view.stage_count,

@@ -183,8 +183,22 @@ TEST_F(Html, KernelsComeFromTheTracedRunWhichDoesNotCount) {
   EXPECT_NEAR(copies["seconds"].get<double>(), 0.14, 1e-9);
   EXPECT_NEAR(copies["total_seconds"].get<double>(), 0.9, 1e-9) << "most of it hidden behind other kernels";
   EXPECT_NEAR(kernels["slowdown"].get<double>(), 1.1, 0.01);
+  EXPECT_EQ(kernels["missing"], "");
   EXPECT_EQ(data_["cases"][0]["certainty"]["runs_cell"], "3 of 3");
   EXPECT_TRUE(data_["cases"][1]["kernels"].is_null()) << "no warm run was traced";
+}
+
+TEST_F(Html, MissingKernelsAreSaidWithTheReasonWhereTheRunKnowsIt) {
+  const auto missing = [](const std::vector<RunRecord>& records) {
+    return Json::parse(report_data(pointers(records), tables()))["cases"][0]["kernels"]["missing"].get<std::string>();
+  };
+  for (RunRecord& record : records_)
+    if (record.kernels) record.kernels->lost = 3;
+  EXPECT_EQ(missing(records_), "3 kernels are missing.");
+  for (RunRecord& record : records_)
+    record.engine.facts[kMissingKernelsFact] = "2 without a time, 1 begun outside every stage";
+  EXPECT_EQ(missing(records_), "Kernels are missing: 2 without a time, 1 begun outside every stage.");
+  EXPECT_THAT(report::markdown_report(pointers(records_), {}), HasSubstr("missing: 2 without a time, 1 begun"));
 }
 
 TEST_F(Html, CardsWithTheirProgramsAreColumnsAndCasesRows) {
