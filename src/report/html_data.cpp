@@ -25,10 +25,11 @@ Json interval_data(const std::optional<Interval>& interval) {
   return interval ? Json{interval->low, interval->high} : Json(nullptr);
 }
 
-/// What tells two sides apart: their devices, with their programs unless both are one program on two devices.
+/// What tells two sides apart: their devices, with their programs unless both are our own engine on two devices.
 std::string side_name(const CaseSummary& side, const CaseSummary& other) {
-  const bool one_program = side.group.engine == other.group.engine && side.group.device != other.group.device;
-  return one_program ? side.group.device : side.group.engine + " on " + side.group.device;
+  const bool device_suffices = side.example->engine.kind == EngineKind::kNative &&
+                               side.group.engine == other.group.engine && side.group.device != other.group.device;
+  return device_suffices ? side.group.device : side.group.engine + " on " + side.group.device;
 }
 
 /// " Not quite the same work: steps 5 against 10." or nothing; no more than the first three fields.

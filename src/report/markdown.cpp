@@ -27,12 +27,11 @@ std::string or_dash(const std::optional<T>& value) {
   return value ? fmt::format("{}", *value) : "–";
 }
 
-/// The device, and the program where more than one ran on it.
+/// The device, and the program where there is more than one.
 std::string device_of(const ShownCase& shown, const std::deque<ShownCase>& cases) {
   const RunGroup& own = shown.summary.group;
-  const bool several = std::any_of(cases.begin(), cases.end(), [&](const ShownCase& other) {
-    return other.summary.group.device == own.device && other.summary.group.engine != own.engine;
-  });
+  const bool several = std::any_of(cases.begin(), cases.end(),
+                                   [&](const ShownCase& other) { return other.summary.group.engine != own.engine; });
   return several ? own.device + ", " + own.engine : own.device;
 }
 

@@ -91,15 +91,14 @@ def device_of(run):
 
 def load_groups(folder):
     """Totals and energies of the runs that count, by the name the page gives the case; computed here, not by the program."""
-    groups, programs = {}, {}
+    groups = {}
     runs = [json.loads(file.read_text()) for file in sorted(folder.rglob("*.run.json"))]
-    for run in runs:
-        programs.setdefault(device_of(run), set()).add(run["engine"]["name"])
+    programs = {run["engine"]["name"] for run in runs}
     for run in runs:
         if run["case"]["warmup"] or run.get("kernels"):
             continue
         device = device_of(run)
-        if len(programs[device]) > 1:
+        if len(programs) > 1:
             device += ", " + run["engine"]["name"]
         scope = run["workload"]["scope"]
         name = run["case"]["name"] + (" (warm)" if scope == "warm" else "")

@@ -90,9 +90,8 @@ const partsTable = (cases) => table("Seconds by stage, medians", [text("Case"), 
   number("Time"), number("Share")], cases.flatMap((c) => c.headline.parts.map((p) => [rowLabel(c), p.name, p.place,
   write("seconds", p.seconds), write("share", p.share)])));
 
-// The device, and the program where several ran on it.
-const machineOf = (c) => (data.cases.some((other) => other.device === c.device && other.engine !== c.engine)
-  ? c.device + ", " + c.engine : c.device);
+// The device, and the program where there is more than one.
+const machineOf = (c) => (data.cases.some((other) => other.engine !== c.engine) ? c.device + ", " + c.engine : c.device);
 const rowLabel = (c) => (severalMachines() ? c.title + " · " + machineOf(c) : c.title);
 const severalMachines = () => new Set(data.cases.map(machineOf)).size > 1;
 
