@@ -106,8 +106,9 @@ const legend = (display) => ({ display, position: "bottom", labels: { boxWidth: 
 const stackedBars = (rows) => () => {
   const names = [];
   const places = {};
-  rows.forEach((row) => row.parts.forEach((part) => {
-    if (!names.includes(part.name)) names.push(part.name);
+  // In the order of the rows; a part that the first rows lack comes after the one it follows in its own.
+  rows.forEach((row) => row.parts.forEach((part, i) => {
+    if (!names.includes(part.name)) names.splice(i > 0 ? names.indexOf(row.parts[i - 1].name) + 1 : 0, 0, part.name);
     places[part.name] = part.place;
   }));
   const datasets = names.map((name) => ({
