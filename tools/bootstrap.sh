@@ -53,13 +53,14 @@ if [ ! -e "$stamp" ]; then
   fi
   touch "$stamp"
 fi
-# Without these the checks that need them are skipped with a reason.
-wanted=tools/requirements-optional.txt
-stamp=.venv/.$(sha256sum "$wanted" | cut -c1-16)
-if [ ! -e "$stamp" ]; then
-  if .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r "$wanted"; then
-    touch "$stamp"
-  else
-    echo "bootstrap: $wanted cannot be installed here" >&2
+# Without these the checks that need them are skipped with a reason, each by itself.
+for wanted in tools/requirements-optional.txt tools/requirements-format.txt; do
+  stamp=.venv/.$(sha256sum "$wanted" | cut -c1-16)
+  if [ ! -e "$stamp" ]; then
+    if .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r "$wanted"; then
+      touch "$stamp"
+    else
+      echo "bootstrap: $wanted cannot be installed here" >&2
+    fi
   fi
-fi
+done

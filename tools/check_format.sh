@@ -2,7 +2,7 @@
 # Fails when a source file is not as clang-format writes it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# Other versions of clang-format write some lines otherwise; the one that tools/requirements-optional.txt pins decides.
+# Other versions of clang-format write some lines otherwise; the one that tools/requirements-format.txt pins decides.
 formatter=.venv/bin/clang-format
 [ -x "$formatter" ] || formatter=$(command -v clang-format || true)
 found=none

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# On the GPU machine: measures every row of docs/results/h100-ti2v-5b.md's table and prints it. About 14 minutes on an H100 with the
-# checkpoint in the page cache; parts whose folder is there already are not run again, so that it can be done in pieces.
+# On the GPU machine: measures every row of docs/results/h100-ti2v-5b.md's table and prints it. The rows' times add up to some 14 minutes
+# on an H100 with the checkpoint in the page cache; parts whose folder is there already are not run again, so that it can be done in pieces.
 # Usage: gpu_table.sh WANBENCH CHECKPOINT OUTPUT [KERNEL_BENCH [REPEATS]]
 # CHECKPOINT: TI2V-5B in the official layout, or as `wanbench make-checkpoint --model ti2v-5B` writes it. KERNEL_BENCH: wan_kernel_bench, for the floor.
 # Only prints, from what OUTPUT holds, when CHECKPOINT is "-".
 set -uo pipefail
-wanbench=${1:?usage: gpu_table.sh WANBENCH CHECKPOINT OUTPUT [KERNEL_BENCH [REPEATS]]} checkpoint=$2 output=$3 bench=${4:-} repeats=${5:-5}
+if [ $# -lt 3 ]; then
+  echo "usage: gpu_table.sh WANBENCH CHECKPOINT OUTPUT [KERNEL_BENCH [REPEATS]]" >&2
+  exit 2
+fi
+wanbench=$1 checkpoint=$2 output=$3 bench=${4:-} repeats=${5:-5}
 here=$(cd "$(dirname "$0")" && pwd)
 suites=$here/share/wanbench/suites
 [ -d "$suites" ] || suites=$here/../suites

@@ -1,6 +1,7 @@
 #include "report/cards.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -53,10 +54,12 @@ const char* unit_name(CardUnit unit) {
 }
 
 /// "22.57 [21.24, 23.35], n = 3", "269.21, single run", "oom".
+constexpr const char* kAbsent = "–";
+
 std::string cell_text(const ShownCase& shown, const CardQuantity& quantity) {
   if (shown.original != nullptr && shown.original->error) return std::string(to_string(shown.original->status));
   const Quantity value = quantity.of(shown.summary);
-  if (!value.has()) return "–";
+  if (!value.has()) return kAbsent;
   const Estimate& estimate = *value.estimate;
   std::string text = written(estimate.median, quantity.unit);
   if (estimate.interval)
@@ -68,11 +71,11 @@ std::string cell_text(const ShownCase& shown, const CardQuantity& quantity) {
 }
 
 std::string joined_cells(const Cases& cases, const std::vector<size_t>& cell, const CardQuantity& quantity) {
-  const auto has_value = [&](size_t i) { return cell_text(*cases[i], quantity) != "–"; };
-  if (std::none_of(cell.begin(), cell.end(), has_value)) return "–";
-  std::string text;
-  for (const size_t i : cell) text += (text.empty() ? "" : " / ") + cell_text(*cases[i], quantity);
-  return text;
+  std::vector<std::string> texts;
+  for (const size_t i : cell) texts.push_back(cell_text(*cases[i], quantity));
+  const bool all_absent =
+      std::all_of(texts.begin(), texts.end(), [](const std::string& text) { return text == kAbsent; });
+  return all_absent ? kAbsent : fmt::format("{}", fmt::join(texts, " / "));
 }
 
 bool any_value(const Cases& cases, const CardQuantity& quantity) {

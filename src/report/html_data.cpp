@@ -32,7 +32,7 @@ std::string side_name(const CaseSummary& side, const CaseSummary& other) {
   return device_suffices ? side.group.device : side.group.engine + " on " + side.group.device;
 }
 
-/// " Not quite the same work: steps 5 against 10." or nothing; no more than the first three fields.
+/// " Not the same work: steps 5 against 10." or nothing; no more than the first three fields.
 std::string difference_sentence(const Comparison& c) {
   constexpr size_t kMost = 3;
   const auto& fields = c.workload.different;

@@ -63,7 +63,7 @@ std::string kernels_table(const KernelView& view) {
   return table.markdown();
 }
 
-/// "301 kernels are missing: 300 without a time, ..."; empty when none is. A record may say the number alone.
+/// "Kernels are missing: 300 without a time, ..."; empty when none is. A record may know the number alone.
 std::string missing_text(const TracedRun& traced) {
   const auto& facts = traced.run->engine.facts;
   if (const auto why = facts.find(kMissingKernelsFact); why != facts.end())

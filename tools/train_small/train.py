@@ -35,6 +35,7 @@ CROPPED_SHARE = 0.6  # of the VAE's time
 AVERAGE_VAE, AVERAGE_DIT = 0.995, 0.999  # how much of the averaged weights a step keeps, in the long run
 # How far compiled blocks may be from written ones, relative: both round to bf16, at other places.
 COMPILED_LOSS, COMPILED_GRADIENT = 0.01, 0.1
+CAPTURED_LOSS = 0.1  # how far the mean loss of the first captured steps may be from that of the last written ones, relative
 
 
 class Clock:
@@ -258,7 +259,7 @@ def capture_if_faster(trainer, update):
             return captured_loss
 
         captured, loss_then = _seconds_a_step(trainer, replay, 40)
-        is_better = captured < written and abs(loss_then - loss) < COMPILED_GRADIENT * loss
+        is_better = captured < written and abs(loss_then - loss) < CAPTURED_LOSS * loss
         log(f"{1e3 * written:.1f} ms a step, loss {loss:.4f}; as a graph {1e3 * captured:.1f} ms, loss {loss_then:.4f}")
         return replay if is_better else update
     except Exception as error:  # whatever cannot be captured on this machine
