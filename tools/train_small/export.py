@@ -10,6 +10,8 @@ from safetensors.torch import save_file
 import dit
 import vae
 
+VAE_FILE = "Wan2.2_VAE.pth"
+
 
 def _bf16(state, prefix):
     return collections.OrderedDict(
@@ -40,7 +42,7 @@ def write(folder, model_state, dit_config, vae_state, normalisation, tokenizer_f
     official = vae.official_vae(
         {name: value.cpu() for name, value in vae_state.items()}, normalisation.scale.cpu(), normalisation.shift.cpu()
     )
-    torch.save(collections.OrderedDict((n, v.contiguous()) for n, v in official.items()), folder / "Wan2.2_VAE.pth")
+    torch.save(collections.OrderedDict((n, v.contiguous()) for n, v in official.items()), folder / VAE_FILE)
     (folder / "config.json").write_text(json.dumps(_config(dit_config), indent=2) + "\n", encoding="utf-8")
     for file in pathlib.Path(tokenizer_folder).iterdir():
         if file.resolve() != (target / file.name).resolve():

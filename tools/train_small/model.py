@@ -39,6 +39,11 @@ def compile_blocks(model):
         block.compile(fullgraph=True, dynamic=False)
 
 
+def matrices(model):
+    """Names of the transformer blocks' weights that multiply activations; not embeddings, norms, first and last layers."""
+    return [name for name, p in model.named_parameters() if ".blocks." in name and p.ndim == 2 and "embedding" not in name]
+
+
 def stop_compiled():
     """From here on every block runs as it is written."""
     torch.compiler.set_stance("force_eager")
@@ -59,6 +64,11 @@ class Normalisation:
 
     def __init__(self, scale, shift):
         self.scale, self.shift = scale, shift
+
+    @staticmethod
+    def none(device):
+        """For an encoder whose values are the latents already."""
+        return Normalisation(torch.ones(vae.USED_CHANNELS, device=device), torch.zeros(vae.USED_CHANNELS, device=device))
 
     @staticmethod
     def of(means):

@@ -1,8 +1,8 @@
 """Trains the small model: the VAE, then text encoder and DiT together; evaluates and exports what there is at the end.
 
-    python3 tools/train_small/train.py --state DIR [--out DIR] [--max-minutes 8] [--resume] [--last]
+    python3 tools/train_small/train.py --state DIR [--out DIR] [--max-minutes 8] [--resume] [--last] [--vae FILE]
 
-Goes on from DIR's files with --resume, stops in time for the evaluation, and leaves beside each other: the state to go on from
+Goes on from DIR's files with --resume, takes a finished VAE with --vae, stops in time for the evaluation, and leaves beside each other: the state to go on from
 (vae.pt, dit.pt, average.pt), the checkpoint in the official layout (export.tar), pictures and rates. The learning rate
 follows the minutes spent of those planned, so that a faster machine trains longer and a slower one still ends well.
 """
@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import pathlib
 import random
+import shutil
 import sys
 import tarfile
 import tempfile
@@ -25,6 +26,7 @@ import export
 import model as m
 import vae
 from data import LatentPool, cropped_batch, scene_batch
+from muon import Muon
 from tokenizer import Tokenizer
 
 TOKENIZER = pathlib.Path(__file__).resolve().parents[2] / "models" / "shapes-ti2v" / "google" / "umt5-xxl"
@@ -32,10 +34,12 @@ EVALUATION_MINUTES = 0.4  # kept for what follows training
 WARM_UP_STEPS = 200  # after every start: the optimiser's moments are not in the state, which must stay small
 NAT_PRICE = 0.5  # what one nat of latent costs, as absolute error of one channel of one pixel
 CROPPED_SHARE = 0.6  # of the VAE's time
+MATRIX_RATE = 20  # Muon's learning rate, as a multiple of AdamW's
+FIRST_FRAME_WEIGHT = 2  # from text, every later frame takes its shape from the first one
 AVERAGE_VAE, AVERAGE_DIT = 0.995, 0.999  # how much of the averaged weights a step keeps, in the long run
 # How far compiled blocks may be from written ones, relative: both round to bf16, at other places.
 COMPILED_LOSS, COMPILED_GRADIENT = 0.01, 0.1
-CAPTURED_LOSS = 0.1  # how far the mean loss of the first captured steps may be from that of the last written ones, relative
+CAPTURED_LOSS = (0.5, 1.1)  # the mean loss of the first captured steps, as a multiple of that of the last written ones
 
 
 class Clock:
@@ -66,19 +70,22 @@ def save(path, value):
 
 
 class Trainer:
-    """One network's optimiser, average and schedule. `spent` are the minutes earlier calls trained it for; the learning
-    rate falls from minute `since` to minute `planned`."""
+    """One network's optimisers, average and schedule: Muon for the weights named in `matrices`, AdamW for all others.
+    `spent` are the minutes earlier calls trained it for; the learning rate falls from minute `since` to minute `planned`."""
 
-    def __init__(self, network, clock, planned, peak, keep):
+    def __init__(self, network, clock, planned, peak, keep, matrices=()):
         self.network, self.clock, self.planned, self.peak, self.keep = network, clock, planned, peak, keep
         self.device = next(network.parameters()).device
         self.spent, self.since, self.steps, self.begun, self.steps_here = 0.0, 0.0, 0, None, 0
         self.parameters = list(network.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
         on_gpu = self.device.type == "cuda"
+        named = dict(network.named_parameters())
+        self.muon = Muon([named[name] for name in matrices], torch.tensor(MATRIX_RATE * peak, device=self.device)) if matrices else None
+        self.others = [p for name, p in named.items() if name not in set(matrices)]
         # On the GPU the rate is a tensor: a captured step reads it anew each time.
         self.optimiser = torch.optim.AdamW(
-            self.parameters,
+            self.others,
             lr=torch.tensor(peak, device=self.device) if on_gpu else peak,
             betas=(0.9, 0.99),
             weight_decay=0.01,
@@ -112,16 +119,20 @@ class Trainer:
                 group["lr"].fill_(self.rate())
             else:
                 group["lr"] = self.rate()
+        if self.muon:
+            self.muon.rate.fill_(MATRIX_RATE * self.rate())
         loss = update()
         self._count()
         return loss
 
     def update(self, loss):
         """The weights' change. Nothing here waits for the device."""
-        self.optimiser.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        torch.nn.utils.clip_grad_norm_(self.others, 1.0)  # Muon does not look at a gradient's size
         self.optimiser.step()
+        if self.muon:
+            self.muon.step()
         return loss.detach()
 
     def _count(self):
@@ -178,8 +189,8 @@ def train_vae(trainer, clock, args, rng):
 
 
 def flow_loss(network, pool, batch, weight, args):
-    """Squared error of the velocity noise - x0, a channel weighed by what it carries. A quarter of the clips have a clean
-    first latent frame at timestep 0, as image-to-video has; a tenth have the negative prompt."""
+    """Squared error of the velocity noise - x0, a channel weighed by what it carries and a frame by `FIRST_FRAME_WEIGHT`. An
+    eighth of the clips have a clean first latent frame at timestep 0, as image-to-video has; a tenth the negative prompt."""
     x0, ids, lengths = pool.draw(batch)
     device = x0.device
     ids, lengths = pool.drop_text(ids, lengths, 0.1)
@@ -188,11 +199,13 @@ def flow_loss(network, pool, batch, weight, args):
     noise = torch.randn_like(x0)
     x = torch.lerp(x0, noise, sigma)
     given = torch.zeros(batch, x0.shape[1], device=device)
-    given[::4, 0].fill_(1)  # spread over the noise levels
+    given[::8, 0].fill_(1)  # spread over the noise levels
     timesteps = (1000 * sigma.view(-1, 1)).trunc() * (1 - given)
     x = torch.where(given.view(batch, -1, 1, 1, 1) > 0, x0, x)
     error = (network(x, timesteps, ids, lengths).float() - (noise - x0)) ** 2
-    return (error * (1 - given).view(batch, -1, 1, 1, 1) * weight).sum() / weight.sum() / (error[:, :, 0].numel() * (1 - given).mean())
+    counted = 1 - given
+    counted[:, 0].mul_(FIRST_FRAME_WEIGHT)
+    return (error * counted.view(batch, -1, 1, 1, 1) * weight).sum() / weight.sum() / (error[:, :, 0].numel() * counted.mean())
 
 
 def dit_loss(trainer, args, pool, weight):
@@ -207,7 +220,7 @@ def _loss_and_gradient(trainer, args, pool, weight):
     loss = dit_loss(trainer, args, pool, weight)
     loss.backward()
     gradient = torch.cat([p.grad.flatten() for p in trainer.parameters if p.grad is not None])
-    trainer.optimiser.zero_grad(set_to_none=True)
+    trainer.network.zero_grad(set_to_none=True)
     return loss.item(), gradient
 
 
@@ -223,7 +236,7 @@ def compile_if_equal(trainer, args, pool, weight):
         is_equal = abs(compiled[0] - written[0]) <= COMPILED_LOSS * written[0] and apart <= COMPILED_GRADIENT
     except Exception as error:  # whatever the compiler has against this machine
         message, is_equal = f"{type(error).__name__}: {str(error)[-600:]}", False
-        trainer.optimiser.zero_grad(set_to_none=True)
+        trainer.network.zero_grad(set_to_none=True)
     if not is_equal:
         m.stop_compiled()
     log(f"{'compiled' if is_equal else 'not compiled'} in {trainer.clock.minutes() - begun:.2f} min: {message}")
@@ -250,7 +263,7 @@ def capture_if_faster(trainer, update):
                 trainer.advance(update)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        trainer.optimiser.zero_grad(set_to_none=True)
+        trainer.network.zero_grad(set_to_none=True)
         with torch.cuda.graph(graph):
             captured_loss = update()
 
@@ -259,7 +272,7 @@ def capture_if_faster(trainer, update):
             return captured_loss
 
         captured, loss_then = _seconds_a_step(trainer, replay, 40)
-        is_better = captured < written and abs(loss_then - loss) < CAPTURED_LOSS * loss
+        is_better = captured < written and CAPTURED_LOSS[0] * loss < loss_then < CAPTURED_LOSS[1] * loss
         log(f"{1e3 * written:.1f} ms a step, loss {loss:.4f}; as a graph {1e3 * captured:.1f} ms, loss {loss_then:.4f}")
         return replay if is_better else update
     except Exception as error:  # whatever cannot be captured on this machine
@@ -287,16 +300,18 @@ def train_dit(trainer, clock, args, pool):
     if args.last:
         trainer.end_with_call()
     said = saved = time.monotonic()
-    losses = []
+    losses, renewing = [], 0.0
     while not trainer.is_done() and not clock.is_over():
         if trainer.steps_here % args.refresh_every == 0:
+            begun = clock.minutes()
             pool.refresh(args.refresh)
+            renewing += clock.minutes() - begun
         losses.append(trainer.advance(update).clone())
         if time.monotonic() - said > 5 or trainer.steps == args.max_steps:
             said = time.monotonic()
             log(
                 f"dit {trainer.minutes():5.2f} min step {trainer.steps:6d} loss {torch.stack(losses).mean().item():.4f} "
-                f"rate {trainer.rate():.1e}"
+                f"rate {trainer.rate():.1e} pool {renewing:.2f} min"
             )
             losses = []
         if time.monotonic() - saved > 60:  # a call that is cut short leaves something, too
@@ -317,6 +332,7 @@ def parse():
     parser.add_argument("--vae-minutes", type=float, default=4.5, help="planned for the VAE over all calls")
     parser.add_argument("--dit-minutes", type=float, default=8, help="planned for the DiT over all calls")
     parser.add_argument("--last", action="store_true", help="let the DiT's plan end with this call instead")
+    parser.add_argument("--vae", type=pathlib.Path, help="finished VAE in the official layout; only the DiT is trained, on its latents")
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="run the network as it is written, step by step")
     parser.add_argument("--vae-batch", type=int, default=48)
     parser.add_argument("--dit-batch", type=int, default=512)
@@ -324,7 +340,7 @@ def parse():
     parser.add_argument("--dit-rate", type=float, default=1e-3)
     parser.add_argument("--pool", type=int, default=32768, help="clips whose latents are kept")
     parser.add_argument("--refresh", type=int, default=256, help="clips replaced at a time")
-    parser.add_argument("--refresh-every", type=int, default=100, help="steps between replacements")
+    parser.add_argument("--refresh-every", type=int, default=300, help="steps between replacements")
     parser.add_argument("--train-shift", type=float, default=3.0, help="of the noise levels trained at")
     parser.add_argument("--prompts", type=int, default=120, help="held-out prompts of the evaluation")
     parser.add_argument("--max-steps", type=int, default=0, help="of each network in this call; 0: as time allows")
@@ -353,6 +369,8 @@ def write_export(args, trainer, vae_state, normalisation):
     with tempfile.TemporaryDirectory() as work:
         folder = pathlib.Path(work) / "shapes-ti2v"
         export.write(folder, averaged, trainer.network.dit.config, vae_state, normalisation, TOKENIZER)
+        if args.vae:  # as it came, not rounded once more
+            shutil.copy(args.vae, folder / export.VAE_FILE)
         with tarfile.open(args.out / "export.part", "w") as archive:
             archive.add(folder, folder.name)
         total = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
@@ -375,6 +393,14 @@ def run_vae(args, clock, device, rng, earlier):
     return network, averaged, trainer.is_done() or args.max_steps > 0
 
 
+def given_vae(args, device):
+    """The VAE of --vae with its state; its own latents are already the engine's."""
+    network = vae.Vae().to(device)
+    state = vae.from_official(load(args.vae, device))
+    network.load_state_dict(state)
+    return network.eval().requires_grad_(False), state, m.Normalisation.none(device)
+
+
 def main():
     args = parse()
     workers = multiprocessing.get_context("fork").Pool(min(12, os.cpu_count()))  # before CUDA starts: they only check clips
@@ -387,15 +413,21 @@ def main():
     seed = args.seed + sum(state["steps"] for state in (vae_earlier, dit_earlier) if state)
     torch.manual_seed(seed)
     rng = random.Random(seed)
-    network, vae_state, vae_is_done = run_vae(args, clock, device, rng, vae_earlier)
-    if not vae_is_done:
-        log("to be resumed: the VAE has time left")
-        return 0
+    normalisation = None
+    if args.vae:
+        network, vae_state, normalisation = given_vae(args, device)
+    else:
+        network, vae_state, vae_is_done = run_vae(args, clock, device, rng, vae_earlier)
+        if not vae_is_done:
+            log("to be resumed: the VAE has time left")
+            return 0
     tokenizer = Tokenizer(TOKENIZER)
-    normalisation = m.Normalisation(dit_earlier["scale"], dit_earlier["shift"]) if dit_earlier else None
+    if dit_earlier:
+        normalisation = m.Normalisation(dit_earlier["scale"], dit_earlier["shift"])
     pool = LatentPool(network, tokenizer, args.pool, args.refresh, rng, device, normalisation)
     log(f"pool of {args.pool} clips after {clock.minutes():.2f} min; deviations {pool.describe()}")
-    trainer = Trainer(m.TextToVideo().to(device), clock, args.dit_minutes, args.dit_rate, AVERAGE_DIT)
+    model = m.TextToVideo().to(device)
+    trainer = Trainer(model, clock, args.dit_minutes, args.dit_rate, AVERAGE_DIT, m.matrices(model))
     if dit_earlier:
         trainer.load(dit_earlier, load(args.state / "average.pt", device))
     train_dit(trainer, clock, args, pool)

@@ -301,3 +301,16 @@ def official_vae(state, scale, shift):
     bias += (weight[:, :used, 0, 0, 0] * (shift - mean[:used] * gain)).sum(1)
     weight[:, :used] *= gain.view(1, -1, 1, 1, 1)
     return out
+
+
+def from_official(state):
+    """The inverse: the state dict of a Vae whose own latents are the engine's."""
+    out = {name: value.float().clone() for name, value in state.items()}
+    used, device = USED_CHANNELS, out["conv1.weight"].device
+    mean, std = (torch.tensor(values[:used], device=device) for values in (LATENT_MEAN, LATENT_STD))
+    out["conv1.weight"][:used] /= std.view(-1, 1, 1, 1, 1)
+    out["conv1.bias"][:used] = (out["conv1.bias"][:used] - mean) / std
+    weight = out["conv2.weight"]
+    out["conv2.bias"] += (weight[:, :used, 0, 0, 0] * mean).sum(1)
+    weight[:, :used] *= std.view(1, -1, 1, 1, 1)
+    return out
