@@ -48,9 +48,9 @@ The latents are scaled to the official statistics, and half of their 48 channels
 
 ## Limits
 
-From text it begins with a blob and finds the shape within a few frames. Most stars and crosses lose points, some squares their corners,
-and most turns stay too small to be seen; from a given first frame it does better. It knows some seventy words; others are spelt out and
-mean nothing to it. Shapes start on a grid of eight pixels and travel a fixed way; they turn by about a quarter; patterns have one width.
+Stars and crosses are the hardest: the checker takes some of them for squares, or for each other where they turn. From text the first frame
+may still be half a blob, and a shape that turns loses its corners on the way. It knows some seventy words; others are spelt out and mean
+nothing to it. Shapes start on a grid of eight pixels and travel a fixed way; they turn by about a quarter; patterns have one width.
 Two shapes, other sizes, longer clips and photographs as first frames are outside what it was taught. It says nothing about the quality
 of Wan2.2.
 
