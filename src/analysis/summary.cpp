@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "analysis/workload_diff.h"
+
 namespace wan {
 namespace {
 
@@ -274,17 +276,29 @@ void check_convergence(CaseSummary& out) {
 std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records) {
   std::vector<RunGroup> groups;
   for (const RunRecord* record : records) {
-    RunGroup key{record->run_case.name, record->workload_key, device_of(*record),
-                 record->engine.name,   record->run_case.arm, {}};
+    RunGroup key{record->run_case.name,
+                 record->workload_key,
+                 device_of(*record),
+                 record->engine.name,
+                 record->run_case.arm,
+                 output_kind(*record),
+                 {}};
     const auto same = [&](const RunGroup& g) {
+      const bool same_output = g.output == key.output || g.output.empty() || key.output.empty();
       return g.case_name == key.case_name && g.workload_key == key.workload_key && g.device == key.device &&
-             g.engine == key.engine && g.arm == key.arm;
+             g.engine == key.engine && g.arm == key.arm && same_output;
     };
     auto found = std::find_if(groups.begin(), groups.end(), same);
     if (found == groups.end()) found = groups.insert(groups.end(), std::move(key));
+    if (found->output.empty()) found->output = output_kind(*record);
     found->runs.push_back(record);
   }
   for (RunGroup& group : groups) {
+    group.has_both_outputs = std::any_of(groups.begin(), groups.end(), [&](const RunGroup& other) {
+      return other.case_name == group.case_name && other.workload_key == group.workload_key &&
+             other.device == group.device && other.engine == group.engine && other.arm == group.arm &&
+             other.output != group.output;  // the only field in which they can differ then
+    });
     std::stable_sort(group.runs.begin(), group.runs.end(), [](const RunRecord* a, const RunRecord* b) {
       return std::tie(a->created_utc, a->run_case.repeat) < std::tie(b->created_utc, b->run_case.repeat);
     });
@@ -329,6 +343,7 @@ std::string circumstances(const CaseSummary& summary) {
   std::string text;
   if (work.scope == RunScope::kWarm) text += " (warm)";
   if (work.page_cache == PageCache::kEvicted) text += " (empty page cache)";
+  if (summary.group.has_both_outputs && summary.group.output == "none") text += " (no video)";
   if (!summary.group.arm.empty()) text += " [" + summary.group.arm + "]";
   return text;
 }

@@ -19,10 +19,13 @@ struct RunGroup {
   std::string device;  // GPU name, or the CPU's
   std::string engine;
   std::string arm;
+  std::string output;                  // whether they wrote a video: output_kind of those that tell
   std::vector<const RunRecord*> runs;  // all of them, by created_utc, then repeat
+  bool has_both_outputs = false;       // another group differs by the output alone
 };
 
-/// Splits records into groups, in order of first appearance. Points into `records`.
+/// Splits records into groups, in order of first appearance; a run that cannot tell whether it wrote a video goes with
+/// the first group it fits otherwise. Points into `records`.
 std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records);
 
 struct Exclusion {

@@ -64,13 +64,12 @@ Provenance provenance(const RunRecord& record) {
   return record.engine.kind == EngineKind::kImported ? Provenance::kImported : Provenance::kMeasured;
 }
 
-/// "video" or "none"; empty where the record cannot tell: other programs' output is their own affair.
+}  // namespace
+
 std::string output_kind(const RunRecord& record) {
   if (!record.output.file.empty() || record.output.size_bytes.has()) return "video";
   return record.engine.kind == EngineKind::kNative && record.status == RunStatus::kOk ? "none" : "";
 }
-
-}  // namespace
 
 WorkloadDifference compare_workloads(const Workload& a, Provenance from_a, const Workload& b, Provenance from_b) {
   const auto fields_a = flatten(a), fields_b = flatten(b);

@@ -97,6 +97,19 @@ TEST(Groups, KeepApartWhatMayNotBeMixed) {
   EXPECT_THAT(groups[0].runs, ElementsAre(&runs[0], &runs[2]));
 }
 
+TEST(Groups, KeepRunsWithAVideoApartFromThoseWithout) {
+  std::vector<RunRecord> runs{synthetic_run({2}), synthetic_run({2}), synthetic_run({2}), synthetic_run({2})};
+  runs[0].status = RunStatus::kOutOfMemory;  // tells nothing, goes with the first
+  runs[1].output.file = "a.mp4";
+  runs[3].output.file = "b.mp4";
+  const auto groups = group_runs(pointers_to(runs));
+  ASSERT_EQ(groups.size(), 2u);
+  EXPECT_THAT(groups[0].runs, ElementsAre(&runs[0], &runs[1], &runs[3]));
+  EXPECT_EQ(circumstances(summarise(groups[0])), "");
+  EXPECT_EQ(circumstances(summarise(groups[1])), " (no video)");
+  EXPECT_EQ(circumstances(summarise(group_runs({&runs[2]})[0])), "");  // nothing to be told apart from
+}
+
 TEST(Summary, EstimatesColumnsAndKeepsAbsentAbsent) {
   std::vector<RunRecord> runs;
   for (int i = 0; i < 5; ++i) {

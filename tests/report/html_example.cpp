@@ -42,12 +42,15 @@ int main(int argc, char** argv) {
   std::vector<wan::RunRecord> records = wan::report_records();
   records.push_back(wan::imported_record());
   if (wan::can_write_video()) {
+    for (wan::RunRecord& record : records)  // all wrote one, or they would be two groups
+      if (record.engine.kind == wan::EngineKind::kNative && record.status == wan::RunStatus::kOk)
+        record.output.size_bytes = wan::measured<uint64_t>(1 << 20, "engine");
     records[0].output.file = "videos/cold.mp4";  // beside the report
     records[3].output.file = "videos/warm.mp4";  // gone by the time the page is opened
     for (const size_t i : {0, 3}) {
       write_video(folder / records[i].output.file);
-      wan::seal(records[i]);
     }
+    for (wan::RunRecord& record : records) wan::seal(record);
   }
   std::vector<const wan::RunRecord*> pointers;
   for (wan::RunRecord& record : records) {
