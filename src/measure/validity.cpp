@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/order_statistics.h"
 #include "results/stage_role.h"
 #include "results/steps.h"
 
@@ -86,6 +87,41 @@ void judge_slowdown(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
                      "", false});
 }
 
+/// The card's readings come from another process than the work. Where they stand still the driver or the machine was
+/// held, and what the work asked for meanwhile waited, too; what it had asked for before did not.
+void judge_stalls(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
+  if (!in.on_gpu || in.samples.gpu.size() < 3) return;
+  std::vector<double> gaps;
+  for (size_t i = 1; i < in.samples.gpu.size(); ++i)
+    gaps.push_back(double(in.samples.gpu[i].at_ns - in.samples.gpu[i - 1].at_ns));
+  const double usual = median(gaps);
+  std::string where;
+  double longest = 0;
+  for (const StageRecord& stage : in.stages) {
+    const StageRole role = stage_role(stage.name);
+    const bool on_card = role == StageRole::kStepInference || role == StageRole::kVaeDecoding;
+    if (stage.kind != StageKind::kLeaf || !on_card || !stage.begin_ns.has()) continue;
+    const int64_t begin = in.total.begin_ns + *stage.begin_ns.value, end = begin + stage.wall_ns;
+    double still = 0;
+    for (size_t i = 0; i < gaps.size(); ++i) {
+      if (gaps[i] < std::max(double(kStallNs), 4 * usual)) continue;
+      const int64_t from = in.samples.gpu[i].at_ns, until = in.samples.gpu[i + 1].at_ns;
+      still += double(std::max<int64_t>(0, std::min(until, end) - std::max(from, begin)));
+    }
+    if (still <= usual) continue;
+    where += fmt::format("{}{} {:.2f} s", where.empty() ? "" : ", ", stage.name, still * 1e-9);
+    longest = std::max(longest, still);
+  }
+  if (longest > 0)
+    flags.push_back(
+        {"stalled_readings",
+         fmt::format("no reading of the card for a while, usually every {:.2f} s: {}; the driver or the machine was "
+                     "held, for instance by a program that released much page-locked memory, and the stage may be "
+                     "longer by that",
+                     usual * 1e-9, where),
+         "", false});
+}
+
 void judge_swap(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
   if (in.samples.machine.size() < 2) return;
   const uint64_t pages = in.samples.machine.back().swap_in_pages - in.samples.machine.front().swap_in_pages;
@@ -156,6 +192,7 @@ std::vector<ValidityFlag> judge(const ValidityInput& input) {
   judge_idle(input, flags);
   judge_cpu(input, flags);
   judge_slowdown(input, flags);
+  judge_stalls(input, flags);
   judge_swap(input, flags);
   judge_pcie(input, flags);
   judge_integrals(input, flags);

@@ -39,6 +39,7 @@ inline constexpr double kOtherCpuLimit = 0.25;    // of the allowed cores, used 
 inline constexpr double kThrottleLimit = 0.01;    // of the steps' time under a hardware or thermal slowdown
 inline constexpr double kIntegralLimit = 0.02;    // between the sum over stages and the whole run
 inline constexpr size_t kLeastSteps = 5;          // for saying that they run at two speeds or drift
+inline constexpr int64_t kStallNs = 400'000'000;  // without a reading, and four times as long as between two usually
 inline constexpr uint64_t kSwapLimitPages = 256;  // 1 MiB of 4 KiB pages brought back during the run
 
 std::vector<ValidityFlag> judge(const ValidityInput& input);

@@ -115,6 +115,31 @@ TEST(Validity, ThermalSlowdownOfTheStepsExcludesAndAPowerCapDoesNot) {
   EXPECT_FALSE(judge({scene.samples, scene.stages, scene.probe, {}, 2, true, 16})[0].excludes);
 }
 
+TEST(Validity, ReadingsThatStandStillInAStepMarkIt) {
+  const auto flags_with_gap = [](int64_t gap_begin_ms, int64_t gap_ms, bool on_gpu) {
+    Scene scene;
+    StageRecord step;
+    step.name = step.id = "Step_1_Inference";
+    step.kind = StageKind::kLeaf;
+    step.begin_ns = measured<int64_t>(2'000'000'000, "clock");
+    step.wall_ns = 1'000'000'000;
+    scene.stages.push_back(step);
+    constexpr int64_t kStart = 7'000'000'000;  // of the run, by the watching process's clock
+    for (int64_t ms = 0; ms < 4000; ms += ms == gap_begin_ms ? gap_ms : 100) {
+      scene.add_gpu({100});
+      scene.samples.gpu.back().at_ns = kStart + ms * 1'000'000;
+    }
+    return judge({scene.samples, scene.stages, scene.probe, {kStart, kStart + 4'000'000'000}, 2, on_gpu, 16});
+  };
+  const auto flags = flags_with_gap(2700, 700, true);
+  ASSERT_THAT(names(flags), ElementsAre("stalled_readings"));
+  EXPECT_THAT(flags[0].detail, ::testing::HasSubstr("every 0.10 s: Step_1_Inference 0.30 s;"));
+  EXPECT_FALSE(flags[0].excludes);
+  EXPECT_THAT(names(flags_with_gap(2700, 300, true)), IsEmpty());   // a late reading or two
+  EXPECT_THAT(names(flags_with_gap(1000, 900, true)), IsEmpty());   // before the step
+  EXPECT_THAT(names(flags_with_gap(2700, 700, false)), IsEmpty());  // no card, nothing to wait for
+}
+
 /// Steps of these lengths, in seconds.
 std::vector<ValidityFlag> flags_of_steps(const std::vector<double>& seconds, bool on_gpu) {
   Scene scene;
