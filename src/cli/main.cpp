@@ -1,9 +1,5 @@
 // Entry point: one command line, one place that turns errors into messages and exit codes.
-#include <unistd.h>
-
-#include <cstdlib>
 #include <exception>
-#include <filesystem>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -11,6 +7,7 @@
 #include "base/build_info.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/openmp_settings.h"
 
 namespace {
 
@@ -21,23 +18,11 @@ std::string version_text() {
                      build.cuda.empty() ? "not built in" : build.cuda);
 }
 
-/// Threads that have done their part of a parallel loop wait by spinning, with GNU OpenMP's default for milliseconds,
-/// and so keep the cores from whoever still works, this program's own threads among them. The runtime reads its
-/// settings before main: they are put into the environment and the program starts itself once more, unless the user has
-/// set any.
-void spin_briefly(char** argv) {
-  if (std::getenv("GOMP_SPINCOUNT") != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  std::error_code error;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (error || setenv("GOMP_SPINCOUNT", "10000", 1) != 0) return;
-  execv(program.c_str(), argv);  // where this fails, all goes on as it was
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace wan;
-  spin_briefly(argv);
+  cli::restart_with_openmp_settings(argv);
   CLI::App app("Generates video with Wan2.2 natively, and measures what it costs on this machine.", "wanbench");
   app.set_version_flag("--version", version_text());
   app.require_subcommand(1);

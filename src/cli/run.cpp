@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
+#include "cli/openmp_settings.h"
 #include "cli/report_files.h"
 #include "cli/terminal.h"
 #include "io/video_writer.h"
@@ -124,6 +125,7 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   if (!options.patterns.empty())
     run.patterns = suite::parse_patterns(read_text(options.patterns), options.patterns.string());
   run.engine = {fs::read_symlink("/proc/self/exe").string(), "case"};
+  run.engine_environment = openmp_settings();
   if (!options.overhead.empty())
     run.overhead = overhead_from_json(read_text(options.overhead), options.overhead.string());
   run.counters = measure::parse_counters(options.counters);

@@ -288,6 +288,7 @@ class SuiteRun {
     watching.counters = cupti ? options_.counters : std::max(options_.counters, measure::CounterRung::kGpm);
     if (context_.protocol == EngineProtocol::kNative) {
       watching.spawn.argv = options_.engine;
+      watching.spawn.environment = options_.engine_environment;
       watching.start_option = kStartOption;
       for (std::string& word :
            engine_arguments(request, job.process_videos(), job.traced ? WatchKernels::kYes : WatchKernels::kNo,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,13 +34,14 @@ struct RunOptions {
   WriteVideo video = WriteVideo::kYes;
   WatchKernels kernels = WatchKernels::kNo;  // yes: after all others, one more run of each case on a card, not timed
   std::optional<OverheadResult> overhead;    // what watching was found to cost here; quoted in records
-  measure::CounterRung counters = measure::kTimedRung;  // first source of the card's hardware counters
-  Seconds idle_probe{2};                                // on a card, before each process
-  Seconds cool_down{120};                               // longest wait for a card, before each process; 0: none
-  std::vector<std::string> engine;                      // argv of our own engine process; its options are appended
-  std::vector<std::string> command;                     // an external program instead
-  std::vector<LogPattern> patterns;                     // of its log lines
-  std::string cuda_visible_devices;                     // as in the environment, to find the card by UUID
+  measure::CounterRung counters = measure::kTimedRung;    // first source of the card's hardware counters
+  Seconds idle_probe{2};                                  // on a card, before each process
+  Seconds cool_down{120};                                 // longest wait for a card, before each process; 0: none
+  std::vector<std::string> engine;                        // argv of our own engine process; its options are appended
+  std::map<std::string, std::string> engine_environment;  // what its environment has beside ours
+  std::vector<std::string> command;                       // an external program instead
+  std::vector<LogPattern> patterns;                       // of its log lines
+  std::string cuda_visible_devices;                       // as in the environment, to find the card by UUID
   /// Says the command's NVTX ranges. When empty, the reason is kept in the record.
   std::filesystem::path injection_library;
   std::string why_no_injection;

@@ -71,6 +71,19 @@ TEST_F(CommandLine, RefusesToReplaceAnotherNvtxTool) {
   EXPECT_EQ(files(), 0u);
 }
 
+/// How idle threads wait is this program's own affair, and the user's.
+TEST_F(CommandLine, OpenMpSettingsReachNoOtherProgram) {
+  for (const char* name : {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}) ::unsetenv(name);
+  const std::string command = "--engine command --command 'env >environment' --device cpu --case 01_Text_To_Video";
+  run("run " + command + " --no-video --output results");
+  const std::string environment = read_text(folder_ / "environment");
+  EXPECT_THAT(environment, AllOf(HasSubstr("PATH="), Not(HasSubstr("GOMP_")), Not(HasSubstr("WANBENCH_OPENMP"))));
+  ::setenv("GOMP_SPINCOUNT", "77", 1);
+  run("run " + command + " --no-video --output again");
+  ::unsetenv("GOMP_SPINCOUNT");
+  EXPECT_THAT(read_text(folder_ / "environment"), HasSubstr("GOMP_SPINCOUNT=77"));
+}
+
 TEST_F(CommandLine, SaysWhereACheckpointCanBeHad) {
   const Ended ended = run("inspect missing");
   EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage));
