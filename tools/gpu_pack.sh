@@ -23,7 +23,7 @@ done
 cp tools/gpu_{run,table,golden,instrument,interference,external,compare}.sh "$work/pack/"
 cp "$(find build/gpu -name libwanbench_nvtx.so | head -1)" "$work/pack/lib/"
 mkdir -p "$work/pack/share/wanbench"
-cp -r build/gpu/share/wanbench/python build/gpu/share/wanbench/suites "$work/pack/share/wanbench/"
+cp -r build/gpu/share/wanbench/{python,suites,tokenizer} "$work/pack/share/wanbench/"  # the last for make-checkpoint
 cp -r tests/external "$work/pack/"
 cp -r build/gpu/fixtures "$work/pack/fixtures"
 tar -C "$work" -cf - pack | xz -T0 -6 >"$out"
