@@ -79,6 +79,11 @@ STILLS = """Promise.all([...document.querySelectorAll(".videos img")].map(i => %
 CASES = 'JSON.parse(document.getElementById("data").textContent).cases'
 SHOWN = """[...document.querySelectorAll(".videos figure")].map(f => ({video: !!f.querySelector("video"),
   still: !!f.querySelector("img, video[poster]"), caption: f.querySelector("figcaption").textContent}))"""
+BARS = """(() => {
+  const chart = Object.values(Chart.instances).find(c => c.canvas.getAttribute("aria-label").startsWith("Where the seconds"));
+  return {rows: chart.data.labels.map(label => [label].flat()[0]), series: chart.data.datasets.map(s => ({label: s.label,
+    values: s.data, striped: typeof s.backgroundColor != "string"}))};
+})()"""
 WIDER = """[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1
   && !e.closest(".scroll")).slice(0, 3).map(e => e.outerHTML.slice(0, 120))"""
 UNTABLED = """[...document.querySelectorAll("figure")].filter(f => f.querySelector("canvas") && f.offsetParent !== null
@@ -160,6 +165,21 @@ def wrong_videos(shown, cases, folder):
         yield f"videos and stills shown: {shown}, expected {expected}"
 
 
+def wrong_bars(bars, cases):
+    """Each part of each case as its own bar: solid on the GPU, striped elsewhere; and nothing beside them."""
+    cases = [c for c in cases if c["headline"]["parts"]]
+    if len(bars["rows"]) != len(cases):
+        yield f"{len(bars['rows'])} bars of {len(cases)} cases"
+        return
+    for row, case in enumerate(cases):
+        if bars["rows"][row] != case["title"] + ("" if case["counts"] else " (not counted)"):
+            yield f"bar {bars['rows'][row]!r} of {case['title']!r}"
+        drawn = {(s["label"].split(" (")[0], not s["striped"]): s["values"][row] for s in bars["series"] if s["values"][row]}
+        known = {(p["name"], p["place"] == "gpu"): p["seconds"] for p in case["headline"]["parts"] if p["seconds"]}
+        if drawn != known:
+            yield f"{case['title']}: bars {drawn}, the data say {known}"
+
+
 def check_price(browser):
     """A typed price multiplies the card time, everywhere."""
     before = browser.evaluate('JSON.parse(document.getElementById("data").textContent).cases.findIndex('
@@ -201,6 +221,8 @@ def check_folder(browser, folder, shots):
             problems += [where + f"chart without table: {e}" for e in browser.evaluate(UNTABLED)]
             problems += [where + v for v in browser.evaluate(VIDEOS) + browser.evaluate(STILLS)]
             problems += [where + v for v in wrong_videos(browser.evaluate(SHOWN), browser.evaluate(CASES), folder)]
+            if has_charts:
+                problems += [where + p for p in wrong_bars(browser.evaluate(BARS), browser.evaluate(CASES))]
             first_screen = browser.evaluate(FIRST_SCREEN)
             rows = browser.evaluate(ROWS)
             problems += [where + p for p in wrong_numbers(first_screen, rows, groups)]

@@ -99,7 +99,10 @@ const stageBars = (data) => {
   const cases = data.cases.filter((c) => c.headline.parts.length);
   if (!cases.length) return null;
   return chart("Where the seconds of a video go", 90 + 44 * cases.length,
-    stackedBars(cases.map((c) => ({ label: severalMachines() ? [c.title, machineOf(c)] : c.title, parts: c.headline.parts }))), partsTable(cases),
+    stackedBars(cases.map((c) => {
+      const title = c.title + (c.counts ? "" : " (not counted)");
+      return { label: severalMachines() ? [title, machineOf(c)] : title, parts: c.headline.parts };
+    })), partsTable(cases),
     "Solid: computed on the GPU. Striped: the host, or time in no stage.");
 };
 

@@ -104,17 +104,18 @@ const legend = (display) => ({ display, position: "bottom", labels: { boxWidth: 
 
 // Stacked bars: rows [{label, parts: [{name, place, seconds, share}]}].
 const stackedBars = (rows) => () => {
-  const names = [];
-  const places = {};
+  // A stage that one row has on the GPU and another on the host is two series of one colour.
+  const labelOf = (part) => (part.place === "unattributed" ? part.name : part.name + " (" + part.place + ")");
+  const series = [];
   // In the order of the rows; a part that the first rows lack comes after the one it follows in its own.
   rows.forEach((row) => row.parts.forEach((part, i) => {
-    if (!names.includes(part.name)) names.splice(i > 0 ? names.indexOf(row.parts[i - 1].name) + 1 : 0, 0, part.name);
-    places[part.name] = part.place;
+    const place = (wanted) => series.findIndex((p) => labelOf(p) === labelOf(wanted));
+    if (place(part) < 0) series.splice(i > 0 ? place(row.parts[i - 1]) + 1 : 0, 0, part);
   }));
-  const datasets = names.map((name) => ({
-    label: places[name] === "unattributed" ? name : name + " (" + places[name] + ")",
-    data: rows.map((row) => (row.parts.find((p) => p.name === name) || { seconds: 0 }).seconds),
-    backgroundColor: places[name] === "gpu" ? roleColour(name) : striped(roleColour(name)),
+  const datasets = series.map((kind) => ({
+    label: labelOf(kind),
+    data: rows.map((row) => (row.parts.find((p) => labelOf(p) === labelOf(kind)) || { seconds: 0 }).seconds),
+    backgroundColor: kind.place === "gpu" ? roleColour(kind.name) : striped(roleColour(kind.name)),
     maxBarThickness: 34,
   }));
   return {
