@@ -47,9 +47,9 @@ std::string difference_sentence(const Comparison& c) {
 /// "B against A", B being the one that takes less.
 std::string comparison_sentence(const Comparison& c) {
   const SpeedupSplit& split = *c.split;
-  std::string out =
-      fmt::format("{}: {} against {}: whole job {:.2f}x, GPU part {:.2f}x, host part {:.2f}x", c.case_name,
-                  side_name(*c.b, *c.a), side_name(*c.a, *c.b), split.total, split.gpu, split.host);
+  std::string out = fmt::format("{}: {} against {}: whole job {:.2f}x, GPU part {:.2f}x, host part {:.2f}x",
+                                c.case_name + circumstances(*c.b), side_name(*c.b, *c.a), side_name(*c.a, *c.b),
+                                split.total, split.gpu, split.host);
   if (!c.scopes.empty()) {
     const RatioTest& test = c.scopes.front().time;
     out += fmt::format(" ({}{}{})", to_string(test.verdict), test.reason.empty() ? "" : ": ", test.reason);

@@ -170,6 +170,20 @@ TEST_F(Html, SentencesNameTheProgramsWhereTheyDifferAndPutOneProgramsCardsSideBy
   EXPECT_THAT(sentences[1], HasSubstr("Not the same work: output none against video."));
 }
 
+TEST_F(Html, SentencesTellWarmRunsFromColdOnes) {
+  const RunRecord* warm = nullptr;
+  for (const RunRecord& record : records_)
+    if (record.workload.scope == RunScope::kWarm) warm = &record;
+  ASSERT_NE(warm, nullptr);
+  RunRecord here = *warm, there = *warm;
+  there.system.gpus[0].name = "Another Card";
+  for (RunRecord* record : {&here, &there}) seal(*record);
+  const std::vector<RunRecord> records = {here, there};
+  const Json data = Json::parse(report_data(pointers(records), tables()));
+  ASSERT_EQ(data["comparisons"].size(), 1u);
+  EXPECT_THAT(data["comparisons"][0]["sentence"].get<std::string>(), ::testing::StartsWith("01_Speed (warm): "));
+}
+
 TEST_F(Html, KernelsComeFromTheTracedRunWhichDoesNotCount) {
   const Json& kernels = data_["cases"][0]["kernels"];
   ASSERT_EQ(kernels["views"].size(), 2u);
