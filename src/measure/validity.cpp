@@ -96,7 +96,6 @@ void judge_stalls(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
     gaps.push_back(double(in.samples.gpu[i].at_ns - in.samples.gpu[i - 1].at_ns));
   const double usual = median(gaps);
   std::string where;
-  double longest = 0;
   for (const StageRecord& stage : in.stages) {
     const StageRole role = stage_role(stage.name);
     const bool on_card = role == StageRole::kStepInference || role == StageRole::kVaeDecoding;
@@ -110,9 +109,8 @@ void judge_stalls(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
     }
     if (still <= usual) continue;
     where += fmt::format("{}{} {:.2f} s", where.empty() ? "" : ", ", stage.name, still * 1e-9);
-    longest = std::max(longest, still);
   }
-  if (longest > 0)
+  if (!where.empty())
     flags.push_back(
         {"stalled_readings",
          fmt::format("no reading of the card for a while, usually every {:.2f} s: {}; the driver or the machine was "
