@@ -2,9 +2,10 @@
 
     python3 tools/train_small/train.py --state DIR [--out DIR] [--max-minutes 8] [--resume] [--last] [--vae FILE]
 
-Goes on from DIR's files with --resume, takes a finished VAE with --vae, stops in time for the evaluation, and leaves beside each other: the state to go on from
-(vae.pt, dit.pt, average.pt), the checkpoint in the official layout (export.tar), pictures and rates. The learning rate
-follows the minutes spent of those planned, so that a faster machine trains longer and a slower one still ends well.
+Goes on from DIR's files with --resume, takes a finished VAE with --vae, stops in time for the evaluation, and leaves beside
+each other: the state to go on from (vae.pt, dit.pt, average.pt), the checkpoint in the official layout (export.tar), pictures
+and rates. The learning rate follows the minutes spent of those planned, so that a faster machine trains longer and a slower
+one still ends well.
 """
 import argparse
 import json
@@ -39,7 +40,8 @@ FIRST_FRAME_WEIGHT = 2  # from text, every later frame takes its shape from the 
 AVERAGE_VAE, AVERAGE_DIT = 0.995, 0.999  # how much of the averaged weights a step keeps, in the long run
 # How far compiled blocks may be from written ones, relative: both round to bf16, at other places.
 COMPILED_LOSS, COMPILED_GRADIENT = 0.01, 0.1
-CAPTURED_LOSS = (0.5, 1.1)  # the mean loss of the first captured steps, as a multiple of that of the last written ones
+# The mean loss of the first captured steps, as a multiple of that of the last written ones; the network learns meanwhile.
+CAPTURED_LOSS = (0.5, 1.1)
 
 
 class Clock:
@@ -82,7 +84,7 @@ class Trainer:
         on_gpu = self.device.type == "cuda"
         named = dict(network.named_parameters())
         self.muon = Muon([named[name] for name in matrices], torch.tensor(MATRIX_RATE * peak, device=self.device)) if matrices else None
-        self.others = [p for name, p in named.items() if name not in set(matrices)]
+        self.others = [p for name, p in named.items() if name not in matrices]
         # On the GPU the rate is a tensor: a captured step reads it anew each time.
         self.optimiser = torch.optim.AdamW(
             self.others,
