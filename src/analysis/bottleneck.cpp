@@ -26,6 +26,7 @@ constexpr double kDramLow = 40;
 constexpr double kDramHigh = 60;
 constexpr double kMfuLow = 50;
 constexpr double kThrottleLimit = 1;
+constexpr double kEarlyShare = 0.9;       // of the time lost to a slowdown, in the first half of the steps
 constexpr double kFirstStepLimit = 1.05;  // ratio of step 0 to a steady step
 constexpr double kHeadroomLow = 10;
 constexpr double kDiskBytes = 256e6;  // bytes from storage below which initialization was not reading
@@ -274,12 +275,53 @@ class Rules {
          "weights are kept in fp32; bf16 halves their memory and their copies", std::nullopt});
   }
 
+  struct Slowdown {
+    double lost_s = 0;       // slowed steps beyond the run's median of the others
+    double early_share = 0;  // of that, in the first half of the steps
+  };
+  std::optional<Slowdown> slowdown_of_steps() const {
+    struct Step {
+      int64_t index;
+      double wall_s;
+    };
+    std::vector<Step> slowed;
+    std::vector<double> others;
+    int64_t last = 0;
+    for (const StageRecord& stage : s_.example->stages) {
+      if (stage.kind != StageKind::kLeaf || stage_role(stage.name) != StageRole::kStepInference) continue;
+      last = std::max(last, stage.index);
+      if (stage.index == 0 || !stage.throttled_percent.has()) continue;  // the first step pays for other things, too
+      const double wall_s = static_cast<double>(stage.wall_ns) * 1e-9;
+      if (*stage.throttled_percent.value > kThrottleLimit)
+        slowed.push_back({stage.index, wall_s});
+      else
+        others.push_back(wall_s);
+    }
+    if (others.empty()) return std::nullopt;
+    const double usual = median(others);
+    Slowdown found;
+    double early = 0;
+    for (const Step& step : slowed) {
+      found.lost_s += step.wall_s - usual;
+      if (2 * step.index <= last) early += step.wall_s - usual;
+    }
+    if (found.lost_s <= 0) return std::nullopt;
+    found.early_share = early / found.lost_s;
+    return found;
+  }
+
   void throttling() {
     const StageRecord* total = total_stage(*s_.example);
     if (total == nullptr || !total->throttled_percent.has() || *total->throttled_percent.value <= kThrottleLimit)
       return;
-    add({"throttled", Severity::kWarning, kTotalName, *total->throttled_percent.value, kThrottleLimit, "%",
-         "the card was slowed by heat or hardware protection", std::nullopt});
+    const auto slowdown = slowdown_of_steps();
+    const bool early = slowdown && slowdown->early_share > kEarlyShare;
+    const char* const cause =
+        early ? "the card was slowed by heat or hardware protection early in the run: where its fans follow late, a "
+                "warm-up before the run helps"
+              : "the card was slowed by heat or hardware protection: look at its cooling and its power supply";
+    add({"throttled", Severity::kWarning, kTotalName, *total->throttled_percent.value, kThrottleLimit, "%", cause,
+         slowdown ? std::optional(slowdown->lost_s) : std::nullopt});
   }
 
   void memory() {

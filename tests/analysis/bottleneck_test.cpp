@@ -200,6 +200,25 @@ TEST(Bottlenecks, AnErrorFollowsAWarningWhenMoreIsUnattributed) {
   EXPECT_EQ(finding(find_bottlenecks(summary_of(runs), nullptr), "unattributed")->severity, Severity::kError);
 }
 
+TEST(Bottlenecks, ASlowdownCostsWhatSlowedStepsTakeBeyondTheOthers) {
+  std::vector<RunRecord> runs{synthetic_run({60, 55, 55, 50, 50, 50, 50})};
+  const auto slow = [&](int step, double percent) {
+    stage_of(runs[0], fmt::format("Step_{}_Inference", step)).throttled_percent = measured(percent, "nvml");
+  };
+  for (int step = 0; step < 7; ++step) slow(step, step < 3 ? 90 : 0);
+  throttle(runs[0], 40);
+  const BottleneckReport early = find_bottlenecks(summary_of(runs), nullptr);
+  EXPECT_NEAR(finding(early, "throttled")->saving_s.value_or(0), 10, 1e-6);  // the first step's 10 s have other causes
+  EXPECT_THAT(finding(early, "throttled")->message, ::testing::HasSubstr("warm-up"));
+  scale_step(runs[0], 6, 1.1);
+  slow(6, 90);
+  const BottleneckReport always = find_bottlenecks(summary_of(runs), nullptr);
+  EXPECT_NEAR(finding(always, "throttled")->saving_s.value_or(0), 15, 1e-6);
+  EXPECT_THAT(finding(always, "throttled")->message, ::testing::HasSubstr("cooling"));
+  for (int step = 1; step < 7; ++step) slow(step, 90);  // nothing to compare with
+  EXPECT_EQ(finding(find_bottlenecks(summary_of(runs), nullptr), "throttled")->saving_s, std::nullopt);
+}
+
 TEST(Bottlenecks, InitializationFromStorageIsTheDisks) {
   std::vector<RunRecord> runs{healthy()};
   lengthen(runs[0], "Model_Initialization", 90);
