@@ -53,7 +53,7 @@ const char* unit_name(CardUnit unit) {
   return "";
 }
 
-/// "22.57 [21.24, 23.35], n = 3", "269.21, single run", "oom".
+/// "22.57 [21.24, 23.35], n = 3", "269.21, single run", "465.56, first of 2 runs, not counted", "oom".
 constexpr const char* kAbsent = "–";
 
 std::string cell_text(const ShownCase& shown, const CardQuantity& quantity) {
@@ -65,6 +65,8 @@ std::string cell_text(const ShownCase& shown, const CardQuantity& quantity) {
   if (estimate.interval)
     text += fmt::format(" [{}, {}], n = {}", written(estimate.interval->low, quantity.unit),
                         written(estimate.interval->high, quantity.unit), estimate.runs);
+  else if (shown.stand_in && shown.runs() > 1)
+    text += fmt::format(", first of {} runs", shown.runs());
   else
     text += ", single run";
   return text + (shown.stand_in ? ", not counted" : "");

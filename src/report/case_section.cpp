@@ -134,7 +134,9 @@ std::string headline(const ShownCase& shown) {
 std::string certainty(const ShownCase& shown) {
   const CaseSummary& s = shown.summary;
   std::string out = fmt::format("- **Runs**: {}", shown.runs_cell());
-  if (s.total_s.has() && s.total_s.estimate->single_run) out += " — single run, no interval";
+  if (s.total_s.has() && s.total_s.estimate->single_run)
+    out +=
+        shown.runs() > 1 && shown.stand_in ? " — the first run's numbers, no interval" : " — single run, no interval";
   if (s.total_s.has() && s.total_s.estimate->extremes)
     out += fmt::format("; lowest to highest covers the median with {:.1f} %",
                        100 * s.total_s.estimate->extremes->coverage);
@@ -282,13 +284,17 @@ std::string ShownCase::time_cell() const {
   return summary.total_s.has() ? seconds(summary.total_s.median()) + (doubt.empty() ? "" : " (not counted)") : "–";
 }
 
-std::string ShownCase::runs_cell() const {
+size_t ShownCase::runs() const {
   const size_t counted = stand_in ? 0 : summary.selection.used.size();
   // Warm-ups and traced runs are made beside those that may count.
   const auto beside = std::count_if(excluded.begin(), excluded.end(), [](const Exclusion& e) {
     return e.run->run_case.warmup || e.run->kernels.has_value();
   });
-  return fmt::format("{} of {}", counted, counted + excluded.size() - static_cast<size_t>(beside));
+  return counted + excluded.size() - static_cast<size_t>(beside);
+}
+
+std::string ShownCase::runs_cell() const {
+  return fmt::format("{} of {}", stand_in ? 0 : summary.selection.used.size(), runs());
 }
 
 std::string ShownCase::status_cell() const { return doubt.empty() ? "ok" : doubt; }

@@ -22,6 +22,7 @@ struct ShownCase {
   std::string title() const;  // the case's name with its circumstances
   bool on_gpu() const;
   std::string time_cell() const;    // total seconds, or the status
+  size_t runs() const;              // that could count: no warm-ups, no traced ones
   std::string runs_cell() const;    // how many count, of how many
   std::string status_cell() const;  // ok, or what happened
 };

@@ -78,7 +78,7 @@ const answerTable = (data) => {
     priceListeners.push(() => { cost.textContent = costText(c); });
     const h = c.headline;
     return [c.title, machineOf(c), quantityCell("seconds", h.seconds), interval("seconds", h.seconds).replace("95 %: ", "")
-      || (h.seconds.single ? "single run" : DASH), quantityCell("rate", h.videos_per_hour),
+      || (h.seconds.single ? "one run" : DASH), quantityCell("rate", h.videos_per_hour),
     quantityCell("watt_hours", h.energy_wh), cost, fitText(c),
     el("span", {}, c.certainty.runs_cell + " runs ", badgesOf(c))];
   });

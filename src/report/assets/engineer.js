@@ -143,7 +143,7 @@ const sureBox = (c) => {
   const residual = s.clock_residual_ns.value === null ? DASH + " (" + s.clock_residual_ns.reason + ")"
     : (s.clock_residual_ns.value / 1000).toFixed(1) + " µs";
   const lines = [
-    ["Runs", s.runs_cell + " count" + (s.single_run ? "; a single run has no interval" : "")],
+    ["Runs", s.runs_cell + " count" + (s.single_run ? "; numbers of one run, no interval" : "")],
     ["Total", median("seconds", c.headline.seconds) + "; " + sureness("seconds", c.headline.seconds)],
     ["Converged", s.converged ? "yes" : s.not_converged.join("; ") || DASH],
     ["In no stage", s.unattributed_share.value === null ? DASH : write("share", s.unattributed_share.value)],

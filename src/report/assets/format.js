@@ -34,7 +34,7 @@ const interval = (format, q) =>
 // What stands under a number: its interval, that there is none, or why there is no number.
 const sureness = (format, q) => {
   if (!q || q.value === null) return q && q.reason ? q.reason : "not measured";
-  if (q.single) return "single run, no interval";
+  if (q.single) return "one run, no interval";
   return interval(format, q) + ", " + q.runs + " runs";
 };
 
