@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
+#include <map>
+#include <utility>
 
 #include "analysis/workload_diff.h"
 
@@ -303,6 +306,14 @@ std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records) {
       return std::tie(a->created_utc, a->run_case.repeat) < std::tie(b->created_utc, b->run_case.repeat);
     });
   }
+  std::map<std::pair<std::string, std::string>, size_t> machines;
+  for (const RunGroup& group : groups) machines.try_emplace({group.device, group.engine}, machines.size());
+  std::stable_sort(groups.begin(), groups.end(), [&](const RunGroup& a, const RunGroup& b) {
+    const size_t machine_a = machines.at({a.device, a.engine}), machine_b = machines.at({b.device, b.engine});
+    if (machine_a != machine_b) return machine_a < machine_b;
+    const int by_name = strverscmp(a.case_name.c_str(), b.case_name.c_str());
+    return by_name != 0 ? by_name < 0 : a.runs[0]->workload.scope < b.runs[0]->workload.scope;
+  });
   return groups;
 }
 

@@ -24,8 +24,9 @@ struct RunGroup {
   bool has_both_outputs = false;       // another group differs by the output alone
 };
 
-/// Splits records into groups, in order of first appearance; a run that cannot tell whether it wrote a video goes with
-/// the first group it fits otherwise. Points into `records`.
+/// Splits records into groups: machine by machine in order of first appearance, there by the case's name (numbers in it
+/// by value), cold before warm; a run that cannot tell whether it wrote a video goes with the first group it fits
+/// otherwise. Points into `records`.
 std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records);
 
 struct Exclusion {

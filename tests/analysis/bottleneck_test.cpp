@@ -73,6 +73,8 @@ struct RuleCase {
   std::function<void(RunRecord&)> fire, keep_silent;
 };
 
+void PrintTo(const RuleCase& rule, std::ostream* out) { *out << rule.rule; }
+
 void scale_step(RunRecord& run, int step, double factor) {
   const std::string id = fmt::format("Step_{}_Inference", step);
   lengthen(run, id, static_cast<double>(stage_of(run, id).wall_ns) * 1e-9 * (factor - 1));

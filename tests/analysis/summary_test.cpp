@@ -97,6 +97,19 @@ TEST(Groups, KeepApartWhatMayNotBeMixed) {
   EXPECT_THAT(groups[0].runs, ElementsAre(&runs[0], &runs[2]));
 }
 
+TEST(Groups, ComeByMachineThenByNameThenColdBeforeWarm) {
+  std::vector<RunRecord> runs(5, synthetic_run({2}));
+  const char* const names[] = {"10_long", "9_warm", "9_warm", "1_short", "2_other"};
+  for (size_t i = 0; i < runs.size(); ++i) runs[i].run_case.name = names[i];
+  runs[1].workload.scope = RunScope::kWarm;
+  runs[2].workload.scope = RunScope::kCold;
+  runs[1].workload_key = "warm";
+  runs[4].system.gpus[0].name = "NVIDIA L40S";
+  std::vector<const RunRecord*> order;
+  for (const RunGroup& group : group_runs(pointers_to(runs))) order.push_back(group.runs[0]);
+  EXPECT_THAT(order, ElementsAre(&runs[3], &runs[2], &runs[1], &runs[0], &runs[4]));
+}
+
 TEST(Groups, KeepRunsWithAVideoApartFromThoseWithout) {
   std::vector<RunRecord> runs{synthetic_run({2}), synthetic_run({2}), synthetic_run({2}), synthetic_run({2})};
   runs[0].status = RunStatus::kOutOfMemory;  // tells nothing, goes with the first

@@ -230,7 +230,7 @@ TEST_F(Html, CardsWithTheirProgramsAreColumnsAndCasesRows) {
 
 TEST_F(Html, CardsSayWhatIsNotCountedNotTheSameOrNotMeasured) {
   RunRecord ours = records_[0], renamed = records_[0], imported = imported_record();
-  renamed.run_case.name = "01_Renamed";
+  renamed.run_case.name = "01_Speed_Renamed";
   renamed.run_case.aliases = {"01_Speed"};
   renamed.workload.steps = 9;
   renamed.validity = {{"foreign_gpu_process", "another program", "", true}};
@@ -254,7 +254,7 @@ TEST_F(Html, CardsSayWhatIsNotCountedNotTheSameOrNotMeasured) {
   EXPECT_THAT(cards["differences"][0].get<std::string>(), HasSubstr("steps is 9"));
   const std::string markdown = report::markdown_report(pointers(records), {});
   EXPECT_THAT(markdown, HasSubstr("## Cards Side by Side"));
-  EXPECT_THAT(markdown, HasSubstr("### Where the work of a row differs\n\n- 01_Renamed on "));
+  EXPECT_THAT(markdown, HasSubstr("### Where the work of a row differs\n\n- 01_Speed_Renamed on "));
   EXPECT_THAT(report::markdown_report({&ours}, {}), Not(HasSubstr("Cards Side by Side")));
   EXPECT_THAT(report::markdown_report({&ours, &imported}, {}), Not(HasSubstr("Where the work of a row differs")));
 }
