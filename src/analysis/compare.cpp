@@ -212,6 +212,22 @@ SpeedupSplit split_of(const CaseSummary& a, const CaseSummary& b) {
 
 }  // namespace
 
+std::string savings_text(const SpeedupSplit& split, const std::function<std::string(double)>& write) {
+  constexpr double kVisible = 0.02;  // of what is saved
+  const auto change = [&](double saved) {
+    return fmt::format("{} s {}", write(std::abs(saved)), saved < 0 ? "more" : "less");
+  };
+  const bool all_saved = split.saved_s >= 0 && split.saved_gpu_s >= 0 && split.saved_host_s >= 0;
+  std::string text = all_saved
+                         ? fmt::format("of {} s saved, {} s are the GPU part's and {} s the host part's",
+                                       write(split.saved_s), write(split.saved_gpu_s), write(split.saved_host_s))
+                         : fmt::format("{} in all, {} in the GPU part, {} in the host part", change(split.saved_s),
+                                       change(split.saved_gpu_s), change(split.saved_host_s));
+  const double off = split.saved_s - split.saved_gpu_s - split.saved_host_s;
+  if (std::abs(off) > kVisible * std::abs(split.saved_s)) text += " (medians, which need not add up)";
+  return text;
+}
+
 std::string_view to_string(Verdict verdict) {
   switch (verdict) {
     case Verdict::kFaster: return "FASTER";

@@ -2,6 +2,7 @@
 // Why this method: docs/method.md.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -60,6 +61,11 @@ struct SpeedupSplit {
   double saved_s = 0, saved_gpu_s = 0, saved_host_s = 0;
   double unattributed_a_s = 0, unattributed_b_s = 0;
 };
+
+/// "of 6 s saved, 5 s are the GPU part's and 1 s the host part's"; where not all three are savings, "1 s less in all, 1
+/// s more in the GPU part, 2 s less in the host part". Says that medians need not add up where they visibly do not.
+/// `write` makes a number of seconds text.
+std::string savings_text(const SpeedupSplit& split, const std::function<std::string(double)>& write);
 
 struct Comparison {
   std::string case_name;

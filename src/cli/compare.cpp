@@ -127,9 +127,8 @@ void print_comparison(const Comparison& c, const std::string& label_a, const std
   for (const ComparedRow& row : c.stages) print_row(row);
   if (c.split && c.split->gpu != 1) {
     const std::string split = fmt::format(
-        "speedup of B: {:.2f}x in all, {:.2f}x in the GPU part, {:.2f}x in the host part; of {:.2f} s saved, {:.2f} s "
-        "are the GPU part and {:.2f} s the host part",
-        c.split->total, c.split->gpu, c.split->host, c.split->saved_s, c.split->saved_gpu_s, c.split->saved_host_s);
+        "speedup of B: {:.2f}x in all, {:.2f}x in the GPU part, {:.2f}x in the host part; {}", c.split->total,
+        c.split->gpu, c.split->host, savings_text(*c.split, [](double value) { return fmt::format("{:.2f}", value); }));
     fmt::print("{}", wrapped(split, 2));
   }
   for (const std::string& caveat : c.caveats) fmt::print("{}", wrapped("note: " + caveat, 2));

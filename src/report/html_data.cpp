@@ -54,10 +54,7 @@ std::string comparison_sentence(const Comparison& c) {
     const RatioTest& test = c.scopes.front().time;
     out += fmt::format(" ({}{}{})", to_string(test.verdict), test.reason.empty() ? "" : ": ", test.reason);
   }
-  return out +
-         fmt::format(". Of {} s saved, {} s are the GPU's and {} s the host's.", seconds(split.saved_s),
-                     seconds(split.saved_gpu_s), seconds(split.saved_host_s)) +
-         difference_sentence(c);
+  return out + "; " + savings_text(split, seconds) + "." + difference_sentence(c);
 }
 
 /// B against A, or A against B where B is the slower one: sentences about savings read better.

@@ -1,6 +1,7 @@
 // Comparisons of whole cases, workload equality and the tables.
 #include "analysis/compare.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -56,6 +57,19 @@ TEST(Compare, FindsTheStageThatChanged) {
   EXPECT_NEAR(c.split->saved_host_s, 0, 1e-6);
   EXPECT_EQ(compare_cases(sb, sa).scopes.front().time.verdict, Verdict::kSlower);
   EXPECT_EQ(compare_cases(sa, sa).scopes.front().time.verdict, Verdict::kSame);
+}
+
+TEST(Compare, SaysWhereTheSecondsWent) {
+  const auto write = [](double value) { return fmt::format("{:.1f}", value); };
+  SpeedupSplit split;
+  split.saved_s = 6, split.saved_gpu_s = 5, split.saved_host_s = 1;
+  EXPECT_EQ(savings_text(split, write), "of 6.0 s saved, 5.0 s are the GPU part's and 1.0 s the host part's");
+  split.saved_gpu_s = -1, split.saved_host_s = 7.5;
+  EXPECT_EQ(
+      savings_text(split, write),
+      "6.0 s less in all, 1.0 s more in the GPU part, 7.5 s less in the host part (medians, which need not add up)");
+  split.saved_s = -3, split.saved_gpu_s = -2, split.saved_host_s = -1;
+  EXPECT_EQ(savings_text(split, write), "3.0 s more in all, 2.0 s more in the GPU part, 1.0 s more in the host part");
 }
 
 TEST(Compare, LabelsAGapThatIsOnlyTheClock) {
