@@ -7,12 +7,12 @@ out=${1:?usage: tools/gpu_pack.sh OUT.tar.xz}
 limit=$((60 * 1024 * 1024))
 
 cmake --preset gpu
-cmake --build --preset gpu -j "$(nproc)" --target wanbench wan_nvtx backend_cuda_test vae_golden_cuda_test wan_kernel_bench bench_conv bench_attention
+cmake --build --preset gpu -j "$(nproc)" --target wanbench wan_nvtx backend_cuda_test vae_golden_cuda_test wan_kernel_bench bench_conv bench_attention bench_page_lock
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/pack/lib" "$work/pack/bin"
-for name in wanbench backend_cuda_test vae_golden_cuda_test wan_kernel_bench bench_conv bench_attention; do
+for name in wanbench backend_cuda_test vae_golden_cuda_test wan_kernel_bench bench_conv bench_attention bench_page_lock; do
   binary=$(find build/gpu -type f -name "$name" -perm -u+x | head -1)
   strip -o "$work/pack/bin/$name" "$binary"
   # The machine has libc, libstdc++ and NVIDIA's libraries of its own.
