@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "analysis/kernels.h"
@@ -67,10 +68,33 @@ class Rules {
     return computes_on_gpu(*s_.example, record);
   }
 
+  static double copies_of(const StageSummary& leaf) {
+    return std::clamp(value_or(leaf.exposed_copy_s, 0), 0.0, leaf.wall_s.median());
+  }
+
+  /// Time of a GPU leaf in which no kernel ran and no copy was waited for: by NVML's count, or by its device events
+  /// where they leave out more.
+  static double gap_of(const StageSummary& leaf) {
+    const double wall = leaf.wall_s.median(), copy = copies_of(leaf);
+    const double idle = leaf.gpu_busy_percent.has() ? wall * (1 - leaf.gpu_busy_percent.median() / 100) - copy : 0;
+    const double between = leaf.gpu_s.has() ? wall - leaf.gpu_s.median() : 0;
+    return std::clamp(std::max(idle, between), 0.0, wall - copy);
+  }
+
+  /// The GPU leaf with most of what `get` says, or nothing.
+  template <class Get>
+  const StageSummary* most(Get get) const {
+    const StageSummary* found = nullptr;
+    for (const StageSummary& leaf : s_.stages) {
+      if (leaf.kind != StageKind::kLeaf || !leaf.wall_s.has() || !on_gpu(leaf) || get(leaf) <= 0) continue;
+      if (found == nullptr || get(leaf) > get(*found)) found = &leaf;
+    }
+    return found;
+  }
+
   void split_gpu_leaf(const StageSummary& leaf, std::map<TimeClass, double>& seconds) const {
     const double wall = leaf.wall_s.median();
-    const double copy = std::clamp(value_or(leaf.exposed_copy_s, 0), 0.0, wall);
-    const double gap = leaf.gpu_s.has() ? std::clamp(wall - leaf.gpu_s.median(), 0.0, wall - copy) : 0;
+    const double copy = copies_of(leaf), gap = gap_of(leaf);
     const bool memory_bound = leaf.dram_active_percent.has() && leaf.dram_active_percent.median() > kDramHigh &&
                               value_or(leaf.tensor_active_percent, 100) < kTensorLow;
     seconds[TimeClass::kExposedCopy] += copy;
@@ -152,6 +176,7 @@ class Rules {
   void text_on_cpu() {
     const double seconds = role_seconds(StageRole::kTextEncoding);
     if (s_.example->workload.text_encoder_device != "cpu" || percent(seconds) <= kTextLimit) return;
+    if (s_.example->engine.device.starts_with("cpu")) return;  // all of it is the host's
     add({"text_encoder_on_cpu", Severity::kWarning, "T5_Encoding", percent(seconds), kTextLimit, "%",
          "the text encoder runs on the CPU, so this part measures the host and not the card", seconds});
   }
@@ -169,8 +194,9 @@ class Rules {
   void launch_gaps() {
     const double seconds = class_seconds(TimeClass::kLaunchGaps);
     if (percent(seconds) <= kLaunchGapLimit) return;
-    add({"launch_gaps", Severity::kWarning, "GPU stages", percent(seconds), kLaunchGapLimit, "%",
-         "the card waits for the host between kernels", seconds});
+    const StageSummary* where = most(gap_of);
+    add({"launch_gaps", Severity::kWarning, where != nullptr ? where->name : "GPU stages", percent(seconds),
+         kLaunchGapLimit, "%", "the card is idle within its stages: it waits for the host between kernels", seconds});
   }
 
   void traced_gaps() {
@@ -188,7 +214,9 @@ class Rules {
   void copies() {
     const double seconds = class_seconds(TimeClass::kExposedCopy) - role_seconds(StageRole::kStepLoading);
     if (percent(seconds) <= kCopyLimit) return;
-    add({"exposed_copies", Severity::kWarning, "GPU stages", percent(seconds), kCopyLimit, "%",
+    const StageSummary* where = most(copies_of);
+    add({"exposed_copies", Severity::kWarning, where != nullptr ? where->name : "GPU stages", percent(seconds),
+         kCopyLimit, "%",
          "computing stages wait for copies: weights that stream slower than they are used, or pageable memory",
          seconds});
   }
@@ -209,23 +237,57 @@ class Rules {
          std::nullopt});
   }
 
+  /// "; in 2 of 5 runs" where there are several.
+  static std::string in_runs(size_t count, size_t of) {
+    return of > 1 ? fmt::format("; in {} of {} runs", count, of) : std::string();
+  }
+
+  /// The run with the median first step: half the runs lose as much.
+  const StepSeries* usual_first_step() const {
+    std::vector<const StepSeries*> all;
+    for (const StepSeries& steps : s_.step_series) all.push_back(&steps);
+    if (all.empty()) return nullptr;
+    const auto middle = all.begin() + static_cast<std::ptrdiff_t>((all.size() - 1) / 2);
+    std::nth_element(all.begin(), middle, all.end(),
+                     [](const auto* a, const auto* b) { return a->first_over_steady < b->first_over_steady; });
+    return *middle;
+  }
+
+  bool first_step_locks_pages() const {
+    return std::any_of(s_.example->stages.begin(), s_.example->stages.end(), [](const StageRecord& stage) {
+      return stage.name == "page_lock_and_fill" && stage.parent == "Step_0_Inference" && stage.wall_ns > 0;
+    });
+  }
+
   void series() {
+    const StepSeries* worst_modes = nullptr;
+    const StepSeries* worst_drift = nullptr;
+    size_t with_modes = 0, with_drift = 0;
     for (const StepSeries& steps : s_.step_series) {
-      const size_t before = out_.findings.size();
       if (steps.bimodal) {
-        add({"bimodal_steps", Severity::kWarning, "Step_*_Inference", steps.p90_over_p10, kBimodalLimit, "x",
-             "steps run at two speeds: another job on the card, or clocks that change", std::nullopt});
+        ++with_modes;
+        if (worst_modes == nullptr || steps.p90_over_p10 > worst_modes->p90_over_p10) worst_modes = &steps;
       } else if (steps.drifts) {
-        add({"step_drift", Severity::kNote, "Step_*_Inference", 100 * steps.drift, 100 * kDriftLimit, "%",
-             "step time changes along the run: temperature or power limit", std::nullopt});
+        ++with_drift;
+        if (worst_drift == nullptr || std::abs(steps.drift) > std::abs(worst_drift->drift)) worst_drift = &steps;
       }
-      if (steps.first_over_steady > kFirstStepLimit) {
-        add({"first_step", Severity::kNote, "Step_0_Inference", steps.first_over_steady, kFirstStepLimit, "x",
-             "the first step pays for warm-up: kernel loading, autotuning, allocation",
-             steps.first_s - steps.steady_median_s});
-      }
-      if (out_.findings.size() > before) return;  // one run that shows it is enough
     }
+    const size_t runs = s_.step_series.size();
+    if (worst_modes != nullptr)
+      add({"bimodal_steps", Severity::kWarning, "Step_*_Inference", worst_modes->p90_over_p10, kBimodalLimit, "x",
+           "steps run at two speeds: another job on the card, or clocks that change" + in_runs(with_modes, runs),
+           std::nullopt});
+    if (worst_drift != nullptr)
+      add({"step_drift", Severity::kNote, "Step_*_Inference", 100 * worst_drift->drift, 100 * kDriftLimit, "%",
+           "step time changes along the run: temperature or power limit" + in_runs(with_drift, runs), std::nullopt});
+    const StepSeries* first = usual_first_step();
+    if (first == nullptr || first->first_over_steady <= kFirstStepLimit) return;
+    add({"first_step", Severity::kNote, "Step_0_Inference", first->first_over_steady, kFirstStepLimit, "x",
+         first_step_locks_pages() ? "the first step pays for warm-up: kernel loading, autotuning, allocation; weights "
+                                    "were page-locked beside it, "
+                                    "which can hold its launches"
+                                  : "the first step pays for warm-up: kernel loading, autotuning, allocation",
+         first->first_s - first->steady_median_s});
   }
 
   /// Mean over steady steps of a column, weighted by time.
@@ -342,12 +404,18 @@ class Rules {
       out_.what_ifs.push_back(
           {std::move(change), saved, total_s_ - saved, total_s_ / (total_s_ - saved), 0, hypothetical});
     };
-    add_if("no waiting for weights between steps", class_seconds(TimeClass::kExposedCopy));
+    const double loading = role_seconds(StageRole::kStepLoading);
+    add_if("no waiting for weights between steps", loading);
+    if (const StageSummary* where = most(copies_of))
+      add_if(fmt::format("no waiting for copies within stages (most of it in {})", where->name),
+             class_seconds(TimeClass::kExposedCopy) - loading);
+    if (const StepSeries* usual = usual_first_step())
+      add_if("a first step as fast as the others", usual->first_s - usual->steady_median_s);
     if (s_.example->workload.text_encoder_device == "cpu" && !s_.example->system.gpus.empty()) {
       add_if("text encoder on the card (its time there taken as 0)", role_seconds(StageRole::kTextEncoding));
     }
     add_if("weights already in place (warm run)", role_seconds(StageRole::kInitialization));
-    add_if("no launch gaps", class_seconds(TimeClass::kLaunchGaps));
+    add_if("no idle time of the card within its stages", class_seconds(TimeClass::kLaunchGaps));
     add_if("encoding hidden behind decoding", class_seconds(TimeClass::kEncode));
     add_if("no unattributed time", class_seconds(TimeClass::kUnattributed));
     add_if("steps twice as fast", 0.5 * role_seconds(StageRole::kStepInference), true);

@@ -57,7 +57,7 @@ struct WhatIf {
 };
 
 struct BottleneckReport {
-  std::vector<ClassShare> classes;          // largest first; they add up to the total
+  std::vector<ClassShare> classes;  // largest first; of one run they add up to the total, medians of several nearly
   std::vector<BottleneckFinding> findings;  // errors first, then by saving
   std::vector<WhatIf> what_ifs;             // largest saving of time first, then of memory
   std::optional<Headroom> headroom;         // nothing when peak or capacity is not known

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace wan {
@@ -46,7 +48,8 @@ Scopes scopes(const RunRecord& record) {
   out.warm_total_ns = warm_total_ns(record);
   for (const StageRecord* leaf : parts.leaves) {
     if (stage_role(leaf->name) == StageRole::kStepInference) out.steps_ns = out.steps_ns.value_or(0) + leaf->wall_ns;
-    if (computes_on_gpu(record, *leaf)) out.gpu_part_ns += leaf->wall_ns;
+    if (computes_on_gpu(record, *leaf))
+      out.gpu_part_ns += leaf->wall_ns - std::clamp<int64_t>(leaf->exposed_copy_ns.value.value_or(0), 0, leaf->wall_ns);
   }
   out.host_part_ns = out.total_ns - out.gpu_part_ns;
   return out;

@@ -51,9 +51,15 @@ MemoryWaterfall memory_waterfall(const RunRecord& record) {
     if (bytes > 0) out.parts.push_back({name, 0, static_cast<double>(bytes)});
   std::stable_sort(out.parts.begin(), out.parts.end(), [](auto& a, auto& b) { return a.bytes > b.bytes; });
   const auto& process = stage->device_memory.process_peak_bytes;
-  const double inside = components_of(*stage);
-  if (process.has() && static_cast<double>(*process.value) > inside)
-    out.parts.push_back({"outside the engine's pool", 0, static_cast<double>(*process.value) - inside});
+  const auto& pool = stage->device_memory.pool_peak_bytes;
+  double inside = components_of(*stage);
+  const auto add_up_to = [&](const char* name, const Measured<uint64_t>& whole) {
+    if (!whole.has() || static_cast<double>(*whole.value) <= inside) return;
+    out.parts.push_back({name, 0, static_cast<double>(*whole.value) - inside});
+    inside = static_cast<double>(*whole.value);
+  };
+  add_up_to("other allocations and slack", pool);
+  add_up_to("context and libraries", process);
   double at = 0;
   for (MemoryPart& part : out.parts) {
     part.begin_bytes = at;

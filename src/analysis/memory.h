@@ -10,7 +10,7 @@
 namespace wan {
 
 struct MemoryPart {
-  std::string name;        // weights.dit.bf16, activations, ..., "outside the engine's pool"
+  std::string name;        // weights.dit.bf16, activations, ..., "other allocations and slack", "context and libraries"
   double begin_bytes = 0;  // where the part starts when all are stacked, largest first
   double bytes = 0;
 };

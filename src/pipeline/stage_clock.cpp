@@ -87,7 +87,8 @@ void StageClock::report(const Leaf& leaf) {
   int64_t waited = 0;
   for (const TimeSpan& wait : waits) waited += std::max<int64_t>(0, wait.end_ns - wait.begin_ns);
   waited = std::min(waited, end - begin);
-  if (leaf.stage == Stage::kStepInference) {
+  const bool step = leaf.stage == Stage::kStepInference;
+  if (step) {
     // Waits happen between layers; what they cost together is shown as the step's loading, ahead of its computing.
     StageSpan loading{Stage::kStepLoading, leaf.index, "", false, begin, begin + waited, 0, 0};
     if (on_gpu) loading.gpu_ns = loading.exposed_copy_ns = waited;
@@ -102,18 +103,26 @@ void StageClock::report(const Leaf& leaf) {
     span.hidden_copy_ns = hidden_copy_ns(times_of(leaf.copies), waits);
   }
   observer_.on_span(span);
-  report_parts(leaf);
+  report_parts(leaf, step ? waits : std::vector<TimeSpan>{});
 }
 
-void StageClock::report_parts(const Leaf& leaf) {
+/// `waits_ahead`: of a step, whose waits are shown ahead of it; its parts move back by those that follow, so that they
+/// lie within the step and last as long as they computed.
+void StageClock::report_parts(const Leaf& leaf, const std::vector<TimeSpan>& waits_ahead) {
+  const auto moved = [&](int64_t at) {
+    int64_t later = 0;
+    for (const TimeSpan& wait : waits_ahead) later += std::max<int64_t>(0, wait.end_ns - std::max(wait.begin_ns, at));
+    return at + later;
+  };
   for (const DeviceInterval& copy : leaf.copies) {
     const int64_t from = time_of(copy.begin);
     const int64_t to = std::max(from, time_of(copy.end));
     observer_.on_span({leaf.stage, leaf.index, "h2d", true, from, to, copy.bytes, 0});
   }
   for (const Part& part : leaf.parts) {
-    const int64_t from = time_of(part.begin);
-    observer_.on_span({leaf.stage, leaf.index, part.component, false, from, std::max(from, time_of(part.end)), 0, 0});
+    const int64_t from = moved(time_of(part.begin));
+    observer_.on_span(
+        {leaf.stage, leaf.index, part.component, false, from, std::max(from, moved(time_of(part.end))), 0, 0});
   }
 }
 

@@ -56,7 +56,7 @@ class StageClock {
     std::vector<Part> parts;
   };
   void report(const Leaf& leaf);
-  void report_parts(const Leaf& leaf);
+  void report_parts(const Leaf& leaf, const std::vector<TimeSpan>& waits_ahead);
   std::vector<TimeSpan> times_of(const std::vector<DeviceInterval>& intervals) const;
   bool is_over(const Leaf& leaf) const;
   int64_t time_of(const Event& event) const { return backend_->event_time_ns(event); }

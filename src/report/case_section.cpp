@@ -7,6 +7,7 @@
 
 #include "analysis/bottleneck.h"
 #include "analysis/compare.h"
+#include "analysis/repeat_command.h"
 #include "report/format.h"
 #include "report/kernels.h"
 
@@ -128,7 +129,30 @@ std::string headline(const ShownCase& shown) {
   }
   out += fmt::format("- **Peak Process Memory**: {}\n", with_interval(s.peak_host_bytes, gib, "GiB"));
   out += workload_lines(*s.example);
+  if (const std::string command = repeat_command(s); !command.empty())
+    out += fmt::format("- **To repeat it**: `{}`\n", command);
   return out;
+}
+
+/// What a column rests on: its source, or why it is empty.
+std::string source_of(const Quantity& quantity) {
+  return quantity.has() ? quantity.source : fmt::format("– ({})", explain(quantity.reason));
+}
+
+std::string sources(const ShownCase& shown) {
+  const CaseSummary& s = shown.summary;
+  static const StageSummary kNone;
+  const StageSummary* total = s.stage(kTotalName);
+  std::string out = "- **Sources**: ";
+  if (shown.on_gpu())
+    out += fmt::format("SM activity {}; GPU memory {}; energy {}; ",
+                       source_of((total != nullptr ? *total : kNone).sm_active_percent), source_of(s.peak_device_bytes),
+                       source_of(s.energy_j));
+  out += fmt::format("process memory {}\n", source_of(s.peak_host_bytes));
+  const Measured<double>& overhead = s.example->overhead_percent;
+  return out + "- **What watching costs**: " +
+         (overhead.has() ? fmt::format("{:.2f} % of step time\n", *overhead.value)
+                         : fmt::format("– ({})\n", explain(overhead.reason)));
 }
 
 std::string certainty(const ShownCase& shown) {
@@ -148,7 +172,7 @@ std::string certainty(const ShownCase& shown) {
       out += fmt::format("- **Not counted**: repeat {}: {}\n", exclusion.run->run_case.repeat + 1, exclusion.reason);
   for (const ValidityFlag& flag : s.example->validity)
     if (!flag.excludes && !shown.stand_in) out += fmt::format("- **Note** {}: {}\n", flag.name, flag.detail);
-  return out;
+  return out + sources(shown);
 }
 
 std::string failure_lines(const ShownCase& shown) {

@@ -202,6 +202,71 @@ TEST(Bottlenecks, AnErrorFollowsAWarningWhenMoreIsUnattributed) {
   EXPECT_EQ(finding(find_bottlenecks(summary_of(runs), nullptr), "unattributed")->severity, Severity::kError);
 }
 
+TEST(Bottlenecks, IdleTimeOfTheCardCountsAsAGapWhereEventsSeeNone) {
+  std::vector<RunRecord> runs{healthy()};
+  stage_of(runs[0], "Step_0_Inference").gpu_ns = measured<int64_t>(50'000'000'000, "device_event");
+  stage_of(runs[0], "Step_0_Inference").counters.gpu_busy = {60, "", "nvml", 10, 1};
+  stage_of(runs[0], "Step_0_Inference").exposed_copy_ns = measured<int64_t>(4'000'000'000, "device_event");
+  const BottleneckReport report = find_bottlenecks(summary_of(runs), nullptr);
+  const BottleneckFinding* gaps = finding(report, "launch_gaps");
+  ASSERT_NE(gaps, nullptr);
+  EXPECT_EQ(gaps->where, "Step_0_Inference");
+  EXPECT_NEAR(*gaps->saving_s, 16, 1e-6);  // 40 % of 50 s less the copies that were waited for
+}
+
+TEST(Bottlenecks, OfSeveralRunsTheWorstIsNamedAndHowManyAreLikeIt) {
+  std::vector<RunRecord> runs{healthy(), healthy(), healthy()};
+  for (size_t i = 0; i < runs.size(); ++i) {
+    runs[i].run_case.repeat = static_cast<int64_t>(i);
+    scale_step(runs[i], 0, 1.2);  // must not hide what follows
+  }
+  for (int step = 1; step < 4; ++step) scale_step(runs[1], step, 1 + 0.01 * (step - 1));
+  const BottleneckReport report = find_bottlenecks(summary_of(runs), nullptr);
+  ASSERT_NE(finding(report, "first_step"), nullptr);
+  const BottleneckFinding* drift = finding(report, "step_drift");
+  ASSERT_NE(drift, nullptr);
+  EXPECT_THAT(drift->message, ::testing::HasSubstr("in 1 of 3 runs"));
+}
+
+TEST(Bottlenecks, OnACpuTheTextEncoderIsWhereAllElseIs) {
+  std::vector<RunRecord> runs{healthy()};
+  runs[0].workload.text_encoder_device = "cpu";
+  lengthen(runs[0], "T5_Encoding", 12);
+  EXPECT_NE(finding(find_bottlenecks(summary_of(runs), nullptr), "text_encoder_on_cpu"), nullptr);
+  runs[0].engine.device = "cpu";
+  EXPECT_EQ(finding(find_bottlenecks(summary_of(runs), nullptr), "text_encoder_on_cpu"), nullptr);
+}
+
+TEST(Bottlenecks, AFirstStepBesidePageLockingSaysSo) {
+  std::vector<RunRecord> runs{healthy()};
+  scale_step(runs[0], 0, 1.2);
+  EXPECT_THAT(finding(find_bottlenecks(summary_of(runs), nullptr), "first_step")->message,
+              ::testing::Not(::testing::HasSubstr("page-locked")));
+  StageRecord fill = leaf("Step_0_Inference/page_lock_and_fill", 5);
+  fill.name = "page_lock_and_fill";
+  fill.parent = "Step_0_Inference";
+  fill.kind = StageKind::kHidden;
+  runs[0].stages.push_back(fill);
+  EXPECT_THAT(finding(find_bottlenecks(summary_of(runs), nullptr), "first_step")->message,
+              ::testing::HasSubstr("page-locked"));
+}
+
+TEST(WhatIfs, TellWaitsBetweenStepsFromThoseWithinStages) {
+  std::vector<RunRecord> runs{healthy()};
+  lengthen(runs[0], "Step_2_Loading", 12);
+  stage_of(runs[0], "T5_Encoding").exposed_copy_ns = measured<int64_t>(900'000'000, "device_event");
+  set_step_copies(runs[0], 3);
+  double between = 0, within = 0;
+  std::string name;
+  for (const WhatIf& change : find_bottlenecks(summary_of(runs), nullptr).what_ifs) {
+    if (change.change == "no waiting for weights between steps") between = change.saved_s;
+    if (change.change.starts_with("no waiting for copies within stages")) within = change.saved_s, name = change.change;
+  }
+  EXPECT_NEAR(between, 12, 1e-6);
+  EXPECT_NEAR(within, 3.9, 1e-6);
+  EXPECT_THAT(name, ::testing::HasSubstr("Step_1_Inference"));
+}
+
 TEST(Bottlenecks, ASlowdownCostsWhatSlowedStepsTakeBeyondTheOthers) {
   std::vector<RunRecord> runs{synthetic_run({60, 55, 55, 50, 50, 50, 50})};
   const auto slow = [&](int step, double percent) {

@@ -30,6 +30,8 @@ TEST(Breakdown, SplitsGpuPartFromHostPart) {
   EXPECT_EQ(s.host_part_ns, 11'500'000'000);
   EXPECT_EQ(s.warm_total_ns, 11'000'000'000);
   EXPECT_EQ(s.steps_ns, 6'000'000'000);
+  stage_of(run, "T5_Encoding").exposed_copy_ns = measured<int64_t>(400'000'000, "device_event");
+  EXPECT_EQ(scopes(run).gpu_part_ns, 10'600'000'000) << "waiting for weights is no work of the card";
   run.workload.text_encoder_device = "cpu";
   EXPECT_EQ(scopes(run).gpu_part_ns, 10'000'000'000);
   run.engine.device = "cpu";

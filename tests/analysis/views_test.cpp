@@ -3,6 +3,7 @@
 
 #include "analysis/kernels.h"
 #include "analysis/memory.h"
+#include "analysis/repeat_command.h"
 #include "analysis/roofline.h"
 #include "analysis/series.h"
 #include "runs.h"
@@ -30,7 +31,15 @@ TEST(MemoryWaterfall, StacksTheFullestStageAndNamesTheRest) {
   EXPECT_EQ(memory.parts[0].name, "weights");
   EXPECT_EQ(memory.parts[1].begin_bytes, 50);
   EXPECT_EQ(memory.parts[2].bytes, 30);
+  EXPECT_EQ(memory.parts[2].name, "context and libraries");
   EXPECT_EQ(memory.parts[2].begin_bytes + memory.parts[2].bytes, *memory.peak_bytes);
+  step.device_memory.pool_peak_bytes = measured<uint64_t>(82, "engine");
+  const std::vector<MemoryPart> parts = memory_waterfall(run).parts;
+  ASSERT_EQ(parts.size(), 4u);
+  EXPECT_EQ(parts[2].name, "other allocations and slack");
+  EXPECT_EQ(parts[2].bytes, 12);
+  EXPECT_EQ(parts[3].begin_bytes, 82);
+  EXPECT_EQ(parts[3].bytes, 18);
   EXPECT_FALSE(memory_waterfall(synthetic_run({2})).reason.empty());
 }
 
@@ -61,6 +70,43 @@ TEST(Roofline, PlacesSteadyStepsByTrafficAndPeak) {
   EXPECT_EQ(roof.points[1].name, "First step");
   EXPECT_FALSE(roofline(summary, nullptr).reason.empty());
   EXPECT_FALSE(roofline(summary, nullptr).points[0].flops_per_byte);
+}
+
+TEST(Roofline, OfACardLeavesOutWhatTheHostComputes) {
+  RunRecord run = synthetic_run({2, 2});
+  stage_of(run, "T5_Encoding").flops = measured(1e12, "engine");
+  stage_of(run, "VAE_Decoding").flops = measured(1e14, "engine");
+  EXPECT_EQ(roofline(summarise(group_runs({&run})[0]), nullptr).points.size(), 2u);
+  run.workload.text_encoder_device = "cpu";
+  const Roofline roof = roofline(summarise(group_runs({&run})[0]), nullptr);
+  ASSERT_EQ(roof.points.size(), 1u);
+  EXPECT_EQ(roof.points[0].name, "VAE decoding");
+}
+
+TEST(RepeatCommand, SaysWhatTheRecordsKnow) {
+  std::vector<RunRecord> runs{synthetic_run({2}), synthetic_run({2}, 0, 1), synthetic_run({2}, 0, 0)};
+  runs[2].run_case.warmup = true;
+  for (RunRecord& run : runs) {
+    run.run_case.suite = "seed";
+    run.workload.weights.emplace_back().digest_kind = "sha256";
+    run.output.file = "videos/case.mp4";
+  }
+  const auto command = [&] { return repeat_command(summarise(group_runs(pointers_to(runs))[0])); };
+  EXPECT_EQ(command(),
+            "wanbench run --suite suites/seed.json --case case --checkpoint CHECKPOINT --device cuda --precision bf16 "
+            "--repeats 2 --warmups 1 --output NEW_FOLDER");
+  for (RunRecord& run : runs) {
+    run.run_case.name = "it's";
+    run.workload.weights[0].digest_kind = "random";
+    run.workload.scope = RunScope::kWarm;
+    run.workload.page_cache = PageCache::kEvicted;
+    run.output.file.clear();
+  }
+  EXPECT_EQ(command(),
+            "wanbench run --suite suites/seed.json --case 'it'\\''s' --weights random --device cuda --precision bf16 "
+            "--repeats 0 --warm-repeats 2 --page-cache evict --no-video --output NEW_FOLDER");
+  for (RunRecord& run : runs) run.engine.kind = EngineKind::kImported;
+  EXPECT_EQ(command(), "");
 }
 
 KernelTrace example_trace() {

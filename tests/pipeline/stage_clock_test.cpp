@@ -57,6 +57,8 @@ std::vector<StageSpan> one_step(const std::string& kind, Recorder& recorder) {
   clock.add_copies({backend.between(100, 250, 7), backend.between(290, 330, 8)});
   backend.now_ns = 400;
   clock.mark("cond");
+  backend.now_ns = 590;
+  clock.mark("uncond");
   backend.now_ns = 600;
   clock.enter(Stage::kOutputEncoding);
   backend.now_ns = 700;
@@ -67,7 +69,7 @@ std::vector<StageSpan> one_step(const std::string& kind, Recorder& recorder) {
 TEST(StageClock, LeavesTileAndWaitsAreTheStepsLoading) {
   Recorder recorder;
   const auto spans = one_step("cuda", recorder);
-  ASSERT_EQ(spans.size(), 7u);
+  ASSERT_EQ(spans.size(), 8u);
   EXPECT_EQ(spans[0].stage, Stage::kModelInitialization);
   EXPECT_EQ(spans[0].end_ns, 100);
   EXPECT_EQ(spans[1].stage, Stage::kStepLoading);
@@ -81,24 +83,27 @@ TEST(StageClock, LeavesTileAndWaitsAreTheStepsLoading) {
   EXPECT_EQ(spans[3].bytes, 7u);
   EXPECT_EQ(spans[5].component, "cond");
   EXPECT_FALSE(spans[5].hidden);
-  EXPECT_EQ(spans[5].begin_ns, 100);
+  EXPECT_EQ(spans[5].begin_ns, 150);  // with the step, after its waits
   EXPECT_EQ(spans[5].end_ns, 400);
-  EXPECT_EQ(spans[6].stage, Stage::kOutputEncoding);
-  EXPECT_EQ(spans[6].end_ns, 700);
+  EXPECT_EQ(spans[6].component, "uncond");
+  EXPECT_EQ(spans[6].begin_ns, 400);
+  EXPECT_EQ(spans[6].end_ns, 590);
+  EXPECT_EQ(spans[7].stage, Stage::kOutputEncoding);
+  EXPECT_EQ(spans[7].end_ns, 700);
 }
 
 TEST(StageClock, TellsDeviceTimeAndCopiesApart) {
   Recorder recorder;
   const auto spans = one_step("cuda", recorder);
-  ASSERT_EQ(spans.size(), 7u);
+  ASSERT_EQ(spans.size(), 8u);
   EXPECT_FALSE(spans[0].gpu_ns);  // it begins before there is a device
   EXPECT_EQ(spans[1].gpu_ns, 50);
   EXPECT_EQ(spans[1].exposed_copy_ns, 50);
   EXPECT_EQ(spans[2].gpu_ns, 450);
   EXPECT_EQ(spans[2].exposed_copy_ns, 0);
   EXPECT_EQ(spans[2].hidden_copy_ns, 190 - 50);
-  EXPECT_EQ(spans[6].gpu_ns, 100);
-  EXPECT_EQ(spans[6].hidden_copy_ns, 0);
+  EXPECT_EQ(spans[7].gpu_ns, 100);
+  EXPECT_EQ(spans[7].hidden_copy_ns, 0);
   EXPECT_EQ(recorder.facts.at("device_clock_residual_ns"), "-70");
   EXPECT_EQ(recorder.facts.at("device_clock_uncertainty_ns"), "5");
 }

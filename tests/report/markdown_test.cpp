@@ -219,6 +219,8 @@ TEST(Markdown, AFlaggedRunIsShownButNotCounted) {
   EXPECT_THAT(text, HasSubstr("- **Not counted**: repeat 1: flag cpu_interference: others used 1 core"));
   EXPECT_THAT(text, HasSubstr("| Step_0_Inference | 3.000 |"));
   EXPECT_THAT(text, HasSubstr("- **Runs**: 0 of 1 — single run, no interval"));
+  EXPECT_THAT(text, HasSubstr("- **Sources**: process memory "));
+  EXPECT_THAT(text, HasSubstr("- **What watching costs**: – ("));
   RunRecord second = run;
   second.run_case.repeat = 1;
   EXPECT_THAT(report_of({run, second}), HasSubstr("- **Runs**: 0 of 2 — the first run's numbers, no interval"));

@@ -1,0 +1,53 @@
+#include "analysis/repeat_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace wan {
+namespace {
+
+std::string quoted(const std::string& word) {
+  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.' || c == '/' || c == ':';
+  });
+  if (plain) return word;
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+}  // namespace
+
+std::string repeat_command(const CaseSummary& summary) {
+  const RunRecord& run = *summary.example;
+  if (run.engine.kind != EngineKind::kNative || run.run_case.suite.empty()) return {};
+  const Workload& work = run.workload;
+  const bool random = std::any_of(work.weights.begin(), work.weights.end(),
+                                  [](const WeightsFile& file) { return file.digest_kind == "random"; });
+  int64_t repeats = 0, warmups = 0;
+  for (const RunRecord* made : summary.group.runs) {
+    if (made->run_case.warmup)
+      ++warmups;
+    else if (!made->kernels)
+      ++repeats;
+  }
+  std::string out =
+      fmt::format("wanbench run --suite {} --case {} {}", quoted("suites/" + run.run_case.suite + ".json"),
+                  quoted(run.run_case.name), random ? "--weights random" : "--checkpoint CHECKPOINT");
+  if (!run.engine.device.empty())
+    out += " --device " + quoted(run.engine.device.substr(0, run.engine.device.find(':')));
+  if (const auto dit = work.dtypes.find("dit");
+      dit != work.dtypes.end() && (dit->second == "bf16" || dit->second == "fp32"))
+    out += " --precision " + dit->second;
+  if (work.scope == RunScope::kWarm)
+    out += fmt::format(" --repeats 0 --warm-repeats {}", repeats);
+  else
+    out += fmt::format(" --repeats {} --warmups {}", repeats, warmups);
+  if (work.page_cache == PageCache::kEvicted) out += " --page-cache evict";
+  if (work.page_cache == PageCache::kHot) out += " --page-cache hot";
+  if (run.output.file.empty()) out += " --no-video";
+  return out + " --output NEW_FOLDER";
+}
+
+}  // namespace wan
