@@ -4,6 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+#include <sstream>
+
+#include "base/file.h"
+#include "import/import.h"
 #include "report/format.h"
 #include "results/json.h"
 
@@ -246,6 +251,34 @@ TEST(Format, TableCellsCannotBreakTheTable) {
   table.begin_row();
   table.text("x | y\nz");
   EXPECT_EQ(table.markdown(), "| a |\n| :--- |\n| x \\| y z |\n");
+}
+
+/// The rows of all Markdown tables, cells without the spaces around them, rules left out.
+std::multiset<std::string> table_rows(const std::string& markdown) {
+  std::multiset<std::string> rows;
+  std::istringstream lines(markdown);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("|") || line.find_first_not_of("|:- \r") == std::string::npos) continue;
+    std::string row;
+    std::istringstream cells(line);
+    for (std::string cell; std::getline(cells, cell, '|');) {
+      const size_t begin = cell.find_first_not_of(" \r"), end = cell.find_last_not_of(" \r");
+      row += (begin == std::string::npos ? "" : cell.substr(begin, end - begin + 1)) + "|";
+    }
+    rows.insert(row);
+  }
+  return rows;
+}
+
+TEST(Markdown, TheSeedsReportComesBackRowForRow) {
+  const std::string path = std::string(WAN_FIXTURES) + "/units/seed_report.md";
+  const std::vector<RunRecord> records = import_file(path);
+  std::vector<const RunRecord*> pointers;
+  for (const RunRecord& record : records) pointers.push_back(&record);
+  const std::multiset<std::string> ours = table_rows(markdown_report(pointers, {}));
+  const std::multiset<std::string> original = table_rows(read_text(path));
+  EXPECT_EQ(original.size(), 232u);
+  for (const std::string& row : original) EXPECT_GE(ours.count(row), 1u) << row;
 }
 
 }  // namespace
