@@ -33,16 +33,6 @@ std::optional<double> steady_clock_mhz(const RunRecord& record) {
   return median(clocks);
 }
 
-std::string exclusion_reason(const RunRecord& run) {
-  if (run.run_case.warmup) return "warmup";
-  if (run.status != RunStatus::kOk) return fmt::format("status {}", to_string(run.status));
-  for (const ValidityFlag& flag : run.validity) {
-    if (flag.excludes) return fmt::format("flag {}: {}", flag.name, flag.detail);
-  }
-  if (run.stages.empty()) return "no stages";
-  return {};
-}
-
 template <class T>
 Measured<double> as_double(const Measured<T>& value, double scale = 1) {
   if (!value.has()) return absent<double>(value.reason.empty() ? "not_measured" : value.reason);
@@ -263,7 +253,7 @@ void check_convergence(CaseSummary& out) {
     out.not_converged.push_back(e.single_run     ? fmt::format("{}: single run", scope)
                                 : half <= target ? fmt::format("{}: {} runs agree within {:.1f} %, {} are needed",
                                                                scope, e.runs, 100 * half, kMinRunsToConverge)
-                                                 : fmt::format("{}: {} runs agree within {:.1f} %, {:.0f} % is asked",
+                                                 : fmt::format("{}: {} runs agree within {:.2f} %, {:.0f} % is asked",
                                                                scope, e.runs, 100 * half, 100 * target));
   };
   check("steady step", out.steady_step_s, kStepTarget);
@@ -321,7 +311,7 @@ Selection select_valid(const std::vector<const RunRecord*>& runs) {
   Selection out;
   std::vector<double> clocks;
   for (const RunRecord* run : runs) {
-    const std::string reason = exclusion_reason(*run);
+    const std::string reason = reason_not_counted(*run);
     if (!reason.empty()) {
       out.excluded.push_back({run, reason});
       continue;
@@ -371,6 +361,13 @@ CaseSummary summarise(const RunGroup& group, const EstimateOptions& options) {
   add_scopes(out, options);
   add_stages(out, options);
   check_convergence(out);
+  return out;
+}
+
+std::map<std::string, std::string> reasons_not_counted(const std::vector<const RunRecord*>& records) {
+  std::map<std::string, std::string> out;
+  for (const RunGroup& group : group_runs(records))
+    for (const Exclusion& exclusion : select_valid(group.runs).excluded) out[exclusion.run->id] = exclusion.reason;
   return out;
 }
 

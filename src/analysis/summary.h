@@ -1,6 +1,7 @@
 // Many runs of one case on one machine: which count, and an estimate for each column of each stage.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,8 @@ struct Selection {
 /// Runs that enter estimates. Left out: not ok, warm-ups, runs with an excluding flag, and runs whose steady SM clock
 /// is below 90 % of the group's median.
 Selection select_valid(const std::vector<const RunRecord*>& runs);
+/// The runs of any cases that enter no estimate: id and reason, what the other runs of their group show included.
+std::map<std::string, std::string> reasons_not_counted(const std::vector<const RunRecord*>& records);
 
 /// One row of a stage table.
 struct StageSummary {

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "analysis/summary.h"
 #include "base/file.h"
 #include "cli/collections.h"
 #include "cli/commands.h"
@@ -34,7 +35,8 @@ ExitCode run_export(const ExportArguments& arguments) {
   if (arguments.redacted) {
     for (StoredRecord& stored : records) redact(stored.record);
   }
-  const std::string text = arguments.format == "csv" ? to_csv(pointers(records)) : json_array(records);
+  const std::vector<const RunRecord*> all = pointers(records);
+  const std::string text = arguments.format == "csv" ? to_csv(all, reasons_not_counted(all)) : json_array(records);
   if (arguments.output.empty()) {
     fmt::print("{}", text);
   } else {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "analysis/summary.h"
 #include "analysis/tables.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -84,7 +85,7 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   };
   write("report.md", report::markdown_report(records, options.peaks));
   write("report.html", report::html_report(records, options));
-  write("results.csv", to_csv(records));
+  write("results.csv", to_csv(records, reasons_not_counted(records)));
   write("trace.json", report::trace_json(records, options.samples));
   return written;
 }

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "analysis/cards.h"
+#include "analysis/workload_diff.h"
 #include "report/format.h"
 
 namespace wan::report {
@@ -53,8 +55,24 @@ const char* unit_name(CardUnit unit) {
   return "";
 }
 
+/// Up to n = 5 the bootstrap's interval of a median is that of the extremes.
+constexpr const char* kHowToReadCells =
+    "A median with its interval over n runs, or a single run without one. From 6 runs on the interval is a 95 % "
+    "bootstrap of the median; for fewer it is the lowest to the highest run, which covers the median with 50 % at "
+    "n = 2, "
+    "75 % at 3, 87.5 % at 4 and 93.8 % at 5. Two values where a source has the same work under two names. (no video): "
+    "these runs wrote none, others of the row did. (allocator): the peak of the program's own allocations, not of the "
+    "process.";
+
 /// "22.57 [21.24, 23.35], n = 3", "269.21, single run", "465.56, first of 2 runs, not counted", "oom".
 constexpr const char* kAbsent = "–";
+
+/// " (allocator)": a peak that is not of the whole process, as most are.
+std::string mark_of_source(const Quantity& value, CardUnit unit) {
+  if (unit != CardUnit::kBytes) return "";
+  if (value.source.ends_with("(own pool)")) return " (allocator)";
+  return value.source.ends_with("(whole card)") ? " (whole card)" : "";
+}
 
 std::string cell_text(const ShownCase& shown, const CardQuantity& quantity) {
   if (shown.original != nullptr && shown.original->error) return std::string(to_string(shown.original->status));
@@ -69,12 +87,30 @@ std::string cell_text(const ShownCase& shown, const CardQuantity& quantity) {
     text += fmt::format(", first of {} runs", shown.runs());
   else
     text += ", single run";
-  return text + (shown.stand_in ? ", not counted" : "");
+  return text + (shown.stand_in ? ", not counted" : "") + mark_of_source(value, quantity.unit);
 }
 
-std::string joined_cells(const Cases& cases, const std::vector<size_t>& cell, const CardQuantity& quantity) {
+/// Cases of the row that wrote no video though another of the row did: their totals are of less work.
+std::set<size_t> without_video(const Cases& cases, const CardRow& row) {
+  std::set<size_t> none;
+  bool any_video = false;
+  for (const auto& cell : row.cells)
+    for (const size_t i : cell) {
+      const std::string kind = output_kind(*cases[i]->summary.example);
+      any_video = any_video || kind == "video";
+      if (kind == "none") none.insert(i);
+    }
+  return any_video ? none : std::set<size_t>{};
+}
+
+std::string joined_cells(const Cases& cases, const CardRow& row, const std::vector<size_t>& cell,
+                         const CardQuantity& quantity) {
+  const std::set<size_t> silent = without_video(cases, row);
   std::vector<std::string> texts;
-  for (const size_t i : cell) texts.push_back(cell_text(*cases[i], quantity));
+  for (const size_t i : cell) {
+    texts.push_back(cell_text(*cases[i], quantity));
+    if (silent.contains(i) && texts.back() != kAbsent) texts.back() += " (no video)";
+  }
   const bool all_absent =
       std::all_of(texts.begin(), texts.end(), [](const std::string& text) { return text == kAbsent; });
   return all_absent ? kAbsent : fmt::format("{}", fmt::join(texts, " / "));
@@ -118,7 +154,7 @@ Json cards_data(const Cases& cases) {
     Json rows = Json::array();
     for (const CardRow& row : cards.rows) {
       Json cells = Json::array();
-      for (const auto& cell : row.cells) cells.push_back(joined_cells(cases, cell, quantity));
+      for (const auto& cell : row.cells) cells.push_back(joined_cells(cases, row, cell, quantity));
       rows.push_back({{"case", row.name}, {"cells", std::move(cells)}});
     }
     quantities.push_back({{"name", quantity.name}, {"unit", unit_name(quantity.unit)}, {"rows", std::move(rows)}});
@@ -126,6 +162,7 @@ Json cards_data(const Cases& cases) {
   for (const CardRow& row : cards.rows)
     for (const std::string& difference : row.differences) differences.push_back(difference);
   return {{"machines", std::move(machines)},
+          {"how_to_read", kHowToReadCells},
           {"quantities", std::move(quantities)},
           {"differences", std::move(differences)}};
 }
@@ -133,10 +170,7 @@ Json cards_data(const Cases& cases) {
 std::string cards_markdown(const Cases& cases) {
   const CardTable cards = table_of(cases);
   if (cards.machines.size() < 2) return "";
-  std::string out =
-      "\n## Cards Side by Side\n\nA median with its 95 % interval over n runs, or a single run without one; two values "
-      "where a source has the same work under two names.\n\n" +
-      machines_table(cards);
+  std::string out = fmt::format("\n## Cards Side by Side\n\n{}\n\n{}", kHowToReadCells, machines_table(cards));
   std::vector<std::string> columns = {"Case"};
   for (const Machine& machine : cards.machines) columns.push_back(label_of(machine));
   for (const CardQuantity& quantity : card_quantities()) {
@@ -145,7 +179,7 @@ std::string cards_markdown(const Cases& cases) {
     for (const CardRow& row : cards.rows) {
       table.begin_row();
       table.text(row.name);
-      for (const auto& cell : row.cells) table.text(joined_cells(cases, cell, quantity));
+      for (const auto& cell : row.cells) table.text(joined_cells(cases, row, cell, quantity));
     }
     out += fmt::format("\n### {} ({})\n\n{}", quantity.name, unit_name(quantity.unit), table.markdown());
   }

@@ -2,12 +2,14 @@
 #include "report/html_case.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
+#include "analysis/repeat_command.h"
 #include "base/base64.h"
 #include "report/format.h"
 #include "report/html_engineer.h"
@@ -58,6 +60,38 @@ Json headline_data(const AnalysedCase& analysed) {
           {"host_share", or_null(analysed.buyer.host_share)}};
 }
 
+/// "run 2": the run as the page calls it. Its own `repeat` starts again in each of several folders shown as one.
+std::string run_name(const AnalysedCase& analysed, const RunRecord& run) {
+  const auto found = analysed.run_names.find(run.id);
+  return found == analysed.run_names.end() ? "run" : found->second;
+}
+
+std::map<std::string, std::string> name_runs(const std::vector<const RunRecord*>& runs) {
+  std::map<std::string, std::string> out;
+  int counted = 0, warmups = 0, traced = 0;
+  for (const RunRecord* run : runs) {
+    if (run->run_case.warmup)
+      out[run->id] = fmt::format("warm-up {}", ++warmups);
+    else if (run->kernels)
+      out[run->id] = fmt::format("traced run {}", ++traced);
+    else
+      out[run->id] = fmt::format("run {}", ++counted);
+  }
+  return out;
+}
+
+/// The used run whose total is nearest to the median of all; the example where none is used.
+const RunRecord& typical_run(const CaseSummary& s) {
+  const auto off = [&](const RunRecord* run) {
+    const StageRecord* total = total_stage(*run);
+    return total == nullptr ? HUGE_VAL : std::abs(static_cast<double>(total->wall_ns) * 1e-9 - s.total_s.median());
+  };
+  const auto& used = s.selection.used;
+  if (used.empty() || !s.total_s.has()) return *s.example;
+  return **std::min_element(used.begin(), used.end(),
+                            [&](const RunRecord* a, const RunRecord* b) { return off(a) < off(b); });
+}
+
 const RunRecord* failed_run(const AnalysedCase& analysed) {
   for (const RunRecord* run : analysed.summary().group.runs)
     if (run->status != RunStatus::kOk) return run;
@@ -106,8 +140,8 @@ Json certainty_data(const AnalysedCase& analysed) {
   Json exclusions = Json::array(), flags = Json::array();
   for (const Exclusion& exclusion : analysed.shown.excluded)
     exclusions.push_back({{"run_id", exclusion.run->id},
-                          {"repeat", exclusion.run->run_case.repeat + 1},
-                          {"warmup", exclusion.run->run_case.warmup},
+                          {"run", run_name(analysed, *exclusion.run)},
+                          {"beside", exclusion.run->run_case.warmup || exclusion.run->kernels.has_value()},
                           {"reason", exclusion.reason}});
   std::set<std::pair<std::string, std::string>> seen;
   for (const RunRecord* run : s.group.runs)
@@ -117,12 +151,13 @@ Json certainty_data(const AnalysedCase& analysed) {
                          {"detail", flag.detail},
                          {"stage", flag.stage},
                          {"excludes", flag.excludes},
-                         {"repeat", run->run_case.repeat + 1}});
+                         {"run", run_name(analysed, *run)}});
   const StageSummary* total = s.stage(kTotalName);
   static const StageSummary kNone;
   const StageSummary& whole = total != nullptr ? *total : kNone;
   const RunRecord& run = *s.example;
   return {{"runs_cell", analysed.shown.runs_cell()},
+          {"runs", analysed.shown.runs()},
           {"used", analysed.shown.stand_in ? 0 : s.selection.used.size()},
           {"single_run", s.total_s.has() && s.total_s.estimate->single_run},
           {"converged", s.converged},
@@ -143,7 +178,7 @@ Json failures_data(const AnalysedCase& analysed) {
   Json out = Json::array();
   for (const RunRecord* run : analysed.summary().group.runs) {
     if (run->status == RunStatus::kOk) continue;
-    Json row = {{"run_id", run->id}, {"repeat", run->run_case.repeat + 1}, {"status", to_string(run->status)}};
+    Json row = {{"run_id", run->id}, {"run", run_name(analysed, *run)}, {"status", to_string(run->status)}};
     if (run->error) {
       row["stage"] = run->error->stage;
       row["message"] = run->error->message;
@@ -224,6 +259,7 @@ Json provenance_data(const AnalysedCase& analysed) {
             {"build", run.tool.build},
             {"cuda", run.tool.cuda}}},
           {"engine", {{"name", run.engine.name}, {"kind", to_string(run.engine.kind)}, {"device", run.engine.device}}},
+          {"repeat_command", repeat_command(analysed.summary())},
           {"command", run.engine.command},
           {"env", run.engine.env},
           {"versions", run.engine.versions},
@@ -261,9 +297,9 @@ Json poster_data(const HtmlOptions& options, const std::filesystem::path& video)
 }
 
 /// The first video of the case that lies beside the report; null when none does. A path that leaves the folder is none.
-Json video_data(const CaseSummary& s, const HtmlOptions& options) {
+Json video_data(const AnalysedCase& analysed, const HtmlOptions& options) {
   if (options.folder.empty()) return nullptr;
-  for (const RunRecord* run : s.group.runs) {
+  for (const RunRecord* run : analysed.summary().group.runs) {
     const std::filesystem::path file = run->output.file;
     if (file.empty() || file.is_absolute() || run->run_case.warmup) continue;
     if (std::find(file.begin(), file.end(), "..") != file.end()) continue;
@@ -271,7 +307,7 @@ Json video_data(const CaseSummary& s, const HtmlOptions& options) {
     if (!std::filesystem::is_regular_file(options.folder / file, error)) continue;
     Json path = Json::array();  // by component: the page escapes each
     for (const auto& component : file) path.push_back(component.string());
-    return {{"repeat", run->run_case.repeat + 1},
+    return {{"run", run_name(analysed, *run)},
             {"path", std::move(path)},
             {"poster", poster_data(options, options.folder / file)},
             {"sha256", run->output.sha256}};
@@ -301,13 +337,15 @@ const SampleSet* drawable_samples(const RunRecord& run, const HtmlOptions& optio
 void add_details(Json& out, const AnalysedCase& analysed, const HtmlOptions& options) {
   const CaseSummary& s = analysed.summary();
   if (s.stages.empty()) return;
-  const SampleSet* samples = drawable_samples(*s.example, options);
+  const RunRecord& typical = typical_run(s);
+  const SampleSet* samples = drawable_samples(typical, options);
   out["scopes"] = scopes_data(s);
   out["stages"] = stage_table_data(s);
-  out["steps"] = steps_data(s.selection.used);
-  out["timeline"] = timeline_data(*s.example, samples);
+  out["steps"] = steps_data(s.selection.used, analysed.run_names);
+  out["timeline"] = timeline_data(typical, samples);
+  out["timeline"]["run"] = run_name(analysed, typical);
   out["roofline"] = roofline_data(s, analysed.peak);
-  out["memory"] = memory_data(*s.example);
+  out["memory"] = memory_data(typical);
   out["analysis"] = analysis_data(analysed.bottlenecks);
   out["kernels"] = kernels_data(s);
 }
@@ -322,11 +360,7 @@ Json quantity_data(const Quantity& quantity) {
     out["low"] = e.interval->low;
     out["high"] = e.interval->high;
   }
-  if (e.extremes) {
-    out["lowest"] = e.extremes->interval.low;
-    out["highest"] = e.extremes->interval.high;
-    out["extremes_coverage"] = e.extremes->coverage;
-  }
+  if (e.interval && e.extremes && e.extremes->interval == *e.interval) out["extremes_coverage"] = e.extremes->coverage;
   if (e.single_run) out["single"] = true;
   return out;
 }
@@ -334,6 +368,7 @@ Json quantity_data(const Quantity& quantity) {
 AnalysedCase analyse_case(const RunGroup& group, const HtmlOptions& options) {
   AnalysedCase out;
   out.shown = show_case(group);
+  out.run_names = name_runs(group.runs);
   out.peak = find_peak(options.peaks, group.device);
   out.price = find_price(options.prices, group.device);
   out.buyer = buyer_numbers(out.summary(), out.price);
@@ -390,7 +425,7 @@ Json case_data(const AnalysedCase& analysed, const HtmlOptions& options) {
               {"failures", failures_data(analysed)},
               {"provenance", provenance_data(analysed)},
               {"imported", imported_data(run)},
-              {"video", video_data(s, options)},
+              {"video", video_data(analysed, options)},
               {"quality", quality_data(run)}};
   add_details(out, analysed, options);
   return out;

@@ -67,10 +67,43 @@ Comparison compare(const AnalysedCase& a, const AnalysedCase& b) {
   return c;
 }
 
+/// What only one side records, in a sentence for each side; an imported report may not say much of its work.
+std::vector<std::string> one_sided(const Comparison& c) {
+  std::string fields[2];
+  for (const FieldDifference& field : c.workload.unknown) {
+    std::string& list = fields[field.a == "-" ? 1 : 0];
+    list += (list.empty() ? "" : ", ") + field.field;
+  }
+  const CaseSummary* sides[2] = {c.a, c.b};
+  std::vector<std::string> out;
+  for (size_t i = 0; i < 2; ++i)
+    if (!fields[i].empty())
+      out.push_back(fmt::format("only {} records: {}", side_name(*sides[i], *sides[1 - i]), fields[i]));
+  return out;
+}
+
+/// The caveats with the sides' names for "A" and "B", and one line for all that one side alone records.
+std::vector<std::string> named_caveats(const Comparison& c) {
+  std::vector<std::string> out;
+  for (const std::string& caveat : c.caveats) {
+    if (caveat.find(" is recorded on one side only: ") != std::string::npos) continue;
+    const bool of_side = caveat.starts_with("A is ") || caveat.starts_with("B is ") || caveat.starts_with("A: ") ||
+                         caveat.starts_with("B: ");
+    if (!of_side)
+      out.push_back(caveat);
+    else if (caveat[0] == 'A')
+      out.push_back(side_name(*c.a, *c.b) + caveat.substr(1));
+    else
+      out.push_back(side_name(*c.b, *c.a) + caveat.substr(1));
+  }
+  for (std::string& sentence : one_sided(c)) out.push_back(std::move(sentence));
+  return out;
+}
+
 Json comparison_data(const AnalysedCase& first, const AnalysedCase& second) {
   const Comparison c = compare(first, second);
   Json out = {{"case", first.shown.title()}, {"a", side_name(*c.a, *c.b)},  {"b", side_name(*c.b, *c.a)},
-              {"refusals", c.refusals},      {"caveats", c.caveats},        {"sentence", nullptr},
+              {"refusals", c.refusals},      {"caveats", named_caveats(c)}, {"sentence", nullptr},
               {"rows", Json::array()},       {"differences", Json::array()}};
   for (const FieldDifference& field : c.workload.different)
     out["differences"].push_back({{"field", field.field}, {"a", field.a}, {"b", field.b}});

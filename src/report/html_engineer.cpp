@@ -2,9 +2,14 @@
 #include "report/html_engineer.h"
 
 #include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <map>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
+#include "analysis/breakdown.h"
 #include "analysis/memory.h"
 #include "analysis/roofline.h"
 #include "analysis/series.h"
@@ -139,28 +144,98 @@ StageRole role_of(const StageRecord& stage) {
   return stage_role(stage.kind == StageKind::kLeaf ? stage.name : stage.parent);
 }
 
+bool is_own_row(const StageSummary& stage) {
+  return stage.kind == StageKind::kLeaf || stage.kind == StageKind::kParent;
+}
+
+/// What a column says of a stage. Device time of a stage that does not compute on the card is only how far apart two
+/// events were; of the total it is the GPU part.
+Quantity stage_quantity(const CaseSummary& summary, const StageSummary& stage, const StageColumn& column) {
+  if (column.value != &StageSummary::gpu_s) return stage.*column.value;
+  if (stage.name == kTotalName) return summary.gpu_part_s;
+  StageRecord record;
+  record.name = stage.name;
+  if (computes_on_gpu(*summary.example, record)) return stage.gpu_s;
+  Quantity none;
+  none.reason = "the stage does not compute on the GPU";
+  return none;
+}
+
+/// Without the source, which the certainty of the case tells once.
+Json cell_data(const Quantity& quantity) {
+  Json out = quantity_data(quantity);
+  out.erase("source");
+  return out;
+}
+
+/// "Step_0_Inference/h2d" of "Step_0_Inference/h2d#12": one of several with that name in the stage.
+std::string pooled_id(const std::string& id) {
+  const size_t mark = id.rfind('#');
+  const bool numbered = mark != std::string::npos && mark + 1 < id.size() &&
+                        std::all_of(id.begin() + static_cast<ptrdiff_t>(mark) + 1, id.end(),
+                                    [](unsigned char c) { return std::isdigit(c) != 0; });
+  return numbered ? id.substr(0, mark) : id;
+}
+
+/// Seconds of all parts of each name in a run, as a quantity over the runs.
+Json parts_data(const CaseSummary& summary) {
+  struct Part {
+    std::string id;
+    StageKind kind;
+    std::set<std::string> members;
+  };
+  std::vector<Part> parts;
+  std::map<std::string, size_t> places;
+  for (const StageSummary& stage : summary.stages) {
+    if (is_own_row(stage)) continue;
+    const std::string id = pooled_id(stage.id);
+    const auto [place, fresh] = places.emplace(id, parts.size());
+    if (fresh) parts.push_back({id, stage.kind, {}});
+    parts[place->second].members.insert(stage.id);
+  }
+  std::map<const RunRecord*, std::map<std::string, int64_t>> sums_ns;
+  for (const RunRecord* run : summary.selection.used)
+    for (const StageRecord& stage : run->stages)
+      if (stage.kind == StageKind::kHidden || stage.kind == StageKind::kComponent)
+        sums_ns[run][pooled_id(stage.id)] += stage.wall_ns;
+  Json out = Json::array();
+  for (const Part& part : parts) {
+    const Quantity seconds = quantity_over(summary.selection.used, {}, [&](const RunRecord& run) {
+      const auto found = sums_ns[&run].find(part.id);
+      return found != sums_ns[&run].end() ? measured(static_cast<double>(found->second) * kNanosecond, "clock")
+                                          : absent<double>("stage_absent");
+    });
+    out.push_back({{"id", part.id},
+                   {"count", part.members.size()},
+                   {"kind", to_string(part.kind)},
+                   {"seconds", cell_data(seconds)}});
+  }
+  return out;
+}
+
+/// Enough to draw and to write; more digits would be most of the page.
+double whole_microseconds(int64_t ns) { return std::round(static_cast<double>(ns) * 1e-3) / 1e6; }
+
 }  // namespace
 
 Json stage_table_data(const CaseSummary& summary) {
   Json columns = Json::array(), rows = Json::array();
   std::vector<const StageColumn*> shown;
   for (const StageColumn& column : kStageColumns) {
-    const bool any = std::any_of(summary.stages.begin(), summary.stages.end(),
-                                 [&](const StageSummary& stage) { return (stage.*column.value).has(); });
+    const bool any = std::any_of(summary.stages.begin(), summary.stages.end(), [&](const StageSummary& stage) {
+      return is_own_row(stage) && (stage.*column.value).has();
+    });
     if (!any) continue;
     shown.push_back(&column);
     columns.push_back({{"title", column.title}, {"format", column.format}});
   }
   for (const StageSummary& stage : summary.stages) {
+    if (!is_own_row(stage)) continue;
     Json cells = Json::array();
-    for (const StageColumn* column : shown) cells.push_back(quantity_data(stage.*column->value));
-    rows.push_back({{"id", stage.id},
-                    {"name", stage.name},
-                    {"kind", to_string(stage.kind)},
-                    {"share", or_null(stage.share)},
-                    {"cells", std::move(cells)}});
+    for (const StageColumn* column : shown) cells.push_back(cell_data(stage_quantity(summary, stage, *column)));
+    rows.push_back({{"name", stage.name}, {"share", or_null(stage.share)}, {"cells", std::move(cells)}});
   }
-  return {{"columns", std::move(columns)}, {"rows", std::move(rows)}};
+  return {{"columns", std::move(columns)}, {"rows", std::move(rows)}, {"parts", parts_data(summary)}};
 }
 
 Json timeline_data(const RunRecord& run, const SampleSet* samples) {
@@ -169,18 +244,14 @@ Json timeline_data(const RunRecord& run, const SampleSet* samples) {
   for (const TimelineRow& row : timeline.rows) rows.push_back({{"name", row.name}, {"hidden", row.hidden}});
   for (const TimelineSpan& span : timeline.spans) {
     spans.push_back({{"row", span.row},
-                     {"depth", span.depth},
-                     {"name", span.stage->name},
                      {"id", span.stage->id},
                      {"kind", to_string(span.stage->kind)},
                      {"role", role_name(role_of(*span.stage))},
-                     {"expert", span.stage->expert},
-                     {"begin_s", static_cast<double>(span.begin_ns) * kNanosecond},
-                     {"end_s", static_cast<double>(span.end_ns) * kNanosecond},
-                     {"moved_bytes", measured_data(span.stage->moved_bytes)}});
+                     {"begin_s", whole_microseconds(span.begin_ns)},
+                     {"end_s", whole_microseconds(span.end_ns)}});
+    if (span.stage->moved_bytes.has()) spans.back()["moved_bytes"] = *span.stage->moved_bytes.value;
   }
   return {{"run_id", run.id},
-          {"repeat", run.run_case.repeat + 1},
           {"rows", std::move(rows)},
           {"spans", std::move(spans)},
           {"reconstructed", timeline.reconstructed},
@@ -188,7 +259,7 @@ Json timeline_data(const RunRecord& run, const SampleSet* samples) {
           {"period_ms", samples != nullptr ? Json(samples->period_ms) : Json(nullptr)}};
 }
 
-Json steps_data(const std::vector<const RunRecord*>& runs) {
+Json steps_data(const std::vector<const RunRecord*>& runs, const std::map<std::string, std::string>& names) {
   Json out = Json::array();
   for (const RunRecord* run : runs) {
     const std::vector<double> seconds = step_seconds(*run);
@@ -202,7 +273,7 @@ Json steps_data(const std::vector<const RunRecord*>& runs) {
       experts.push_back(stage.expert);
     }
     out.push_back({{"run_id", run->id},
-                   {"repeat", run->run_case.repeat + 1},
+                   {"run", names.at(run->id)},
                    {"seconds", seconds},
                    {"sm_clock_mhz", std::move(clocks)},
                    {"temperature_c", std::move(temperatures)},

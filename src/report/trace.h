@@ -10,9 +10,10 @@
 
 namespace wan::report {
 
-/// One process a run, one thread a row of its timeline (analysis/timeline.h), counters from its samples, by run id,
-/// else from its stages' values. Times in microseconds from the start of each run. Failed runs end in an instant event
-/// that says how.
+/// One process a run, one thread a row of its timeline (analysis/timeline.h) and one for what happened at once (swaps
+/// of the expert, throttling, flags, how a failed run ended). Counters from the run's samples, by run id, else from its
+/// stages' values; a counter falls to 0 where nothing was measured. Times in microseconds from the start of each run.
+/// docs/formats.md says what is in it and what is not.
 std::string trace_json(const std::vector<const RunRecord*>& records,
                        const std::map<std::string, SampleSet>& samples = {});
 

@@ -3,10 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 
 namespace wan {
 namespace {
+
+using LeftOut = std::map<std::string, std::string>;
 
 struct Column {
   const char* name;
@@ -43,7 +46,27 @@ Column workload_value(const char* name, std::optional<T> Workload::*member) {
   return {name, [member](const RunRecord& r, const StageRecord&) { return number(r.workload.*member); }};
 }
 
-std::vector<Column> run_columns() {
+/// Names by ';', each once, in order.
+std::string joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (auto name = names.begin(); name != names.end(); ++name)
+    if (std::find(names.begin(), name, *name) == name) out.append(out.empty() ? "" : ";").append(*name);
+  return text(out);
+}
+
+std::string flags_of(const RunRecord& run) {
+  std::vector<std::string> names;
+  for (const ValidityFlag& flag : run.validity) names.push_back(flag.name);
+  return joined(names);
+}
+
+/// Why a run enters no estimate, as select_valid says it; empty: it does.
+std::string not_counted_because(const RunRecord& run, const LeftOut& left_out) {
+  if (const auto found = left_out.find(run.id); found != left_out.end()) return found->second;
+  return reason_not_counted(run);
+}
+
+std::vector<Column> run_columns(const LeftOut& left_out) {
   using R = const RunRecord&;
   using S = const StageRecord&;
   return {
@@ -55,7 +78,11 @@ std::vector<Column> run_columns() {
       {"repeat", [](R r, S) { return fmt::format("{}", r.run_case.repeat); }},
       {"warmup", [](R r, S) { return std::string(r.run_case.warmup ? "1" : "0"); }},
       {"status", [](R r, S) { return std::string(to_string(r.status)); }},
+      {"counts", [&left_out](R r, S) { return std::string(not_counted_because(r, left_out).empty() ? "yes" : "no"); }},
+      {"not_counted_because", [&left_out](R r, S) { return text(not_counted_because(r, left_out)); }},
+      {"flags", [](R r, S) { return flags_of(r); }},
       {"scope", [](R r, S) { return std::string(to_string(r.workload.scope)); }},
+      {"page_cache", [](R r, S) { return std::string(to_string(r.workload.page_cache)); }},
       {"precision_class", [](R r, S) { return std::string(to_string(r.workload.precision_class)); }},
       {"engine", [](R r, S) { return text(r.engine.name); }},
       {"git_commit", [](R r, S) { return text(r.tool.git_commit); }},
@@ -77,6 +104,7 @@ std::vector<Column> stage_columns() {
   return {
       {"stage", [](R, S s) { return text(s.id); }},
       {"kind", [](R, S s) { return std::string(to_string(s.kind)); }},
+      {"stage_flags", [](R, S s) { return joined(s.flags); }},
       {"wall_ns", [](R, S s) { return fmt::format("{}", s.wall_ns); }},
       stage_value("begin_ns", &StageRecord::begin_ns),
       stage_value("gpu_ns", &StageRecord::gpu_ns),
@@ -104,8 +132,8 @@ std::vector<Column> stage_columns() {
 
 }  // namespace
 
-std::string to_csv(const std::vector<const RunRecord*>& records) {
-  std::vector<Column> columns = run_columns();
+std::string to_csv(const std::vector<const RunRecord*>& records, const LeftOut& left_out) {
+  std::vector<Column> columns = run_columns(left_out);
   for (Column& column : stage_columns()) columns.push_back(std::move(column));
   fmt::memory_buffer out;
   const auto line = [&](const auto& cell) {

@@ -1,6 +1,8 @@
 // Look-ups in a record.
 #include "results/record.h"
 
+#include <fmt/format.h>
+
 #include "results/enum_names.h"
 
 namespace wan {
@@ -25,6 +27,16 @@ const StageRecord* find_stage(const RunRecord& record, std::string_view id) {
     if (stage.id == id) return &stage;
   }
   return nullptr;
+}
+
+std::string reason_not_counted(const RunRecord& run) {
+  if (run.run_case.warmup) return "warmup";
+  if (run.status != RunStatus::kOk) return fmt::format("status {}", to_string(run.status));
+  for (const ValidityFlag& flag : run.validity) {
+    if (flag.excludes) return fmt::format("flag {}: {}", flag.name, flag.detail);
+  }
+  if (run.stages.empty()) return "no stages";
+  return {};
 }
 
 }  // namespace wan

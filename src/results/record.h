@@ -413,4 +413,7 @@ const StageRecord* total_stage(const RunRecord& record);
 /// The stage of that id, or nullptr.
 const StageRecord* find_stage(const RunRecord& record, std::string_view id);
 
+/// Why this run enters no estimate, as far as its record alone can tell; empty: it does.
+std::string reason_not_counted(const RunRecord& run);
+
 }  // namespace wan

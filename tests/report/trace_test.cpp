@@ -1,14 +1,16 @@
 // The trace passes its checker, and the checker refuses what an importer would draw wrongly.
 #include "report/trace.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "analysis/timeline.h"
 #include "html_records.h"
+#include "results/json.h"
 #include "trace_check.h"
 
 namespace wan {
@@ -85,17 +87,221 @@ TEST(Trace, DurationsWithoutBeginsAreLaidEndToEndAndSaidSo) {
     }
 }
 
+std::vector<Json> events_of(const std::string& text) {
+  return Json::parse(text)["traceEvents"].get<std::vector<Json>>();
+}
+
+/// Begin in microseconds and value of each event of a counter, in the file's order.
+using Curve = std::vector<std::pair<double, double>>;
+
+Curve curve_of(const std::string& text, const std::string& name, const std::string& value_name) {
+  Curve curve;
+  for (const Json& event : events_of(text))
+    if (event["ph"] == "C" && event["name"] == name) {
+      EXPECT_EQ(event["args"].size(), 1u);
+      EXPECT_TRUE(event["args"].contains(value_name)) << event;
+      curve.emplace_back(event["ts"], event["args"].value(value_name, -1.0));
+    }
+  return curve;
+}
+
+StageRecord leaf_of(const std::string& name, int64_t begin_ns, int64_t wall_ns) {
+  StageRecord stage;
+  stage.id = stage.name = name;
+  stage.begin_ns = measured(begin_ns, "clock");
+  stage.wall_ns = wall_ns;
+  return stage;
+}
+
+/// Stages of a millisecond each, one after the other.
+RunRecord run_of(std::vector<StageRecord> stages) {
+  RunRecord record;
+  record.stages = std::move(stages);
+  for (size_t i = 0; i < record.stages.size(); ++i) {
+    record.stages[i].begin_ns = measured(static_cast<int64_t>(i) * 1'000'000, "clock");
+    record.stages[i].wall_ns = 1'000'000;
+  }
+  seal(record);
+  return record;
+}
+
+/// "name@milliseconds" of each instant of that name, or of all.
+std::vector<std::string> instants_of(const std::string& text, const std::string& only = "") {
+  std::vector<std::string> out;
+  for (const Json& event : events_of(text))
+    if (event["ph"] == "i" && (only.empty() || event["name"] == only))
+      out.push_back(fmt::format("{}@{}", event["name"].get<std::string>(), event["ts"].get<double>() / 1000));
+  return out;
+}
+
+Json args_of(const std::string& text, const std::string& id) {
+  for (const Json& event : events_of(text))
+    if (event["ph"] == "X" && event["args"]["id"] == id) return event["args"];
+  ADD_FAILURE() << "no slice " << id;
+  return Json::object();
+}
+
 TEST(Trace, SamplesBecomeCountersInsteadOfStageValues) {
   const RunRecord record = report_records().front();
   const std::string text = report::trace_json({&record}, {{record.id, report_samples()}});
   EXPECT_EQ(report::trace_problem(text), "");
-  std::map<std::string, int> counters;
-  const Json trace = Json::parse(text);
-  for (const Json& event : trace["traceEvents"])
-    if (event["ph"] == "C") ++counters[event["name"]];
-  EXPECT_EQ(counters["power_w"], 5);
-  EXPECT_EQ(counters["Power (W)"], 0);
-  EXPECT_GT(counters["SM clock (MHz)"], 0);
+  const Curve want = {{10'000'000, 600}, {10'100'000, 601}, {10'200'000, 602},
+                      {10'300'000, 603}, {10'400'000, 604}, {10'500'000, 0}};
+  EXPECT_EQ(curve_of(text, "Power (W)", "reading"), want);
+  EXPECT_GT(curve_of(text, "SM clock (MHz)", "median of the stage").size(), 0u);
+}
+
+TEST(Trace, ASeriesWithoutValuesLeavesTheStagesOnes) {
+  const RunRecord record = report_records().front();
+  const SampleSet empty{100, {{"power_w", {}, {}, {}}}};
+  EXPECT_GT(curve_of(report::trace_json({&record}, {{record.id, empty}}), "Power (W)", "mean of the stage").size(), 0u);
+}
+
+TEST(Trace, AReadingEndsWhereTheNextIsMissing) {
+  const RunRecord record = report_records().front();
+  const SampleSet set{100,
+                      {{"power_w", {0, 150'000'000, 900'000'000}, {0, 150'000'000, 900'000'000}, {5, 6, 7}},
+                       {"process_cpu_cores", {0, 500'000'000}, {90'000'000, 600'000'000}, {1, 2}}}};
+  const std::string text = report::trace_json({&record}, {{record.id, set}});
+  EXPECT_EQ(curve_of(text, "Power (W)", "reading"),
+            (Curve{{0, 5}, {150'000, 6}, {250'000, 0}, {900'000, 7}, {1'000'000, 0}}));
+  EXPECT_EQ(curve_of(text, "Process CPU (cores)", "reading"), (Curve{{0, 1}, {90'000, 0}, {500'000, 2}, {600'000, 0}}));
+}
+
+TEST(Trace, AStageWithoutAValueEndsTheCounter) {
+  RunRecord record = run_of({leaf_of("a", 0, 1), leaf_of("b", 0, 1), leaf_of("c", 0, 1), leaf_of("d", 0, 1)});
+  for (const size_t i : {0, 1, 3}) {
+    record.stages[i].device_memory.pool_peak_bytes = measured<uint64_t>(10 + i, "engine");
+    record.stages[i].power_mean_w = measured(300.0, "nvml");
+    record.stages[i].cpu_core_ns = measured<int64_t>(2'500'000, "proc");
+  }
+  const std::string text = report::trace_json({&record});
+  EXPECT_EQ(curve_of(text, "GPU pool (bytes)", "peak of the stage"),
+            (Curve{{0, 10}, {1000, 11}, {2000, 0}, {3000, 13}, {4000, 0}}));
+  EXPECT_EQ(curve_of(text, "Power (W)", "mean of the stage").size(), 5u);
+  EXPECT_EQ(curve_of(text, "Process CPU (cores)", "mean of the stage").front().second, 2.5);
+}
+
+TEST(Trace, SwapsOfTheExpertAreInstants) {
+  RunRecord record = run_of({leaf_of("Step_0_Inference", 0, 1), leaf_of("Step_1_Inference", 0, 1),
+                             leaf_of("Step_2_Loading", 0, 1), leaf_of("Step_2_Inference", 0, 1)});
+  const char* const experts[] = {"high_noise", "high_noise", "", "low_noise"};
+  for (size_t i = 0; i < 4; ++i) record.stages[i].expert = experts[i];
+  EXPECT_THAT(instants_of(report::trace_json({&record})), ::testing::ElementsAre("expert swap@3"));
+  record.stages[3].expert = "high_noise";
+  EXPECT_THAT(instants_of(report::trace_json({&record})), ::testing::IsEmpty());
+}
+
+TEST(Trace, ThrottlingBeginsAndEndsAndAMissingReadingChangesNothing) {
+  RunRecord record = run_of({leaf_of("a", 0, 1), leaf_of("b", 0, 1), leaf_of("c", 0, 1), leaf_of("d", 0, 1),
+                             leaf_of("e", 0, 1), leaf_of("f", 0, 1)});
+  const std::optional<double> percents[] = {0, 3.5, std::nullopt, 80, 0, std::nullopt};
+  for (size_t i = 0; i < 6; ++i)
+    record.stages[i].throttled_percent =
+        percents[i] ? measured(*percents[i], "nvml") : absent<double>("below_resolution");
+  const std::string text = report::trace_json({&record});
+  EXPECT_EQ(report::trace_problem(text), "");
+  EXPECT_THAT(instants_of(text), ::testing::ElementsAre("throttle onset@1", "throttle end@4"));
+}
+
+TEST(Trace, FlagsAndTheEndOfAFailedRunAreInstants) {
+  RunRecord record = run_of({leaf_of("T5_Encoding", 0, 1), leaf_of("Step_0_Loading", 0, 1),
+                             leaf_of("Step_0_Inference", 0, 1), leaf_of("VAE_Decoding", 0, 1)});
+  record.validity = {{"foreign_gpu_process", "pid 7", "", true},
+                     {"drift", "+3 %", "Step_*_Inference", false},
+                     {"slow", "", "VAE_Decoding", false}};
+  record.stages[1].flags = {"late"};
+  record.status = RunStatus::kOutOfMemory;
+  record.error = ErrorFacts{};
+  record.error->stage = "VAE_Decoding";
+  record.error->requested_bytes = measured<uint64_t>(77, "engine");
+  const std::string text = report::trace_json({&record});
+  EXPECT_EQ(report::trace_problem(text), "");
+  EXPECT_THAT(instants_of(text),
+              ::testing::UnorderedElementsAre("foreign_gpu_process@0", "drift@2", "slow@3", "late@1", "oom@4"));
+  for (const Json& event : events_of(text)) {
+    if (event["name"] == "foreign_gpu_process") {
+      EXPECT_EQ(event["args"], (Json{{"detail", "pid 7"}, {"excludes", true}, {"stage", "whole run"}}));
+    }
+    if (event["name"] == "oom") {
+      EXPECT_EQ(event["args"]["requested_bytes"], 77);
+    }
+  }
+}
+
+TEST(Trace, StepsHaveShapeExpertAndRateCopiesBytesAndRate) {
+  RunRecord record = report_records().front();
+  StageRecord* step = nullptr;
+  for (StageRecord& stage : record.stages)
+    if (stage.id == "Step_1_Inference") step = &stage;
+  ASSERT_NE(step, nullptr);
+  step->expert = "low_noise";
+  step->moved_bytes = measured<uint64_t>(5, "engine");
+  step->flops = measured(8e12, "engine");
+  step->gpu_ns = measured<int64_t>(2'000'000'000, "cuda_event");
+  const std::string text = report::trace_json({&record});
+  const Json args = args_of(text, "Step_1_Inference");
+  EXPECT_DOUBLE_EQ(args["tflop_per_s"], 4);
+  EXPECT_EQ(args["size"], "1280x704");
+  EXPECT_EQ(args["frames"], 121);
+  EXPECT_EQ(args["steps"], 5);
+  EXPECT_EQ(args["expert"], "low_noise");
+  EXPECT_FALSE(args.contains("gb_per_s")) << "what moved during a step did so at no rate of the step";
+  EXPECT_EQ(args_of(text, "Step_1_Inference/cond")["expert"], "low_noise");
+  EXPECT_FALSE(args_of(text, "Step_0_Inference/cond").contains("expert"));
+  const StageRecord* copy = find_stage(record, "Step_0_Inference/h2d");
+  const Json copy_args = args_of(text, copy->id);
+  EXPECT_EQ(copy_args["moved_bytes"], uint64_t{500} << 20);
+  EXPECT_FLOAT_EQ(copy_args["gb_per_s"],
+                  static_cast<double>(uint64_t{500} << 20) / 1e9 / (static_cast<double>(copy->wall_ns) / 1e9));
+
+  step->gpu_ns = absent<int64_t>("not_measured");
+  step->wall_ns = 1'000'000'000;
+  EXPECT_DOUBLE_EQ(args_of(report::trace_json({&record}), "Step_1_Inference")["tflop_per_s"], 8);
+}
+
+TEST(Trace, NumbersAreShortEnoughForPerfetto) {
+  RunRecord record = run_of({leaf_of("T5_Encoding", 0, 1)});
+  record.stages[0].flops = measured(4'764'160.0, "engine");
+  record.stages[0].gpu_ns = measured<int64_t>(46'665'850, "cuda_event");
+  record.stages[0].power_mean_w = measured(1.0 / 9001, "nvml");
+  record.stages[0].energy_j = measured(1.0 / 9001, "nvml");
+  const std::string text = report::trace_json({&record});
+  EXPECT_THAT(text, HasSubstr("\"tflop_per_s\":0.000102090929448"));
+  for (size_t at = 0; (at = text.find('.', at)) != std::string::npos; ++at)
+    EXPECT_LT(text.find_first_not_of("0123456789", at + 1) - at, 19u) << text.substr(at - 20, 60);
+}
+
+TEST(Trace, SaysWhichRunItIsAndHowWellTheClocksAgree) {
+  RunRecord record = report_records().front();
+  record.workload.page_cache = PageCache::kEvicted;
+  const auto labels = [&] {
+    for (const Json& event : events_of(report::trace_json({&record})))
+      if (event["name"] == "process_labels") return event["args"]["labels"].get<std::string>();
+    return std::string();
+  };
+  EXPECT_EQ(labels(), "run " + record.id + ", page cache evicted, clock residual 0.001 ms");
+  const Json args = args_of(report::trace_json({&record}), "Total_Execution");
+  EXPECT_EQ(args["run_id"], record.id);
+  EXPECT_EQ(args["gpu_clock_residual_ns"], 1200);
+  EXPECT_EQ(args["page_cache"], "evicted");
+  record.clock.gpu_residual_ns = absent<int64_t>("no_card");
+  EXPECT_THAT(labels(), HasSubstr("clock residual unknown: no_card"));
+}
+
+TEST(Trace, APartThatBeginsInAnotherStageHasARowNamedAfterIt) {
+  RunRecord record = run_of({leaf_of("Step_0_Loading", 0, 1), leaf_of("Step_0_Inference", 0, 1)});
+  StageRecord part = leaf_of("cond", 500'000, 1'000'000);
+  part.id = "Step_0_Inference/cond";
+  part.parent = "Step_0_Inference";
+  part.kind = StageKind::kComponent;
+  record.stages.push_back(part);
+  const std::string text = report::trace_json({&record});
+  EXPECT_EQ(report::trace_problem(text), "");
+  std::vector<std::string> rows;
+  for (const Json& event : events_of(text))
+    if (event["name"] == "thread_name") rows.push_back(event["args"]["name"]);
+  EXPECT_THAT(rows, ::testing::ElementsAre("Pipeline", "Across stages: cond"));
 }
 
 /// A process with a row, a counter and an instant, as the writer has them.
@@ -154,6 +360,7 @@ TEST(TraceChecker, EachRuleOfAnEventCanFail) {
       {kInstant, "/s", nullptr, "scope 's' is not t, p or g"},
       {kInstant, "/s", "x", "scope 's' is not t, p or g"},
       {kInstant, "/ts", nullptr, "no time 'ts'"},
+      {kInstant, "/s", "t", "thread 0 of process 1 has no name"},
       {kProcess, "/name", "process_colour", "unknown metadata"},
       {kProcess, "/args", nullptr, "metadata without a right 'name'"},
       {kProcess, "/args/name", "", "metadata without a right 'name'"},
@@ -187,7 +394,10 @@ TEST(TraceChecker, EachRuleOfTheFileCanFail) {
   trace = right_trace();
   trace["traceEvents"].push_back(trace["traceEvents"][kThread]);
   EXPECT_THAT(report::trace_problem(trace.dump()), HasSubstr("the same metadata twice"));
-  for (const auto& [event, problem] : {std::pair{kProcess, "process 1 has no name"}, {kThread, "has no name"}}) {
+  for (const auto& [event, problem] : {std::pair{kProcess, "process 1 has no name"},
+                                       {kThread, "has no name"},
+                                       {kProcessSort, "process 1 has no place in the order"},
+                                       {kThreadSort, "thread 1 of process 1 has no place in the order"}}) {
     trace = right_trace();
     trace["traceEvents"].erase(event);
     EXPECT_THAT(report::trace_problem(trace.dump()), HasSubstr(problem));
@@ -204,10 +414,16 @@ TEST(TraceChecker, SlicesNestOnEachThreadOfEachProcess) {
         name["pid"] = process;
         name["tid"] = thread;
         trace["traceEvents"].push_back(name);
+        Json place = trace["traceEvents"][kThreadSort];
+        place["pid"] = process;
+        place["tid"] = thread;
+        trace["traceEvents"].push_back(place);
       }
-    Json name = trace["traceEvents"][kProcess];
-    name["pid"] = 2;
-    trace["traceEvents"].push_back(name);
+    for (const size_t of_process : {kProcess, kProcessSort}) {
+      Json event = trace["traceEvents"][of_process];
+      event["pid"] = 2;
+      trace["traceEvents"].push_back(event);
+    }
     for (const Json& slice : slices) trace["traceEvents"].push_back(slice);
     return report::trace_problem(trace.dump());
   };

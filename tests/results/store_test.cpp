@@ -11,7 +11,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "example.h"
-#include "results/csv.h"
 #include "results/history.h"
 #include "results/journal.h"
 #include "results/json.h"
@@ -146,19 +145,6 @@ TEST_F(StoreTest, HistoryIsRebuiltFromFilesAndFilters) {
   EXPECT_EQ(history.query({.since_utc = "2026-01-15"}).size(), 1u);
   EXPECT_EQ(history.query({.case_name = "' OR 1=1 --"}).size(), 0u);
   EXPECT_EQ(history.query({.limit = 1}).size(), 1u);
-}
-
-TEST(Csv, WritesOneRowAStageWithEmptyCellsForAbsentValues) {
-  RunRecord record = example_record();
-  record.run_case.name = "a,\"b\"";
-  seal(record);
-  const std::string csv = to_csv({&record});
-  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 3);
-  EXPECT_THAT(csv, HasSubstr("\"a,\"\"b\"\"\""));
-  EXPECT_THAT(csv, HasSubstr(",wall_ns,"));
-  EXPECT_THAT(csv,
-              HasSubstr("Step_0_Inference,leaf,5200000000,1000000000,5199000000,0,900000000,123,1600000000000000,"));
-  EXPECT_THAT(csv, HasSubstr("Total_Execution,parent,6200000000,,,,"));
 }
 
 }  // namespace

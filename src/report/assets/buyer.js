@@ -33,6 +33,15 @@ const tile = (id, title, value, under, extra) => el("div", { class: "tile", id }
   el("div", { class: "tile-title" }, title), el("div", { class: "tile-value" }, value),
   el("div", { class: "tile-under" }, under), extra);
 
+const runsText = (c) => c.certainty.runs_cell + (c.certainty.runs === 1 ? " run" : " runs");
+// What stands for an interval where there is none.
+const oneRun = (c) => {
+  if (!c.headline.seconds.single) return DASH;
+  return !c.counts && c.certainty.runs > 1 ? "first of " + c.certainty.runs + " runs" : "one run";
+};
+// Of one run nobody asks whether it agrees with others.
+const notConverged = (c) => (c.certainty.single_run ? [] : c.certainty.not_converged);
+
 const badgesOf = (c) => {
   const out = [];
   if (c.status !== "ok") out.push(badge(c.status, "bad"));
@@ -60,9 +69,15 @@ const tiles = (c) => {
   return el("div", { class: "tiles" },
     tile("answer-seconds", "Seconds per video", median("seconds", h.seconds), sureness("seconds", h.seconds)),
     tile("answer-rate", "Videos per hour", median("rate", h.videos_per_hour), sureness("rate", h.videos_per_hour)),
-    tile("answer-energy", "Energy per video", median("watt_hours", h.energy_wh), sureness("watt_hours", h.energy_wh)),
-    priceTile);
+    tile("answer-energy", "Energy per video, the card alone", median("watt_hours", h.energy_wh),
+      sureness("watt_hours", h.energy_wh) + (h.energy_wh.source === "nvml" ? "; NVML, about ±5 %" : "")),
+    priceTile, memoryTile(c));
 };
+
+const memoryTile = (c) => tile("answer-memory", "Memory", median("bytes", c.fit.peak),
+  [fitText(c), c.fit.peak.value === null ? c.fit.peak.reason
+    : "peak " + c.fit.of + (c.fit.capacity_bytes === undefined ? "" : " of " + write("bytes", c.fit.capacity_bytes))]
+    .filter(Boolean).join("; "));
 
 const fitText = (c) => {
   if (c.fit.state !== "fits") return c.fit.state;
@@ -71,19 +86,19 @@ const fitText = (c) => {
 };
 
 const answerTable = (data) => {
-  const columns = [text("Case"), text("Device"), number("Seconds per video"), text("95 % interval"),
-    number("Videos per hour"), number("Wh per video"), number("Price per video"), text("Memory"), text("Sure?")];
+  const columns = [text("Case"), severalMachines() ? text("Device") : null, number("Seconds per video"), text("Interval"),
+    number("Videos per hour"), number("Wh per video, card"), number("Price per video"), text("Memory"), text("Sure?")].filter(Boolean);
   const rows = data.cases.map((c) => {
     const cost = el("span", { title: costReason(c) }, costText(c));
     priceListeners.push(() => { cost.textContent = costText(c); });
     const h = c.headline;
-    return [c.title, machineOf(c), quantityCell("seconds", h.seconds), interval("seconds", h.seconds).replace("95 %: ", "")
-      || (h.seconds.single ? "one run" : DASH), quantityCell("rate", h.videos_per_hour),
-    quantityCell("watt_hours", h.energy_wh), cost, fitText(c),
-    el("span", {}, c.certainty.runs_cell + " runs ", badgesOf(c))];
+    return [c.title, ...(severalMachines() ? [machineOf(c)] : []), quantityCell("seconds", h.seconds),
+      interval("seconds", h.seconds) || oneRun(c), quantityCell("rate", h.videos_per_hour),
+      quantityCell("watt_hours", h.energy_wh), cost, fitText(c), el("span", {}, runsText(c), " ", badgesOf(c))];
   });
   const reasons = reasonsOf(["Energy"], data.cases.filter((c) => c.has_result).map((c) => [c.headline.energy_wh]));
-  return [table("Every case on this page", columns, rows, "cards"), reasons];
+  return [table("Every case on this page", columns, rows, "cards"), reasons,
+    el("p", { class: "note" }, INTERVALS + " Energy is the card's alone.")];
 };
 
 const partsTable = (cases) => table("Seconds by stage, medians", [text("Case"), text("Stage"), text("Where"),
@@ -95,15 +110,38 @@ const machineOf = (c) => (data.cases.some((other) => other.engine !== c.engine) 
 const rowLabel = (c) => (severalMachines() ? c.title + " · " + machineOf(c) : c.title);
 const severalMachines = () => new Set(data.cases.map(machineOf)).size > 1;
 
+// Room for a bar with its label of up to three lines.
+const barRows = (n) => (severalMachines() ? 58 : 44) * n;
+const barsOf = (cases, caption) => {
+  const rows = cases.map((c) => {
+    const title = c.title + (c.counts ? "" : " (not counted)");
+    return { label: severalMachines() ? [title, machineOf(c)] : title, parts: c.headline.parts };
+  });
+  return chart(caption, 76 + barRows(rows.length) + legendHeight(stackedSeries(rows).map(partLabel)), stackedBars(rows),
+    partsTable(cases), "Solid: computed on the GPU. Striped: the host, or time in no stage.");
+};
+
+// The same work on all machines, by its names and circumstances.
+const sameCase = (a, b) => {
+  const names = (c) => [c.name, ...c.aliases];
+  return a.title.slice(a.name.length) === b.title.slice(b.name.length) && names(a).some((n) => names(b).includes(n));
+};
+const BARS = "Where the seconds of a video go";
+const MOST_BARS = 12;
+
+// All cases; where those are many, the chosen one first and the rest in a fold.
 const stageBars = (data) => {
   const cases = data.cases.filter((c) => c.headline.parts.length);
-  if (!cases.length) return null;
-  return chart("Where the seconds of a video go", 90 + 44 * cases.length,
-    stackedBars(cases.map((c) => {
-      const title = c.title + (c.counts ? "" : " (not counted)");
-      return { label: severalMachines() ? [title, machineOf(c)] : title, parts: c.headline.parts };
-    })), partsTable(cases),
-    "Solid: computed on the GPU. Striped: the host, or time in no stage.");
+  if (!cases.length) return { node: null, show: () => {} };
+  if (cases.length <= MOST_BARS) return { node: barsOf(cases, BARS), show: () => {} };
+  const holder = el("div", {});
+  const show = (chosen) => {
+    undraw(holder);
+    const shown = cases.filter((c) => sameCase(c, chosen));
+    holder.replaceChildren(...(shown.length ? [barsOf(shown, BARS + ": " + chosen.title)] : []));
+    drawWithin(holder);
+  };
+  return { node: el("div", {}, holder, folded("All cases", barsOf(cases, BARS + ", all cases"))), show };
 };
 
 const firstScreen = (data) => {
@@ -114,9 +152,11 @@ const firstScreen = (data) => {
   const chosen = known(own.filter((c) => c.workload.scope === "warm")) || known(own) || known(withResult) || data.cases[0];
   const verdict = el("p", { class: "verdict", id: "verdict" });
   const holder = el("div", {});
+  const stages = stageBars(data);
   const show = (c) => {
     verdict.textContent = c.verdict;
     holder.replaceChildren(tiles(c), sureLine(c));
+    stages.show(c);
   };
   const select = el("select", { id: "case", on: { change: (e) => show(data.cases[e.target.selectedIndex]) } },
     data.cases.map((c) => el("option", { selected: c === chosen }, c.title + " — " + machineOf(c))));
@@ -126,12 +166,12 @@ const firstScreen = (data) => {
   return el("section", { id: "answer" },
     sentences.length ? el("ul", { class: "verdicts" }, sentences) : null, verdict,
     data.cases.length > 1 ? el("label", { class: "case-choice" }, "Case ", select) : null, holder,
-    stageBars(data), answerTable(data));
+    stages.node, answerTable(data));
 };
 
 const sureLine = (c) => el("p", { class: "sure-line" }, el("strong", {}, "How sure are we? "),
-  c.certainty.runs_cell + " runs count. ",
-  c.certainty.doubt ? c.certainty.doubt + ". " : "", c.certainty.not_converged.join("; "), " ", badgesOf(c));
+  runsText(c) + (c.certainty.runs === 1 ? " counts. " : " count. "),
+  c.certainty.doubt ? c.certainty.doubt + ". " : "", notConverged(c).join("; "), " ", badgesOf(c));
 
 // Words say what colour says; the case behind a cell stands under it.
 const fitKinds = { fits: "good", "out of memory": "bad", "should fit": "info", "should not fit": "warn", "not known": "" };
@@ -150,10 +190,11 @@ data.cases.map((c) => [c.title, machineOf(c), sizeText(c.workload), write("plain
   c.fit.predicted_peak_bytes === null ? DASH : write("bytes", Number(c.fit.predicted_peak_bytes)),
   write("bytes", c.fit.capacity_bytes), write("bytes", c.fit.free_bytes)]), "cards");
 
-const coldWarm = (data) => (data.cold_warm.length ? table("Cold: a new process, loading included. Warm: a later video of a "
-  + "running one", [text("Case"), text("Device"), number("Cold"), number("Warm"), number("Loading costs")],
+const coldWarm = (data) => (data.cold_warm.length ? [table("Cold: a new process, loading included. Warm: a later video of a "
+  + "running one", [text("Case"), text("Device"), number("Cold"), number("Warm"), number("Cold minus warm")],
 data.cold_warm.map((p) => [p.case, p.device, quantityCell("seconds", p.cold), quantityCell("seconds", p.warm),
-  write("seconds", p.extra_s)])) : el("p", { class: "note" }, "No case was run both cold and warm."));
+  write("seconds", p.extra_s)])), el("p", { class: "note" }, "Cold minus warm is of the whole job: loading, and whatever else "
+  + "differed between the runs, such as neighbours of the machine; so it can be below zero.")] : el("p", { class: "note" }, "No case was run both cold and warm."));
 
 const costTable = (data) => {
   const devices = [...new Map(data.cases.filter((c) => c.headline.price.gpu_hours !== null)
@@ -167,7 +208,7 @@ const costTable = (data) => {
 };
 
 const whatIfRows = (c, most) => (c.analysis ? c.analysis.what_ifs.slice(0, most).map((w) => [rowLabel(c), w.change,
-  w.saved_bytes > 0 ? "-" + write("bytes", w.saved_bytes) : "-" + write("seconds", w.saved_s),
+  w.saved_bytes > 0 ? write("bytes", w.saved_bytes) : write("seconds", w.saved_s),
   write("seconds", w.new_total_s), write("ratio", w.speedup)]) : []);
 const whatIfTable = (rows) => (rows.length ? table("By Amdahl's law: upper bounds", [text("Case"), text("Change"),
   number("Saves at most"), number("Then takes"), number("Speedup")], rows, "cards")
@@ -181,12 +222,12 @@ const cardsSection = (data) => {
   const columns = [text("Case"), ...cards.machines.map((m) => text(m.label))];
   const one = (q) => table(q.name + ", " + q.unit, columns, q.rows.map((r) => [r.case, ...r.cells]), "cards");
   return section("cards", "Cards side by side", one(cards.quantities[0]),
-    el("p", { class: "note" }, "A median with its 95 % interval over n runs, or a single run without one; two values where a "
-      + "source has the same work under two names."),
+    el("p", { class: "note" }, cards.how_to_read),
     table("Where the numbers come from", [text("Card"), text("Program"), text("Source")],
       cards.machines.map((m) => [m.device, el("span", {}, m.engine + " ", m.imported ? badge("imported", "info") : null),
         m.provenance]), "cards"),
-    cards.differences.length ? el("ul", { class: "note" }, cards.differences.map((d) => el("li", {}, d))) : null,
+    cards.differences.length ? [el("h3", {}, "Where the work of a row differs"),
+      el("ul", { class: "note" }, cards.differences.map((d) => el("li", {}, d)))] : null,
     folded("Stages, memory and energy", cards.quantities.slice(1).map(one)));
 };
 
@@ -200,18 +241,27 @@ const comparisonTables = (data) => data.comparisons.map((c) => el("div", {},
   c.caveats.length ? el("ul", { class: "note" }, c.caveats.map((v) => el("li", {}, v))) : null));
 
 const failures = (data) => {
-  const rows = data.cases.flatMap((c) => c.failures.map((f) => [c.title, c.device, "run " + f.repeat,
+  const rows = data.cases.flatMap((c) => c.failures.map((f) => [c.title, c.device, f.run,
     badge(f.status, "bad"), f.stage || DASH, f.message || DASH, f.advice || DASH]));
-  return rows.length ? table("Runs that are not ok", [text("Case"), text("Device"), text("Run"), text("Status"),
+  return [rows.length ? table("Runs that are not ok", [text("Case"), text("Device"), text("Run"), text("Status"),
     text("In stage"), text("What happened"), text("What would fit")], rows, "cards")
-    : el("p", { class: "note" }, "Every run was ok.");
+    : el("p", { class: "note" }, "Every run was ok."), uncounted(data)];
+};
+
+// Runs that are ok and yet enter no estimate; warm-ups and traced runs are meant not to.
+const uncounted = (data) => {
+  const rows = data.cases.flatMap((c) => c.certainty.exclusions
+    .filter((e) => !e.beside && !c.failures.some((f) => f.run_id === e.run_id))
+    .map((e) => [c.title, c.device, e.run, e.reason]));
+  return rows.length ? table(counted(rows.length, "run") + (rows.length === 1 ? " is ok and does" : " are ok and do") + " not count",
+    [text("Case"), text("Device"), text("Run"), text("Why")], rows, "cards") : null;
 };
 
 // Plays where the file is beside the page; its still, which the page holds, is shown before and where the file is not.
 const videoFigure = (c) => {
   const path = c.video.path.join("/");
   const { prompt } = c.workload; // a redacted record has none
-  const caption = el("figcaption", {}, rowLabel(c) + ", run " + c.video.repeat + (prompt ? ": \u201c" + prompt + "\u201d" : ""));
+  const caption = el("figcaption", {}, rowLabel(c) + ", " + c.video.run + (prompt ? ": \u201c" + prompt + "\u201d" : ""));
   const video = el("video", { controls: true, preload: "metadata", src: safePath(c.video.path),
     poster: c.video.poster, loop: true, muted: true, "aria-label": "Video of " + rowLabel(c) });
   const still = () => {

@@ -53,6 +53,12 @@ const draw = (canvas) => {
   entry.chart = new Chart(canvas, entry.build());
 };
 const drawAll = () => drawn.forEach((entry, canvas) => draw(canvas));
+// Forgets the charts of a node that is about to go.
+const undraw = (node) => node.querySelectorAll("canvas").forEach((canvas) => {
+  const entry = drawn.get(canvas);
+  if (entry && entry.chart) entry.chart.destroy();
+  drawn.delete(canvas);
+});
 const drawWithin = (node) => node.querySelectorAll("canvas").forEach((canvas) => drawn.has(canvas) && draw(canvas));
 
 // A chart with a caption and its table; a narrow one is taller, for its legend takes several lines. `build` makes Chart.js's configuration anew for each drawing.
@@ -102,19 +108,37 @@ const timeAxis = (end, title) => ({ type: "linear", min: 0, max: end, title: { d
 
 const legend = (display) => ({ display, position: "bottom", labels: { boxWidth: 14, boxHeight: 10 } });
 
-// Stacked bars: rows [{label, parts: [{name, place, seconds, share}]}].
-const stackedBars = (rows) => () => {
-  // A stage that one row has on the GPU and another on the host is two series of one colour.
-  const labelOf = (part) => (part.place === "unattributed" ? part.name : part.name + " (" + part.place + ")");
+// Room below the bars for a legend of these labels, in as many lines as they take at the narrowest the page may be drawn.
+const legendHeight = (labels) => {
+  const letter = 7, box = 34, line = 22, width = narrow() ? window.innerWidth - 40 : 680;
+  let lines = 1, used = 0;
+  labels.map((label) => label.length * letter + box).forEach((item) => {
+    if (used > 0 && used + item > width) {
+      ++lines;
+      used = 0;
+    }
+    used += item;
+  });
+  return lines * line;
+};
+
+// A stage that one row has on the GPU and another on the host is two series of one colour.
+const partLabel = (part) => (part.place === "unattributed" ? part.name : part.name + " (" + part.place + ")");
+// In the order of the rows; a part that the first rows lack comes after the one it follows in its own.
+const stackedSeries = (rows) => {
   const series = [];
-  // In the order of the rows; a part that the first rows lack comes after the one it follows in its own.
+  const place = (wanted) => series.findIndex((p) => partLabel(p) === partLabel(wanted));
   rows.forEach((row) => row.parts.forEach((part, i) => {
-    const place = (wanted) => series.findIndex((p) => labelOf(p) === labelOf(wanted));
     if (place(part) < 0) series.splice(i > 0 ? place(row.parts[i - 1]) + 1 : 0, 0, part);
   }));
-  const datasets = series.map((kind) => ({
-    label: labelOf(kind),
-    data: rows.map((row) => (row.parts.find((p) => labelOf(p) === labelOf(kind)) || { seconds: 0 }).seconds),
+  return series;
+};
+
+// Stacked bars: rows [{label, parts: [{name, place, seconds, share}]}].
+const stackedBars = (rows) => () => {
+  const datasets = stackedSeries(rows).map((kind) => ({
+    label: partLabel(kind),
+    data: rows.map((row) => (row.parts.find((p) => partLabel(p) === partLabel(kind)) || { seconds: 0 }).seconds),
     backgroundColor: kind.place === "gpu" ? roleColour(kind.name) : striped(roleColour(kind.name)),
     maxBarThickness: 34,
   }));
@@ -232,7 +256,7 @@ const stepLines = (runs, key, axisTitle) => () => ({
   data: {
     labels: runs[0].seconds.map((_, i) => i),
     datasets: runs.map((run, i) => ({
-      label: "run " + run.repeat,
+      label: run.run,
       data: run[key],
       borderColor: seriesColour(i),
       backgroundColor: seriesColour(i),

@@ -31,6 +31,20 @@ const table = (caption, columns, rows, className) => {
       el("tbody", {}, rows.map((row) => el("tr", {}, row.map((value, i) => cell(value, columns[i])))))));
 };
 
+// One table that scrolls on a screen; on paper as many as the page is wide for, each with the first column.
+const wideTable = (caption, columns, rows, className) => {
+  const most = 9;  // columns beside the first that are readable across a page
+  if (columns.length <= most + 1) return table(caption, columns, rows, className);
+  const parts = Math.ceil((columns.length - 1) / most), each = Math.ceil((columns.length - 1) / parts);
+  const onPaper = Array.from({ length: parts }, (_, i) => {
+    const pick = (row) => [row[0], ...row.slice(1 + i * each, 1 + (i + 1) * each)];
+    const copy = (cell) => (cell instanceof Node ? cell.cloneNode(true) : cell);
+    return table(caption + ", " + (i + 1) + " of " + parts, pick(columns), rows.map((row) => pick(row).map(copy)), className);
+  });
+  return [el("div", { class: "on-screen" }, table(caption, columns, rows, className)),
+    el("div", { class: "on-paper" }, onPaper)];
+};
+
 const text = (title) => ({ title });
 const number = (title) => ({ title, number: true });
 

@@ -21,7 +21,7 @@ const timelineSection = (c) => {
     write("seconds", s.end_s), write("bytes", s.moved_bytes)]);
   const lines = new Set(t.spans.filter((s) => s.kind !== "parent")
     .map((s) => (s.kind === "component" ? "parts" : s.row))).size;
-  return el("div", {}, el("h4", {}, "Timeline of run " + t.repeat),
+  return el("div", {}, el("h4", {}, "Timeline of " + t.run + (c.certainty.used > 1 ? ", nearest to the median total" : "")),
     t.reconstructed ? el("p", { class: "note" }, "The source has durations only: stages are laid end to end.") : null,
     chart("Stages", 110 + 34 * lines, timelineBars(t, end), table("Spans", [text("Span"), text("Row"), text("Kind"),
       number("From"), number("To"), number("Moved")], rows)),
@@ -34,11 +34,11 @@ const timelineSection = (c) => {
 const stepsSection = (c) => {
   const runs = c.steps;
   if (!runs || !runs.length) return null;
-  const rows = runs.map((r) => ["run " + r.repeat, write("seconds", r.first_s), write("seconds", r.steady_median_s),
+  const rows = runs.map((r) => [r.run, write("seconds", r.first_s), write("seconds", r.steady_median_s),
     r.first_over_steady.toFixed(3), (100 * r.drift).toFixed(2) + " %" + (r.drifts ? " drifting" : ""),
     r.p90_over_p10.toFixed(3) + (r.bimodal ? " two levels" : ""), r.change_at === null ? DASH : "step " + r.change_at,
     r.outliers.join(", ") || DASH]);
-  const values = runs.flatMap((r) => r.seconds.map((v, i) => ["run " + r.repeat, String(i), write("seconds", v),
+  const values = runs.flatMap((r) => r.seconds.map((v, i) => [r.run, String(i), write("seconds", v),
     write("mhz", r.sm_clock_mhz[i]), write("celsius", r.temperature_c[i])]));
   const hasClock = runs.some((r) => r.sm_clock_mhz.some((v) => v !== null));
   return el("div", {}, el("h4", {}, "Steps"),
@@ -114,24 +114,23 @@ const memorySection = (c) => {
 const stagesSection = (c) => {
   if (!c.stages) return null;
   const columns = [text("Stage"), number("Share"), ...c.stages.columns.map((col) => number(col.title))];
-  const shown = c.stages.rows.filter((row) => row.kind === "leaf" || row.kind === "parent");
-  const parts = c.stages.rows.filter((row) => row.kind === "hidden" || row.kind === "component");
+  const { rows: shown, parts } = c.stages;
   const cells = (row) => [row.name, write("share", row.share),
     ...row.cells.map((q, i) => quantityCell(c.stages.columns[i].format, q))];
   const titles = c.stages.columns.map((col) => col.title);
-  const time = c.stages.columns.findIndex((col) => col.title === "Time");
   return el("div", {}, el("h4", {}, "Stage Breakdown"),
-    table("Medians over runs; leaves add up to the total", columns, shown.map(cells), "stages"),
+    wideTable("Medians over runs, which need not add up: in each run the stages do add up to its total", columns,
+      shown.map(cells), "stages"),
     reasonsOf(titles, shown.filter((row) => row.name !== "Unattributed").map((row) => row.cells)),
     parts.length ? folded("Parts of stages and hidden work: never summed", table("Parts", [text("Part"), text("Kind"),
-      number("Time")], parts.map((row) => [row.id, row.kind === "hidden" ? "hidden behind other work" : "part",
-      quantityCell("seconds", row.cells[time])]))) : null);
+      number("Time, all together")], parts.map((part) => [part.id + (part.count > 1 ? " (" + part.count + ")" : ""),
+      part.kind === "hidden" ? "hidden behind other work" : "part", quantityCell("seconds", part.seconds)]))) : null);
 };
 
 // One line a flag's name: the first detail, and how many more runs or stages have it.
 const flagLines = (flags) => [...new Set(flags.map((f) => f.name))].map((name) => {
   const same = flags.filter((f) => f.name === name);
-  const more = same.length > 1 ? "; and " + (same.length - 1) + " more like it" : "";
+  const more = same.length > 1 ? "; and " + counted(same.length - 1, "more note") + " like it, of other runs or stages" : "";
   return el("li", {}, badge(name, same[0].excludes ? "bad" : "warn"), " ", same[0].detail,
     same[0].stage ? " (" + same[0].stage + ")" : "", more, same[0].excludes ? " — such a run does not count" : "");
 });
@@ -143,9 +142,10 @@ const sureBox = (c) => {
   const residual = s.clock_residual_ns.value === null ? DASH + " (" + s.clock_residual_ns.reason + ")"
     : (s.clock_residual_ns.value / 1000).toFixed(1) + " µs";
   const lines = [
-    ["Runs", s.runs_cell + " count" + (s.single_run ? "; numbers of one run, no interval" : "")],
+    ["Runs", runsText(c) + (s.runs === 1 ? " counts" : " count")
+      + (s.single_run ? "; numbers of " + oneRun(c).replace("first", "the first") + ", no interval" : "")],
     ["Total", median("seconds", c.headline.seconds) + "; " + sureness("seconds", c.headline.seconds)],
-    ["Converged", s.converged ? "yes" : s.not_converged.join("; ") || DASH],
+    ...(s.single_run ? [] : [s.converged ? ["Converged", "yes"] : ["Not converged", notConverged(c).join("; ") || DASH]]),
     ["In no stage", s.unattributed_share.value === null ? DASH : write("share", s.unattributed_share.value)],
     ["Stages cut by", s.marker_source || DASH], ["SM activity from", s.sm_source], ["Memory from", s.memory_source],
     ["Energy from", s.energy_source], ["Watching cost", overhead], ["Device clock residual", residual],
@@ -154,8 +154,8 @@ const sureBox = (c) => {
   return el("aside", { class: "sure" }, el("h4", {}, "How sure are we?"),
     el("dl", {}, lines.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
     s.flags.length ? el("ul", {}, flagLines(s.flags)) : null,
-    s.exclusions.length ? folded(s.exclusions.length + " runs do not count", el("ul", {}, s.exclusions.map((e) => el("li",
-      {}, "run " + e.repeat + ": " + e.reason)))) : null);
+    s.exclusions.length ? folded(counted(s.exclusions.length, "run") + (s.exclusions.length === 1 ? " does" : " do") + " not count", el("ul", {}, s.exclusions.map((e) => el("li",
+      {}, e.run + ": " + e.reason)))) : null);
 };
 
 const shellQuote = (word) => (/^[\w@%+=:,.\/-]+$/.test(word) ? word : "'" + word.replaceAll("'", "'\\''") + "'");
@@ -163,11 +163,10 @@ const shellQuote = (word) => (/^[\w@%+=:,.\/-]+$/.test(word) ? word : "'" + word
 const commandSection = (c) => {
   const p = c.provenance;
   const out = [el("h4", {}, "To repeat it")];
-  if (p.engine.kind === "native" && p.suite) out.push(el("pre", {}, "wanbench run --case " + shellQuote(c.name)
-    + " --output NEW_FOLDER   # suite " + p.suite + " " + p.suite_version));
+  if (p.repeat_command) out.push(el("pre", { class: "repeat" }, p.repeat_command));
+  else out.push(el("p", { class: "note" }, "The record has no command that repeats it."));
   if (p.command.length) out.push(folded("The process as it was started", el("pre", {},
     Object.entries(p.env).map(([k, v]) => k + "=" + shellQuote(v) + " ").join("") + p.command.map(shellQuote).join(" "))));
-  if (out.length === 1) out.push(el("p", { class: "note" }, "The record has no command."));
   return el("div", {}, ...out);
 };
 
@@ -189,7 +188,7 @@ const workloadList = (c) => {
   return el("dl", { class: "workload" }, lines.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 };
 
-const textTable = (t) => table(t.title, t.columns.map(text), t.rows);
+const textTable = (t) => wideTable(t.title, t.columns.map(text), t.rows, "printed");
 
 const importedSection = (c) => {
   if (!c.imported) return null;
@@ -202,7 +201,7 @@ const importedSection = (c) => {
 };
 
 const failureSection = (c) => (c.failures.length ? el("div", {}, el("h4", {}, "What failed"), c.failures.map((f) => el("div",
-  {}, el("p", {}, badge(f.status, "bad"), " run " + f.repeat + ": " + (f.message || "no message")
+  {}, el("p", {}, badge(f.status, "bad"), " " + f.run + ": " + (f.message || "no message")
     + (f.stage ? ", in " + f.stage : "")), f.advice ? el("p", {}, "What would fit: " + f.advice) : null,
   f.stderr_tail ? el("pre", {}, f.stderr_tail) : null))) : null);
 
@@ -218,6 +217,12 @@ const caseFold = (c, open) => {
     drawWithin(body);
   };
   fold.addEventListener("toggle", fill);
-  fold.fill = () => { fold.open = true; fill(); };
+  // Open for paper; gives back how to undo that.
+  fold.fill = () => {
+    const was = fold.open;
+    fold.open = true;
+    fill();
+    return () => { fold.open = was; };
+  };
   return fold;
 };

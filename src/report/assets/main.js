@@ -16,10 +16,10 @@ const provenance = () => {
     seen.set(line, [...(seen.get(line) || []), ...p.run_ids]);
   });
   return el("footer", { id: "provenance" }, el("h2", {}, "Where this comes from"),
-    el("ul", {}, [...seen].map(([line, ids]) => el("li", {}, line, folded(ids.length + " runs", el("p", { class: "ids" },
+    el("ul", {}, [...seen].map(([line, ids]) => el("li", {}, line, folded(counted(ids.length, "run"), el("p", { class: "ids" },
       ids.join(" ")))))),
     el("p", { class: "note" }, "Made by wanbench " + data.tool.version + ", " + data.tool.revision
-      + (data.tool.dirty ? " (changed)" : "") + ". Medians over runs; 95 % bootstrap intervals; the method is in "
+      + (data.tool.dirty ? " (changed)" : "") + ". Medians over runs. " + INTERVALS + " The method is in "
       + "docs/method.md. The same numbers: report.md, results.csv, trace.json (open it in Perfetto)."));
 };
 
@@ -51,12 +51,18 @@ folds.forEach((fold) => fold.open && fold.fill());
 drawAll();
 document.addEventListener("toggle", (event) => event.target.open && drawWithin(event.target), true);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+// Charts are drawn at the width of the paper before the browser lays the page out for it, which is too late for them.
+let closeAgain = [];
 window.addEventListener("beforeprint", () => {
   printing = true;
-  folds.forEach((fold) => fold.fill());
+  document.documentElement.classList.add("paper");
+  closeAgain = folds.map((fold) => fold.fill());
   drawAll();
 });
 window.addEventListener("afterprint", () => {
   printing = false;
+  document.documentElement.classList.remove("paper");
+  closeAgain.forEach((close) => close());
+  closeAgain = [];
   drawAll();
 });
