@@ -145,6 +145,15 @@ Measured<int64_t> clock_residual(const VideoLog& video) {
                                    : measured<int64_t>(std::stoll(told->second), "device_event");
 }
 
+/// Which of two experts computed a step, where the engine has two.
+void name_experts(std::vector<StageRecord>& stages, const VideoLog& video) {
+  const auto told = video.facts.find("low_noise_from_step");
+  if (told == video.facts.end()) return;
+  const int64_t first_low = std::stoll(told->second);
+  for (StageRecord& stage : stages)
+    if (stage.index >= 0) stage.expert = stage.index < first_low ? "high_noise" : "low_noise";
+}
+
 /// What `selftest overhead` found, where it was found on this card with the counters of this run.
 Measured<double> overhead_of(const JobFacts& facts, const measure::Samples& samples) {
   if (!facts.context.overhead) return absent<double>("not_measured");
@@ -192,6 +201,7 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   const measure::RunTimeline timeline = timeline_of(facts, index);
   measure::Account account = measure::account(timeline, samples);
   record.stages = std::move(account.stages);
+  name_experts(record.stages, video);
   record.integrals = std::move(account.integrals);
   record.clock.origin_monotonic_ns = timeline.total.begin_ns;
   record.clock.gpu_residual_ns = clock_residual(video);

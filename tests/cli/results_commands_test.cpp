@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <functional>
+#include <set>
 #include <sstream>
 
 #include "../analysis/runs.h"
@@ -206,6 +207,21 @@ TEST_F(ResultsCommands, ACaseThatRunsOutOfMemoryIsARowAndTheSuiteGoesOn) {
   const std::string report = read_text(folder_ / "results/report.md");
   EXPECT_THAT(report, AllOf(HasSubstr("| large | 1280*1280 | 81 | 1 | exact | oom |"), HasSubstr("out of memory")));
   EXPECT_THAT(report, HasSubstr("| small | 96*64 | 5 | 1 | exact | "));
+}
+
+TEST_F(ResultsCommands, StepsOfTwoExpertsSayWhoseTheyAreAndTheTraceMarksTheChange) {
+  write("suite.json", R"({"schema": "wanbench.suite", "format": 1, "name": "one", "version": "1",
+    "cases": [{"name": "moe", "steps": 5, "num_frames": 5, "prompt": "x", "width": 64, "height": 64}]})");
+  const Ended ended = run("run --suite suite.json --device cpu --no-video --output results --checkpoint " +
+                          std::string(WAN_FIXTURES) + "/mini-t2v-moe");
+  ASSERT_EQ(ended.code, 0) << ended.output;
+  const std::vector<StoredRecord> records = load_collection(folder_ / "results").records;
+  ASSERT_EQ(records.size(), 1u);
+  std::set<std::string> experts;
+  for (const StageRecord& stage : records[0].record.stages)
+    if (stage.name.starts_with("Step_")) experts.insert(stage.expert);
+  EXPECT_THAT(experts, ::testing::ElementsAre("high_noise", "low_noise"));
+  EXPECT_THAT(read_text(folder_ / "results/trace.json"), HasSubstr("xpert swap"));
 }
 
 TEST_F(ResultsCommands, AVideoCarriesWhatItWasMadeOf) {
