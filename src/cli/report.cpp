@@ -70,14 +70,22 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
     log::warning(fmt::format("{} is left out: {}", damaged.file.string(), damaged.message));
   require(!collection.records.empty(), fmt::format("{} holds no results to report", folder.string()));
   std::map<std::string, SampleSet> samples = samples_of(collection);
+  const fs::path suites = data_folder() / "suites", place = fs::is_directory(folder) ? folder : folder.parent_path();
   std::vector<const RunRecord*> records;
+  std::map<std::string, fs::path> files;
   for (StoredRecord& stored : collection.records) {
-    if (redaction == Redaction::kYes) redact(stored.record);
+    if (redaction == Redaction::kYes)
+      redact(stored.record);  // its file beside the page is not
+    else
+      files.emplace(stored.record.id, stored.file.lexically_relative(place));
     records.push_back(&stored.record);
   }
-  const fs::path suites = data_folder() / "suites", place = fs::is_directory(folder) ? folder : folder.parent_path();
-  const report::HtmlOptions options{load_peaks(suites / "peaks.json"), load_prices(suites / "prices.json"),
-                                    std::move(samples), place, poster_of};
+  const report::HtmlOptions options{load_peaks(suites / "peaks.json"),
+                                    load_prices(suites / "prices.json"),
+                                    std::move(samples),
+                                    place,
+                                    std::move(files),
+                                    poster_of};
   std::vector<fs::path> written;
   const auto write = [&](const char* name, const std::string& content) {
     write_atomically(place / name, content);

@@ -19,6 +19,7 @@ struct HtmlOptions {
   std::vector<CardPrice> prices;               // may be empty: the reader types a price
   std::map<std::string, SampleSet> samples{};  // by run id; may be empty: timelines show one value a stage
   std::filesystem::path folder{};              // where the report will be: videos found there are shown; empty: none is
+  std::map<std::string, std::filesystem::path> files{};  // by run id: its record, from `folder`; the page links to it
   /// A JPEG of a video's frame, shown also where the page is without the video; empty: none. May be unset.
   std::function<std::string(const std::filesystem::path&)> poster{};
 };

@@ -242,12 +242,23 @@ Json gpu_data(const GpuInfo& gpu) {
           {"pcie_width", measured_data(gpu.pcie_width)}};
 }
 
-Json provenance_data(const AnalysedCase& analysed) {
+/// By component: the page escapes each. Null where there is none, or it is not below the page's folder.
+Json path_data(const std::filesystem::path& file) {
+  if (file.empty() || file.is_absolute() || std::find(file.begin(), file.end(), "..") != file.end()) return nullptr;
+  Json path = Json::array();
+  for (const auto& component : file) path.push_back(component.string());
+  return path;
+}
+
+Json provenance_data(const AnalysedCase& analysed, const HtmlOptions& options) {
   const RunRecord& run = *analysed.summary().example;
-  Json gpus = Json::array(), ids = Json::array();
+  Json gpus = Json::array(), runs = Json::array();
   for (const GpuInfo& gpu : run.system.gpus) gpus.push_back(gpu_data(gpu));
-  for (const RunRecord* each : analysed.summary().group.runs) ids.push_back(each->id);
-  return {{"run_ids", std::move(ids)},
+  for (const RunRecord* each : analysed.summary().group.runs) {
+    const auto file = options.files.find(each->id);
+    runs.push_back({{"id", each->id}, {"file", file == options.files.end() ? Json(nullptr) : path_data(file->second)}});
+  }
+  return {{"runs", std::move(runs)},
           {"created_utc", run.created_utc},
           {"workload_key", run.workload_key},
           {"suite", run.run_case.suite},
@@ -301,12 +312,10 @@ Json video_data(const AnalysedCase& analysed, const HtmlOptions& options) {
   if (options.folder.empty()) return nullptr;
   for (const RunRecord* run : analysed.summary().group.runs) {
     const std::filesystem::path file = run->output.file;
-    if (file.empty() || file.is_absolute() || run->run_case.warmup) continue;
-    if (std::find(file.begin(), file.end(), "..") != file.end()) continue;
+    Json path = path_data(file);
+    if (path.is_null() || run->run_case.warmup) continue;
     std::error_code error;
     if (!std::filesystem::is_regular_file(options.folder / file, error)) continue;
-    Json path = Json::array();  // by component: the page escapes each
-    for (const auto& component : file) path.push_back(component.string());
     return {{"run", run_name(analysed, *run)},
             {"path", std::move(path)},
             {"poster", poster_data(options, options.folder / file)},
@@ -423,7 +432,7 @@ Json case_data(const AnalysedCase& analysed, const HtmlOptions& options) {
               {"fit", fit_data(analysed)},
               {"certainty", certainty_data(analysed)},
               {"failures", failures_data(analysed)},
-              {"provenance", provenance_data(analysed)},
+              {"provenance", provenance_data(analysed, options)},
               {"imported", imported_data(run)},
               {"video", video_data(analysed, options)},
               {"quality", quality_data(run)}};

@@ -486,6 +486,23 @@ TEST_F(Html, SamplesTakeThePlaceOfStageValuesInTheTimeline) {
   EXPECT_EQ(sampled["series"][1]["points"][4], (Json{10.4, 10.4, 604.0}));
 }
 
+TEST_F(Html, RunsLeadToTheirRecordsBelowThePage) {
+  report::HtmlOptions options = tables();
+  options.files = {{records_[0].id, "records/a b.run.json"}};
+  const auto first_file = [&] {
+    const Json data = Json::parse(report::report_data(pointers(records_), options));
+    for (const Json& shown : data["cases"])
+      for (const Json& run : shown["provenance"]["runs"])
+        if (run["id"] == records_[0].id) return run["file"];
+    return Json("no such run");
+  };
+  EXPECT_EQ(first_file(), (Json{"records", "a b.run.json"}));
+  for (const char* elsewhere : {"../a.run.json", "/a.run.json"}) {
+    options.files[records_[0].id] = elsewhere;
+    EXPECT_TRUE(first_file().is_null()) << elsewhere;
+  }
+}
+
 TEST(Imported, SeedReportIsRegeneratedWithCorrections) {
   const auto records = import_file(std::string(WAN_FIXTURES) + "/units/seed_report.md");
   const auto overviews = report::printed_overviews(pointers(records));

@@ -13,14 +13,15 @@ const provenance = () => {
     c.imported ? "imported from " + c.imported.file + ", SHA-256 " + c.imported.sha256 : "",
     gpus.join("; ") || "no GPU", p.cpu_model + (p.cores_allowed.value === null ? "" : ", " + p.cores_allowed.value
       + " cores allowed"), p.host, p.kernel, p.container, p.weights_storage].filter(Boolean).join(" · ");
-    seen.set(line, [...(seen.get(line) || []), ...p.run_ids]);
+    seen.set(line, [...(seen.get(line) || []), ...p.runs]);
   });
   return el("footer", { id: "provenance" }, el("h2", {}, "Where this comes from"),
-    el("ul", {}, [...seen].map(([line, ids]) => el("li", {}, line, folded(counted(ids.length, "run"), el("p", { class: "ids" },
-      ids.join(" ")))))),
+    el("ul", {}, [...seen].map(([line, runs]) => el("li", {}, line, folded(counted(runs.length, "run"), el("p", { class: "ids" },
+      ...runs.flatMap((r) => [r.file ? el("a", { href: safePath(r.file) }, r.id) : r.id, " "])))))),
     el("p", { class: "note" }, "Made by wanbench " + data.tool.version + ", " + data.tool.revision
       + (data.tool.dirty ? " (changed)" : "") + ". Medians over runs. " + INTERVALS + " The method is in "
-      + "docs/method.md. The same numbers: report.md, results.csv, trace.json (open it in Perfetto)."));
+      + "docs/method.md. The same numbers: ", ...["report.md", "results.csv", "trace.json"].flatMap((name) =>
+      [el("a", { href: name }, name), ", "]), "the last for Perfetto. Each run's id leads to its record, where that lies beside."));
 };
 
 const devices = [...new Set(data.cases.map((c) => c.device))];
