@@ -70,7 +70,7 @@ const tiles = (c) => {
     tile("answer-seconds", "Seconds per video", median("seconds", h.seconds), sureness("seconds", h.seconds)),
     tile("answer-rate", "Videos per hour", median("rate", h.videos_per_hour), sureness("rate", h.videos_per_hour)),
     tile("answer-energy", "Energy of the card", median("watt_hours", h.energy_wh),
-      sureness("watt_hours", h.energy_wh) + (h.energy_wh.source === "nvml" ? "; NVML, about ±5 %" : "")),
+      sureness("watt_hours", h.energy_wh) + ((h.energy_wh.source || "").startsWith("nvml") ? "; NVML, about ±5 %" : "")),
     priceTile, memoryTile(c));
 };
 
