@@ -62,11 +62,7 @@ class Rules {
   }
 
  private:
-  bool on_gpu(const StageSummary& leaf) const {
-    StageRecord record;
-    record.name = leaf.name;
-    return computes_on_gpu(*s_.example, record);
-  }
+  bool on_gpu(const StageSummary& leaf) const { return computes_on_gpu(*s_.example, leaf.role); }
 
   static double copies_of(const StageSummary& leaf) {
     return std::clamp(value_or(leaf.exposed_copy_s, 0), 0.0, leaf.wall_s.median());

@@ -31,8 +31,12 @@ Breakdown break_down(const RunRecord& record) {
 }
 
 bool computes_on_gpu(const RunRecord& record, const StageRecord& leaf) {
+  return computes_on_gpu(record, stage_role(leaf.name));
+}
+
+bool computes_on_gpu(const RunRecord& record, StageRole role) {
   if (record.system.gpus.empty() || record.engine.device.starts_with("cpu")) return false;
-  switch (stage_role(leaf.name)) {
+  switch (role) {
     case StageRole::kTextEncoding: return record.workload.text_encoder_device != "cpu";
     case StageRole::kStepInference:
     case StageRole::kVaeEncoding:

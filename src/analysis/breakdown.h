@@ -39,5 +39,6 @@ Scopes scopes(const RunRecord& record);
 
 /// True when the leaf's work runs on a GPU in this run.
 bool computes_on_gpu(const RunRecord& record, const StageRecord& leaf);
+bool computes_on_gpu(const RunRecord& record, StageRole role);
 
 }  // namespace wan

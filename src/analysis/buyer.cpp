@@ -15,9 +15,7 @@ Interval mapped(const Interval& interval, double (*map)(double)) {
 
 Place place_of(const CaseSummary& summary, const StageSummary& leaf) {
   if (leaf.name == kUnattributedName) return Place::kUnattributed;
-  StageRecord record;
-  record.name = leaf.name;
-  return computes_on_gpu(*summary.example, record) ? Place::kGpu : Place::kHost;
+  return computes_on_gpu(*summary.example, leaf.role) ? Place::kGpu : Place::kHost;
 }
 
 std::vector<TimePart> time_parts(const CaseSummary& summary) {

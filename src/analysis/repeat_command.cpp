@@ -4,21 +4,9 @@
 
 #include <algorithm>
 
+#include "base/subprocess.h"
+
 namespace wan {
-namespace {
-
-std::string quoted(const std::string& word) {
-  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.' || c == '/' || c == ':';
-  });
-  if (plain) return word;
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
-}  // namespace
-
 std::string repeat_command(const CaseSummary& summary) {
   const RunRecord& run = *summary.example;
   if (run.engine.kind != EngineKind::kNative || run.run_case.suite.empty()) return {};
@@ -33,10 +21,10 @@ std::string repeat_command(const CaseSummary& summary) {
       ++repeats;
   }
   std::string out =
-      fmt::format("wanbench run --suite {} --case {} {}", quoted("suites/" + run.run_case.suite + ".json"),
-                  quoted(run.run_case.name), random ? "--weights random" : "--checkpoint CHECKPOINT");
+      fmt::format("wanbench run --suite {} --case {} {}", shell_quoted("suites/" + run.run_case.suite + ".json"),
+                  shell_quoted(run.run_case.name), random ? "--weights random" : "--checkpoint CHECKPOINT");
   if (!run.engine.device.empty())
-    out += " --device " + quoted(run.engine.device.substr(0, run.engine.device.find(':')));
+    out += " --device " + shell_quoted(run.engine.device.substr(0, run.engine.device.find(':')));
   if (const auto dit = work.dtypes.find("dit");
       dit != work.dtypes.end() && (dit->second == "bf16" || dit->second == "fp32"))
     out += " --precision " + dit->second;

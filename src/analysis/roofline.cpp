@@ -71,10 +71,9 @@ Roofline roofline(const CaseSummary& summary, const CardPeak* peak) {
   for (const StageSummary& leaf : summary.stages) {
     if (leaf.kind != StageKind::kLeaf || !leaf.flops.has() || !leaf.wall_s.has() || leaf.flops.median() <= 0) continue;
     if (device_seconds(leaf) <= 0) continue;
-    StageRecord record;
-    record.name = leaf.name;
     const RunRecord& run = *summary.example;
-    if (!run.engine.device.starts_with("cpu") && !computes_on_gpu(run, record)) continue;  // the host's, not the card's
+    if (!run.engine.device.starts_with("cpu") && !computes_on_gpu(run, leaf.role))
+      continue;  // the host's, not the card's
     const bool step = leaf.role == StageRole::kStepInference;
     const std::string name = step ? (leaf.index == 0 ? "First step" : "Steady steps") : role_name(leaf.role);
     auto group = std::find_if(groups.begin(), groups.end(), [&](const Group& g) { return g.name == name; });

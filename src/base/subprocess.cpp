@@ -9,9 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -206,6 +209,17 @@ std::vector<std::string> take_lines(std::string& buffer) {
 void Tail::append(std::string_view text) {
   text_ += text;
   if (text_.size() > limit_) text_.erase(0, text_.size() - limit_);
+}
+
+std::string shell_quoted(const std::string& word) {
+  constexpr std::string_view kPlain = "_-./:,=+";
+  const auto plain = [&](unsigned char c) {
+    return std::isalnum(c) != 0 || kPlain.find(static_cast<char>(c)) != kPlain.npos;
+  };
+  if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
 }
 
 }  // namespace wan

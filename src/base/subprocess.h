@@ -104,4 +104,7 @@ class Tail {
   std::string text_;
 };
 
+/// A word for a POSIX shell: as it is when plain, else in single quotes.
+std::string shell_quoted(const std::string& word);
+
 }  // namespace wan

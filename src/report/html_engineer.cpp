@@ -153,9 +153,7 @@ bool is_own_row(const StageSummary& stage) {
 Quantity stage_quantity(const CaseSummary& summary, const StageSummary& stage, const StageColumn& column) {
   if (column.value != &StageSummary::gpu_s) return stage.*column.value;
   if (stage.name == kTotalName) return summary.gpu_part_s;
-  StageRecord record;
-  record.name = stage.name;
-  if (computes_on_gpu(*summary.example, record)) return stage.gpu_s;
+  if (computes_on_gpu(*summary.example, stage.role)) return stage.gpu_s;
   Quantity none;
   none.reason = "the stage does not compute on the GPU";
   return none;

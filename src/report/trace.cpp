@@ -4,6 +4,7 @@
 #include "report/trace.h"
 
 #include <algorithm>
+#include <map>
 #include <string_view>
 
 #include <fmt/format.h>

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/subprocess.h"
 #include "pipeline/plan.h"
 #include "results/json.h"
 #include "suite/request_fields.h"
@@ -134,15 +135,6 @@ void fill_from_plan(Workload& work, const Plan& plan, const ModelSet& models) {
   work.dtypes["text_encoder"] = text_apart ? "bf16" : std::string(dtype_word(plan.compute));
 }
 
-/// For the shell that runs the command: as it is when plain, else in single quotes.
-std::string quoted(const std::string& value) {
-  const auto plain = [](unsigned char c) { return std::isalnum(c) != 0 || std::strchr("_-./:,=+", c) != nullptr; };
-  if (!value.empty() && std::all_of(value.begin(), value.end(), plain)) return value;
-  std::string result = "'";
-  for (const char c : value) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return result + "'";
-}
-
 std::string key_of(const PlannedCase& planned, const std::vector<std::string>& command) {
   Request request = planned.details.request;
   request.checkpoint.clear();  // where the weights lie does not matter, which they are does
@@ -241,7 +233,7 @@ std::vector<std::string> expand_command(const std::vector<std::string>& command,
       const bool is_name = name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string::npos && !name.empty();
       require(value != values.end() || !is_name, fmt::format("--command: nothing is called {{{}}}", name),
               ErrorKind::kUsage);
-      result += value != values.end() ? quoted(value->second) : word.substr(open, close - open + 1);
+      result += value != values.end() ? shell_quoted(value->second) : word.substr(open, close - open + 1);
       at = close + 1;
     }
     expanded.push_back(std::move(result));

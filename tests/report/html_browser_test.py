@@ -242,6 +242,8 @@ def wrong_numbers(first_screen, rows, groups):
         for key, value in expected.items():
             if not near(shown[key], value):
                 yield f"{shown['name']}: {key} shows {shown[key]}, the records say {value}"
+        if joules is not None and "±5 %" not in shown["energy-under"]:
+            yield f"{shown['name']}: energy without the accuracy of its meter: {shown['energy-under']}"
         row = next(r for r in rows if r["Case"] + " — " + r.get("Device", group["card"]) == shown["name"])
         for cell, key in (("Seconds per video", "seconds"), ("Videos per hour", "rate"), ("Wh per video, card", "energy")):
             if not near(row[cell], expected[key]):

@@ -49,7 +49,7 @@ class Stages {
     total.kind = StageKind::kParent;
     total.wall_ns = at_ns_ + static_cast<int64_t>(rest_s * 1e9);
     total.begin_ns = measured<int64_t>(0, "clock");
-    total.energy_j = measured(static_cast<double>(total.wall_ns) * 1e-9 * 450, "nvml");
+    total.energy_j = measured(static_cast<double>(total.wall_ns) * 1e-9 * 450, "nvml_energy_counter");
     total.counters.sm_active = {71.5, "", "nvml_gpm", 300, 1.0};
     total.cpu_core_ns = measured(total.wall_ns, "proc");
     stages_.push_back(total);
@@ -73,7 +73,7 @@ void on_card(StageRecord& stage, double tflops, double sm, double tensor, double
   stage.sm_clock_mhz = measured(Spread{1590, 1665, 1980}, "nvml");
   stage.gpu_temperature_c = measured(Spread{55, 61, 64}, "nvml");
   stage.power_mean_w = measured(power_w, "nvml");
-  stage.energy_j = measured(power_w * seconds, "nvml");
+  stage.energy_j = measured(power_w * seconds, "nvml_energy_counter");
   stage.device_memory.process_peak_bytes = measured(24'500 * kMiB, "nvml");
   stage.device_memory.pool_peak_bytes = measured(23'600 * kMiB, "engine");
   stage.device_memory.component_bytes = {{"weights.dit.bf16", 9'600 * kMiB},
