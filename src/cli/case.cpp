@@ -23,6 +23,8 @@ void add_case_command(CLI::App& app, ExitCode& result) {
   command->add_flag_callback(
       "--trace-kernels", [process] { process->kernels = suite::WatchKernels::kYes; }, "watch each kernel");
   command->add_flag_callback(
+      "--trace-all", [process] { process->kernels = suite::WatchKernels::kAll; }, "say each kernel of the whole run");
+  command->add_flag_callback(
       "--sample-counters", [process] { process->counters = suite::SampleCounters::kYes; },
       "read the card's hardware counters by CUPTI");
   command->add_option("--watch-in-turns", process->steps_in_block, "steps between switching the monitor on and off");

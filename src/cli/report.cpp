@@ -39,17 +39,19 @@ ExitCode run_report(const ReportArguments& arguments) {
   return ExitCode::kSuccess;
 }
 
-/// By run id. Samples are for drawing only: a damaged file is named and left out.
-std::map<std::string, SampleSet> samples_of(const Collection& collection) {
-  std::map<std::string, SampleSet> samples;
+/// What stands beside the records, by run id. It is for drawing only: a damaged file is named and left out.
+template <class Content>
+std::map<std::string, Content> beside(const Collection& collection,
+                                      std::optional<Content> (*load)(const fs::path&, const RunRecord&)) {
+  std::map<std::string, Content> found;
   for (const StoredRecord& stored : collection.records) {
     try {
-      if (auto set = load_samples(stored.file, stored.record)) samples.emplace(stored.record.id, std::move(*set));
+      if (auto content = load(stored.file, stored.record)) found.emplace(stored.record.id, std::move(*content));
     } catch (const Error& error) {
       log::warning(error.what());
     }
   }
-  return samples;
+  return found;
 }
 
 /// A still is for looking at only: a video that gives none is named, and shown without.
@@ -69,7 +71,8 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   for (const DamagedFile& damaged : collection.damaged)
     log::warning(fmt::format("{} is left out: {}", damaged.file.string(), damaged.message));
   require(!collection.records.empty(), fmt::format("{} holds no results to report", folder.string()));
-  std::map<std::string, SampleSet> samples = samples_of(collection);
+  std::map<std::string, SampleSet> samples = beside(collection, load_samples);
+  const std::map<std::string, KernelEvents> kernels = beside(collection, load_kernel_events);
   const fs::path suites = data_folder() / "suites", place = fs::is_directory(folder) ? folder : folder.parent_path();
   std::vector<const RunRecord*> records;
   std::map<std::string, fs::path> files;
@@ -94,7 +97,7 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   write("report.md", report::markdown_report(records, options.peaks));
   write("report.html", report::html_report(records, options));
   write("results.csv", to_csv(records, reasons_not_counted(records)));
-  write("trace.json", report::trace_json(records, options.samples));
+  write("trace.json", report::trace_json(records, options.samples, kernels));
   return written;
 }
 

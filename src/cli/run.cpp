@@ -43,7 +43,8 @@ struct RunCommand {
   int warmups = -1;
   std::string counters = "auto";
   double memory_limit_gib = 0;
-  bool dry_run = false, resume = false, no_video = false, trace_kernels = false, no_python_shim = false;
+  bool dry_run = false, resume = false, no_video = false, trace_kernels = false, trace_all = false,
+       no_python_shim = false;
 };
 
 void print_plan(const suite::Suite& suite, const std::vector<suite::PlannedCase>& plan, const RunCommand& options) {
@@ -114,9 +115,10 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   if (options.page_cache == "hot") plan.page_cache = suite::PageCacheSetting::kHot;
   if (options.page_cache == "evict") plan.page_cache = suite::PageCacheSetting::kEvict;
   run.command = plan.command;
-  require(!options.trace_kernels || plan.command.empty(), "--trace-kernels watches the native engine only",
+  const bool traced = options.trace_kernels || options.trace_all;
+  require(!traced || plan.command.empty(), "--trace-kernels and --trace-all watch the native engine only",
           ErrorKind::kUsage);
-  if (options.trace_kernels) run.kernels = suite::WatchKernels::kYes;
+  if (traced) run.kernels = options.trace_all ? suite::WatchKernels::kAll : suite::WatchKernels::kYes;
   if (!options.command.empty()) find_injection(run);
   if (!options.command.empty() && !options.no_python_shim) {
     const std::string set = environment("PYTHONPATH");
@@ -281,7 +283,10 @@ void add_run_options(CLI::App& command, RunCommand& o) {
   command.add_flag("--no-video", o.no_video, "measure without writing mp4 files");
   command.add_flag("--trace-kernels", o.trace_kernels,
                    "after all others, one more run of each case on a card with every kernel watched (CUPTI): the "
-                   "report shows where the time goes; its times do not count");
+                   "report shows where the time goes, trace.json each kernel of one step; its times do not count");
+  command.add_flag("--trace-all", o.trace_all,
+                   "as --trace-kernels, with each kernel of the whole run in trace.json, which grows by about 1 MB a "
+                   "step");
   command.add_flag("--dry-run", o.dry_run, "check everything and say what would run");
 }
 

@@ -7,6 +7,8 @@
 
 #include <array>
 #include <cstdlib>
+#include <fstream>
+#include <map>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
@@ -21,12 +23,19 @@ namespace wan::measure {
 namespace {
 
 constexpr size_t kBufferBytes = size_t{8} << 20;
-constexpr size_t kBufferAlignment = 8;   // as CUPTI asks
-constexpr int kMostBuffers = 8;          // out at a time; beyond, CUPTI drops records and counts them
-constexpr size_t kMostRuns = 2'000'000;  // 48 MB; a 50-step video has about a tenth
+constexpr size_t kBufferAlignment = 8;    // as CUPTI asks
+constexpr int kMostBuffers = 8;           // out at a time; beyond, CUPTI drops records and counts them
+constexpr size_t kMostRuns = 2'000'000;   // 80 MB; a 50-step video has about a tenth
+constexpr size_t kMostCalls = 4'000'000;  // 128 MB
 
+/// cuptiSetThreadIdType, which older headers lack, and its CUPTI_ACTIVITY_THREAD_ID_TYPE_SYSTEM: threads by gettid().
+/// Without it they have other numbers, and no names.
+using NumberThreads = CUptiResult CUPTIAPI(int);
+constexpr int kSystemThreads = 1;
+
+/// The last two are the host's calls.
 constexpr std::array kCollected{CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL, CUPTI_ACTIVITY_KIND_MEMCPY,
-                                CUPTI_ACTIVITY_KIND_MEMSET};
+                                CUPTI_ACTIVITY_KIND_MEMSET, CUPTI_ACTIVITY_KIND_RUNTIME, CUPTI_ACTIVITY_KIND_DRIVER};
 
 const char* place(uint8_t kind) {
   switch (kind) {
@@ -38,6 +47,23 @@ const char* place(uint8_t kind) {
     case CUPTI_ACTIVITY_MEMORY_KIND_MANAGED_STATIC: return "managed";
     default: return "memory";
   }
+}
+
+/// What the kernel calls a thread of this process now; empty: it has ended.
+std::string thread_name(int64_t id) {
+  std::ifstream file(fmt::format("/proc/self/task/{}/comm", id));
+  std::string name;
+  std::getline(file, name);
+  return name;
+}
+
+/// "cudaLaunchKernel_v7000" -> "cudaLaunchKernel": the version of the interface says nothing about the call.
+std::string call_without_version(std::string name) {
+  const size_t version = name.rfind("_v");
+  const bool is_version = version != std::string::npos && version + 2 < name.size() &&
+                          name.find_first_not_of("0123456789", version + 2) == std::string::npos;
+  if (is_version) name.resize(version);
+  return name;
 }
 
 }  // namespace
@@ -61,9 +87,13 @@ class KernelCollector::Activity {
   void start();
   void read(uint8_t* buffer, size_t valid);
   void keep(const CUpti_Activity& record);
-  void keep(uint64_t begin_ns, uint64_t end_ns, uint32_t name);
+  void keep(uint64_t begin_ns, uint64_t end_ns, const KernelRun& run);
+  void keep_call(const CUpti_ActivityAPI& call);
   uint32_t kernel_index(const char* mangled);
   uint32_t index_of(const std::string& name, KernelKind kind);
+  uint32_t launch_index(const CUpti_ActivityKernel9& kernel);
+  uint32_t call_index(CUpti_ActivityKind kind, uint32_t function);
+  uint32_t thread_index(int64_t id);
 
   static inline std::mutex mutex_;              // over all below: callbacks come from CUPTI's thread
   static inline Activity* receiver_ = nullptr;  // the collector that is being fed
@@ -75,9 +105,13 @@ class KernelCollector::Activity {
   decltype(cuptiActivityFlushAll)* flush_ = nullptr;
   decltype(cuptiActivityDisable)* disable_ = nullptr;
   decltype(cuptiGetResultString)* explain_ = nullptr;
+  decltype(cuptiGetCallbackName)* name_call_ = nullptr;
   std::string reason_;
   CollectedKernels collected_;
   std::unordered_map<std::string, uint32_t> by_mangled_, by_name_;
+  std::map<std::array<int64_t, 8>, uint32_t> by_shape_;
+  std::map<std::pair<uint32_t, uint32_t>, uint32_t> by_function_;  // kind and number of the function
+  std::unordered_map<int64_t, uint32_t> by_thread_;
 };
 
 KernelCollector::Activity::Activity() : reason_(library_.reason()) {
@@ -113,18 +147,21 @@ void KernelCollector::Activity::start() {
   dropped_ = library_.function<decltype(cuptiActivityGetNumDroppedRecords)>("cuptiActivityGetNumDroppedRecords");
   flush_ = library_.function<decltype(cuptiActivityFlushAll)>("cuptiActivityFlushAll");
   explain_ = library_.function<decltype(cuptiGetResultString)>("cuptiGetResultString");
+  name_call_ = library_.function<decltype(cuptiGetCallbackName)>("cuptiGetCallbackName");
+  const auto number_threads = library_.function<NumberThreads>("cuptiSetThreadIdType");
   const auto clock =
       library_.function<decltype(cuptiActivityRegisterTimestampCallback)>("cuptiActivityRegisterTimestampCallback");
   const auto callbacks = library_.function<decltype(cuptiActivityRegisterCallbacks)>("cuptiActivityRegisterCallbacks");
   const auto enable = library_.function<decltype(cuptiActivityEnable)>("cuptiActivityEnable");
   const auto disable = library_.function<decltype(cuptiActivityDisable)>("cuptiActivityDisable");
   if (next_record_ == nullptr || dropped_ == nullptr || flush_ == nullptr || clock == nullptr || callbacks == nullptr ||
-      enable == nullptr || disable == nullptr) {
+      enable == nullptr || disable == nullptr || name_call_ == nullptr) {
     reason_ = "this libcupti lacks a function of the activity interface";
     return;
   }
   if (!worked(clock(host_time), "its clock cannot be set")) return;
   if (!worked(callbacks(give_buffer, take_buffer), "buffers cannot be given")) return;
+  if (number_threads != nullptr && !worked(number_threads(kSystemThreads), "threads cannot be told apart")) return;
   disable_ = disable;
   for (const CUpti_ActivityKind kind : kCollected)
     if (!worked(enable(kind), "kernels and copies cannot be watched")) return;
@@ -136,6 +173,9 @@ CollectedKernels KernelCollector::Activity::take() {
   const std::lock_guard lock(mutex_);
   CollectedKernels out = std::exchange(collected_, {});
   collected_.names = out.names;  // indices stay good
+  collected_.launches = out.launches;
+  collected_.call_names = out.call_names;
+  collected_.threads = out.threads;
   return out;
 }
 
@@ -167,33 +207,57 @@ void KernelCollector::Activity::keep(const CUpti_Activity& record) {
     case CUPTI_ACTIVITY_KIND_KERNEL:
     case CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL: {
       const auto& kernel = reinterpret_cast<const CUpti_ActivityKernel9&>(record);
-      keep(kernel.start, kernel.end, kernel_index(kernel.name));
+      keep(kernel.start, kernel.end,
+           {{}, kernel_index(kernel.name), launch_index(kernel), kernel.streamId, kernel.correlationId, 0});
       return;
     }
     case CUPTI_ACTIVITY_KIND_MEMCPY: {
       const auto& copy = reinterpret_cast<const CUpti_ActivityMemcpy5&>(record);
+      const uint32_t name =
+          index_of(fmt::format("copy, {} to {}", place(copy.srcKind), place(copy.dstKind)), KernelKind::kCopy);
       keep(copy.start, copy.end,
-           index_of(fmt::format("copy, {} to {}", place(copy.srcKind), place(copy.dstKind)), KernelKind::kCopy));
+           {{}, name, kNoLaunch, copy.streamId, copy.correlationId, static_cast<int64_t>(copy.bytes)});
       return;
     }
     case CUPTI_ACTIVITY_KIND_MEMSET: {
       const auto& fill = reinterpret_cast<const CUpti_ActivityMemset4&>(record);
-      keep(fill.start, fill.end, index_of("fill", KernelKind::kCopy));
+      keep(fill.start, fill.end,
+           {{},
+            index_of("fill", KernelKind::kCopy),
+            kNoLaunch,
+            fill.streamId,
+            fill.correlationId,
+            static_cast<int64_t>(fill.bytes)});
       return;
     }
+    case CUPTI_ACTIVITY_KIND_RUNTIME:
+    case CUPTI_ACTIVITY_KIND_DRIVER: keep_call(reinterpret_cast<const CUpti_ActivityAPI&>(record)); return;
     default: return;
   }
 }
 
-void KernelCollector::Activity::keep(uint64_t begin_ns, uint64_t end_ns, uint32_t name) {
-  if (begin_ns == 0)
+void KernelCollector::Activity::keep(uint64_t begin_ns, uint64_t end_ns, const KernelRun& run) {
+  if (begin_ns == 0) {
     ++collected_.missing.without_time;
-  else if (end_ns < begin_ns)
+  } else if (end_ns < begin_ns) {
     ++collected_.missing.end_first;
-  else if (collected_.runs.size() >= kMostRuns)
+  } else if (collected_.runs.size() >= kMostRuns) {
     ++collected_.missing.beyond_kept;
-  else
-    collected_.runs.push_back({{static_cast<int64_t>(begin_ns), static_cast<int64_t>(end_ns)}, name});
+  } else {
+    collected_.runs.push_back(run);
+    collected_.runs.back().interval = {static_cast<int64_t>(begin_ns), static_cast<int64_t>(end_ns)};
+  }
+}
+
+/// A call without a time says nothing: it is left out.
+void KernelCollector::Activity::keep_call(const CUpti_ActivityAPI& call) {
+  if (call.start == 0 || call.end < call.start) return;
+  if (collected_.calls.size() >= kMostCalls) {
+    ++collected_.missing.calls_beyond;
+    return;
+  }
+  collected_.calls.push_back({static_cast<int64_t>(call.start), static_cast<int64_t>(call.end),
+                              call_index(call.kind, call.cbid), thread_index(call.threadId), call.correlationId});
 }
 
 uint32_t KernelCollector::Activity::kernel_index(const char* mangled) {
@@ -206,6 +270,39 @@ uint32_t KernelCollector::Activity::kernel_index(const char* mangled) {
 uint32_t KernelCollector::Activity::index_of(const std::string& name, KernelKind kind) {
   const auto [entry, fresh] = by_name_.try_emplace(name, static_cast<uint32_t>(collected_.names.size()));
   if (fresh) collected_.names.push_back({name, kind});
+  return entry->second;
+}
+
+uint32_t KernelCollector::Activity::launch_index(const CUpti_ActivityKernel9& kernel) {
+  const LaunchShape shape{{kernel.gridX, kernel.gridY, kernel.gridZ},
+                          {kernel.blockX, kernel.blockY, kernel.blockZ},
+                          kernel.registersPerThread,
+                          int64_t{kernel.staticSharedMemory} + kernel.dynamicSharedMemory};
+  const std::array<int64_t, 8> key{shape.grid[0],  shape.grid[1],  shape.grid[2],   shape.block[0],
+                                   shape.block[1], shape.block[2], shape.registers, shape.shared_bytes};
+  const auto [entry, fresh] = by_shape_.try_emplace(key, static_cast<uint32_t>(collected_.launches.size()));
+  if (fresh) collected_.launches.push_back(shape);
+  return entry->second;
+}
+
+uint32_t KernelCollector::Activity::call_index(CUpti_ActivityKind kind, uint32_t function) {
+  const auto [entry, fresh] =
+      by_function_.try_emplace({kind, function}, static_cast<uint32_t>(collected_.call_names.size()));
+  if (fresh) {
+    const bool is_runtime = kind == CUPTI_ACTIVITY_KIND_RUNTIME;
+    const char* name = nullptr;
+    const bool known = name_call_(is_runtime ? CUPTI_CB_DOMAIN_RUNTIME_API : CUPTI_CB_DOMAIN_DRIVER_API, function,
+                                  &name) == CUPTI_SUCCESS &&
+                       name != nullptr;
+    collected_.call_names.push_back(known ? call_without_version(name)
+                                          : fmt::format("{} call {}", is_runtime ? "runtime" : "driver", function));
+  }
+  return entry->second;
+}
+
+uint32_t KernelCollector::Activity::thread_index(int64_t id) {
+  const auto [entry, fresh] = by_thread_.try_emplace(id, static_cast<uint32_t>(collected_.threads.size()));
+  if (fresh) collected_.threads.push_back({id, thread_name(id)});
   return entry->second;
 }
 

@@ -1,5 +1,5 @@
-// Every kernel and copy of this process as CUPTI's activity records say it. It slows what it watches: for a run that is
-// made to explain, not to time.
+// Every kernel and copy of this process, and every call of CUDA, as CUPTI's activity records say them. It slows what it
+// watches: for a run that is made to explain, not to time.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,11 @@ namespace wan::measure {
 /// What was collected. Times are CLOCK_MONOTONIC.
 struct CollectedKernels {
   std::vector<KernelRun> runs;
+  std::vector<HostCall> calls;
   std::vector<KernelName> names;
+  std::vector<LaunchShape> launches;
+  std::vector<std::string> call_names;
+  std::vector<HostThread> threads;
   MissingKernels missing;  // all but those outside of stages, of which a collector knows nothing
 };
 

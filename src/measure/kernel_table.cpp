@@ -147,11 +147,13 @@ int64_t begun_outside(size_t runs, const std::vector<KernelTable>& tables) {
 }
 
 std::string describe(const MissingKernels& missing) {
-  const std::pair<int64_t, const char*> parts[] = {{missing.without_time, "without a time"},
-                                                   {missing.end_first, "whose end is before their begin"},
-                                                   {missing.beyond_kept, "beyond those that are kept"},
-                                                   {missing.dropped, "dropped by CUPTI for want of a buffer"},
-                                                   {missing.outside_stages, "begun outside every stage"}};
+  const std::pair<int64_t, const char*> parts[] = {
+      {missing.without_time, "without a time"},
+      {missing.end_first, "whose end is before their begin"},
+      {missing.beyond_kept, "beyond those that are kept"},
+      {missing.dropped, "dropped by CUPTI for want of a buffer"},
+      {missing.outside_stages, "begun outside every stage"},
+      {missing.calls_beyond, "calls of the host beyond those that are kept"}};
   std::string text;
   for (const auto& [count, why] : parts)
     if (count > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, why);

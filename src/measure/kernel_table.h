@@ -6,19 +6,19 @@
 #include <vector>
 
 #include "measure/windows.h"
-#include "results/record.h"
+#include "results/kernel_events.h"
 
 namespace wan::measure {
 
-struct KernelName {
-  std::string name;
-  KernelKind kind = KernelKind::kOther;
-};
+inline constexpr uint32_t kNoLaunch = UINT32_MAX;
 
-/// One kernel or copy, by the host's clock. Millions are kept: 24 bytes each.
+/// One kernel or copy, by the host's clock. Millions are kept: 40 bytes each.
 struct KernelRun {
   Interval interval;
-  uint32_t name = 0;  // index into the names
+  uint32_t name = 0;            // index into the names
+  uint32_t launch = kNoLaunch;  // index into the launches
+  uint32_t stream = 0, correlation = 0;
+  int64_t bytes = 0;
 };
 
 /// Kernels and copies that are in no table, by why not.
@@ -28,6 +28,7 @@ struct MissingKernels {
   int64_t beyond_kept = 0;     // more than are kept
   int64_t dropped = 0;         // by CUPTI, which had no buffer for them
   int64_t outside_stages = 0;  // have a time, which lies in no stage
+  int64_t calls_beyond = 0;    // calls of the host, more than are kept; in no table anyway
   bool operator==(const MissingKernels&) const = default;
 
   /// Those of which no time is known.
@@ -42,6 +43,9 @@ struct StageWindow {
   std::string stages;
   Interval interval;
 };
+
+/// The name of the windows of denoising steps.
+inline constexpr const char* kStepStages = "Step_*";
 
 /// Kernels listed by name in a table; the rest is summed.
 inline constexpr size_t kListedKernels = 20;

@@ -1,18 +1,21 @@
 // Complete events (phase X) for spans, counter events (C) for values, instants (i) for what happened at once, metadata
-// (M) for names. Kernels and launches are left out: records hold their sums only.
+// (M) for names, flow events (s, f) for arrows from launch to kernel.
 // Format: "Trace Event Format", Google, docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU.
 #include "report/trace.h"
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string_view>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
 #include "analysis/breakdown.h"
 #include "analysis/timeline.h"
+#include "report/trace_kernels.h"
 
 namespace wan::report {
 namespace {
@@ -206,7 +209,7 @@ bool is_meant(const std::string& words, const std::string& id) {
 
 class TraceWriter {
  public:
-  void add(const RunRecord& run, const SampleSet* samples) {
+  void add(const RunRecord& run, const SampleSet* samples, const KernelEvents* kernels) {
     ++process_;
     has_events_row_ = false;
     const Timeline timeline = timeline_of(run);
@@ -221,6 +224,9 @@ class TraceWriter {
     if (samples != nullptr)
       for (const SampleSeries& series : samples->series)
         counter(track_name(series.name), "reading", levels_of(series, samples->period_ms));
+    next_thread_ = thread(timeline.rows.size());
+    if (kernels != nullptr) kernel_rows(*kernels, timeline);
+    if (samples != nullptr) readings(*samples);
     expert_swaps(timeline);
     throttling(timeline);
     flags(run, timeline);
@@ -256,15 +262,95 @@ class TraceWriter {
       const StageRecord& stage = *span.stage;
       const auto parent = experts.find(stage.parent);
       const bool inherits = stage.expert.empty() && parent != experts.end();
-      events_.push_back({{"ph", "X"},
-                         {"name", stage.name},
-                         {"cat", to_string(stage.kind)},
-                         {"pid", process_},
-                         {"tid", thread(static_cast<size_t>(span.row))},
-                         {"ts", microseconds(span.begin_ns)},
-                         {"dur", static_cast<double>(span.end_ns - span.begin_ns) * kMicroseconds},
-                         {"args", span_args(run, stage, inherits ? *parent->second : stage.expert)}});
+      slice_on(thread(static_cast<size_t>(span.row)), stage.name, to_string(stage.kind), span.begin_ns, span.end_ns,
+               span_args(run, stage, inherits ? *parent->second : stage.expert));
     }
+  }
+
+  void slice_on(int thread_id, const std::string& name, std::string_view category, int64_t begin_ns, int64_t end_ns,
+                Json args) {
+    events_.push_back({{"ph", "X"},
+                       {"name", name},
+                       {"cat", category},
+                       {"pid", process_},
+                       {"tid", thread_id},
+                       {"ts", microseconds(begin_ns)},
+                       {"dur", static_cast<double>(end_ns - begin_ns) * kMicroseconds},
+                       {"args", std::move(args)}});
+  }
+
+  /// The stage in which something on the card begins, by a leaf's time on the host.
+  static void put_stage(Json& args, int64_t at_ns, const std::vector<const TimelineSpan*>& leaves) {
+    const auto after = std::upper_bound(leaves.begin(), leaves.end(), at_ns,
+                                        [](int64_t at, const TimelineSpan* leaf) { return at < leaf->begin_ns; });
+    if (after == leaves.begin() || (*std::prev(after))->end_ns <= at_ns) return;
+    const StageRecord& stage = *(*std::prev(after))->stage;
+    args["stage"] = stage.name;
+    if (stage.index >= 0) args["step"] = stage.index;
+    if (!stage.expert.empty()) args["expert"] = stage.expert;
+  }
+
+  static Json device_args(const DeviceEvent& event, const KernelEvents& kernels,
+                          const std::vector<const TimelineSpan*>& leaves) {
+    Json args = {{"kind", to_string(kernels.names[event.name].kind)}, {"correlation", event.correlation}};
+    put_stage(args, event.begin_ns, leaves);
+    if (event.launch) {
+      const LaunchShape& shape = kernels.launches[*event.launch];
+      args["grid"] = fmt::format("{}", fmt::join(shape.grid, "x"));
+      args["block"] = fmt::format("{}", fmt::join(shape.block, "x"));
+      args["registers"] = shape.registers;
+      args["shared_bytes"] = shape.shared_bytes;
+    } else {
+      args["moved_bytes"] = event.bytes;
+      if (event.end_ns > event.begin_ns)
+        args["gb_per_s"] =
+            shortened(static_cast<double>(event.bytes) / static_cast<double>(event.end_ns - event.begin_ns));
+    }
+    return args;
+  }
+
+  void kernel_rows(const KernelEvents& kernels, const Timeline& timeline) {
+    std::vector<const TimelineSpan*> leaves;
+    each_leaf(timeline, [&](const TimelineSpan& span) {
+      if (span.end_ns > span.begin_ns) leaves.push_back(&span);
+    });
+    const EventRows rows = rows_of(kernels);
+    const int first = next_thread_;
+    for (const EventRow& row : rows.rows) {
+      name_thread(next_thread_, row.name);
+      for (const RowSlice& slice : row.slices) {
+        const std::string& name = row.on_device ? kernels.names[kernels.device[slice.event].name].name
+                                                : kernels.call_names[kernels.host[slice.event].name];
+        Json args = row.on_device ? device_args(kernels.device[slice.event], kernels, leaves)
+                                  : Json{{"correlation", kernels.host[slice.event].correlation}};
+        slice_on(next_thread_, name, row.on_device ? "device" : "host", slice.begin_ns, slice.end_ns, std::move(args));
+        if (!row.on_device && name.find("StreamBeginCapture") != std::string::npos)
+          instant("graph capture", slice.begin_ns, {{"thread", row.name}});
+      }
+      ++next_thread_;
+    }
+    for (const LaunchArrow& arrow : rows.arrows) {
+      ++arrow_;
+      arrow_end("s", first + static_cast<int>(arrow.call_row), arrow.call_ns);
+      arrow_end("f", first + static_cast<int>(arrow.device_row), arrow.device_ns);
+    }
+  }
+
+  void arrow_end(const char* phase, int thread_id, int64_t at_ns) {
+    Json event = {{"ph", phase},     {"name", "launch"}, {"cat", "launch"},          {"id", arrow_},
+                  {"pid", process_}, {"tid", thread_id}, {"ts", microseconds(at_ns)}};
+    if (*phase == 'f') event["bp"] = "e";  // ends at the slice around it, not at the next one
+    events_.push_back(std::move(event));
+  }
+
+  /// When the monitor read something: what it cost is to be looked for there.
+  void readings(const SampleSet& samples) {
+    std::set<int64_t> instants;
+    for (const SampleSeries& series : samples.series) instants.insert(series.end_ns.begin(), series.end_ns.end());
+    if (instants.empty()) return;
+    name_thread(next_thread_, "Sampler");
+    for (const int64_t at_ns : instants) instant_on(next_thread_, "reading", at_ns, Json::object());
+    ++next_thread_;
   }
 
   template <class Visit>
@@ -303,11 +389,15 @@ class TraceWriter {
   void instant(const std::string& name, int64_t at_ns, Json args) {
     if (!has_events_row_) name_thread(kEventsThread, "Events");
     has_events_row_ = true;
+    instant_on(kEventsThread, name, at_ns, std::move(args));
+  }
+
+  void instant_on(int thread_id, const std::string& name, int64_t at_ns, Json args) {
     events_.push_back({{"ph", "i"},
                        {"s", "t"},
                        {"name", name},
                        {"pid", process_},
-                       {"tid", kEventsThread},
+                       {"tid", thread_id},
                        {"ts", microseconds(at_ns)},
                        {"args", std::move(args)}});
   }
@@ -369,6 +459,8 @@ class TraceWriter {
   }
 
   int process_ = 0;
+  int next_thread_ = 0;  // below the rows there are
+  int64_t arrow_ = 0;    // the last one's id, of the whole file
   int64_t origin_ns_ = 0;
   bool has_events_row_ = false;
   Json events_ = Json::array();
@@ -376,11 +468,14 @@ class TraceWriter {
 
 }  // namespace
 
-std::string trace_json(const std::vector<const RunRecord*>& records, const std::map<std::string, SampleSet>& samples) {
+std::string trace_json(const std::vector<const RunRecord*>& records, const std::map<std::string, SampleSet>& samples,
+                       const std::map<std::string, KernelEvents>& kernels) {
   TraceWriter writer;
   for (const RunRecord* record : records) {
-    const auto found = samples.find(record->id);
-    writer.add(*record, found == samples.end() ? nullptr : &found->second);
+    const auto sampled = samples.find(record->id);
+    const auto traced = kernels.find(record->id);
+    writer.add(*record, sampled == samples.end() ? nullptr : &sampled->second,
+               traced == kernels.end() ? nullptr : &traced->second);
   }
   return writer.text();
 }

@@ -393,7 +393,7 @@ struct RunRecord {
   std::vector<IntegralCheck> integrals;  // since 1.1
   ClockInfo clock;
   std::optional<SamplesReference> samples;
-  std::string trace_file;  // relative; empty: none
+  std::string trace_file;  // of a traced run: its events (kernel_events.h), relative to the record; empty: none
   std::optional<ImportInfo> imported;
   std::optional<KernelTrace> kernels;  // of a run that was traced
   bool operator==(const RunRecord&) const = default;

@@ -27,10 +27,6 @@ SampleSeries series_from(const Json& json) {
   return series;
 }
 
-bool leaves_folder(const fs::path& file) {
-  return file.is_absolute() || std::find(file.begin(), file.end(), "..") != file.end();
-}
-
 }  // namespace
 
 std::string samples_to_json(const SampleSet& samples) {
@@ -66,12 +62,10 @@ void store_samples(const fs::path& folder, RunRecord& record, const SampleSet& s
 }
 
 std::optional<SampleSet> load_samples(const fs::path& record_file, const RunRecord& record) {
-  if (!record.samples || record.samples->format != kSamplesFormat || leaves_folder(record.samples->file))
-    return std::nullopt;
-  const fs::path file = record_file.parent_path() / record.samples->file;
-  std::error_code error;
-  if (!fs::is_regular_file(file, error)) return std::nullopt;
-  return samples_from_json(read_text(file), file.string());
+  if (!record.samples || record.samples->format != kSamplesFormat) return std::nullopt;
+  const std::optional<fs::path> file = file_beside(record_file, record.samples->file);
+  if (!file) return std::nullopt;
+  return samples_from_json(read_text(*file), file->string());
 }
 
 }  // namespace wan

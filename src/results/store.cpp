@@ -48,7 +48,18 @@ std::string run_file_stem(const RunRecord& record) {
   std::string name = fmt::format("{}.{}.r{}", file_word(record.run_case.name), to_string(record.workload.scope),
                                  record.run_case.repeat);
   if (!record.run_case.arm.empty()) name += fmt::format(".{}", file_word(record.run_case.arm));
+  if (record.kernels) name += ".traced";
   return name;
+}
+
+std::optional<fs::path> file_beside(const fs::path& record_file, const std::string& name) {
+  const fs::path relative = name;
+  if (name.empty() || relative.is_absolute() || std::find(relative.begin(), relative.end(), "..") != relative.end())
+    return std::nullopt;
+  fs::path file = record_file.parent_path() / relative;
+  std::error_code error;
+  if (!fs::is_regular_file(file, error)) return std::nullopt;
+  return file;
 }
 
 std::string record_file_name(const RunRecord& record) {

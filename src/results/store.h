@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,12 @@ namespace wan {
 /// Ending of every record file.
 inline constexpr const char* kRecordSuffix = ".run.json";
 
-/// "<case>.<scope>.r<repeat>[.<arm>]", with anything but letters, digits, '-' and '_' in the names replaced by '_'.
+/// "<case>.<scope>.r<repeat>[.<arm>][.traced]", with anything but letters, digits, '-' and '_' in the names replaced by
+/// '_'.
 std::string run_file_stem(const RunRecord& record);
+
+/// The file that a record names as standing beside it; nothing where it names none, names one elsewhere or it is gone.
+std::optional<std::filesystem::path> file_beside(const std::filesystem::path& record_file, const std::string& name);
 
 /// "<stem>.<id>.run.json". The record must be sealed.
 std::string record_file_name(const RunRecord& record);

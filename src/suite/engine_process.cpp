@@ -37,7 +37,11 @@ Finished finished(const Outcome& outcome) {
 void generate_all(const EngineProcess& process, PipeObserver& observer) {
   const Request request = request_from_json(process.request);
   // Before the engine's first CUDA call.
-  const auto kernels = process.kernels == WatchKernels::kYes ? std::make_unique<KernelStages>(observer) : nullptr;
+  const auto kernels =
+      process.kernels == WatchKernels::kNo
+          ? nullptr
+          : std::make_unique<KernelStages>(
+                observer, process.kernels == WatchKernels::kAll ? KeepEvents::kAll : KeepEvents::kSteadyStep);
   Observer& watcher = kernels ? static_cast<Observer&>(*kernels) : observer;
   const auto counters =
       process.counters == SampleCounters::kYes ? std::make_unique<CounterStream>(observer, request.device) : nullptr;
@@ -50,7 +54,10 @@ void generate_all(const EngineProcess& process, PipeObserver& observer) {
       observer.send(next);
     }
     const Outcome outcome = engine->generate(request, watcher, start_ns);
-    if (kernels) observer.send(Kernels{kernels->take()});
+    if (kernels) {
+      KernelTrace trace = kernels->take();
+      observer.send(Kernels{std::move(trace), kernels->take_events()});
+    }
     observer.send(finished(outcome));
   }
   engine.release();

@@ -8,7 +8,8 @@
 
 namespace wan::suite {
 
-enum class WatchKernels { kNo, kYes };
+/// kYes: the sums of all, and each kernel of one steady step; kAll: each of all.
+enum class WatchKernels { kNo, kYes, kAll };
 enum class SampleCounters { kNo, kYes };  // hardware counters, by CUPTI in this process
 
 struct EngineProcess {

@@ -14,7 +14,8 @@ void KernelStages::on_span(const StageSpan& span) {
     return;
   }
   step_ = step;
-  windows_.push_back({of_a_step ? "Step_*" : stage_name(span.stage, span.index, task_), {span.begin_ns, span.end_ns}});
+  windows_.push_back(
+      {of_a_step ? measure::kStepStages : stage_name(span.stage, span.index, task_), {span.begin_ns, span.end_ns}});
 }
 
 void KernelStages::on_fact(const std::string& key, const std::string& value) {
@@ -22,11 +23,19 @@ void KernelStages::on_fact(const std::string& key, const std::string& value) {
   next_.on_fact(key, value);
 }
 
+measure::StageWindow KernelStages::kept_window() const {
+  if (windows_.empty()) return {};
+  if (keep_ == KeepEvents::kAll)
+    return {kAllStages, {windows_.front().interval.begin_ns, windows_.back().interval.end_ns}};
+  return measure::steady_step(windows_);
+}
+
 KernelTrace KernelStages::take() {
   KernelTrace trace{"cupti_activity", collector_.reason(), 0, {}};
   measure::CollectedKernels collected = collector_.take();
   if (trace.reason.empty()) trace.reason = collector_.reason();  // fetching may have failed
   trace.lost = collected.missing.lost();
+  if (keep_ != KeepEvents::kNone) events_ = measure::events_of(collected, kept_window());
   const size_t runs = collected.runs.size();
   trace.tables = measure::tabulate_kernels(std::move(collected.runs), collected.names, std::exchange(windows_, {}));
   collected.missing.outside_stages = measure::begun_outside(runs, trace.tables);

@@ -2,17 +2,22 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "measure/kernel_collector.h"
+#include "measure/kernel_events.h"
 #include "pipeline/observer.h"
 
 namespace wan::suite {
 
+/// Whose kernels and calls are kept one by one, beside the sums of all.
+enum class KeepEvents { kNone, kSteadyStep, kAll };
+
 class KernelStages final : public Observer {
  public:
   /// Make it before the first CUDA call of the process. `next` hears everything and must outlive this.
-  explicit KernelStages(Observer& next) : next_(next) {}
+  explicit KernelStages(Observer& next, KeepEvents keep = KeepEvents::kNone) : next_(next), keep_(keep) {}
   void on_span(const StageSpan& span) override;
   void on_begin(Stage stage, int index, int steps) override { next_.on_begin(stage, index, steps); }
   void on_memory(const MemoryMark& mark) override { next_.on_memory(mark); }
@@ -22,16 +27,24 @@ class KernelStages final : public Observer {
   /// window: its waits lie between its kernels, wherever its loading is shown.
   KernelTrace take();
 
+  /// The events of the last `take`, by CLOCK_MONOTONIC; of `kSteadyStep` those of the step of median length, the first
+  /// step left out where there are others. Empty where no kernel ran in it.
+  KernelEvents take_events() { return std::exchange(events_, {}); }
+
   /// Why some of the kernels of the last `take` are in no table; empty: all are. Also passed on as the fact
   /// `kernels_missing`.
   const std::string& missing() const { return missing_; }
 
  private:
+  measure::StageWindow kept_window() const;
+
   Observer& next_;
+  KeepEvents keep_;
   measure::KernelCollector collector_;
   std::string task_ = "ti2v";
   int step_ = -1;  // of the last window, -1: not a step's
   std::vector<measure::StageWindow> windows_;
+  KernelEvents events_;
   std::string missing_;
 };
 

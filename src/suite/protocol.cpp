@@ -111,7 +111,9 @@ struct Writer {
   }
   Json operator()(const Fact& fact) const { return {{"type", "fact"}, {"key", fact.key}, {"value", fact.value}}; }
   Json operator()(const Kernels& kernels) const {
-    return {{"type", "kernels"}, {"trace", Json::parse(kernels_to_json(kernels.trace))}};
+    return {{"type", "kernels"},
+            {"trace", Json::parse(kernels_to_json(kernels.trace))},
+            {"events", Json::parse(kernel_events_to_json(kernels.events))}};
   }
   Json operator()(const Finished& end) const {
     return {
@@ -157,7 +159,9 @@ Message decode_known(const Json& json) {
   if (type == "monitor") return Monitor{json.at("on")};
   if (type == "counters") return Counters{batch_from(json)};
   if (type == "fact") return Fact{json.at("key"), json.at("value")};
-  if (type == "kernels") return Kernels{kernels_from_json(json.at("trace").dump(), "message 'kernels'")};
+  if (type == "kernels")
+    return Kernels{kernels_from_json(json.at("trace").dump(), "message 'kernels'"),
+                   kernel_events_from_json(json.at("events").dump(), "message 'kernels'")};
   if (type == "finished")
     return Finished{json.at("task"), json.at("width"), json.at("height"),       json.at("num_frames"),
                     json.at("fps"),  json.at("steps"), json.at("video_sha256"), own_from(json.at("own"))};

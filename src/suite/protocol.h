@@ -11,6 +11,7 @@
 
 #include "measure/counter_clock.h"
 #include "measure/proc.h"
+#include "results/kernel_events.h"
 #include "results/record.h"
 
 namespace wan::suite {
@@ -87,6 +88,7 @@ struct NextVideo {
 /// The kernels of the video that is complete, from a process that was asked to watch them.
 struct Kernels {
   KernelTrace trace;
+  KernelEvents events;  // by CLOCK_MONOTONIC
 };
 
 /// The video is complete. `own` closes the last stage's readings.

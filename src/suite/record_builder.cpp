@@ -169,7 +169,7 @@ bool counts(const Job& job, size_t index) { return !(job.scope == RunScope::kWar
 
 void add_kernels(RunRecord& record, const VideoLog& video) {
   const std::string why_none = "the run ended before its kernels were said";
-  record.kernels = video.kernels.value_or(KernelTrace{"", why_none, 0, {}});
+  record.kernels = video.kernels ? video.kernels->trace : KernelTrace{"", why_none, 0, {}};
   record.validity.push_back({kTracedFlag, "each kernel was watched, which slows a run", "", true});
 }
 

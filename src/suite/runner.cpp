@@ -137,7 +137,7 @@ class SuiteRun {
                       {"repeats_asked", repetition.until ? "auto" : std::to_string(repetition.repeats)},
                       {"warm_repeats_asked", repetition.warm_until ? "auto" : std::to_string(repetition.warm_repeats)}};
     find_stored();
-    if (options.kernels == WatchKernels::kYes) plan_traced();
+    if (options.kernels != WatchKernels::kNo) plan_traced();
   }
 
   SuiteOutcome run() {
@@ -230,6 +230,7 @@ class SuiteRun {
     std::vector<RunRecord> records = build_records(facts);
     for (RunRecord& record : records) {
       keep_samples(facts, record);
+      keep_events(facts, record);
       const fs::path file = store_record(records_folder(), record);
       note_in_journal(facts.job, JournalState::kRecorded, &record, file);
       for (const fs::path& old : superseded_[identity_of(record)]) {
@@ -245,10 +246,19 @@ class SuiteRun {
   /// What was read while this record's video was made, beside the record.
   void keep_samples(const JobFacts& facts, RunRecord& record) const {
     const StageRecord* total = total_stage(record);
-    if (facts.job.warmup || facts.job.traced || total == nullptr) return;
+    if (facts.job.warmup || total == nullptr) return;
     const int64_t begin_ns = record.clock.origin_monotonic_ns;
     store_samples(records_folder(), record,
                   measure::series_of(facts.watched.samples, {begin_ns, begin_ns + total->wall_ns}));
+  }
+
+  /// The kernels of a traced run, which makes one video.
+  void keep_events(const JobFacts& facts, RunRecord& record) const {
+    const VideoLog& video = facts.watched.videos.front();
+    if (!record.kernels || !video.kernels || total_stage(record) == nullptr) return;
+    KernelEvents events = video.kernels->events;
+    shift(events, -record.clock.origin_monotonic_ns);
+    store_kernel_events(records_folder(), record, events);
   }
 
   void note_in_journal(const Job& job, JournalState state, const RunRecord* record, const fs::path& file) {
@@ -291,7 +301,7 @@ class SuiteRun {
       watching.spawn.environment = options_.engine_environment;
       watching.start_option = kStartOption;
       for (std::string& word :
-           engine_arguments(request, job.process_videos(), job.traced ? WatchKernels::kYes : WatchKernels::kNo,
+           engine_arguments(request, job.process_videos(), job.traced ? options_.kernels : WatchKernels::kNo,
                             cupti ? SampleCounters::kYes : SampleCounters::kNo))
         watching.spawn.argv.push_back(word);
     } else {
@@ -341,7 +351,8 @@ std::vector<std::string> engine_arguments(const Request& request, int64_t videos
   std::vector<std::string> words = {"--pipe-fd", std::to_string(Subprocess::kChannelDescriptor),
                                     "--videos",  std::to_string(videos),
                                     "--request", request_json(request)};
-  if (kernels == WatchKernels::kYes) words.push_back("--trace-kernels");
+  if (kernels != WatchKernels::kNo) words.push_back("--trace-kernels");
+  if (kernels == WatchKernels::kAll) words.push_back("--trace-all");
   if (counters == SampleCounters::kYes) words.push_back("--sample-counters");
   return words;
 }

@@ -32,7 +32,7 @@ struct RunOptions {
   Seconds grace{5};
   uint64_t memory_limit_bytes = 0;  // private memory of the child; 0: none
   WriteVideo video = WriteVideo::kYes;
-  WatchKernels kernels = WatchKernels::kNo;  // yes: after all others, one more run of each case on a card, not timed
+  WatchKernels kernels = WatchKernels::kNo;  // else: after all others, one more run of each case on a card, not timed
   std::optional<OverheadResult> overhead;    // what watching was found to cost here; quoted in records
   measure::CounterRung counters = measure::kTimedRung;    // first source of the card's hardware counters
   Seconds idle_probe{2};                                  // on a card, before each process

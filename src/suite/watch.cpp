@@ -127,7 +127,7 @@ class Watcher {
     if (const auto* range = std::get_if<Range>(&message)) video.ranges.push_back(*range);
     if (const auto* memory = std::get_if<Memory>(&message)) video.memory.push_back(*memory);
     if (const auto* fact = std::get_if<Fact>(&message)) video.facts[fact->key] = fact->value;
-    if (const auto* kernels = std::get_if<Kernels>(&message)) video.kernels = kernels->trace;
+    if (const auto* kernels = std::get_if<Kernels>(&message)) video.kernels = *kernels;
     if (const auto* finished = std::get_if<Finished>(&message)) video.finished = *finished;
     if (const auto* failure = std::get_if<Failure>(&message)) seen_.failure = *failure;
   }

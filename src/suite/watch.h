@@ -47,7 +47,7 @@ struct VideoLog {
   std::vector<Range> ranges;
   std::vector<Memory> memory;
   std::map<std::string, std::string> facts;
-  std::optional<KernelTrace> kernels;
+  std::optional<Kernels> kernels;
   std::optional<Finished> finished;
 };
 

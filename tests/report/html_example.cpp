@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <map>
 
 #include "base/file.h"
 #include "html_records.h"
@@ -70,6 +71,9 @@ int main(int argc, char** argv) {
   options.samples = {{records[3].id, wan::report_samples()}};  // the first warm run
   wan::write_atomically(folder / "report.html", wan::report::html_report(pointers, options));
   std::filesystem::remove(folder / "videos" / "warm.mp4");
-  wan::write_atomically(folder / "trace.json", wan::report::trace_json(pointers));
+  std::map<std::string, wan::KernelEvents> kernels;
+  for (const wan::RunRecord& record : records)
+    if (record.kernels) kernels.emplace(record.id, wan::report_kernel_events());
+  wan::write_atomically(folder / "trace.json", wan::report::trace_json(pointers, options.samples, kernels));
   return 0;
 }

@@ -236,6 +236,27 @@ SampleSet report_samples() {
   return set;
 }
 
+KernelEvents report_kernel_events() {
+  constexpr int64_t kBegin = 15'000'000'000;  // in the third step of stages_of(kCold, 1.1)
+  KernelEvents events;
+  events.stages = "Step_2";
+  events.names = {{"attention_kernel<(Pass)0>", KernelKind::kAttention},
+                  {kHostileText, KernelKind::kGemm},
+                  {"copy, pinned host to device", KernelKind::kCopy}};
+  events.launches = {{{132, 1, 1}, {384, 1, 1}, 168, 215'040}, {{24, 5, 1}, {128, 2, 1}, 64, 0}};
+  events.call_names = {"cudaLaunchKernelExC", "cudaMemcpyAsync", "cudaEventSynchronize"};
+  events.threads = {{4711, "wanbench"}, {4712, ""}};
+  events.device = {{kBegin + 5'000, kBegin + 905'000, 0, 0, 7, 100, 0},
+                   {kBegin + 9'000, kBegin + 409'000, 2, {}, 13, 101, 20'000'000},
+                   {kBegin + 900'000, kBegin + 1'500'000, 1, 1, 7, 102, 0},
+                   {kBegin + 1'600'000, kBegin + 1'700'000, 0, 0, 7, 99, 0}};
+  events.host = {{kBegin, kBegin + 4'000, 0, 0, 100},
+                 {kBegin + 1'000, kBegin + 6'000, 1, 1, 101},
+                 {kBegin + 4'000, kBegin + 8'000, 0, 0, 102},
+                 {kBegin + 8'000, kBegin + 1'800'000, 2, 0, 103}};
+  return events;
+}
+
 RunRecord imported_record() {
   RunRecord record = base_run("01_Speed", RunScope::kCold, 0);
   record.created_utc.clear();

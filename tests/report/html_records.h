@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "results/kernel_events.h"
 #include "results/record.h"
 #include "results/samples.h"
 
@@ -19,6 +20,10 @@ std::vector<RunRecord> report_records();
 
 /// Half a second of readings of a run, every 100 ms.
 SampleSet report_samples();
+
+/// The kernels of a step of the traced run: two on one stream, of which the second begins before the first ends, a copy
+/// on another, and a kernel whose launch is not known; two threads.
+KernelEvents report_kernel_events();
 
 /// A run of "01_Speed" on another card, as if read from another program's report, with one contradiction.
 RunRecord imported_record();

@@ -216,6 +216,10 @@ def problems_of(processor, trace):
         yield f"{counted} counter values in the file, {values} in the trace processor"
     yield from name_problems(processor, events)
     yield from argument_problems(processor, events)
+    arrows = processor.rows("select count(*) from flow")[0][0]
+    drawn = sum(e["ph"] == "s" for e in events)
+    if arrows != drawn:
+        yield f"{drawn} arrows in the file, {arrows} in the trace processor"
     depth = processor.rows("select max(depth) from slice")[0][0]
     if depth is None or depth < 1:
         yield "no slice stands inside another"

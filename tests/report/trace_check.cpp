@@ -69,7 +69,7 @@ class Checker {
       const std::string problem = check_nesting(slices);
       if (!problem.empty()) return problem;
     }
-    return "";
+    return check_arrows();
   }
 
  private:
@@ -86,8 +86,9 @@ class Checker {
     if (!is_time(event, "ts")) return "no time 'ts'";
     processes_.insert(event["pid"].get<int64_t>());
     if (phase == "X") return check_slice(event);
-    if (phase != "C" && phase != "i") return "unknown phase";
+    if (phase != "C" && phase != "i" && phase != "s" && phase != "f") return "unknown phase";
     if (event.contains("dur")) return "a duration where the phase has none";
+    if (phase == "s" || phase == "f") return check_arrow(event);
     return phase == "C" ? check_counter(event) : check_instant(event);
   }
 
@@ -117,6 +118,31 @@ class Checker {
     return "";
   }
 
+  /// One begin and one later end of each id, both within a slice of their thread (looked at in `check_arrows`).
+  std::string check_arrow(const Json& event) {
+    if (!has(event, "id", is_whole)) return "an arrow without a whole number 'id'";
+    if (!has(event, "cat", is_text)) return "an arrow without 'cat'";
+    const bool is_begin = event["ph"] == "s";
+    if (!is_begin && (!event.contains("bp") || event["bp"] != "e")) return "an arrow's end not bound to its slice";
+    threads_.insert(track_of(event));
+    auto& ends = is_begin ? arrow_begins_ : arrow_ends_;
+    return ends.insert({event["id"].get<int64_t>(), {track_of(event), event["ts"].get<double>()}}).second
+               ? ""
+               : "two arrows of one id";
+  }
+
+  std::string check_arrows() const {
+    if (arrow_begins_.size() != arrow_ends_.size()) return "arrows without a begin or an end";
+    for (const auto& [id, begin] : arrow_begins_) {
+      const auto end = arrow_ends_.find(id);
+      if (end == arrow_ends_.end()) return fmt::format("arrow {} has no end", id);
+      if (end->second.at < begin.at) return fmt::format("arrow {} points back in time", id);
+      for (const ArrowEnd& one : {begin, end->second})
+        if (!within_slice(one)) return fmt::format("arrow {} is outside of every slice", id);
+    }
+    return "";
+  }
+
   /// Of a thread, a process, or all ("global").
   std::string check_instant(const Json& event) {
     const bool is_known = event.contains("s") && (event["s"] == "t" || event["s"] == "p" || event["s"] == "g");
@@ -129,6 +155,18 @@ class Checker {
   static bool is_time(const Json& event, const char* key) {
     return event.contains(key) && event[key].is_number() && std::isfinite(event[key].get<double>()) &&
            event[key].get<double>() >= 0;
+  }
+
+  struct ArrowEnd {
+    Track track;
+    double at = 0;
+  };
+
+  bool within_slice(const ArrowEnd& one) const {
+    const auto slices = slices_.find(one.track);
+    return slices != slices_.end() &&
+           std::any_of(slices->second.begin(), slices->second.end(),
+                       [&](const Slice& slice) { return slice.begin <= one.at && one.at <= slice.end; });
   }
 
   static std::string check_nesting(std::vector<Slice>& slices) {
@@ -150,6 +188,7 @@ class Checker {
   std::set<Track> threads_;                           // with a slice or an instant
   std::set<int64_t> processes_;                       // with an event that is not metadata
   std::map<Track, std::vector<Slice>> slices_;
+  std::map<int64_t, ArrowEnd> arrow_begins_, arrow_ends_;
 };
 
 }  // namespace

@@ -40,10 +40,18 @@ class StoreTest : public ::testing::Test {
   fs::path folder_;
 };
 
+TEST_F(StoreTest, ATracedRunHasANameOfItsOwn) {
+  RunRecord record = run("01", "2026-01-01T00:00:00.000Z");
+  record.kernels.reset();
+  EXPECT_EQ(run_file_stem(record), "01.warm.r3.A");
+  record.kernels = KernelTrace{};
+  EXPECT_EQ(run_file_stem(record), "01.warm.r3.A.traced");
+}
+
 TEST_F(StoreTest, WritesOneFileARunAndReadsItBack) {
   RunRecord record = run("01 Speed/480p", "2026-01-01T00:00:00.000Z");
   const fs::path file = store_record(folder_ / "records", record);
-  EXPECT_EQ(file.filename().string(), "01_Speed_480p.warm.r3.A." + record.id + ".run.json");
+  EXPECT_EQ(file.filename().string(), "01_Speed_480p.warm.r3.A.traced." + record.id + ".run.json");
   EXPECT_EQ(load_record(file).run_case, record.run_case);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "records"), {}), 1) << "a temporary file was left behind";
 }

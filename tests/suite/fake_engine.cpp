@@ -1,5 +1,5 @@
 // Stands in for the engine process: writes what the real one would, then ends as its first argument says.
-// fake_engine MODE MILLISECONDS --pipe-fd N --videos N --request JSON [--trace-kernels] --start-ns N
+// fake_engine MODE MILLISECONDS --pipe-fd N --videos N --request JSON [--trace-kernels [--trace-all]] --start-ns N
 #include <signal.h>
 #include <unistd.h>
 
@@ -81,11 +81,21 @@ int64_t video(const std::string& mode, int milliseconds, const Request& request,
   return end_ns;
 }
 
+/// One kernel, 500 ns after the video's begin.
+Kernels kernels_of(int64_t begin_ns, const char* stages) {
+  KernelEvents events;
+  events.stages = stages;
+  events.names = {{"gemm", KernelKind::kGemm}};
+  events.device = {{begin_ns + 500, begin_ns + 900, 0, {}, 7, 1, 0}};
+  return {{"cupti_activity", "", 0, {{"Step_*", 2, 100, 10, {}, {}, 0, 0}}}, events};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool traced = argc == 12 && std::string(argv[9]) == "--trace-kernels";
-  if (argc != 11 && !traced) return 2;
+  const bool traced = argc >= 12 && std::string(argv[9]) == "--trace-kernels";
+  const bool traced_all = argc == 13 && std::string(argv[10]) == "--trace-all";
+  if (argc != 11 + traced + traced_all) return 2;
   const std::string mode = argv[1];
   const int milliseconds = std::stoi(argv[2]);
   pipe_descriptor = std::stoi(argv[4]);
@@ -100,7 +110,7 @@ int main(int argc, char** argv) {
     }
     say(Fact{"device", "a fake"});
     video(mode, milliseconds, request, begin_ns);
-    if (traced) say(Kernels{{"cupti_activity", "", 0, {{"Step_*", 2, 100, 10, {}, {}, 0, 0}}}});
+    if (traced) say(kernels_of(begin_ns, traced_all ? kAllStages : "Step_1"));
     say(Finished{"ti2v", request.width, request.height, request.num_frames, 24, request.steps, "abc",
                  measure::read_own_and_reset_peak()});
   }

@@ -63,11 +63,12 @@ class TracedRuns : public ::testing::Test {
 
   SuiteOutcome run(const std::string& mode, IfStored if_stored = IfStored::kRefuse) {
     RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, mode, 1);
-    options.kernels = WatchKernels::kYes;
+    options.kernels = kernels_;
     options.if_stored = if_stored;
     return run_suite(suite_, test::planned(suite_), options, gpus_, display_);
   }
 
+  WatchKernels kernels_ = WatchKernels::kYes;
   fs::path folder_;
   Suite suite_;
   test::Silent display_;
@@ -90,9 +91,27 @@ TEST_F(TracedRuns, FollowAllOthersForCasesOnACardAndDoNotCount) {
   ASSERT_EQ(traced.validity.size(), 1u);
   EXPECT_EQ(traced.validity[0].name, kTracedFlag);
   EXPECT_TRUE(traced.validity[0].excludes);
-  EXPECT_FALSE(traced.samples) << "they would overwrite those of the timed run";
+  const fs::path file = folder_ / "records" / record_file_name(traced);
+  const auto events = load_kernel_events(file, traced);
+  ASSERT_TRUE(events);
+  EXPECT_EQ(events->stages, "Step_1");
+  ASSERT_EQ(events->device.size(), 1u);
+  EXPECT_EQ(events->device[0].begin_ns, 500) << "from the start of the total";
+  if (traced.samples) {
+    EXPECT_NE(traced.samples->file, outcome.records[0].samples->file);
+  }
   EXPECT_EQ(traced.output.file, "");
   EXPECT_THAT(display_.notes, ::testing::Contains("two: no kernels to watch, it runs on the CPU"));
+}
+
+TEST_F(TracedRuns, KeepTheWholeRunWhenAsked) {
+  kernels_ = WatchKernels::kAll;
+  const SuiteOutcome outcome = run("ok");
+  ASSERT_EQ(outcome.records.size(), 5u);
+  const auto events =
+      load_kernel_events(folder_ / "records" / record_file_name(outcome.records[3]), outcome.records[3]);
+  ASSERT_TRUE(events);
+  EXPECT_EQ(events->stages, kAllStages);
 }
 
 TEST_F(TracedRuns, AreResumedOnTheirOwn) {

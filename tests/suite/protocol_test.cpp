@@ -52,7 +52,13 @@ TEST(Protocol, EveryMessageGoesThereAndBack) {
   EXPECT_EQ(std::get<Fact>(decode(encode(Fact{"a\nb", "c\"d"}))).key, "a\nb");
   EXPECT_EQ(std::get<Finished>(decode(encode(Finished{"ti2v", 96, 64, 13, 24, 5, "ff", reading()}))).num_frames, 13);
   const KernelTrace trace{"cupti_activity", "", 3, {{"Step_*", 2, 100, 10, {}, {}, 0, 0}}};
-  EXPECT_EQ(std::get<Kernels>(decode(encode(Kernels{trace}))).trace, trace);
+  KernelEvents events;
+  events.stages = "Step_1";
+  events.names = {{"gemm", KernelKind::kGemm}};
+  events.device = {{10, 20, 0, {}, 7, 1, 0}};
+  const auto kernels = std::get<Kernels>(decode(encode(Kernels{trace, events})));
+  EXPECT_EQ(kernels.trace, trace);
+  EXPECT_EQ(kernels.events, events);
   const auto failure = std::get<Failure>(decode(encode(Failure{"out_of_memory", "m", "w", "a", 10, std::nullopt})));
   EXPECT_EQ(failure.requested_bytes, 10u);
   EXPECT_FALSE(failure.free_bytes);

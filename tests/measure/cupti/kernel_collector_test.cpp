@@ -1,6 +1,8 @@
 // The kernel collector against an invented libcupti.
 #include "measure/kernel_collector.h"
 
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include "base/clock.h"
@@ -32,6 +34,20 @@ TEST(KernelCollector, ReadsKernelsCopiesAndFillsByTheHostsClock) {
   EXPECT_EQ(first.runs[1].interval.length_ns(), 200);
   EXPECT_EQ(first.runs[2].interval.length_ns(), 50);
   EXPECT_EQ(first.runs[3].interval.length_ns(), 10);
+  EXPECT_EQ(first.launches[first.runs[0].launch], (LaunchShape{{132, 1, 1}, {384, 1, 1}, 168, 3072}));
+  EXPECT_EQ(first.launches.size(), 1u);
+  EXPECT_EQ(first.runs[0].stream, 7u);
+  EXPECT_EQ(first.runs[0].correlation, 40u);
+  EXPECT_EQ(first.runs[2].launch, kNoLaunch);
+  EXPECT_EQ(first.runs[2].bytes, 4096);
+  EXPECT_EQ(first.runs[2].stream, 13u);
+  ASSERT_EQ(first.calls.size(), 3u) << "one has no time";
+  EXPECT_EQ(first.call_names[first.calls[0].name], "cudaLaunchKernel") << "without its version";
+  EXPECT_EQ(first.call_names[first.calls[1].name], "cuLaunchKernel_ptsz");
+  EXPECT_EQ(first.call_names[first.calls[2].name], "runtime call 999");
+  EXPECT_EQ(first.calls[0].correlation, 40u);
+  EXPECT_EQ(first.threads[first.calls[0].thread].id, ::gettid());
+  EXPECT_EQ(first.threads[first.calls[0].thread].name, "cupti_test");
   EXPECT_EQ(describe(first.missing),
             "2 without a time, 1 whose end is before their begin, 4 dropped by CUPTI for want of a buffer");
   EXPECT_EQ(first.missing.lost(), 7);

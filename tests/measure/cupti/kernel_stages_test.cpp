@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/clock.h"
+
 namespace wan::suite {
 namespace {
 
@@ -28,6 +30,19 @@ TEST(KernelStages, PassOnWhyKernelsAreMissing) {
   EXPECT_EQ(trace.reason, "no kernel ran in a stage");
   EXPECT_THAT(heard.facts[kMissingKernelsFact], testing::HasSubstr("begun outside every stage"));
   EXPECT_EQ(stages.missing(), heard.facts[kMissingKernelsFact]);
+  EXPECT_TRUE(stages.take_events().device.empty()) << "none was asked for";
+}
+
+TEST(KernelStages, KeepTheKernelsOfTheWindowsWhenAskedForAll) {
+  Facts heard;
+  KernelStages stages(heard, KeepEvents::kAll);
+  stages.on_span({Stage::kStepInference, 0, "", false, 10, 20, 0, 0});
+  stages.on_span({Stage::kVaeDecoding, -1, "", false, 20, monotonic_ns() + 1'000'000'000, 0, 0});
+  const KernelTrace trace = stages.take();
+  const KernelEvents events = stages.take_events();
+  EXPECT_EQ(events.stages, kAllStages);
+  EXPECT_FALSE(events.device.empty());
+  EXPECT_TRUE(stages.take_events().device.empty()) << "they are taken once";
 }
 
 }  // namespace
