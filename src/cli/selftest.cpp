@@ -42,11 +42,12 @@ Request understood(const OverheadCommand& options, const measure::GpuSet& gpus) 
   return request;
 }
 
-std::string work_of(const Request& request) {
-  return fmt::format("{}, {}x{}, {} frames",
-                     request.random_weights ? request.model + " random weights"
-                                            : "checkpoint " + request.checkpoint.filename().string(),
-                     request.width, request.height, request.num_frames);
+/// The size is the video's: of the request it may be 0, the model's default.
+std::string work_of(const Request& request, const std::optional<suite::Finished>& video) {
+  const std::string weights = request.random_weights ? request.model + " random weights"
+                                                     : "checkpoint " + request.checkpoint.filename().string();
+  if (!video) return weights;
+  return fmt::format("{}, {}x{}, {} frames", weights, video->width, video->height, video->num_frames);
 }
 
 std::vector<MonitoredStep> in_blocks(const std::vector<double>& step_s, int64_t steps_in_block) {
@@ -80,7 +81,7 @@ OverheadResult judged(const OverheadCommand& options, const suite::OverheadRun& 
   result.gpu_uuid = gpu != nullptr ? gpu->facts().uuid : "";
   result.counters = activity.source;
   result.counters_not_read = activity.reason;
-  result.work = work_of(request);
+  result.work = work_of(request, run.watched.videos.back().finished);
   result.period_ms = static_cast<double>(samples.period_ns) * 1e-6;
   result.steps_in_block = options.steps_in_block;
   result.step_s = median(off);
