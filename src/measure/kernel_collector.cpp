@@ -23,7 +23,7 @@ namespace wan::measure {
 namespace {
 
 constexpr size_t kBufferBytes = size_t{8} << 20;
-constexpr size_t kBufferAlignment = 8;  // as CUPTI asks
+constexpr size_t kBufferAlignment = 8;    // as CUPTI asks
 constexpr int kMostBuffers = 64;          // out at a time, one a calling thread; beyond, CUPTI drops and counts
 constexpr size_t kMostRuns = 2'000'000;   // 80 MB; a 50-step video has about a tenth
 constexpr size_t kMostCalls = 4'000'000;  // 128 MB
