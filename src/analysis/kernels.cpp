@@ -37,11 +37,11 @@ KernelView view_of(const KernelTable& table) {
 }
 
 std::optional<double> slowdown_of(const RunRecord& run, const CaseSummary& summary) {
-  const StageRecord* total = total_stage(run);
-  if (total == nullptr || !summary.total_s.has() || summary.total_s.median() <= 0) return std::nullopt;
+  const std::vector<double> steps = step_seconds(run);
+  if (steps.empty() || !summary.steady_step_s.has() || summary.steady_step_s.median() <= 0) return std::nullopt;
   if (std::find(summary.selection.used.begin(), summary.selection.used.end(), &run) != summary.selection.used.end())
     return std::nullopt;  // it stands in for the runs that count
-  return seconds_of(total->wall_ns) / summary.total_s.median();
+  return analyse_steps(steps).steady_median_s / summary.steady_step_s.median();
 }
 
 }  // namespace

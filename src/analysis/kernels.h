@@ -40,7 +40,7 @@ struct TracedRun {
   std::string reason;  // why there are no views
   int64_t lost = 0;    // kernels that are missing from the views
   std::vector<KernelView> views;
-  std::optional<double> slowdown;  // its total over the median of the runs that count
+  std::optional<double> slowdown;  // its steady step over that of the runs that count
 };
 
 /// `KernelView::stages` of the denoising steps together.

@@ -68,7 +68,8 @@ Provenance provenance(const RunRecord& record) {
 
 std::string output_kind(const RunRecord& record) {
   if (!record.output.file.empty() || record.output.size_bytes.has()) return "video";
-  return record.engine.kind == EngineKind::kNative && record.status == RunStatus::kOk ? "none" : "";
+  const bool tells = record.engine.kind == EngineKind::kNative && record.status == RunStatus::kOk && !record.kernels;
+  return tells ? "none" : "";
 }
 
 WorkloadDifference compare_workloads(const Workload& a, Provenance from_a, const Workload& b, Provenance from_b) {

@@ -25,7 +25,7 @@ enum class Provenance { kMeasured, kImported };
 WorkloadDifference compare_workloads(const Workload& a, Provenance from_a, const Workload& b, Provenance from_b);
 
 /// "video" or "none", by whether the run wrote one; empty where the record cannot tell: a failed run has none in any
-/// case, and other programs' output is their own affair.
+/// case, a traced one has none whatever the others of its case write, and other programs' output is their own affair.
 std::string output_kind(const RunRecord& record);
 
 /// The same, with each record's own provenance; and "output", whether a video was written, where both tell.

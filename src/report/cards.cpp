@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -103,11 +104,23 @@ std::set<size_t> without_video(const Cases& cases, const CardRow& row) {
   return any_video ? none : std::set<size_t>{};
 }
 
+/// Without those that do not count where others of their title do; their case's section says why.
+std::vector<size_t> counted_of(const Cases& cases, const std::vector<size_t>& cell) {
+  const auto is_replaced = [&](size_t i) {
+    return cases[i]->stand_in && std::any_of(cell.begin(), cell.end(), [&](size_t other) {
+             return !cases[other]->stand_in && cases[other]->title() == cases[i]->title();
+           });
+  };
+  std::vector<size_t> kept;
+  std::copy_if(cell.begin(), cell.end(), std::back_inserter(kept), [&](size_t i) { return !is_replaced(i); });
+  return kept;
+}
+
 std::string joined_cells(const Cases& cases, const CardRow& row, const std::vector<size_t>& cell,
                          const CardQuantity& quantity) {
   const std::set<size_t> silent = without_video(cases, row);
   std::vector<std::string> texts;
-  for (const size_t i : cell) {
+  for (const size_t i : counted_of(cases, cell)) {
     texts.push_back(cell_text(*cases[i], quantity));
     if (silent.contains(i) && texts.back() != kAbsent) texts.back() += " (no video)";
   }

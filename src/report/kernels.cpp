@@ -93,11 +93,12 @@ std::string kernels_markdown(const CaseSummary& summary) {
   if (traced->views.empty()) return out + fmt::format("None: {}.\n", traced->reason);
   out += "Watching each kernel slows a run: shares are meant, its times enter no estimate.";
   if (traced->slowdown)
-    out += fmt::format(" It took {:.3f} times the total of the runs that count.", *traced->slowdown);
+    out += fmt::format(" A steady step took {:.3f} times as long as in the runs that count.", *traced->slowdown);
   if (const std::string missing = missing_text(*traced); !missing.empty()) out += " " + missing;
   out += "\n";
   for (const KernelView& view : traced->views)
-    out += fmt::format("\n**{}** ({} s, {} stages)\n\n{}\n{}", view.stages, seconds(view.seconds), view.stage_count,
+    out += fmt::format("\n**{}** ({} s, {})\n\n{}\n{}", view.stages, seconds(view.seconds),
+                       view.stage_count == 1 ? "1 stage" : fmt::format("{} stages", view.stage_count),
                        kinds_table(view), kernels_table(view));
   return out;
 }

@@ -45,10 +45,15 @@ std::vector<std::string> devices_of(const std::deque<ShownCase>& cases) {
   return devices;
 }
 
+/// Of several groups of one title, such as runs with a known and an unknown page cache, the first whose runs count.
 const ShownCase* find_case(const std::deque<ShownCase>& cases, const std::string& device, const std::string& title) {
-  for (const ShownCase& shown : cases)
-    if (device_of(shown, cases) == device && shown.title() == title) return &shown;
-  return nullptr;
+  const ShownCase* found = nullptr;
+  for (const ShownCase& shown : cases) {
+    if (device_of(shown, cases) != device || shown.title() != title) continue;
+    if (!shown.stand_in) return &shown;
+    if (found == nullptr) found = &shown;
+  }
+  return found;
 }
 
 /// Cases against devices; with two devices their comparison, split into GPU and host.

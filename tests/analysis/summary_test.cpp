@@ -125,6 +125,15 @@ TEST(Groups, KeepRunsWithAVideoApartFromThoseWithout) {
   EXPECT_EQ(circumstances(summarise(group_runs({&runs[2]})[0])), "");  // nothing to be told apart from
 }
 
+TEST(Groups, HaveTheTracedRunWhichNeverWritesAVideo) {
+  std::vector<RunRecord> runs{synthetic_run({2}), synthetic_run({2})};
+  runs[0].kernels = KernelTrace{};
+  runs[1].output.file = "b.mp4";
+  const auto groups = group_runs(pointers_to(runs));
+  ASSERT_EQ(groups.size(), 1u);
+  EXPECT_EQ(groups[0].output, "video");
+}
+
 TEST(Summary, EstimatesColumnsAndKeepsAbsentAbsent) {
   std::vector<RunRecord> runs;
   for (int i = 0; i < 5; ++i) {

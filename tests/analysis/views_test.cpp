@@ -157,7 +157,7 @@ TEST(Kernels, ComeFromTheTracedRunWhichDoesNotCount) {
   EXPECT_EQ(traced->run, &runs[1]);
   EXPECT_EQ(traced->lost, 2);
   EXPECT_EQ(traced->views.size(), 1u);
-  EXPECT_NEAR(*traced->slowdown, 24.0 / 20.0, 1e-12);
+  EXPECT_NEAR(*traced->slowdown, 4.0 / 2.0, 1e-12);
   const CaseSummary alone = summarise(group_runs({&runs[1]})[0]);
   EXPECT_FALSE(traced_run(alone)->slowdown) << "no run that counts to set it against";
 }

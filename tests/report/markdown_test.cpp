@@ -231,6 +231,24 @@ TEST(Markdown, AFlaggedRunIsShownButNotCounted) {
   EXPECT_THAT(report_of({run, second}), HasSubstr("- **Runs**: 0 of 2 — the first run's numbers, no interval"));
 }
 
+TEST(Markdown, TheSummaryNamesTheRunsThatCountWhereOthersOfTheirTitleDoNot) {
+  RunRecord hot = cpu_run(), unknown = cpu_run();
+  hot.workload.page_cache = PageCache::kHot;
+  unknown.validity = {{"thermal_slowdown", "half of the steps", "", true}};
+  for (StageRecord& stage : unknown.stages)
+    if (stage.kind == StageKind::kParent) stage.wall_ns += 5'000'000'000;
+  for (RunRecord* run : {&hot, &unknown}) seal(*run);
+  const std::string text = report_of({unknown, hot});
+  const std::string summary = text.substr(0, text.find("# Detailed Reports"));
+  EXPECT_THAT(summary, HasSubstr("| 10.00 |"));
+  EXPECT_THAT(summary, Not(HasSubstr("15.00 (not counted)")));
+  EXPECT_THAT(text, HasSubstr("15.00 (not counted)")) << "in its card's table";
+  RunRecord elsewhere = hot;
+  elsewhere.system.cpu_model = "Another CPU";
+  seal(elsewhere);
+  EXPECT_THAT(report_of({unknown, hot, elsewhere}), HasSubstr("| 10.00, single run | 10.00, single run |"));
+}
+
 TEST(Markdown, WarmupsAreNoCaseAndAnEmptyReportIsOne) {
   RunRecord run = cpu_run();
   run.run_case.warmup = true;

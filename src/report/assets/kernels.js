@@ -44,7 +44,7 @@ const kernelsSection = (c) => {
   return el("div", {}, title,
     chart("What ran on the card", 90 + 40 * k.views.length, kindBars(k.views), kinds,
       "Watching each kernel slows a run: shares are meant, its times enter no estimate."
-      + (k.slowdown === null ? "" : " It took " + k.slowdown.toFixed(3) + " times the total of the runs that count.")
+      + (k.slowdown === null ? "" : " A steady step took " + k.slowdown.toFixed(3) + " times as long as in the runs that count.")
       + (k.missing ? " " + k.missing : "")),
     longest(byTime[0]), byTime.length > 1 ? folded("Other stages", byTime.slice(1).map(longest)) : null);
 };
