@@ -131,8 +131,23 @@ Json comparison_data(const AnalysedCase& first, const AnalysedCase& second) {
 
 bool is_native(const AnalysedCase& analysed) { return analysed.summary().example->engine.kind == EngineKind::kNative; }
 
-/// Each case against the first machine that ran it with the same program, else against the first that ran it at all;
-/// those that our own engine is part of come first.
+/// Whom a case is set against, among those before it in its row: another program on the same card, the same program on
+/// another card (the first such), else the first at all.
+std::vector<const AnalysedCase*> others_of(const AnalysedCase& own, const std::vector<const AnalysedCase*>& earlier) {
+  const RunGroup& group = own.summary().group;
+  std::vector<const AnalysedCase*> others;
+  const auto add_first = [&](auto is_meant) {
+    const auto found = std::find_if(earlier.begin(), earlier.end(),
+                                    [&](const AnalysedCase* other) { return is_meant(other->summary().group); });
+    if (found != earlier.end()) others.push_back(*found);
+  };
+  add_first([&](const RunGroup& other) { return other.device == group.device && other.engine != group.engine; });
+  add_first([&](const RunGroup& other) { return other.device != group.device && other.engine == group.engine; });
+  if (others.empty() && !earlier.empty()) others.push_back(earlier.front());
+  return others;
+}
+
+/// Those that our own engine is part of come first, of them the pairs on one card: these say what the program does.
 Json comparisons_data(const std::deque<AnalysedCase>& cases) {
   std::vector<const AnalysedCase*> counted;
   std::vector<const CaseSummary*> summaries;
@@ -147,15 +162,15 @@ Json comparisons_data(const std::deque<AnalysedCase>& cases) {
     for (const auto& cell : row.cells) {
       if (cell.empty()) continue;
       const AnalysedCase* own = counted[cell.front()];
-      const auto same_program = std::find_if(earlier.begin(), earlier.end(), [&](const AnalysedCase* other) {
-        return other->summary().group.engine == own->summary().group.engine;
-      });
-      if (!earlier.empty()) pairs.emplace_back(same_program != earlier.end() ? *same_program : earlier.front(), own);
+      for (const AnalysedCase* other : others_of(*own, earlier)) pairs.emplace_back(other, own);
       earlier.push_back(own);
     }
   }
-  std::stable_partition(pairs.begin(), pairs.end(),
-                        [](const auto& pair) { return is_native(*pair.first) || is_native(*pair.second); });
+  const auto natives_end = std::stable_partition(
+      pairs.begin(), pairs.end(), [](const auto& pair) { return is_native(*pair.first) || is_native(*pair.second); });
+  std::stable_partition(pairs.begin(), natives_end, [](const auto& pair) {
+    return pair.first->summary().group.device == pair.second->summary().group.device;
+  });
   Json out = Json::array();
   for (const auto& [first, other] : pairs) out.push_back(comparison_data(*first, *other));
   return out;

@@ -172,6 +172,19 @@ TEST_F(Html, SentencesNameTheProgramsWhereTheyDifferAndPutOneProgramsCardsSideBy
   EXPECT_THAT(sentences[1], HasSubstr("Not the same work: output none against video."));
 }
 
+TEST_F(Html, TheFirstSentenceIsOfTwoProgramsOnOneCardWhateverRanFirst) {
+  const RunRecord& here = records_[0];
+  RunRecord there = here, original = imported_record();
+  there.system.gpus[0].name = "Another Card";
+  original.system.gpus = {original.system.gpus[0]};
+  original.system.gpus[0].name = here.system.gpus[0].name;
+  for (RunRecord* record : {&there, &original}) seal(*record);
+  const std::vector<RunRecord> records = {imported_record(), there, original, here};
+  const Json data = Json::parse(report_data(pointers(records), tables()));
+  const std::string card = here.system.gpus[0].name, sentence = data["comparisons"][0]["sentence"];
+  EXPECT_THAT(sentence, HasSubstr("wanbench on " + card + " against " + original.engine.name + " on " + card));
+}
+
 TEST_F(Html, SentencesTellWarmRunsFromColdOnes) {
   const RunRecord* warm = nullptr;
   for (const RunRecord& record : records_)
