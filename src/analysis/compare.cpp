@@ -159,28 +159,24 @@ void check_comparable(Comparison& out, const CompareOptions& options) {
     const bool passes =
         d.field == "precision_class" ? options.across_precision : allowed(d.field, options.allowed_fields);
     const std::string text = fmt::format("{} differs: {} against {}", d.field, d.a, d.b);
-    (passes ? out.caveats : out.refusals).push_back(text);
-  }
-  for (const FieldDifference& d : out.workload.unknown) {
-    out.caveats.push_back(fmt::format("{} is recorded on one side only: {} against {}", d.field, d.a, d.b));
+    if (passes)
+      out.caveats.push_back({Caveat::Of::kBoth, text});
+    else
+      out.refusals.push_back(text);
   }
 }
 
 void add_caveats(Comparison& out) {
-  const auto side = [&](const CaseSummary& s, const char* name) {
-    const size_t runs = s.selection.used.size();
-    if (runs == 1) out.caveats.push_back(fmt::format("{} is a single run: no interval", name));
-    if (!s.selection.excluded.empty()) {
-      out.caveats.push_back(fmt::format("{}: {} of {} runs excluded", name, s.selection.excluded.size(),
-                                        s.selection.excluded.size() + runs));
-    }
-    if (s.example->engine.kind == EngineKind::kImported) out.caveats.push_back(fmt::format("{} is imported", name));
+  const auto side = [&](const CaseSummary& s, Caveat::Of of) {
+    const size_t runs = s.selection.used.size(), excluded = s.selection.excluded.size();
+    if (runs == 1) out.caveats.push_back({of, " is a single run: no interval"});
+    if (excluded > 0) out.caveats.push_back({of, fmt::format(": {} of {} runs excluded", excluded, excluded + runs)});
+    if (s.example->engine.kind == EngineKind::kImported) out.caveats.push_back({of, " is imported"});
   };
-  side(*out.a, "A");
-  side(*out.b, "B");
-  if (out.a->example->system.cpu_model != out.b->example->system.cpu_model) {
-    out.caveats.push_back("totals include differences of the hosts");
-  }
+  side(*out.a, Caveat::Of::kA);
+  side(*out.b, Caveat::Of::kB);
+  if (out.a->example->system.cpu_model != out.b->example->system.cpu_model)
+    out.caveats.push_back({Caveat::Of::kBoth, "totals include differences of the hosts"});
 }
 
 double median_seconds(const std::vector<const RunRecord*>& runs, auto get) {
@@ -265,6 +261,11 @@ RatioTest compare_values(std::span<const double> a, std::span<const double> b, c
     out.reason = "the interval reaches over the margin: more runs or less noise are needed";
   }
   return out;
+}
+
+std::string caveat_text(const Caveat& caveat, std::string_view a, std::string_view b) {
+  if (caveat.of == Caveat::Of::kBoth) return caveat.text;
+  return std::string(caveat.of == Caveat::Of::kA ? a : b) + caveat.text;
 }
 
 Comparison compare_cases(const CaseSummary& a, const CaseSummary& b, const CompareOptions& options) {

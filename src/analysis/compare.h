@@ -67,13 +67,23 @@ struct SpeedupSplit {
 /// `write` makes a number of seconds text.
 std::string savings_text(const SpeedupSplit& split, const std::function<std::string(double)>& write);
 
+/// Something that a claim from a comparison must say; of one side, whose name goes before the text.
+struct Caveat {
+  enum class Of { kBoth, kA, kB };
+  Of of = Of::kBoth;
+  std::string text;
+};
+
+/// "wanbench on L40S is a single run: no interval", given the sides' names.
+std::string caveat_text(const Caveat& caveat, std::string_view a, std::string_view b);
+
 struct Comparison {
   std::string case_name;
   const CaseSummary* a = nullptr;
   const CaseSummary* b = nullptr;
   WorkloadDifference workload;
   std::vector<std::string> refusals;  // why they may not be compared; then nothing below is filled
-  std::vector<std::string> caveats;   // what a claim from this must say
+  std::vector<Caveat> caveats;        // beside what one side alone records: workload.unknown
   std::vector<ComparedRow> scopes;    // total first: the row a gate looks at
   std::vector<ComparedRow> stages;    // by role, all steps together
   std::optional<SpeedupSplit> split;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "analysis/workload_diff.h"
 #include "base/subprocess.h"
 
 namespace wan {
@@ -14,11 +15,13 @@ std::string repeat_command(const CaseSummary& summary) {
   const bool random = std::any_of(work.weights.begin(), work.weights.end(),
                                   [](const WeightsFile& file) { return file.digest_kind == "random"; });
   int64_t repeats = 0, warmups = 0;
+  bool traced = false;
   for (const RunRecord* made : summary.group.runs) {
     if (made->run_case.warmup)
       ++warmups;
     else if (!made->kernels)
       ++repeats;
+    traced = traced || made->kernels;
   }
   std::string out =
       fmt::format("wanbench run --suite {} --case {} {}", shell_quoted("suites/" + run.run_case.suite + ".json"),
@@ -34,7 +37,8 @@ std::string repeat_command(const CaseSummary& summary) {
     out += fmt::format(" --repeats {} --warmups {}", repeats, warmups);
   if (work.page_cache == PageCache::kEvicted) out += " --page-cache evict";
   if (work.page_cache == PageCache::kHot) out += " --page-cache hot";
-  if (run.output.file.empty()) out += " --no-video";
+  if (traced) out += " --trace-kernels";
+  if (output_kind(run) == "none") out += " --no-video";
   return out + " --output NEW_FOLDER";
 }
 

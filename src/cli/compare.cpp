@@ -131,7 +131,11 @@ void print_comparison(const Comparison& c, const std::string& label_a, const std
         c.split->gpu, c.split->host, savings_text(*c.split, [](double value) { return fmt::format("{:.2f}", value); }));
     fmt::print("{}", wrapped(split, 2));
   }
-  for (const std::string& caveat : c.caveats) fmt::print("{}", wrapped("note: " + caveat, 2));
+  for (const Caveat& caveat : c.caveats) fmt::print("{}", wrapped("note: " + caveat_text(caveat, "A", "B"), 2));
+  for (const FieldDifference& field : c.workload.unknown)
+    fmt::print(
+        "{}",
+        wrapped(fmt::format("note: {} is recorded on one side only: {} against {}", field.field, field.a, field.b), 2));
 }
 
 /// What the whole comparison amounts to: not comparable before regression before inconclusive.

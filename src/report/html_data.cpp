@@ -82,20 +82,11 @@ std::vector<std::string> one_sided(const Comparison& c) {
   return out;
 }
 
-/// The caveats with the sides' names for "A" and "B", and one line for all that one side alone records.
+/// The caveats with the sides' names, and one line for all that one side alone records.
 std::vector<std::string> named_caveats(const Comparison& c) {
   std::vector<std::string> out;
-  for (const std::string& caveat : c.caveats) {
-    if (caveat.find(" is recorded on one side only: ") != std::string::npos) continue;
-    const bool of_side = caveat.starts_with("A is ") || caveat.starts_with("B is ") || caveat.starts_with("A: ") ||
-                         caveat.starts_with("B: ");
-    if (!of_side)
-      out.push_back(caveat);
-    else if (caveat[0] == 'A')
-      out.push_back(side_name(*c.a, *c.b) + caveat.substr(1));
-    else
-      out.push_back(side_name(*c.b, *c.a) + caveat.substr(1));
-  }
+  for (const Caveat& caveat : c.caveats)
+    out.push_back(caveat_text(caveat, side_name(*c.a, *c.b), side_name(*c.b, *c.a)));
   for (std::string& sentence : one_sided(c)) out.push_back(std::move(sentence));
   return out;
 }

@@ -14,6 +14,7 @@ namespace wan {
 namespace {
 
 using ::testing::Contains;
+using ::testing::Field;
 using ::testing::HasSubstr;
 
 /// Five runs whose steps take `step` seconds, +- 0.2 %, at `clock` MHz (0: no clocks).
@@ -104,7 +105,13 @@ TEST(Compare, RefusesOtherWorkAndNamesTheField) {
   options.across_precision = true;
   c = compare_cases(sa, sb, options);
   EXPECT_TRUE(c.comparable());
-  EXPECT_THAT(c.caveats, Contains(HasSubstr("precision_class differs")));
+  EXPECT_THAT(c.caveats, Contains(Field(&Caveat::text, HasSubstr("precision_class differs"))));
+}
+
+TEST(Compare, ACaveatOfOneSideBeginsWithItsName) {
+  EXPECT_EQ(caveat_text({Caveat::Of::kA, " is imported"}, "here", "there"), "here is imported");
+  EXPECT_EQ(caveat_text({Caveat::Of::kB, ": 1 of 2 runs excluded"}, "here", "there"), "there: 1 of 2 runs excluded");
+  EXPECT_EQ(caveat_text({Caveat::Of::kBoth, "both"}, "here", "there"), "both");
 }
 
 TEST(Compare, RefusesAnArmWithoutAValidRun) {

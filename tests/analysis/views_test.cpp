@@ -1,4 +1,5 @@
 // What the report draws: thinned series, the memory waterfall, the roofline, kernels.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "analysis/kernels.h"
@@ -95,7 +96,16 @@ TEST(RepeatCommand, SaysWhatTheRecordsKnow) {
   EXPECT_EQ(command(),
             "wanbench run --suite suites/seed.json --case case --checkpoint CHECKPOINT --device cuda --precision bf16 "
             "--repeats 2 --warmups 1 --output NEW_FOLDER");
+  for (RunRecord& run : runs) {  // as published: without the file's name, with its size
+    run.output.file.clear();
+    run.output.size_bytes = measured<uint64_t>(1, "engine");
+  }
+  EXPECT_THAT(command(), testing::Not(testing::HasSubstr("--no-video")));
+  runs[1].kernels = KernelTrace{};
+  EXPECT_THAT(command(), testing::HasSubstr("--repeats 1 --warmups 1 --trace-kernels --output"));
+  runs[1].kernels.reset();
   for (RunRecord& run : runs) {
+    run.output = {};
     run.run_case.name = "it's";
     run.workload.weights[0].digest_kind = "random";
     run.workload.scope = RunScope::kWarm;
