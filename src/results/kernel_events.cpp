@@ -19,8 +19,8 @@ namespace {
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMostBytes = uint64_t{1} << 30;  // a whole run of 50 steps has about 40 MB
-constexpr int64_t kNoLaunch = -1;                   // in the column of launches
+constexpr uint64_t kMostBytes = uint64_t{256} << 20;  // a whole run of 50 steps has about 20 MB
+constexpr int64_t kNoLaunch = -1;                     // in the column of launches
 
 template <class Event, class Value>
 Json column(const std::vector<Event>& events, Value value) {
