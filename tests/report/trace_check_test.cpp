@@ -123,7 +123,8 @@ TEST(TraceChecker, EachRuleOfTheFileCanFail) {
   for (const auto& [event, problem] : {std::pair{kProcess, "process 1 has no name"},
                                        {kThread, "has no name"},
                                        {kProcessSort, "process 1 has no place in the order"},
-                                       {kThreadSort, "thread 1 of process 1 has no place in the order"}}) {
+                                       {kThreadSort, "thread 1 of process 1 has no place in the order"},
+                                       {kArrowEnd, "arrows without a begin or an end"}}) {
     trace = right_trace();
     trace["traceEvents"].erase(event);
     EXPECT_THAT(report::trace_problem(trace.dump()), HasSubstr(problem));
