@@ -285,8 +285,8 @@ void add_run_options(CLI::App& command, RunCommand& o) {
                    "after all others, one more run of each case on a card with every kernel watched (CUPTI): the "
                    "report shows where the time goes, trace.json each kernel of one step; its times do not count");
   command.add_flag("--trace-all", o.trace_all,
-                   "as --trace-kernels, with each kernel of the whole run in trace.json, which grows by about 2 MB a "
-                   "step");
+                   "as --trace-kernels, with each kernel of the whole run in trace.json, which grows by about 1 MB a "
+                   "step and 6 MB for the decoder");
   command.add_flag("--dry-run", o.dry_run, "check everything and say what would run");
 }
 

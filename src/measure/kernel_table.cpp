@@ -151,7 +151,7 @@ std::string describe(const MissingKernels& missing) {
       {missing.without_time, "without a time"},
       {missing.end_first, "whose end is before their begin"},
       {missing.beyond_kept, "beyond those that are kept"},
-      {missing.dropped, "dropped by CUPTI for want of a buffer"},
+      {missing.dropped, "dropped by CUPTI for want of a buffer (calls of the host may be among them)"},
       {missing.outside_stages, "begun outside every stage"},
       {missing.calls_beyond, "calls of the host beyond those that are kept"}};
   std::string text;

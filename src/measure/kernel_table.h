@@ -26,7 +26,7 @@ struct MissingKernels {
   int64_t without_time = 0;    // CUPTI gave them no begin
   int64_t end_first = 0;       // CUPTI gave them an end before their begin
   int64_t beyond_kept = 0;     // more than are kept
-  int64_t dropped = 0;         // by CUPTI, which had no buffer for them
+  int64_t dropped = 0;         // by CUPTI, which had no buffer for them; calls of the host may be among them
   int64_t outside_stages = 0;  // have a time, which lies in no stage
   int64_t calls_beyond = 0;    // calls of the host, more than are kept; in no table anyway
   bool operator==(const MissingKernels&) const = default;

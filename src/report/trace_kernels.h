@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "analysis/timeline.h"
 #include "results/kernel_events.h"
 
 namespace wan::report {
@@ -22,7 +21,7 @@ struct EventRow {
   std::vector<RowSlice> slices;  // which nest, by begin
 };
 
-/// A call and what it launched: places in their rows.
+/// A call and what it launched: their rows, as numbered in `rows`.
 struct LaunchArrow {
   size_t call_row = 0, device_row = 0;
   int64_t call_ns = 0, device_ns = 0;  // begins of the two

@@ -17,7 +17,7 @@
 namespace wan::suite {
 
 /// Changes when a line of one side can no longer be read by the other.
-inline constexpr int kProtocolVersion = 1;
+inline constexpr int kProtocolVersion = 2;  // 2: kernels one by one
 
 struct Hello {
   int protocol = kProtocolVersion;

@@ -123,8 +123,11 @@ TEST(MissingKernels, SayWhyInOneLine) {
   EXPECT_EQ(describe({}), "");
   EXPECT_EQ(describe({1, 2, 3, 4, 5}),
             "1 without a time, 2 whose end is before their begin, 3 beyond those that are kept, 4 dropped by CUPTI for "
-            "want of a buffer, 5 begun outside every stage");
+            "want of a buffer (calls of the host may be among them), 5 begun outside every stage");
   EXPECT_EQ((MissingKernels{1, 2, 3, 4, 5}.lost()), 10) << "the last have a time";
+  const MissingKernels calls{0, 0, 0, 0, 0, 6};
+  EXPECT_EQ(describe(calls), "6 calls of the host beyond those that are kept");
+  EXPECT_EQ(calls.lost(), 0) << "they are no kernels";
 }
 
 }  // namespace
