@@ -16,7 +16,7 @@ std::atomic<bool> interrupt_requested{false};
 
 void request_interrupt() noexcept { interrupt_requested.store(true, std::memory_order_relaxed); }
 
-void Engine::Generation::check_interrupt() const {
+void StageContext::check_stop() const {
   if (interrupt_requested.load(std::memory_order_relaxed))
     throw Error(ErrorKind::kInterrupted, "interrupted; nothing was left behind");
 }

@@ -9,6 +9,8 @@
 
 namespace wan {
 
+struct Models;
+
 class Engine {
  public:
   Engine();
@@ -21,8 +23,6 @@ class Engine {
   Outcome generate(const Request& request, Observer& observer, int64_t start_ns = 0);
 
  private:
-  struct Models;
-  class Generation;
   std::unique_ptr<Models> models_;
 };
 
