@@ -30,7 +30,7 @@ void add_case_command(CLI::App& app, ExitCode& result) {
   command->add_option("--watch-in-turns", process->steps_in_block, "steps between switching the monitor on and off");
   process->is_watched = &monitored_block;
   command->callback([process, &result] {
-    stop_on_signals();
+    process->stop = &stop_on_signals();
     result = suite::run_engine_process(*process);
     _exit(static_cast<int>(result));  // all has been said, and nothing is left to write
   });

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "sampler/noise.h"
 
@@ -46,8 +47,8 @@ Offload offload_of(Residency residency) {
 
 }  // namespace
 
-Generation::Generation(const Request& request, Observer& observer, std::unique_ptr<Models>& models, int64_t start_ns)
-    : request_(request), observer_(observer), models_(models), start_ns_(start_ns) {}
+Generation::Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models)
+    : request_(request), call_(call), observer_(call.observer != nullptr ? *call.observer : nobody_), models_(models) {}
 
 Generation::~Generation() {
   // After an error work may still be in flight on memory that goes away now.
@@ -123,13 +124,13 @@ void Generation::reuse_or_make_models(ModelSet set) {
   models_->make_experts(plan_);
 }
 
-StageContext Generation::stages() { return {request_, plan_, *models_, observer_, *clock_, *dump_}; }
+StageContext Generation::stages() { return {request_, plan_, *models_, observer_, *clock_, *dump_, call_.stop}; }
 
 void Generation::load() {
   ModelSet set = open_models(request_);
   plan_ = make_plan(request_, set);
   sink_ = std::make_unique<FrameSink>(request_, plan_);
-  clock_ = std::make_unique<StageClock>(observer_, plan_.steps, start_ns_);
+  clock_ = std::make_unique<StageClock>(observer_, plan_.steps, call_.start_ns > 0 ? call_.start_ns : monotonic_ns());
   reuse_or_make_models(std::move(set));
   Models& m = *models_;
   clock_->attach(*m.backend);

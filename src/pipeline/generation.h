@@ -17,7 +17,7 @@ namespace wan {
 class Generation {
  public:
   /// `models` are those of the request before, or empty; they become what this request needs.
-  Generation(const Request& request, Observer& observer, std::unique_ptr<Models>& models, int64_t start_ns);
+  Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models);
   ~Generation();
   Outcome run();
 
@@ -34,9 +34,10 @@ class Generation {
   StageContext stages();
 
   const Request& request_;
+  const CallOptions& call_;
+  NullObserver nobody_;
   Observer& observer_;
   std::unique_ptr<Models>& models_;
-  int64_t start_ns_;
   Plan plan_;
   std::unique_ptr<StageClock> clock_;
   std::unique_ptr<FrameSink> sink_;

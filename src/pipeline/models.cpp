@@ -25,6 +25,11 @@ Models::~Models() {
   }
 }
 
+void Models::bind_thread() {
+  if (backend) backend->bind_thread();
+  if (text_backend) text_backend->bind_thread();
+}
+
 void Models::make_experts(const Plan& plan) {
   for (int i = 0; i < expert_count(); ++i) {
     LoadedExpert& expert = experts[static_cast<size_t>(i)];

@@ -39,6 +39,8 @@ struct Models {
     return set.checkpoint ? &set.checkpoint->dits[static_cast<size_t>(expert)] : nullptr;
   }
   ~Models();
+  /// Before the first call from another thread than that of the request before.
+  void bind_thread();
 
   /// Prepares the stores of every expert; nothing is read yet.
   void make_experts(const Plan& plan);

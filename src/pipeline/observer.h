@@ -60,8 +60,8 @@ class Observer {
   virtual void on_fact(const std::string& key, const std::string& value) = 0;
 };
 
-/// Watches nothing.
-class NullObserver final : public Observer {
+/// Watches nothing; a base for those that watch a part.
+class NullObserver : public Observer {
  public:
   void on_span(const StageSpan&) override {}
   void on_begin(Stage, int, int) override {}

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace wan {
 namespace {
 
@@ -9,6 +11,11 @@ namespace {
 std::string suffix_of(DType compute) { return compute == DType::kBF16 ? ".bf16" : ".fp32"; }
 
 }  // namespace
+
+void StageContext::check_stop() const {
+  if (stop != nullptr && stop->stop_requested())
+    throw Error(ErrorKind::kInterrupted, "interrupted; nothing was left behind");
+}
 
 void StageContext::enter(Stage stage, int index) const {
   clock.enter(stage, index);

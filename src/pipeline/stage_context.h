@@ -7,6 +7,7 @@
 #include "pipeline/plan.h"
 #include "pipeline/request.h"
 #include "pipeline/stage_clock.h"
+#include "pipeline/stop.h"
 
 namespace wan {
 
@@ -18,6 +19,7 @@ struct StageContext {
   Observer& observer;
   StageClock& clock;
   Dump& dump;
+  const StopSource* stop;  // nullptr: nobody may stop the request
 
   Backend& device() const { return *models.backend; }
   /// Throws Error(kInterrupted) once a stop has been asked for. Called where the device's work may end.
