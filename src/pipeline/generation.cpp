@@ -52,7 +52,7 @@ Generation::Generation(const Request& request, const CallOptions& call, std::uni
 
 Generation::~Generation() {
   // After an error work may still be in flight on memory that goes away now.
-  if (models_ && models_->backend) models_->backend->synchronize();
+  if (models_ && models_->backend) quiesce(*models_->backend);
 }
 
 Outcome Generation::run() {
