@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
+#include "pipeline/frame_consumer.h"
 #include "pipeline/observer.h"
 #include "pipeline/request.h"
 #include "pipeline/stop.h"
@@ -13,9 +15,10 @@ namespace wan {
 
 /// What goes with one request, beside what it asks for. All must outlive the call.
 struct CallOptions {
-  Observer* observer = nullptr;      // is told stages, memory and facts; none: nobody watches
-  const StopSource* stop = nullptr;  // ends the request at its next safe point; none: nobody can
-  int64_t start_ns = 0;              // CLOCK_MONOTONIC at which Model_Initialization is taken to begin; 0: now
+  Observer* observer = nullptr;             // is told stages, memory and facts; none: nobody watches
+  const StopSource* stop = nullptr;         // ends the request at its next safe point; none: nobody can
+  int64_t start_ns = 0;                     // CLOCK_MONOTONIC at which Model_Initialization is taken to begin; 0: now
+  std::vector<FrameConsumer*> consumers{};  // take the frames, each all of them, beside the files the request names
 };
 
 /// Runs one request at a time. Several engines may live in one process and run at once, each from a thread of its own;

@@ -129,7 +129,7 @@ StageContext Generation::stages() { return {request_, plan_, *models_, observer_
 void Generation::load() {
   ModelSet set = open_models(request_);
   plan_ = make_plan(request_, set);
-  sink_ = std::make_unique<FrameSink>(request_, plan_);
+  sink_ = std::make_unique<FrameSink>(request_, plan_, call_.consumers);
   clock_ = std::make_unique<StageClock>(observer_, plan_.steps, call_.start_ns > 0 ? call_.start_ns : monotonic_ns());
   reuse_or_make_models(std::move(set));
   Models& m = *models_;

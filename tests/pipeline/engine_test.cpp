@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/hash.h"
 
 namespace wan {
 namespace {
@@ -18,7 +19,7 @@ Request small_request(const std::string& prompt, uint64_t seed = 42) {
   Request request;
   request.checkpoint = WAN_BINARY_DIR "/share/wanbench/checkpoint";
   request.prompt = prompt;
-  request.width = request.height = 64;
+  request.width = request.height = 32;
   request.num_frames = 5;
   request.steps = 3;
   request.seed = seed;
@@ -113,6 +114,31 @@ TEST(Engine, TheStopOfOneLeavesTheOther) {
   EXPECT_TRUE(is_stopped(engine, request, {&stopping, &stop}));
   stopped.set_value();
   EXPECT_EQ(other.get(), alone);
+}
+
+TEST(Engine, GivesTheFramesOfTheDigestToAConsumer) {
+  FrameMemory memory;
+  CallOptions call;
+  call.consumers = {&memory};
+  const Outcome outcome = generate(small_request("a red star"), call);
+  EXPECT_EQ(memory.rgb().size(), static_cast<size_t>(outcome.num_frames * outcome.height * outcome.width * 3));
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(memory.rgb())));
+  EXPECT_EQ(outcome.video_sha256, hash.hex());
+  EXPECT_EQ(memory.video().prompt, "a red star");
+  EXPECT_EQ(memory.video().settings.at("seed"), "42");
+}
+
+TEST(Engine, AStoppedRequestAbandonsItsConsumers) {
+  FrameMemory memory;
+  StopSource stop;
+  AtStep stopping(2, [&] { stop.request_stop(); });
+  CallOptions call{&stopping, &stop};
+  call.consumers = {&memory};
+  Engine engine;
+  EXPECT_TRUE(is_stopped(engine, small_request("a red star"), call));
+  EXPECT_TRUE(memory.rgb().empty());
+  EXPECT_EQ(memory.video().width, 32) << "it had begun";
 }
 
 TEST(Engine, ServesRequestsFromAnyThread) {
