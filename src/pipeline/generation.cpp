@@ -47,8 +47,13 @@ Offload offload_of(Residency residency) {
 
 }  // namespace
 
-Generation::Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models)
-    : request_(request), call_(call), observer_(call.observer != nullptr ? *call.observer : nobody_), models_(models) {}
+Generation::Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models,
+                       PromptCache& prompts)
+    : request_(request),
+      call_(call),
+      observer_(call.observer != nullptr ? *call.observer : nobody_),
+      models_(models),
+      prompts_(prompts) {}
 
 Generation::~Generation() {
   // After an error work may still be in flight on memory that goes away now.
@@ -137,7 +142,7 @@ void Generation::load() {
   say_facts();
   dump_ = std::make_unique<Dump>(*m.backend, request_,
                                  PatchGrid{plan_.latent[1], plan_.latent[2] / 2, plan_.latent[3] / 2});
-  text_ = std::make_unique<TextStage>(stages());
+  text_ = std::make_unique<TextStage>(stages(), prompts_);
   text_->start();
   if (request_.overlap == Overlap::kOff) {
     for (int i = 0; i < m.expert_count(); ++i) m.start_expert(i);
