@@ -167,10 +167,15 @@ void check_comparable(Comparison& out, const CompareOptions& options) {
 }
 
 void add_caveats(Comparison& out) {
+  for (const FieldDifference& way : out.workload.execution)
+    if (way.field != "device")
+      out.caveats.push_back(
+          {Caveat::Of::kBoth, fmt::format("executed another way: {} {} against {}", way.field, way.a, way.b)});
   const auto side = [&](const CaseSummary& s, Caveat::Of of) {
     const size_t runs = s.selection.used.size(), excluded = s.selection.excluded.size();
     if (runs == 1) out.caveats.push_back({of, " is a single run: no interval"});
     if (excluded > 0) out.caveats.push_back({of, fmt::format(": {} of {} runs excluded", excluded, excluded + runs)});
+    for (const std::string& doubt : pooling_doubts(s.group)) out.caveats.push_back({of, ": " + doubt});
     if (s.example->engine.kind == EngineKind::kImported) out.caveats.push_back({of, " is imported"});
   };
   side(*out.a, Caveat::Of::kA);

@@ -13,7 +13,9 @@
 namespace wan {
 namespace {
 
-constexpr double kLowClock = 0.9;  // of the group's median SM clock
+constexpr double kLowClock = 0.9;   // of the group's median SM clock
+constexpr double kSamePeak = 0.02;  // of the larger: peaks nearer than this may come from one way of executing
+constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 
 std::string device_of(const RunRecord& record) {
   return record.system.gpus.empty() || record.engine.device.starts_with("cpu") ? record.system.cpu_model
@@ -264,38 +266,44 @@ void check_convergence(CaseSummary& out) {
   out.converged = out.not_converged.empty();
 }
 
-}  // namespace
+bool decided(const RunRecord& record) { return record.execution.has() || record.status == RunStatus::kOk; }
 
-std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records) {
-  std::vector<RunGroup> groups;
-  for (const RunRecord* record : records) {
-    RunGroup key{record->run_case.name,
-                 record->workload_key,
-                 device_of(*record),
-                 record->engine.name,
-                 record->run_case.arm,
-                 output_kind(*record),
-                 {}};
-    const auto same = [&](const RunGroup& g) {
-      const bool same_output = g.output == key.output || g.output.empty() || key.output.empty();
-      return g.case_name == key.case_name && g.workload_key == key.workload_key && g.device == key.device &&
-             g.engine == key.engine && g.arm == key.arm && same_output;
-    };
-    auto found = std::find_if(groups.begin(), groups.end(), same);
-    if (found == groups.end()) found = groups.insert(groups.end(), std::move(key));
-    if (found->output.empty()) found->output = output_kind(*record);
-    found->runs.push_back(record);
-  }
+/// Whether the record's runs may share an estimate with the group's.
+bool fits(const RunRecord& record, const RunGroup& group) {
+  const std::string output = output_kind(record);
+  const bool same_output = group.output == output || group.output.empty() || output.empty();
+  if (group.case_name != record.run_case.name || group.device != device_of(record) ||
+      group.engine != record.engine.name || group.arm != record.run_case.arm || !same_output)
+    return false;
+  const RunRecord& other = *group.runs.front();
+  const bool both_say = group.execution.has() && record.execution.has();
+  if (both_say) return group.execution.value == record.execution.value && same_work(other.workload, record.workload);
+  const bool group_decided =
+      std::any_of(group.runs.begin(), group.runs.end(), [](const RunRecord* run) { return decided(*run); });
+  if (!decided(record) || !group_decided) return same_work(other.workload, record.workload);
+  const bool neither_says = !group.execution.has() && !record.execution.has();
+  return neither_says && group.workload_key == record.workload_key;
+}
+
+bool same_but_output(const RunGroup& a, const RunGroup& b) {
+  return a.case_name == b.case_name && a.device == b.device && a.engine == b.engine && a.arm == b.arm &&
+         same_work(a.runs[0]->workload, b.runs[0]->workload);
+}
+
+/// What a title must say of a group, because another one has the same case.
+void tell_apart(std::vector<RunGroup>& groups) {
   for (RunGroup& group : groups) {
-    group.has_both_outputs = std::any_of(groups.begin(), groups.end(), [&](const RunGroup& other) {
-      return other.case_name == group.case_name && other.workload_key == group.workload_key &&
-             other.device == group.device && other.engine == group.engine && other.arm == group.arm &&
-             other.output != group.output;  // the only field in which they can differ then
-    });
-    std::stable_sort(group.runs.begin(), group.runs.end(), [](const RunRecord* a, const RunRecord* b) {
-      return std::tie(a->created_utc, a->run_case.repeat) < std::tie(b->created_utc, b->run_case.repeat);
-    });
+    for (const RunGroup& other : groups) {
+      if (&other == &group || !same_but_output(other, group)) continue;
+      const auto differences = execution_differences(other.execution, group.execution);
+      group.has_both_outputs |= other.output != group.output && differences.empty();
+      if (&other < &group && group.other_ways.empty()) group.other_ways = differences;
+    }
   }
+}
+
+/// Machine by machine in order of first appearance, there by the case's name, cold before warm.
+void put_in_order(std::vector<RunGroup>& groups) {
   std::map<std::pair<std::string, std::string>, size_t> machines;
   for (const RunGroup& group : groups) machines.try_emplace({group.device, group.engine}, machines.size());
   std::stable_sort(groups.begin(), groups.end(), [&](const RunGroup& a, const RunGroup& b) {
@@ -304,7 +312,76 @@ std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records) {
     const int by_name = strverscmp(a.case_name.c_str(), b.case_name.c_str());
     return by_name != 0 ? by_name < 0 : a.runs[0]->workload.scope < b.runs[0]->workload.scope;
   });
+}
+
+/// How a title names the way a group was executed: the first two fields, and how many more there are.
+std::string ways_text(const std::vector<FieldDifference>& ways) {
+  constexpr size_t kNamed = 2;
+  std::string text;
+  for (size_t i = 0; i < std::min(kNamed, ways.size()); ++i)
+    text += fmt::format("{}{} {}", i == 0 ? "" : ", ", ways[i].field, ways[i].b);
+  if (ways.size() > kNamed) text += fmt::format(" and {} more", ways.size() - kNamed);
+  return text;
+}
+
+}  // namespace
+
+std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records) {
+  std::vector<RunGroup> groups;
+  for (const RunRecord* record : records) {
+    auto found =
+        std::find_if(groups.begin(), groups.end(), [&](const RunGroup& group) { return fits(*record, group); });
+    if (found == groups.end()) {
+      RunGroup& group = groups.emplace_back();
+      group.case_name = record->run_case.name;
+      group.workload_key = record->workload_key;
+      group.device = device_of(*record);
+      group.engine = record->engine.name;
+      group.arm = record->run_case.arm;
+      found = groups.end() - 1;
+    }
+    if (found->output.empty()) found->output = output_kind(*record);
+    if (!found->execution.has() && record->execution.has()) {
+      found->execution = record->execution;
+      found->workload_key = record->workload_key;
+    }
+    found->runs.push_back(record);
+  }
+  for (RunGroup& group : groups) {
+    std::stable_sort(group.runs.begin(), group.runs.end(), [](const RunRecord* a, const RunRecord* b) {
+      return std::tie(a->created_utc, a->run_case.repeat) < std::tie(b->created_utc, b->run_case.repeat);
+    });
+  }
+  tell_apart(groups);
+  put_in_order(groups);
   return groups;
+}
+
+std::vector<std::string> pooling_doubts(const RunGroup& group) {
+  std::vector<std::string> doubts;
+  std::vector<std::string> builds;
+  uint64_t least = UINT64_MAX, most = 0;
+  bool silent = false;
+  for (const RunRecord* run : group.runs) {
+    if (!reason_not_counted(*run).empty()) continue;
+    if (const std::string build = build_text(run->tool); std::find(builds.begin(), builds.end(), build) == builds.end())
+      builds.push_back(build);
+    silent |= !run->execution.has() && run->engine.kind == EngineKind::kNative;
+    for (const StageRecord& stage : run->stages)
+      if (stage.kind == StageKind::kParent && stage.device_memory.pool_peak_bytes.has()) {
+        least = std::min(least, *stage.device_memory.pool_peak_bytes.value);
+        most = std::max(most, *stage.device_memory.pool_peak_bytes.value);
+      }
+  }
+  if (builds.size() > 1)
+    doubts.push_back(fmt::format("runs of {} builds are mixed: {}", builds.size(), fmt::join(builds, "; ")));
+  // The engine's own peak follows from what it decided: where it differs, they were not executed alike.
+  if (silent && most > least && double(most - least) > kSamePeak * double(most))
+    doubts.push_back(
+        fmt::format("the runs do not say how they were executed, and their own peaks of device memory "
+                    "differ ({:.2f} to {:.2f} GiB)",
+                    double(least) / kGiB, double(most) / kGiB));
+  return doubts;
 }
 
 Selection select_valid(const std::vector<const RunRecord*>& runs) {
@@ -345,6 +422,7 @@ std::string circumstances(const CaseSummary& summary) {
   if (work.scope == RunScope::kWarm) text += " (warm)";
   if (work.page_cache == PageCache::kEvicted) text += " (empty page cache)";
   if (summary.group.has_both_outputs && summary.group.output == "none") text += " (no video)";
+  if (!summary.group.other_ways.empty()) text += fmt::format(" ({})", ways_text(summary.group.other_ways));
   if (!summary.group.arm.empty()) text += " [" + summary.group.arm + "]";
   return text;
 }

@@ -136,17 +136,10 @@ void Engine::Generation::load() {
   reuse_or_make_models();
   Models& m = *models_;
   clock_->attach(*m.backend);
-  observer_.on_fact("task", plan_.task);
-  observer_.on_fact("device", m.backend->info().name);
+  settle(plan_, *m.backend, m.text_device(), m.memory);
+  observer_.on_plan(plan_);
   observer_.on_fact("libraries", m.backend->info().libraries);
   observer_.on_fact("memory_plan", m.memory.text());
-  observer_.on_fact("predicted_peak_bytes", std::to_string(m.memory.predicted_peak));
-  observer_.on_fact("size", fmt::format("{}x{}", plan_.width, plan_.height));
-  if (m.set.two_experts) {
-    int first_low = 0;
-    while (first_low < plan_.steps && plan_.expert_of(first_low) == 0) ++first_low;
-    observer_.on_fact("low_noise_from_step", std::to_string(first_low));
-  }
   if (!request_.dump.empty()) dump_ = std::make_unique<Dump>(*m.backend);
   text_store_ = m.make_text_store(plan_);
   text_store_->start();

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/threads.h"
 #include "io/resize.h"
 #include "sampler/guidance.h"
 
@@ -68,6 +70,25 @@ void choose_devices(const Request& request, Plan& plan) {
                 fmt::format("--text-encoder-device {}: use cpu or {}", plan.text_encoder_device, plan.device));
 }
 
+/// "BF16", "BF16+F32": of tensors with two axes and more, in the order of their names.
+std::string element_types(std::span<const TensorFile> files) {
+  std::set<std::string> types;
+  for (const TensorFile& file : files)
+    for (const StoredTensor& tensor : file.tensors())
+      if (tensor.shape.rank() > 1) types.emplace(name_of(tensor.dtype));
+  std::string text;
+  for (const std::string& type : types) text += (text.empty() ? "" : "+") + type;
+  return text;
+}
+
+std::map<std::string, std::string> stored_types(const ModelSet& models) {
+  if (!models.checkpoint) return {{"dit", "random"}, {"text_encoder", "random"}, {"vae", "random"}};
+  const Checkpoint& files = *models.checkpoint;
+  return {{"dit", element_types(files.dits)},
+          {"text_encoder", element_types({&files.text_encoder, 1})},
+          {"vae", element_types({&files.vae_file, 1})}};
+}
+
 }  // namespace
 
 SolverKind solver_kind(Solver solver) {
@@ -86,6 +107,22 @@ int Plan::expert_of(int step) const {
 
 double Plan::guidance_of(int step) const {
   return boundary != 0 && expert_of(step) == 0 ? guidance_high : guidance_low;
+}
+
+std::optional<int64_t> Plan::low_noise_from_step() const {
+  if (boundary == 0) return std::nullopt;
+  int step = 0;
+  while (step < steps && expert_of(step) == 0) ++step;
+  return step;
+}
+
+void settle(Plan& plan, const Backend& backend, const Backend& text_backend, const MemoryPlan& memory) {
+  const DeviceInfo& info = backend.info();
+  plan.device_name = info.name;
+  plan.device_count = 1;
+  plan.kernel_table = info.kernel_table;
+  plan.cpu_threads = text_backend.info().kind == "cpu" ? text_backend.info().cpu_threads : worker_threads();
+  plan.memory = memory;
 }
 
 ModelSet open_models(const Request& request) {
@@ -134,6 +171,8 @@ Plan make_plan(const Request& request, const ModelSet& models) {
   choose_size(request, models, defaults, plan);
   choose_sampling(request, models, defaults, plan);
   choose_devices(request, plan);
+  plan.overlap = request.overlap;
+  plan.stored = stored_types(models);
   const int64_t stride = models.vae.stride_spatial();
   plan.latent = {models.vae.latent_channels, (plan.num_frames - 1) / models.vae.stride_temporal() + 1,
                  plan.height / stride, plan.width / stride};

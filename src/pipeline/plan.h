@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,7 +32,21 @@ struct ModelSet {
 /// Opens and checks the checkpoint, or takes the published sizes. Reads headers only.
 ModelSet open_models(const Request& request);
 
-/// The request with every default filled in and every bound checked.
+/// What the run will hold on the device, computed before anything is allocated.
+struct MemoryPlan {
+  Residency dit_residency = Residency::kResident;
+  int64_t vae_chunk = 1;  // latent frames decoded at a time
+  int64_t vae_slice = 0;  // frames the decoder's last level takes at a time; 0: all of a chunk
+  uint64_t dit_arena = 0, vae_arena = 0;
+  uint64_t peak_text = 0, peak_denoise = 0, peak_decode = 0;  // bytes of our own allocations in each phase
+  uint64_t predicted_peak = 0;                                // with the context and libraries
+  uint64_t pinned = 0;       // page-locked host memory of streamed weights, all experts together
+  uint64_t host_free = 0;    // available on the host when that was decided
+  std::string text() const;  // one line for people and records
+};
+
+/// The request with every default filled in and every bound checked, then, once the devices are open, with all that was
+/// decided on them. Complete when Observer::on_plan tells it.
 struct Plan {
   std::string task;  // ti2v, t2v, i2v
   bool from_image = false;
@@ -51,10 +66,21 @@ struct Plan {
   DType compute = DType::kF32;  // DiT and text encoder
   DType vae_compute = DType::kF32;
   std::string device, text_encoder_device;
+  Overlap overlap = Overlap::kOn;
+  std::map<std::string, std::string> stored;  // component -> element types of its matrices in the file, or "random"
+
+  // Filled in by `settle`.
+  std::string device_name;   // of what computes
+  int64_t device_count = 1;  // cards, or 1 for the CPU
+  std::string kernel_table;  // digest of the table that chooses matrix kernels; empty: there is none
+  int64_t cpu_threads = 0;   // that compute or convert on the host
+  MemoryPlan memory;
 
   /// Index of the DiT that runs step i: 0 for the only one or the high-noise expert, 1 for the low-noise one.
   int expert_of(int step) const;
   double guidance_of(int step) const;
+  /// First step of the low-noise expert, the number of steps where it has none; nothing for a model with one expert.
+  std::optional<int64_t> low_noise_from_step() const;
 };
 
 SolverKind solver_kind(Solver solver);
@@ -62,18 +88,8 @@ SolverKind solver_kind(Solver solver);
 /// Throws Error(kUsage) naming the flag, what was given, what is possible.
 Plan make_plan(const Request& request, const ModelSet& models);
 
-/// What the run will hold on the device, computed before anything is allocated.
-struct MemoryPlan {
-  Residency dit_residency = Residency::kResident;
-  int64_t vae_chunk = 1;  // latent frames decoded at a time
-  int64_t vae_slice = 0;  // frames the decoder's last level takes at a time; 0: all of a chunk
-  uint64_t dit_arena = 0, vae_arena = 0;
-  uint64_t peak_text = 0, peak_denoise = 0, peak_decode = 0;  // bytes of our own allocations in each phase
-  uint64_t predicted_peak = 0;                                // with the context and libraries
-  uint64_t pinned = 0;       // page-locked host memory of streamed weights, all experts together
-  uint64_t host_free = 0;    // available on the host when that was decided
-  std::string text() const;  // one line for people and records
-};
+/// Writes into the plan what the opened devices and their memory decided. `text_backend`: where text is encoded.
+void settle(Plan& plan, const Backend& backend, const Backend& text_backend, const MemoryPlan& memory);
 
 /// What a plan is made for.
 struct MemoryLimits {

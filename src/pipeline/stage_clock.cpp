@@ -33,10 +33,7 @@ void StageClock::finish() {
   current_ = Leaf{};
   backend_->synchronize();
   poll();
-  if (const auto drift = backend_->retie_clocks()) {
-    observer_.on_fact("device_clock_residual_ns", std::to_string(drift->residual_ns));
-    observer_.on_fact("device_clock_uncertainty_ns", std::to_string(drift->uncertainty_ns));
-  }
+  if (const auto drift = backend_->retie_clocks()) observer_.on_clock(*drift);
 }
 
 void StageClock::add_waits(std::vector<DeviceInterval> waits) {
