@@ -159,13 +159,13 @@ ExitCode run_generate(const GenerateOptions& options) {
           ErrorKind::kUsage);
   for (const auto& file : {request.output, request.dump})
     if (!file.empty()) require_writable(file.parent_path(), 0);
-  stop_on_signals();
+  const StopSource& stop = stop_on_signals();
   const measure::GpuSet gpus = measure::open_gpus();
   const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
   ShowStages stages(measure::find_gpu(gpus, request.device, visible != nullptr ? visible : ""));
   const auto kernels = options.trace_kernels ? std::make_unique<suite::KernelStages>(stages) : nullptr;
   try {
-    const Outcome outcome = generate(request, kernels ? static_cast<Observer&>(*kernels) : stages);
+    const Outcome outcome = generate(request, {kernels ? static_cast<Observer*>(kernels.get()) : &stages, &stop});
     stages.end_line();
     stages.print_table(outcome);
     if (kernels) print_kernels(kernels->take());

@@ -6,12 +6,12 @@
 #include <atomic>
 #include <thread>
 
-#include "pipeline/request.h"
-
 namespace wan::cli {
 namespace {
 
+// Signals come to the process, not to an object: what they say is kept here.
 std::atomic<int> first_signal{0};
+StopSource stop;
 
 void watch(sigset_t signals) {
   for (;;) {
@@ -19,13 +19,13 @@ void watch(sigset_t signals) {
     if (sigwait(&signals, &signal) != 0) continue;
     if (first_signal != 0) _exit(128 + signal);
     first_signal = signal;
-    request_interrupt();
+    stop.request_stop();
   }
 }
 
 }  // namespace
 
-void stop_on_signals() {
+const StopSource& stop_on_signals() {
   // A thread of its own takes the signals and every other has them blocked: the matrix kernels oneDNN makes at run time
   // keep data where a handler's stack frame would go, so a handler on a computing thread destroys it.
   sigset_t signals;
@@ -34,6 +34,7 @@ void stop_on_signals() {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::thread(watch, signals).detach();
+  return stop;
 }
 
 int received_signal() { return first_signal; }

@@ -15,9 +15,16 @@ FrameWriter::FrameWriter(const std::filesystem::path& folder, int width, int hei
   if (failure) throw Error(fmt::format("cannot create folder {}: {}", folder.string(), failure.message()));
 }
 
+std::filesystem::path FrameWriter::file(int index) const { return folder_ / fmt::format("frame_{:05}.png", index); }
+
 void FrameWriter::write(std::span<const uint8_t> rgb24_frame) {
-  write_png(folder_ / fmt::format("frame_{:05}.png", count_), width_, height_, rgb24_frame);
+  write_png(file(count_), width_, height_, rgb24_frame);
   ++count_;
+}
+
+void FrameWriter::remove_written() noexcept {
+  std::error_code ignored;
+  for (; count_ > 0; --count_) std::filesystem::remove(file(count_ - 1), ignored);
 }
 
 }  // namespace wan

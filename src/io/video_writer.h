@@ -53,8 +53,11 @@ class FrameWriter {
   /// RGB24 [height, width, 3]. Throws Error(kRuntime).
   void write(std::span<const uint8_t> rgb24_frame);
   int count() const { return count_; }
+  /// Removes what was written, of a video that ends unfinished.
+  void remove_written() noexcept;
 
  private:
+  std::filesystem::path file(int index) const;
   std::filesystem::path folder_;
   int width_;
   int height_;

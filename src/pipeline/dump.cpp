@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "io/tensor_file.h"
 
 namespace wan {
@@ -18,6 +20,11 @@ Tensor reshaped(Tensor tensor, const Shape& shape) {
 
 void Dump::store(std::string name, Tensor value) { tensors_.emplace_back(std::move(name), std::move(value)); }
 
+Probe& Dump::call(int index) {
+  prefix_ = fmt::format("dit.call{}.", index);
+  return *this;
+}
+
 void Dump::tensor(const std::string& name, TensorView value) {
   if (name == "patch_embedding") {
     const int64_t d = value.shape[1];
@@ -30,6 +37,7 @@ void Dump::tensor(const std::string& name, TensorView value) {
 }
 
 void Dump::add(const std::string& name, TensorView value) {
+  if (!is_on()) return;
   if (value.memory == Memory::kHost && value.dtype == DType::kF32 && value.is_contiguous()) {
     Tensor copy = host_tensor(DType::kF32, value.shape);
     std::memcpy(copy->data, value.data, value.bytes());
@@ -37,6 +45,10 @@ void Dump::add(const std::string& name, TensorView value) {
     return;
   }
   store(name, backend_.download(value));
+}
+
+void Dump::add(const std::string& name, std::span<const float> values) {
+  if (is_on()) store(name, host_tensor(values, {static_cast<int64_t>(values.size())}));
 }
 
 void Dump::add_per_token(const std::string& name, TensorView table, int row, int first_row) {
@@ -51,10 +63,11 @@ void Dump::add_per_token(const std::string& name, TensorView table, int row, int
   store(prefix_ + name, std::move(out));
 }
 
-void Dump::write(const std::filesystem::path& path) const {
+void Dump::write() const {
+  if (!is_on()) return;
   std::vector<SafetensorsWriter::Declared> declared;
   for (const auto& [name, tensor] : tensors_) declared.push_back({name, DType::kF32, tensor->shape});
-  SafetensorsWriter writer(path, std::move(declared));
+  SafetensorsWriter writer(path_, std::move(declared));
   for (const auto& [name, tensor] : tensors_)
     writer.write({static_cast<const std::byte*>(tensor->data), tensor->bytes()});
   writer.finish();

@@ -1,8 +1,9 @@
 // Collects intermediates of a run as F32 in the golden files' names and shapes, and writes them as one safetensors
-// file.
+// file. Where none is asked for, every call does nothing.
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,31 +11,42 @@
 #include "backend/backend.h"
 #include "model/dit.h"
 #include "model/probe.h"
+#include "pipeline/request.h"
 
 namespace wan {
 
 class Dump final : public Probe {
  public:
-  explicit Dump(Backend& backend) : backend_(backend) {}
+  /// Into the file that `request` names, if any.
+  Dump(Backend& backend, const Request& request, const PatchGrid& grid)
+      : backend_(backend), path_(request.dump), level_(request.dump_level), grid_(grid) {}
 
-  /// Names of the tensors to come start with this, "dit.call0." for example.
-  void set_prefix(std::string prefix) { prefix_ = std::move(prefix); }
-  void set_grid(const PatchGrid& grid) { grid_ = grid; }
-  /// A module's output: rows [L, d] become [1, L, d]; the patch embedding becomes [1, d, T, h, w], as the source has
-  /// it.
-  void tensor(const std::string& name, TensorView value) override;
+  bool is_on() const { return !path_.empty(); }
+  /// Whether the insides of a step's DiT calls are collected; those of the first step are.
+  bool takes_blocks_of(int step) const { return is_on() && level_ == DumpLevel::kBlocks && step == 0; }
+
   /// A device or host tensor as it is, under its full name.
   void add(const std::string& name, TensorView value);
-  /// A row of a time table, repeated for every token: first-frame tokens take `first_row` unless it is negative.
+  void add(const std::string& name, std::span<const float> values);
+
+  /// The tap for the modules of a DiT call, the first one's being 0.
+  Probe& call(int index);
+  /// A module's output in the call of the last `call`: rows [L, d] become [1, L, d]; the patch embedding becomes
+  /// [1, d, T, h, w], as the source has it.
+  void tensor(const std::string& name, TensorView value) override;
+  /// A row of a time table, repeated for every token: first-frame tokens take `first_row` unless it is negative. Of the
+  /// call of the last `call`.
   void add_per_token(const std::string& name, TensorView table, int row, int first_row);
 
-  void write(const std::filesystem::path& path) const;
+  void write() const;
 
  private:
   void store(std::string name, Tensor value);
   Backend& backend_;
+  std::filesystem::path path_;
+  DumpLevel level_;
+  PatchGrid grid_;
   std::string prefix_;
-  PatchGrid grid_{};
   std::vector<std::pair<std::string, Tensor>> tensors_;  // in the order of the computation
 };
 

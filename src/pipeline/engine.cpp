@@ -1,42 +1,46 @@
 #include "pipeline/engine.h"
 
-#include <atomic>
+#include <thread>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "pipeline/generation.h"
 
 namespace wan {
-namespace {
 
-// The one piece of shared state: a signal handler has nothing else to reach the engine by.
-std::atomic<bool> interrupt_requested{false};
+struct Engine::State {
+  std::unique_ptr<Models> models;
+  std::thread::id user;  // whose calls the models' backends are bound to
 
-}  // namespace
+  void bind_to_this_thread() {
+    if (models && user != std::this_thread::get_id()) models->bind_thread();
+    user = std::this_thread::get_id();
+  }
+};
 
-void request_interrupt() noexcept { interrupt_requested.store(true, std::memory_order_relaxed); }
+Engine::Engine() : state_(std::make_unique<State>()) {}
 
-void Engine::Generation::check_interrupt() const {
-  if (interrupt_requested.load(std::memory_order_relaxed))
-    throw Error(ErrorKind::kInterrupted, "interrupted; nothing was left behind");
+Engine::~Engine() {
+  try {
+    state_->bind_to_this_thread();  // the models' memory goes back to their device
+  } catch (const Error&) {
+    // A device that refuses even that has nothing to give back.
+  }
 }
 
-Engine::Engine() = default;
-Engine::~Engine() = default;
-
-Outcome Engine::generate(const Request& request, Observer& observer, int64_t start_ns) {
+Outcome Engine::generate(const Request& request, const CallOptions& call) {
   try {
-    Generation generation(request, observer, models_, start_ns > 0 ? start_ns : monotonic_ns());
+    state_->bind_to_this_thread();
+    Generation generation(request, call, state_->models);
     return generation.run();
   } catch (...) {
-    models_.reset();  // a pass over the weights may have been left half-way
+    state_->models.reset();  // a pass over the weights may have been left half-way
     throw;
   }
 }
 
-Outcome generate(const Request& request, Observer& observer, int64_t start_ns) {
+Outcome generate(const Request& request, const CallOptions& call) {
   Engine engine;
-  return engine.generate(request, observer, start_ns);
+  return engine.generate(request, call);
 }
 
 }  // namespace wan

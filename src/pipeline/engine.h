@@ -1,14 +1,28 @@
-// Runs requests: loads what the plan wants, encodes text, denoises, decodes. Keeps its models for the next request of
-// the same kind.
+// The engine as a library: runs requests. Loads what the plan wants, encodes text, denoises, decodes; keeps its models
+// for the next request of the same kind. Knows no command line, no benchmark and no state outside its objects.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
+#include "pipeline/frame_consumer.h"
 #include "pipeline/observer.h"
 #include "pipeline/request.h"
+#include "pipeline/stop.h"
 
 namespace wan {
 
+/// What goes with one request, beside what it asks for. All must outlive the call.
+struct CallOptions {
+  Observer* observer = nullptr;             // is told stages, memory and facts; none: nobody watches
+  const StopSource* stop = nullptr;         // ends the request at its next safe point; none: nobody can
+  int64_t start_ns = 0;                     // CLOCK_MONOTONIC at which Model_Initialization is taken to begin; 0: now
+  std::vector<FrameConsumer*> consumers{};  // take the frames, each all of them, beside the files the request names
+};
+
+/// Runs one request at a time. Several engines may live in one process and run at once, each from a thread of its own;
+/// what they share is the machine.
 class Engine {
  public:
   Engine();
@@ -16,14 +30,18 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  /// As wan::generate. A second request with the same checkpoint, device, precision and offload is warm: its weights
-  /// are already where the plan wants them.
-  Outcome generate(const Request& request, Observer& observer, int64_t start_ns = 0);
+  /// Generates one video. A second request with the same checkpoint, device, precision and offload is warm: its weights
+  /// are already where the plan wants them. Throws Error(kUsage, kInput) before any work for a bad request or
+  /// checkpoint; OutOfMemory; Error(kInterrupted) after `call.stop`. The engine takes the next request after any of
+  /// them.
+  Outcome generate(const Request& request, const CallOptions& call = {});
 
  private:
-  struct Models;
-  class Generation;
-  std::unique_ptr<Models> models_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
+
+/// One video by an engine of its own.
+Outcome generate(const Request& request, const CallOptions& call = {});
 
 }  // namespace wan

@@ -1,14 +1,10 @@
 #include "pipeline/frame_sink.h"
 
-#include <cmath>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/build_info.h"
-#include "base/error.h"
-#include "base/file.h"
-#include "io/video_writer.h"
 
 namespace wan {
 namespace {
@@ -24,13 +20,14 @@ const char* name_of(Solver solver) {
   return "?";
 }
 
-VideoSettings settings_of(const Plan& plan) {
-  VideoSettings settings;
-  settings.width = static_cast<int>(plan.width);
-  settings.height = static_cast<int>(plan.height);
-  settings.fps_numerator = static_cast<int>(std::lround(plan.fps));
-  settings.description = plan.prompt;
-  settings.facts = {{"negative_prompt", plan.negative_prompt},
+VideoInfo info_of(const Plan& plan) {
+  VideoInfo video;
+  video.width = plan.width;
+  video.height = plan.height;
+  video.num_frames = plan.num_frames;
+  video.fps = plan.fps;
+  video.prompt = plan.prompt;
+  video.settings = {{"negative_prompt", plan.negative_prompt},
                     {"seed", std::to_string(plan.seed)},
                     {"steps", std::to_string(plan.steps)},
                     {"shift", fmt::format("{}", plan.shift)},
@@ -40,20 +37,26 @@ VideoSettings settings_of(const Plan& plan) {
                     {"task", plan.task},
                     {"precision", plan.compute == DType::kF32 ? "fp32" : "bf16"},
                     {"generator", "wanbench " + build_info().version + " " + build_info().revision}};
-  return settings;
+  return video;
 }
 
 }  // namespace
 
-FrameSink::FrameSink(const Request& request, const Plan& plan) {
-  // Noise, the worst there is for H.264, takes a quarter of its bytes at the official quality.
-  const auto bytes = static_cast<uint64_t>(plan.num_frames * plan.height * plan.width * 3);
-  if (!request.output.empty()) require_writable(request.output.parent_path(), bytes / 4);
-  if (!request.frames.empty()) require_writable(request.frames, bytes);
-  if (!request.output.empty()) video_ = std::make_unique<VideoWriter>(request.output, settings_of(plan));
-  if (!request.frames.empty())
-    pictures_ =
-        std::make_unique<FrameWriter>(request.frames, static_cast<int>(plan.width), static_cast<int>(plan.height));
+FrameSink::FrameSink(const Request& request, const Plan& plan, const std::vector<FrameConsumer*>& consumers) {
+  if (!request.output.empty()) files_.push_back(std::make_unique<Mp4File>(request.output));
+  if (!request.frames.empty()) files_.push_back(std::make_unique<PngFolder>(request.frames));
+  const VideoInfo video = info_of(plan);
+  const auto begin = [&](FrameConsumer& consumer) {
+    consumer.begin(video);
+    open_.push_back(&consumer);
+  };
+  try {
+    for (const auto& file : files_) begin(*file);
+    for (FrameConsumer* consumer : consumers) begin(*consumer);
+  } catch (...) {
+    abandon();
+    throw;
+  }
   thread_ = std::thread([this] { run(); });
 }
 
@@ -65,6 +68,12 @@ FrameSink::~FrameSink() {
   }
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
+  abandon();
+}
+
+void FrameSink::abandon() noexcept {
+  for (FrameConsumer* consumer : open_) consumer->abandon();
+  open_.clear();
 }
 
 void FrameSink::push(TensorView frames) {
@@ -92,7 +101,7 @@ void FrameSink::run() {
       queued_bytes_ -= frame.size();
       lock.unlock();
       changed_.notify_all();
-      write_frame(frame);
+      hand_out(frame);
     }
   } catch (...) {
     const std::lock_guard lock(mutex_);
@@ -102,10 +111,9 @@ void FrameSink::run() {
   }
 }
 
-void FrameSink::write_frame(const std::vector<uint8_t>& frame) {
+void FrameSink::hand_out(const std::vector<uint8_t>& frame) {
   hash_.update(std::as_bytes(std::span(frame)));
-  if (video_) video_->write(frame);
-  if (pictures_) pictures_->write(frame);
+  for (FrameConsumer* consumer : open_) consumer->frame(frame);
 }
 
 std::string FrameSink::finish() {
@@ -116,7 +124,7 @@ std::string FrameSink::finish() {
   changed_.notify_all();
   thread_.join();
   if (failure_) std::rethrow_exception(failure_);
-  if (video_) video_->finish();
+  for (; !open_.empty(); open_.pop_front()) open_.front()->finish();
   return hash_.hex();
 }
 

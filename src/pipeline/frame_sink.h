@@ -1,4 +1,4 @@
-// Takes decoded frames while later ones are still being computed: hashes them, encodes the video, writes PNGs, on a
+// Takes decoded frames while later ones are still being computed: hashes them and gives them to the consumers, on a
 // thread of its own.
 #pragma once
 
@@ -13,31 +13,31 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "pipeline/frame_consumer.h"
 #include "pipeline/plan.h"
 #include "pipeline/request.h"
 
 namespace wan {
 
-class VideoWriter;
-class FrameWriter;
-
 class FrameSink {
  public:
-  /// Opens the outputs at once, so that an unwritable one is found before any frame is computed.
-  FrameSink(const Request& request, const Plan& plan);
-  ~FrameSink();  // abandons unfinished outputs; leaves no partial file
+  /// For the files that `request` names and for `consumers`, which must outlive this. Begins them at once, so that an
+  /// output that cannot be written is found before any frame is computed.
+  FrameSink(const Request& request, const Plan& plan, const std::vector<FrameConsumer*>& consumers);
+  ~FrameSink();  // abandons what is not finished
 
   /// Queues a copy of frames U8 [n, H, W, 3] in host memory. Waits while more than 1 GiB is queued.
   void push(TensorView frames);
-  /// Waits for everything queued, closes the files, returns the SHA-256 of all frames' bytes.
+  /// Waits for everything queued, finishes the consumers, returns the SHA-256 of all frames' bytes.
   std::string finish();
 
  private:
   void run();
-  void write_frame(const std::vector<uint8_t>& frame);
+  void hand_out(const std::vector<uint8_t>& frame);
+  void abandon() noexcept;
 
-  std::unique_ptr<VideoWriter> video_;
-  std::unique_ptr<FrameWriter> pictures_;
+  std::vector<std::unique_ptr<FrameConsumer>> files_;
+  std::deque<FrameConsumer*> open_;  // begun, not finished
   Sha256 hash_;
   std::mutex mutex_;
   std::condition_variable changed_;

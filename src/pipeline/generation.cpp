@@ -1,15 +1,10 @@
-// The stages before denoising: models, noise, text, image.
+// The order of the stages, and those that are short: models, noise, closing the outputs.
 #include "pipeline/generation.h"
-
-#include <cstring>
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/error.h"
-#include "io/resize.h"
-#include "model/cost.h"
-#include "model/text_cleaning.h"
-#include "model/tokenizer.h"
 #include "sampler/noise.h"
 
 namespace wan {
@@ -52,16 +47,15 @@ Offload offload_of(Residency residency) {
 
 }  // namespace
 
-Engine::Generation::Generation(const Request& request, Observer& observer, std::unique_ptr<Models>& models,
-                               int64_t start_ns)
-    : request_(request), observer_(observer), models_(models), start_ns_(start_ns) {}
+Generation::Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models)
+    : request_(request), call_(call), observer_(call.observer != nullptr ? *call.observer : nobody_), models_(models) {}
 
-Engine::Generation::~Generation() {
+Generation::~Generation() {
   // After an error work may still be in flight on memory that goes away now.
-  if (models_ && models_->backend) models_->backend->synchronize();
+  if (models_ && models_->backend) quiesce(*models_->backend);
 }
 
-Outcome Engine::Generation::run() {
+Outcome Generation::run() {
   try {
     return run_stages();
   } catch (const OutOfMemory& problem) {
@@ -71,7 +65,7 @@ Outcome Engine::Generation::run() {
 }
 
 /// The same facts with the stage they happened in and the setting that would need less.
-OutOfMemory Engine::Generation::explained(const OutOfMemory& problem) const {
+OutOfMemory Generation::explained(const OutOfMemory& problem) const {
   std::string advice = problem.advice();
   if (advice.empty() && models_ && models_->backend && models_->memory.dit_residency == Residency::kResident &&
       plan_.device != "cpu") {
@@ -90,17 +84,19 @@ OutOfMemory Engine::Generation::explained(const OutOfMemory& problem) const {
   return {where + problem.what_for(), problem.requested_bytes(), problem.free_bytes(), advice};
 }
 
-Outcome Engine::Generation::run_stages() {
+Outcome Generation::run_stages() {
   load();
   preprocess();
-  encode_text();
-  if (plan_.from_image) encode_image();
-  denoise();
+  text_rows_ = text_->encode();
+  text_.reset();
+  if (plan_.from_image) conditioning_ = encode_image(stages(), x_);
+  denoise_.emplace(stages(), text_rows_, conditioning_, x_);
+  denoise_->run();
   decode();
   return finish();
 }
 
-void Engine::Generation::reuse_or_make_models() {
+void Generation::reuse_or_make_models(ModelSet set) {
   BackendOptions options;
   options.device = plan_.device;
   options.tuning_table = request_.tuning_table.string();
@@ -110,7 +106,7 @@ void Engine::Generation::reuse_or_make_models() {
     if (allows(request_.offload, models_->memory.dit_residency))
       again.offload = offload_of(models_->memory.dit_residency);
     constexpr uint64_t kHeldAlready = UINT64_MAX;
-    MemoryPlan same = plan_memory(again, set_, plan_, *models_->backend, {kHeldAlready, kHeldAlready});
+    MemoryPlan same = plan_memory(again, set, plan_, *models_->backend, {kHeldAlready, kHeldAlready});
     same.host_free = models_->memory.host_free;  // as it was when that was decided
     if (models_->key == models_key(request_, plan_, same)) {
       models_->memory = same;
@@ -122,184 +118,73 @@ void Engine::Generation::reuse_or_make_models() {
   models_->backend = make_backend(options);
   if (plan_.text_encoder_device != plan_.device)
     models_->text_backend = make_backend({plan_.text_encoder_device, 0, {}});
-  models_->memory = plan_memory(request_, set_, plan_, *models_->backend, memory_limits(*models_->backend));
+  models_->memory = plan_memory(request_, set, plan_, *models_->backend, memory_limits(*models_->backend));
   models_->key = models_key(request_, plan_, models_->memory);
-  models_->set = std::move(set_);
+  models_->set = std::move(set);
   models_->make_experts(plan_);
 }
 
-void Engine::Generation::load() {
-  set_ = open_models(request_);
-  plan_ = make_plan(request_, set_);
-  sink_ = std::make_unique<FrameSink>(request_, plan_);
-  clock_ = std::make_unique<StageClock>(observer_, plan_.steps, start_ns_);
-  reuse_or_make_models();
+StageContext Generation::stages() { return {request_, plan_, *models_, observer_, *clock_, *dump_, call_.stop}; }
+
+void Generation::load() {
+  ModelSet set = open_models(request_);
+  plan_ = make_plan(request_, set);
+  sink_ = std::make_unique<FrameSink>(request_, plan_, call_.consumers);
+  clock_ = std::make_unique<StageClock>(observer_, plan_.steps, call_.start_ns > 0 ? call_.start_ns : monotonic_ns());
+  reuse_or_make_models(std::move(set));
   Models& m = *models_;
   clock_->attach(*m.backend);
   settle(plan_, *m.backend, m.text_device(), m.memory);
   observer_.on_plan(plan_);
   observer_.on_fact("libraries", m.backend->info().libraries);
   observer_.on_fact("memory_plan", m.memory.text());
-  if (!request_.dump.empty()) dump_ = std::make_unique<Dump>(*m.backend);
-  text_store_ = m.make_text_store(plan_);
-  text_store_->start();
+  dump_ = std::make_unique<Dump>(*m.backend, request_,
+                                 PatchGrid{plan_.latent[1], plan_.latent[2] / 2, plan_.latent[3] / 2});
+  text_ = std::make_unique<TextStage>(stages());
+  text_->start();
   if (request_.overlap == Overlap::kOff) {
-    for (int i = 0; i < m.expert_count(); ++i) start_expert(i);
+    for (int i = 0; i < m.expert_count(); ++i) m.start_expert(i);
     for (int i = 0; i < m.expert_count(); ++i) m.experts[static_cast<size_t>(i)].blocks->wait_until_loaded();
     m.load_vae(plan_);
   }
 }
 
-void Engine::Generation::start_expert(int index) {
-  LoadedExpert& expert = models_->experts[static_cast<size_t>(index)];
-  if (expert.started) return;  // a warm engine has it already
-  expert.started = true;
-  expert.stem->start();
-  expert.blocks->start();
-}
-
-void Engine::Generation::preprocess() {
-  clock_->enter(Stage::kPreprocess);
-  check_interrupt();
+void Generation::preprocess() {
+  stages().enter(Stage::kPreprocess);
   const Tensor noise = starting_noise(request_, plan_);
-  x_ = device().allocate(DType::kF32, plan_.latent, "latent");
-  device().upload(noise, x_);
-  if (dump_) {
-    dump_->set_grid({plan_.latent[1], plan_.latent[2] / 2, plan_.latent[3] / 2});
-    dump_->add("noise", noise);
-  }
+  Backend& device = *models_->backend;
+  x_ = device.allocate(DType::kF32, plan_.latent, "latent");
+  device.upload(noise, x_);
+  dump_->add("noise", noise);
 }
 
-std::vector<std::vector<int32_t>> Engine::Generation::tokenize() const {
-  const Models& m = *models_;
-  if (!m.set.checkpoint) {
-    // Without a tokenizer: as many tokens as the words would roughly give, ids spread over the vocabulary.
-    const auto invent = [&](const std::string& text) {
-      std::vector<int32_t> ids;
-      for (size_t i = 0; i < std::min<size_t>(511, text.size() / 4 + 1); ++i)
-        ids.push_back(
-            static_cast<int32_t>((i * 7919 + static_cast<unsigned char>(text.empty() ? 0 : text[i % text.size()])) %
-                                 static_cast<size_t>(m.set.text.vocabulary)));
-      ids.push_back(1);
-      return ids;
-    };
-    return {invent(plan_.prompt), invent(plan_.negative_prompt)};
-  }
-  const Tokenizer tokenizer(m.set.checkpoint->tokenizer);
-  return {tokenizer.encode(clean_prompt(plan_.prompt)), tokenizer.encode(clean_prompt(plan_.negative_prompt))};
-}
-
-void Engine::Generation::encode_text() {
-  clock_->enter(Stage::kTextEncoding);
-  check_interrupt();
+void Generation::decode() {
+  stages().enter(Stage::kVaeDecoding);
   Models& m = *models_;
-  Backend& backend = m.text_device();
-  const auto ids = tokenize();
-  for (const auto& prompt : ids) clock_->add_flops(text_encoder_cost(m.set.text, static_cast<int64_t>(prompt.size())));
-  const DType compute = m.text_backend ? DType::kBF16 : plan_.compute;
-  const WeightLayout layout = text_encoder_norm_layout(m.set.text);
-  const WeightPart& norm_part = layout.slots().front().parts.front();
-  Tensor norm_host = host_tensor(DType::kF32, norm_part.shape);
-  m.text_source->read(norm_part, 0, norm_part.shape.count(), DType::kF32, norm_host->data);
-  const Tensor norm = backend.allocate(DType::kF32, norm_part.shape, "text encoder weights");
-  backend.upload(norm_host, norm);
-  text_rows_ = wan::encode_text(backend, m.set.text, compute, *m.text_source, norm, *text_store_, ids);
-  if (!m.text_backend) {
-    clock_->add_waits(text_store_->take_waits());
-    clock_->add_copies(text_store_->take_copies());
-  }
-  report_memory(Stage::kTextEncoding, -1);
-  text_store_.reset();
-  start_expert(plan_.expert_of(0));
-  if (dump_) {
-    dump_->add("text.positive", text_rows_[0]);
-    dump_->add("text.negative", text_rows_[1]);
-  }
+  m.backend->synchronize();
+  denoise_.reset();
+  if (m.memory.dit_residency == Residency::kStream && !dump_->is_on())
+    for (int e = 0; e < m.expert_count(); ++e) m.experts[static_cast<size_t>(e)].blocks->release_slots();
+  m.forget_prompts();
+  decode_.emplace(stages(), *sink_, x_);
+  decode_->run();
+  decode_.reset();
 }
 
-void Engine::Generation::embed_prompts(LoadedExpert& expert) {
-  const TensorView stem = expert.stem->acquire(0);
-  expert.stem->release(0);
-  clock_->add_waits(expert.stem->take_waits());
-  Models& m = *models_;
-  expert.dit = std::make_unique<Dit>(*m.backend, m.set.dit, plan_.compute, stem);
-  expert.dit->set_grid({plan_.latent[1], plan_.latent[2] / 2, plan_.latent[3] / 2});
-  const bool probing = dump_ && request_.dump_level == DumpLevel::kBlocks &&
-                       &expert == &m.experts[static_cast<size_t>(plan_.expert_of(0))];
-  if (probing) dump_->set_prefix("dit.call0.");
-  expert.positive = expert.dit->embed_text(text_rows_[0], probing ? dump_.get() : nullptr);
-  expert.negative = expert.dit->embed_text(text_rows_[1]);
-  std::vector<double> timesteps{0.0};  // row 0: the fixed first frame of image-to-video
-  for (int64_t t : plan_.schedule.timesteps) timesteps.push_back(static_cast<double>(t));
-  expert.times = expert.dit->embed_times(timesteps);
-}
-
-Tensor Engine::Generation::conditioning_pixels() const {
-  const bool ti2v = plan_.task == "ti2v";
-  const int64_t frames = ti2v ? 1 : plan_.num_frames;
-  Tensor pixels = host_tensor(DType::kF32, {3, frames, plan_.height, plan_.width});
-  std::memset(pixels->data, 0, pixels->bytes());
-  const Size size{static_cast<int>(plan_.width), static_cast<int>(plan_.height)};
-  std::vector<float> first;
-  if (ti2v)
-    first = to_planes(fit_for_ti2v(plan_.image, plan_.area));
-  else
-    first = resize_bicubic(to_planes(plan_.image), 3, {plan_.image.width, plan_.image.height}, size);
-  const size_t plane = static_cast<size_t>(plan_.height * plan_.width);
-  for (size_t c = 0; c < 3; ++c)
-    std::memcpy(pixels->as<float>() + c * plane * static_cast<size_t>(frames), first.data() + c * plane,
-                plane * sizeof(float));
-  return pixels;
-}
-
-void Engine::Generation::encode_image() {
-  clock_->enter(Stage::kVaeEncoding);
-  check_interrupt();
-  Models& m = *models_;
-  const Tensor host = conditioning_pixels();
-  const int64_t frames = host->shape[1];
-  clock_->add_flops(vae_encode_cost(m.set.vae, m.set.vae_file(), frames, plan_.height, plan_.width));
-  const Tensor pixels = device().allocate(DType::kF32, host->shape, "conditioning pixels");
-  device().upload(host, pixels);
-  const Shape latent_shape{plan_.latent[0], (frames - 1) / 4 + 1, plan_.latent[2], plan_.latent[3]};
-  Tensor latent = device().allocate(DType::kF32, latent_shape, "conditioning latent");
-  {
-    // One frame costs nothing and conditions the whole video: it is encoded in F32, as the official program does.
-    const DType compute = frames == 1 ? DType::kF32 : plan_.vae_compute;
-    Vae encoder(device(), m.set.vae, *m.vae_source, m.set.vae_file(), compute, Vae::Parts::kEncoder);
-    constexpr int64_t kChunkFrames = 4;
-    Arena dry = Arena::dry();
-    const auto counter = make_dry_backend(device().history_memory(compute));
-    Vae shapes(*counter, m.set.vae, WeightSource::shapes_only(), m.set.vae_file(), compute, Vae::Parts::kEncoder);
-    shapes.encode(pixels, kChunkFrames, dry, latent);
-    const Tensor block = device().allocate(DType::kU8, {static_cast<int64_t>(dry.peak())}, "VAE encoder activations");
-    Arena arena(block);
-    encoder.encode(pixels, kChunkFrames, arena, latent);
-    device().synchronize();
-  }
-  if (dump_) {
-    dump_->add("vae.encode0.video", host);
-    dump_->add("vae.encode0.latent", latent);
-  }
-  if (plan_.task == "ti2v") {
-    first_frame_ = std::move(latent);
-    impose_first_frame();
-    return;
-  }
-  // I2V: four mask channels, 1 on the first latent frame, then the encoded conditioning video, behind the noise.
-  Shape input = plan_.latent;
-  input[0] = m.set.dit.in_dim;
-  model_input_ = device().allocate(DType::kF32, input, "model input");
-  device().fill_zero(model_input_);
-  const int64_t z = plan_.latent[0];
-  require(m.set.dit.in_dim == 2 * z + 4,
-          fmt::format("an image-to-video DiT takes {} channels, this one {}", 2 * z + 4, m.set.dit.in_dim));
-  for (int64_t c = 0; c < 4; ++c) device().fill_normal(model_input_.view().at(z + c).slice(0, 0, 1), 0, 1.0f, 0.0f);
-  device().copy(latent, model_input_.view().slice(0, z + 4, 2 * z + 4));
-}
-
-void Engine::Generation::impose_first_frame() {
-  if (!first_frame_.empty()) device().copy(first_frame_, x_.view().slice(1, 0, 1));
+Outcome Generation::finish() {
+  clock_->enter(Stage::kOutputEncoding);
+  Outcome outcome;
+  outcome.task = plan_.task;
+  outcome.width = plan_.width;
+  outcome.height = plan_.height;
+  outcome.num_frames = plan_.num_frames;
+  outcome.fps = plan_.fps;
+  outcome.steps = plan_.steps;
+  outcome.video_sha256 = sink_->finish();
+  dump_->write();
+  clock_->finish();
+  observer_.on_fact("video_sha256", outcome.video_sha256);
+  return outcome;
 }
 
 }  // namespace wan

@@ -8,6 +8,15 @@
 #include "base/threads.h"
 
 namespace wan {
+
+void quiesce(Backend& backend) noexcept {
+  try {
+    backend.synchronize();
+  } catch (const Error&) {
+    // A device that failed has nothing in flight any more.
+  }
+}
+
 LayerStore::LayerStore(Backend& backend, std::vector<WeightLayout> layouts, const WeightSource& source,
                        LayerStoreOptions options)
     : backend_(backend), layouts_(std::move(layouts)), source_(source), options_(std::move(options)) {
@@ -27,7 +36,7 @@ LayerStore::~LayerStore() {
   }
   changed_.notify_all();
   for (std::thread& thread : threads_) thread.join();
-  backend_.synchronize();
+  quiesce(backend_);
 }
 
 uint64_t LayerStore::planned_device_bytes(int layers, size_t slab_bytes, const LayerStoreOptions& options) {

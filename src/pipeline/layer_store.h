@@ -48,6 +48,9 @@ struct HostInterval {
   uint64_t bytes = 0;
 };
 
+/// Waits for the device, for destructors: an error has nowhere to go there, and the next call on the device says it.
+void quiesce(Backend& backend) noexcept;
+
 class LayerStore final : public LayerSource {
  public:
   /// All layouts have the same size. `source` must outlive the store. Nothing is allocated or read before `start`.

@@ -15,7 +15,7 @@ std::unique_ptr<LayerStore> single(Backend& backend, WeightLayout layout, const 
 
 }  // namespace
 
-Engine::Models::~Models() {
+Models::~Models() {
   // Networks go before the memory they use, everything before its backend.
   vae.reset();
   for (LoadedExpert& expert : experts) {
@@ -25,7 +25,12 @@ Engine::Models::~Models() {
   }
 }
 
-void Engine::Models::make_experts(const Plan& plan) {
+void Models::bind_thread() {
+  if (backend) backend->bind_thread();
+  if (text_backend) text_backend->bind_thread();
+}
+
+void Models::make_experts(const Plan& plan) {
   for (int i = 0; i < expert_count(); ++i) {
     LoadedExpert& expert = experts[static_cast<size_t>(i)];
     const TensorFile* file = dit_file(i);
@@ -44,7 +49,7 @@ void Engine::Models::make_experts(const Plan& plan) {
   vae_source = set.checkpoint ? WeightSource::from_file(set.checkpoint->vae_file) : random_weights(Component::kVae);
 }
 
-std::unique_ptr<LayerStore> Engine::Models::make_text_store(const Plan& plan) {
+std::unique_ptr<LayerStore> Models::make_text_store(const Plan& plan) {
   std::vector<WeightLayout> layouts;
   const DType compute = plan.text_encoder_device == "cpu" && plan.device != "cpu" ? DType::kBF16 : plan.compute;
   for (int64_t layer = 0; layer < set.text.num_layers; ++layer)
@@ -53,9 +58,24 @@ std::unique_ptr<LayerStore> Engine::Models::make_text_store(const Plan& plan) {
                                       LayerStoreOptions{Residency::kOnce, 3, 0, "text encoder"});
 }
 
-void Engine::Models::load_vae(const Plan& plan) {
+void Models::load_vae(const Plan& plan) {
   if (vae) return;
   vae = std::make_unique<Vae>(*backend, set.vae, *vae_source, set.vae_file(), plan.vae_compute, Vae::Parts::kDecoder);
+}
+
+void Models::start_expert(int index) {
+  LoadedExpert& expert = experts[static_cast<size_t>(index)];
+  if (expert.started) return;  // a warm engine has it already
+  expert.started = true;
+  expert.stem->start();
+  expert.blocks->start();
+}
+
+void Models::forget_prompts() {
+  for (LoadedExpert& expert : experts) {
+    expert.positive = {};
+    expert.negative = {};
+  }
 }
 
 std::string models_key(const Request& request, const Plan& plan, const MemoryPlan& memory) {

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/engine.h"
 #include "pipeline/layer_store.h"
 #include "pipeline/plan.h"
 
@@ -24,7 +23,7 @@ struct LoadedExpert {
   TimeTable times;
 };
 
-struct Engine::Models {
+struct Models {
   std::string key;  // what these models can serve without loading anything
   ModelSet set;
   std::unique_ptr<Backend> backend;
@@ -40,11 +39,17 @@ struct Engine::Models {
     return set.checkpoint ? &set.checkpoint->dits[static_cast<size_t>(expert)] : nullptr;
   }
   ~Models();
+  /// Before the first call from another thread than that of the request before.
+  void bind_thread();
 
   /// Prepares the stores of every expert; nothing is read yet.
   void make_experts(const Plan& plan);
   std::unique_ptr<LayerStore> make_text_store(const Plan& plan);
   void load_vae(const Plan& plan);
+  /// Begins to load an expert's weights, unless that was done before.
+  void start_expert(int index);
+  /// What the experts made of the prompts of the request before.
+  void forget_prompts();
 };
 
 /// Equal for two requests that can use the same loaded models.

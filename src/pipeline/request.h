@@ -63,14 +63,4 @@ struct Outcome {
   std::string video_sha256;  // of the RGB frames, in order
 };
 
-class Observer;
-
-/// Generates one video. `start_ns`: CLOCK_MONOTONIC instant at which Model_Initialization is taken to begin (0: now).
-/// Throws Error(kUsage, kInput) before any work for a bad request or checkpoint; OutOfMemory; Error(kInterrupted) after
-/// `interrupt`.
-Outcome generate(const Request& request, Observer& observer, int64_t start_ns = 0);
-
-/// Asks a running `generate` to stop at its next safe point; callable from a signal handler.
-void request_interrupt() noexcept;
-
 }  // namespace wan

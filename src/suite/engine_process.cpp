@@ -53,7 +53,7 @@ void generate_all(const EngineProcess& process, PipeObserver& observer) {
       start_ns = next.own.at_ns;
       observer.send(next);
     }
-    const Outcome outcome = engine->generate(request, watcher, start_ns);
+    const Outcome outcome = engine->generate(request, {&watcher, process.stop, start_ns});
     if (kernels) {
       KernelTrace trace = kernels->take();
       observer.send(Kernels{std::move(trace), kernels->take_events()});
@@ -69,7 +69,7 @@ void generate_in_turns(const EngineProcess& process, PipeObserver& pipe) {
   const bool counting = process.counters == SampleCounters::kYes;
   MonitorToggle toggle(pipe, process.steps_in_block, process.is_watched, counting ? request.device : "");
   auto engine = std::make_unique<Engine>();
-  const Outcome outcome = engine->generate(request, toggle, process.start_ns);
+  const Outcome outcome = engine->generate(request, {&toggle, process.stop, process.start_ns});
   toggle.finish();
   pipe.send(finished(outcome));
   engine.release();

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "pipeline/stop.h"
 
 namespace wan::suite {
 
@@ -24,6 +25,7 @@ struct EngineProcess {
   // To find out what watching costs: it is on only in the blocks of this many steps for which `is_watched` holds.
   int64_t steps_in_block = 0;  // 0: always on
   bool (*is_watched)(int64_t block) = nullptr;
+  const StopSource* stop = nullptr;  // ends the videos early; none: nobody can
 };
 
 /// Runs to the end and reports errors through the pipe as well; never throws what the engine throws. After success the

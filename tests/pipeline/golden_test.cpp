@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "io/tensor_diff.h"
-#include "pipeline/observer.h"
+#include "pipeline/engine.h"
 #include "pipeline/request.h"
 
 namespace wan {
@@ -40,8 +40,7 @@ class GoldenFixture : public testing::Test {
   }
 
   void expect_matches_golden(const Request& request) const {
-    NullObserver observer;
-    generate(request, observer);
+    generate(request);
     const TensorFile ours = TensorFile::open(request.dump);
     const TensorFile golden = TensorFile::open(request.checkpoint / "golden.safetensors");
     const DiffResult result = diff_tensors(ours, golden, {"", "fp32."});

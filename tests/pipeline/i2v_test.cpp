@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "io/tensor_diff.h"
-#include "pipeline/observer.h"
+#include "pipeline/engine.h"
 #include "pipeline/plan.h"
 #include "pipeline/request.h"
 
@@ -95,9 +95,8 @@ class ImageToVideoExperts : public testing::Test {
 };
 
 TEST_F(ImageToVideoExperts, MatchOurReadingOfTheSpecificationEndToEnd) {
-  NullObserver observer;
   const Request asked = request();
-  const Outcome outcome = generate(asked, observer);
+  const Outcome outcome = generate(asked);
   EXPECT_EQ(outcome.task, "i2v");
   EXPECT_EQ(outcome.width, 64);
   EXPECT_EQ(outcome.height, 32);

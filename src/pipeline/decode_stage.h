@@ -1,0 +1,45 @@
+// VAE_Decoding: the latent to frames in host memory, piece by piece. Private to pipeline/.
+#pragma once
+
+#include <array>
+#include <optional>
+
+#include "pipeline/frame_sink.h"
+#include "pipeline/stage_context.h"
+
+namespace wan {
+
+class DecodeStage {
+ public:
+  /// `x`, the denoised latent, must outlive this.
+  DecodeStage(const StageContext& context, FrameSink& sink, const Tensor& x)
+      : context_(context), plan_(context.plan), sink_(sink), x_(x) {}
+
+  /// Gives every frame to the sink. The device is idle when this begins, and only models hold memory besides `x`.
+  void run();
+
+ private:
+  struct Pending {
+    TensorView frames;
+    Event copied;
+  };
+
+  void allocate();
+  void decode_chunk(int64_t done, int64_t count);
+  void hand_over();
+  Backend& device() const { return context_.device(); }
+
+  StageContext context_;
+  const Plan& plan_;
+  FrameSink& sink_;
+  const Tensor& x_;
+  Tensor latent_;  // `x` on the host, to be checked
+  Tensor arena_block_;
+  Arena arena_;
+  std::array<Tensor, 2> on_device_, on_host_;  // frames, in turns
+  Tensor dumped_video_;                        // only for a dump
+  std::optional<Pending> pending_;             // on their way to the host
+  int64_t chunks_done_ = 0, frames_done_ = 0;
+};
+
+}  // namespace wan

@@ -1,0 +1,145 @@
+#include "pipeline/denoise_stage.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "model/cost.h"
+#include "sampler/guidance.h"
+
+namespace wan {
+
+void DenoiseStage::run() {
+  Models& m = context_.models;
+  velocity_positive_ = device().allocate(DType::kF32, plan_.latent, "velocity");
+  velocity_negative_ = device().allocate(DType::kF32, plan_.latent, "velocity");
+  const auto sampler = make_sampler(solver_kind(plan_.solver), plan_.schedule, plan_.latent, device());
+  arena_block_ = device().allocate(DType::kU8, {static_cast<int64_t>(m.memory.dit_arena)}, "DiT activations");
+  arena_ = Arena(arena_block_);
+  m.forget_prompts();
+  announce_passes();
+  const std::vector<float> timesteps(plan_.schedule.timesteps.begin(), plan_.schedule.timesteps.end());
+  context_.dump.add("timesteps", timesteps);
+  context_.dump.add("sigmas", plan_.schedule.sigmas);
+  for (int step = 0; step < plan_.steps; ++step) {
+    run_step(step, *sampler);
+    context_.clock.poll();
+    context_.clock.bound_run_ahead();
+  }
+}
+
+/// So that no expert's store fetches layers after its last pass.
+void DenoiseStage::announce_passes() {
+  Models& m = context_.models;
+  if (m.memory.dit_residency == Residency::kResident) return;
+  for (int e = 0; e < m.expert_count(); ++e) {
+    int passes = 0;
+    for (int i = 0; i < plan_.steps; ++i) passes += plan_.expert_of(i) == e ? 2 : 0;
+    m.experts[static_cast<size_t>(e)].blocks->expect_passes(passes);
+  }
+}
+
+void DenoiseStage::run_step(int step, Sampler& sampler) {
+  Models& m = context_.models;
+  const int index = plan_.expert_of(step);
+  LoadedExpert& expert = m.experts[static_cast<size_t>(index)];
+  context_.enter(Stage::kStepInference, step);
+  // The DiT is still on its way and the device idle: the VAE comes now, when its small kernels wait for nobody.
+  if (step == 0 && plan_.device != "cpu") load_vae(context_);
+  if (!expert.dit || expert.positive.embedded.empty()) embed_prompts(expert, step);
+  const DitCost cost = dit_cost(m.set.dit, plan_.latent[1] * (plan_.latent[2] / 2) * (plan_.latent[3] / 2));
+  context_.clock.add_flops(2 * cost.total());
+  context_.dump.add(fmt::format("step{}.sample_in", step), x_);
+  call_dit(expert, step, 0);
+  context_.clock.mark("cond");
+  // The first expert has all its weights by now: the second one's follow, with all threads, while this one computes.
+  if (const int last = plan_.expert_of(plan_.steps - 1); last != index) m.start_expert(last);
+  // Its first layers reach the card while this one computes its last step.
+  if (m.set.two_experts && step + 1 < plan_.steps && plan_.expert_of(step + 1) != index)
+    m.experts[static_cast<size_t>(plan_.expert_of(step + 1))].blocks->prefetch();
+  call_dit(expert, step, 1);
+  context_.clock.mark("uncond");
+  guide(device(), velocity_positive_, velocity_negative_, static_cast<float>(plan_.guidance_of(step)),
+        velocity_positive_);
+  context_.dump.add(fmt::format("step{}.noise_pred", step), velocity_positive_);
+  sampler.step(step, velocity_positive_, x_);
+  context_.dump.add(fmt::format("step{}.sample_out", step), x_);  // as the sampler leaves it
+  conditioning_.impose_first_frame(device(), x_);
+  context_.clock.mark("solver");
+  context_.clock.add_waits(expert.blocks->take_waits());
+  context_.clock.add_copies(expert.blocks->take_copies());
+  report_fills();
+  report_memory(context_, Stage::kStepInference, step, nullptr, arena_block_->bytes());
+}
+
+void DenoiseStage::embed_prompts(LoadedExpert& expert, int step) {
+  const TensorView stem = expert.stem->acquire(0);
+  expert.stem->release(0);
+  context_.clock.add_waits(expert.stem->take_waits());
+  Models& m = context_.models;
+  expert.dit = std::make_unique<Dit>(*m.backend, m.set.dit, plan_.compute, stem);
+  expert.dit->set_grid({plan_.latent[1], plan_.latent[2] / 2, plan_.latent[3] / 2});
+  Dump& dump = context_.dump;
+  expert.positive = expert.dit->embed_text(text_rows_[0], dump.takes_blocks_of(step) ? &dump.call(0) : nullptr);
+  expert.negative = expert.dit->embed_text(text_rows_[1]);
+  std::vector<double> timesteps{0.0};  // row 0: the fixed first frame of image-to-video
+  for (int64_t t : plan_.schedule.timesteps) timesteps.push_back(static_cast<double>(t));
+  expert.times = expert.dit->embed_times(timesteps);
+}
+
+void DenoiseStage::call_dit(LoadedExpert& expert, int step, int call) {
+  const Tensor& velocity = call == 0 ? velocity_positive_ : velocity_negative_;
+  TensorView input = x_;
+  if (const Tensor& joined = conditioning_.model_input; !joined.empty()) {
+    device().copy(x_, joined.view().slice(0, 0, plan_.latent[0]));
+    input = joined;
+  }
+  TextContext& text = call == 0 ? expert.positive : expert.negative;
+  const int first_frame_row = conditioning_.first_frame.empty() ? -1 : 0;
+  Dit::Call arguments{input, step + 1, first_frame_row, &expert.times, &text, nullptr};
+  const bool dumping = context_.dump.takes_blocks_of(step);
+  if (dumping) dump_call(expert, step, call, arguments);
+  expert.dit->forward(arguments, *expert.blocks, arena_, velocity);
+  if (dumping) context_.dump.add(fmt::format("dit.call{}.out", call), velocity);
+}
+
+/// What goes into a call; of the first one its modules' outputs follow.
+void DenoiseStage::dump_call(const LoadedExpert& expert, int step, int call, Dit::Call& arguments) {
+  Dump& dump = context_.dump;
+  Probe& probe = dump.call(call);
+  const std::string prefix = fmt::format("dit.call{}.", call);
+  const double t = expert.times.timesteps[static_cast<size_t>(step) + 1];
+  const PatchGrid grid{plan_.latent[1], plan_.latent[2] / 2, plan_.latent[3] / 2};
+  if (plan_.task == "ti2v") {
+    std::vector<float> per_token(static_cast<size_t>(grid.tokens()), static_cast<float>(t));
+    if (arguments.first_frame_row >= 0) std::fill_n(per_token.begin(), grid.rows * grid.columns, 0.0f);
+    dump.add(prefix + "t", host_tensor(per_token, {1, grid.tokens()}));
+  } else {
+    dump.add(prefix + "t", host_tensor(std::vector<float>{static_cast<float>(t)}, {1}));
+  }
+  dump.add(prefix + "x", arguments.latent);
+  dump.add(prefix + "context", text_rows_[static_cast<size_t>(call)]);
+  if (call != 0) return;
+  arguments.probe = &probe;
+  dump.add_per_token("time_embedding", expert.times.e, step + 1, arguments.first_frame_row);
+  dump.add_per_token("time_projection", expert.times.e0, step + 1, arguments.first_frame_row);
+}
+
+/// Page-locking and filling host memory for streamed weights happens beside the stages and may end in any of them.
+void DenoiseStage::report_fills() {
+  for (LoadedExpert& expert : context_.models.experts) {
+    const std::optional<HostInterval> fill = expert.blocks ? expert.blocks->take_fill() : std::nullopt;
+    if (!fill) continue;
+    StageSpan span;
+    span.stage = context_.clock.stage();
+    span.index = context_.clock.index();
+    span.component = "page_lock_and_fill";
+    span.hidden = true;
+    span.begin_ns = fill->begin_ns;
+    span.end_ns = fill->end_ns;
+    span.bytes = fill->bytes;
+    context_.observer.on_span(span);
+  }
+}
+
+}  // namespace wan

@@ -1,0 +1,43 @@
+// The denoising loop: Step_i_Loading and Step_i_Inference. Private to pipeline/.
+#pragma once
+
+#include <vector>
+
+#include "pipeline/image_stage.h"
+#include "pipeline/stage_context.h"
+#include "sampler/sampler.h"
+
+namespace wan {
+
+class DenoiseStage {
+ public:
+  /// All must outlive this. `text_rows` are the positive prompt's and the negative one's; `x` is the latent, F32
+  /// [z, T, H, W]: noise in, a video's latent out.
+  DenoiseStage(const StageContext& context, const std::vector<Tensor>& text_rows, const Conditioning& conditioning,
+               const Tensor& x)
+      : context_(context), plan_(context.plan), text_rows_(text_rows), conditioning_(conditioning), x_(x) {}
+
+  /// Returns while the last step may still be in flight on memory of this object.
+  void run();
+
+ private:
+  void announce_passes();
+  void run_step(int step, Sampler& sampler);
+  void embed_prompts(LoadedExpert& expert, int step);
+  /// `call` is 0 for the positive prompt, 1 for the negative one.
+  void call_dit(LoadedExpert& expert, int step, int call);
+  void dump_call(const LoadedExpert& expert, int step, int call, Dit::Call& arguments);
+  void report_fills();
+  Backend& device() const { return context_.device(); }
+
+  StageContext context_;
+  const Plan& plan_;
+  const std::vector<Tensor>& text_rows_;
+  const Conditioning& conditioning_;
+  const Tensor& x_;
+  Tensor velocity_positive_, velocity_negative_;
+  Tensor arena_block_;
+  Arena arena_;
+};
+
+}  // namespace wan

@@ -1,0 +1,98 @@
+#include "pipeline/image_stage.h"
+
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "io/resize.h"
+#include "model/cost.h"
+
+namespace wan {
+namespace {
+
+Tensor conditioning_pixels(const Plan& plan) {
+  const bool ti2v = plan.task == "ti2v";
+  const int64_t frames = ti2v ? 1 : plan.num_frames;
+  Tensor pixels = host_tensor(DType::kF32, {3, frames, plan.height, plan.width});
+  std::memset(pixels->data, 0, pixels->bytes());
+  const Size size{static_cast<int>(plan.width), static_cast<int>(plan.height)};
+  std::vector<float> first;
+  if (ti2v)
+    first = to_planes(fit_for_ti2v(plan.image, plan.area));
+  else
+    first = resize_bicubic(to_planes(plan.image), 3, {plan.image.width, plan.image.height}, size);
+  const size_t plane = static_cast<size_t>(plan.height * plan.width);
+  for (size_t c = 0; c < 3; ++c)
+    std::memcpy(pixels->as<float>() + c * plane * static_cast<size_t>(frames), first.data() + c * plane,
+                plane * sizeof(float));
+  return pixels;
+}
+
+/// F32 pixels [3, frames, H, W] to their latent.
+void run_encoder(const StageContext& context, TensorView pixels, TensorView latent) {
+  const Models& m = context.models;
+  Backend& device = context.device();
+  // One frame costs nothing and conditions the whole video: it is encoded in F32, as the official program does.
+  const DType compute = pixels.shape[1] == 1 ? DType::kF32 : context.plan.vae_compute;
+  Vae encoder(device, m.set.vae, *m.vae_source, m.set.vae_file(), compute, Vae::Parts::kEncoder);
+  constexpr int64_t kChunkFrames = 4;
+  Arena dry = Arena::dry();
+  const auto counter = make_dry_backend(device.history_memory(compute));
+  Vae shapes(*counter, m.set.vae, WeightSource::shapes_only(), m.set.vae_file(), compute, Vae::Parts::kEncoder);
+  shapes.encode(pixels, kChunkFrames, dry, latent);
+  const Tensor block = device.allocate(DType::kU8, {static_cast<int64_t>(dry.peak())}, "VAE encoder activations");
+  Arena arena(block);
+  encoder.encode(pixels, kChunkFrames, arena, latent);
+  device.synchronize();
+}
+
+/// I2V: four mask channels, 1 on the first latent frame, then the encoded conditioning video, behind the noise.
+Tensor appended_channels(const StageContext& context, const Tensor& latent) {
+  const Plan& plan = context.plan;
+  const DitConfig& dit = context.models.set.dit;
+  Backend& device = context.device();
+  Shape input = plan.latent;
+  input[0] = dit.in_dim;
+  Tensor model_input = device.allocate(DType::kF32, input, "model input");
+  device.fill_zero(model_input);
+  const int64_t z = plan.latent[0];
+  require(dit.in_dim == 2 * z + 4,
+          fmt::format("an image-to-video DiT takes {} channels, this one {}", 2 * z + 4, dit.in_dim));
+  for (int64_t c = 0; c < 4; ++c) device.fill_normal(model_input.view().at(z + c).slice(0, 0, 1), 0, 1.0f, 0.0f);
+  device.copy(latent, model_input.view().slice(0, z + 4, 2 * z + 4));
+  return model_input;
+}
+
+}  // namespace
+
+void Conditioning::impose_first_frame(Backend& device, const Tensor& x) const {
+  if (!first_frame.empty()) device.copy(first_frame, x.view().slice(1, 0, 1));
+}
+
+Conditioning encode_image(const StageContext& context, const Tensor& x) {
+  context.enter(Stage::kVaeEncoding);
+  const Models& m = context.models;
+  const Plan& plan = context.plan;
+  Backend& device = context.device();
+  const Tensor host = conditioning_pixels(plan);
+  const int64_t frames = host->shape[1];
+  context.clock.add_flops(vae_encode_cost(m.set.vae, m.set.vae_file(), frames, plan.height, plan.width));
+  const Tensor pixels = device.allocate(DType::kF32, host->shape, "conditioning pixels");
+  device.upload(host, pixels);
+  const Shape latent_shape{plan.latent[0], (frames - 1) / 4 + 1, plan.latent[2], plan.latent[3]};
+  Tensor latent = device.allocate(DType::kF32, latent_shape, "conditioning latent");
+  run_encoder(context, pixels, latent);
+  context.dump.add("vae.encode0.video", host);
+  context.dump.add("vae.encode0.latent", latent);
+  Conditioning conditioning;
+  if (plan.task == "ti2v") {
+    conditioning.first_frame = std::move(latent);
+    conditioning.impose_first_frame(device, x);
+  } else {
+    conditioning.model_input = appended_channels(context, latent);
+  }
+  return conditioning;
+}
+
+}  // namespace wan

@@ -1,0 +1,20 @@
+// VAE_Encoding: what an image adds to denoising. Private to pipeline/.
+#pragma once
+
+#include "pipeline/stage_context.h"
+
+namespace wan {
+
+/// Empty for text-to-video.
+struct Conditioning {
+  Tensor first_frame;  // latent [z, 1, H, W] re-imposed after each step (TI2V image-to-video)
+  Tensor model_input;  // [in_dim, T, H, W] when conditioning channels are appended: the latent goes in front of them
+
+  /// Puts the first frame where it belongs in the latent `x`.
+  void impose_first_frame(Backend& device, const Tensor& x) const;
+};
+
+/// Encodes the plan's image. `x` is the noise, whose first frame gives way where the image is the first frame.
+Conditioning encode_image(const StageContext& context, const Tensor& x);
+
+}  // namespace wan

@@ -1,0 +1,62 @@
+#include "pipeline/stage_context.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace wan {
+namespace {
+
+/// Of a component's name in the memory account.
+std::string suffix_of(DType compute) { return compute == DType::kBF16 ? ".bf16" : ".fp32"; }
+
+}  // namespace
+
+void StageContext::check_stop() const {
+  if (stop != nullptr && stop->stop_requested())
+    throw Error(ErrorKind::kInterrupted, "interrupted; nothing was left behind");
+}
+
+void StageContext::enter(Stage stage, int index) const {
+  clock.enter(stage, index);
+  check_stop();
+}
+
+void report_memory(const StageContext& context, Stage stage, int index, const LayerStore* text_store,
+                   uint64_t activation_bytes) {
+  const Models& m = context.models;
+  const Plan& plan = context.plan;
+  MemoryMark mark;
+  mark.stage = stage;
+  mark.index = index;
+  uint64_t dit = 0, pinned = 0;
+  for (int e = 0; e < m.expert_count(); ++e) {
+    const LoadedExpert& expert = m.experts[static_cast<size_t>(e)];
+    if (!expert.started) continue;
+    dit += expert.blocks->device_bytes() + expert.stem->device_bytes();
+    pinned += expert.blocks->pinned_bytes() + expert.stem->pinned_bytes();
+  }
+  if (text_store != nullptr && !m.text_backend)
+    mark.device_bytes["weights.text_encoder" + suffix_of(plan.compute)] = text_store->device_bytes();
+  mark.device_bytes["weights.dit" + suffix_of(plan.compute)] = dit;
+  mark.device_bytes["weights.vae" + suffix_of(plan.vae_compute)] = m.vae ? m.vae->weight_bytes() : 0;
+  mark.device_bytes["activations"] = activation_bytes;
+  mark.device_bytes["workspace"] = m.backend->internal_bytes();
+  if (const auto use = m.backend->take_device_use()) {
+    uint64_t named = 0;
+    for (const auto& [component, bytes] : mark.device_bytes) named += bytes;
+    mark.device_bytes["tensors"] = use->now - std::min(use->now, named);  // latents, text rows, frames
+    mark.device_peak_bytes = use->peak;
+  }
+  mark.host_bytes["pinned"] = pinned;
+  context.observer.on_memory(mark);
+}
+
+void load_vae(const StageContext& context) {
+  if (context.models.vae) return;
+  const Event begin = context.device().record(Queue::kCompute);
+  context.models.load_vae(context.plan);
+  context.clock.add_waits({{begin, context.device().record(Queue::kCompute), 0}});
+}
+
+}  // namespace wan

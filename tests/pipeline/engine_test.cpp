@@ -1,0 +1,154 @@
+// The engine as a library: requests stop one by one, engines share a process, and none of it shows in the frames.
+#include "pipeline/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <signal.h>
+
+#include <future>
+#include <string>
+#include <thread>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace wan {
+namespace {
+
+Request small_request(const std::string& prompt, uint64_t seed = 42) {
+  Request request;
+  request.checkpoint = WAN_BINARY_DIR "/share/wanbench/checkpoint";
+  request.prompt = prompt;
+  request.width = request.height = 32;
+  request.num_frames = 5;
+  request.steps = 3;
+  request.seed = seed;
+  request.device = "cpu";
+  return request;
+}
+
+/// Does something when a denoising step begins.
+class AtStep final : public NullObserver {
+ public:
+  AtStep(int step, std::function<void()> action) : step_(step), action_(std::move(action)) {}
+  void on_begin(Stage stage, int index, int) override {
+    if (stage == Stage::kStepInference && index == step_) action_();
+  }
+
+ private:
+  int step_;
+  std::function<void()> action_;
+};
+
+/// Whether the request ended as one that was stopped.
+bool is_stopped(Engine& engine, const Request& request, const CallOptions& call) {
+  try {
+    engine.generate(request, call);
+    return false;
+  } catch (const Error& problem) {
+    return problem.kind() == ErrorKind::kInterrupted;
+  }
+}
+
+TEST(Engine, AStopEndsOneRequestAndTheNextIsAsEver) {
+  const Request request = small_request("a red star");
+  const std::string alone = generate(request).video_sha256;
+  Engine engine;
+  StopSource stop;
+  AtStep stopping(1, [&] { stop.request_stop(); });
+  EXPECT_TRUE(is_stopped(engine, request, {&stopping, &stop}));
+  EXPECT_TRUE(is_stopped(engine, request, {nullptr, &stop})) << "the source is still set";
+  StopSource another;
+  EXPECT_EQ(engine.generate(request, {nullptr, &another}).video_sha256, alone);
+  stop.clear();
+  EXPECT_EQ(engine.generate(request, {nullptr, &stop}).video_sha256, alone);
+}
+
+StopSource* stopped_by_signal = nullptr;
+
+TEST(Engine, ASignalHandlerMayAskForTheStop) {
+  StopSource stop;
+  stopped_by_signal = &stop;
+  struct sigaction action {
+  }, before{};
+  action.sa_handler = [](int) { stopped_by_signal->request_stop(); };
+  sigaction(SIGUSR1, &action, &before);
+  AtStep signalling(1, [] { raise(SIGUSR1); });
+  Engine engine;
+  EXPECT_TRUE(is_stopped(engine, small_request("a red star"), {&signalling, &stop}));
+  sigaction(SIGUSR1, &before, nullptr);
+}
+
+TEST(Engine, TwoInTwoThreadsMakeWhatEachMakesAlone) {
+  const Request first = small_request("a red star"), second = small_request("a white triangle", 7);
+  const std::string first_alone = generate(first).video_sha256, second_alone = generate(second).video_sha256;
+  ASSERT_NE(first_alone, second_alone);
+  // Each waits at its second step until the other is there, so that both surely run at once.
+  std::promise<void> first_there, second_there;
+  AtStep of_first(1, [&] {
+    first_there.set_value();
+    second_there.get_future().wait();
+  });
+  AtStep of_second(1, [&] {
+    second_there.set_value();
+    first_there.get_future().wait();
+  });
+  auto other = std::async(std::launch::async, [&] { return generate(first, {&of_first}).video_sha256; });
+  EXPECT_EQ(generate(second, {&of_second}).video_sha256, second_alone);
+  EXPECT_EQ(other.get(), first_alone);
+}
+
+TEST(Engine, TheStopOfOneLeavesTheOther) {
+  const Request request = small_request("a red star");
+  const std::string alone = generate(request).video_sha256;
+  StopSource stop, never;
+  std::promise<void> running, stopped;
+  AtStep waiting(1, [&] {
+    running.set_value();
+    stopped.get_future().wait();
+  });
+  auto other = std::async(std::launch::async, [&] { return generate(request, {&waiting, &never}).video_sha256; });
+  running.get_future().wait();
+  AtStep stopping(1, [&] { stop.request_stop(); });
+  Engine engine;
+  EXPECT_TRUE(is_stopped(engine, request, {&stopping, &stop}));
+  stopped.set_value();
+  EXPECT_EQ(other.get(), alone);
+}
+
+TEST(Engine, GivesTheFramesOfTheDigestToAConsumer) {
+  FrameMemory memory;
+  CallOptions call;
+  call.consumers = {&memory};
+  const Outcome outcome = generate(small_request("a red star"), call);
+  EXPECT_EQ(memory.rgb().size(), static_cast<size_t>(outcome.num_frames * outcome.height * outcome.width * 3));
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(memory.rgb())));
+  EXPECT_EQ(outcome.video_sha256, hash.hex());
+  EXPECT_EQ(memory.video().prompt, "a red star");
+  EXPECT_EQ(memory.video().settings.at("seed"), "42");
+}
+
+TEST(Engine, AStoppedRequestAbandonsItsConsumers) {
+  FrameMemory memory;
+  StopSource stop;
+  AtStep stopping(2, [&] { stop.request_stop(); });
+  CallOptions call{&stopping, &stop};
+  call.consumers = {&memory};
+  Engine engine;
+  EXPECT_TRUE(is_stopped(engine, small_request("a red star"), call));
+  EXPECT_TRUE(memory.rgb().empty());
+  EXPECT_EQ(memory.video().width, 32) << "it had begun";
+}
+
+TEST(Engine, ServesRequestsFromAnyThread) {
+  const Request request = small_request("a red star");
+  Engine engine;
+  const std::string here = engine.generate(request).video_sha256;
+  std::string there;
+  std::thread([&] { there = engine.generate(request).video_sha256; }).join();
+  EXPECT_EQ(there, here);
+}
+
+}  // namespace
+}  // namespace wan
