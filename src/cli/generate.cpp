@@ -123,7 +123,7 @@ class ShowStages final : public Observer {
   std::condition_variable stopping_;
   bool stop_ = false;
   suite::ProgressState state_;
-  std::string task_ = "ti2v";
+  std::string task_;  // of the fact; names the preprocessing stage
   measure::Sampler sampler_;
   std::thread reader_;
 };

@@ -48,8 +48,8 @@ TensorView Engine::Generation::call_dit(LoadedExpert& expert, int step, TextCont
     dump_->set_prefix(fmt::format("dit.call{}.", call));
     const std::string prefix = fmt::format("dit.call{}.", call);
     const double t = expert.times.timesteps[static_cast<size_t>(step) + 1];
-    const PatchGrid grid{plan_.latent[1], plan_.latent[2] / 2, plan_.latent[3] / 2};
-    if (plan_.task == "ti2v") {
+    const PatchGrid grid = plan_.grid();
+    if (plan_.variant->first_frame_is_latent()) {  // the official model is told a timestep for each token
       std::vector<float> per_token(static_cast<size_t>(grid.tokens()), static_cast<float>(t));
       if (image_rows) std::fill_n(per_token.begin(), grid.rows * grid.columns, 0.0f);
       dump_->add(prefix + "t", host_tensor(per_token, {1, grid.tokens()}));
@@ -80,23 +80,23 @@ void Engine::Generation::load_vae() {
 
 void Engine::Generation::denoise_step(int step, Sampler& sampler) {
   Models& m = *models_;
-  const int index = plan_.expert_of(step);
-  LoadedExpert& expert = m.experts[static_cast<size_t>(index)];
+  const size_t index = plan_.expert_of(step);
+  LoadedExpert& expert = m.experts[index];
   clock_->enter(Stage::kStepInference, step);
   check_interrupt();
   // The DiT is still on its way and the device idle: the VAE comes now, when its small kernels wait for nobody.
   if (step == 0 && plan_.device != "cpu") load_vae();
   if (!expert.dit || expert.positive.embedded.empty()) embed_prompts(expert);
-  const DitCost cost = dit_cost(m.set.dit, plan_.latent[1] * (plan_.latent[2] / 2) * (plan_.latent[3] / 2));
+  const DitCost cost = dit_cost(m.set.dit, plan_.grid().tokens());
   clock_->add_flops(2 * cost.total());
   if (dump_) dump_->add(fmt::format("step{}.sample_in", step), x_);
   call_dit(expert, step, expert.positive, velocity_positive_, 0);
   clock_->mark("cond");
   // The first expert has all its weights by now: the second one's follow, with all threads, while this one computes.
-  if (const int last = plan_.expert_of(plan_.steps - 1); last != index) start_expert(last);
+  if (const size_t last = plan_.expert_of(plan_.steps - 1); last != index) start_expert(last);
   // Its first layers reach the card while this one computes its last step.
-  if (m.set.two_experts && step + 1 < plan_.steps && plan_.expert_of(step + 1) != index)
-    m.experts[static_cast<size_t>(plan_.expert_of(step + 1))].blocks->prefetch();
+  if (step + 1 < plan_.steps && plan_.expert_of(step + 1) != index)
+    m.experts[plan_.expert_of(step + 1)].blocks->prefetch();
   call_dit(expert, step, expert.negative, velocity_negative_, 1);
   clock_->mark("uncond");
   guide(device(), velocity_positive_, velocity_negative_, static_cast<float>(plan_.guidance_of(step)),
@@ -142,10 +142,10 @@ void Engine::Generation::denoise() {
     expert.negative = {};
   }
   if (m.memory.dit_residency != Residency::kResident)
-    for (int e = 0; e < m.expert_count(); ++e) {
+    for (size_t e = 0; e < m.experts.size(); ++e) {
       int passes = 0;
       for (int i = 0; i < plan_.steps; ++i) passes += plan_.expert_of(i) == e ? 2 : 0;
-      m.experts[static_cast<size_t>(e)].blocks->expect_passes(passes);
+      m.experts[e].blocks->expect_passes(passes);
     }
   if (dump_) {
     std::vector<float> timesteps(plan_.schedule.timesteps.begin(), plan_.schedule.timesteps.end());
@@ -169,7 +169,7 @@ void Engine::Generation::decode() {
   velocity_positive_.reset();
   velocity_negative_.reset();
   if (m.memory.dit_residency == Residency::kStream && request_.dump.empty()) {
-    for (int e = 0; e < m.expert_count(); ++e) m.experts[static_cast<size_t>(e)].blocks->release_slots();
+    for (const LoadedExpert& expert : m.experts) expert.blocks->release_slots();
   }
   for (LoadedExpert& expert : m.experts) {
     expert.positive = {};
@@ -235,7 +235,7 @@ void Engine::Generation::decode() {
 Outcome Engine::Generation::finish() {
   clock_->enter(Stage::kOutputEncoding);
   Outcome outcome;
-  outcome.task = plan_.task;
+  outcome.task = plan_.variant->task;
   outcome.width = plan_.width;
   outcome.height = plan_.height;
   outcome.num_frames = plan_.num_frames;
@@ -254,8 +254,7 @@ void Engine::Generation::report_memory(Stage stage, int index) {
   mark.stage = stage;
   mark.index = index;
   uint64_t dit = 0, pinned = 0;
-  for (int e = 0; e < m.expert_count(); ++e) {
-    const LoadedExpert& expert = m.experts[static_cast<size_t>(e)];
+  for (const LoadedExpert& expert : m.experts) {
     if (!expert.started) continue;
     dit += expert.blocks->device_bytes() + expert.stem->device_bytes();
     pinned += expert.blocks->pinned_bytes() + expert.stem->pinned_bytes();

@@ -86,18 +86,30 @@ OutOfMemory Engine::Generation::explained(const OutOfMemory& problem) const {
     if (models_ && models_->memory.dit_residency == Residency::kStream && models_->set.checkpoint)
       advice += "; where it is the host's memory, --offload mapped holds no weights there";
   }
-  const std::string where = clock_ ? stage_name(clock_->stage(), clock_->index(), plan_.task) + ", " : "";
+  const std::string where =
+      clock_ ? stage_name(clock_->stage(), clock_->index(), std::string(plan_.variant->task)) + ", " : "";
   return {where + problem.what_for(), problem.requested_bytes(), problem.free_bytes(), advice};
 }
 
 Outcome Engine::Generation::run_stages() {
   load();
-  preprocess();
-  encode_text();
-  if (plan_.from_image) encode_image();
-  denoise();
-  decode();
+  for (const Stage stage : plan_.variant->stages) run_stage(stage);
   return finish();
+}
+
+void Engine::Generation::run_stage(Stage stage) {
+  switch (stage) {
+    case Stage::kModelInitialization: return;  // over: before it nobody knows the model
+    case Stage::kPreprocess: return preprocess();
+    case Stage::kTextEncoding: return encode_text();
+    case Stage::kVaeEncoding:
+      if (plan_.from_image) encode_image();
+      return;
+    case Stage::kStepLoading: return;  // the clock takes it out of the steps
+    case Stage::kStepInference: return denoise();
+    case Stage::kVaeDecoding: return decode();
+    case Stage::kOutputEncoding: return;  // closes the run, and returns what came out
+  }
 }
 
 void Engine::Generation::reuse_or_make_models() {
@@ -136,13 +148,13 @@ void Engine::Generation::load() {
   reuse_or_make_models();
   Models& m = *models_;
   clock_->attach(*m.backend);
-  observer_.on_fact("task", plan_.task);
+  observer_.on_fact("task", std::string(plan_.variant->task));
   observer_.on_fact("device", m.backend->info().name);
   observer_.on_fact("libraries", m.backend->info().libraries);
   observer_.on_fact("memory_plan", m.memory.text());
   observer_.on_fact("predicted_peak_bytes", std::to_string(m.memory.predicted_peak));
   observer_.on_fact("size", fmt::format("{}x{}", plan_.width, plan_.height));
-  if (m.set.two_experts) {
+  if (m.experts.size() > 1) {
     int first_low = 0;
     while (first_low < plan_.steps && plan_.expert_of(first_low) == 0) ++first_low;
     observer_.on_fact("low_noise_from_step", std::to_string(first_low));
@@ -151,14 +163,14 @@ void Engine::Generation::load() {
   text_store_ = m.make_text_store(plan_);
   text_store_->start();
   if (request_.overlap == Overlap::kOff) {
-    for (int i = 0; i < m.expert_count(); ++i) start_expert(i);
-    for (int i = 0; i < m.expert_count(); ++i) m.experts[static_cast<size_t>(i)].blocks->wait_until_loaded();
+    for (size_t i = 0; i < m.experts.size(); ++i) start_expert(i);
+    for (const LoadedExpert& expert : m.experts) expert.blocks->wait_until_loaded();
     m.load_vae(plan_);
   }
 }
 
-void Engine::Generation::start_expert(int index) {
-  LoadedExpert& expert = models_->experts[static_cast<size_t>(index)];
+void Engine::Generation::start_expert(size_t index) {
+  LoadedExpert& expert = models_->experts[index];
   if (expert.started) return;  // a warm engine has it already
   expert.started = true;
   expert.stem->start();
@@ -172,7 +184,7 @@ void Engine::Generation::preprocess() {
   x_ = device().allocate(DType::kF32, plan_.latent, "latent");
   device().upload(noise, x_);
   if (dump_) {
-    dump_->set_grid({plan_.latent[1], plan_.latent[2] / 2, plan_.latent[3] / 2});
+    dump_->set_grid(plan_.grid());
     dump_->add("noise", noise);
   }
 }
@@ -230,9 +242,8 @@ void Engine::Generation::embed_prompts(LoadedExpert& expert) {
   clock_->add_waits(expert.stem->take_waits());
   Models& m = *models_;
   expert.dit = std::make_unique<Dit>(*m.backend, m.set.dit, plan_.compute, stem);
-  expert.dit->set_grid({plan_.latent[1], plan_.latent[2] / 2, plan_.latent[3] / 2});
-  const bool probing = dump_ && request_.dump_level == DumpLevel::kBlocks &&
-                       &expert == &m.experts[static_cast<size_t>(plan_.expert_of(0))];
+  expert.dit->set_grid(plan_.grid());
+  const bool probing = dump_ && request_.dump_level == DumpLevel::kBlocks && &expert == &m.experts[plan_.expert_of(0)];
   if (probing) dump_->set_prefix("dit.call0.");
   expert.positive = expert.dit->embed_text(text_rows_[0], probing ? dump_.get() : nullptr);
   expert.negative = expert.dit->embed_text(text_rows_[1]);
@@ -242,14 +253,13 @@ void Engine::Generation::embed_prompts(LoadedExpert& expert) {
 }
 
 Tensor Engine::Generation::conditioning_pixels() const {
-  const bool ti2v = plan_.task == "ti2v";
-  const int64_t frames = ti2v ? 1 : plan_.num_frames;
+  const int64_t frames = plan_.variant->first_frame_is_latent() ? 1 : plan_.num_frames;
   Tensor pixels = host_tensor(DType::kF32, {3, frames, plan_.height, plan_.width});
   std::memset(pixels->data, 0, pixels->bytes());
   const Size size{static_cast<int>(plan_.width), static_cast<int>(plan_.height)};
   std::vector<float> first;
-  if (ti2v)
-    first = to_planes(fit_for_ti2v(plan_.image, plan_.area));
+  if (plan_.variant->image.fit == ImageFit::kCover)
+    first = to_planes(fit_covering(plan_.image, size));
   else
     first = resize_bicubic(to_planes(plan_.image), 3, {plan_.image.width, plan_.image.height}, size);
   const size_t plane = static_cast<size_t>(plan_.height * plan_.width);
@@ -268,41 +278,46 @@ void Engine::Generation::encode_image() {
   clock_->add_flops(vae_encode_cost(m.set.vae, m.set.vae_file(), frames, plan_.height, plan_.width));
   const Tensor pixels = device().allocate(DType::kF32, host->shape, "conditioning pixels");
   device().upload(host, pixels);
-  const Shape latent_shape{plan_.latent[0], (frames - 1) / 4 + 1, plan_.latent[2], plan_.latent[3]};
+  const Shape latent_shape{plan_.latent[0], m.set.vae.traits().latent_frames(frames), plan_.latent[2], plan_.latent[3]};
   Tensor latent = device().allocate(DType::kF32, latent_shape, "conditioning latent");
   {
     // One frame costs nothing and conditions the whole video: it is encoded in F32, as the official program does.
     const DType compute = frames == 1 ? DType::kF32 : plan_.vae_compute;
     Vae encoder(device(), m.set.vae, *m.vae_source, m.set.vae_file(), compute, Vae::Parts::kEncoder);
-    constexpr int64_t kChunkFrames = 4;
+    const int64_t chunk_frames = m.set.vae.traits().stride_temporal;
     Arena dry = Arena::dry();
     const auto counter = make_dry_backend(device().history_memory(compute));
     Vae shapes(*counter, m.set.vae, WeightSource::shapes_only(), m.set.vae_file(), compute, Vae::Parts::kEncoder);
-    shapes.encode(pixels, kChunkFrames, dry, latent);
+    shapes.encode(pixels, chunk_frames, dry, latent);
     const Tensor block = device().allocate(DType::kU8, {static_cast<int64_t>(dry.peak())}, "VAE encoder activations");
     Arena arena(block);
-    encoder.encode(pixels, kChunkFrames, arena, latent);
+    encoder.encode(pixels, chunk_frames, arena, latent);
     device().synchronize();
   }
   if (dump_) {
     dump_->add("vae.encode0.video", host);
     dump_->add("vae.encode0.latent", latent);
   }
-  if (plan_.task == "ti2v") {
+  if (plan_.variant->appends_condition_channels())
+    append_condition(latent);
+  else
     first_frame_ = std::move(latent);
-    impose_first_frame();
-    return;
-  }
-  // I2V: four mask channels, 1 on the first latent frame, then the encoded conditioning video, behind the noise.
+  impose_first_frame();
+}
+
+/// Behind the noise: mask channels, a frame of the video each that a latent frame stands for, 1 on the first latent
+/// frame; then the encoded conditioning video.
+void Engine::Generation::append_condition(TensorView latent) {
+  const ModelSet& set = models_->set;
   Shape input = plan_.latent;
-  input[0] = m.set.dit.in_dim;
+  input[0] = set.dit.in_dim;
   model_input_ = device().allocate(DType::kF32, input, "model input");
   device().fill_zero(model_input_);
-  const int64_t z = plan_.latent[0];
-  require(m.set.dit.in_dim == 2 * z + 4,
-          fmt::format("an image-to-video DiT takes {} channels, this one {}", 2 * z + 4, m.set.dit.in_dim));
-  for (int64_t c = 0; c < 4; ++c) device().fill_normal(model_input_.view().at(z + c).slice(0, 0, 1), 0, 1.0f, 0.0f);
-  device().copy(latent, model_input_.view().slice(0, z + 4, 2 * z + 4));
+  const int64_t z = plan_.latent[0], mask = set.vae.traits().stride_temporal;
+  require(set.dit.in_dim == 2 * z + mask,
+          fmt::format("an image-to-video DiT takes {} channels, this one {}", 2 * z + mask, set.dit.in_dim));
+  for (int64_t c = 0; c < mask; ++c) device().fill_normal(model_input_.view().at(z + c).slice(0, 0, 1), 0, 1.0f, 0.0f);
+  device().copy(latent, model_input_.view().slice(0, z + mask, 2 * z + mask));
 }
 
 void Engine::Generation::impose_first_frame() {

@@ -28,15 +28,17 @@ class Engine::Generation {
   Outcome finish();  // Output_Encoding
 
   Outcome run_stages();
+  void run_stage(Stage stage);
   OutOfMemory explained(const OutOfMemory& problem) const;
 
   void reuse_or_make_models();
   std::vector<std::vector<int32_t>> tokenize() const;
   void embed_prompts(LoadedExpert& expert);
-  void start_expert(int index);
+  void start_expert(size_t index);
   void report_fills();
   void denoise_step(int step, Sampler& sampler);
   TensorView call_dit(LoadedExpert& expert, int step, TextContext& text, TensorView velocity, int call);
+  void append_condition(TensorView latent);
   void impose_first_frame();
   void load_vae();
   void report_memory(Stage stage, int index);
@@ -57,7 +59,7 @@ class Engine::Generation {
   std::vector<Tensor> text_rows_;  // host F32, positive then negative
   Tensor x_;                       // latent F32 [z, T, H, W]
   Tensor model_input_;             // [in_dim, T, H, W] when conditioning channels are appended
-  Tensor first_frame_;             // latent [z, 1, H, W] re-imposed after each step (TI2V image-to-video)
+  Tensor first_frame_;  // latent [z, 1, H, W] re-imposed after each step where the variant's first frame is latent
   Tensor velocity_positive_, velocity_negative_;
   Tensor arena_block_;
   Arena arena_;

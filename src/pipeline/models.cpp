@@ -26,12 +26,12 @@ Engine::Models::~Models() {
 }
 
 void Engine::Models::make_experts(const Plan& plan) {
-  for (int i = 0; i < expert_count(); ++i) {
-    LoadedExpert& expert = experts[static_cast<size_t>(i)];
+  experts.resize(set.expert_count());
+  for (size_t i = 0; i < experts.size(); ++i) {
+    LoadedExpert& expert = experts[i];
     const TensorFile* file = dit_file(i);
-    expert.source = std::make_unique<WeightSource>(
-        file != nullptr ? WeightSource::from_file(*file)
-                        : random_weights(i == 0 ? Component::kDit : Component::kLowNoiseDit));
+    expert.source = std::make_unique<WeightSource>(file != nullptr ? WeightSource::from_file(*file)
+                                                                   : random_weights(dit_component(i)));
     expert.stem = single(*backend, dit_stem_layout(set.dit, plan.compute), *expert.source, "DiT stem");
     std::vector<WeightLayout> layouts;
     for (int64_t block = 0; block < set.dit.num_layers; ++block)

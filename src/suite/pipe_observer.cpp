@@ -12,9 +12,7 @@
 
 namespace wan::suite {
 
-PipeObserver::PipeObserver(int descriptor, std::string task) : descriptor_(descriptor), task_(std::move(task)) {
-  send(Hello{});
-}
+PipeObserver::PipeObserver(int descriptor) : descriptor_(descriptor) { send(Hello{}); }
 
 void PipeObserver::send(const Message& message) {
   const std::string line = encode(message) + "\n";

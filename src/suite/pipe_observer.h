@@ -11,9 +11,8 @@ namespace wan::suite {
 
 class PipeObserver final : public Observer {
  public:
-  /// Writes to `descriptor`, which stays the caller's. `task` names the preprocessing stage until a fact says
-  /// otherwise.
-  explicit PipeObserver(int descriptor, std::string task = "ti2v");
+  /// Writes to `descriptor`, which stays the caller's.
+  explicit PipeObserver(int descriptor);
   void on_span(const StageSpan& span) override;
   void on_begin(Stage stage, int index, int steps) override;
   void on_memory(const MemoryMark& mark) override;
@@ -24,7 +23,7 @@ class PipeObserver final : public Observer {
 
  private:
   int descriptor_;
-  std::string task_;
+  std::string task_;    // of the fact; names the preprocessing stage
   std::mutex writing_;  // a line is written whole
 };
 
