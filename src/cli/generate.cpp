@@ -69,7 +69,7 @@ class ShowStages final : public Observer {
   void on_clock(const ClockDrift&) override {}
   void on_plan(const Plan& plan) override {
     const std::lock_guard lock(mutex_);
-    task_ = plan.task;
+    task_ = plan.variant->task;
     say("memory_plan: " + plan.memory.text());
     say(fmt::format("size: {}x{}", plan.width, plan.height));
   }
@@ -128,7 +128,7 @@ class ShowStages final : public Observer {
   std::condition_variable stopping_;
   bool stop_ = false;
   suite::ProgressState state_;
-  std::string task_ = "ti2v";
+  std::string task_;  // of the fact; names the preprocessing stage
   measure::Sampler sampler_;
   std::thread reader_;
 };

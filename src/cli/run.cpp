@@ -21,6 +21,7 @@
 #include "io/video_writer.h"
 #include "measure/gpu.h"
 #include "measure/stopping.h"
+#include "model/variant.h"
 #include "suite/plan.h"
 #include "suite/progress.h"
 #include "suite/range_stages.h"
@@ -192,7 +193,7 @@ void add_case_options(CLI::App& command, RunCommand& o) {
       .add_option("--model", o.plan.model,
                   "of the cases that name none: what their checkpoint must hold, or the sizes "
                   "of random weights")
-      ->check(CLI::IsMember(suite::model_names()));
+      ->check(CLI::IsMember(model_names()));
   command
       .add_option("--device", o.plan.device, "cpu, cuda or cuda:N; default: the suite's, else cuda:0 if there is one")
       ->type_name("DEVICE");

@@ -8,19 +8,9 @@
 #include <string>
 #include <vector>
 
-namespace wan {
+#include "model/stage.h"
 
-/// The stages of a run, in order. Their leaves tile Total_Execution: each ends where the next begins.
-enum class Stage {
-  kModelInitialization,  // start of the process (or of the engine) until text encoding can start
-  kPreprocess,           // sizes, noise, image reading; named TI2V_Preprocess, T2V_Preprocess or I2V_Preprocess
-  kTextEncoding,         // T5_Encoding: prompt text in hand -> both embeddings on the device
-  kVaeEncoding,          // image-to-video only
-  kStepLoading,          // Step_i_Loading: exposed wait for the weights of step i
-  kStepInference,        // Step_i_Inference: first kernel -> sampler update done
-  kVaeDecoding,          // latents final -> frames in host memory; the wait for VAE weights belongs here
-  kOutputEncoding,       // frames ready -> file closed; only what decoding did not hide
-};
+namespace wan {
 
 /// One closed interval of CLOCK_MONOTONIC. A leaf is critical-path time; a hidden span overlaps leaves and is never
 /// summed.
@@ -78,7 +68,8 @@ class NullObserver : public Observer {
   void on_fact(const std::string&, const std::string&) override {}
 };
 
-/// The published name: "Model_Initialization", "TI2V_Preprocess", "Step_3_Inference", ... `task` is ti2v, t2v or i2v.
+/// The published name: "Model_Initialization", "TI2V_Preprocess", "Step_3_Inference", ... `task` is of the family's
+/// table (model/variant.h).
 std::string stage_name(Stage stage, int index, const std::string& task);
 
 }  // namespace wan

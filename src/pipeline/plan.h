@@ -21,11 +21,12 @@ namespace wan {
 /// The models a run needs, described: from a checkpoint or, with random weights, from the published sizes.
 struct ModelSet {
   std::optional<Checkpoint> checkpoint;  // empty: random weights
+  const Variant* variant = nullptr;
   DitConfig dit;
   TextEncoderConfig text;
   VaeConfig vae;
-  bool two_experts = false;
 
+  size_t expert_count() const { return variant->experts.size(); }
   const TensorFile* vae_file() const { return checkpoint ? &checkpoint->vae_file : nullptr; }
 };
 
@@ -48,7 +49,7 @@ struct MemoryPlan {
 /// The request with every default filled in and every bound checked, then, once the devices are open, with all that was
 /// decided on them. Complete when Observer::on_plan tells it.
 struct Plan {
-  std::string task;  // ti2v, t2v, i2v
+  const Variant* variant = nullptr;
   bool from_image = false;
   Image image;       // as read, when from_image
   int64_t area = 0;  // that was asked for; an image's proportions then give the size
@@ -57,7 +58,7 @@ struct Plan {
   int steps = 0;
   double shift = 0;
   double guidance_low = 0, guidance_high = 0;
-  double boundary = 0;  // 0: one expert
+  double boundary = 0;  // 0: the first expert runs at every step
   Solver solver = Solver::kUniPC;
   uint64_t seed = 0;
   std::string prompt, negative_prompt;
@@ -76,11 +77,12 @@ struct Plan {
   int64_t cpu_threads = 0;   // that compute or convert on the host
   MemoryPlan memory;
 
-  /// Index of the DiT that runs step i: 0 for the only one or the high-noise expert, 1 for the low-noise one.
-  int expert_of(int step) const;
+  /// Index among the variant's experts of the one that runs step i.
+  size_t expert_of(int step) const;
   double guidance_of(int step) const;
   /// First step of the low-noise expert, the number of steps where it has none; nothing for a model with one expert.
   std::optional<int64_t> low_noise_from_step() const;
+  PatchGrid grid() const { return variant->dit.patch.grid(latent[1], latent[2], latent[3]); }
 };
 
 SolverKind solver_kind(Solver solver);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "model/variant.h"
 
 namespace wan {
 
@@ -126,8 +127,10 @@ void StageClock::report_parts(const Leaf& leaf, const std::vector<TimeSpan>& wai
 std::string stage_name(Stage stage, int index, const std::string& task) {
   switch (stage) {
     case Stage::kModelInitialization: return "Model_Initialization";
-    case Stage::kPreprocess:
-      return task == "ti2v" ? "TI2V_Preprocess" : task == "t2v" ? "T2V_Preprocess" : "I2V_Preprocess";
+    case Stage::kPreprocess: {
+      const Variant* variant = find_task(task);
+      return fmt::format("{}_Preprocess", variant != nullptr ? variant->abbreviation : "Video");
+    }
     case Stage::kTextEncoding: return "T5_Encoding";
     case Stage::kVaeEncoding: return "VAE_Encoding";
     case Stage::kStepLoading: return fmt::format("Step_{}_Loading", index);

@@ -66,8 +66,8 @@ struct WeightsFile {
 /// All that decides what is computed. Two runs compare only if these fields are equal; `workload_key` hashes them.
 /// Empty or nullopt: not applicable to the model, or, in an imported run, not recorded.
 struct Workload {
-  std::string task;   // ti2v, t2v, i2v
-  std::string model;  // ti2v-5B, t2v-A14B, i2v-A14B, or a checkpoint's own name
+  std::string task;   // the model's kind, as config.json names it
+  std::string model;  // of a published size, or of the task and the sizes
   std::vector<WeightsFile> weights;
   std::optional<int64_t> width, height, num_frames;
   std::optional<double> fps;

@@ -21,7 +21,7 @@ void KernelStages::on_span(const StageSpan& span) {
 }
 
 void KernelStages::on_plan(const Plan& plan) {
-  task_ = plan.task;
+  task_ = plan.variant->task;
   next_.on_plan(plan);
 }
 

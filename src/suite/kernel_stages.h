@@ -39,8 +39,8 @@ class KernelStages final : public Observer {
   Observer& next_;
   KeepEvents keep_;
   measure::KernelCollector collector_;
-  std::string task_ = "ti2v";
-  int step_ = -1;  // of the last window, -1: not a step's
+  std::string task_;  // of the fact; names the preprocessing stage
+  int step_ = -1;     // of the last window, -1: not a step's
   std::vector<measure::StageWindow> windows_;
   KernelEvents events_;
 };

@@ -19,7 +19,7 @@ PipeObserver::PipeObserver(int descriptor, std::map<std::string, std::string> en
 }
 
 void PipeObserver::on_plan(const Plan& plan) {
-  task_ = plan.task;
+  task_ = plan.variant->task;
   Decided decided{execution_of(plan), plan.memory.predicted_peak};
   decided.execution.environment = environment_;
   send(decided);

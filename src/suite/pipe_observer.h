@@ -28,8 +28,8 @@ class PipeObserver final : public Observer {
  private:
   int descriptor_;
   std::map<std::string, std::string> environment_;
-  std::string task_ = "ti2v";  // names the preprocessing stage until the plan says otherwise
-  std::mutex writing_;         // a line is written whole
+  std::string task_;    // of the plan; names the preprocessing stage
+  std::mutex writing_;  // a line is written whole
 };
 
 }  // namespace wan::suite

@@ -41,7 +41,7 @@ std::vector<Case> chosen(const Suite& suite, const std::vector<std::string>& onl
 }
 
 bool holds(const std::filesystem::path& checkpoint, const std::string& model) {
-  return open_checkpoint(checkpoint).dit.model_type == published_dit_config(model).model_type;
+  return open_checkpoint(checkpoint).variant == &variant_named(model);
 }
 
 /// The first that holds the model; the first of all when none does, for a later check to refuse in its own words.
@@ -97,16 +97,9 @@ Workload requested_workload(const Request& request) {
   return work;
 }
 
-/// By the published sizes, so that the name does not depend on a folder's.
-std::string model_name(const ModelSet& models, const std::string& task) {
-  if (models.two_experts) return task + "-A14B";
-  if (models.dit.dim == 3072 && models.dit.num_layers == 30) return "ti2v-5B";
-  return fmt::format("{}-{}x{}", task, models.dit.dim, models.dit.num_layers);
-}
-
 void fill_from_plan(Workload& work, const Plan& plan, const ModelSet& models) {
-  work.model = model_name(models, plan.task);
-  work.task = plan.task;
+  work.model = model_name(*models.variant, models.dit);
+  work.task = models.variant->task;
   work.width = plan.width;
   work.height = plan.height;
   work.num_frames = plan.num_frames;
@@ -114,7 +107,7 @@ void fill_from_plan(Workload& work, const Plan& plan, const ModelSet& models) {
   work.steps = plan.steps;
   work.shift = plan.shift;
   work.guidance_low = plan.guidance_low;
-  if (plan.boundary > 0) {
+  if (models.expert_count() > 1) {
     work.guidance_high = plan.guidance_high;
     work.boundary = plan.boundary;
   }

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 class Spans final : public NullObserver {
  public:
-  void on_plan(const Plan& plan) override { task = plan.task; }
+  void on_plan(const Plan& plan) override { task = plan.variant->task; }
   void on_clock(const ClockDrift& drift) override { residual_ns = drift.residual_ns; }
   void on_span(const StageSpan& span) override { spans.push_back(span); }
   void on_begin(Stage, int, int) override { ++begins; }
@@ -40,7 +40,7 @@ TEST(KernelStages, PassesOnAllItHears) {
   stages.on_span({Stage::kStepInference, 0, "cond", false, 20, 50, 0, 0});
   stages.on_memory({});
   Plan plan;
-  plan.task = "t2v";
+  plan.variant = &variant_named("t2v-A14B");
   stages.on_plan(plan);
   stages.on_clock({-7, 1});
   stages.on_fact("libraries", "oneDNN");
