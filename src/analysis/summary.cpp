@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "analysis/workload_diff.h"
+#include "results/convergence.h"
 
 namespace wan {
 namespace {
@@ -246,20 +247,16 @@ void add_stages(CaseSummary& out, const EstimateOptions& options) {
 }
 
 void check_convergence(CaseSummary& out) {
-  const auto check = [&](const char* scope, const Quantity& quantity, double target) {
-    if (!quantity.has() || converged(*quantity.estimate, target)) return;
-    const Estimate& e = *quantity.estimate;
-    const double half = e.relative_half_width();
-    out.not_converged.push_back(e.single_run     ? fmt::format("{}: single run", scope)
-                                : half <= target ? fmt::format("{}: {} runs agree within {:.1f} %, {} are needed",
-                                                               scope, e.runs, 100 * half, kMinRunsToConverge)
-                                                 : fmt::format("{}: {} runs agree within {:.2f} %, {:.0f} % is asked",
-                                                               scope, e.runs, 100 * half, 100 * target));
-  };
-  check("steady step", out.steady_step_s, kStepTarget);
-  check("warm total", out.warm_total_s, kWarmTotalTarget);
-  if (out.example->workload.scope == RunScope::kCold) {
-    check("initialization", out.stages.front().wall_s, kInitTarget);
+  for (const SettlingSeries& series : settling_series(out.selection.used)) {
+    if (converged(series)) continue;
+    const size_t runs = series.values.size();
+    const double half = series.half_width();
+    out.not_converged.push_back(runs == 1 ? fmt::format("{}: single run", series.name)
+                                : half <= series.target
+                                    ? fmt::format("{}: {} runs agree within {:.1f} %, {} are needed", series.name, runs,
+                                                  100 * half, kMinRunsToConverge)
+                                    : fmt::format("{}: {} runs agree within {:.2f} %, {:.0f} % is asked", series.name,
+                                                  runs, 100 * half, 100 * series.target));
   }
   out.converged = out.not_converged.empty();
 }
