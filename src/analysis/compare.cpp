@@ -64,7 +64,7 @@ class Builder {
     if (va.empty() || vb.empty()) return std::nullopt;
     ComparedRow out;
     out.name = std::move(name);
-    const EstimateOptions how{options_.confidence, options_.draws, options_.seed};
+    const EstimateOptions how{options_.confidence};
     out.a = estimate(va, how);
     out.b = estimate(vb, how);
     out.time = compare_values(va, vb, options_);
@@ -247,7 +247,7 @@ RatioTest compare_values(std::span<const double> a, std::span<const double> b, c
     return out;
   }
   const WelchRatio welch = welch_log_ratio(a, b, options.confidence);
-  const Interval boot = bootstrap_median_ratio(a, b, options.confidence, options.draws, options.seed);
+  const Interval boot = bootstrap_median_ratio(a, b, options.confidence);
   out.interval = Interval{std::min(welch.interval.low, boot.low), std::max(welch.interval.high, boot.high)};
   out.p_welch = welch.p_value;
   if (a.size() < kMinRunsForVerdict || b.size() < kMinRunsForVerdict) {

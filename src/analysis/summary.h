@@ -54,13 +54,14 @@ Selection select_valid(const std::vector<const RunRecord*>& runs);
 /// The runs of any cases that enter no estimate: id and reason, what the other runs of their group show included.
 std::map<std::string, std::string> reasons_not_counted(const std::vector<const RunRecord*>& records);
 
-/// One row of a stage table.
+/// One row of a stage table. Its quantities are filled from the list of columns (stage_columns.h).
 struct StageSummary {
   std::string id, name;
   StageKind kind = StageKind::kLeaf;
   StageRole role = StageRole::kOther;
   int64_t index = -1;
-  Quantity wall_s, gpu_s, exposed_copy_s, hidden_copy_s;
+  Quantity wall_s, exposed_copy_s, hidden_copy_s;
+  Quantity gpu_s;               // of stages that compute on the card; of the total, the GPU part
   std::optional<double> share;  // of the total's median; leaves and Unattributed only
   Quantity cpu_cores;           // core-seconds over wall
   Quantity cpu_percent;         // of the allowed cores
