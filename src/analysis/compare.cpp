@@ -64,7 +64,7 @@ class Builder {
     if (va.empty() || vb.empty()) return std::nullopt;
     ComparedRow out;
     out.name = std::move(name);
-    const EstimateOptions how{options_.confidence, options_.draws, options_.seed};
+    const EstimateOptions how{options_.confidence};
     out.a = estimate(va, how);
     out.b = estimate(vb, how);
     out.time = compare_values(va, vb, options_);
@@ -167,10 +167,15 @@ void check_comparable(Comparison& out, const CompareOptions& options) {
 }
 
 void add_caveats(Comparison& out) {
+  for (const FieldDifference& way : out.workload.execution)
+    if (way.field != "device")
+      out.caveats.push_back(
+          {Caveat::Of::kBoth, fmt::format("executed another way: {} {} against {}", way.field, way.a, way.b)});
   const auto side = [&](const CaseSummary& s, Caveat::Of of) {
     const size_t runs = s.selection.used.size(), excluded = s.selection.excluded.size();
     if (runs == 1) out.caveats.push_back({of, " is a single run: no interval"});
     if (excluded > 0) out.caveats.push_back({of, fmt::format(": {} of {} runs excluded", excluded, excluded + runs)});
+    for (const std::string& doubt : pooling_doubts(s.group)) out.caveats.push_back({of, ": " + doubt});
     if (s.example->engine.kind == EngineKind::kImported) out.caveats.push_back({of, " is imported"});
   };
   side(*out.a, Caveat::Of::kA);
@@ -242,7 +247,7 @@ RatioTest compare_values(std::span<const double> a, std::span<const double> b, c
     return out;
   }
   const WelchRatio welch = welch_log_ratio(a, b, options.confidence);
-  const Interval boot = bootstrap_median_ratio(a, b, options.confidence, options.draws, options.seed);
+  const Interval boot = bootstrap_median_ratio(a, b, options.confidence);
   out.interval = Interval{std::min(welch.interval.low, boot.low), std::max(welch.interval.high, boot.high)};
   out.p_welch = welch.p_value;
   if (a.size() < kMinRunsForVerdict || b.size() < kMinRunsForVerdict) {

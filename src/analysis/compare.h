@@ -22,8 +22,6 @@ std::string_view to_string(Verdict verdict);  // "FASTER", ...
 struct CompareOptions {
   double margin = 0.01;  // differences within 1 +- margin do not matter
   double confidence = 0.95;
-  int draws = 10'000;
-  uint64_t seed = 20261124;
   std::vector<std::string> allowed_fields;  // workload fields that may differ ("steps", "offload", ...); "*": any
   bool across_precision = false;            // compare different precision classes, and say so
 };

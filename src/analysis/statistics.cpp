@@ -1,28 +1,13 @@
-// Resampling, Student's t and exact rank tests.
+// Student's t and exact rank tests.
 #include "analysis/statistics.h"
 
 #include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <numeric>
-#include <random>
 
 namespace wan {
 namespace {
-
-/// A draw from 0 .. n-1. std::uniform_int_distribution is not the same on every library; this is. Its bias, n / 2^32,
-/// is below 1e-8 for our sample sizes.
-size_t draw(std::mt19937_64& random, size_t n) { return static_cast<size_t>(((random() >> 32) * n) >> 32); }
-
-void resample(std::span<const double> from, std::span<double> into, std::mt19937_64& random) {
-  for (double& value : into) value = from[draw(random, from.size())];
-}
-
-Interval percentile_interval(std::vector<double>& statistics, double confidence) {
-  std::sort(statistics.begin(), statistics.end());
-  const double tail = 0.5 * (1 - confidence);
-  return {quantile_sorted(statistics, tail), quantile_sorted(statistics, 1 - tail)};
-}
 
 /// Continued fraction of the incomplete beta function, by the modified Lentz method (Press et al., 6.4).
 double beta_fraction(double a, double b, double x) {
@@ -101,32 +86,6 @@ double student_t_quantile(double p, double df) {
     (student_t_cdf(middle, df) < p ? low : high) = middle;
   }
   return 0.5 * (low + high);
-}
-
-Interval bootstrap_median(std::span<const double> values, double confidence, int draws, uint64_t seed) {
-  assert(!values.empty() && draws > 0);
-  const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  if (*low == *high) return {*low, *high};  // every resample is the same: work and memory seldom vary
-  std::mt19937_64 random(seed);
-  std::vector<double> sample(values.size()), medians(static_cast<size_t>(draws));
-  for (double& m : medians) {
-    resample(values, sample, random);
-    m = median_in_place(sample);
-  }
-  return percentile_interval(medians, confidence);
-}
-
-Interval bootstrap_median_ratio(std::span<const double> a, std::span<const double> b, double confidence, int draws,
-                                uint64_t seed) {
-  assert(!a.empty() && !b.empty() && draws > 0);
-  std::mt19937_64 random(seed);
-  std::vector<double> sample_a(a.size()), sample_b(b.size()), ratios(static_cast<size_t>(draws));
-  for (double& r : ratios) {
-    resample(a, sample_a, random);
-    resample(b, sample_b, random);
-    r = median_in_place(sample_b) / median_in_place(sample_a);
-  }
-  return percentile_interval(ratios, confidence);
 }
 
 OrderInterval order_statistic_interval(std::span<const double> values) {

@@ -1,32 +1,18 @@
 // Statistics on small samples, each with a known answer in the tests. Nothing here knows what the numbers mean.
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
+#include "base/median_bootstrap.h"
 #include "base/order_statistics.h"
 
 namespace wan {
-
-struct Interval {
-  double low = 0, high = 0;
-  bool contains(double x) const { return low <= x && x <= high; }
-  bool operator==(const Interval&) const = default;
-};
 
 /// P(T <= t) of Student's t with `df` > 0 degrees of freedom (not necessarily whole).
 double student_t_cdf(double t, double df);
 /// Its inverse, 0 < p < 1.
 double student_t_quantile(double p, double df);
-
-/// Percentile bootstrap interval of the median: `draws` resamples with a fixed seed; not empty. Deterministic.
-Interval bootstrap_median(std::span<const double> values, double confidence, int draws, uint64_t seed);
-
-/// Percentile bootstrap interval of median(b) / median(a), arms resampled independently; positive values.
-Interval bootstrap_median_ratio(std::span<const double> a, std::span<const double> b, double confidence, int draws,
-                                uint64_t seed);
 
 /// Interval [min, max] and the exact probability 1 - 2^(1-n) that it covers the median, whatever the distribution.
 struct OrderInterval {

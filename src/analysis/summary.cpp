@@ -6,14 +6,20 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 
+#include "analysis/stage_columns.h"
 #include "analysis/workload_diff.h"
+#include "results/convergence.h"
 
 namespace wan {
 namespace {
 
-constexpr double kLowClock = 0.9;  // of the group's median SM clock
+constexpr double kLowClock = 0.9;   // of the group's median SM clock
+constexpr double kSamePeak = 0.02;  // of the larger: peaks nearer than this may come from one way of executing
+constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 
 std::string device_of(const RunRecord& record) {
   return record.system.gpus.empty() || record.engine.device.starts_with("cpu") ? record.system.cpu_model
@@ -33,109 +39,63 @@ std::optional<double> steady_clock_mhz(const RunRecord& record) {
   return median(clocks);
 }
 
-template <class T>
-Measured<double> as_double(const Measured<T>& value, double scale = 1) {
+Measured<double> bytes_of(const Measured<uint64_t>& value) {
   if (!value.has()) return absent<double>(value.reason.empty() ? "not_measured" : value.reason);
-  return measured(static_cast<double>(*value.value) * scale, value.source);
+  return measured(static_cast<double>(*value.value), value.source);
 }
 
-Measured<double> as_double(const Counter& counter) {
-  if (!counter.mean_percent) return absent<double>(counter.reason.empty() ? "not_measured" : counter.reason);
-  return measured(*counter.mean_percent, counter.source);
-}
-
-Measured<double> over_wall(const Measured<double>& amount, int64_t wall_ns) {
-  if (!amount.has()) return amount;
-  if (wall_ns <= 0) return absent<double>("no_time");
-  return measured(*amount.value / (static_cast<double>(wall_ns) * 1e-9), amount.source);
-}
-
-/// Builds the columns of one stage from the stage of that id in each run.
-class StageColumns {
+/// The runs' stages by id.
+class StageIndex {
  public:
-  StageColumns(const std::vector<const RunRecord*>& runs, std::string id, const EstimateOptions& options)
-      : runs_(runs), id_(std::move(id)), options_(options) {}
+  explicit StageIndex(const std::vector<const RunRecord*>& runs) : runs_(runs) {
+    for (const RunRecord* run : runs)
+      for (const StageRecord& stage : run->stages) stages_[run].try_emplace(stage.id, &stage);
+  }
 
-  template <class Get>
-  Quantity over(Get get) const {
-    return quantity_over(runs_, options_, [&](const RunRecord& run) {
-      const StageRecord* stage = find_stage(run, id_);
-      return stage != nullptr ? get(run, *stage) : absent<double>("stage_absent");
+  /// An estimate of a column over the stage of that id in each run.
+  Quantity over(const StageColumn& column, const std::string& id, const EstimateOptions& options) const {
+    return quantity_over(runs_, options, [&](const RunRecord& run) {
+      const auto& stages = stages_.at(&run);
+      const auto stage = stages.find(id);
+      if (stage == stages.end()) return absent<double>("stage_absent");
+      Measured<double> value = column.value(run, *stage->second);
+      if (value.has()) *value.value *= column.to_si;
+      return value;
     });
-  }
-  template <class T>
-  Quantity value(Measured<T> StageRecord::*member, double scale = 1) const {
-    return over([=](const RunRecord&, const StageRecord& s) { return as_double(s.*member, scale); });
-  }
-  Quantity counter(Counter Counters::*member) const {
-    return over([=](const RunRecord&, const StageRecord& s) { return as_double(s.counters.*member); });
-  }
-  Quantity host(Measured<uint64_t> HostMemory::*member) const {
-    return over([=](const RunRecord&, const StageRecord& s) { return as_double(s.host_memory.*member); });
-  }
-  Quantity device(Measured<uint64_t> DeviceMemory::*member) const {
-    return over([=](const RunRecord&, const StageRecord& s) { return as_double(s.device_memory.*member); });
   }
 
  private:
   const std::vector<const RunRecord*>& runs_;
-  std::string id_;
-  const EstimateOptions& options_;
+  std::map<const RunRecord*, std::unordered_map<std::string_view, const StageRecord*>> stages_;
 };
 
-Measured<double> cpu_percent(const RunRecord& run, const StageRecord& stage) {
-  const Measured<double> cores = over_wall(as_double(stage.cpu_core_ns, 1e-9), stage.wall_ns);
-  if (!cores.has()) return cores;
-  if (!run.system.cores_allowed.has() || *run.system.cores_allowed.value <= 0) {
-    return absent<double>("allowed_cores_not_recorded");
-  }
-  return measured(100 * *cores.value / static_cast<double>(*run.system.cores_allowed.value), cores.source);
-}
-
-StageSummary stage_summary(const StageRecord& like, const std::vector<const RunRecord*>& runs,
-                           const EstimateOptions& options) {
-  const StageColumns columns(runs, like.id, options);
+StageSummary stage_summary(const StageRecord& like, const StageIndex& index, const EstimateOptions& options) {
   StageSummary out;
   out.id = like.id;
   out.name = like.name;
   out.kind = like.kind;
   out.role = stage_role(like.name);
   out.index = like.index;
-  out.wall_s = columns.over(
-      [](const RunRecord&, const StageRecord& s) { return measured(static_cast<double>(s.wall_ns) * 1e-9, "clock"); });
-  out.gpu_s = columns.value(&StageRecord::gpu_ns, 1e-9);
-  out.exposed_copy_s = columns.value(&StageRecord::exposed_copy_ns, 1e-9);
-  out.hidden_copy_s = columns.value(&StageRecord::hidden_copy_ns, 1e-9);
-  out.cpu_cores = columns.over(
-      [](const RunRecord&, const StageRecord& s) { return over_wall(as_double(s.cpu_core_ns, 1e-9), s.wall_ns); });
-  out.cpu_percent = columns.over(cpu_percent);
-  out.host_process_peak_bytes = columns.host(&HostMemory::process_peak_bytes);
-  out.host_system_peak_bytes = columns.host(&HostMemory::system_used_peak_bytes);
-  out.device_process_peak_bytes = columns.device(&DeviceMemory::process_peak_bytes);
-  out.device_pool_peak_bytes = columns.device(&DeviceMemory::pool_peak_bytes);
-  out.sm_active_percent = columns.counter(&Counters::sm_active);
-  out.tensor_active_percent = columns.counter(&Counters::tensor_active);
-  out.dram_active_percent = columns.counter(&Counters::dram_active);
-  out.sm_occupancy_percent = columns.counter(&Counters::sm_occupancy);
-  out.gpu_busy_percent = columns.counter(&Counters::gpu_busy);
-  out.sm_clock_mhz = columns.over([](const RunRecord&, const StageRecord& s) {
-    return s.sm_clock_mhz.has() ? measured(s.sm_clock_mhz.value->median, s.sm_clock_mhz.source)
-                                : absent<double>(s.sm_clock_mhz.reason);
-  });
-  out.sm_seconds = columns.over([](const RunRecord&, const StageRecord& s) {
-    const Measured<double> percent = as_double(s.counters.sm_active);
-    if (!percent.has()) return percent;
-    return measured(*percent.value * 0.01 * static_cast<double>(s.wall_ns) * 1e-9, percent.source);
-  });
-  out.power_w = columns.value(&StageRecord::power_mean_w);
-  out.energy_j = columns.value(&StageRecord::energy_j);
-  out.flops = columns.value(&StageRecord::flops);
-  out.achieved_tflops = columns.over([](const RunRecord&, const StageRecord& s) {
-    return over_wall(as_double(s.flops, 1e-12), s.gpu_ns.has() && *s.gpu_ns.value > 0 ? *s.gpu_ns.value : s.wall_ns);
-  });
-  out.read_bytes = columns.value(&StageRecord::read_bytes);
-  out.moved_bytes = columns.value(&StageRecord::moved_bytes);
+  for (const StageColumn& column : stage_columns())
+    if (column.over_runs != nullptr) out.*column.over_runs = index.over(column, like.id, options);
   return out;
+}
+
+/// Device time of a stage that does not compute on the card is only how far apart two events were; of the total it is
+/// the GPU part, where the card's time is known at all.
+void mend_device_time(CaseSummary& out) {
+  bool known = false;
+  for (StageSummary& stage : out.stages) {
+    if (stage.kind != StageKind::kLeaf) continue;
+    if (computes_on_gpu(*out.example, stage.role)) {
+      known = known || stage.gpu_s.has();
+    } else {
+      stage.gpu_s = {};
+      stage.gpu_s.reason = "the stage does not compute on the GPU";
+    }
+  }
+  for (StageSummary& stage : out.stages)
+    if (stage.kind == StageKind::kParent && known) stage.gpu_s = out.gpu_part_s;
 }
 
 /// SM-busy seconds: SM activity times time over the leaves. Leaves without a reading make it absent when they are more
@@ -163,7 +123,7 @@ Measured<double> peak_device_bytes(const RunRecord& run) {
   const auto largest = [&](Measured<uint64_t> DeviceMemory::*member) {
     Measured<double> best = absent<double>("not_measured");
     for (const StageRecord& stage : run.stages) {
-      const Measured<double> value = as_double(stage.device_memory.*member);
+      const Measured<double> value = bytes_of(stage.device_memory.*member);
       if (value.has() && (!best.has() || *value.value > *best.value)) best = value;
       if (!best.has()) best.reason = value.reason;
     }
@@ -181,7 +141,7 @@ Measured<double> peak_device_bytes(const RunRecord& run) {
 Measured<double> peak_host_bytes(const RunRecord& run) {
   Measured<double> best = absent<double>("not_measured");
   for (const StageRecord& stage : run.stages) {
-    const Measured<double> value = as_double(stage.host_memory.process_peak_bytes);
+    const Measured<double> value = bytes_of(stage.host_memory.process_peak_bytes);
     if (value.has() && (!best.has() || *value.value > *best.value)) best = value;
     if (!best.has()) best.reason = value.reason;
   }
@@ -190,7 +150,8 @@ Measured<double> peak_host_bytes(const RunRecord& run) {
 
 Measured<double> energy_of(const RunRecord& run) {
   const StageRecord* total = total_stage(run);
-  return total != nullptr ? as_double(total->energy_j) : absent<double>("no_total");
+  if (total == nullptr) return absent<double>("no_total");
+  return total->energy_j.has() || !total->energy_j.reason.empty() ? total->energy_j : absent<double>("not_measured");
 }
 
 Measured<double> seconds_or_absent(const std::optional<int64_t>& ns) {
@@ -223,12 +184,13 @@ void add_scopes(CaseSummary& out, const EstimateOptions& options) {
 
 void add_stages(CaseSummary& out, const EstimateOptions& options) {
   const auto& runs = out.selection.used;
+  const StageIndex index(runs);
   const StageRecord* total = nullptr;
   for (const StageRecord& stage : out.example->stages) {
     if (stage.kind == StageKind::kParent) {
       total = &stage;
     } else if (stage.name != kUnattributedName) {
-      out.stages.push_back(stage_summary(stage, runs, options));
+      out.stages.push_back(stage_summary(stage, index, options));
     }
   }
   StageSummary rest;
@@ -237,65 +199,68 @@ void add_stages(CaseSummary& out, const EstimateOptions& options) {
     return measured(static_cast<double>(break_down(r).unattributed_ns) * 1e-9, "clock");
   });
   out.stages.push_back(rest);
-  if (total != nullptr) out.stages.push_back(stage_summary(*total, runs, options));
+  if (total != nullptr) out.stages.push_back(stage_summary(*total, index, options));
   for (StageSummary& stage : out.stages) {
     if (stage.kind == StageKind::kLeaf && stage.wall_s.has() && out.total_s.median() > 0) {
       stage.share = stage.wall_s.median() / out.total_s.median();
     }
   }
+  mend_device_time(out);
 }
 
 void check_convergence(CaseSummary& out) {
-  const auto check = [&](const char* scope, const Quantity& quantity, double target) {
-    if (!quantity.has() || converged(*quantity.estimate, target)) return;
-    const Estimate& e = *quantity.estimate;
-    const double half = e.relative_half_width();
-    out.not_converged.push_back(e.single_run     ? fmt::format("{}: single run", scope)
-                                : half <= target ? fmt::format("{}: {} runs agree within {:.1f} %, {} are needed",
-                                                               scope, e.runs, 100 * half, kMinRunsToConverge)
-                                                 : fmt::format("{}: {} runs agree within {:.2f} %, {:.0f} % is asked",
-                                                               scope, e.runs, 100 * half, 100 * target));
-  };
-  check("steady step", out.steady_step_s, kStepTarget);
-  check("warm total", out.warm_total_s, kWarmTotalTarget);
-  if (out.example->workload.scope == RunScope::kCold) {
-    check("initialization", out.stages.front().wall_s, kInitTarget);
+  for (const SettlingSeries& series : settling_series(out.selection.used)) {
+    if (converged(series)) continue;
+    const size_t runs = series.values.size();
+    const double half = series.half_width();
+    out.not_converged.push_back(runs == 1 ? fmt::format("{}: single run", series.name)
+                                : half <= series.target
+                                    ? fmt::format("{}: {} runs agree within {:.1f} %, {} are needed", series.name, runs,
+                                                  100 * half, kMinRunsToConverge)
+                                    : fmt::format("{}: {} runs agree within {:.2f} %, {:.0f} % is asked", series.name,
+                                                  runs, 100 * half, 100 * series.target));
   }
   out.converged = out.not_converged.empty();
 }
 
-}  // namespace
+bool decided(const RunRecord& record) { return record.execution.has() || record.status == RunStatus::kOk; }
 
-std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records) {
-  std::vector<RunGroup> groups;
-  for (const RunRecord* record : records) {
-    RunGroup key{record->run_case.name,
-                 record->workload_key,
-                 device_of(*record),
-                 record->engine.name,
-                 record->run_case.arm,
-                 output_kind(*record),
-                 {}};
-    const auto same = [&](const RunGroup& g) {
-      const bool same_output = g.output == key.output || g.output.empty() || key.output.empty();
-      return g.case_name == key.case_name && g.workload_key == key.workload_key && g.device == key.device &&
-             g.engine == key.engine && g.arm == key.arm && same_output;
-    };
-    auto found = std::find_if(groups.begin(), groups.end(), same);
-    if (found == groups.end()) found = groups.insert(groups.end(), std::move(key));
-    if (found->output.empty()) found->output = output_kind(*record);
-    found->runs.push_back(record);
-  }
+/// Whether the record's runs may share an estimate with the group's.
+bool fits(const RunRecord& record, const RunGroup& group) {
+  const std::string output = output_kind(record);
+  const bool same_output = group.output == output || group.output.empty() || output.empty();
+  if (group.case_name != record.run_case.name || group.device != device_of(record) ||
+      group.engine != record.engine.name || group.arm != record.run_case.arm || !same_output)
+    return false;
+  const RunRecord& other = *group.runs.front();
+  const bool both_say = group.execution.has() && record.execution.has();
+  if (both_say) return group.execution.value == record.execution.value && same_work(other.workload, record.workload);
+  const bool group_decided =
+      std::any_of(group.runs.begin(), group.runs.end(), [](const RunRecord* run) { return decided(*run); });
+  if (!decided(record) || !group_decided) return same_work(other.workload, record.workload);
+  const bool neither_says = !group.execution.has() && !record.execution.has();
+  return neither_says && group.workload_key == record.workload_key;
+}
+
+bool same_but_output(const RunGroup& a, const RunGroup& b) {
+  return a.case_name == b.case_name && a.device == b.device && a.engine == b.engine && a.arm == b.arm &&
+         same_work(a.runs[0]->workload, b.runs[0]->workload);
+}
+
+/// What a title must say of a group, because another one has the same case.
+void tell_apart(std::vector<RunGroup>& groups) {
   for (RunGroup& group : groups) {
-    group.has_both_outputs = std::any_of(groups.begin(), groups.end(), [&](const RunGroup& other) {
-      return other.case_name == group.case_name && other.workload_key == group.workload_key &&
-             other.device == group.device && other.engine == group.engine && other.arm == group.arm &&
-             other.output != group.output;  // the only field in which they can differ then
-    });
-    std::stable_sort(group.runs.begin(), group.runs.end(), [](const RunRecord* a, const RunRecord* b) {
-      return std::tie(a->created_utc, a->run_case.repeat) < std::tie(b->created_utc, b->run_case.repeat);
-    });
+    for (const RunGroup& other : groups) {
+      if (&other == &group || !same_but_output(other, group)) continue;
+      const auto differences = execution_differences(other.execution, group.execution);
+      group.has_both_outputs |= other.output != group.output && differences.empty();
+      if (&other < &group && group.other_ways.empty()) group.other_ways = differences;
+    }
   }
+}
+
+/// Machine by machine in order of first appearance, there by the case's name, cold before warm.
+void put_in_order(std::vector<RunGroup>& groups) {
   std::map<std::pair<std::string, std::string>, size_t> machines;
   for (const RunGroup& group : groups) machines.try_emplace({group.device, group.engine}, machines.size());
   std::stable_sort(groups.begin(), groups.end(), [&](const RunGroup& a, const RunGroup& b) {
@@ -304,7 +269,76 @@ std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records) {
     const int by_name = strverscmp(a.case_name.c_str(), b.case_name.c_str());
     return by_name != 0 ? by_name < 0 : a.runs[0]->workload.scope < b.runs[0]->workload.scope;
   });
+}
+
+/// How a title names the way a group was executed: the first two fields, and how many more there are.
+std::string ways_text(const std::vector<FieldDifference>& ways) {
+  constexpr size_t kNamed = 2;
+  std::string text;
+  for (size_t i = 0; i < std::min(kNamed, ways.size()); ++i)
+    text += fmt::format("{}{} {}", i == 0 ? "" : ", ", ways[i].field, ways[i].b);
+  if (ways.size() > kNamed) text += fmt::format(" and {} more", ways.size() - kNamed);
+  return text;
+}
+
+}  // namespace
+
+std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records) {
+  std::vector<RunGroup> groups;
+  for (const RunRecord* record : records) {
+    auto found =
+        std::find_if(groups.begin(), groups.end(), [&](const RunGroup& group) { return fits(*record, group); });
+    if (found == groups.end()) {
+      RunGroup& group = groups.emplace_back();
+      group.case_name = record->run_case.name;
+      group.workload_key = record->workload_key;
+      group.device = device_of(*record);
+      group.engine = record->engine.name;
+      group.arm = record->run_case.arm;
+      found = groups.end() - 1;
+    }
+    if (found->output.empty()) found->output = output_kind(*record);
+    if (!found->execution.has() && record->execution.has()) {
+      found->execution = record->execution;
+      found->workload_key = record->workload_key;
+    }
+    found->runs.push_back(record);
+  }
+  for (RunGroup& group : groups) {
+    std::stable_sort(group.runs.begin(), group.runs.end(), [](const RunRecord* a, const RunRecord* b) {
+      return std::tie(a->created_utc, a->run_case.repeat) < std::tie(b->created_utc, b->run_case.repeat);
+    });
+  }
+  tell_apart(groups);
+  put_in_order(groups);
   return groups;
+}
+
+std::vector<std::string> pooling_doubts(const RunGroup& group) {
+  std::vector<std::string> doubts;
+  std::vector<std::string> builds;
+  uint64_t least = UINT64_MAX, most = 0;
+  bool silent = false;
+  for (const RunRecord* run : group.runs) {
+    if (!reason_not_counted(*run).empty()) continue;
+    if (const std::string build = build_text(run->tool); std::find(builds.begin(), builds.end(), build) == builds.end())
+      builds.push_back(build);
+    silent |= !run->execution.has() && run->engine.kind == EngineKind::kNative;
+    for (const StageRecord& stage : run->stages)
+      if (stage.kind == StageKind::kParent && stage.device_memory.pool_peak_bytes.has()) {
+        least = std::min(least, *stage.device_memory.pool_peak_bytes.value);
+        most = std::max(most, *stage.device_memory.pool_peak_bytes.value);
+      }
+  }
+  if (builds.size() > 1)
+    doubts.push_back(fmt::format("runs of {} builds are mixed: {}", builds.size(), fmt::join(builds, "; ")));
+  // The engine's own peak follows from what it decided: where it differs, they were not executed alike.
+  if (silent && most > least && double(most - least) > kSamePeak * double(most))
+    doubts.push_back(
+        fmt::format("the runs do not say how they were executed, and their own peaks of device memory "
+                    "differ ({:.2f} to {:.2f} GiB)",
+                    double(least) / kGiB, double(most) / kGiB));
+  return doubts;
 }
 
 Selection select_valid(const std::vector<const RunRecord*>& runs) {
@@ -345,6 +379,7 @@ std::string circumstances(const CaseSummary& summary) {
   if (work.scope == RunScope::kWarm) text += " (warm)";
   if (work.page_cache == PageCache::kEvicted) text += " (empty page cache)";
   if (summary.group.has_both_outputs && summary.group.output == "none") text += " (no video)";
+  if (!summary.group.other_ways.empty()) text += fmt::format(" ({})", ways_text(summary.group.other_ways));
   if (!summary.group.arm.empty()) text += " [" + summary.group.arm + "]";
   return text;
 }

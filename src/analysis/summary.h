@@ -8,27 +8,35 @@
 
 #include "analysis/breakdown.h"
 #include "analysis/estimate.h"
+#include "analysis/workload_diff.h"
 #include "results/record.h"
 #include "results/steps.h"
 
 namespace wan {
 
-/// Runs that may be put in one estimate: same workload, engine, device and arm.
+/// Runs that may be put in one estimate: same workload and execution, engine, device and arm.
 struct RunGroup {
   std::string case_name;
   std::string workload_key;
   std::string device;  // GPU name, or the CPU's
   std::string engine;
   std::string arm;
-  std::string output;                  // whether they wrote a video: output_kind of those that tell
-  std::vector<const RunRecord*> runs;  // all of them, by created_utc, then repeat
-  bool has_both_outputs = false;       // another group differs by the output alone
+  std::string output;  // whether they wrote a video: output_kind of those that tell
+  Measured<Execution> execution = absent<Execution>("not_recorded");  // of those that tell
+  std::vector<const RunRecord*> runs;                                 // all of them, by created_utc, then repeat
+  bool has_both_outputs = false;                                      // another group differs by the output alone
+  std::vector<FieldDifference> other_ways;  // how the first group of the same work decided (`a`), and this one (`b`)
 };
 
 /// Splits records into groups: machine by machine in order of first appearance, there by the case's name (numbers in it
-/// by value), cold before warm; a run that cannot tell whether it wrote a video goes with the first group it fits
-/// otherwise. Points into `records`.
+/// by value), cold before warm; a run that cannot tell whether it wrote a video, or that failed before its execution
+/// was decided, goes with the first group it fits otherwise. Runs that ended well without saying how they were executed
+/// (records before 1.2) stay together. Points into `records`.
 std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records);
+
+/// Why the runs of a group may not be alike although they share an estimate: several builds of the program, or records
+/// that do not say how they were executed and show that it differed. One sentence each, without a full stop.
+std::vector<std::string> pooling_doubts(const RunGroup& group);
 
 struct Exclusion {
   const RunRecord* run = nullptr;
@@ -46,13 +54,14 @@ Selection select_valid(const std::vector<const RunRecord*>& runs);
 /// The runs of any cases that enter no estimate: id and reason, what the other runs of their group show included.
 std::map<std::string, std::string> reasons_not_counted(const std::vector<const RunRecord*>& records);
 
-/// One row of a stage table.
+/// One row of a stage table. Its quantities are filled from the list of columns (stage_columns.h).
 struct StageSummary {
   std::string id, name;
   StageKind kind = StageKind::kLeaf;
   StageRole role = StageRole::kOther;
   int64_t index = -1;
-  Quantity wall_s, gpu_s, exposed_copy_s, hidden_copy_s;
+  Quantity wall_s, exposed_copy_s, hidden_copy_s;
+  Quantity gpu_s;               // of stages that compute on the card; of the total, the GPU part
   std::optional<double> share;  // of the total's median; leaves and Unattributed only
   Quantity cpu_cores;           // core-seconds over wall
   Quantity cpu_percent;         // of the allowed cores
@@ -87,7 +96,8 @@ struct CaseSummary {
 CaseSummary summarise(const RunGroup& group, const EstimateOptions& options = {});
 
 /// What tells a case's runs from others under its name: " (warm)", " (empty page cache)", " [arm]"; empty for cold runs
-/// whose page cache was not emptied.
+/// whose page cache was not emptied. A group of the same work that was executed another way than the first names how:
+/// " (residency stream)".
 std::string circumstances(const CaseSummary& summary);
 
 /// An estimate of `get(run)` over the runs that have it; a reason when none has.

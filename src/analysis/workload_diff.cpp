@@ -3,8 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <iterator>
 #include <map>
+#include <set>
 
+#include "base/hash.h"
 #include "results/enum_names.h"
 #include "results/fields.h"
 
@@ -20,6 +25,15 @@ class Flatten {
     const std::string_view name = key;
     if (name == "prompt" || name == "negative_prompt") return;  // compared by digest
     if (!value.empty()) out_[key] = value;
+  }
+  void operator()(const char* key, int64_t value) { out_[key] = fmt::format("{}", value); }
+  void operator()(const char* key, const std::vector<double>& values) {
+    constexpr size_t kShown = 40;  // characters
+    const std::string text = fmt::format("{}", fmt::join(values, ", "));
+    if (text.empty()) return;
+    out_[key] = text.size() <= kShown ? text
+                                      : fmt::format("{}... ({} values, digest {})", text.substr(0, kShown),
+                                                    values.size(), sha256_hex(text).substr(0, 8));
   }
   template <class T>
   void operator()(const char* key, const std::optional<T>& value) {
@@ -54,10 +68,27 @@ class Flatten {
   std::map<std::string, std::string> out_;
 };
 
-std::map<std::string, std::string> flatten(const Workload& workload) {
+template <class T>
+std::map<std::string, std::string> flatten(const T& value) {
   Flatten visit;
-  fields(visit, workload);
+  fields(visit, value);
   return visit.take();
+}
+
+/// The fields of a workload that say how, not what: since records have an execution, they are part of that.
+constexpr std::array kDecidedFields{"offload", "text_encoder_device"};
+
+bool is_decided(const FieldDifference& difference) {
+  return std::find(kDecidedFields.begin(), kDecidedFields.end(), difference.field) != kDecidedFields.end();
+}
+
+/// What is left of a workload when how it is done is taken out, and texts that have digests.
+Workload work_alone(Workload work) {
+  work.offload.clear();
+  work.text_encoder_device.clear();
+  work.prompt.clear();
+  work.negative_prompt.clear();
+  return work;
 }
 
 Provenance provenance(const RunRecord& record) {
@@ -90,8 +121,30 @@ WorkloadDifference compare_workloads(const Workload& a, Provenance from_a, const
   return out;
 }
 
+std::vector<FieldDifference> execution_differences(const Measured<Execution>& a, const Measured<Execution>& b) {
+  std::vector<FieldDifference> out;
+  if (!a.has() || !b.has()) return out;
+  auto fields_a = flatten(*a.value), fields_b = flatten(*b.value);
+  std::set<std::string> keys;
+  for (const auto* side : {&fields_a, &fields_b})
+    for (const auto& [key, value] : *side) keys.insert(key);
+  for (const std::string& key : keys) {
+    const auto text = [&](auto& side) { return side.contains(key) ? side.at(key) : kAbsent; };
+    if (text(fields_a) != text(fields_b)) out.push_back({key, text(fields_a), text(fields_b)});
+  }
+  return out;
+}
+
+bool same_work(const Workload& a, const Workload& b) { return work_alone(a) == work_alone(b); }
+
 WorkloadDifference compare_workloads(const RunRecord& a, const RunRecord& b) {
   WorkloadDifference out = compare_workloads(a.workload, provenance(a), b.workload, provenance(b));
+  const bool both_say = a.execution.has() && b.execution.has();
+  out.execution = execution_differences(a.execution, b.execution);
+  for (const auto* list : {&out.different, &out.unknown})
+    if (!both_say) std::copy_if(list->begin(), list->end(), std::back_inserter(out.execution), is_decided);
+  std::erase_if(out.different, is_decided);
+  std::erase_if(out.unknown, is_decided);
   const std::string kind_a = output_kind(a), kind_b = output_kind(b);
   if (!kind_a.empty() && !kind_b.empty() && kind_a != kind_b) out.different.push_back({"output", kind_a, kind_b});
   return out;

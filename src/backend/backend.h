@@ -31,6 +31,8 @@ struct DeviceInfo {
   int capability_minor = 0;
   uint64_t total_bytes = 0;  // memory an allocation could ever use
   std::string libraries;     // versions of the libraries that compute, for the record
+  std::string kernel_table;  // digest of the table that chooses matrix kernels; empty: there is none
+  int cpu_threads = 0;       // that compute; 0 on a card
 };
 
 /// A point in a queue's work. Copyable handle; released when the last copy goes.

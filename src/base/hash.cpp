@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace wan {
 
@@ -40,6 +41,13 @@ std::string Sha256::hex() {
 std::string sha256_hex(std::string_view text) {
   Sha256 hash;
   hash.update(text);
+  return hash.hex();
+}
+
+std::string sha256_of_file(const std::filesystem::path& file) {
+  const MappedFile mapped(file);
+  Sha256 hash;
+  hash.update(mapped.bytes());
   return hash.hex();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -27,5 +28,8 @@ class Sha256 {
 };
 
 std::string sha256_hex(std::string_view text);
+
+/// Of a file's content. Throws Error(kInput) when it cannot be read.
+std::string sha256_of_file(const std::filesystem::path& file);
 
 }  // namespace wan

@@ -7,6 +7,7 @@
 
 #include "analysis/overhead.h"
 #include "cli/commands.h"
+#include "cli/engine_environment.h"
 #include "cli/signals.h"
 #include "suite/engine_process.h"
 
@@ -29,6 +30,7 @@ void add_case_command(CLI::App& app, ExitCode& result) {
       "read the card's hardware counters by CUPTI");
   command->add_option("--watch-in-turns", process->steps_in_block, "steps between switching the monitor on and off");
   process->is_watched = &monitored_block;
+  process->environment = engine_environment();
   command->callback([process, &result] {
     process->stop = &stop_on_signals();
     result = suite::run_engine_process(*process);

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "cli/collections.h"
 #include "cli/commands.h"
-#include "results/csv.h"
+#include "report/csv.h"
 #include "results/json.h"
 
 namespace wan::cli {
@@ -36,7 +36,8 @@ ExitCode run_export(const ExportArguments& arguments) {
     for (StoredRecord& stored : records) redact(stored.record);
   }
   const std::vector<const RunRecord*> all = pointers(records);
-  const std::string text = arguments.format == "csv" ? to_csv(all, reasons_not_counted(all)) : json_array(records);
+  const std::string text =
+      arguments.format == "csv" ? report::to_csv(all, reasons_not_counted(all)) : json_array(records);
   if (arguments.output.empty()) {
     fmt::print("{}", text);
   } else {

@@ -26,6 +26,7 @@
 #include "measure/sampler.h"
 #include "pipeline/engine.h"
 #include "pipeline/observer.h"
+#include "pipeline/plan.h"
 #include "suite/kernel_stages.h"
 #include "suite/progress.h"
 
@@ -65,13 +66,14 @@ class ShowStages final : public Observer {
     show();
   }
   void on_memory(const MemoryMark&) override {}
-  void on_fact(const std::string& key, const std::string& value) override {
+  void on_clock(const ClockDrift&) override {}
+  void on_plan(const Plan& plan) override {
     const std::lock_guard lock(mutex_);
-    if (key == "task") task_ = value;
-    if (key != "memory_plan" && key != "size") return;
-    const std::string fact = fmt::format("{}: {}", key, value);
-    fmt::print(stderr, "{}", terminal_ ? "\r\033[K" + wrapped(fact, 0) : fact + "\n");
+    task_ = plan.variant->task;
+    say("memory_plan: " + plan.memory.text());
+    say(fmt::format("size: {}x{}", plan.width, plan.height));
   }
+  void on_fact(const std::string&, const std::string&) override {}
 
   void print_table(const Outcome& outcome) const {
     int64_t total = 0;
@@ -96,6 +98,9 @@ class ShowStages final : public Observer {
   }
 
  private:
+  void say(const std::string& text) {
+    fmt::print(stderr, "{}", terminal_ ? "\r\033[K" + wrapped(text, 0) : text + "\n");
+  }
   void show() {
     constexpr size_t kWithoutTerminal = 200;
     state_.elapsed_s = seconds_from_ns(monotonic_ns() - start_ns_).value;
@@ -123,7 +128,7 @@ class ShowStages final : public Observer {
   std::condition_variable stopping_;
   bool stop_ = false;
   suite::ProgressState state_;
-  std::string task_ = "ti2v";
+  std::string task_;  // of the fact; names the preprocessing stage
   measure::Sampler sampler_;
   std::thread reader_;
 };
@@ -131,9 +136,9 @@ class ShowStages final : public Observer {
 /// The longest kernels of each stage are listed down to this share of its time.
 constexpr double kListedShare = 0.01;
 
-void print_kernels(const KernelTrace& trace, const std::string& missing) {
+void print_kernels(const KernelTrace& trace) {
   if (!trace.reason.empty()) log::warning("no kernels: " + trace.reason);
-  if (!missing.empty()) log::warning("kernels that are missing below: " + missing);
+  if (!trace.missing.empty()) log::warning("kernels that are missing below: " + trace.missing);
   for (const KernelView& view : kernel_views(trace)) {
     fmt::print("\n{}, {:.3f} s\n", view.stages, view.seconds);
     for (const KindShare& kind : view.kinds)
@@ -163,10 +168,7 @@ ExitCode run_generate(const GenerateOptions& options) {
     const Outcome outcome = generate(request, {kernels ? static_cast<Observer*>(kernels.get()) : &stages, &stop});
     stages.end_line();
     stages.print_table(outcome);
-    if (kernels) {
-      const KernelTrace trace = kernels->take();
-      print_kernels(trace, kernels->missing());
-    }
+    if (kernels) print_kernels(kernels->take());
     fmt::print("{}x{}, {} frames at {} fps\n", outcome.width, outcome.height, outcome.num_frames, outcome.fps);
     fmt::print("frames' sha256 {}\n", outcome.video_sha256);
     if (!request.output.empty()) fmt::print("wrote {}\n", request.output.string());

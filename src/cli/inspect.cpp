@@ -1,4 +1,5 @@
 // `wanbench inspect`: what a checkpoint is, read from headers alone.
+#include <algorithm>
 #include <map>
 #include <memory>
 
@@ -42,25 +43,29 @@ void print_card(const std::filesystem::path& folder) {
     fmt::print("model card: {}\n", (folder / "README.md").string());
 }
 
+/// "DiT", or "DiT high noise"
+std::string dit_title(const ExpertSpec& expert) {
+  std::string title = expert.name.empty() ? "DiT" : fmt::format("DiT {}", expert.name);
+  std::replace(title.begin(), title.end(), '_', ' ');
+  return title;
+}
+
 ExitCode run_inspect(const std::string& folder) {
   const Checkpoint c = open_checkpoint(folder);
-  const ModelDefaults defaults = model_defaults(c.dit.model_type);
-  const char* kind = c.dit.model_type == "ti2v"  ? "TI2V: text or image to video, one DiT"
-                     : c.dit.model_type == "t2v" ? "T2V: text to video, two experts"
-                                                 : "I2V: image to video, two experts";
-  fmt::print("{}\n{}\n\n", folder, kind);
+  const Variant& variant = *c.variant;
+  const ModelDefaults& defaults = variant.defaults;
+  fmt::print("{}\n{}: {}\n\n", folder, variant.abbreviation, variant.description);
   fmt::print("{:<14} {:>14} {:>8} {:>9}  {}\n", "component", "parameters", "tensors", "GiB", "stored as");
-  for (size_t i = 0; i < c.dits.size(); ++i)
-    print_file(c.dits.size() == 1 ? "DiT" : i == 0 ? "DiT high noise" : "DiT low noise", c.dits[i]);
+  for (size_t i = 0; i < c.dits.size(); ++i) print_file(dit_title(variant.experts[i]), c.dits[i]);
   print_file("text encoder", c.text_encoder);
-  print_file(c.vae.version == VaeVersion::k22 ? "VAE 2.2" : "VAE 2.1", c.vae_file);
+  print_file(std::string(variant.vae_traits().name), c.vae_file);
   fmt::print("\nDiT: {} layers, width {}, {} heads of {}, feed-forward {}, channels {} in, {} out\n", c.dit.num_layers,
              c.dit.dim, c.dit.num_heads, c.dit.head_dim(), c.dit.ffn_dim, c.dit.in_dim, c.dit.out_dim);
   fmt::print("text encoder: {} layers, width {}, {} heads, vocabulary {}\n", c.text.num_layers, c.text.dim,
              c.text.num_heads, c.text.vocabulary);
-  fmt::print("defaults: {}x{}, {} frames at {} fps, {} steps, shift {}, guidance {} (low), {} (high)\n", defaults.width,
-             defaults.height, defaults.num_frames, defaults.fps, defaults.steps, defaults.shift, defaults.guidance_low,
-             defaults.guidance_high);
+  fmt::print("defaults: {}x{}, {} frames at {} fps, {} steps, shift {}, guidance {} (low), {} (high)\n",
+             defaults.size.width, defaults.size.height, defaults.size.num_frames, defaults.fps, defaults.steps,
+             defaults.shift, variant.experts.back().guidance, variant.experts.front().guidance);
   print_card(folder);
   return ExitCode::kSuccess;
 }

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
 #include "cli/checkpoint_progress.h"
@@ -20,8 +23,14 @@ struct MakeOptions {
   int64_t layers = 0;
 };
 
+std::string models_and_sizes() {
+  std::vector<std::string> all;
+  for (const Variant& variant : variants()) all.push_back(fmt::format("{} ({} GB)", variant.name, variant.gigabytes));
+  return fmt::format("{}", fmt::join(all, ", "));
+}
+
 ExitCode run_make_checkpoint(const MakeOptions& options) {
-  CheckpointSizes sizes = published_checkpoint_sizes(options.model);
+  CheckpointSizes sizes = published_checkpoint_sizes(variant_named(options.model));
   if (options.layers > 0) {
     sizes.dit.num_layers = std::min(sizes.dit.num_layers, options.layers);
     sizes.text.num_layers = std::min(sizes.text.num_layers, options.layers);
@@ -38,7 +47,7 @@ void add_make_checkpoint_command(CLI::App& app, ExitCode& result) {
   auto options = std::make_shared<MakeOptions>();
   CLI::App* command =
       app.add_subcommand("make-checkpoint", "Write a checkpoint of random weights in the official layout");
-  command->add_option("--model", options->model, "ti2v-5B (34 GB), t2v-A14B or i2v-A14B (126 GB)")->required();
+  command->add_option("--model", options->model, models_and_sizes())->required();
   command->add_option("--output", options->output, "folder to write, new or empty")->type_name("DIR")->required();
   command->add_option("--seed", options->seed, "of the values; the default's are those of --weights random")
       ->capture_default_str();

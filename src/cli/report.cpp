@@ -15,10 +15,10 @@
 #include "cli/data_files.h"
 #include "cli/report_files.h"
 #include "io/video_poster.h"
+#include "report/csv.h"
 #include "report/html.h"
 #include "report/markdown.h"
 #include "report/trace.h"
-#include "results/csv.h"
 #include "results/json.h"
 #include "results/samples.h"
 #include "results/store.h"
@@ -96,7 +96,7 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   };
   write("report.md", report::markdown_report(records, options.peaks));
   write("report.html", report::html_report(records, options));
-  write("results.csv", to_csv(records, reasons_not_counted(records)));
+  write("results.csv", report::to_csv(records, reasons_not_counted(records)));
   write("trace.json", report::trace_json(records, options.samples, kernels));
   return written;
 }

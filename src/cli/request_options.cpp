@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/error.h"
+#include "model/variant.h"
 #include "suite/request_fields.h"
 
 namespace wan::cli {
@@ -31,6 +32,8 @@ E one_of(const std::array<std::pair<E, std::string_view>, N>& words, const std::
   return *value;
 }
 
+std::string frames_help() { return fmt::format("frames, {}n+1", variants().front().vae_traits().stride_temporal); }
+
 }  // namespace
 
 void parse_size(const std::string& text, int64_t& width, int64_t& height) {
@@ -50,7 +53,7 @@ void add_request_options(CLI::App& command, RequestOptions& o) {
       ->type_name("TEXT");
   command.add_option("--image", r.image, "first frame, PNG or JPEG: image-to-video")->type_name("FILE");
   command.add_option("--size", o.size, "width x height in pixels; with --image, the area")->type_name("WxH");
-  command.add_option("--num-frames", r.num_frames, "frames, 4n+1")->type_name("N")->check(CLI::PositiveNumber);
+  command.add_option("--num-frames", r.num_frames, frames_help())->type_name("N")->check(CLI::PositiveNumber);
   command.add_option("--steps", r.steps, "denoising steps")->type_name("N")->check(CLI::Range(1, 1000));
   command.add_option("--shift", o.shift, "timestep shift")->type_name("F")->check(CLI::PositiveNumber);
   command
@@ -93,8 +96,7 @@ void add_request_options(CLI::App& command, RequestOptions& o) {
   command.add_option("--weights", o.weights, "checkpoint, or random: seeded values at the published sizes")
       ->check(CLI::IsMember({"checkpoint", "random"}))
       ->capture_default_str();
-  command.add_option("--model", r.model, "with --weights random: which model")
-      ->check(CLI::IsMember(suite::model_names()));
+  command.add_option("--model", r.model, "with --weights random: which model")->check(CLI::IsMember(model_names()));
   command.add_option("--initial-latent", r.initial_latent, "starting noise: safetensors with the key noise [C,T,H,W]")
       ->type_name("FILE");
   command.add_option("--dump", r.dump, "write intermediates as safetensors")->type_name("FILE");

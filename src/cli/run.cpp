@@ -11,6 +11,7 @@
 
 #include "base/build_info.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
@@ -20,6 +21,7 @@
 #include "io/video_writer.h"
 #include "measure/gpu.h"
 #include "measure/stopping.h"
+#include "model/variant.h"
 #include "suite/plan.h"
 #include "suite/progress.h"
 #include "suite/range_stages.h"
@@ -43,8 +45,8 @@ struct RunCommand {
   int warmups = -1;
   std::string counters = "auto";
   double memory_limit_gib = 0;
-  bool dry_run = false, resume = false, no_video = false, trace_kernels = false, trace_all = false,
-       no_python_shim = false;
+  bool dry_run = false, resume = false, allow_other_build = false, no_video = false, trace_kernels = false,
+       trace_all = false, no_python_shim = false;
 };
 
 void print_plan(const suite::Suite& suite, const std::vector<suite::PlannedCase>& plan, const RunCommand& options) {
@@ -126,12 +128,15 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   }
   if (!options.patterns.empty())
     run.patterns = suite::parse_patterns(read_text(options.patterns), options.patterns.string());
-  run.engine = {fs::read_symlink("/proc/self/exe").string(), "case"};
+  const fs::path program = fs::read_symlink("/proc/self/exe");
+  run.engine = {program.string(), "case"};
+  run.program_sha256 = sha256_of_file("/proc/self/exe");  // the file that runs, whatever has taken its name since
   run.engine_environment = openmp_settings();
   if (!options.overhead.empty())
     run.overhead = overhead_from_json(read_text(options.overhead), options.overhead.string());
   run.counters = measure::parse_counters(options.counters);
   run.memory_limit_bytes = static_cast<uint64_t>(options.memory_limit_gib * 1024 * 1024 * 1024);
+  run.other_build = options.allow_other_build ? suite::OtherBuild::kAllow : suite::OtherBuild::kRefuse;
   run.if_stored = options.resume ? suite::IfStored::kResume : suite::IfStored::kRefuse;
   run.video = options.no_video || !can_write_video() ? suite::WriteVideo::kNo : suite::WriteVideo::kYes;
   run.cuda_visible_devices = environment("CUDA_VISIBLE_DEVICES");
@@ -188,7 +193,7 @@ void add_case_options(CLI::App& command, RunCommand& o) {
       .add_option("--model", o.plan.model,
                   "of the cases that name none: what their checkpoint must hold, or the sizes "
                   "of random weights")
-      ->check(CLI::IsMember(suite::model_names()));
+      ->check(CLI::IsMember(model_names()));
   command
       .add_option("--device", o.plan.device, "cpu, cuda or cuda:N; default: the suite's, else cuda:0 if there is one")
       ->type_name("DEVICE");
@@ -220,7 +225,12 @@ void add_run_options(CLI::App& command, RunCommand& o) {
   command.add_option("--output", o.run.output, "folder for records, videos and report; must be new or empty")
       ->required()
       ->type_name("DIR");
-  command.add_flag("--resume", o.resume, "go on with the run in --output: only what is missing is run");
+  CLI::Option* resume =
+      command.add_flag("--resume", o.resume, "go on with the run in --output: only what is missing is run");
+  command
+      .add_flag("--allow-other-build", o.allow_other_build,
+                "resume a run that another build of this program began; the report says that its runs are mixed")
+      ->needs(resume);
   command
       .add_option(
           "--repeats", o.repeats,

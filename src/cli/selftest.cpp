@@ -10,15 +10,16 @@
 #include "analysis/overhead.h"
 #include "analysis/statistics.h"
 #include "backend/backend.h"
-#include "base/build_info.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
 #include "cli/request_options.h"
 #include "measure/counters.h"
 #include "measure/machine.h"
 #include "suite/overhead_run.h"
+#include "suite/record_builder.h"
 
 namespace wan::cli {
 namespace {
@@ -74,9 +75,8 @@ OverheadResult judged(const OverheadCommand& options, const suite::OverheadRun& 
   const measure::Samples& samples = run.watched.samples;
   const measure::Activity activity = measure::activity_of(samples);
   const SystemInfo system = measure::describe_machine();
-  const BuildInfo& build = build_info();
   result.created_utc = utc_now();
-  result.tool = {build.version, build.revision, build.dirty, build.compiler + " " + build.build_type, build.cuda};
+  result.tool = suite::describe_tool(sha256_of_file("/proc/self/exe"));
   result.device = gpu != nullptr ? gpu->facts().name : system.cpu_model;
   result.gpu_uuid = gpu != nullptr ? gpu->facts().uuid : "";
   result.counters = activity.source;

@@ -11,14 +11,13 @@
 #include "backend/backend.h"
 #include "base/file.h"
 #include "cli/commands.h"
-#include "model/dit.h"
-#include "suite/request_fields.h"
+#include "model/variant.h"
 
 namespace wan::cli {
 namespace {
 
 struct TuneOptions {
-  std::string model = "ti2v-5B", device = "cuda:0", output;
+  std::string model{variants().front().name}, device = "cuda:0", output;
   std::vector<int64_t> tokens;
   double seconds = 3;
 };
@@ -33,14 +32,12 @@ std::vector<ProductShape> block_products(const DitConfig& c, int64_t tokens) {
 }
 
 ExitCode run_tune(TuneOptions options) {
-  const DitConfig config = published_dit_config(options.model);
-  // The default sizes: 161 and 121 frames at 1280x704; 81 frames at 832x480 and 1280x720.
+  const Variant& variant = variant_named(options.model);
   if (options.tokens.empty())
-    options.tokens =
-        config.model_type == "ti2v" ? std::vector<int64_t>{36080, 27280} : std::vector<int64_t>{32760, 75600};
+    for (const VideoSize& size : variant.usual_sizes) options.tokens.push_back(variant.grid(size).tokens());
   std::vector<ProductShape> shapes;
   for (const int64_t tokens : options.tokens)
-    for (const ProductShape& shape : block_products(config, tokens)) shapes.push_back(shape);
+    for (const ProductShape& shape : block_products(variant.dit, tokens)) shapes.push_back(shape);
   BackendOptions backend;
   backend.device = options.device == "cuda" ? "cuda:0" : options.device;
   const std::string table = fmt::format("{}\n", fmt::join(tune_products(backend, shapes, options.seconds), "\n"));
@@ -58,7 +55,7 @@ void add_tune_command(CLI::App& app, ExitCode& result) {
   CLI::App* command =
       app.add_subcommand("tune", "Time the matrix-product kernels of this card and print the table of the best");
   command->add_option("--model", options->model, "whose shapes")
-      ->check(CLI::IsMember(suite::model_names()))
+      ->check(CLI::IsMember(model_names()))
       ->capture_default_str();
   command->add_option("--tokens", options->tokens, "sequence lengths; default: the model's usual sizes")
       ->check(CLI::PositiveNumber);

@@ -85,6 +85,8 @@ void finish_record(RunRecord& record) {
     }
   }
   record.engine.kind = EngineKind::kImported;
+  record.execution = absent<Execution>("imported");
+  record.predicted_peak_bytes = absent<uint64_t>("imported");
   record.engine.name = "Wan2.2 original (Python)";
   record.engine.device = "cuda:0";
   record.engine.marker_source = "original";

@@ -163,25 +163,19 @@ Size best_output_size(Size image, int step, int64_t area) {
   return a ? checked_size(width_a, height_a, image, area) : checked_size(width_b, height_b, image, area);
 }
 
-Image fit_for_ti2v(const Image& image, int64_t area) {
-  constexpr int kStep = 32;
-  const Size size = best_output_size({image.width, image.height}, kStep, area);
+Image fit_covering(const Image& image, Size size) {
   const double scale =
       std::max(static_cast<double>(size.width) / image.width, static_cast<double>(size.height) / image.height);
   // nearbyint rounds half to even, as Python's round
   const Size scaled = checked_size(std::nearbyint(image.width * scale), std::nearbyint(image.height * scale),
-                                   {image.width, image.height}, area);
+                                   {image.width, image.height}, int64_t{size.width} * size.height);
   const Image resized = resize_lanczos(image, scaled);
   return crop(resized, (scaled.width - size.width) / 2, (scaled.height - size.height) / 2, size);
 }
 
-Size i2v_output_size(Size image, int64_t area) {
-  constexpr double kVaeStride = 8;
-  constexpr double kPatch = 2;
+Size near_output_size(Size image, int step, int64_t area) {
   const double aspect = static_cast<double>(image.height) / image.width;
-  const auto side = [](double length) {
-    return std::floor(std::floor(length / kVaeStride) / kPatch) * kPatch * kVaeStride;
-  };
+  const auto side = [step](double length) { return std::floor(length / step) * step; };
   return checked_size(side(std::sqrt(static_cast<double>(area) / aspect)),
                       side(std::sqrt(static_cast<double>(area) * aspect)), image, area);
 }

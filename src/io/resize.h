@@ -1,5 +1,4 @@
-// How the official pipelines fit an image to a video's size: Pillow's Lanczos and a centre crop (TI2V), torch's bicubic
-// (I2V).
+// How the official pipelines fit an image to a video's size: Pillow's Lanczos and a centre crop, or torch's bicubic.
 #pragma once
 
 #include <cstdint>
@@ -24,13 +23,12 @@ Image resize_lanczos(const Image& image, Size size);
 /// width / height. Throws Error(kInput) when a side would be 0. Source: Wan2.2 wan/utils/utils.py, best_output_size.
 Size best_output_size(Size image, int step, int64_t area);
 
-/// The frame a TI2V model with sides in multiples of 32 starts from: scaled to cover best_output_size(image, 32, area),
-/// then cropped about its centre. Source: Wan2.2 wan/textimage2video.py, i2v.
-Image fit_for_ti2v(const Image& image, int64_t area);
+/// Scaled (Lanczos) to cover `size`, then cropped about its centre. Source: Wan2.2 wan/textimage2video.py, i2v.
+Image fit_covering(const Image& image, Size size);
 
-/// The pixel size an I2V model uses for an image: multiples of 16 near `area`, keeping the aspect roughly. Throws
+/// The size whose sides are the multiples of `step` next below those of the image's ratio and of `area`. Throws
 /// Error(kInput) when a side would be 0. Source: Wan2.2 wan/image2video.py, generate.
-Size i2v_output_size(Size image, int64_t area);
+Size near_output_size(Size image, int step, int64_t area);
 
 /// Bytes to [-1, 1]: (p / 255 - 0.5) / 0.5 in float32. [height, width, 3] becomes [3, height, width].
 std::vector<float> to_planes(const Image& image);

@@ -1,7 +1,6 @@
 #include "model/checkpoint_writer.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <mutex>
 #include <span>
@@ -152,7 +151,7 @@ class CheckpointWriter {
     const std::vector<std::span<const Item>> shards = split(items, options_.shard_bytes);
     nlohmann::ordered_json places = nlohmann::ordered_json::object();
     for (size_t i = 0; i < shards.size(); ++i) {
-      const std::string name = fmt::format("diffusion_pytorch_model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
+      const std::string name = dit_shard_name(i, shards.size());
       for (const Item& item : shards[i]) places[item.part.source] = name;
       tasks_.push_back([this, path = folder / name, &source, shard = shards[i]](const std::atomic<bool>& failed) {
         SafetensorsWriter file(path, declared(shard), {{"format", "pt"}});
@@ -164,7 +163,7 @@ class CheckpointWriter {
   }
 
   /// `source` and `items` are read by `finish`.
-  void add_pth(const char* name, const WeightSource& source, const std::vector<Item>& items) {
+  void add_pth(std::string_view name, const WeightSource& source, const std::vector<Item>& items) {
     tasks_.push_back([this, path = folder() / name, &source, &items](const std::atomic<bool>& failed) {
       PthWriter file(path, declared(items));
       write_items(file, source, items, failed);
@@ -230,14 +229,14 @@ class CheckpointWriter {
   std::vector<std::function<void(const std::atomic<bool>&)>> tasks_;
 };
 
-void write_config(const std::filesystem::path& folder, const DitConfig& config) {
+void write_config(const std::filesystem::path& folder, const Variant& variant, const DitConfig& config) {
   const nlohmann::ordered_json json{{"_class_name", "WanModel"},
                                     {"dim", config.dim},
                                     {"eps", std::stod(fmt::format("{}", config.eps))},  // 1e-06, not its nearest float
                                     {"ffn_dim", config.ffn_dim},
                                     {"freq_dim", config.freq_dim},
                                     {"in_dim", config.in_dim},
-                                    {"model_type", config.model_type},
+                                    {"model_type", std::string(variant.task)},
                                     {"num_heads", config.num_heads},
                                     {"num_layers", config.num_layers},
                                     {"out_dim", config.out_dim},
@@ -245,21 +244,10 @@ void write_config(const std::filesystem::path& folder, const DitConfig& config) 
   write_atomically(folder / "config.json", json.dump(2) + "\n");
 }
 
-/// Folders of the DiTs, relative to the checkpoint's.
-std::vector<std::filesystem::path> dit_folders(bool two_experts) {
-  if (two_experts) return {kExpertFolders.begin(), kExpertFolders.end()};
-  return {""};
-}
-
 }  // namespace
 
-CheckpointSizes published_checkpoint_sizes(const std::string& model) {
-  CheckpointSizes sizes;
-  sizes.dit = published_dit_config(model);
-  sizes.text = published_text_encoder_config();
-  sizes.vae_version = sizes.two_experts() ? VaeVersion::k21 : VaeVersion::k22;
-  sizes.vae = vae_parts(sizes.vae_version, nullptr);
-  return sizes;
+CheckpointSizes published_checkpoint_sizes(const Variant& variant) {
+  return {&variant, variant.dit, published_text_encoder_config(), vae_parts(variant.vae, nullptr)};
 }
 
 void make_checkpoint(const CheckpointSizes& sizes, uint64_t seed, DType dit_dtype,
@@ -270,21 +258,22 @@ void make_checkpoint(const CheckpointSizes& sizes, uint64_t seed, DType dit_dtyp
   const std::vector<Item> text = text_items(sizes.text);
   std::vector<Item> vae;
   for (const WeightPart& part : sizes.vae) vae.push_back({part, DType::kF32});
-  const std::vector<std::filesystem::path> folders = dit_folders(sizes.two_experts());
+  const std::vector<std::string> folders = expert_folders(*sizes.variant);
 
   // Random weights can be made again: they need not reach the disk before they are used.
   CheckpointWriter writer(target, folders.size() * total_bytes(dit) + total_bytes(text) + total_bytes(vae),
                           Sync::kCached, options);
-  const std::array dit_sources{random_weights(Component::kDit, seed), random_weights(Component::kLowNoiseDit, seed)};
   const WeightSource text_source = random_weights(Component::kTextEncoder, seed);
   const WeightSource vae_source = random_weights(Component::kVae, seed);
+  std::vector<WeightSource> dit_sources;
+  for (size_t i = 0; i < folders.size(); ++i) dit_sources.push_back(random_weights(dit_component(i), seed));
   for (size_t i = 0; i < folders.size(); ++i) {
     const std::filesystem::path folder = writer.folder() / folders[i];
     writer.add_dit(folder, dit_sources[i], dit);
-    write_config(folder, sizes.dit);
+    write_config(folder, *sizes.variant, sizes.dit);
   }
   writer.add_pth(kTextEncoderName, text_source, text);
-  writer.add_pth(vae_file_name(sizes.vae_version), vae_source, vae);
+  writer.add_pth(sizes.variant->vae_traits().file_name, vae_source, vae);
   writer.copy_tokenizer(tokenizer);
   writer.finish();
 }
@@ -293,7 +282,7 @@ void pack_checkpoint(const std::filesystem::path& source, const std::filesystem:
                      const WriteOptions& options) {
   const Checkpoint checkpoint = open_checkpoint(source);
   const std::vector<Item> dit = dit_items(checkpoint.dit, DType::kBF16);
-  const std::vector<std::filesystem::path> folders = dit_folders(checkpoint.two_experts());
+  const std::vector<std::string> folders = expert_folders(*checkpoint.variant);
   const auto& text = checkpoint.text_encoder.path();
   const auto& vae = checkpoint.vae_file.path();
 

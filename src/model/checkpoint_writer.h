@@ -12,6 +12,7 @@
 #include "model/dit.h"
 #include "model/text_encoder.h"
 #include "model/vae.h"
+#include "model/variant.h"
 #include "model/weights.h"
 
 namespace wan {
@@ -25,16 +26,14 @@ struct WriteOptions {
 
 /// What a made checkpoint consists of.
 struct CheckpointSizes {
+  const Variant* variant = nullptr;
   DitConfig dit;
   TextEncoderConfig text;
-  VaeVersion vae_version = VaeVersion::k22;
   std::vector<WeightPart> vae;
-
-  bool two_experts() const { return dit.model_type != "ti2v"; }
 };
 
-/// Of ti2v-5B, t2v-A14B or i2v-A14B. Throws Error(kUsage) for another name.
-CheckpointSizes published_checkpoint_sizes(const std::string& model);
+/// Of a row of the family's table.
+CheckpointSizes published_checkpoint_sizes(const Variant& variant);
 
 /// Writes the weights of `random_weights` with `seed`: the DiT in `dit_dtype` (F32 or BF16), the text encoder in BF16,
 /// the VAE in F32; the tokenizer is copied from folder `tokenizer`. `target` appears complete or not at all. Throws

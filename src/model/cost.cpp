@@ -50,7 +50,8 @@ DitCost dit_cost(const DitConfig& c, int64_t tokens) {
   const double s = real(tokens), d = real(c.dim), layers = real(c.num_layers);
   DitCost cost;
   // Four self-attention and two cross-attention projections of d x d, and the feed-forward.
-  cost.gemm = layers * s * (12 * d * d + 4 * d * real(c.ffn_dim)) + 8 * s * d * (real(c.in_dim) + real(c.out_dim));
+  cost.gemm = layers * s * (12 * d * d + 4 * d * real(c.ffn_dim)) +
+              2 * real(c.patch.positions()) * s * d * (real(c.in_dim) + real(c.out_dim));
   cost.self_attention = layers * 4 * s * s * d;
   cost.cross_attention = layers * 4 * s * real(c.text_len) * d;
   return cost;
@@ -86,7 +87,7 @@ double vae_decode_cost(const VaeConfig& config, const TensorFile* file, int64_t 
     count.conv(channels, enlarged, 9);
     channels = enlarged;
   }
-  count.conv(channels, config.version == VaeVersion::k22 ? 12 : 3, 27);
+  count.conv(channels, 3 * real(config.patch()) * real(config.patch()), 27);
   return count.total();
 }
 

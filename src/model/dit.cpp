@@ -55,7 +55,9 @@ Dit::Dit(Backend& backend, const DitConfig& config, DType compute, TensorView st
       compute_(compute),
       stem_layout_(dit_stem_layout(config, compute)),
       block_layout_(dit_block_layout(config, 0, compute)),
-      stem_(stem) {}
+      stem_(stem) {
+  require_op(config.patch == Patch{1, 2, 2}, "the backend's operations cut a latent into patches of 1 x 2 x 2");
+}
 
 void Dit::set_grid(const PatchGrid& grid) {
   require(grid.frames <= kRopeLimit && grid.rows <= kRopeLimit && grid.columns <= kRopeLimit,
@@ -229,7 +231,10 @@ void Dit::forward(const Call& call, LayerSource& blocks, Arena& arena, TensorVie
   const int64_t d = config_.dim;
   const int64_t layers = config_.num_layers;
   const float eps = config_.eps;
-  require_op(call.latent.shape == Shape({config_.in_dim, grid_.frames, grid_.rows * 2, grid_.columns * 2}),
+  const Patch& patch = config_.patch;
+  const int64_t patch_in = config_.in_dim * patch.positions(), patch_out = config_.out_dim * patch.positions();
+  require_op(call.latent.shape == Shape({config_.in_dim, grid_.frames * patch.frames, grid_.rows * patch.rows,
+                                         grid_.columns * patch.columns}),
              fmt::format("latent is {}, not what set_grid announced", call.latent.shape.text()));
   Activations act;
   act.rows = call.first_frame_row >= 0 ? 2 : 1;
@@ -237,14 +242,13 @@ void Dit::forward(const Call& call, LayerSource& blocks, Arena& arena, TensorVie
   act.x = arena.allocate(DType::kF32, {length, d}, "DiT residual");
   act.n = arena.allocate(compute_, {length, d}, "DiT activations");
   act.y = arena.allocate(compute_, {length, d}, "DiT activations");
-  act.wide =
-      arena.allocate(compute_, {length, std::max({3 * d, config_.ffn_dim, config_.in_dim * 4})}, "DiT activations");
-  const TensorView out_rows = arena.allocate(DType::kF32, {length, 4 * config_.out_dim}, "DiT output");
+  act.wide = arena.allocate(compute_, {length, std::max({3 * d, config_.ffn_dim, patch_in})}, "DiT activations");
+  const TensorView out_rows = arena.allocate(DType::kF32, {length, patch_out}, "DiT output");
   act.modulation = arena.allocate(DType::kF32, {layers, act.rows, 6 * d}, "DiT modulation");
   act.head_modulation = arena.allocate(DType::kF32, {act.rows, 2 * d}, "DiT modulation");
   prepare_modulation(call, act);
 
-  const TensorView patches(act.wide.data, compute_, {length, config_.in_dim * 4}, act.wide.memory);
+  const TensorView patches(act.wide.data, compute_, {length, patch_in}, act.wide.memory);
   b.patchify(call.latent, patches);
   b.linear(patches, stem("patch_embedding.weight"), stem("patch_embedding.bias"), Activation::kNone, act.x);
   if (call.probe != nullptr) {

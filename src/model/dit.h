@@ -5,44 +5,29 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "backend/backend.h"
+#include "model/dit_config.h"
 #include "model/layers.h"
 #include "model/probe.h"
 #include "model/weights.h"
 
 namespace wan {
 
-/// Sizes of a DiT. Published values: spec table in docs/design.md.
-struct DitConfig {
-  std::string model_type;  // ti2v, t2v, i2v
-  int64_t dim = 0, ffn_dim = 0, in_dim = 0, out_dim = 0, text_dim = 0;
-  int64_t num_heads = 0, num_layers = 0;
-  int64_t text_len = 512, freq_dim = 256;
-  float eps = 1e-6f;
+struct Variant;
 
-  int64_t head_dim() const { return dim / num_heads; }
-};
+/// The row of the model_type that `folder`'s config.json names. Throws Error(kInput) naming the file.
+const Variant& read_variant(const std::filesystem::path& folder);
 
 /// Reads config.json beside the weights; sizes a tensor shape can tell are taken from the file's shapes. Throws
 /// Error(kInput) naming the file, for a Wan2.1 file (image embedding tensors) too.
 DitConfig read_dit_config(const std::filesystem::path& folder, const TensorFile& file);
 
-/// The published configuration of ti2v-5B, t2v-A14B or i2v-A14B. Throws Error(kUsage) for another name.
-DitConfig published_dit_config(const std::string& model);
-
 /// Weights outside the blocks. Matrices of the bulk work in `compute`; time embedding, head, norms and modulations in
 /// F32.
 WeightLayout dit_stem_layout(const DitConfig& config, DType compute);
 WeightLayout dit_block_layout(const DitConfig& config, int block, DType compute);
-
-/// Latent grid in patches: frames, rows, columns.
-struct PatchGrid {
-  int64_t frames, rows, columns;
-  int64_t tokens() const { return frames * rows * columns; }
-};
 
 /// What a prompt becomes once for all steps: embedded text [text_len, dim], and each block's cross-attention keys and
 /// values.

@@ -1,11 +1,13 @@
-// DiT sizes from config.json and tensor shapes, the published ones, and the weight layouts they imply.
+// DiT sizes from config.json and tensor shapes, and the weight layouts they imply.
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "model/dit.h"
+#include "model/variant.h"
 
 namespace wan {
 namespace {
@@ -31,10 +33,7 @@ int64_t count_blocks(const TensorFile& file) {
   return blocks;
 }
 
-}  // namespace
-
-DitConfig read_dit_config(const std::filesystem::path& folder, const TensorFile& file) {
-  const auto path = folder / "config.json";
+nlohmann::json read_config(const std::filesystem::path& path) {
   nlohmann::json json;
   try {
     json = nlohmann::json::parse(read_text(path, uint64_t{1} << 20));
@@ -42,15 +41,36 @@ DitConfig read_dit_config(const std::filesystem::path& folder, const TensorFile&
     throw Error(ErrorKind::kInput, fmt::format("{} is not valid JSON: {}", path.string(), problem.what()));
   }
   require(json.is_object(), fmt::format("{}: expected a JSON object", path.string()));
+  return json;
+}
+
+const Variant& variant_in(const nlohmann::json& json, const std::filesystem::path& path) {
+  require(json.contains("model_type") && json["model_type"].is_string(),
+          fmt::format("{}: key \"model_type\" is missing", path.string()));
+  const auto task = json["model_type"].get<std::string>();
+  const Variant* variant = find_task(task);
+  std::vector<std::string_view> known;
+  for (const Variant& row : variants()) known.push_back(row.task);
+  require(variant != nullptr,
+          fmt::format("{}: model_type \"{}\" is not one of {}", path.string(), task, fmt::join(known, ", ")));
+  return *variant;
+}
+
+}  // namespace
+
+const Variant& read_variant(const std::filesystem::path& folder) {
+  const auto path = folder / "config.json";
+  return variant_in(read_config(path), path);
+}
+
+DitConfig read_dit_config(const std::filesystem::path& folder, const TensorFile& file) {
+  const auto path = folder / "config.json";
+  const nlohmann::json json = read_config(path);
   require(file.find("img_emb.proj.0.weight") == nullptr,
           fmt::format("{} holds image-embedding tensors: a Wan2.1 image-to-video file, which this program does not run",
                       file.path().string()));
   DitConfig config;
-  require(json.contains("model_type") && json["model_type"].is_string(),
-          fmt::format("{}: key \"model_type\" is missing", path.string()));
-  config.model_type = json["model_type"].get<std::string>();
-  require(config.model_type == "ti2v" || config.model_type == "t2v" || config.model_type == "i2v",
-          fmt::format("{}: model_type \"{}\" is not one of ti2v, t2v, i2v", path.string(), config.model_type));
+  config.patch = variant_in(json, path).dit.patch;
   config.num_heads = positive(json, "num_heads", path);
   if (json.contains("text_len")) config.text_len = positive(json, "text_len", path);
   if (json.contains("freq_dim")) config.freq_dim = positive(json, "freq_dim", path);
@@ -61,12 +81,12 @@ DitConfig read_dit_config(const std::filesystem::path& folder, const TensorFile&
             fmt::format("{}: {} has shape {}, expected {} axes", file.path().string(), name, found.text(), rank));
     return found;
   };
-  const Shape patch = shape("patch_embedding.weight", 5);
-  config.dim = patch[0];
-  config.in_dim = patch[1];
+  const Shape embedding = shape("patch_embedding.weight", 5);
+  config.dim = embedding[0];
+  config.in_dim = embedding[1];
   config.text_dim = shape("text_embedding.0.weight", 2)[1];
   config.ffn_dim = shape("blocks.0.ffn.0.weight", 2)[0];
-  config.out_dim = shape("head.head.weight", 2)[0] / 4;
+  config.out_dim = shape("head.head.weight", 2)[0] / config.patch.positions();
   config.num_layers = count_blocks(file);
   require(config.dim % config.num_heads == 0 && config.head_dim() % 2 == 0,
           fmt::format("{}: num_heads {} does not divide dim {} into even heads", path.string(), config.num_heads,
@@ -74,39 +94,17 @@ DitConfig read_dit_config(const std::filesystem::path& folder, const TensorFile&
   return config;
 }
 
-DitConfig published_dit_config(const std::string& model) {
-  DitConfig config;
-  config.text_dim = 4096;
-  if (model == "ti2v-5B") {
-    config.model_type = "ti2v";
-    config.dim = 3072;
-    config.ffn_dim = 14336;
-    config.in_dim = config.out_dim = 48;
-    config.num_heads = 24;
-    config.num_layers = 30;
-    return config;
-  }
-  require(model == "t2v-A14B" || model == "i2v-A14B",
-          fmt::format("model '{}' is unknown: use ti2v-5B, t2v-A14B or i2v-A14B", model), ErrorKind::kUsage);
-  config.model_type = model == "t2v-A14B" ? "t2v" : "i2v";
-  config.dim = 5120;
-  config.ffn_dim = 13824;
-  config.in_dim = model == "t2v-A14B" ? 16 : 36;
-  config.out_dim = 16;
-  config.num_heads = 40;
-  config.num_layers = 40;
-  return config;
-}
-
 WeightLayout dit_stem_layout(const DitConfig& c, DType compute) {
   WeightLayout layout;
   const int64_t d = c.dim;
+  const int64_t patch_in = c.in_dim * c.patch.positions(), patch_out = c.out_dim * c.patch.positions();
   const auto linear = [&](const std::string& name, int64_t out, int64_t in, DType dtype, Initializer init) {
     layout.add(name + ".weight", dtype, {out, in}, name + ".weight", init);
     layout.add(name + ".bias", dtype, {out}, name + ".bias", {});
   };
-  layout.add("patch_embedding.weight", compute, {d, c.in_dim * 4},
-             {Source{"patch_embedding.weight", {d, c.in_dim, 1, 2, 2}, {0, xavier(d, c.in_dim * 4)}}});
+  const Shape convolution{d, c.in_dim, c.patch.frames, c.patch.rows, c.patch.columns};
+  layout.add("patch_embedding.weight", compute, {d, patch_in},
+             {Source{"patch_embedding.weight", convolution, {0, xavier(d, patch_in)}}});
   layout.add("patch_embedding.bias", compute, {d}, "patch_embedding.bias", {});
   linear("text_embedding.0", d, c.text_dim, compute, {0, 0.02f});
   linear("text_embedding.2", d, d, compute, {0, 0.02f});
@@ -114,7 +112,7 @@ WeightLayout dit_stem_layout(const DitConfig& c, DType compute) {
   linear("time_embedding.2", d, d, DType::kF32, {0, 0.02f});
   linear("time_projection.1", 6 * d, d, DType::kF32, {0, xavier(6 * d, d)});
   // The official initialiser zeroes the head; a card is benchmarked with a head that lets something through.
-  linear("head.head", 4 * c.out_dim, d, DType::kF32, {0, xavier(4 * c.out_dim, d)});
+  linear("head.head", patch_out, d, DType::kF32, {0, xavier(patch_out, d)});
   const float modulation = 1.0f / std::sqrt(static_cast<float>(d));
   layout.add("head.modulation", DType::kF32, {2, d}, {Source{"head.modulation", {1, 2, d}, {0, modulation}}});
   std::vector<Source> modulations;

@@ -141,7 +141,8 @@ Vae::~Vae() = default;
 Vae::Vae(Vae&&) noexcept = default;
 
 int64_t Vae::frames_of(int64_t latent_frames, bool first) const {
-  return first ? 4 * latent_frames - 3 : 4 * latent_frames;
+  const VaeTraits& traits = config_.traits();
+  return first ? traits.video_frames(latent_frames) : latent_frames * traits.stride_temporal;
 }
 
 void Vae::begin_decode(int64_t height, int64_t width) {
@@ -306,8 +307,9 @@ void Vae::encode(TensorView pixels, int64_t chunk_frames, Arena& arena, TensorVi
   Encoder& e = *network_->encoder;
   const int64_t patch = config_.patch();
   const int64_t frames = pixels.shape[1];
-  require_op(frames % 4 == 1 && chunk_frames % 4 == 0 && chunk_frames > 0,
-             "a video has 4 n + 1 frames and is encoded in chunks of 4 n");
+  const VaeTraits& traits = config_.traits();
+  require_op(traits.can_code(frames) && chunk_frames % traits.stride_temporal == 0 && chunk_frames > 0,
+             "a video has a first frame and then whole strides of them, and is encoded in chunks of whole strides");
   const int64_t height = pixels.shape[2] / patch, width = pixels.shape[3] / patch;
   begin_encode(e, backend_, compute_, height, width);
   int64_t done = 0, latents = 0;

@@ -8,18 +8,16 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "model/variant.h"
 #include "model/weights.h"
 
 namespace wan {
 
-enum class VaeVersion { k21, k22 };
-
 struct VaeConfig {
   VaeVersion version = VaeVersion::k22;
   int64_t latent_channels = 0;
-  int64_t stride_spatial() const { return version == VaeVersion::k22 ? 16 : 8; }
-  int64_t stride_temporal() const { return 4; }
-  int64_t patch() const { return version == VaeVersion::k22 ? 2 : 1; }
+  const VaeTraits& traits() const { return traits_of(version); }
+  int64_t patch() const { return traits().patch; }
   /// Per-channel mean and deviation of the latents, as many as latent_channels. Source: wan/modules/vae2_*.py.
   std::span<const float> mean() const;
   std::span<const float> deviation() const;
@@ -47,7 +45,7 @@ class Vae {
   /// Device bytes of the weights.
   uint64_t weight_bytes() const { return weight_bytes_; }
 
-  /// Pixel frames a chunk of latent frames becomes: the first chunk gives 4 n - 3, each later one 4 n.
+  /// Pixel frames a chunk of latent frames becomes: each one stride_temporal of them, the video's first a single one.
   int64_t frames_of(int64_t latent_frames, bool first) const;
 
   /// How many frames the last, widest level takes at a time (the one before it twice as many); 0: all of a chunk.
@@ -61,8 +59,9 @@ class Vae {
   /// Gives the histories back.
   void end_decode();
 
-  /// pixels F32 [3, F, H, W] on the device, F = 4 n + 1 -> latent F32 [z, n + 1, H/s, W/s], normalised (posterior
-  /// mean). Temporaries come from `arena`; chunks hold at most `chunk_frames` (a multiple of 4) pixel frames.
+  /// pixels F32 [3, F, H, W] on the device, F as VaeTraits::can_code has it -> latent F32 [z, latent_frames(F), H/s,
+  /// W/s], normalised (posterior mean). Temporaries come from `arena`; chunks hold at most `chunk_frames` (a multiple
+  /// of stride_temporal) pixel frames.
   void encode(TensorView pixels, int64_t chunk_frames, Arena& arena, TensorView latent);
 
  private:

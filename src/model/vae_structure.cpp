@@ -50,7 +50,7 @@ class Collector {
   std::vector<WeightPart> parts_;
 };
 
-int64_t pixels_in(VaeVersion version) { return version == VaeVersion::k22 ? 12 : 3; }
+int64_t pixels_in(VaeVersion version) { return 3 * traits_of(version).patch * traits_of(version).patch; }
 
 /// Version 2.1 halves the channels when it enlarges.
 int64_t upsampled(VaeVersion version, int64_t channels) { return version == VaeVersion::k22 ? channels : channels / 2; }

@@ -122,6 +122,11 @@ WeightSource WeightSource::random(uint64_t seed, DType stored) {
   return source;
 }
 
+Component dit_component(size_t expert) {
+  require_op(expert < 2, "random weights are made for two experts at most");
+  return expert == 0 ? Component::kDit : Component::kLowNoiseDit;
+}
+
 WeightSource random_weights(Component component, uint64_t seed) {
   return WeightSource::random(seed + static_cast<uint64_t>(component),
                               component == Component::kTextEncoder ? DType::kBF16 : DType::kF32);

@@ -72,7 +72,6 @@ class WeightSource {
   /// Leaves what is asked for unset: for planning, where only shapes count.
   static WeightSource shapes_only();
 
-  bool is_random() const { return kind_ == Kind::kRandom; }
   const TensorFile* file() const { return file_; }
   /// Fills elements [begin, end) of `part` (row-major), converted to `dtype`, into `out`. Thread-safe.
   void read(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const;
@@ -93,6 +92,9 @@ class WeightSource {
 
 /// The parts of a model whose random weights have a seed of their own.
 enum class Component { kDit, kLowNoiseDit, kTextEncoder, kVae };
+
+/// Of a model's expert by its place: kDit the first or only one.
+Component dit_component(size_t expert);
 
 inline constexpr uint64_t kRandomWeightsSeed = 20220722;
 

@@ -32,31 +32,31 @@ void DenoiseStage::run() {
 void DenoiseStage::announce_passes() {
   Models& m = context_.models;
   if (m.memory.dit_residency == Residency::kResident) return;
-  for (int e = 0; e < m.expert_count(); ++e) {
+  for (size_t e = 0; e < m.experts.size(); ++e) {
     int passes = 0;
     for (int i = 0; i < plan_.steps; ++i) passes += plan_.expert_of(i) == e ? 2 : 0;
-    m.experts[static_cast<size_t>(e)].blocks->expect_passes(passes);
+    m.experts[e].blocks->expect_passes(passes);
   }
 }
 
 void DenoiseStage::run_step(int step, Sampler& sampler) {
   Models& m = context_.models;
-  const int index = plan_.expert_of(step);
-  LoadedExpert& expert = m.experts[static_cast<size_t>(index)];
+  const size_t index = plan_.expert_of(step);
+  LoadedExpert& expert = m.experts[index];
   context_.enter(Stage::kStepInference, step);
   // The DiT is still on its way and the device idle: the VAE comes now, when its small kernels wait for nobody.
   if (step == 0 && plan_.device != "cpu") load_vae(context_);
   if (!expert.dit || expert.positive.embedded.empty()) embed_prompts(expert, step);
-  const DitCost cost = dit_cost(m.set.dit, plan_.latent[1] * (plan_.latent[2] / 2) * (plan_.latent[3] / 2));
+  const DitCost cost = dit_cost(m.set.dit, plan_.grid().tokens());
   context_.clock.add_flops(2 * cost.total());
   context_.dump.add(fmt::format("step{}.sample_in", step), x_);
   call_dit(expert, step, 0);
   context_.clock.mark("cond");
   // The first expert has all its weights by now: the second one's follow, with all threads, while this one computes.
-  if (const int last = plan_.expert_of(plan_.steps - 1); last != index) m.start_expert(last);
+  if (const size_t last = plan_.expert_of(plan_.steps - 1); last != index) m.start_expert(last);
   // Its first layers reach the card while this one computes its last step.
-  if (m.set.two_experts && step + 1 < plan_.steps && plan_.expert_of(step + 1) != index)
-    m.experts[static_cast<size_t>(plan_.expert_of(step + 1))].blocks->prefetch();
+  if (step + 1 < plan_.steps && plan_.expert_of(step + 1) != index)
+    m.experts[plan_.expert_of(step + 1)].blocks->prefetch();
   call_dit(expert, step, 1);
   context_.clock.mark("uncond");
   guide(device(), velocity_positive_, velocity_negative_, static_cast<float>(plan_.guidance_of(step)),
@@ -78,7 +78,7 @@ void DenoiseStage::embed_prompts(LoadedExpert& expert, int step) {
   context_.clock.add_waits(expert.stem->take_waits());
   Models& m = context_.models;
   expert.dit = std::make_unique<Dit>(*m.backend, m.set.dit, plan_.compute, stem);
-  expert.dit->set_grid({plan_.latent[1], plan_.latent[2] / 2, plan_.latent[3] / 2});
+  expert.dit->set_grid(plan_.grid());
   Dump& dump = context_.dump;
   expert.positive = expert.dit->embed_text(text_rows_[0], dump.takes_blocks_of(step) ? &dump.call(0) : nullptr);
   expert.negative = expert.dit->embed_text(text_rows_[1]);
@@ -109,8 +109,8 @@ void DenoiseStage::dump_call(const LoadedExpert& expert, int step, int call, Dit
   Probe& probe = dump.call(call);
   const std::string prefix = fmt::format("dit.call{}.", call);
   const double t = expert.times.timesteps[static_cast<size_t>(step) + 1];
-  const PatchGrid grid{plan_.latent[1], plan_.latent[2] / 2, plan_.latent[3] / 2};
-  if (plan_.task == "ti2v") {
+  const PatchGrid grid = plan_.grid();
+  if (plan_.variant->first_frame_is_latent()) {  // the official model is told a timestep for each token
     std::vector<float> per_token(static_cast<size_t>(grid.tokens()), static_cast<float>(t));
     if (arguments.first_frame_row >= 0) std::fill_n(per_token.begin(), grid.rows * grid.columns, 0.0f);
     dump.add(prefix + "t", host_tensor(per_token, {1, grid.tokens()}));

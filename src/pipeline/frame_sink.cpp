@@ -34,7 +34,7 @@ VideoInfo info_of(const Plan& plan) {
                     {"guidance_low", fmt::format("{}", plan.guidance_low)},
                     {"guidance_high", fmt::format("{}", plan.guidance_high)},
                     {"solver", name_of(plan.solver)},
-                    {"task", plan.task},
+                    {"task", std::string(plan.variant->task)},
                     {"precision", plan.compute == DType::kF32 ? "fp32" : "bf16"},
                     {"generator", "wanbench " + build_info().version + " " + build_info().revision}};
   return video;

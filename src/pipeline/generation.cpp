@@ -85,7 +85,8 @@ OutOfMemory Generation::explained(const OutOfMemory& problem) const {
     if (models_ && models_->memory.dit_residency == Residency::kStream && models_->set.checkpoint)
       advice += "; where it is the host's memory, --offload mapped holds no weights there";
   }
-  const std::string where = clock_ ? stage_name(clock_->stage(), clock_->index(), plan_.task) + ", " : "";
+  const std::string where =
+      clock_ ? stage_name(clock_->stage(), clock_->index(), std::string(plan_.variant->task)) + ", " : "";
   return {where + problem.what_for(), problem.requested_bytes(), problem.free_bytes(), advice};
 }
 
@@ -139,30 +140,17 @@ void Generation::load() {
   reuse_or_make_models(std::move(set));
   Models& m = *models_;
   clock_->attach(*m.backend);
-  say_facts();
-  dump_ = std::make_unique<Dump>(*m.backend, request_,
-                                 PatchGrid{plan_.latent[1], plan_.latent[2] / 2, plan_.latent[3] / 2});
+  settle(plan_, *m.backend, m.text_device(), m.memory);
+  observer_.on_plan(plan_);
+  observer_.on_fact("libraries", m.backend->info().libraries);
+  observer_.on_fact("memory_plan", m.memory.text());
+  dump_ = std::make_unique<Dump>(*m.backend, request_, plan_.grid());
   text_ = std::make_unique<TextStage>(stages(), prompts_);
   text_->start();
   if (request_.overlap == Overlap::kOff) {
-    for (int i = 0; i < m.expert_count(); ++i) m.start_expert(i);
-    for (int i = 0; i < m.expert_count(); ++i) m.experts[static_cast<size_t>(i)].blocks->wait_until_loaded();
+    for (size_t i = 0; i < m.experts.size(); ++i) m.start_expert(i);
+    for (const LoadedExpert& expert : m.experts) expert.blocks->wait_until_loaded();
     m.load_vae(plan_);
-  }
-}
-
-void Generation::say_facts() {
-  const Models& m = *models_;
-  observer_.on_fact("task", plan_.task);
-  observer_.on_fact("device", m.backend->info().name);
-  observer_.on_fact("libraries", m.backend->info().libraries);
-  observer_.on_fact("memory_plan", m.memory.text());
-  observer_.on_fact("predicted_peak_bytes", std::to_string(m.memory.predicted_peak));
-  observer_.on_fact("size", fmt::format("{}x{}", plan_.width, plan_.height));
-  if (m.set.two_experts) {
-    int first_low = 0;
-    while (first_low < plan_.steps && plan_.expert_of(first_low) == 0) ++first_low;
-    observer_.on_fact("low_noise_from_step", std::to_string(first_low));
   }
 }
 
@@ -181,7 +169,7 @@ void Generation::decode() {
   m.backend->synchronize();
   denoise_.reset();
   if (m.memory.dit_residency == Residency::kStream && !dump_->is_on())
-    for (int e = 0; e < m.expert_count(); ++e) m.experts[static_cast<size_t>(e)].blocks->release_slots();
+    for (const LoadedExpert& expert : m.experts) expert.blocks->release_slots();
   m.forget_prompts();
   decode_.emplace(stages(), *sink_, x_);
   decode_->run();
@@ -191,7 +179,7 @@ void Generation::decode() {
 Outcome Generation::finish() {
   clock_->enter(Stage::kOutputEncoding);
   Outcome outcome;
-  outcome.task = plan_.task;
+  outcome.task = plan_.variant->task;
   outcome.width = plan_.width;
   outcome.height = plan_.height;
   outcome.num_frames = plan_.num_frames;

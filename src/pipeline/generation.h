@@ -30,7 +30,6 @@ class Generation {
   Outcome run_stages();
   OutOfMemory explained(const OutOfMemory& problem) const;
   void reuse_or_make_models(ModelSet set);
-  void say_facts();
   StageContext stages();
 
   const Request& request_;

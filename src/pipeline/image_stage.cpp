@@ -12,14 +12,13 @@ namespace wan {
 namespace {
 
 Tensor conditioning_pixels(const Plan& plan) {
-  const bool ti2v = plan.task == "ti2v";
-  const int64_t frames = ti2v ? 1 : plan.num_frames;
+  const int64_t frames = plan.variant->first_frame_is_latent() ? 1 : plan.num_frames;
   Tensor pixels = host_tensor(DType::kF32, {3, frames, plan.height, plan.width});
   std::memset(pixels->data, 0, pixels->bytes());
   const Size size{static_cast<int>(plan.width), static_cast<int>(plan.height)};
   std::vector<float> first;
-  if (ti2v)
-    first = to_planes(fit_for_ti2v(plan.image, plan.area));
+  if (plan.variant->image.fit == ImageFit::kCover)
+    first = to_planes(fit_covering(plan.image, size));
   else
     first = resize_bicubic(to_planes(plan.image), 3, {plan.image.width, plan.image.height}, size);
   const size_t plane = static_cast<size_t>(plan.height * plan.width);
@@ -36,18 +35,19 @@ void run_encoder(const StageContext& context, TensorView pixels, TensorView late
   // One frame costs nothing and conditions the whole video: it is encoded in F32, as the official program does.
   const DType compute = pixels.shape[1] == 1 ? DType::kF32 : context.plan.vae_compute;
   Vae encoder(device, m.set.vae, *m.vae_source, m.set.vae_file(), compute, Vae::Parts::kEncoder);
-  constexpr int64_t kChunkFrames = 4;
+  const int64_t chunk_frames = m.set.vae.traits().stride_temporal;
   Arena dry = Arena::dry();
   const auto counter = make_dry_backend(device.history_memory(compute));
   Vae shapes(*counter, m.set.vae, WeightSource::shapes_only(), m.set.vae_file(), compute, Vae::Parts::kEncoder);
-  shapes.encode(pixels, kChunkFrames, dry, latent);
+  shapes.encode(pixels, chunk_frames, dry, latent);
   const Tensor block = device.allocate(DType::kU8, {static_cast<int64_t>(dry.peak())}, "VAE encoder activations");
   Arena arena(block);
-  encoder.encode(pixels, kChunkFrames, arena, latent);
+  encoder.encode(pixels, chunk_frames, arena, latent);
   device.synchronize();
 }
 
-/// I2V: four mask channels, 1 on the first latent frame, then the encoded conditioning video, behind the noise.
+/// Behind the noise: mask channels, a frame of the video each that a latent frame stands for, 1 on the first latent
+/// frame; then the encoded conditioning video.
 Tensor appended_channels(const StageContext& context, const Tensor& latent) {
   const Plan& plan = context.plan;
   const DitConfig& dit = context.models.set.dit;
@@ -56,11 +56,11 @@ Tensor appended_channels(const StageContext& context, const Tensor& latent) {
   input[0] = dit.in_dim;
   Tensor model_input = device.allocate(DType::kF32, input, "model input");
   device.fill_zero(model_input);
-  const int64_t z = plan.latent[0];
-  require(dit.in_dim == 2 * z + 4,
-          fmt::format("an image-to-video DiT takes {} channels, this one {}", 2 * z + 4, dit.in_dim));
-  for (int64_t c = 0; c < 4; ++c) device.fill_normal(model_input.view().at(z + c).slice(0, 0, 1), 0, 1.0f, 0.0f);
-  device.copy(latent, model_input.view().slice(0, z + 4, 2 * z + 4));
+  const int64_t z = plan.latent[0], mask = context.models.set.vae.traits().stride_temporal;
+  require(dit.in_dim == 2 * z + mask,
+          fmt::format("an image-to-video DiT takes {} channels, this one {}", 2 * z + mask, dit.in_dim));
+  for (int64_t c = 0; c < mask; ++c) device.fill_normal(model_input.view().at(z + c).slice(0, 0, 1), 0, 1.0f, 0.0f);
+  device.copy(latent, model_input.view().slice(0, z + mask, 2 * z + mask));
   return model_input;
 }
 
@@ -80,13 +80,13 @@ Conditioning encode_image(const StageContext& context, const Tensor& x) {
   context.clock.add_flops(vae_encode_cost(m.set.vae, m.set.vae_file(), frames, plan.height, plan.width));
   const Tensor pixels = device.allocate(DType::kF32, host->shape, "conditioning pixels");
   device.upload(host, pixels);
-  const Shape latent_shape{plan.latent[0], (frames - 1) / 4 + 1, plan.latent[2], plan.latent[3]};
+  const Shape latent_shape{plan.latent[0], m.set.vae.traits().latent_frames(frames), plan.latent[2], plan.latent[3]};
   Tensor latent = device.allocate(DType::kF32, latent_shape, "conditioning latent");
   run_encoder(context, pixels, latent);
   context.dump.add("vae.encode0.video", host);
   context.dump.add("vae.encode0.latent", latent);
   Conditioning conditioning;
-  if (plan.task == "ti2v") {
+  if (plan.variant->first_frame_is_latent()) {
     conditioning.first_frame = std::move(latent);
     conditioning.impose_first_frame(device, x);
   } else {

@@ -38,7 +38,7 @@ uint64_t dit_arena_bytes(const ModelSet& models, const Plan& plan) {
   const auto dry = make_dry_backend();
   const TensorView stem(reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice);
   Dit dit(*dry, models.dit, plan.compute, stem);
-  dit.set_grid({plan.latent[1], plan.latent[2] / 2, plan.latent[3] / 2});
+  dit.set_grid(plan.grid());
   const Tensor text = host_tensor(DType::kF32, {1, models.dit.text_dim});
   TextContext context = dit.embed_text(text);
   const std::vector<double> timesteps{0.0, 1.0};
@@ -49,8 +49,8 @@ uint64_t dit_arena_bytes(const ModelSet& models, const Plan& plan) {
   const Tensor velocity = dry->allocate(DType::kF32, plan.latent, "velocity");
   Arena arena = Arena::dry();
   FixedLayer layers;
-  dit.forward({latent, 1, plan.from_image && plan.task == "ti2v" ? 0 : -1, &times, &context, nullptr}, layers, arena,
-              velocity);
+  const int first_frame_row = plan.from_image && plan.variant->first_frame_is_latent() ? 0 : -1;
+  dit.forward({latent, 1, first_frame_row, &times, &context, nullptr}, layers, arena, velocity);
   return arena.peak();
 }
 
@@ -91,13 +91,13 @@ uint64_t dit_weight_bytes(const ModelSet& models, DType compute, Residency resid
   const LayerStoreOptions options{residency, 3, 0, "dit"};
   const uint64_t blocks = LayerStore::planned_device_bytes(static_cast<int>(models.dit.num_layers), slab, options);
   const uint64_t stem = dit_stem_layout(models.dit, compute).bytes();
-  return (blocks + stem) * (models.two_experts ? 2 : 1);
+  return (blocks + stem) * models.expert_count();
 }
 
 /// Page-locked host memory of streamed layers.
 uint64_t pinned_bytes(const ModelSet& models, DType compute) {
   return dit_block_layout(models.dit, 0, compute).bytes() * static_cast<uint64_t>(models.dit.num_layers) *
-         (models.two_experts ? 2 : 1);
+         models.expert_count();
 }
 
 /// All phases' own bytes for one residency and chunk length.
@@ -115,8 +115,8 @@ MemoryPlan estimate(const ModelSet& models, const Plan& plan, const Backend& bac
   const uint64_t text_slab = text_encoder_layer_layout(models.text, 0, plan.compute).bytes();
   const auto& dit = models.dit;
   const uint64_t text_context = 2 * static_cast<uint64_t>(dit.text_len * dit.dim * (2 * dit.num_layers + 1)) *
-                                size_of(plan.compute) * (models.two_experts ? 2 : 1);
-  const uint64_t tokens = static_cast<uint64_t>(plan.latent[1] * (plan.latent[2] / 2) * (plan.latent[3] / 2));
+                                size_of(plan.compute) * models.expert_count();
+  const uint64_t tokens = static_cast<uint64_t>(plan.grid().tokens());
   const uint64_t tables = tokens * static_cast<uint64_t>(dit.head_dim()) * sizeof(float);
   memory.peak_text = weights + (plan.text_encoder_device == plan.device ? 3 * text_slab : 0);
   memory.peak_denoise = weights + dit_arena + vae.weights + text_context + tables + 9 * latent;

@@ -31,12 +31,12 @@ void Models::bind_thread() {
 }
 
 void Models::make_experts(const Plan& plan) {
-  for (int i = 0; i < expert_count(); ++i) {
-    LoadedExpert& expert = experts[static_cast<size_t>(i)];
+  experts.resize(set.expert_count());
+  for (size_t i = 0; i < experts.size(); ++i) {
+    LoadedExpert& expert = experts[i];
     const TensorFile* file = dit_file(i);
-    expert.source = std::make_unique<WeightSource>(
-        file != nullptr ? WeightSource::from_file(*file)
-                        : random_weights(i == 0 ? Component::kDit : Component::kLowNoiseDit));
+    expert.source = std::make_unique<WeightSource>(file != nullptr ? WeightSource::from_file(*file)
+                                                                   : random_weights(dit_component(i)));
     expert.stem = single(*backend, dit_stem_layout(set.dit, plan.compute), *expert.source, "DiT stem");
     std::vector<WeightLayout> layouts;
     for (int64_t block = 0; block < set.dit.num_layers; ++block)
@@ -63,8 +63,8 @@ void Models::load_vae(const Plan& plan) {
   vae = std::make_unique<Vae>(*backend, set.vae, *vae_source, set.vae_file(), plan.vae_compute, Vae::Parts::kDecoder);
 }
 
-void Models::start_expert(int index) {
-  LoadedExpert& expert = experts[static_cast<size_t>(index)];
+void Models::start_expert(size_t index) {
+  LoadedExpert& expert = experts[index];
   if (expert.started) return;  // a warm engine has it already
   expert.started = true;
   expert.stem->start();

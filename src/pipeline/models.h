@@ -1,7 +1,6 @@
 // The loaded models of an engine: weights where the plan wants them, networks over them. Private to pipeline/.
 #pragma once
 
-#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,16 +29,13 @@ struct Models {
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Backend> text_backend;  // only when it differs
   MemoryPlan memory;
-  std::array<LoadedExpert, 2> experts;  // the second only with two experts
+  std::vector<LoadedExpert> experts;  // of the variant's, in their order
   std::optional<WeightSource> text_source, vae_source;
   std::optional<Tokenizer> tokenizer;  // only of an engine that keeps prompts
   std::unique_ptr<Vae> vae;
 
   Backend& text_device() { return text_backend ? *text_backend : *backend; }
-  int expert_count() const { return set.two_experts ? 2 : 1; }
-  const TensorFile* dit_file(int expert) const {
-    return set.checkpoint ? &set.checkpoint->dits[static_cast<size_t>(expert)] : nullptr;
-  }
+  const TensorFile* dit_file(size_t expert) const { return set.checkpoint ? &set.checkpoint->dits[expert] : nullptr; }
   ~Models();
   /// Before the first call from another thread than that of the request before.
   void bind_thread();
@@ -49,7 +45,7 @@ struct Models {
   std::unique_ptr<LayerStore> make_text_store(const Plan& plan);
   void load_vae(const Plan& plan);
   /// Begins to load an expert's weights, unless that was done before.
-  void start_expert(int index);
+  void start_expert(size_t index);
   /// What the experts made of the prompts of the request before.
   void forget_prompts();
 };

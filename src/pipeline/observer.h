@@ -8,19 +8,9 @@
 #include <string>
 #include <vector>
 
-namespace wan {
+#include "model/stage.h"
 
-/// The stages of a run, in order. Their leaves tile Total_Execution: each ends where the next begins.
-enum class Stage {
-  kModelInitialization,  // start of the process (or of the engine) until text encoding can start
-  kPreprocess,           // sizes, noise, image reading; named TI2V_Preprocess, T2V_Preprocess or I2V_Preprocess
-  kTextEncoding,         // T5_Encoding: prompt text in hand -> both embeddings on the device
-  kVaeEncoding,          // image-to-video only
-  kStepLoading,          // Step_i_Loading: exposed wait for the weights of step i
-  kStepInference,        // Step_i_Inference: first kernel -> sampler update done
-  kVaeDecoding,          // latents final -> frames in host memory; the wait for VAE weights belongs here
-  kOutputEncoding,       // frames ready -> file closed; only what decoding did not hide
-};
+namespace wan {
 
 /// One closed interval of CLOCK_MONOTONIC. A leaf is critical-path time; a hidden span overlaps leaves and is never
 /// summed.
@@ -48,28 +38,38 @@ struct MemoryMark {
   std::optional<uint64_t> device_peak_bytes{};   // all device memory of the engine at most since the mark before
 };
 
+struct Plan;
+struct ClockDrift;
+
 class Observer {
  public:
   virtual ~Observer() = default;
+  /// All that was decided for this video, once, before any of its work. The plan may hold a picture: do not keep it.
+  virtual void on_plan(const Plan& plan) = 0;
   /// Called from the thread that runs the engine, soon after a span is known to be over; leaves in order.
   virtual void on_span(const StageSpan& span) = 0;
   /// A stage has begun (for live display; its span follows when it is over). `steps` is the number of denoising steps.
   virtual void on_begin(Stage stage, int index, int steps) = 0;
   virtual void on_memory(const MemoryMark& mark) = 0;
-  /// A fact about the run that belongs in its record: the plan, the chosen size, a digest.
+  /// How far the device's clock was from the host's by the end, and how well that is known. Not where both are one.
+  virtual void on_clock(const ClockDrift& drift) = 0;
+  /// A remark for people that belongs in the record. Nothing reads it back.
   virtual void on_fact(const std::string& key, const std::string& value) = 0;
 };
 
-/// Watches nothing; a base for those that watch a part.
+/// Watches nothing: the base of observers that want a part.
 class NullObserver : public Observer {
  public:
+  void on_plan(const Plan&) override {}
   void on_span(const StageSpan&) override {}
   void on_begin(Stage, int, int) override {}
   void on_memory(const MemoryMark&) override {}
+  void on_clock(const ClockDrift&) override {}
   void on_fact(const std::string&, const std::string&) override {}
 };
 
-/// The published name: "Model_Initialization", "TI2V_Preprocess", "Step_3_Inference", ... `task` is ti2v, t2v or i2v.
+/// The published name: "Model_Initialization", "TI2V_Preprocess", "Step_3_Inference", ... `task` is of the family's
+/// table (model/variant.h).
 std::string stage_name(Stage stage, int index, const std::string& task);
 
 }  // namespace wan

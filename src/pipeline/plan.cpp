@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/threads.h"
 #include "io/resize.h"
 #include "sampler/guidance.h"
 
@@ -16,17 +18,18 @@ void require_usage(bool condition, const std::string& message) { require(conditi
 
 /// Width and height of the video. An image decides the proportions, the requested size the area.
 void choose_size(const Request& request, const ModelSet& models, const ModelDefaults& defaults, Plan& plan) {
-  const int64_t step = models.vae.stride_spatial() * 2;
-  plan.width = request.width > 0 ? request.width : defaults.width;
-  plan.height = request.height > 0 ? request.height : defaults.height;
+  const int64_t step = models.variant->side_step();
+  plan.width = request.width > 0 ? request.width : defaults.size.width;
+  plan.height = request.height > 0 ? request.height : defaults.size.height;
   require_usage(plan.width > 0 && plan.height > 0 && plan.width <= 16384 && plan.height <= 16384,
                 fmt::format("--size {}x{} is out of range: sides are 1 to 16384", plan.width, plan.height));
   plan.area = plan.width * plan.height;
   if (plan.from_image) {
     plan.image = read_image(request.image);
     const Size image{plan.image.width, plan.image.height};
-    const Size chosen = models.dit.model_type == "ti2v" ? best_output_size(image, static_cast<int>(step), plan.area)
-                                                        : i2v_output_size(image, plan.area);
+    const auto multiple = static_cast<int>(step);
+    const Size chosen = models.variant->image.fit == ImageFit::kCover ? best_output_size(image, multiple, plan.area)
+                                                                      : near_output_size(image, multiple, plan.area);
     plan.width = chosen.width;
     plan.height = chosen.height;
   }
@@ -40,12 +43,13 @@ void choose_sampling(const Request& request, const ModelSet& models, const Model
   plan.steps = request.steps > 0 ? request.steps : defaults.steps;
   require_usage(request.steps >= 0, fmt::format("--steps {}: at least 1", request.steps));
   plan.shift = request.shift.value_or(defaults.shift);
-  plan.guidance_low = request.guidance_low.value_or(defaults.guidance_low);
-  plan.guidance_high = request.guidance_high.value_or(request.guidance_low.value_or(defaults.guidance_high));
+  const std::span<const ExpertSpec> experts = models.variant->experts;
+  plan.guidance_low = request.guidance_low.value_or(experts.back().guidance);
+  plan.guidance_high = request.guidance_high.value_or(request.guidance_low.value_or(experts.front().guidance));
   require_usage(std::isfinite(plan.guidance_low) && std::isfinite(plan.guidance_high),
                 "--guidance-scale must be finite");
-  plan.boundary = models.two_experts ? request.boundary.value_or(defaults.boundary) : 0;
-  require_usage(!request.boundary || models.two_experts, "--boundary needs a model with two experts");
+  require_usage(!request.boundary || experts.size() > 1, "--boundary needs a model with two experts");
+  plan.boundary = request.boundary.value_or(defaults.boundary);
   require_usage(plan.boundary >= 0 && plan.boundary <= 1, fmt::format("--boundary {}: between 0 and 1", plan.boundary));
   plan.solver = request.solver;
   plan.schedule = make_schedule(solver_kind(request.solver), plan.steps, plan.shift);
@@ -68,6 +72,25 @@ void choose_devices(const Request& request, Plan& plan) {
                 fmt::format("--text-encoder-device {}: use cpu or {}", plan.text_encoder_device, plan.device));
 }
 
+/// "BF16", "BF16+F32": of tensors with two axes and more, in the order of their names.
+std::string element_types(std::span<const TensorFile> files) {
+  std::set<std::string> types;
+  for (const TensorFile& file : files)
+    for (const StoredTensor& tensor : file.tensors())
+      if (tensor.shape.rank() > 1) types.emplace(name_of(tensor.dtype));
+  std::string text;
+  for (const std::string& type : types) text += (text.empty() ? "" : "+") + type;
+  return text;
+}
+
+std::map<std::string, std::string> stored_types(const ModelSet& models) {
+  if (!models.checkpoint) return {{"dit", "random"}, {"text_encoder", "random"}, {"vae", "random"}};
+  const Checkpoint& files = *models.checkpoint;
+  return {{"dit", element_types(files.dits)},
+          {"text_encoder", element_types({&files.text_encoder, 1})},
+          {"vae", element_types({&files.vae_file, 1})}};
+}
+
 }  // namespace
 
 SolverKind solver_kind(Solver solver) {
@@ -79,64 +102,88 @@ SolverKind solver_kind(Solver solver) {
   return SolverKind::kUniPC;
 }
 
-int Plan::expert_of(int step) const {
-  if (boundary == 0) return 0;
-  return choose_expert(schedule.timesteps[static_cast<size_t>(step)], boundary) == Expert::kHighNoise ? 0 : 1;
+size_t Plan::expert_of(int step) const {
+  const Expert wanted = choose_expert(schedule.timesteps[static_cast<size_t>(step)], boundary);
+  const NoiseRange range = wanted == Expert::kHighNoise ? NoiseRange::kHigh : NoiseRange::kLow;
+  const std::span<const ExpertSpec> experts = variant->experts;
+  const auto found = std::find_if(experts.begin(), experts.end(), [&](const ExpertSpec& expert) {
+    return expert.range == NoiseRange::kAll || expert.range == range;
+  });
+  return static_cast<size_t>(found - experts.begin());
 }
 
 double Plan::guidance_of(int step) const {
-  return boundary != 0 && expert_of(step) == 0 ? guidance_high : guidance_low;
+  return variant->experts[expert_of(step)].range == NoiseRange::kHigh ? guidance_high : guidance_low;
+}
+
+std::optional<int64_t> Plan::low_noise_from_step() const {
+  if (variant->experts.size() < 2) return std::nullopt;
+  int step = 0;
+  while (step < steps && variant->experts[expert_of(step)].range == NoiseRange::kHigh) ++step;
+  return step;
+}
+
+void settle(Plan& plan, const Backend& backend, const Backend& text_backend, const MemoryPlan& memory) {
+  const DeviceInfo& info = backend.info();
+  plan.device_name = info.name;
+  plan.device_count = 1;
+  plan.kernel_table = info.kernel_table;
+  plan.cpu_threads = text_backend.info().kind == "cpu" ? text_backend.info().cpu_threads : worker_threads();
+  plan.memory = memory;
 }
 
 ModelSet open_models(const Request& request) {
   ModelSet models;
   if (request.random_weights) {
-    require_usage(!request.model.empty(), "--weights random needs --model ti2v-5B, t2v-A14B or i2v-A14B");
-    models.dit = published_dit_config(request.model);
+    require_usage(!request.model.empty(), "--weights random needs --model " + model_names_text());
+    models.variant = &variant_named(request.model);
+    models.dit = models.variant->dit;
     models.text = published_text_encoder_config();
-    models.vae.version = models.dit.model_type == "ti2v" ? VaeVersion::k22 : VaeVersion::k21;
-    models.vae.latent_channels = models.dit.out_dim;
-    models.two_experts = models.dit.model_type != "ti2v";
+    models.vae = {models.variant->vae, models.variant->vae_traits().latent_channels};
     return models;
   }
   require_usage(!request.checkpoint.empty(),
                 "--checkpoint names the folder of the weights\n" + official_checkpoints_help());
   models.checkpoint = open_checkpoint(request.checkpoint);
+  models.variant = models.checkpoint->variant;
   models.dit = models.checkpoint->dit;
   models.text = models.checkpoint->text;
   models.vae = models.checkpoint->vae;
-  models.two_experts = models.checkpoint->two_experts();
   if (!request.model.empty()) {
-    const std::string expected = published_dit_config(request.model).model_type;
-    require_usage(models.dit.model_type == expected,
+    const Variant& expected = variant_named(request.model);
+    require_usage(models.variant == &expected,
                   fmt::format("{} holds a model of type {}, but {} is asked for: name a checkpoint of type {}",
-                              request.checkpoint.string(), models.dit.model_type, request.model, expected));
+                              request.checkpoint.string(), models.variant->task, request.model, expected.task));
   }
   return models;
 }
 
 Plan make_plan(const Request& request, const ModelSet& models) {
-  const ModelDefaults defaults = model_defaults(models.dit.model_type);
+  const Variant& variant = *models.variant;
+  const ModelDefaults& defaults = variant.defaults;
+  const VaeTraits& vae = models.vae.traits();
   Plan plan;
-  plan.task = models.dit.model_type;
+  plan.variant = &variant;
   plan.from_image = !request.image.empty();
-  require_usage(plan.task != "t2v" || !plan.from_image, "--image: this checkpoint is text-to-video only");
-  require_usage(plan.task != "i2v" || plan.from_image,
+  require_usage(variant.image.presence != Presence::kNever || !plan.from_image,
+                "--image: this checkpoint is text-to-video only");
+  require_usage(variant.image.presence != Presence::kRequired || plan.from_image,
                 "this checkpoint is image-to-video: name the first frame with --image");
   plan.prompt = request.prompt;
   plan.negative_prompt = request.negative_prompt.empty() ? defaults.negative_prompt : request.negative_prompt;
   plan.fps = defaults.fps;
-  plan.num_frames = request.num_frames > 0 ? request.num_frames : defaults.num_frames;
-  require_usage(request.num_frames >= 0 && plan.num_frames % 4 == 1,
-                fmt::format("--num-frames {}: must be 4n+1; the nearest are {} and {}", request.num_frames,
-                            std::max<int64_t>(1, (plan.num_frames - 1) / 4 * 4 + 1),
-                            std::max<int64_t>(0, (plan.num_frames - 1) / 4) * 4 + 5));
+  plan.num_frames = request.num_frames > 0 ? request.num_frames : defaults.size.num_frames;
+  const int64_t latent_frames = vae.latent_frames(plan.num_frames);
+  require_usage(request.num_frames >= 0 && vae.can_code(plan.num_frames),
+                fmt::format("--num-frames {}: must be {}n+1; the nearest are {} and {}", request.num_frames,
+                            vae.stride_temporal, vae.video_frames(latent_frames), vae.video_frames(latent_frames + 1)));
   choose_size(request, models, defaults, plan);
   choose_sampling(request, models, defaults, plan);
   choose_devices(request, plan);
-  const int64_t stride = models.vae.stride_spatial();
-  plan.latent = {models.vae.latent_channels, (plan.num_frames - 1) / models.vae.stride_temporal() + 1,
-                 plan.height / stride, plan.width / stride};
+  plan.overlap = request.overlap;
+  plan.stored = stored_types(models);
+  plan.latent = {models.vae.latent_channels, latent_frames, plan.height / vae.stride_spatial,
+                 plan.width / vae.stride_spatial};
   return plan;
 }
 

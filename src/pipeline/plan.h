@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,47 +21,17 @@ namespace wan {
 /// The models a run needs, described: from a checkpoint or, with random weights, from the published sizes.
 struct ModelSet {
   std::optional<Checkpoint> checkpoint;  // empty: random weights
+  const Variant* variant = nullptr;
   DitConfig dit;
   TextEncoderConfig text;
   VaeConfig vae;
-  bool two_experts = false;
 
+  size_t expert_count() const { return variant->experts.size(); }
   const TensorFile* vae_file() const { return checkpoint ? &checkpoint->vae_file : nullptr; }
 };
 
 /// Opens and checks the checkpoint, or takes the published sizes. Reads headers only.
 ModelSet open_models(const Request& request);
-
-/// The request with every default filled in and every bound checked.
-struct Plan {
-  std::string task;  // ti2v, t2v, i2v
-  bool from_image = false;
-  Image image;       // as read, when from_image
-  int64_t area = 0;  // that was asked for; an image's proportions then give the size
-  int64_t width = 0, height = 0, num_frames = 0;
-  double fps = 24;
-  int steps = 0;
-  double shift = 0;
-  double guidance_low = 0, guidance_high = 0;
-  double boundary = 0;  // 0: one expert
-  Solver solver = Solver::kUniPC;
-  uint64_t seed = 0;
-  std::string prompt, negative_prompt;
-  Schedule schedule;
-  Shape latent;                 // [z, T, H, W]
-  DType compute = DType::kF32;  // DiT and text encoder
-  DType vae_compute = DType::kF32;
-  std::string device, text_encoder_device;
-
-  /// Index of the DiT that runs step i: 0 for the only one or the high-noise expert, 1 for the low-noise one.
-  int expert_of(int step) const;
-  double guidance_of(int step) const;
-};
-
-SolverKind solver_kind(Solver solver);
-
-/// Throws Error(kUsage) naming the flag, what was given, what is possible.
-Plan make_plan(const Request& request, const ModelSet& models);
 
 /// What the run will hold on the device, computed before anything is allocated.
 struct MemoryPlan {
@@ -74,6 +45,53 @@ struct MemoryPlan {
   uint64_t host_free = 0;    // available on the host when that was decided
   std::string text() const;  // one line for people and records
 };
+
+/// The request with every default filled in and every bound checked, then, once the devices are open, with all that was
+/// decided on them. Complete when Observer::on_plan tells it.
+struct Plan {
+  const Variant* variant = nullptr;
+  bool from_image = false;
+  Image image;       // as read, when from_image
+  int64_t area = 0;  // that was asked for; an image's proportions then give the size
+  int64_t width = 0, height = 0, num_frames = 0;
+  double fps = 24;
+  int steps = 0;
+  double shift = 0;
+  double guidance_low = 0, guidance_high = 0;
+  double boundary = 0;  // 0: the first expert runs at every step
+  Solver solver = Solver::kUniPC;
+  uint64_t seed = 0;
+  std::string prompt, negative_prompt;
+  Schedule schedule;
+  Shape latent;                 // [z, T, H, W]
+  DType compute = DType::kF32;  // DiT and text encoder
+  DType vae_compute = DType::kF32;
+  std::string device, text_encoder_device;
+  Overlap overlap = Overlap::kOn;
+  std::map<std::string, std::string> stored;  // component -> element types of its matrices in the file, or "random"
+
+  // Filled in by `settle`.
+  std::string device_name;   // of what computes
+  int64_t device_count = 1;  // cards, or 1 for the CPU
+  std::string kernel_table;  // digest of the table that chooses matrix kernels; empty: there is none
+  int64_t cpu_threads = 0;   // that compute or convert on the host
+  MemoryPlan memory;
+
+  /// Index among the variant's experts of the one that runs step i.
+  size_t expert_of(int step) const;
+  double guidance_of(int step) const;
+  /// First step of the low-noise expert, the number of steps where it has none; nothing for a model with one expert.
+  std::optional<int64_t> low_noise_from_step() const;
+  PatchGrid grid() const { return variant->dit.patch.grid(latent[1], latent[2], latent[3]); }
+};
+
+SolverKind solver_kind(Solver solver);
+
+/// Throws Error(kUsage) naming the flag, what was given, what is possible.
+Plan make_plan(const Request& request, const ModelSet& models);
+
+/// Writes into the plan what the opened devices and their memory decided. `text_backend`: where text is encoded.
+void settle(Plan& plan, const Backend& backend, const Backend& text_backend, const MemoryPlan& memory);
 
 /// What a plan is made for.
 struct MemoryLimits {

@@ -20,7 +20,7 @@ struct Request {
   std::string negative_prompt;    // empty: the model's default, as official
   std::filesystem::path image;    // image-to-video when set
   int64_t width = 0, height = 0;  // 0: the model's default; area only for image-to-video
-  int64_t num_frames = 0;         // 4n + 1
+  int64_t num_frames = 0;         // one and whole strides of the VAE
   int steps = 0;
   std::optional<double> shift;
   std::optional<double> guidance_low;   // low-noise expert, or the only model
@@ -33,7 +33,7 @@ struct Request {
 
   // with what
   std::filesystem::path checkpoint;  // a folder in the official layout
-  std::string model;  // ti2v-5B, t2v-A14B, i2v-A14B: the sizes of random_weights, or what the checkpoint must hold
+  std::string model;                 // of model_names(): the sizes of random_weights, or what the checkpoint must hold
   bool random_weights = false;
 
   // how
@@ -56,7 +56,7 @@ struct Request {
 
 /// What came out, beside the files.
 struct Outcome {
-  std::string task;  // ti2v, t2v, i2v
+  std::string task;  // of the model's row: model/variant.h
   int64_t width = 0, height = 0, num_frames = 0;
   double fps = 0;
   int steps = 0;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "model/variant.h"
 
 namespace wan {
 
@@ -33,10 +34,7 @@ void StageClock::finish() {
   current_ = Leaf{};
   backend_->synchronize();
   poll();
-  if (const auto drift = backend_->retie_clocks()) {
-    observer_.on_fact("device_clock_residual_ns", std::to_string(drift->residual_ns));
-    observer_.on_fact("device_clock_uncertainty_ns", std::to_string(drift->uncertainty_ns));
-  }
+  if (const auto drift = backend_->retie_clocks()) observer_.on_clock(*drift);
 }
 
 void StageClock::add_waits(std::vector<DeviceInterval> waits) {
@@ -129,8 +127,10 @@ void StageClock::report_parts(const Leaf& leaf, const std::vector<TimeSpan>& wai
 std::string stage_name(Stage stage, int index, const std::string& task) {
   switch (stage) {
     case Stage::kModelInitialization: return "Model_Initialization";
-    case Stage::kPreprocess:
-      return task == "ti2v" ? "TI2V_Preprocess" : task == "t2v" ? "T2V_Preprocess" : "I2V_Preprocess";
+    case Stage::kPreprocess: {
+      const Variant* variant = find_task(task);
+      return fmt::format("{}_Preprocess", variant != nullptr ? variant->abbreviation : "Video");
+    }
     case Stage::kTextEncoding: return "T5_Encoding";
     case Stage::kVaeEncoding: return "VAE_Encoding";
     case Stage::kStepLoading: return fmt::format("Step_{}_Loading", index);

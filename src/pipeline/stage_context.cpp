@@ -30,8 +30,7 @@ void report_memory(const StageContext& context, Stage stage, int index, const La
   mark.stage = stage;
   mark.index = index;
   uint64_t dit = 0, pinned = 0;
-  for (int e = 0; e < m.expert_count(); ++e) {
-    const LoadedExpert& expert = m.experts[static_cast<size_t>(e)];
+  for (const LoadedExpert& expert : m.experts) {
     if (!expert.started) continue;
     dit += expert.blocks->device_bytes() + expert.stem->device_bytes();
     pinned += expert.blocks->pinned_bytes() + expert.stem->pinned_bytes();

@@ -8,6 +8,7 @@
 #include "analysis/bottleneck.h"
 #include "analysis/compare.h"
 #include "analysis/repeat_command.h"
+#include "analysis/stage_columns.h"
 #include "report/format.h"
 #include "report/kernels.h"
 
@@ -20,58 +21,30 @@ std::string joined(const std::vector<std::string>& parts, const char* separator)
   return out;
 }
 
-struct StageColumn {
-  const char* title;
-  Quantity StageSummary::*value;
-  std::string (*format)(double);
-};
-
-std::vector<StageColumn> stage_columns(bool on_gpu) {
-  std::vector<StageColumn> columns = {{"Time (s)", &StageSummary::wall_s, seconds}};
-  if (on_gpu) {
-    columns.push_back({"Exposed Copy (s)", &StageSummary::exposed_copy_s, seconds});
-    columns.push_back({"Hidden Copy (s)", &StageSummary::hidden_copy_s, seconds});
-    columns.push_back({"GPU Mem (GiB)", &StageSummary::device_process_peak_bytes, gib});
-    columns.push_back({"GPU Pool (GiB)", &StageSummary::device_pool_peak_bytes, gib});
-  }
-  columns.push_back({"CPU (%)", &StageSummary::cpu_percent, percent});
-  columns.push_back({"CPU (cores)", &StageSummary::cpu_cores, seconds});
-  columns.push_back({"Process Mem (GiB)", &StageSummary::host_process_peak_bytes, gib});
-  columns.push_back({"Sys Mem (GiB)", &StageSummary::host_system_peak_bytes, gib});
-  if (!on_gpu) return columns;
-  columns.push_back({"SM Act (%)", &StageSummary::sm_active_percent, percent});
-  columns.push_back({"Tensor Act (%)", &StageSummary::tensor_active_percent, percent});
-  columns.push_back({"DRAM Act (%)", &StageSummary::dram_active_percent, percent});
-  columns.push_back({"GPU Busy (%)", &StageSummary::gpu_busy_percent, percent});
-  columns.push_back({"Comp Load (SM·s)", &StageSummary::sm_seconds, seconds});
-  columns.push_back({"SM Clock (MHz)", &StageSummary::sm_clock_mhz, percent});
-  columns.push_back({"Power (W)", &StageSummary::power_w, percent});
-  columns.push_back({"Energy (J)", &StageSummary::energy_j, percent});
-  return columns;
-}
-
 /// Leaves tile the total; hidden work and components are listed apart, for they overlap or are parts of a leaf.
 std::string stage_table(const CaseSummary& s, bool on_gpu) {
-  const auto columns = stage_columns(on_gpu);
-  std::vector<std::string> titles = {"Stage"};
-  for (const StageColumn& column : columns) titles.push_back(column.title);
-  titles.insert(titles.begin() + 2, "Share (%)");
-  titles.push_back("TFLOP/s");
-  Table table(titles);
+  std::vector<const StageColumn*> columns;
+  std::vector<std::string> heads = {"Stage"};
+  for (const StageColumn& column : stage_columns()) {
+    if (!column.is_in(kMarkdownTable) || (column.needs == Needs::kCard && !on_gpu)) continue;
+    columns.push_back(&column);
+    heads.push_back(head_of(column));
+  }
+  heads.insert(heads.begin() + 2, "Share (%)");
+  Table table(heads);
   for (const StageSummary& stage : s.stages) {
     if (stage.kind != StageKind::kLeaf && stage.kind != StageKind::kParent) continue;
     table.begin_row();
     table.text(stage.name);
-    for (const StageColumn& column : columns) {
+    for (const StageColumn* column : columns) {
+      const bool is_time = column->over_runs == &StageSummary::wall_s;
       // What no stage accounts for has a time and nothing else.
-      if (stage.name == kUnattributedName && column.value != &StageSummary::wall_s)
+      if (stage.name == kUnattributedName && !is_time)
         table.text("");
       else
-        table.value(stage.*column.value, column.format);
-      if (column.value == &StageSummary::wall_s)
-        table.text(stage.share ? fmt::format("{:.1f}", 100 * *stage.share) : "");
+        table.value(stage.*column->over_runs, writer_of(column->unit));
+      if (is_time) table.text(stage.share ? percent(100 * *stage.share) : "");
     }
-    table.text(stage.achieved_tflops.has() ? fmt::format("{:.3g}", stage.achieved_tflops.median()) : "");
   }
   return table.markdown();
 }

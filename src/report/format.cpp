@@ -15,6 +15,19 @@ std::string gib(double bytes) {
 
 std::string percent(double value) { return fmt::format("{:.1f}", value); }
 
+std::string (*writer_of(Unit unit))(double) {
+  switch (unit) {
+    case Unit::kSeconds:
+    case Unit::kSmSeconds:
+    case Unit::kCores: return seconds;
+    case Unit::kBytes: return gib;
+    case Unit::kTeraflops: return [](double value) { return fmt::format("{:.3g}", value); };
+    default: return percent;
+  }
+}
+
+std::string head_of(const StageColumn& column) { return fmt::format("{} ({})", column.head, unit_symbol(column.unit)); }
+
 std::string with_interval(const Quantity& quantity, std::string (*format)(double), const std::string& unit) {
   if (!quantity.has()) return fmt::format("– ({})", explain(quantity.reason));
   const Estimate& estimate = *quantity.estimate;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "analysis/estimate.h"
+#include "analysis/stage_columns.h"
 
 namespace wan::report {
 
@@ -15,6 +16,10 @@ std::string seconds(double value);
 /// Bytes as GiB: three decimals below 1 GiB, two above.
 std::string gib(double bytes);
 std::string percent(double value);
+/// A column's value with its unit's digits; the unit stands in the column's head.
+std::string (*writer_of(Unit unit))(double);
+/// "SM Act (%)".
+std::string head_of(const StageColumn& column);
 /// "12.34 s" for one run, "12.34 s [12.30, 12.41]" with the interval of several.
 std::string with_interval(const Quantity& quantity, std::string (*format)(double), const std::string& unit);
 

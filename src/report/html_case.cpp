@@ -107,8 +107,7 @@ Json fit_data(const AnalysedCase& analysed) {
               {"peak", quantity_data(analysed.shown.on_gpu() ? s.peak_device_bytes : s.peak_host_bytes)},
               {"of", analysed.shown.on_gpu() ? "GPU memory" : "process memory"},
               {"predicted_peak_bytes", nullptr}};
-  const auto predicted = s.example->engine.facts.find("predicted_peak_bytes");
-  if (predicted != s.example->engine.facts.end()) out["predicted_peak_bytes"] = predicted->second;
+  if (s.example->predicted_peak_bytes.has()) out["predicted_peak_bytes"] = *s.example->predicted_peak_bytes.value;
   if (out_of_memory && failed->error && !failed->error->advice.empty()) out["advice"] = failed->error->advice;
   if (!analysed.has_result() || out_of_memory) return out;
   out["state"] = "fits";

@@ -13,6 +13,7 @@
 #include "analysis/memory.h"
 #include "analysis/roofline.h"
 #include "analysis/series.h"
+#include "analysis/stage_columns.h"
 #include "analysis/timeline.h"
 #include "report/format.h"
 
@@ -25,115 +26,48 @@ constexpr double kNanosecond = 1e-9;
 
 Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 
-struct StageColumn {
-  const char* title;
-  const char* format;  // how the page writes it: see format.js
-  Quantity StageSummary::*value;
-};
-
-const StageColumn kStageColumns[] = {
-    {"Time", "seconds", &StageSummary::wall_s},
-    {"On the GPU", "seconds", &StageSummary::gpu_s},
-    {"Exposed copies", "seconds", &StageSummary::exposed_copy_s},
-    {"Hidden copies", "seconds", &StageSummary::hidden_copy_s},
-    {"GPU memory", "bytes", &StageSummary::device_process_peak_bytes},
-    {"GPU pool", "bytes", &StageSummary::device_pool_peak_bytes},
-    {"CPU cores", "number", &StageSummary::cpu_cores},
-    {"Process memory", "bytes", &StageSummary::host_process_peak_bytes},
-    {"System memory", "bytes", &StageSummary::host_system_peak_bytes},
-    {"SM active", "percent", &StageSummary::sm_active_percent},
-    {"Tensor active", "percent", &StageSummary::tensor_active_percent},
-    {"DRAM active", "percent", &StageSummary::dram_active_percent},
-    {"SM occupancy", "percent", &StageSummary::sm_occupancy_percent},
-    {"GPU busy", "percent", &StageSummary::gpu_busy_percent},
-    {"Compute load", "sm_seconds", &StageSummary::sm_seconds},
-    {"SM clock", "mhz", &StageSummary::sm_clock_mhz},
-    {"Power", "watts", &StageSummary::power_w},
-    {"Energy", "joules", &StageSummary::energy_j},
-    {"Achieved", "tflops", &StageSummary::achieved_tflops},
-    {"Read from storage", "bytes", &StageSummary::read_bytes},
-    {"Moved", "bytes", &StageSummary::moved_bytes},
-};
-
 Json spread_data(const Measured<Spread>& value) { return value.has() ? Json(value.value->median) : Json(nullptr); }
 
-template <class T>
-Json measured_data(const Measured<T>& value) {
-  return value.has() ? Json(*value.value) : Json(nullptr);
+/// A column's curve; `format` is how the page writes its values (format.js).
+Json curve_data(const StageColumn& column, Json points) {
+  return {{"name", column.title},
+          {"format", unit_name(column.unit)},
+          {"symbol", unit_symbol(column.unit)},
+          {"points", std::move(points)}};
 }
 
-/// A series under the timeline: one value a stage.
-struct StageSeries {
-  const char* name;
-  const char* format;
-  Json (*value)(const StageRecord&);
-};
-
-const StageSeries kSeries[] = {
-    {"SM active", "percent", [](const StageRecord& s) { return or_null(s.counters.sm_active.mean_percent); }},
-    {"Tensor active", "percent", [](const StageRecord& s) { return or_null(s.counters.tensor_active.mean_percent); }},
-    {"DRAM active", "percent", [](const StageRecord& s) { return or_null(s.counters.dram_active.mean_percent); }},
-    {"GPU busy", "percent", [](const StageRecord& s) { return or_null(s.counters.gpu_busy.mean_percent); }},
-    {"Power", "watts", [](const StageRecord& s) { return measured_data(s.power_mean_w); }},
-    {"SM clock", "mhz", [](const StageRecord& s) { return spread_data(s.sm_clock_mhz); }},
-    {"GPU temperature", "celsius", [](const StageRecord& s) { return spread_data(s.gpu_temperature_c); }},
-    {"GPU memory, process peak", "bytes",
-     [](const StageRecord& s) { return measured_data(s.device_memory.process_peak_bytes); }},
-    {"GPU memory, own pool peak", "bytes",
-     [](const StageRecord& s) { return measured_data(s.device_memory.pool_peak_bytes); }},
-    {"Process memory, peak", "bytes",
-     [](const StageRecord& s) { return measured_data(s.host_memory.process_peak_bytes); }},
-};
-
-Json series_data(const Timeline& timeline) {
+/// One value a stage under the timeline, for columns that have any.
+Json series_data(const RunRecord& run, const Timeline& timeline) {
   Json out = Json::array();
-  for (const StageSeries& series : kSeries) {
+  for (const StageColumn& column : stage_columns()) {
+    if (!column.is_in(kPageCurve)) continue;
     Json points = Json::array();
     bool any = false;
     for (const TimelineSpan& span : timeline.spans) {
       if (span.row != 0 || span.stage->kind != StageKind::kLeaf || span.end_ns == span.begin_ns) continue;
-      Json value = series.value(*span.stage);
-      any = any || !value.is_null();
+      const Measured<double> value = column.value(run, *span.stage);
+      any = any || value.has();
       points.push_back({static_cast<double>(span.begin_ns) * kNanosecond,
-                        static_cast<double>(span.end_ns) * kNanosecond, std::move(value)});
+                        static_cast<double>(span.end_ns) * kNanosecond, or_null(value.value)});
     }
-    if (any) out.push_back({{"name", series.name}, {"format", series.format}, {"points", std::move(points)}});
+    if (any) out.push_back(curve_data(column, std::move(points)));
   }
   return out;
 }
 
-/// What a series of samples is called, and how the page writes it.
-struct SampleTitle {
-  const char* key;
-  const char* name;
-  const char* format;
-};
-
-const SampleTitle kSampleTitles[] = {
-    {"sm_active_percent", "SM active", "percent"},
-    {"tensor_active_percent", "Tensor active", "percent"},
-    {"dram_active_percent", "DRAM active", "percent"},
-    {"gpu_busy_percent", "GPU busy", "percent"},
-    {"power_w", "Power", "watts"},
-    {"sm_clock_mhz", "SM clock", "mhz"},
-    {"gpu_temperature_c", "GPU temperature", "celsius"},
-    {"gpu_device_bytes", "GPU memory in use", "bytes"},
-    {"process_resident_bytes", "Process memory", "bytes"},
-    {"process_cpu_cores", "CPU cores in use", "cores"},
-};
-
 Json sampled_data(const SampleSet& samples) {
   constexpr size_t kMostPoints = 500;
   Json out = Json::array();
-  for (const SampleTitle& title : kSampleTitles) {
+  for (const StageColumn& column : stage_columns()) {
+    if (!column.is_in(kPageCurve) || column.series == nullptr) continue;
     for (const SampleSeries& all : samples.series) {
-      if (all.name != title.key) continue;
+      if (all.name != column.series) continue;
       const SampleSeries series = thinned(all, kMostPoints);
       Json points = Json::array();
       for (size_t i = 0; i < series.values.size(); ++i)
         points.push_back({static_cast<double>(series.begin_ns[i]) * kNanosecond,
                           static_cast<double>(series.end_ns[i]) * kNanosecond, series.values[i]});
-      out.push_back({{"name", title.name}, {"format", title.format}, {"points", std::move(points)}});
+      out.push_back(curve_data(column, std::move(points)));
     }
   }
   return out;
@@ -146,17 +80,6 @@ StageRole role_of(const StageRecord& stage) {
 
 bool is_own_row(const StageSummary& stage) {
   return stage.kind == StageKind::kLeaf || stage.kind == StageKind::kParent;
-}
-
-/// What a column says of a stage. Device time of a stage that does not compute on the card is only how far apart two
-/// events were; of the total it is the GPU part.
-Quantity stage_quantity(const CaseSummary& summary, const StageSummary& stage, const StageColumn& column) {
-  if (column.value != &StageSummary::gpu_s) return stage.*column.value;
-  if (stage.name == kTotalName) return summary.gpu_part_s;
-  if (computes_on_gpu(*summary.example, stage.role)) return stage.gpu_s;
-  Quantity none;
-  none.reason = "the stage does not compute on the GPU";
-  return none;
 }
 
 /// Without the source, which the certainty of the case tells once.
@@ -219,18 +142,19 @@ double whole_microseconds(int64_t ns) { return std::round(static_cast<double>(ns
 Json stage_table_data(const CaseSummary& summary) {
   Json columns = Json::array(), rows = Json::array();
   std::vector<const StageColumn*> shown;
-  for (const StageColumn& column : kStageColumns) {
-    const bool any = std::any_of(summary.stages.begin(), summary.stages.end(), [&](const StageSummary& stage) {
-      return is_own_row(stage) && (stage.*column.value).has();
-    });
+  for (const StageColumn& column : stage_columns()) {
+    const bool any = column.is_in(kPageTable) &&
+                     std::any_of(summary.stages.begin(), summary.stages.end(), [&](const StageSummary& stage) {
+                       return is_own_row(stage) && (stage.*column.over_runs).has();
+                     });
     if (!any) continue;
     shown.push_back(&column);
-    columns.push_back({{"title", column.title}, {"format", column.format}});
+    columns.push_back({{"title", column.title}, {"format", unit_name(column.unit)}, {"hint", column.hint}});
   }
   for (const StageSummary& stage : summary.stages) {
     if (!is_own_row(stage)) continue;
     Json cells = Json::array();
-    for (const StageColumn* column : shown) cells.push_back(cell_data(stage_quantity(summary, stage, *column)));
+    for (const StageColumn* column : shown) cells.push_back(cell_data(stage.*column->over_runs));
     rows.push_back({{"name", stage.name}, {"share", or_null(stage.share)}, {"cells", std::move(cells)}});
   }
   return {{"columns", std::move(columns)}, {"rows", std::move(rows)}, {"parts", parts_data(summary)}};
@@ -253,7 +177,7 @@ Json timeline_data(const RunRecord& run, const SampleSet* samples) {
           {"rows", std::move(rows)},
           {"spans", std::move(spans)},
           {"reconstructed", timeline.reconstructed},
-          {"series", samples != nullptr ? sampled_data(*samples) : series_data(timeline)},
+          {"series", samples != nullptr ? sampled_data(*samples) : series_data(run, timeline)},
           {"period_ms", samples != nullptr ? Json(samples->period_ms) : Json(nullptr)}};
 }
 

@@ -65,9 +65,8 @@ std::string kernels_table(const KernelView& view) {
 
 /// "Kernels are missing: 300 without a time, ..."; empty when none is. A record may know the number alone.
 std::string missing_text(const TracedRun& traced) {
-  const auto& facts = traced.run->engine.facts;
-  if (const auto why = facts.find(kMissingKernelsFact); why != facts.end())
-    return fmt::format("Kernels are missing: {}.", why->second);
+  if (const std::string& why = traced.run->kernels->missing; !why.empty())
+    return fmt::format("Kernels are missing: {}.", why);
   return traced.lost > 0 ? fmt::format("{} kernels are missing.", traced.lost) : "";
 }
 

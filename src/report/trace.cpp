@@ -11,35 +11,18 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <nlohmann/json.hpp>
-
-#include "analysis/breakdown.h"
+#include "analysis/stage_columns.h"
 #include "analysis/timeline.h"
+#include "report/json_text.h"
 #include "report/trace_kernels.h"
 
 namespace wan::report {
 namespace {
 
-using Json = nlohmann::json;
-
-constexpr double kMicroseconds = 1e-3;  // a nanosecond, as the format counts
-
 std::string title_of(const RunRecord& run) {
   const std::string device = run.system.gpus.empty() ? run.system.cpu_model : run.system.gpus[0].name;
   return fmt::format("{} {} r{}{}{} on {} [{}]", run.run_case.name, to_string(run.workload.scope), run.run_case.repeat,
                      run.run_case.arm.empty() ? "" : " ", run.run_case.arm, device, run.id);
-}
-
-/// Perfetto (v52) misreads numbers of 20 digits behind the point: 0.00010209092944840822 becomes 0.0013.
-double shortened(double value) { return std::stod(fmt::format("{:.12g}", value)); }
-
-void put(Json& args, const char* key, const Measured<double>& value) {
-  if (value.has()) args[key] = shortened(*value.value);
-}
-
-template <class T>
-void put(Json& args, const char* key, const Measured<T>& value) {
-  if (value.has()) args[key] = *value.value;
 }
 
 std::string join(const std::vector<std::string>& words, const char* between) {
@@ -77,101 +60,52 @@ std::string row_name(const Timeline& timeline, size_t row) {
 }
 
 /// On the slice of the total.
-void put_run(Json& args, const RunRecord& run) {
-  args["run_id"] = run.id;
-  args["page_cache"] = to_string(run.workload.page_cache);
-  put(args, "gpu_clock_residual_ns", run.clock.gpu_residual_ns);
+void put_run(JsonText& args, const RunRecord& run) {
+  args.add("run_id", run.id).add("page_cache", to_string(run.workload.page_cache));
+  if (const auto& residual = run.clock.gpu_residual_ns; residual.has())
+    args.add("gpu_clock_residual_ns", *residual.value);
 }
 
-void put_shape(Json& args, const Workload& work) {
-  if (work.width && work.height) args["size"] = fmt::format("{}x{}", *work.width, *work.height);
-  if (work.num_frames) args["frames"] = *work.num_frames;
-  if (work.steps) args["steps"] = *work.steps;
+void put_shape(JsonText& args, const Workload& work) {
+  if (work.width && work.height) args.add("size", fmt::format("{}x{}", *work.width, *work.height));
+  if (work.num_frames) args.add("frames", *work.num_frames);
+  if (work.steps) args.add("steps", *work.steps);
 }
 
-/// The rate of floating-point operations as the estimates have it (analysis/summary.cpp): over the device's time, else
-/// over wall time. Of a leaf, `moved_bytes` is what moved meanwhile, at no rate of its own.
-void put_rates(Json& args, const StageRecord& stage) {
-  const bool on_device = stage.gpu_ns.has() && *stage.gpu_ns.value > 0;
-  const int64_t computed_ns = on_device ? *stage.gpu_ns.value : stage.wall_ns;
-  if (stage.flops.has() && computed_ns > 0)
-    args["tflop_per_s"] = shortened(*stage.flops.value / static_cast<double>(computed_ns) * 1e-3);
-  const bool is_copy = stage.kind == StageKind::kHidden || stage.kind == StageKind::kComponent;
-  if (is_copy && stage.moved_bytes.has() && stage.wall_ns > 0)
-    args["gb_per_s"] = shortened(static_cast<double>(*stage.moved_bytes.value) / static_cast<double>(stage.wall_ns));
-}
-
-Json span_args(const RunRecord& run, const StageRecord& stage, const std::string& expert) {
-  Json args = {{"id", stage.id}, {"kind", to_string(stage.kind)}};
-  if (stage.index >= 0) args["step"] = stage.index;
-  if (!expert.empty()) args["expert"] = expert;
+std::string span_args(const RunRecord& run, const StageRecord& stage, const std::string& expert) {
+  JsonText args;
+  args.add("id", stage.id).add("kind", to_string(stage.kind));
+  if (stage.index >= 0) args.add("step", stage.index);
+  if (!expert.empty()) args.add("expert", expert);
   if (stage.kind == StageKind::kLeaf && stage.index >= 0) put_shape(args, run.workload);
   if (stage.kind == StageKind::kParent) put_run(args, run);
-  put(args, "gpu_ns", stage.gpu_ns);
-  put(args, "exposed_copy_ns", stage.exposed_copy_ns);
-  put(args, "hidden_copy_ns", stage.hidden_copy_ns);
-  put(args, "moved_bytes", stage.moved_bytes);
-  put(args, "flops", stage.flops);
-  put(args, "energy_j", stage.energy_j);
-  put_rates(args, stage);
-  if (!stage.flags.empty()) args["flags"] = stage.flags;
-  return args;
+  for (const StageColumn& column : stage_columns()) {
+    if (!column.is_in(kTrace) || column.of_stage != nullptr) continue;
+    const Measured<double> value = column.value(run, stage);
+    if (!value.has()) continue;
+    if (column.is_whole())
+      args.add(column.key, static_cast<int64_t>(*value.value));
+    else
+      args.add(column.key, *value.value);
+  }
+  if (is_copy(stage.kind) && stage.moved_bytes.has())
+    if (const auto rate = gb_per_s(*stage.moved_bytes.value, stage.wall_ns)) args.add("gb_per_s", *rate);
+  if (!stage.flags.empty()) args.add("flags", stage.flags);
+  return args.text();
 }
 
-/// A counter track made of a value of each leaf.
-struct CounterTrack {
-  const char* name;
-  const char* value_name;  // what the value is of the stage
-  const char* sampled_as;  // the series of samples that shows the same, or nullptr
-  std::optional<double> (*value)(const StageRecord&);
-};
-
-constexpr const char *kMean = "mean of the stage", *kMedian = "median of the stage", *kPeak = "peak of the stage";
-
-template <class T>
-std::optional<double> number(const Measured<T>& value) {
-  return value.has() ? std::optional<double>(static_cast<double>(*value.value)) : std::nullopt;
+/// "Power (W)". Values of a curve are in SI units.
+std::string track_name(const StageColumn& column) {
+  const std::string_view symbol = column.unit == Unit::kBytes     ? "bytes"
+                                  : column.unit == Unit::kCelsius ? "C"
+                                                                  : unit_symbol(column.unit);
+  return fmt::format("{} ({})", column.title, symbol);
 }
 
-std::optional<double> middle(const Measured<Spread>& value) {
-  return value.has() ? std::optional<double>(value.value->median) : std::nullopt;
-}
-
-std::optional<double> cores(const StageRecord& stage) {
-  if (!stage.cpu_core_ns.has() || stage.wall_ns <= 0) return std::nullopt;
-  return static_cast<double>(*stage.cpu_core_ns.value) / static_cast<double>(stage.wall_ns);
-}
-
-const CounterTrack kTracks[] = {
-    {"SM active (%)", kMean, "sm_active_percent",
-     [](const StageRecord& s) { return s.counters.sm_active.mean_percent; }},
-    {"Tensor active (%)", kMean, "tensor_active_percent",
-     [](const StageRecord& s) { return s.counters.tensor_active.mean_percent; }},
-    {"DRAM active (%)", kMean, "dram_active_percent",
-     [](const StageRecord& s) { return s.counters.dram_active.mean_percent; }},
-    {"GPU busy (%)", kMean, "gpu_busy_percent", [](const StageRecord& s) { return s.counters.gpu_busy.mean_percent; }},
-    {"Power (W)", kMean, "power_w", [](const StageRecord& s) { return number(s.power_mean_w); }},
-    {"SM clock (MHz)", kMedian, "sm_clock_mhz", [](const StageRecord& s) { return middle(s.sm_clock_mhz); }},
-    {"GPU temperature (C)", kMedian, "gpu_temperature_c",
-     [](const StageRecord& s) { return middle(s.gpu_temperature_c); }},
-    {"Throttled (%)", "share of the stage", nullptr, [](const StageRecord& s) { return number(s.throttled_percent); }},
-    {"GPU pool (bytes)", kPeak, nullptr, [](const StageRecord& s) { return number(s.device_memory.pool_peak_bytes); }},
-    {"GPU process (bytes)", kPeak, nullptr,
-     [](const StageRecord& s) { return number(s.device_memory.process_peak_bytes); }},
-    {"GPU device used (bytes)", kPeak, "gpu_device_bytes",
-     [](const StageRecord& s) { return number(s.device_memory.device_peak_bytes); }},
-    {"Process memory resident (bytes)", kPeak, "process_resident_bytes",
-     [](const StageRecord& s) { return number(s.host_memory.process_peak_bytes); }},
-    {"Process CPU (cores)", kMean, "process_cpu_cores", cores},
-    {"PCIe to device (bytes/s)", kMean, nullptr, [](const StageRecord& s) { return number(s.pcie_rx_bytes_per_s); }},
-    {"PCIe to host (bytes/s)", kMean, nullptr, [](const StageRecord& s) { return number(s.pcie_tx_bytes_per_s); }},
-};
-
-/// The track of that series, so that runs with and without samples have their curves under one name.
+/// The column of that series, so that runs with and without samples have their curves under one name.
 std::string track_name(const std::string& series) {
-  for (const CounterTrack& track : kTracks)
-    if (track.sampled_as != nullptr && series == track.sampled_as) return track.name;
-  return series == "sm_occupancy_percent" ? "SM occupancy (%)" : series;
+  const StageColumn* column = column_of_series(series);
+  return column != nullptr ? track_name(*column) : series;
 }
 
 bool has_series(const SampleSet* samples, const char* name) {
@@ -214,13 +148,14 @@ class TraceWriter {
     has_events_row_ = false;
     const Timeline timeline = timeline_of(run);
     origin_ns_ = timeline.earliest_ns;
-    metadata("process_name", 0, {{"name", title_of(run)}});
-    metadata("process_sort_index", 0, {{"sort_index", process_}});
-    metadata("process_labels", 0, {{"labels", labels_of(run, timeline)}});
+    metadata("process_name", 0, JsonText().add("name", title_of(run)));
+    metadata("process_sort_index", 0, JsonText().add("sort_index", process_));
+    metadata("process_labels", 0, JsonText().add("labels", labels_of(run, timeline)));
     for (size_t row = 0; row < timeline.rows.size(); ++row) name_thread(thread(row), row_name(timeline, row));
     slices(run, timeline);
-    for (const CounterTrack& track : kTracks)
-      if (!has_series(samples, track.sampled_as)) stage_counter(track, timeline);
+    for (const StageColumn& column : stage_columns())
+      if (column.is_in(kTrace) && column.of_stage != nullptr && !has_series(samples, column.series))
+        stage_counter(run, column, timeline);
     if (samples != nullptr)
       for (const SampleSeries& series : samples->series)
         counter(track_name(series.name), "reading", levels_of(series, samples->period_ms));
@@ -233,24 +168,39 @@ class TraceWriter {
     if (run.status != RunStatus::kOk) ending(run, timeline);
   }
 
-  std::string text() const {
-    const Json trace = {{"displayTimeUnit", "ms"}, {"traceEvents", events_}};
-    return trace.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  std::string text() && {
+    events_.back() = ']';  // instead of the last comma
+    return "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[" + std::move(events_) + "}\n";
   }
 
  private:
   static constexpr int kEventsThread = 1;  // above the rows of the timeline
 
-  double microseconds(int64_t at_ns) const { return static_cast<double>(at_ns - origin_ns_) * kMicroseconds; }
   static int thread(size_t row) { return static_cast<int>(row) + kEventsThread + 1; }
 
-  void metadata(const char* name, int thread_id, Json args) {
-    events_.push_back({{"ph", "M"}, {"name", name}, {"pid", process_}, {"tid", thread_id}, {"args", std::move(args)}});
+  /// Microseconds with a nanosecond's digits.
+  static std::string microseconds(int64_t ns) {
+    const int64_t whole = ns / 1000, rest = std::abs(ns % 1000);
+    const char* const sign = ns < 0 && whole == 0 ? "-" : "";
+    return rest == 0 ? fmt::format("{}{}", sign, whole) : fmt::format("{}{}.{:03}", sign, whole, rest);
+  }
+
+  void event(const char* phase, std::string_view name, int thread_id, std::string_view more) {
+    events_ += fmt::format("{{\"ph\":\"{}\",\"name\":{},\"pid\":{},\"tid\":{}{}}},", phase, json_string(name), process_,
+                           thread_id, more);
+  }
+
+  void event_at(const char* phase, std::string_view name, int thread_id, int64_t at_ns, std::string_view more) {
+    event(phase, name, thread_id, fmt::format(",\"ts\":{}{}", microseconds(at_ns - origin_ns_), more));
+  }
+
+  void metadata(const char* name, int thread_id, const JsonText& args) {
+    event("M", name, thread_id, ",\"args\":" + args.text());
   }
 
   void name_thread(int thread_id, const std::string& name) {
-    metadata("thread_name", thread_id, {{"name", name}});
-    metadata("thread_sort_index", thread_id, {{"sort_index", thread_id}});
+    metadata("thread_name", thread_id, JsonText().add("name", name));
+    metadata("thread_sort_index", thread_id, JsonText().add("sort_index", thread_id));
   }
 
   /// A component is its parent's expert's.
@@ -268,45 +218,38 @@ class TraceWriter {
   }
 
   void slice_on(int thread_id, const std::string& name, std::string_view category, int64_t begin_ns, int64_t end_ns,
-                Json args) {
-    events_.push_back({{"ph", "X"},
-                       {"name", name},
-                       {"cat", category},
-                       {"pid", process_},
-                       {"tid", thread_id},
-                       {"ts", microseconds(begin_ns)},
-                       {"dur", static_cast<double>(end_ns - begin_ns) * kMicroseconds},
-                       {"args", std::move(args)}});
+                const std::string& args) {
+    event_at("X", name, thread_id, begin_ns,
+             fmt::format(",\"dur\":{},\"cat\":\"{}\",\"args\":{}", microseconds(end_ns - begin_ns), category, args));
   }
 
   /// The stage in which something on the card begins, by a leaf's time on the host.
-  static void put_stage(Json& args, int64_t at_ns, const std::vector<const TimelineSpan*>& leaves) {
+  static void put_stage(JsonText& args, int64_t at_ns, const std::vector<const TimelineSpan*>& leaves) {
     const auto after = std::upper_bound(leaves.begin(), leaves.end(), at_ns,
                                         [](int64_t at, const TimelineSpan* leaf) { return at < leaf->begin_ns; });
     if (after == leaves.begin() || (*std::prev(after))->end_ns <= at_ns) return;
     const StageRecord& stage = *(*std::prev(after))->stage;
-    args["stage"] = stage.name;
-    if (stage.index >= 0) args["step"] = stage.index;
-    if (!stage.expert.empty()) args["expert"] = stage.expert;
+    args.add("stage", stage.name);
+    if (stage.index >= 0) args.add("step", stage.index);
+    if (!stage.expert.empty()) args.add("expert", stage.expert);
   }
 
-  static Json device_args(const DeviceEvent& event, const KernelEvents& kernels,
-                          const std::vector<const TimelineSpan*>& leaves) {
-    Json args = {{"kind", to_string(kernels.names[event.name].kind)}, {"correlation", event.correlation}};
+  static std::string device_args(const DeviceEvent& event, const KernelEvents& kernels,
+                                 const std::vector<const TimelineSpan*>& leaves) {
+    JsonText args;
+    args.add("kind", to_string(kernels.names[event.name].kind)).add("correlation", event.correlation);
     put_stage(args, event.begin_ns, leaves);
     if (event.launch) {
       const LaunchShape& shape = kernels.launches[*event.launch];
-      args["grid"] = fmt::format("{}", fmt::join(shape.grid, "x"));
-      args["block"] = fmt::format("{}", fmt::join(shape.block, "x"));
-      args["registers"] = shape.registers;
-      args["shared_bytes"] = shape.shared_bytes;
+      args.add("grid", fmt::format("{}", fmt::join(shape.grid, "x")));
+      args.add("block", fmt::format("{}", fmt::join(shape.block, "x")));
+      args.add("registers", shape.registers).add("shared_bytes", shape.shared_bytes);
     } else {
-      args["moved_bytes"] = event.bytes;
-      if (event.end_ns > event.begin_ns)
-        args["gb_per_s"] =
-            shortened(static_cast<double>(event.bytes) / static_cast<double>(event.end_ns - event.begin_ns));
+      args.add("moved_bytes", event.bytes);
+      const auto rate = gb_per_s(static_cast<uint64_t>(event.bytes), event.end_ns - event.begin_ns);
+      if (rate) args.add("gb_per_s", *rate);
     }
-    return args;
+    return args.text();
   }
 
   void kernel_rows(const KernelEvents& kernels, const Timeline& timeline) {
@@ -321,11 +264,12 @@ class TraceWriter {
       for (const RowSlice& slice : row.slices) {
         const std::string& name = row.on_device ? kernels.names[kernels.device[slice.event].name].name
                                                 : kernels.call_names[kernels.host[slice.event].name];
-        Json args = row.on_device ? device_args(kernels.device[slice.event], kernels, leaves)
-                                  : Json{{"correlation", kernels.host[slice.event].correlation}};
-        slice_on(next_thread_, name, row.on_device ? "device" : "host", slice.begin_ns, slice.end_ns, std::move(args));
+        const std::string args = row.on_device
+                                     ? device_args(kernels.device[slice.event], kernels, leaves)
+                                     : JsonText().add("correlation", kernels.host[slice.event].correlation).text();
+        slice_on(next_thread_, name, row.on_device ? "device" : "host", slice.begin_ns, slice.end_ns, args);
         if (!row.on_device && name.find("StreamBeginCapture") != std::string::npos)
-          instant("graph capture", slice.begin_ns, {{"thread", row.name}});
+          instant("graph capture", slice.begin_ns, JsonText().add("thread", row.name));
       }
       ++next_thread_;
     }
@@ -336,11 +280,10 @@ class TraceWriter {
     }
   }
 
+  /// The end is bound to the slice around it, not to the next one.
   void arrow_end(const char* phase, int thread_id, int64_t at_ns) {
-    Json event = {{"ph", phase},     {"name", "launch"}, {"cat", "launch"},          {"id", arrow_},
-                  {"pid", process_}, {"tid", thread_id}, {"ts", microseconds(at_ns)}};
-    if (*phase == 'f') event["bp"] = "e";  // ends at the slice around it, not at the next one
-    events_.push_back(std::move(event));
+    event_at(phase, "launch", thread_id, at_ns,
+             fmt::format(",\"cat\":\"launch\",\"id\":{}{}", arrow_, *phase == 'f' ? ",\"bp\":\"e\"" : ""));
   }
 
   /// When the monitor read something: what it cost is to be looked for there.
@@ -349,7 +292,7 @@ class TraceWriter {
     for (const SampleSeries& series : samples.series) instants.insert(series.end_ns.begin(), series.end_ns.end());
     if (instants.empty()) return;
     name_thread(next_thread_, "Sampler");
-    for (const int64_t at_ns : instants) instant_on(next_thread_, "reading", at_ns, Json::object());
+    for (const int64_t at_ns : instants) instant_on(next_thread_, "reading", at_ns, {});
     ++next_thread_;
   }
 
@@ -359,13 +302,13 @@ class TraceWriter {
       if (span.row == 0 && span.stage->kind == StageKind::kLeaf) visit(span);
   }
 
-  void stage_counter(const CounterTrack& track, const Timeline& timeline) {
+  void stage_counter(const RunRecord& run, const StageColumn& column, const Timeline& timeline) {
     std::vector<Level> levels;
     each_leaf(timeline, [&](const TimelineSpan& span) {
-      const std::optional<double> value = track.value(*span.stage);
-      if (value && span.end_ns > span.begin_ns) levels.push_back({span.begin_ns, span.end_ns, *value});
+      const Measured<double> value = column.value(run, *span.stage);
+      if (value.has() && span.end_ns > span.begin_ns) levels.push_back({span.begin_ns, span.end_ns, *value.value});
     });
-    counter(track.name, track.value_name, levels);
+    counter(track_name(column), column.of_stage, levels);
   }
 
   /// The format has no end of a counter: 0 stands for it.
@@ -378,28 +321,17 @@ class TraceWriter {
   }
 
   void counter_value(const std::string& name, const char* value_name, int64_t at_ns, double value) {
-    events_.push_back({{"ph", "C"},
-                       {"name", name},
-                       {"pid", process_},
-                       {"tid", 0},
-                       {"ts", microseconds(at_ns)},
-                       {"args", {{value_name, shortened(value)}}}});
+    event_at("C", name, 0, at_ns, ",\"args\":" + JsonText().add(value_name, value).text());
   }
 
-  void instant(const std::string& name, int64_t at_ns, Json args) {
+  void instant(const std::string& name, int64_t at_ns, const JsonText& args) {
     if (!has_events_row_) name_thread(kEventsThread, "Events");
     has_events_row_ = true;
-    instant_on(kEventsThread, name, at_ns, std::move(args));
+    instant_on(kEventsThread, name, at_ns, args);
   }
 
-  void instant_on(int thread_id, const std::string& name, int64_t at_ns, Json args) {
-    events_.push_back({{"ph", "i"},
-                       {"s", "t"},
-                       {"name", name},
-                       {"pid", process_},
-                       {"tid", thread_id},
-                       {"ts", microseconds(at_ns)},
-                       {"args", std::move(args)}});
+  void instant_on(int thread_id, const std::string& name, int64_t at_ns, const JsonText& args) {
+    event_at("i", name, thread_id, at_ns, ",\"s\":\"t\",\"args\":" + args.text());
   }
 
   void expert_swaps(const Timeline& timeline) {
@@ -408,7 +340,8 @@ class TraceWriter {
       const std::string& expert = span.stage->expert;
       if (expert.empty()) return;
       if (!last.empty() && expert != last)
-        instant("expert swap", span.begin_ns, {{"from", last}, {"to", expert}, {"step", span.stage->index}});
+        instant("expert swap", span.begin_ns,
+                JsonText().add("from", last).add("to", expert).add("step", span.stage->index));
       last = expert;
     });
   }
@@ -422,7 +355,7 @@ class TraceWriter {
       if ((percent > 0) == is_slowed) return;
       is_slowed = percent > 0;
       instant(is_slowed ? "throttle onset" : "throttle end", span.begin_ns,
-              {{"stage", span.stage->id}, {"throttled_percent", percent}});
+              JsonText().add("stage", span.stage->id).add("throttled_percent", percent));
     });
   }
 
@@ -436,26 +369,29 @@ class TraceWriter {
       });
       if (meant != timeline.spans.end()) at_ns = meant->begin_ns;
       instant(flag.name, at_ns,
-              {{"detail", flag.detail},
-               {"excludes", flag.excludes},
-               {"stage", flag.stage.empty() ? "whole run" : flag.stage}});
+              JsonText()
+                  .add("detail", flag.detail)
+                  .add("excludes", flag.excludes)
+                  .add("stage", flag.stage.empty() ? "whole run" : flag.stage));
     }
     each_leaf(timeline, [&](const TimelineSpan& span) {
-      for (const std::string& flag : span.stage->flags) instant(flag, span.begin_ns, {{"stage", span.stage->id}});
+      for (const std::string& flag : span.stage->flags)
+        instant(flag, span.begin_ns, JsonText().add("stage", span.stage->id));
     });
   }
 
   void ending(const RunRecord& run, const Timeline& timeline) {
     int64_t end_ns = timeline.earliest_ns;
     for (const TimelineSpan& span : timeline.spans) end_ns = std::max(end_ns, span.end_ns);
-    Json args = Json::object();
+    JsonText args;
     if (run.error) {
-      args = {{"message", run.error->message}, {"stage", run.error->stage}};
-      if (!run.error->advice.empty()) args["advice"] = run.error->advice;
-      put(args, "requested_bytes", run.error->requested_bytes);
-      put(args, "free_bytes", run.error->free_bytes);
+      const ErrorFacts& error = *run.error;
+      args.add("message", error.message).add("stage", error.stage);
+      if (!error.advice.empty()) args.add("advice", error.advice);
+      if (error.requested_bytes.has()) args.add("requested_bytes", *error.requested_bytes.value);
+      if (error.free_bytes.has()) args.add("free_bytes", *error.free_bytes.value);
     }
-    instant(std::string(to_string(run.status)), end_ns, std::move(args));
+    instant(std::string(to_string(run.status)), end_ns, args);
   }
 
   int process_ = 0;
@@ -463,7 +399,7 @@ class TraceWriter {
   int64_t arrow_ = 0;    // the last one's id, of the whole file
   int64_t origin_ns_ = 0;
   bool has_events_row_ = false;
-  Json events_ = Json::array();
+  std::string events_ = " ";  // a comma behind each; a blank stands for none
 };
 
 }  // namespace
@@ -477,7 +413,7 @@ std::string trace_json(const std::vector<const RunRecord*>& records, const std::
     writer.add(*record, sampled == samples.end() ? nullptr : &sampled->second,
                traced == kernels.end() ? nullptr : &traced->second);
   }
-  return writer.text();
+  return std::move(writer).text();
 }
 
 }  // namespace wan::report

@@ -63,6 +63,7 @@ void fields(V& visit, R& r) {
   visit("repeat", r.repeat);
   visit("arm", r.arm);
   visit("warmup", r.warmup);
+  visit.added("key", r.key);
 }
 
 template <class V, Is<ToolInfo> R>
@@ -72,6 +73,7 @@ void fields(V& visit, R& r) {
   visit("git_dirty", r.git_dirty);
   visit("build", r.build);
   visit("cuda", r.cuda);
+  visit.added("program_sha256", r.program_sha256);
 }
 
 template <class V, Is<EngineInfo> R>
@@ -84,6 +86,25 @@ void fields(V& visit, R& r) {
   visit("marker_source", r.marker_source);
   visit("versions", r.versions);
   visit("facts", r.facts);
+}
+
+template <class V, Is<Execution> R>
+void fields(V& visit, R& r) {
+  visit("device", r.device);
+  visit("device_count", r.device_count);
+  visit("residency", r.residency);
+  visit("computed", r.computed);
+  visit("stored", r.stored);
+  visit("overlap", r.overlap);
+  visit("vae_chunk", r.vae_chunk);
+  visit("vae_slice", r.vae_slice);
+  visit("text_encoder_device", r.text_encoder_device);
+  visit("kernel_table", r.kernel_table);
+  visit("solver", r.solver);
+  visit("timesteps", r.timesteps);
+  visit("low_noise_from_step", r.low_noise_from_step);
+  visit("cpu_threads", r.cpu_threads);
+  visit("environment", r.environment);
 }
 
 template <class V, Is<GpuInfo> R>
@@ -257,6 +278,7 @@ template <class V, Is<ClockInfo> R>
 void fields(V& visit, R& r) {
   visit("origin_monotonic_ns", r.origin_monotonic_ns);
   visit("gpu_residual_ns", r.gpu_residual_ns);
+  visit.added("gpu_uncertainty_ns", r.gpu_uncertainty_ns);
 }
 
 template <class V, Is<Finding> R>
@@ -312,6 +334,7 @@ void fields(V& visit, R& r) {
   visit("source", r.source);
   visit("reason", r.reason);
   visit("lost", r.lost);
+  visit.added("missing", r.missing);
   visit("tables", r.tables);
 }
 
@@ -324,6 +347,8 @@ void fields(V& visit, R& r) {
   visit("workload_key", r.workload_key);
   visit("case", r.run_case);
   visit("engine", r.engine);
+  visit.added("execution", r.execution);
+  visit.added("predicted_peak_bytes", r.predicted_peak_bytes);
   visit("system", r.system);
   visit("status", r.status);
   visit("error", r.error);

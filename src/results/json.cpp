@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -188,6 +189,7 @@ class Reader {
   }
   template <class T>
   static void decode(const Json& json, Measured<T>& out, const Place& place) {
+    out = {};  // a default's reason must not stay
     Reader reader(json, place);
     reader("value", out.value);
     reader(out.value ? "source" : "reason", out.value ? out.source : out.reason);
@@ -264,6 +266,24 @@ T read_document(const Schema& schema, std::string_view text, const std::string& 
   return content;
 }
 
+/// Before 1.2 these were kept among the engine's facts, which are for people now.
+void bring_up_to_date(RunRecord& record) {
+  const auto move_fact = [&](const char* key, std::string& field) {
+    const auto found = record.engine.facts.find(key);
+    if (found == record.engine.facts.end() || !field.empty()) return;
+    field = found->second;
+    record.engine.facts.erase(found);
+  };
+  move_fact("case_key", record.run_case.key);
+  if (record.kernels) move_fact("kernels_missing", record.kernels->missing);
+  std::string predicted;
+  move_fact("predicted_peak_bytes", predicted);
+  uint64_t bytes = 0;
+  const auto read = std::from_chars(predicted.data(), predicted.data() + predicted.size(), bytes);
+  if (!predicted.empty() && read.ec == std::errc{} && read.ptr == predicted.data() + predicted.size())
+    record.predicted_peak_bytes = measured(bytes, "engine");
+}
+
 }  // namespace
 
 std::string to_json(const RunRecord& record) { return pretty(document(kRecord, record)); }
@@ -271,7 +291,9 @@ std::string to_json(const RunRecord& record) { return pretty(document(kRecord, r
 std::string to_json_line(const RunRecord& record) { return one_line(document(kRecord, record)); }
 
 RunRecord record_from_json(std::string_view text, const std::string& where) {
-  return read_document<RunRecord>(kRecord, text, where);
+  RunRecord record = read_document<RunRecord>(kRecord, text, where);
+  bring_up_to_date(record);
+  return record;
 }
 
 std::string to_json(const OverheadResult& result) { return pretty(document(kOverhead, result)); }
@@ -286,6 +308,14 @@ KernelTrace kernels_from_json(std::string_view text, const std::string& where) {
   KernelTrace trace;
   Reader::decode(parse(text, where), trace, Place{where, kRecord});
   return trace;
+}
+
+std::string execution_to_json(const Execution& execution) { return one_line(Writer::encode(execution)); }
+
+Execution execution_from_json(std::string_view text, const std::string& where) {
+  Execution execution;
+  Reader::decode(parse(text, where), execution, Place{where, kRecord});
+  return execution;
 }
 
 std::string workload_key(const Workload& workload) {

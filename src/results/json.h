@@ -24,6 +24,10 @@ RunRecord record_from_json(std::string_view text, const std::string& where);
 std::string kernels_to_json(const KernelTrace& trace);
 KernelTrace kernels_from_json(std::string_view text, const std::string& where);
 
+/// What the engine decided, alone, likewise.
+std::string execution_to_json(const Execution& execution);
+Execution execution_from_json(std::string_view text, const std::string& where);
+
 /// SHA-256 of the canonical JSON of the fields that decide the work: sorted keys, prompts by digest only, weights by
 /// component and digest only. Equal keys: comparable runs.
 std::string workload_key(const Workload& workload);

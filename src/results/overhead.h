@@ -11,7 +11,7 @@ namespace wan {
 
 inline constexpr std::string_view kOverheadSchema = "wanbench.overhead";
 inline constexpr int kOverheadMajor = 1;
-inline constexpr int kOverheadMinor = 0;
+inline constexpr int kOverheadMinor = 1;  // 1: the program's digest
 
 /// Neighbouring blocks of steps of one video, one with the monitor on and one with it off.
 struct OverheadPair {

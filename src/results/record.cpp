@@ -15,6 +15,13 @@ std::string_view to_string(RunStatus value) { return enum_name(value); }
 std::string_view to_string(StageKind value) { return enum_name(value); }
 std::string_view to_string(KernelKind value) { return enum_name(value); }
 
+std::string build_text(const ToolInfo& tool) {
+  std::string text = fmt::format("{}, commit {}", tool.version, tool.git_commit.empty() ? "unknown" : tool.git_commit);
+  if (tool.git_dirty) text += ", changed";
+  if (!tool.program_sha256.empty()) text += ", program " + tool.program_sha256.substr(0, 12);
+  return text;
+}
+
 const StageRecord* total_stage(const RunRecord& record) {
   for (const StageRecord& stage : record.stages) {
     if (stage.kind == StageKind::kParent && stage.parent.empty()) return &stage;

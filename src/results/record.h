@@ -10,12 +10,14 @@
 #include <utility>
 #include <vector>
 
+#include "results/execution.h"
+
 namespace wan {
 
 /// The version of the record format this program writes. The rule for changing it is in docs/formats.md.
 inline constexpr std::string_view kRecordSchema = "wanbench.run";
 inline constexpr int kRecordMajor = 1;
-inline constexpr int kRecordMinor = 1;  // 1: `kernels`
+inline constexpr int kRecordMinor = 2;  // 1: `kernels`; 2: `execution`
 
 /// A value with where it came from. Absent is never 0: `value` is empty and `reason` says why.
 template <class T>
@@ -64,8 +66,8 @@ struct WeightsFile {
 /// All that decides what is computed. Two runs compare only if these fields are equal; `workload_key` hashes them.
 /// Empty or nullopt: not applicable to the model, or, in an imported run, not recorded.
 struct Workload {
-  std::string task;   // ti2v, t2v, i2v
-  std::string model;  // ti2v-5B, t2v-A14B, i2v-A14B, or a checkpoint's own name
+  std::string task;   // the model's kind, as config.json names it
+  std::string model;  // of a published size, or of the task and the sizes
   std::vector<WeightsFile> weights;
   std::optional<int64_t> width, height, num_frames;
   std::optional<double> fps;
@@ -82,9 +84,9 @@ struct Workload {
   std::string prompts_sha256;   // of prompt + "\n" + negative prompt
   PrecisionClass precision_class = PrecisionClass::kUnknown;
   std::map<std::string, std::string> dtypes;  // component -> fp32, bf16, ...
-  std::string offload;                        // none, stream, auto's choice written out, "true" in the original
-  std::string text_encoder_device;            // cpu or cuda
-  std::vector<std::string> approximations;    // step cache, sparse attention, ...
+  std::string offload;                      // none, stream, mapped; "auto" until it was decided, "true" in the original
+  std::string text_encoder_device;          // cpu or cuda
+  std::vector<std::string> approximations;  // step cache, sparse attention, ...
   RunScope scope = RunScope::kUnknown;
   PageCache page_cache = PageCache::kUnknown;
   bool operator==(const Workload&) const = default;
@@ -99,6 +101,7 @@ struct CaseInfo {
   int64_t repeat = 0;                // from 0
   std::string arm;                   // label of one side of a comparison; empty otherwise
   bool warmup = false;               // kept for the record, never in an estimate
+  std::string key{};                 // of the request, the weights and the page cache: what a resumed suite knows it by
   bool operator==(const CaseInfo&) const = default;
 };
 
@@ -106,8 +109,9 @@ struct ToolInfo {
   std::string version;
   std::string git_commit;
   bool git_dirty = false;
-  std::string build;  // compiler and build type
-  std::string cuda;   // toolkit the binary was built with; empty without
+  std::string build;             // compiler and build type
+  std::string cuda;              // toolkit the binary was built with; empty without
+  std::string program_sha256{};  // of the program's file; empty: not recorded
   bool operator==(const ToolInfo&) const = default;
 };
 
@@ -299,6 +303,7 @@ struct SamplesReference {
 struct ClockInfo {
   int64_t origin_monotonic_ns = 0;  // CLOCK_MONOTONIC at begin_ns = 0
   Measured<int64_t> gpu_residual_ns;
+  Measured<int64_t> gpu_uncertainty_ns = absent<int64_t>("not_recorded");  // half the width of the closing tie
   bool operator==(const ClockInfo&) const = default;
 };
 
@@ -352,15 +357,13 @@ struct KernelTable {
   bool operator==(const KernelTable&) const = default;
 };
 
-/// The key among the engine's facts that says why kernels are missing from the tables of a traced run.
-inline constexpr const char* kMissingKernelsFact = "kernels_missing";
-
 /// What ran on the card, kernel by kernel. A run that has this was watched closely and is slower than others.
 struct KernelTrace {
   std::string source;  // cupti_activity
   std::string reason;  // why there are no tables; empty when there are
-  int64_t lost = 0;    // kernels of which no time is known; why: the fact kMissingKernelsFact
+  int64_t lost = 0;    // kernels of which no time is known
   std::vector<KernelTable> tables;
+  std::string missing{};  // why some kernels are in no table, those that are lost among them; empty: all are
   bool operator==(const KernelTrace&) const = default;
 };
 
@@ -383,6 +386,8 @@ struct RunRecord {
   std::string workload_key;  // set by `seal`
   CaseInfo run_case;
   EngineInfo engine;
+  Measured<Execution> execution = absent<Execution>("not_recorded");           // since 1.2
+  Measured<uint64_t> predicted_peak_bytes = absent<uint64_t>("not_recorded");  // on the device, by the memory plan
   SystemInfo system;
   RunStatus status = RunStatus::kOk;
   std::optional<ErrorFacts> error;
@@ -406,6 +411,9 @@ std::string_view to_string(EngineKind value);
 std::string_view to_string(RunStatus value);
 std::string_view to_string(StageKind value);
 std::string_view to_string(KernelKind value);
+
+/// "0.2.0, commit 0123456789ab, changed, program 89abcdef0123": equal for runs of one program.
+std::string build_text(const ToolInfo& tool);
 
 /// The stage named Total_Execution, or nullptr.
 const StageRecord* total_stage(const RunRecord& record);

@@ -80,7 +80,7 @@ void generate_in_turns(const EngineProcess& process, PipeObserver& pipe) {
 ExitCode run_engine_process(const EngineProcess& process) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::signal(SIGPIPE, SIG_IGN);  // a watching process that has gone is an error to report, not a silent end
-  PipeObserver observer(process.pipe_descriptor);
+  PipeObserver observer(process.pipe_descriptor, process.environment);
   try {
     if (process.steps_in_block > 0)
       generate_in_turns(process, observer);

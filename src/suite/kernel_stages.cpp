@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "pipeline/plan.h"
+
 namespace wan::suite {
 
 void KernelStages::on_span(const StageSpan& span) {
@@ -18,9 +20,9 @@ void KernelStages::on_span(const StageSpan& span) {
       {of_a_step ? measure::kStepStages : stage_name(span.stage, span.index, task_), {span.begin_ns, span.end_ns}});
 }
 
-void KernelStages::on_fact(const std::string& key, const std::string& value) {
-  if (key == "task") task_ = value;
-  next_.on_fact(key, value);
+void KernelStages::on_plan(const Plan& plan) {
+  task_ = plan.variant->task;
+  next_.on_plan(plan);
 }
 
 measure::StageWindow KernelStages::kept_window() const {
@@ -31,7 +33,9 @@ measure::StageWindow KernelStages::kept_window() const {
 }
 
 KernelTrace KernelStages::take() {
-  KernelTrace trace{"cupti_activity", collector_.reason(), 0, {}};
+  KernelTrace trace;
+  trace.source = "cupti_activity";
+  trace.reason = collector_.reason();
   measure::CollectedKernels collected = collector_.take();
   if (trace.reason.empty()) trace.reason = collector_.reason();  // fetching may have failed
   trace.lost = collected.missing.lost();
@@ -39,8 +43,7 @@ KernelTrace KernelStages::take() {
   const size_t runs = collected.runs.size();
   trace.tables = measure::tabulate_kernels(std::move(collected.runs), collected.names, std::exchange(windows_, {}));
   collected.missing.outside_stages = measure::begun_outside(runs, trace.tables);
-  missing_ = measure::describe(collected.missing);
-  if (!missing_.empty()) next_.on_fact(kMissingKernelsFact, missing_);
+  trace.missing = measure::describe(collected.missing);
   std::erase_if(trace.tables, [](const KernelTable& table) { return table.kinds.empty(); });
   if (trace.tables.empty() && trace.reason.empty()) trace.reason = "no kernel ran in a stage";
   step_ = -1;

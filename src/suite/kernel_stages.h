@@ -18,10 +18,12 @@ class KernelStages final : public Observer {
  public:
   /// Make it before the first CUDA call of the process. `next` hears everything and must outlive this.
   explicit KernelStages(Observer& next, KeepEvents keep = KeepEvents::kNone) : next_(next), keep_(keep) {}
+  void on_plan(const Plan& plan) override;
   void on_span(const StageSpan& span) override;
   void on_begin(Stage stage, int index, int steps) override { next_.on_begin(stage, index, steps); }
   void on_memory(const MemoryMark& mark) override { next_.on_memory(mark); }
-  void on_fact(const std::string& key, const std::string& value) override;
+  void on_clock(const ClockDrift& drift) override { next_.on_clock(drift); }
+  void on_fact(const std::string& key, const std::string& value) override { next_.on_fact(key, value); }
 
   /// The kernels of the video that has just ended, the device being idle. A step's loading and inference are one
   /// window: its waits lie between its kernels, wherever its loading is shown.
@@ -31,21 +33,16 @@ class KernelStages final : public Observer {
   /// step left out where there are others. Empty where no kernel ran in it.
   KernelEvents take_events() { return std::exchange(events_, {}); }
 
-  /// Why some of the kernels of the last `take` are in no table; empty: all are. Also passed on as the fact
-  /// `kernels_missing`.
-  const std::string& missing() const { return missing_; }
-
  private:
   measure::StageWindow kept_window() const;
 
   Observer& next_;
   KeepEvents keep_;
   measure::KernelCollector collector_;
-  std::string task_ = "ti2v";
-  int step_ = -1;  // of the last window, -1: not a step's
+  std::string task_;  // of the fact; names the preprocessing stage
+  int step_ = -1;     // of the last window, -1: not a step's
   std::vector<measure::StageWindow> windows_;
   KernelEvents events_;
-  std::string missing_;
 };
 
 }  // namespace wan::suite

@@ -18,9 +18,11 @@ class MonitorToggle final : public Observer {
   MonitorToggle(PipeObserver& pipe, int64_t steps_in_block, bool (*is_on)(int64_t block), std::string device);
   ~MonitorToggle() override;
 
+  void on_plan(const Plan& plan) override { pipe_.on_plan(plan); }
   void on_span(const StageSpan& span) override;
   void on_begin(Stage stage, int index, int steps) override;
   void on_memory(const MemoryMark& mark) override;
+  void on_clock(const ClockDrift& drift) override { pipe_.on_clock(drift); }
   void on_fact(const std::string& key, const std::string& value) override { pipe_.on_fact(key, value); }
 
   /// Says what was remembered.

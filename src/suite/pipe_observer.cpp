@@ -9,11 +9,20 @@
 
 #include "base/error.h"
 #include "measure/proc.h"
+#include "suite/decided.h"
 
 namespace wan::suite {
 
-PipeObserver::PipeObserver(int descriptor, std::string task) : descriptor_(descriptor), task_(std::move(task)) {
+PipeObserver::PipeObserver(int descriptor, std::map<std::string, std::string> environment)
+    : descriptor_(descriptor), environment_(std::move(environment)) {
   send(Hello{});
+}
+
+void PipeObserver::on_plan(const Plan& plan) {
+  task_ = plan.variant->task;
+  Decided decided{execution_of(plan), plan.memory.predicted_peak};
+  decided.execution.environment = environment_;
+  send(decided);
 }
 
 void PipeObserver::send(const Message& message) {
@@ -40,9 +49,8 @@ void PipeObserver::on_memory(const MemoryMark& mark) {
   send(Memory{stage_name(mark.stage, mark.index, task_), mark.device_bytes, mark.host_bytes, mark.device_peak_bytes});
 }
 
-void PipeObserver::on_fact(const std::string& key, const std::string& value) {
-  if (key == "task") task_ = value;
-  send(Fact{key, value});
-}
+void PipeObserver::on_clock(const ClockDrift& drift) { send(ClockTied{drift.residual_ns, drift.uncertainty_ns}); }
+
+void PipeObserver::on_fact(const std::string& key, const std::string& value) { send(Fact{key, value}); }
 
 }  // namespace wan::suite

@@ -1,6 +1,7 @@
 // Sends what the engine reports down the pipe to the watching process.
 #pragma once
 
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -11,12 +12,14 @@ namespace wan::suite {
 
 class PipeObserver final : public Observer {
  public:
-  /// Writes to `descriptor`, which stays the caller's. `task` names the preprocessing stage until a fact says
-  /// otherwise.
-  explicit PipeObserver(int descriptor, std::string task = "ti2v");
+  /// Writes to `descriptor`, which stays the caller's. `environment`: the variables that the engine and its libraries
+  /// read, as they are set in this process.
+  explicit PipeObserver(int descriptor, std::map<std::string, std::string> environment = {});
+  void on_plan(const Plan& plan) override;
   void on_span(const StageSpan& span) override;
   void on_begin(Stage stage, int index, int steps) override;
   void on_memory(const MemoryMark& mark) override;
+  void on_clock(const ClockDrift& drift) override;
   void on_fact(const std::string& key, const std::string& value) override;
 
   /// Throws Error(kRuntime) when the watching process has gone. May be called from any thread.
@@ -24,7 +27,8 @@ class PipeObserver final : public Observer {
 
  private:
   int descriptor_;
-  std::string task_;
+  std::map<std::string, std::string> environment_;
+  std::string task_;    // of the plan; names the preprocessing stage
   std::mutex writing_;  // a line is written whole
 };
 

@@ -13,6 +13,7 @@
 #include "base/subprocess.h"
 #include "pipeline/plan.h"
 #include "results/json.h"
+#include "suite/decided.h"
 #include "suite/request_fields.h"
 #include "suite/weights.h"
 
@@ -40,7 +41,7 @@ std::vector<Case> chosen(const Suite& suite, const std::vector<std::string>& onl
 }
 
 bool holds(const std::filesystem::path& checkpoint, const std::string& model) {
-  return open_checkpoint(checkpoint).dit.model_type == published_dit_config(model).model_type;
+  return open_checkpoint(checkpoint).variant == &variant_named(model);
 }
 
 /// The first that holds the model; the first of all when none does, for a later check to refuse in its own words.
@@ -69,13 +70,7 @@ void complete(Request& request, const PlanOptions& options) {
   if (!options.tuning_table.empty()) request.tuning_table = std::filesystem::absolute(options.tuning_table);
 }
 
-std::string file_digest(const std::filesystem::path& path) {
-  if (path.empty()) return {};
-  const MappedFile file(path);
-  Sha256 hash;
-  hash.update(file.bytes());
-  return hash.hex();
-}
+std::string file_digest(const std::filesystem::path& path) { return path.empty() ? "" : sha256_of_file(path); }
 
 /// What the request alone says; the engine's plan fills the rest.
 Workload requested_workload(const Request& request) {
@@ -102,18 +97,9 @@ Workload requested_workload(const Request& request) {
   return work;
 }
 
-std::string_view dtype_word(DType type) { return type == DType::kF32 ? "fp32" : "bf16"; }
-
-/// By the published sizes, so that the name does not depend on a folder's.
-std::string model_name(const ModelSet& models, const std::string& task) {
-  if (models.two_experts) return task + "-A14B";
-  if (models.dit.dim == 3072 && models.dit.num_layers == 30) return "ti2v-5B";
-  return fmt::format("{}-{}x{}", task, models.dit.dim, models.dit.num_layers);
-}
-
 void fill_from_plan(Workload& work, const Plan& plan, const ModelSet& models) {
-  work.model = model_name(models, plan.task);
-  work.task = plan.task;
+  work.model = model_name(*models.variant, models.dit);
+  work.task = models.variant->task;
   work.width = plan.width;
   work.height = plan.height;
   work.num_frames = plan.num_frames;
@@ -121,18 +107,16 @@ void fill_from_plan(Workload& work, const Plan& plan, const ModelSet& models) {
   work.steps = plan.steps;
   work.shift = plan.shift;
   work.guidance_low = plan.guidance_low;
-  if (plan.boundary > 0) {
+  if (models.expert_count() > 1) {
     work.guidance_high = plan.guidance_high;
     work.boundary = plan.boundary;
   }
   work.prompt = plan.prompt;
   work.negative_prompt = plan.negative_prompt;
-  work.dtypes = {{"dit", std::string(dtype_word(plan.compute))}, {"vae", std::string(dtype_word(plan.vae_compute))}};
+  work.dtypes = execution_of(plan).computed;
   const bool exact = plan.compute == DType::kF32 && plan.vae_compute == DType::kF32;
   work.precision_class = exact ? PrecisionClass::kExact : PrecisionClass::kRounding;
   work.text_encoder_device = plan.text_encoder_device == "cpu" ? "cpu" : "cuda";
-  const bool text_apart = plan.text_encoder_device != plan.device;
-  work.dtypes["text_encoder"] = text_apart ? "bf16" : std::string(dtype_word(plan.compute));
 }
 
 std::string key_of(const PlannedCase& planned, const std::vector<std::string>& command) {

@@ -69,6 +69,14 @@ struct Writer {
   Json operator()(const NextVideo& next) const {
     return {{"type", "next_video"}, {"index", next.index}, {"own", own_json(next.own)}};
   }
+  Json operator()(const Decided& decided) const {
+    return {{"type", "decided"},
+            {"execution", Json::parse(execution_to_json(decided.execution))},
+            {"predicted_peak_bytes", decided.predicted_peak_bytes}};
+  }
+  Json operator()(const ClockTied& tied) const {
+    return {{"type", "clock"}, {"residual_ns", tied.residual_ns}, {"uncertainty_ns", tied.uncertainty_ns}};
+  }
   Json operator()(const Begin& begin) const {
     return {{"type", "begin"},
             {"stage", begin.stage},
@@ -137,6 +145,10 @@ Message decode_known(const Json& json) {
   const std::string type = json.at("type");
   if (type == "hello") return Hello{json.at("protocol")};
   if (type == "next_video") return NextVideo{json.at("index"), own_from(json.at("own"))};
+  if (type == "decided")
+    return Decided{execution_from_json(json.at("execution").dump(), "message 'decided'"),
+                   json.at("predicted_peak_bytes")};
+  if (type == "clock") return ClockTied{json.at("residual_ns"), json.at("uncertainty_ns")};
   if (type == "begin") return Begin{json.at("stage"), json.at("index"), json.at("steps"), own_from(json.at("own"))};
   if (type == "span")
     return Span{json.at("stage"),

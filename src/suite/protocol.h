@@ -17,7 +17,7 @@
 namespace wan::suite {
 
 /// Changes when a line of one side can no longer be read by the other.
-inline constexpr int kProtocolVersion = 2;  // 2: kernels one by one
+inline constexpr int kProtocolVersion = 3;  // 2: kernels one by one; 3: what the engine decided, its clock
 
 struct Hello {
   int protocol = kProtocolVersion;
@@ -75,6 +75,19 @@ struct Counters {
   measure::CounterBatch batch;
 };
 
+/// What the engine decided for this video, before its work.
+struct Decided {
+  Execution execution;
+  uint64_t predicted_peak_bytes = 0;  // on the device
+};
+
+/// How far the device's clock was from the host's at the video's end.
+struct ClockTied {
+  int64_t residual_ns = 0, uncertainty_ns = 0;
+};
+
+/// A remark for people. Of the keys, "version.NAME" names a library and "shim_clock" the clock of the Python shim's
+/// spans; nothing reads the others back.
 struct Fact {
   std::string key, value;
 };
@@ -109,8 +122,8 @@ struct Failure {
   std::optional<uint64_t> requested_bytes, free_bytes;  // out_of_memory
 };
 
-using Message = std::variant<Hello, NextVideo, Begin, Span, Range, Memory, Fact, Kernels, Finished, Failure,
-                             CounterState, Counters, Monitor>;
+using Message = std::variant<Hello, NextVideo, Decided, Begin, Span, Range, Memory, ClockTied, Fact, Kernels, Finished,
+                             Failure, CounterState, Counters, Monitor>;
 
 /// One line, without line feed. Bytes that are not UTF-8 are replaced.
 std::string encode(const Message& message);

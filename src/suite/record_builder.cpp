@@ -8,15 +8,10 @@
 #include "base/build_info.h"
 #include "measure/account.h"
 #include "measure/machine.h"
-#include "suite/request_fields.h"
+#include "suite/decided.h"
 
 namespace wan::suite {
 namespace {
-
-ToolInfo describe_tool() {
-  const BuildInfo& build = build_info();
-  return {build.version, build.revision, build.dirty, build.compiler + " " + build.build_type, build.cuda};
-}
 
 /// From the start of the process, or of the video in a warm one, to its end.
 measure::Interval total_of(const Watched& watched, size_t index) {
@@ -55,8 +50,7 @@ std::vector<measure::StageSpan> spans_of(const VideoLog& video, const measure::I
 }
 
 std::string span_source(const JobFacts& facts, const VideoLog& video) {
-  const auto shim_clock = video.facts.find("shim_clock");
-  if (facts.marker_source == "shim") return shim_clock == video.facts.end() ? "clock" : shim_clock->second;
+  if (facts.marker_source == "shim") return video.shim_clock.empty() ? "clock" : video.shim_clock;
   return facts.gpu != nullptr && facts.marker_source == "engine" ? "device_event" : "clock";
 }
 
@@ -122,15 +116,10 @@ EngineInfo describe_engine(const JobFacts& facts, const VideoLog& video) {
   engine.command = facts.spawn.argv;
   engine.env = facts.spawn.environment;
   engine.marker_source = facts.marker_source;
-  constexpr std::string_view kVersion = "version.";
-  for (const auto& [key, value] : video.facts)
-    if (key.starts_with(kVersion))
-      engine.versions[key.substr(kVersion.size())] = value;
-    else
-      engine.facts[key] = value;
+  engine.versions = video.versions;
+  engine.facts = video.facts;
   for (const auto& [key, value] : facts.context.facts) engine.facts[key] = value;
   for (const auto& [key, value] : facts.preparation.facts) engine.facts[key] = value;
-  engine.facts[kCaseKeyFact] = facts.job.planned->key;
   const measure::Samples& samples = facts.watched.samples;
   if (!samples.counter_names.empty()) engine.facts["counters"] = samples.counter_names;
   if (!samples.activity_reason.empty()) engine.facts["counters_not_read"] = samples.activity_reason;
@@ -139,17 +128,25 @@ EngineInfo describe_engine(const JobFacts& facts, const VideoLog& video) {
 }
 
 /// How well the engine's device clock was mapped to the host's, by its own ties before and after the video.
-Measured<int64_t> clock_residual(const VideoLog& video) {
-  const auto told = video.facts.find("device_clock_residual_ns");
-  return told == video.facts.end() ? absent<int64_t>("not_reported_by_the_engine")
-                                   : measured<int64_t>(std::stoll(told->second), "device_event");
+Measured<int64_t> clock_value(const VideoLog& video, int64_t ClockTied::*member) {
+  return video.clock ? measured((*video.clock).*member, "device_event") : absent<int64_t>("not_reported_by_the_engine");
+}
+
+/// What the engine decided, or why that is not known.
+void fill_execution(RunRecord& record, const JobFacts& facts, const VideoLog& video) {
+  const bool native = facts.context.protocol == EngineProtocol::kNative;
+  const std::string why_not = native ? "the run ended before it was decided" : "external_program";
+  record.execution = video.decided ? measured(video.decided->execution, "engine") : absent<Execution>(why_not);
+  const bool on_card = facts.gpu != nullptr;
+  record.predicted_peak_bytes = video.decided && on_card ? measured(video.decided->predicted_peak_bytes, "engine")
+                                                         : absent<uint64_t>(on_card ? why_not : "no_device_memory");
+  if (video.decided) record.workload.offload = offload_word(video.decided->execution);
 }
 
 /// Which of two experts computed a step, where the engine has two.
-void name_experts(std::vector<StageRecord>& stages, const VideoLog& video) {
-  const auto told = video.facts.find("low_noise_from_step");
-  if (told == video.facts.end()) return;
-  const int64_t first_low = std::stoll(told->second);
+void name_experts(std::vector<StageRecord>& stages, const Measured<Execution>& execution) {
+  if (!execution.has() || !execution.value->low_noise_from_step) return;
+  const int64_t first_low = *execution.value->low_noise_from_step;
   for (StageRecord& stage : stages)
     if (stage.index >= 0) stage.expert = stage.index < first_low ? "high_noise" : "low_noise";
 }
@@ -179,14 +176,20 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   const size_t skipped = facts.job.scope == RunScope::kWarm ? 1 : 0;
   RunRecord record;
   record.created_utc = facts.created_utc;
-  record.tool = describe_tool();
+  record.tool = describe_tool(facts.context.program_sha256);
   record.workload = planned.workload;
   record.workload.page_cache = facts.preparation.page_cache;
   fill_workload(record.workload, video, facts.job.scope);
   const int64_t repeat = facts.job.first_repeat + static_cast<int64_t>(index > skipped ? index - skipped : 0);
-  record.run_case = {
-      facts.context.suite, facts.context.suite_version, planned.details.name, planned.details.aliases, repeat, "",
-      facts.job.warmup};
+  record.run_case = {facts.context.suite,
+                     facts.context.suite_version,
+                     planned.details.name,
+                     planned.details.aliases,
+                     repeat,
+                     "",
+                     facts.job.warmup,
+                     planned.key};
+  fill_execution(record, facts, video);
   record.engine = describe_engine(facts, video);
   record.system = facts.context.system;
   record.system.weights_storage = measure::storage_of(planned.details.request.checkpoint);
@@ -201,10 +204,11 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   const measure::RunTimeline timeline = timeline_of(facts, index);
   measure::Account account = measure::account(timeline, samples);
   record.stages = std::move(account.stages);
-  name_experts(record.stages, video);
+  name_experts(record.stages, record.execution);
   record.integrals = std::move(account.integrals);
   record.clock.origin_monotonic_ns = timeline.total.begin_ns;
-  record.clock.gpu_residual_ns = clock_residual(video);
+  record.clock.gpu_residual_ns = clock_value(video, &ClockTied::residual_ns);
+  record.clock.gpu_uncertainty_ns = clock_value(video, &ClockTied::uncertainty_ns);
   fill_output(record.output, facts, index);
   record.overhead_percent = overhead_of(facts, samples);
   const measure::ValidityInput input{samples,
@@ -221,6 +225,12 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
 }
 
 }  // namespace
+
+ToolInfo describe_tool(const std::string& program_sha256) {
+  const BuildInfo& build = build_info();
+  return {build.version, build.revision, build.dirty, build.compiler + " " + build.build_type,
+          build.cuda,    program_sha256};
+}
 
 std::vector<RunRecord> build_records(const JobFacts& facts) {
   std::vector<RunRecord> records;

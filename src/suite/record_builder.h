@@ -33,6 +33,7 @@ struct RunContext {
   EngineProtocol protocol = EngineProtocol::kNative;
   SystemInfo system;  // without the GPUs of the case
   std::filesystem::path output;
+  std::string program_sha256;                // of this program's files
   std::map<std::string, std::string> facts;  // how runs are repeated; kept among the engine's facts
   std::optional<OverheadResult> overhead;    // what watching was found to cost here
 };
@@ -57,11 +58,11 @@ struct JobFacts {
   std::vector<std::filesystem::path> videos;  // where each video of the process goes; empty paths: none
 };
 
-/// The key under which a run's identity is kept among the engine's facts.
-inline constexpr const char* kCaseKeyFact = "case_key";
-
 /// The flag of a run whose kernels were watched.
 inline constexpr const char* kTracedFlag = "traced";
+
+/// This program. `program_sha256`: of its file.
+ToolInfo describe_tool(const std::string& program_sha256);
 
 /// One record for each video that counts: the complete ones, and the one the process ended in when it was not ok.
 std::vector<RunRecord> build_records(const JobFacts& facts);

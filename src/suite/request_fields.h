@@ -48,9 +48,6 @@ std::vector<std::string> list_of(const std::array<std::pair<E, std::string_view>
   return all;
 }
 
-/// What `model` may be: those whose sizes are published.
-inline std::vector<std::string> model_names() { return {"ti2v-5B", "t2v-A14B", "i2v-A14B"}; }
-
 /// Calls `visit(key, member)` for plain members and `visit(key, member, words)` for enums, in the order of the file.
 template <class Visitor, class R>
 void request_fields(Visitor& visit, R& request) {

@@ -18,6 +18,7 @@
 #include "results/samples.h"
 #include "results/stage_role.h"
 #include "results/store.h"
+#include "suite/decided.h"
 #include "suite/prepare.h"
 #include "suite/range_stages.h"
 
@@ -30,15 +31,14 @@ namespace fs = std::filesystem;
 using RunIdentity = std::tuple<std::string, RunScope, int64_t, bool>;
 
 RunIdentity identity_of(const RunRecord& record) {
-  const auto key = record.engine.facts.find(kCaseKeyFact);
-  return {key == record.engine.facts.end() ? "" : key->second, record.workload.scope, record.run_case.repeat,
-          record.kernels.has_value()};
+  return {record.run_case.key, record.workload.scope, record.run_case.repeat, record.kernels.has_value()};
 }
 
-std::string plan_text(const Suite& suite, const std::vector<PlannedCase>& plan) {
+std::string plan_text(const Suite& suite, const std::vector<PlannedCase>& plan, const std::string& program_sha256) {
   nlohmann::ordered_json json;
   json["suite"] = suite.name;
   json["version"] = suite.version;
+  json["program"] = program_sha256;
   for (const PlannedCase& planned : plan)
     json["cases"].push_back({{"name", planned.details.name},
                              {"key", planned.key},
@@ -46,15 +46,34 @@ std::string plan_text(const Suite& suite, const std::vector<PlannedCase>& plan) 
   return json.dump(1) + "\n";
 }
 
-std::set<std::string> keys_in(const std::string& plan_json) {
+/// What a folder's plan says it is for.
+struct StoredPlan {
   std::set<std::string> keys;
+  std::string program;  // digest of the program that began it; empty: it does not say
+};
+
+StoredPlan read_plan(const std::string& plan_json) {
+  StoredPlan stored;
   try {
     const auto plan = nlohmann::json::parse(plan_json);
-    for (const auto& entry : plan.at("cases")) keys.insert(entry.at("key"));
+    for (const auto& entry : plan.at("cases")) stored.keys.insert(entry.at("key"));
+    stored.program = plan.value("program", "");
   } catch (const nlohmann::json::exception&) {
     return {};  // a plan that cannot be read matches nothing, and the run is refused
   }
-  return keys;
+  return stored;
+}
+
+/// Runs of two builds under one name would share a median.
+void require_same_build(const StoredPlan& stored, const RunOptions& options) {
+  if (stored.program == options.program_sha256 || options.other_build == OtherBuild::kAllow) return;
+  const std::string other =
+      stored.program.empty() ? "a build that did not record itself" : stored.program.substr(0, 12);
+  throw Error(
+      ErrorKind::kUsage,
+      fmt::format("{} was begun by another build of this program ({}, this one is {}): name a new folder, or add "
+                  "--allow-other-build to go on, and the report will say that runs of two builds are mixed",
+                  options.output.string(), other, options.program_sha256.substr(0, 12)));
 }
 
 /// Creates the folder or accepts it; the plan in it says what it is for.
@@ -69,12 +88,14 @@ void claim_folder(const Suite& suite, const std::vector<PlannedCase>& plan, cons
           ErrorKind::kUsage);
   require_writable(options.output, kRoomBytes);
   const fs::path file = options.output / "plan.json";
-  const std::string text = plan_text(suite, plan);
+  const std::string text = plan_text(suite, plan, options.program_sha256);
   if (fs::exists(file, ignored)) {
-    require(keys_in(read_text(file)) == keys_in(text),
+    const StoredPlan stored = read_plan(read_text(file));
+    require(stored.keys == read_plan(text).keys,
             fmt::format("{} holds a run of other cases, settings or weights (see plan.json there): name a new folder",
                         options.output.string()),
             ErrorKind::kUsage);
+    require_same_build(stored, options);
     return;
   }
   write_atomically(file, text);
@@ -131,6 +152,7 @@ class SuiteRun {
     context_.protocol = options.command.empty() ? EngineProtocol::kNative : EngineProtocol::kCommand;
     context_.system = measure::describe_machine();
     context_.output = options.output;
+    context_.program_sha256 = options.program_sha256;
     context_.overhead = options.overhead;
     const Repetition& repetition = options.repetition;
     context_.facts = {{"run_order", std::string(to_string(repetition.order))},
@@ -173,6 +195,8 @@ class SuiteRun {
     for (StoredRecord& stored : collection.records) {
       if (stored.record.run_case.warmup) continue;
       const RunIdentity identity = identity_of(stored.record);
+      if (stored.record.execution.has())
+        decided_.try_emplace(stored.record.run_case.key, *stored.record.execution.value);
       if (stored.record.status == RunStatus::kInterrupted)
         superseded_[identity].push_back(stored.file);
       else
@@ -221,6 +245,7 @@ class SuiteRun {
     if (context_.protocol == EngineProtocol::kCommand)
       source = cut_command(watched, listener.log_spans(watched.total.end_ns), options_);
     remove_unfinished(watched, ending, videos);
+    if (const auto& decided = watched.videos.front().decided) decided_.try_emplace(planned.key, decided->execution);
     finish_job({job, context_, watched, ending, created, watching.spawn, source, probe, preparation, gpu, videos});
     outcome_.stop_signal = watched.stop_signal;
     outcome_.second_signal = watched.second_signal;
@@ -292,6 +317,8 @@ class SuiteRun {
     WatchOptions watching;
     Request request = job.planned->details.request;
     request.output = videos.front();
+    if (const auto decided = decided_.find(job.planned->key); decided != decided_.end())
+      ask_for(request, decided->second);
     // CUPTI counts from inside our own engine's process, and has one client in it.
     const bool cupti = options_.counters == measure::CounterRung::kCupti && request.device.starts_with("cuda") &&
                        context_.protocol == EngineProtocol::kNative && !job.traced;
@@ -338,7 +365,8 @@ class SuiteRun {
   SignalWatch signals_;
   Journal journal_;
   RunContext context_;
-  std::deque<Job> traced_;  // still to come
+  std::deque<Job> traced_;                    // still to come
+  std::map<std::string, Execution> decided_;  // by a case's key: what its first run chose, all others are given
   std::map<RunIdentity, StoredRecord> stored_;
   std::map<RunIdentity, std::vector<fs::path>> superseded_;
   SuiteOutcome outcome_;

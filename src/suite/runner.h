@@ -21,12 +21,15 @@
 
 namespace wan::suite {
 
-enum class IfStored { kRefuse, kResume };  // what an output folder that is not empty means
+enum class IfStored { kRefuse, kResume };   // what an output folder that is not empty means
+enum class OtherBuild { kRefuse, kAllow };  // what a folder begun by another build of this program means
 enum class WriteVideo { kNo, kYes };
 
 struct RunOptions {
   std::filesystem::path output;
   IfStored if_stored = IfStored::kRefuse;
+  OtherBuild other_build = OtherBuild::kRefuse;
+  std::string program_sha256;  // of this program's files
   Repetition repetition;
   Seconds timeout{0};  // of one video; 0: none
   Seconds grace{5};

@@ -49,7 +49,7 @@ bool Schedule::often_enough(const CaseState& state, RunScope scope) const {
   std::vector<const RunRecord*> runs;
   for (const RunRecord& run : progress.runs) runs.push_back(&run);
   const measure::StoppingDecision decision =
-      decide_stopping(measure::stopping_series(runs), progress.next_repeat, progress.seconds, *rule(scope));
+      decide_stopping(settling_series(runs), progress.next_repeat, progress.seconds, *rule(scope));
   if (decision.verdict == measure::StoppingVerdict::kGoOn) return false;
   const bool converged = decision.verdict == measure::StoppingVerdict::kConverged;
   note_(fmt::format("{}{}: {} after {}", state.planned->details.name, warm ? ", warm" : "",

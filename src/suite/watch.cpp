@@ -126,10 +126,23 @@ class Watcher {
     if (const auto* span = std::get_if<Span>(&message)) video.spans.push_back(*span);
     if (const auto* range = std::get_if<Range>(&message)) video.ranges.push_back(*range);
     if (const auto* memory = std::get_if<Memory>(&message)) video.memory.push_back(*memory);
-    if (const auto* fact = std::get_if<Fact>(&message)) video.facts[fact->key] = fact->value;
+    if (const auto* decided = std::get_if<Decided>(&message)) video.decided = *decided;
+    if (const auto* clock = std::get_if<ClockTied>(&message)) video.clock = *clock;
+    if (const auto* fact = std::get_if<Fact>(&message)) keep(video, *fact);
     if (const auto* kernels = std::get_if<Kernels>(&message)) video.kernels = *kernels;
     if (const auto* finished = std::get_if<Finished>(&message)) video.finished = *finished;
     if (const auto* failure = std::get_if<Failure>(&message)) seen_.failure = *failure;
+  }
+
+  /// The two keys with a meaning become fields here; the rest is for people.
+  static void keep(VideoLog& video, const Fact& fact) {
+    constexpr std::string_view kVersion = "version.";
+    if (fact.key.starts_with(kVersion))
+      video.versions[fact.key.substr(kVersion.size())] = fact.value;
+    else if (fact.key == "shim_clock")
+      video.shim_clock = fact.value == "cuda_event" ? "cuda_event" : "host";
+    else
+      video.facts[fact.key] = fact.value;
   }
 
   void read_output(Descriptor& descriptor, std::string& text, bool is_stderr) {

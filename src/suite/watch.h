@@ -42,11 +42,15 @@ struct WatchOptions {
 /// What was said of one video. A cold process makes one, a warm one several.
 struct VideoLog {
   std::optional<NextVideo> next;  // how it began; empty for the first
+  std::optional<Decided> decided;
   std::vector<Begin> begins;
   std::vector<Span> spans;
   std::vector<Range> ranges;
   std::vector<Memory> memory;
-  std::map<std::string, std::string> facts;
+  std::optional<ClockTied> clock;
+  std::string shim_clock;                       // of the Python shim's spans: cuda_event or host; empty: no shim spoke
+  std::map<std::string, std::string> versions;  // of the libraries that an external program says it uses
+  std::map<std::string, std::string> facts;     // for people
   std::optional<Kernels> kernels;
   std::optional<Finished> finished;
 };

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "measure/stopping.h"
 #include "runs.h"
 
 namespace wan {
@@ -175,6 +176,24 @@ TEST(Summary, SaysWhatHasNotConverged) {
   EXPECT_THAT(summarise(group_runs(pointers_to(one))[0]).not_converged, ::testing::Contains("steady step: single run"));
   EXPECT_THAT(summarise(group_runs(pointers_to(noisy))[0]).not_converged,
               ::testing::Contains(HasSubstr("steady step: 5")));
+}
+
+TEST(Summary, SaysConvergedWhereRepeatingStops) {
+  std::vector<RunRecord> runs;
+  for (int i = 0; i < 5; ++i) {
+    runs.push_back(synthetic_run({2, 2}, 0, i));
+    runs.back().workload.text_encoder_device = "cpu";
+    stage_of(runs.back(), "T5_Encoding").wall_ns += i * 200'000'000;  // 1 to 1.8 s
+  }
+  const auto stops = [&] {
+    return measure::decide_stopping(settling_series(pointers_to(runs)), 5, 0, {}).verdict ==
+           measure::StoppingVerdict::kConverged;
+  };
+  const auto summary = [&] { return summarise(group_runs(pointers_to(runs))[0]); };
+  EXPECT_THAT(summary().not_converged, ::testing::Contains(HasSubstr("text encoding on the CPU: 5 runs agree within")));
+  EXPECT_FALSE(summary().converged || stops());
+  for (RunRecord& run : runs) stage_of(run, "T5_Encoding").wall_ns = 1'000'000'000;
+  EXPECT_TRUE(summary().converged && stops());
 }
 
 TEST(Summary, OfNothingButFailuresHasNoStages) {

@@ -94,22 +94,27 @@ TEST(BestOutputSize, UnequalSidesAreRefused) {
   EXPECT_THROW(best_output_size({64, 64}, 32, 31 * 31), Error);
 }
 
-TEST(FitForTi2v, ScalesAndCropsAsTheOfficialPipeline) {
+/// As a model does whose sides are multiples of 32.
+Image fitted(const Image& image, int64_t area) {
+  return fit_covering(image, best_output_size({image.width, image.height}, 32, area));
+}
+
+TEST(FitCovering, ScalesAndCropsAsTheOfficialPipeline) {
   constexpr int64_t kArea = 160 * 128;
-  const Image wide = fit_for_ti2v(pattern(301, 211), kArea);
+  const Image wide = fitted(pattern(301, 211), kArea);
   EXPECT_EQ(wide.width, 160);
   EXPECT_EQ(wide.height, 128);
   EXPECT_EQ(checksum(wide), 0xfeba6e0au);
-  const Image tall = fit_for_ti2v(pattern(211, 301), kArea);
+  const Image tall = fitted(pattern(211, 301), kArea);
   EXPECT_EQ(tall.width, 128);
   EXPECT_EQ(tall.height, 160);
   EXPECT_EQ(checksum(tall), 0xf8540b22u);
 }
 
-TEST(I2vOutputSize, AgreesWithTheOfficialExamples) {
-  EXPECT_EQ(i2v_output_size({1280, 720}, 1280 * 720), (Size{1280, 720}));
-  EXPECT_EQ(i2v_output_size({1280, 720}, 832 * 480), (Size{832, 464}));
-  EXPECT_THROW(i2v_output_size({16384, 1}, 1280 * 720), Error);
+TEST(NearOutputSize, AgreesWithTheOfficialExamples) {
+  EXPECT_EQ(near_output_size({1280, 720}, 16, 1280 * 720), (Size{1280, 720}));
+  EXPECT_EQ(near_output_size({1280, 720}, 16, 832 * 480), (Size{832, 464}));
+  EXPECT_THROW(near_output_size({16384, 1}, 16, 1280 * 720), Error);
 }
 
 TEST(ToPlanes, MapsBytesToMinusOneToOne) {

@@ -45,8 +45,7 @@ class CheckpointWriter : public testing::Test {
   /// A checkpoint of random weights in the sizes of a fixture, so that it is a few megabytes.
   Checkpoint make_like(const std::string& fixture, DType dit_dtype) {
     const Checkpoint model = open_checkpoint(kFixtures / fixture);
-    const CheckpointSizes sizes{model.dit, model.text, model.vae.version,
-                                vae_parts(model.vae.version, &model.vae_file)};
+    const CheckpointSizes sizes{model.variant, model.dit, model.text, vae_parts(model.vae.version, &model.vae_file)};
     make_checkpoint(sizes, kSeed, dit_dtype, model.tokenizer, folder_ / "made", options_);
     return open_checkpoint(folder_ / "made");
   }
@@ -97,7 +96,7 @@ void expect_dtype(const TensorFile& file, DType dtype) {
 
 TEST_F(CheckpointWriter, HoldsTheEnginesRandomWeightsInTheOfficialTypes) {
   const Checkpoint made = make_like("mini-ti2v-t2v", DType::kF32);
-  EXPECT_EQ(made.dit.model_type, "ti2v");
+  EXPECT_EQ(made.variant, &variant_named("ti2v-5B"));
   EXPECT_EQ(made.dit.text_len, 512);
   EXPECT_EQ(made.dit.eps, 1e-6f);
   expect_dtype(made.dits[0], DType::kF32);
@@ -173,7 +172,7 @@ TEST_F(CheckpointWriter, LeavesExistingFoldersAlone) {
 }
 
 TEST_F(CheckpointWriter, RefusesWhatTheDiskCannotHoldBeforeWriting) {
-  CheckpointSizes sizes = published_checkpoint_sizes("ti2v-5B");
+  CheckpointSizes sizes = published_checkpoint_sizes(variant_named("ti2v-5B"));
   sizes.dit.num_layers = 3'000;  // 2 TB of blocks
   const auto disk = fs::space(folder_);
   if (disk.available > uint64_t{1'900'000'000'000}) GTEST_SKIP() << "this disk could hold it";

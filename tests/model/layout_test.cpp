@@ -10,6 +10,7 @@
 #include "model/dit.h"
 #include "model/text_encoder.h"
 #include "model/vae.h"
+#include "model/variant.h"
 
 namespace wan {
 namespace {
@@ -33,13 +34,13 @@ void add(Manifest& manifest, const WeightLayout& layout) {
 }
 
 TEST(WeightLayout, NamesEveryTensorOfThePublishedDits) {
-  for (const std::string model : {"ti2v-5B", "t2v-A14B", "i2v-A14B"}) {
-    const DitConfig config = published_dit_config(model);
+  for (const Variant& variant : variants()) {
+    const DitConfig& config = variant.dit;
     Manifest ours;
     add(ours, dit_stem_layout(config, DType::kBF16));
     for (int64_t i = 0; i < config.num_layers; ++i)
       add(ours, dit_block_layout(config, static_cast<int>(i), DType::kBF16));
-    EXPECT_EQ(ours, published("dit." + model));
+    EXPECT_EQ(ours, published("dit." + std::string(variant.name)));
   }
 }
 
@@ -59,7 +60,7 @@ TEST(WeightLayout, NamesEveryTensorOfTheTextEncoderAndTheVaes) {
 }
 
 TEST(WeightLayout, StacksQueryKeyAndValueIntoOneMatrix) {
-  const DitConfig config = published_dit_config("ti2v-5B");
+  const DitConfig config = variant_named("ti2v-5B").dit;
   const WeightLayout layout = dit_block_layout(config, 3, DType::kBF16);
   EXPECT_EQ(layout.bytes() / 1000000, 327u);  // 163,656,704 parameters, nearly all in two bytes
   for (const WeightSlot& slot : layout.slots())
@@ -86,7 +87,7 @@ TEST(RelativePositionBucket, MatchesTheOfficialTable) {
 TEST(Cost, AgreesWithThePublishedOperationCounts) {
   // TFLOP of one forward pass at 27,280, 36,080 (TI2V), 75,600 and 32,760 (A14B) tokens, to the precision they are
   // quoted with.
-  const DitConfig ti2v = published_dit_config("ti2v-5B"), t2v = published_dit_config("t2v-A14B");
+  const DitConfig ti2v = variant_named("ti2v-5B").dit, t2v = variant_named("t2v-A14B").dit;
   EXPECT_NEAR(dit_cost(ti2v, 27280).total() * 1e-12, 517, 1);
   EXPECT_NEAR(dit_cost(ti2v, 36080).self_attention * 1e-12, 480, 1);
   EXPECT_NEAR(dit_cost(ti2v, 36080).gemm * 1e-12, 314, 1);

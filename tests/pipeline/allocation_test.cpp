@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "model/dit.h"
+#include "model/variant.h"
 #include "sampler/guidance.h"
 #include "sampler/sampler.h"
 
@@ -18,7 +19,7 @@ class OneSlab final : public LayerSource {
 };
 
 TEST(DenoisingLoop, AllocatesNothingAfterTheFirstStep) {
-  const DitConfig config = published_dit_config("ti2v-5B");
+  const DitConfig config = variant_named("ti2v-5B").dit;
   const auto backend = make_dry_backend();
   const TensorView stem(reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice);
   Dit dit(*backend, config, DType::kBF16, stem);

@@ -48,6 +48,7 @@ class FrameConsumers : public testing::Test {
     std::string pattern = (fs::temp_directory_path() / "wan_frames_XXXXXX").string();
     ASSERT_NE(mkdtemp(pattern.data()), nullptr);
     folder_ = pattern;
+    plan_.variant = &variants().front();
     plan_.width = plan_.height = kSide;
     plan_.num_frames = kFrames;
     plan_.fps = 24;

@@ -118,7 +118,7 @@ TEST_F(ImageToVideoExperts, MatchOurReadingOfTheSpecificationEndToEnd) {
 TEST_F(ImageToVideoExperts, RefuseToPassForAnotherModel) {
   Request asked = request();
   asked.model = "i2v-A14B";
-  EXPECT_EQ(open_models(asked).dit.model_type, "i2v");
+  EXPECT_EQ(open_models(asked).variant->task, "i2v");
   asked.model = "t2v-A14B";
   try {
     open_models(asked);

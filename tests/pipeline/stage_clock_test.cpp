@@ -36,14 +36,12 @@ class ScriptedBackend final : public HostBackend {
   DeviceInfo script_;
 };
 
-class Recorder final : public Observer {
+class Recorder final : public NullObserver {
  public:
   std::vector<StageSpan> spans;
-  std::map<std::string, std::string> facts;
+  std::optional<ClockDrift> drift;
   void on_span(const StageSpan& span) override { spans.push_back(span); }
-  void on_begin(Stage, int, int) override {}
-  void on_memory(const MemoryMark&) override {}
-  void on_fact(const std::string& key, const std::string& value) override { facts[key] = value; }
+  void on_clock(const ClockDrift& told) override { drift = told; }
 };
 
 /// Initialization 0-100, one step 100-600 that waited 30 + 20 and copied 150 + 40, output from 600 to 700.
@@ -104,8 +102,9 @@ TEST(StageClock, TellsDeviceTimeAndCopiesApart) {
   EXPECT_EQ(spans[2].hidden_copy_ns, 190 - 50);
   EXPECT_EQ(spans[7].gpu_ns, 100);
   EXPECT_EQ(spans[7].hidden_copy_ns, 0);
-  EXPECT_EQ(recorder.facts.at("device_clock_residual_ns"), "-70");
-  EXPECT_EQ(recorder.facts.at("device_clock_uncertainty_ns"), "5");
+  ASSERT_TRUE(recorder.drift);
+  EXPECT_EQ(recorder.drift->residual_ns, -70);
+  EXPECT_EQ(recorder.drift->uncertainty_ns, 5);
 }
 
 TEST(StageClock, TheHostHasNoDeviceTime) {

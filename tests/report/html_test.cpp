@@ -225,7 +225,7 @@ TEST_F(Html, MissingKernelsAreSaidWithTheReasonWhereTheRunKnowsIt) {
     if (record.kernels) record.kernels->lost = 3;
   EXPECT_EQ(missing(records_), "3 kernels are missing.");
   for (RunRecord& record : records_)
-    record.engine.facts[kMissingKernelsFact] = "2 without a time, 1 begun outside every stage";
+    if (record.kernels) record.kernels->missing = "2 without a time, 1 begun outside every stage";
   EXPECT_EQ(missing(records_), "Kernels are missing: 2 without a time, 1 begun outside every stage.");
   EXPECT_THAT(report::markdown_report(pointers(records_), {}), HasSubstr("missing: 2 without a time, 1 begun"));
 }

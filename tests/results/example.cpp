@@ -62,20 +62,41 @@ Workload example_workload() {
   return workload;
 }
 
+Execution example_execution() {
+  Execution execution;
+  execution.device = "NVIDIA H100 80GB HBM3";
+  execution.residency = "stream";
+  execution.computed = {{"dit", "bf16"}, {"text_encoder", "bf16"}, {"vae", "fp32"}};
+  execution.stored = {{"dit", "BF16+F32"}, {"text_encoder", "BF16"}, {"vae", "F32"}};
+  execution.overlap = "on";
+  execution.vae_chunk = 1;
+  execution.vae_slice = 1;
+  execution.text_encoder_device = "cuda";
+  execution.kernel_table = "0123456789abcdef";
+  execution.solver = "unipc";
+  execution.timesteps = {999, 937.5};
+  execution.low_noise_from_step = 1;
+  execution.cpu_threads = 16;
+  execution.environment = {{"OMP_NUM_THREADS", "16"}};
+  return execution;
+}
+
 }  // namespace
 
 RunRecord example_record() {
   RunRecord record;
   record.created_utc = "2026-11-24T10:50:00.123Z";
-  record.tool = {"0.1.0", "abcdef", true, "gcc 12 Release", "13.0"};
+  record.tool = {"0.1.0", "abcdef", true, "gcc 12 Release", "13.0", "89ab"};
   record.workload = example_workload();
-  record.run_case = {"seed", "1", "01_Speed", {"01_Speed_Preview_480p"}, 3, "A", false};
+  record.run_case = {"seed", "1", "01_Speed", {"01_Speed_Preview_480p"}, 3, "A", false, "0123abcd"};
   record.engine.kind = EngineKind::kNative;
   record.engine.name = "wanbench";
   record.engine.device = "cuda:0";
   record.engine.command = {"wanbench", "run"};
   record.engine.marker_source = "engine";
   record.engine.versions = {{"cudnn", "9.19"}};
+  record.execution = measured(example_execution(), "engine");
+  record.predicted_peak_bytes = measured<uint64_t>(33'000'000'000, "engine");
   record.system.host = "box";
   record.system.cpu_model = "Example CPU";
   record.system.cores_allowed = measured<int64_t>(16, "affinity");
@@ -103,6 +124,7 @@ RunRecord example_record() {
   record.overhead_percent = measured(0.1, "selftest");
   record.integrals = {{"energy_j", 3480.5, 3486.6}};
   record.clock.origin_monotonic_ns = 77;
+  record.clock.gpu_uncertainty_ns = measured<int64_t>(400, "device_event");
   record.samples = SamplesReference{"01.samples", "columns 1", 1000, 100.0};
   record.trace_file = "01.trace.json";
   record.imported =
@@ -119,7 +141,8 @@ RunRecord example_record() {
                                  {{KernelKind::kGemm, 7, 90, 80}},
                                  {{"nvjet_sm90_tst_128x256", KernelKind::kGemm, 7, 90}},
                                  2,
-                                 4}}};
+                                 4}},
+                               "3 without a time"};
   return record;
 }
 

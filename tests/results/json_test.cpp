@@ -1,6 +1,8 @@
 // Records survive writing and reading, and a file that breaks the rules is refused by name.
 #include "results/json.h"
 
+#include <set>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -74,16 +76,59 @@ TEST(RecordJson, WritesTheGoldenFileOfThisVersion) {
   EXPECT_TRUE(record_from_json(golden, "golden") == round_trip(record));
 }
 
-TEST(RecordJson, ReadsTheGoldenFilesOfOlderMinorVersions) {
-  RunRecord old = record_from_json(read_text(golden_path("1.0")), "golden");
-  EXPECT_EQ(old.kernels, std::nullopt);
-  RunRecord expected = example_record();
-  expected.kernels.reset();
-  expected.integrals.clear();
-  for (StageRecord& stage : expected.stages) stage.hidden_copy_ns = StageRecord{}.hidden_copy_ns;
-  seal(expected);
-  expected.id = old.id;  // covers the whole text, schema included
-  EXPECT_TRUE(old == round_trip(expected));
+/// The example as a program of that minor version would have kept it.
+RunRecord example_of_minor(int minor) {
+  RunRecord record = example_record();
+  if (minor < 2) {
+    record.execution = absent<Execution>("not_recorded");
+    record.predicted_peak_bytes = absent<uint64_t>("not_recorded");
+    record.run_case.key.clear();
+    record.tool.program_sha256.clear();
+    record.clock.gpu_uncertainty_ns = absent<int64_t>("not_recorded");
+    record.kernels->missing.clear();
+  }
+  if (minor < 1) {
+    record.kernels.reset();
+    record.integrals.clear();
+    for (StageRecord& stage : record.stages) stage.hidden_copy_ns = StageRecord{}.hidden_copy_ns;
+  }
+  return record;
+}
+
+TEST(RecordJson, ReadsTheGoldenFilesOfEveryMinorVersion) {
+  for (int minor = 0; minor <= kRecordMinor; ++minor) {
+    const RunRecord old = record_from_json(read_text(golden_path(fmt::format("1.{}", minor))), "golden");
+    RunRecord expected = example_of_minor(minor);
+    seal(expected);
+    expected.id = old.id;  // covers the whole text, schema included
+    EXPECT_TRUE(old == round_trip(expected)) << "minor version " << minor;
+    EXPECT_EQ(old.execution.has(), minor >= 2);
+    EXPECT_EQ(old.execution.reason, minor < 2 ? "not_recorded" : "");
+  }
+}
+
+TEST(RecordJson, TakesFieldsOutOfTheFactsOfOlderRecords) {
+  Json json = example_json();
+  for (const char* key : {"execution", "predicted_peak_bytes"}) json.erase(key);
+  json["case"].erase("key");
+  json["kernels"].erase("missing");
+  json["engine"]["facts"] = {{"case_key", "0123"},
+                             {"kernels_missing", "2 without a time"},
+                             {"predicted_peak_bytes", "123"},
+                             {"libraries", "cuDNN"}};
+  const RunRecord old = record_from_json(json.dump(), "old");
+  EXPECT_EQ(old.run_case.key, "0123");
+  EXPECT_EQ(old.kernels->missing, "2 without a time");
+  EXPECT_EQ(old.predicted_peak_bytes.value, 123u);
+  EXPECT_THAT(old.engine.facts, ::testing::ElementsAre(::testing::Pair("libraries", "cuDNN")));
+  json["engine"]["facts"]["predicted_peak_bytes"] = "much";
+  EXPECT_FALSE(record_from_json(json.dump(), "old").predicted_peak_bytes.has());
+}
+
+TEST(RecordJson, ExecutionTravelsAlone) {
+  const Execution execution = *example_record().execution.value;
+  EXPECT_EQ(execution_from_json(execution_to_json(execution), "pipe"), execution);
+  EXPECT_THROW(execution_from_json("{\"device\": 1}", "pipe"), Error);
 }
 
 TEST(RecordJson, KernelsTravelAlone) {
@@ -130,14 +175,23 @@ TEST(RecordJson, NamesTheAbsentKeyAndTheFile) {
 TEST(RecordJson, EveryKeyIsRequired) {
   // Walks the whole document: taking any key of any object away must be noticed.
   const Json json = example_json();
+  const std::set<std::string> added = {// by minor versions
+                                       "kernels",
+                                       "integrals",
+                                       "execution",
+                                       "predicted_peak_bytes",
+                                       "tool.program_sha256",
+                                       "case.key",
+                                       "clock.gpu_uncertainty_ns"};
   int tried = 0;
   for (const auto& [key, value] : json.items()) {
-    if (key == "kernels" || key == "integrals") continue;  // added by a minor version
+    if (added.contains(key)) continue;
     Json broken = json;
     broken.erase(key);
     EXPECT_NE(refusal(broken), "") << key;
     if (key == "engine" || key == "imported" || !value.is_object()) continue;  // these hold free-form maps
     for (const auto& [inner, unused] : value.items()) {
+      if (added.contains(key + "." + inner)) continue;
       broken = json;
       broken[key].erase(inner);
       EXPECT_NE(refusal(broken), "") << key << "." << inner;

@@ -35,7 +35,7 @@ TEST(OverheadJson, IsWrittenAsPublished) {
  "schema": {
   "name": "wanbench.overhead",
   "major": 1,
-  "minor": 0
+  "minor": 1
  },
  "created_utc": "2026-11-24T12:00:00Z",
  "tool": {
@@ -43,7 +43,8 @@ TEST(OverheadJson, IsWrittenAsPublished) {
   "git_commit": "abc",
   "git_dirty": true,
   "build": "GNU",
-  "cuda": "13.0"
+  "cuda": "13.0",
+  "program_sha256": ""
  },
  "device": "Paper H100",
  "gpu_uuid": "GPU-paper",

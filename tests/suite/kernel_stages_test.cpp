@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "fixtures.h"
+#include "pipeline/plan.h"
 #include "results/store.h"
 #include "suite/runner.h"
 
@@ -15,14 +16,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Spans final : public Observer {
+class Spans final : public NullObserver {
  public:
+  void on_plan(const Plan& plan) override { task = plan.variant->task; }
+  void on_clock(const ClockDrift& drift) override { residual_ns = drift.residual_ns; }
   void on_span(const StageSpan& span) override { spans.push_back(span); }
   void on_begin(Stage, int, int) override { ++begins; }
   void on_memory(const MemoryMark&) override { ++marks; }
   void on_fact(const std::string& key, const std::string&) override { keys.push_back(key); }
   std::vector<StageSpan> spans;
   std::vector<std::string> keys;
+  std::string task;
+  int64_t residual_ns = 0;
   int begins = 0, marks = 0;
 };
 
@@ -34,11 +39,17 @@ TEST(KernelStages, PassesOnAllItHears) {
   stages.on_span({Stage::kStepInference, 0, "", false, 20, 90, 0, 0});
   stages.on_span({Stage::kStepInference, 0, "cond", false, 20, 50, 0, 0});
   stages.on_memory({});
-  stages.on_fact("task", "t2v");
+  Plan plan;
+  plan.variant = &variant_named("t2v-A14B");
+  stages.on_plan(plan);
+  stages.on_clock({-7, 1});
+  stages.on_fact("libraries", "oneDNN");
   EXPECT_EQ(heard.spans.size(), 3u);
   EXPECT_EQ(heard.begins, 1);
   EXPECT_EQ(heard.marks, 1);
-  EXPECT_THAT(heard.keys, ::testing::ElementsAre("task"));
+  EXPECT_THAT(heard.keys, ::testing::ElementsAre("libraries"));
+  EXPECT_EQ(heard.task, "t2v");
+  EXPECT_EQ(heard.residual_ns, -7);
 }
 
 TEST(KernelStages, SaysWhyThereIsNothingInsteadOfEmptyTables) {

@@ -51,7 +51,16 @@ TEST(Protocol, EveryMessageGoesThereAndBack) {
   EXPECT_EQ(batch.samples[0].dram, 0.25);
   EXPECT_EQ(std::get<Fact>(decode(encode(Fact{"a\nb", "c\"d"}))).key, "a\nb");
   EXPECT_EQ(std::get<Finished>(decode(encode(Finished{"ti2v", 96, 64, 13, 24, 5, "ff", reading()}))).num_frames, 13);
-  const KernelTrace trace{"cupti_activity", "", 3, {{"Step_*", 2, 100, 10, {}, {}, 0, 0}}};
+  Decided decided;
+  decided.execution.residency = "stream";
+  decided.execution.timesteps = {999, 0.5};
+  decided.predicted_peak_bytes = UINT64_MAX;
+  const auto told = std::get<Decided>(decode(encode(decided)));
+  EXPECT_EQ(told.execution, decided.execution);
+  EXPECT_EQ(told.predicted_peak_bytes, UINT64_MAX);
+  EXPECT_EQ(std::get<ClockTied>(decode(encode(ClockTied{-3, 4}))).residual_ns, -3);
+  EXPECT_EQ(std::get<ClockTied>(decode(encode(ClockTied{-3, 4}))).uncertainty_ns, 4);
+  const KernelTrace trace{"cupti_activity", "", 3, {{"Step_*", 2, 100, 10, {}, {}, 0, 0}}, "why"};
   KernelEvents events;
   events.stages = "Step_1";
   events.names = {{"gemm", KernelKind::kGemm}};

@@ -182,6 +182,51 @@ TEST_F(RunnerTest, RefusesToResumeAnotherPlan) {
   EXPECT_THROW(run_suite(suite, plan, options, gpus_, display_), Error);
 }
 
+TEST_F(RunnerTest, WhatTheFirstRunDecidedIsGivenToAllOthersOfItsCase) {
+  RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "ok", 1);
+  options.repetition.repeats = 2;
+  options.repetition.warm_repeats = 1;
+  std::map<std::string, std::set<int64_t>> chunks;
+  for (const RunRecord& record : run(options).records) {
+    ASSERT_TRUE(record.execution.has());
+    EXPECT_EQ(record.execution.value->residency, "stream");
+    EXPECT_EQ(record.workload.offload, "stream") << "never the request's word";
+    EXPECT_EQ(record.predicted_peak_bytes.reason, "no_device_memory");
+    chunks[record.run_case.name].insert(record.execution.value->vae_chunk);
+  }
+  ASSERT_EQ(chunks.size(), 3u);
+  for (const auto& [name, seen] : chunks) EXPECT_EQ(seen.size(), 1u) << name;
+  // A resumed suite takes what its stored runs decided.
+  options.repetition.repeats = 3;
+  options.if_stored = IfStored::kResume;
+  for (const RunRecord& record : run(options).records)
+    EXPECT_EQ(chunks.at(record.run_case.name), std::set{record.execution.value->vae_chunk});
+}
+
+TEST_F(RunnerTest, SaysWhyTheExecutionOfARunIsNotKnown) {
+  const SuiteOutcome outcome = run("undecided");
+  EXPECT_EQ(outcome.records.front().execution.reason, "the run ended before it was decided");
+}
+
+TEST_F(RunnerTest, AnotherBuildResumesOnlyWhenItIsAllowed) {
+  RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "ok", 1);
+  options.program_sha256 = std::string(64, 'a');
+  for (const RunRecord& record : run(options).records) EXPECT_EQ(record.tool.program_sha256, options.program_sha256);
+  options.if_stored = IfStored::kResume;
+  EXPECT_EQ(run(options).skipped, 3);
+  options.program_sha256 = std::string(64, 'b');
+  try {
+    run(options);
+    FAIL() << "another build went on";
+  } catch (const Error& refusal) {
+    EXPECT_EQ(refusal.kind(), ErrorKind::kUsage);
+    EXPECT_THAT(refusal.what(), ::testing::HasSubstr("--allow-other-build"));
+    EXPECT_THAT(refusal.what(), ::testing::HasSubstr("aaaaaaaaaaaa"));
+  }
+  options.other_build = OtherBuild::kAllow;
+  EXPECT_EQ(run(options).skipped, 3);
+}
+
 TEST_F(RunnerTest, AnInterruptRecordsTheCaseAndResumingReplacesIt) {
   RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "hang", 1);
   // Blocked here too, so that the signal reaches no other thread of the test program.

@@ -19,6 +19,7 @@ CpuBackend::CpuBackend(int threads) : threads_(threads == 0 ? allowed_cores() : 
   info_.kind = "cpu";
   info_.name = processor_name();
   info_.multiprocessors = allowed_cores();
+  info_.cpu_threads = threads_;
   info_.total_bytes = total_host_bytes();
   const dnnl_version_t* version = dnnl_version();
   info_.libraries = "oneDNN " + std::to_string(version->major) + "." + std::to_string(version->minor) + "." +

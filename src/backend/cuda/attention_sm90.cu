@@ -24,9 +24,10 @@
 
 #include <algorithm>
 
-#include "backend/cuda/attention_sm90.cuh"
 #include "backend/cuda/attention_sm90.h"
 #include "backend/cuda/attention_sm90_softmax.cuh"
+#include "backend/cuda/sm90_ptx.cuh"
+#include "backend/cuda/sm90_wgmma.cuh"
 #include "base/error.h"
 
 #pragma nv_diag_suppress 177  // compiled for other architectures the kernel is empty, and its parts are unused
@@ -166,8 +167,8 @@ __device__ void issue_scores(uint32_t query, uint32_t key, float (&s)[kKeys / 2]
   for (int half = 0; half < 2; ++half) {
 #pragma unroll
     for (int step = 0; step < kHalf / 16; ++step) {
-      multiply_scores(s, operand(query + half * kRows * kRowBytes + step * 32),
-                      operand(key + half * kKeys * kRowBytes + step * 32), half + step > 0);
+      Wgmma<kKeys>::run(s, operand(query + half * kRows * kRowBytes + step * 32),
+                        operand(key + half * kKeys * kRowBytes + step * 32), half + step > 0);
     }
   }
   products_commit();
@@ -178,7 +179,7 @@ __device__ void issue_values(const uint32_t (&p)[kKeys / 4], uint32_t value, flo
   products_begin();
 #pragma unroll
   for (int step = 0; step < kKeys / 16; ++step) {
-    multiply_values(o, p + 4 * step, operand(value + step * 16 * kRowBytes, kKeys * kRowBytes));
+    add_product_of_registers(o, p + 4 * step, operand(value + step * 16 * kRowBytes, kKeys * kRowBytes));
   }
   products_commit();
 }

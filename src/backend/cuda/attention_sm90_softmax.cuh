@@ -3,7 +3,7 @@
 // next: element 4 * i + 2 * r + c of an accumulator is row r, column 8 * i + 2 * (lane % 4) + c.
 #pragma once
 
-#include "backend/cuda/attention_sm90.cuh"
+#include "backend/cuda/sm90_ptx.cuh"
 
 namespace wan::cuda::sm90 {
 

@@ -19,10 +19,10 @@
 
 #include <nv/target>
 
-#include "backend/cuda/attention_sm90.cuh"
 #include "backend/cuda/context.h"
 #include "backend/cuda/conv_hopper_kernel.h"
-#include "backend/cuda/conv_wgmma.cuh"
+#include "backend/cuda/sm90_ptx.cuh"
+#include "backend/cuda/sm90_wgmma.cuh"
 
 namespace wan::cuda {
 namespace {
@@ -32,6 +32,7 @@ using Args = HopperConvArgs;
 
 constexpr int kSliceChannels = kConvSliceChannels;
 constexpr int kCluster = kConvCluster;
+constexpr uint16_t kEveryBlock = (1 << kCluster) - 1;
 constexpr int kRowBytes = 2 * kSliceChannels;
 constexpr int kWarpgroup = 128;
 constexpr int kConsumers = 2;  // warpgroups
@@ -86,30 +87,6 @@ struct Step {
   bool low_input, low_weights;
 };
 
-__device__ __forceinline__ void load_slab(uint32_t to, const CUtensorMap& map, uint32_t barrier, int c, int w, int h,
-                                          int t) {
-  asm volatile(
-      "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, %6}], "
-      "[%2];" ::"r"(to),
-      "l"(&map), "r"(barrier), "r"(c), "r"(w), "r"(h), "r"(t)
-      : "memory");
-}
-
-/// To the same place in both blocks of the cluster, each block's own barrier counting the bytes.
-__device__ __forceinline__ void load_weights(uint32_t to, const CUtensorMap& map, uint32_t barrier, int c, int tap,
-                                             int row) {
-  asm volatile(
-      "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::cluster"
-      " [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(to),
-      "l"(&map), "r"(barrier), "r"(c), "r"(tap), "r"(row), "h"(static_cast<uint16_t>((1 << kCluster) - 1))
-      : "memory");
-}
-
-/// Waits for all products but those committed last; the sums stay in flight.
-__device__ __forceinline__ void wait_for_earlier_products() {
-  asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
-}
-
 __device__ __forceinline__ TileOrigin tile_origin(const Args& args, int tile, int rank, int width) {
   const int channel_tile = tile % args.channel_tiles;
   int pixels = tile / args.channel_tiles * kCluster + rank;
@@ -147,9 +124,9 @@ __device__ void produce_slabs(const Args& args, const CUtensorMap& input, const 
         const uint32_t full = buffers.slab_full + 8 * ring.stage;
         barrier_wait(buffers.slab_empty + 8 * ring.stage, ring.parity ^ 1);
         barrier_expect(full, args.slab_bytes);
-        load_slab(buffers.slabs + ring.stage * P::kSlabBytes, past ? history : input, full, step.slice * kSliceChannels,
-                  w0 + step.kw, h0 + kh,
-                  past ? frame + args.history_frames : frame + (step.low_input ? args.low_frames : 0));
+        load_box(buffers.slabs + ring.stage * P::kSlabBytes, past ? history : input, full, step.slice * kSliceChannels,
+                 w0 + step.kw, h0 + kh,
+                 past ? frame + args.history_frames : frame + (step.low_input ? args.low_frames : 0));
         ring.advance();
       }
     });
@@ -168,9 +145,9 @@ __device__ void produce_weights(const Args& args, const CUtensorMap& map, const 
         const uint32_t full = buffers.weight_full + 8 * ring.stage;
         barrier_wait(buffers.weight_empty + 8 * ring.stage, ring.parity ^ 1);
         barrier_expect(full, P::kWeightBytes);
-        load_weights(buffers.weights + ring.stage * P::kWeightBytes + rank * kHalf * kRowBytes, map, full,
-                     step.slice * kSliceChannels, (step.kt * args.kernel_h + kh) * args.kernel_w + step.kw,
-                     row + (step.low_weights ? args.low_rows : 0));
+        load_box_multicast(buffers.weights + ring.stage * P::kWeightBytes + rank * kHalf * kRowBytes, map, full,
+                           step.slice * kSliceChannels, (step.kt * args.kernel_h + kh) * args.kernel_w + step.kw,
+                           row + (step.low_weights ? args.low_rows : 0), kEveryBlock);
         ring.advance();
       }
     });
@@ -207,7 +184,7 @@ struct Consumer {
 #pragma unroll
       for (int k = 0; k < kSliceChannels / 16; ++k) Wgmma<P::kN>::run(sums, a + 2 * k, b + 2 * k, keep || tap + k != 0);
       products_commit();
-      wait_for_earlier_products();
+      products_wait<1>();  // for all but those committed last; the sums stay in flight
       release();
       busy_weights = weight_ring.stage;
       weight_ring.advance();

@@ -45,9 +45,10 @@ DeviceInfo describe(int ordinal, const std::string& table) {
   info.capability_major = properties.major;
   info.capability_minor = properties.minor;
   info.total_bytes = properties.totalGlobalMem;
+  info.kernel_table = sha256_hex(table).substr(0, 16);
   info.libraries = fmt::format("CUDA runtime {}.{}, driver API {}.{}, cuBLASLt {}, cuDNN {}, kernel table {}",
                                runtime / 1000, runtime % 1000 / 10, driver / 1000, driver % 1000 / 10,
-                               cublasLtGetVersion(), cudnnGetVersion(), sha256_hex(table).substr(0, 16));
+                               cublasLtGetVersion(), cudnnGetVersion(), info.kernel_table);
   return info;
 }
 

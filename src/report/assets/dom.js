@@ -15,7 +15,7 @@ const el = (tag, attributes, ...children) => {
 
 const badge = (text, kind) => el("span", { class: "badge " + (kind || "") }, text);
 
-// columns: [{title, number}]; rows: arrays of cells, each a text, a node, or {text, why} for a dash with its reason.
+// columns: [{title, number, hint}]; rows: arrays of cells, each a text, a node, or {text, why} for a dash with its reason.
 const table = (caption, columns, rows, className) => {
   const cell = (value, column) => {
     const isReasoned = value !== null && typeof value === "object" && !(value instanceof Node);
@@ -26,8 +26,8 @@ const table = (caption, columns, rows, className) => {
   return el("div", { class: "scroll", tabindex: "0" },
     el("table", { class: className },
       el("caption", {}, caption),
-      el("thead", {}, el("tr", {}, columns.map((c) => el("th", { scope: "col", class: c.number ? "number" : null },
-        c.title)))),
+      el("thead", {}, el("tr", {}, columns.map((c) => el("th", { scope: "col", class: c.number ? "number" : null,
+        title: c.hint }, c.title)))),
       el("tbody", {}, rows.map((row) => el("tr", {}, row.map((value, i) => cell(value, columns[i])))))));
 };
 

@@ -1,12 +1,10 @@
 // The second screen: one fold a case, from the timeline to the command that repeats it.
 const seriesCharts = (timeline, end) => {
-  const units = { percent: ["%", 1], watts: ["W", 1], mhz: ["MHz", 1], celsius: ["°C", 1], bytes: ["GiB", GIB],
-    cores: ["cores", 1] };
   const groups = {};
   timeline.series.forEach((s) => (groups[s.format] = groups[s.format] || []).push(s));
   const charts = Object.entries(groups).map(([format, group]) => chart(group.map((s) => s.name).join(" · "),
     group.length > 1 ? 160 : 110,
-    seriesLines(group, end, units[format][1], units[format][0]), null));
+    seriesLines(group, end, format === "bytes" ? GIB : 1, group[0].symbol), null));
   const rows = timeline.series.flatMap((s) => s.points.map(([from, to, value]) => [s.name, write("seconds", from),
     write("seconds", to), write(s.format, value)]));
   return [...charts, folded("Table", table("Values along the run", [text("What"), number("From"), number("To"),
@@ -113,7 +111,8 @@ const memorySection = (c) => {
 
 const stagesSection = (c) => {
   if (!c.stages) return null;
-  const columns = [text("Stage"), number("Share"), ...c.stages.columns.map((col) => number(col.title))];
+  const columns = [text("Stage"), number("Share"), ...c.stages.columns.map((col) => ({ ...number(col.title),
+    hint: col.hint }))];
   const { rows: shown, parts } = c.stages;
   const cells = (row) => [row.name, write("share", row.share),
     ...row.cells.map((q, i) => quantityCell(c.stages.columns[i].format, q))];

@@ -7,7 +7,7 @@
 
 #include "results/record.h"
 
-namespace wan {
+namespace wan::report {
 
 /// RFC 4180, comma-separated, with a header line; the columns are described in docs/formats.md. `left_out`: run id to
 /// reason of runs that do not count although their record alone does not say so (select_valid in analysis/summary.h
@@ -15,4 +15,4 @@ namespace wan {
 std::string to_csv(const std::vector<const RunRecord*>& records,
                    const std::map<std::string, std::string>& left_out = {});
 
-}  // namespace wan
+}  // namespace wan::report

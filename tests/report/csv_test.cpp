@@ -1,5 +1,5 @@
 // The table for spreadsheets, read back cell by cell.
-#include "results/csv.h"
+#include "report/csv.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 #include "example.h"
 #include "results/json.h"
 
-namespace wan {
+namespace wan::report {
 namespace {
 
 using ::testing::HasSubstr;
@@ -71,6 +71,18 @@ TEST(Csv, WritesOneRowAStageWithEmptyCellsForAbsentValues) {
   EXPECT_THAT(csv, HasSubstr("Total_Execution,parent,,6200000000,,,,"));
 }
 
+TEST(Csv, KeepsTheNamesAndTheOrderOfItsFirstColumns) {
+  const std::string csv = to_csv({});
+  EXPECT_THAT(csv, testing::StartsWith(
+                       "run_id,created_utc,suite,case,arm,repeat,warmup,status,counts,not_counted_because,flags,scope,"
+                       "page_cache,precision_class,engine,git_commit,gpu,gpu_uuid,cpu,model,width,height,num_frames,"
+                       "steps,workload_key,stage,kind,stage_flags,wall_ns,begin_ns,gpu_ns,exposed_copy_ns,"
+                       "hidden_copy_ns,moved_bytes,flops,cpu_core_ns,read_bytes,host_process_peak_bytes,"
+                       "host_system_used_peak_bytes,device_process_peak_bytes,device_pool_peak_bytes,"
+                       "sm_active_percent,tensor_active_percent,dram_active_percent,sm_occupancy_percent,"
+                       "gpu_busy_percent,sm_clock_median_mhz,power_mean_w,energy_j,"));
+}
+
 TEST(Csv, TellsEmptyPageCachesFromHotOnes) {
   RunRecord hot = counted_record(), evicted = counted_record(), unknown = counted_record();
   evicted.workload.page_cache = PageCache::kEvicted;
@@ -121,4 +133,4 @@ TEST(Csv, SaysWhetherARunCountsAndWhyNot) {
 }
 
 }  // namespace
-}  // namespace wan
+}  // namespace wan::report

@@ -1,0 +1,37 @@
+// The sizes of a diffusion transformer and how it cuts a latent into tokens.
+#pragma once
+
+#include <cstdint>
+
+namespace wan {
+
+/// Latent grid in patches: frames, rows, columns.
+struct PatchGrid {
+  int64_t frames = 0, rows = 0, columns = 0;
+  int64_t tokens() const { return frames * rows * columns; }
+};
+
+/// The latent positions that become one token.
+struct Patch {
+  int64_t frames = 1, rows = 2, columns = 2;
+  int64_t positions() const { return frames * rows * columns; }
+  /// Of a latent of this many frames, rows and columns.
+  PatchGrid grid(int64_t latent_frames, int64_t latent_rows, int64_t latent_columns) const {
+    return {latent_frames / frames, latent_rows / rows, latent_columns / columns};
+  }
+  bool operator==(const Patch&) const = default;
+};
+
+/// Sizes of a DiT. The published values are in the table of variant.cpp.
+struct DitConfig {
+  int64_t dim = 0, ffn_dim = 0, in_dim = 0, out_dim = 0, text_dim = 0;
+  int64_t num_heads = 0, num_layers = 0;
+  int64_t text_len = 512, freq_dim = 256;
+  float eps = 1e-6f;
+  Patch patch;
+
+  int64_t head_dim() const { return dim / num_heads; }
+  bool operator==(const DitConfig&) const = default;
+};
+
+}  // namespace wan

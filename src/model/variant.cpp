@@ -1,0 +1,176 @@
+// The table. Sources: Wan-Video/Wan2.2 wan/configs/*.py and the published config.json files.
+#include "model/variant.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace wan {
+namespace {
+
+constexpr std::array<VaeTraits, 2> kVaes{{
+    {.version = VaeVersion::k21,
+     .name = "VAE 2.1",
+     .file_name = "Wan2.1_VAE.pth",
+     .latent_channels = 16,
+     .stride_temporal = 4,
+     .stride_spatial = 8,
+     .patch = 1},
+    {.version = VaeVersion::k22,
+     .name = "VAE 2.2",
+     .file_name = "Wan2.2_VAE.pth",
+     .latent_channels = 48,
+     .stride_temporal = 4,
+     .stride_spatial = 16,
+     .patch = 2},
+}};
+
+constexpr std::string_view kNegativePrompt =
+    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，"
+    "丑陋的，残缺的，"
+    "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，"
+    "三条腿，背景人很多，"
+    "倒着走";
+
+constexpr std::array kStages{Stage::kModelInitialization, Stage::kPreprocess,    Stage::kTextEncoding,
+                             Stage::kVaeEncoding,         Stage::kStepLoading,   Stage::kStepInference,
+                             Stage::kVaeDecoding,         Stage::kOutputEncoding};
+
+constexpr std::array<ExpertSpec, 1> kOneModel{{{"", "", NoiseRange::kAll, 5.0}}};
+
+constexpr std::array<ExpertSpec, 2> two_experts(double high_guidance, double low_guidance) {
+  return {{{"high_noise", "high_noise_model", NoiseRange::kHigh, high_guidance},
+           {"low_noise", "low_noise_model", NoiseRange::kLow, low_guidance}}};
+}
+constexpr auto kTextExperts = two_experts(4.0, 3.0);
+constexpr auto kImageExperts = two_experts(3.5, 3.5);
+
+constexpr DitConfig k5B{.dim = 3072,
+                        .ffn_dim = 14336,
+                        .in_dim = 48,
+                        .out_dim = 48,
+                        .text_dim = 4096,
+                        .num_heads = 24,
+                        .num_layers = 30,
+                        .patch = {1, 2, 2}};
+
+/// Of one expert.
+constexpr DitConfig dit_14b(int64_t in_dim) {
+  return {.dim = 5120,
+          .ffn_dim = 13824,
+          .in_dim = in_dim,
+          .out_dim = 16,
+          .text_dim = 4096,
+          .num_heads = 40,
+          .num_layers = 40,
+          .patch = {1, 2, 2}};
+}
+
+constexpr std::array<VideoSize, 2> k5BSizes{{{1280, 704, 161}, {1280, 704, 121}}};
+constexpr std::array<VideoSize, 2> k14BSizes{{{832, 480, 81}, {1280, 720, 81}}};
+
+constexpr std::array<Variant, 3> kVariants{{
+    {.name = "ti2v-5B",
+     .task = "ti2v",
+     .abbreviation = "TI2V",
+     .description = "text or image to video, one DiT",
+     .repository = "Wan-AI/Wan2.2-TI2V-5B",
+     .gigabytes = 34,
+     .dit = k5B,
+     .vae = VaeVersion::k22,
+     .experts = kOneModel,
+     .image = {Presence::kOptional, ImageFit::kCover, ImageLatent::kFirstFrame},
+     .defaults = {.size = {1280, 704, 121},
+                  .fps = 24,
+                  .steps = 50,
+                  .shift = 5.0,
+                  .boundary = 0,
+                  .negative_prompt = kNegativePrompt},
+     .usual_sizes = k5BSizes,
+     .stages = kStages},
+    {.name = "t2v-A14B",
+     .task = "t2v",
+     .abbreviation = "T2V",
+     .description = "text to video, two experts",
+     .repository = "Wan-AI/Wan2.2-T2V-A14B",
+     .gigabytes = 126,
+     .dit = dit_14b(16),
+     .vae = VaeVersion::k21,
+     .experts = kTextExperts,
+     .image = {},
+     .defaults = {.size = {1280, 720, 81},
+                  .fps = 16,
+                  .steps = 40,
+                  .shift = 12.0,
+                  .boundary = 0.875,
+                  .negative_prompt = kNegativePrompt},
+     .usual_sizes = k14BSizes,
+     .stages = kStages},
+    {.name = "i2v-A14B",
+     .task = "i2v",
+     .abbreviation = "I2V",
+     .description = "image to video, two experts",
+     .repository = "Wan-AI/Wan2.2-I2V-A14B",
+     .gigabytes = 126,
+     .dit = dit_14b(36),
+     .vae = VaeVersion::k21,
+     .experts = kImageExperts,
+     .image = {Presence::kRequired, ImageFit::kStretch, ImageLatent::kChannels},
+     .defaults = {.size = {1280, 720, 81},
+                  .fps = 16,
+                  .steps = 40,
+                  .shift = 5.0,
+                  .boundary = 0.900,
+                  .negative_prompt = kNegativePrompt},
+     .usual_sizes = k14BSizes,
+     .stages = kStages},
+}};
+
+}  // namespace
+
+const VaeTraits& traits_of(VaeVersion version) {
+  return *std::find_if(kVaes.begin(), kVaes.end(), [&](const VaeTraits& vae) { return vae.version == version; });
+}
+
+PatchGrid Variant::grid(const VideoSize& size) const {
+  const VaeTraits& v = vae_traits();
+  return dit.patch.grid(v.latent_frames(size.num_frames), size.height / v.stride_spatial,
+                        size.width / v.stride_spatial);
+}
+
+std::span<const Variant> variants() { return kVariants; }
+
+const Variant& variant_named(std::string_view name) {
+  for (const Variant& variant : kVariants)
+    if (variant.name == name) return variant;
+  throw Error(ErrorKind::kUsage, fmt::format("model '{}' is unknown: use {}", name, model_names_text()));
+}
+
+const Variant* find_task(std::string_view task) {
+  for (const Variant& variant : kVariants)
+    if (variant.task == task) return &variant;
+  return nullptr;
+}
+
+std::vector<std::string> model_names() {
+  std::vector<std::string> names;
+  for (const Variant& variant : kVariants) names.emplace_back(variant.name);
+  return names;
+}
+
+std::string model_names_text() {
+  std::string text;
+  for (size_t i = 0; i < kVariants.size(); ++i)
+    text += fmt::format("{}{}", i == 0 ? "" : i + 1 == kVariants.size() ? " or " : ", ", kVariants[i].name);
+  return text;
+}
+
+std::string model_name(const Variant& variant, const DitConfig& dit) {
+  if (dit.dim == variant.dit.dim && dit.num_layers == variant.dit.num_layers) return std::string(variant.name);
+  return fmt::format("{}-{}x{}", variant.task, dit.dim, dit.num_layers);
+}
+
+}  // namespace wan

@@ -1,0 +1,128 @@
+// The models of the family, one row each: what a model is called, what conditions it, its sizes, defaults and files.
+// Whoever has to tell models apart asks a property of the row. A smaller model of the same architecture takes the row
+// of its task, with the sizes of its checkpoint.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/dit_config.h"
+#include "model/stage.h"
+
+namespace wan {
+
+enum class VaeVersion { k21, k22 };
+
+/// What a VAE makes of a video. Its widths are read off its tensors.
+struct VaeTraits {
+  VaeVersion version;
+  std::string_view name;       // for people
+  std::string_view file_name;  // in a checkpoint's folder
+  int64_t latent_channels;
+  int64_t stride_temporal;  // frames a latent frame stands for, the first of a video excepted, which stands for one
+  int64_t stride_spatial;   // pixels a side of a latent position
+  int64_t patch;            // pixels a side that become channels ahead of the first convolution; within stride_spatial
+
+  int64_t latent_frames(int64_t frames) const { return (frames - 1) / stride_temporal + 1; }
+  int64_t video_frames(int64_t latent_frames) const { return (latent_frames - 1) * stride_temporal + 1; }
+  /// Whether a video of `frames` frames is coded whole.
+  bool can_code(int64_t frames) const { return frames > 0 && video_frames(latent_frames(frames)) == frames; }
+};
+
+const VaeTraits& traits_of(VaeVersion version);
+
+/// Which timesteps an expert runs at: all, those from the boundary on, those below it.
+enum class NoiseRange { kAll, kHigh, kLow };
+
+/// One DiT of a model.
+struct ExpertSpec {
+  std::string_view name;    // "high_noise"; empty: the only one
+  std::string_view folder;  // in the checkpoint's folder; empty: that folder itself
+  NoiseRange range;
+  double guidance;  // default scale
+};
+
+enum class Presence { kNever, kOptional, kRequired };
+
+/// How an image is fitted to the video's size. Both choose a size near the area that was asked for.
+enum class ImageFit {
+  kCover,    // the size nearest to its proportions; scaled (Lanczos) to cover that, and cut about its centre
+  kStretch,  // sides nearest to its own; scaled (bicubic) to them
+};
+
+/// Where the encoded image goes.
+enum class ImageLatent {
+  kFirstFrame,  // it is the latent's first frame at every step, whose tokens have timestep 0
+  kChannels,    // a mask and the encoded video of it and empty frames stand behind the noise, as channels of the input
+};
+
+/// What a first frame does to a model that takes one.
+struct ImageConditioning {
+  Presence presence = Presence::kNever;
+  ImageFit fit = ImageFit::kCover;
+  ImageLatent latent = ImageLatent::kFirstFrame;
+};
+
+struct VideoSize {
+  int64_t width = 0, height = 0, num_frames = 0;
+};
+
+/// Sampling defaults. Source: wan/configs/wan_*.py and shared_config.py.
+struct ModelDefaults {
+  VideoSize size;
+  double fps = 0;
+  int steps = 0;
+  double shift = 0;
+  double boundary = 0;  // share of 1000 timesteps from which on the high-noise expert runs; 0 where there is one model
+  std::string_view negative_prompt;
+};
+
+struct Variant {
+  std::string_view name;          // of the published size: in options, suites and records
+  std::string_view task;          // config.json's model_type; in records
+  std::string_view abbreviation;  // in names of stages and for people
+  std::string_view description;
+  std::string_view repository;  // of the official checkpoint
+  int gigabytes;                // it takes
+  DitConfig dit;                // of the published size
+  VaeVersion vae;
+  std::span<const ExpertSpec> experts;  // from high noise to low
+  ImageConditioning image;
+  ModelDefaults defaults;
+  std::span<const VideoSize> usual_sizes;  // whose matrix products are worth tuning
+  std::span<const Stage> stages;           // of a run; kVaeEncoding where there is an image
+
+  bool first_frame_is_latent() const {
+    return image.presence != Presence::kNever && image.latent == ImageLatent::kFirstFrame;
+  }
+  bool appends_condition_channels() const {
+    return image.presence != Presence::kNever && image.latent == ImageLatent::kChannels;
+  }
+  const VaeTraits& vae_traits() const { return traits_of(vae); }
+  /// A video's sides are multiples of it.
+  int64_t side_step() const { return vae_traits().stride_spatial * dit.patch.columns; }
+  PatchGrid grid(const VideoSize& size) const;
+};
+
+/// In the order they are named to people.
+std::span<const Variant> variants();
+
+/// Throws Error(kUsage), naming those there are, for another name.
+const Variant& variant_named(std::string_view name);
+
+/// The row of config.json's model_type; nullptr where there is none.
+const Variant* find_task(std::string_view task);
+
+/// What --model may be.
+std::vector<std::string> model_names();
+/// "ti2v-5B, t2v-A14B or ..."
+std::string model_names_text();
+
+/// The published name where the sizes are the published ones, else one made of the task and the sizes, so that a name
+/// does not depend on a folder's.
+std::string model_name(const Variant& variant, const DitConfig& dit);
+
+}  // namespace wan

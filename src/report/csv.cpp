@@ -1,0 +1,134 @@
+// CSV: the columns of the run here, those of the stage from the one list.
+#include "report/csv.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <climits>
+#include <functional>
+#include <optional>
+
+#include "analysis/stage_columns.h"
+
+namespace wan::report {
+namespace {
+
+using LeftOut = std::map<std::string, std::string>;
+
+/// A column of the run, the same on all its rows.
+struct RunColumn {
+  const char* name;
+  std::function<std::string(const RunRecord&)> cell;
+};
+
+std::string text(const std::string& value) {
+  if (value.find_first_of(",\"\n\r") == std::string::npos) return value;
+  std::string out = "\"";
+  for (const char c : value) {
+    if (c == '"') out.push_back('"');
+    out.push_back(c);
+  }
+  out.push_back('"');
+  return out;
+}
+
+template <class T>
+RunColumn workload_value(const char* name, std::optional<T> Workload::*member) {
+  return {name, [member](const RunRecord& r) {
+            return r.workload.*member ? fmt::format("{}", *(r.workload.*member)) : std::string();
+          }};
+}
+
+/// Names by ';', each once, in order.
+std::string joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (auto name = names.begin(); name != names.end(); ++name)
+    if (std::find(names.begin(), name, *name) == name) out.append(out.empty() ? "" : ";").append(*name);
+  return text(out);
+}
+
+std::string flags_of(const RunRecord& run) {
+  std::vector<std::string> names;
+  for (const ValidityFlag& flag : run.validity) names.push_back(flag.name);
+  return joined(names);
+}
+
+/// Why a run enters no estimate, as select_valid says it; empty: it does.
+std::string not_counted_because(const RunRecord& run, const LeftOut& left_out) {
+  if (const auto found = left_out.find(run.id); found != left_out.end()) return found->second;
+  return reason_not_counted(run);
+}
+
+std::vector<RunColumn> run_columns(const LeftOut& left_out) {
+  using R = const RunRecord&;
+  return {
+      {"run_id", [](R r) { return text(r.id); }},
+      {"created_utc", [](R r) { return text(r.created_utc); }},
+      {"suite", [](R r) { return text(r.run_case.suite); }},
+      {"case", [](R r) { return text(r.run_case.name); }},
+      {"arm", [](R r) { return text(r.run_case.arm); }},
+      {"repeat", [](R r) { return fmt::format("{}", r.run_case.repeat); }},
+      {"warmup", [](R r) { return std::string(r.run_case.warmup ? "1" : "0"); }},
+      {"status", [](R r) { return std::string(to_string(r.status)); }},
+      {"counts", [&left_out](R r) { return std::string(not_counted_because(r, left_out).empty() ? "yes" : "no"); }},
+      {"not_counted_because", [&left_out](R r) { return text(not_counted_because(r, left_out)); }},
+      {"flags", [](R r) { return flags_of(r); }},
+      {"scope", [](R r) { return std::string(to_string(r.workload.scope)); }},
+      {"page_cache", [](R r) { return std::string(to_string(r.workload.page_cache)); }},
+      {"precision_class", [](R r) { return std::string(to_string(r.workload.precision_class)); }},
+      {"engine", [](R r) { return text(r.engine.name); }},
+      {"git_commit", [](R r) { return text(r.tool.git_commit); }},
+      {"gpu", [](R r) { return r.system.gpus.empty() ? "" : text(r.system.gpus[0].name); }},
+      {"gpu_uuid", [](R r) { return r.system.gpus.empty() ? "" : text(r.system.gpus[0].uuid); }},
+      {"cpu", [](R r) { return text(r.system.cpu_model); }},
+      {"model", [](R r) { return text(r.workload.model); }},
+      workload_value("width", &Workload::width),
+      workload_value("height", &Workload::height),
+      workload_value("num_frames", &Workload::num_frames),
+      workload_value("steps", &Workload::steps),
+      {"workload_key", [](R r) { return text(r.workload_key); }},
+  };
+}
+
+/// The list's columns: those that were there first in their old places, the others after them.
+std::vector<const StageColumn*> in_csv_order() {
+  std::vector<const StageColumn*> columns;
+  for (const StageColumn& column : stage_columns())
+    if (column.is_in(kCsv)) columns.push_back(&column);
+  const auto place = [](const StageColumn* column) { return column->csv_place > 0 ? column->csv_place : INT_MAX; };
+  std::stable_sort(columns.begin(), columns.end(),
+                   [&](const StageColumn* a, const StageColumn* b) { return place(a) < place(b); });
+  return columns;
+}
+
+std::string cell_of(const StageColumn& column, const RunRecord& run, const StageRecord& stage) {
+  const Measured<double> value = column.value(run, stage);
+  if (!value.has()) return "";
+  return column.is_whole() ? fmt::format("{:.0f}", *value.value) : fmt::format("{}", *value.value);
+}
+
+}  // namespace
+
+std::string to_csv(const std::vector<const RunRecord*>& records, const LeftOut& left_out) {
+  const std::vector<RunColumn> of_run = run_columns(left_out);
+  const std::vector<const StageColumn*> of_stage = in_csv_order();
+  std::string out;
+  for (const RunColumn& column : of_run) out.append(column.name).append(",");
+  out.append("stage,kind,stage_flags");
+  for (const StageColumn* column : of_stage) out.append(",").append(column->key);
+  out.append("\n");
+  const std::vector<StageRecord> none(1);  // a run that saw no stage (crashed at start) still has its row
+  for (const RunRecord* record : records) {
+    std::string run;
+    for (const RunColumn& column : of_run) run.append(column.cell(*record)).append(",");
+    for (const StageRecord& stage : record->stages.empty() ? none : record->stages) {
+      out.append(run).append(text(stage.id)).append(",").append(to_string(stage.kind)).append(",");
+      out.append(joined(stage.flags));
+      for (const StageColumn* column : of_stage) out.append(",").append(cell_of(*column, *record, stage));
+      out.append("\n");
+    }
+  }
+  return out;
+}
+
+}  // namespace wan::report

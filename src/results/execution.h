@@ -1,0 +1,33 @@
+// What the engine decided before it began: every choice that the request left open, as it was made. Two runs whose
+// execution differs in any field share no estimate. The keys are listed in fields.h.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace wan {
+
+/// Words and numbers only; nothing that tells one card from another of its kind, and no path.
+struct Execution {
+  std::string device;                           // what computes: the card's or the processor's name
+  int64_t device_count = 1;                     // cards, or 1 for the CPU
+  std::string residency;                        // of the DiT's weights: resident, stream, mapped
+  std::map<std::string, std::string> computed;  // component (dit, text_encoder, vae) -> fp32, bf16
+  std::map<std::string, std::string> stored;    // component -> element types of its matrices in the file, "random"
+  std::string overlap;                          // on: weights load beside the computing; off
+  int64_t vae_chunk = 0;                        // latent frames decoded at a time
+  int64_t vae_slice = 0;                        // frames the decoder's last level takes at a time; 0: all of a chunk
+  std::string text_encoder_device;              // cpu, cuda
+  std::string kernel_table;                     // digest of the table that chooses matrix kernels; empty: there is none
+  std::string solver;                           // unipc, dpm++, euler
+  std::vector<double> timesteps;                // of each step, as the DiT is told
+  std::optional<int64_t> low_noise_from_step;   // first step of the low-noise expert; empty: one expert
+  int64_t cpu_threads = 0;                      // that compute or convert on the host
+  std::map<std::string, std::string> environment;  // variables that the engine and its libraries read, where set
+  bool operator==(const Execution&) const = default;
+};
+
+}  // namespace wan

@@ -1,0 +1,130 @@
+// Runs that were executed differently share no estimate. The cases are made from the list of fields, so that a new
+// field is covered by itself.
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "analysis/compare.h"
+#include "analysis/summary.h"
+#include "results/fields.h"
+#include "runs.h"
+
+namespace wan {
+namespace {
+
+/// Visits the fields and changes the one of that number.
+class ChangeOne {
+ public:
+  explicit ChangeOne(int wanted) : wanted_(wanted) {}
+  template <class T>
+  void operator()(const char* key, T& member) {
+    if (number_++ != wanted_) return;
+    key_ = key;
+    change(member);
+  }
+  template <class T>
+  void added(const char* key, T& member) {
+    (*this)(key, member);
+  }
+  const std::string& key() const { return key_; }  // empty: there is no field of that number
+
+ private:
+  static void change(std::string& member) { member += "x"; }
+  static void change(int64_t& member) { ++member; }
+  static void change(std::optional<int64_t>& member) { member = member.value_or(0) + 1; }
+  static void change(std::vector<double>& member) { member.push_back(0.5); }
+  static void change(std::map<std::string, std::string>& member) { member["changed"] = "x"; }
+  int wanted_, number_ = 0;
+  std::string key_;
+};
+
+RunRecord executed(const Execution& execution, int64_t repeat) {
+  RunRecord record = synthetic_run({10, 5, 5}, 0, repeat);
+  record.execution = measured(execution, "engine");
+  seal(record);
+  return record;
+}
+
+std::vector<RunRecord> four_runs(const Execution& execution) {
+  std::vector<RunRecord> runs;
+  for (int64_t i = 0; i < 4; ++i) runs.push_back(executed(execution, i));
+  return runs;
+}
+
+TEST(Execution, RunsThatDifferInAnyFieldAreTwoGroupsAndTheDifferenceIsNamed) {
+  std::set<std::string> seen;
+  for (int field = 0;; ++field) {
+    Execution other;
+    ChangeOne change(field);
+    fields(change, other);
+    if (change.key().empty()) break;
+    seen.insert(change.key());
+    std::vector<RunRecord> runs = four_runs(Execution{});
+    for (RunRecord& run : four_runs(other)) runs.push_back(std::move(run));
+    const auto groups = group_runs(pointers_to(runs));
+    ASSERT_EQ(groups.size(), 2u) << change.key();
+    EXPECT_EQ(groups[0].runs.size(), 4u) << change.key();
+    const CaseSummary first = summarise(groups[0]), second = summarise(groups[1]);
+    EXPECT_EQ(circumstances(first), "");
+    EXPECT_THAT(circumstances(second), ::testing::HasSubstr(change.key()));
+    const Comparison comparison = compare_cases(first, second);
+    EXPECT_TRUE(comparison.comparable()) << change.key() << ": the same work, done another way";
+    std::string told;
+    for (const Caveat& caveat : comparison.caveats) told += caveat.text + "\n";
+    const bool in_the_arms_names = change.key() == "device";
+    EXPECT_TRUE(in_the_arms_names || told.find(change.key()) != std::string::npos) << change.key() << ": " << told;
+  }
+  EXPECT_GE(seen.size(), 15u);
+}
+
+TEST(Execution, TheSameGoesIntoOneGroupWhateverTheRequestsWord) {
+  std::vector<RunRecord> runs = four_runs(Execution{});
+  runs[1].workload.offload = "stream";
+  seal(runs[1]);
+  EXPECT_EQ(group_runs(pointers_to(runs)).size(), 1u);
+}
+
+TEST(Execution, ARunThatFailedBeforeItWasDecidedStaysWithItsCase) {
+  std::vector<RunRecord> runs = four_runs(Execution{});
+  for (const size_t failed : {size_t{0}, size_t{2}}) {
+    runs[failed].status = RunStatus::kOutOfMemory;
+    runs[failed].execution = absent<Execution>("the run ended before it was decided");
+    runs[failed].workload.offload = "auto";
+    seal(runs[failed]);
+  }
+  const auto groups = group_runs(pointers_to(runs));
+  ASSERT_EQ(groups.size(), 1u);
+  EXPECT_EQ(summarise(groups[0]).selection.excluded.size(), 2u);
+}
+
+TEST(Execution, RecordsThatDoNotSayStayTogetherButNotWithThoseThatDo) {
+  std::vector<RunRecord> runs = four_runs(Execution{});
+  for (const size_t silent : {size_t{2}, size_t{3}}) {
+    runs[silent].execution = absent<Execution>("not_recorded");
+    seal(runs[silent]);
+  }
+  const auto groups = group_runs(pointers_to(runs));
+  ASSERT_EQ(groups.size(), 2u);
+  EXPECT_EQ(groups[0].runs.size(), 2u);
+  EXPECT_EQ(groups[1].runs.size(), 2u);
+}
+
+TEST(Execution, APoolOfTwoBuildsOrOfUnlikeMemoryIsSaid) {
+  std::vector<RunRecord> runs;
+  for (int64_t i = 0; i < 4; ++i) runs.push_back(synthetic_run({10, 5, 5}, 0, i));
+  EXPECT_THAT(pooling_doubts(group_runs(pointers_to(runs))[0]), ::testing::IsEmpty());
+  runs[1].tool.git_commit = "abc";
+  seal(runs[1]);
+  EXPECT_THAT(pooling_doubts(group_runs(pointers_to(runs))[0]),
+              ::testing::ElementsAre(::testing::HasSubstr("2 builds are mixed")));
+  for (RunRecord& run : runs) run.tool.git_commit.clear();
+  runs[0].stages[0].device_memory.pool_peak_bytes = measured<uint64_t>(15ull << 30, "engine");
+  runs[1].stages[0].device_memory.pool_peak_bytes = measured<uint64_t>(6ull << 30, "engine");
+  for (RunRecord& run : runs) seal(run);
+  EXPECT_THAT(pooling_doubts(group_runs(pointers_to(runs))[0]),
+              ::testing::ElementsAre(::testing::HasSubstr("6.00 to 15.00 GiB")));
+}
+
+}  // namespace
+}  // namespace wan
