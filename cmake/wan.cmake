@@ -2,7 +2,10 @@
 
 add_library(wan_flags INTERFACE)
 target_include_directories(wan_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
-target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Werror>)
+target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow>)
+if(WAN_WERROR)
+  target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC 12 reports overlap in std::string concatenation that cannot happen (GCC bug 105329).
   target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
@@ -16,10 +19,12 @@ if(WAN_FUZZ)
   target_link_options(wan_flags INTERFACE -fsanitize=address,undefined)
 endif()
 
-find_program(CCACHE ccache)
-if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
-  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
+if(WAN_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)  # a launcher of the user's own is left alone
+  find_program(CCACHE ccache)
+  if(CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+    set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
+  endif()
 endif()
 
 # wan_library(name [DEPS targets...] [SOURCES files...]): a static library `wan_<name>` of this folder's .cpp and .cu files,
@@ -31,17 +36,17 @@ function(wan_library name)
   endif()
   if(ARG_SOURCES)
     add_library(wan_${name} STATIC ${ARG_SOURCES})
-    target_link_libraries(wan_${name} PUBLIC wan_flags ${ARG_DEPS})
+    target_link_libraries(wan_${name} PUBLIC $<BUILD_INTERFACE:wan_flags> ${ARG_DEPS})
   else()
     add_library(wan_${name} INTERFACE)
-    target_link_libraries(wan_${name} INTERFACE wan_flags ${ARG_DEPS})
+    target_link_libraries(wan_${name} INTERFACE $<BUILD_INTERFACE:wan_flags> ${ARG_DEPS})
   endif()
 endfunction()
 
-# wan_test(name [DEPS targets...] [LABEL label]): one GoogleTest program `<name>_test` of this folder's *_test.cpp, each test
+# wan_test(name [DEPS targets...] [LABEL label] [ENVIRONMENT variables...]): one GoogleTest program `<name>_test` of this folder's *_test.cpp, each test
 # registered with ctest. Tests read fixtures from WAN_FIXTURES (the unpacked golden archives).
 function(wan_test name)
-  cmake_parse_arguments(ARG "" "LABEL" "DEPS;SOURCES" ${ARGN})
+  cmake_parse_arguments(ARG "" "LABEL" "DEPS;SOURCES;ENVIRONMENT" ${ARGN})
   if(NOT ARG_SOURCES)
     file(GLOB ARG_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
   endif()
@@ -55,6 +60,9 @@ function(wan_test name)
   set(properties TIMEOUT 600)
   if(ARG_LABEL)
     list(APPEND properties LABELS "${ARG_LABEL}")
+  endif()
+  if(ARG_ENVIRONMENT)
+    list(APPEND properties ENVIRONMENT "${ARG_ENVIRONMENT}")
   endif()
   # The prefix keeps tests of one name in two programs apart, labels included.
   gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})

@@ -8,11 +8,12 @@ namespace wan::cli {
 
 std::filesystem::path data_folder() {
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  for (const auto& candidate : {program / "share" / "wanbench", program.parent_path() / "share" / "wanbench"})
+  const std::filesystem::path beside = program / "share" / "wanbench";
+  const std::filesystem::path installed = (program / installed_data()).lexically_normal();
+  for (const auto& candidate : {beside, installed})
     if (std::filesystem::is_directory(candidate)) return candidate;
-  throw Error(ErrorKind::kRuntime,
-              fmt::format("the program's data folder is missing: expected {} or {}",
-                          (program / "share/wanbench").string(), (program.parent_path() / "share/wanbench").string()));
+  throw Error(ErrorKind::kRuntime, fmt::format("the program's data folder is missing: expected {} or {}",
+                                               beside.string(), installed.string()));
 }
 
 std::filesystem::path default_checkpoint() { return data_folder() / "checkpoint"; }

@@ -1,10 +1,14 @@
-// Where the files that come with the program are: beside it in the build tree, under share/ once installed.
+// Where the files that come with the program are: beside it in the build tree, where the configuration said once
+// installed.
 #pragma once
 
 #include <filesystem>
 
 namespace wan::cli {
 
+/// From the folder of the installed program: its data, and the folder of libraries.
+std::filesystem::path installed_data();
+std::filesystem::path installed_libraries();
 /// Folder share/wanbench that belongs to the running program. Throws Error(kRuntime) when there is none.
 std::filesystem::path data_folder();
 /// The small checkpoint that comes with the program.

@@ -83,13 +83,13 @@ void understand_repetition(RunCommand& options) {
   repetition.order = options.order == "grouped" ? suite::RunOrder::kGrouped : suite::RunOrder::kInterleaved;
 }
 
-/// The library that says an external program's NVTX ranges: beside the program in the build tree, in lib/ once
-/// installed. NVTX takes one tool a process, so another one is refused here instead of being replaced.
+/// The library that says an external program's NVTX ranges: beside the program in the build tree, among the
+/// libraries once installed. NVTX takes one tool a process, so another one is refused here instead of being replaced.
 void find_injection(suite::RunOptions& run) {
   const fs::path program = fs::read_symlink("/proc/self/exe").parent_path();
   const char* kLibrary = "libwanbench_nvtx.so";
   std::error_code ignored;
-  for (const fs::path& file : {program / kLibrary, program.parent_path() / "lib" / kLibrary})
+  for (const fs::path& file : {program / kLibrary, (program / installed_libraries() / kLibrary).lexically_normal()})
     if (run.injection_library.empty() && fs::exists(file, ignored)) run.injection_library = file;
   if (run.injection_library.empty()) run.why_no_injection = fmt::format("{} does not come with this build", kLibrary);
   const std::string set = environment(suite::kInjectionVariable);
