@@ -78,7 +78,7 @@ Quantity role_seconds(const CaseSummary& summary, StageRole role) {
     int64_t sum_ns = 0;
     bool any = false;
     for (const StageRecord* leaf : break_down(run).leaves) {
-      if (stage_role(leaf->name) != role) continue;
+      if (leaf->role != role) continue;
       sum_ns += leaf->wall_ns;
       any = true;
     }

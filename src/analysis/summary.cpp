@@ -30,7 +30,7 @@ std::string device_of(const RunRecord& record) {
 std::optional<double> steady_clock_mhz(const RunRecord& record) {
   std::vector<double> clocks;
   for (const StageRecord& stage : record.stages) {
-    if (stage.kind == StageKind::kLeaf && stage_role(stage.name) == StageRole::kStepInference && stage.index != 0 &&
+    if (stage.kind == StageKind::kLeaf && stage.role == StageRole::kStepInference && stage.index != 0 &&
         stage.sm_clock_mhz.has()) {
       clocks.push_back(stage.sm_clock_mhz.value->median);
     }
@@ -74,7 +74,7 @@ StageSummary stage_summary(const StageRecord& like, const StageIndex& index, con
   out.id = like.id;
   out.name = like.name;
   out.kind = like.kind;
-  out.role = stage_role(like.name);
+  out.role = like.role;
   out.index = like.index;
   for (const StageColumn& column : stage_columns())
     if (column.over_runs != nullptr) out.*column.over_runs = index.over(column, like.id, options);

@@ -74,9 +74,7 @@ Json sampled_data(const SampleSet& samples) {
 }
 
 /// A leaf's own role, and that of its stage for parts and hidden work.
-StageRole role_of(const StageRecord& stage) {
-  return stage_role(stage.kind == StageKind::kLeaf ? stage.name : stage.parent);
-}
+StageRole role_of(const StageRecord& stage) { return stage.role; }
 
 bool is_own_row(const StageSummary& stage) {
   return stage.kind == StageKind::kLeaf || stage.kind == StageKind::kParent;
@@ -189,7 +187,7 @@ Json steps_data(const std::vector<const RunRecord*>& runs, const std::map<std::s
     const StepSeries series = analyse_steps(seconds);
     Json clocks = Json::array(), temperatures = Json::array(), experts = Json::array();
     for (const StageRecord& stage : run->stages) {
-      if (stage.kind != StageKind::kLeaf || stage_role(stage.name) != StageRole::kStepInference) continue;
+      if (stage.kind != StageKind::kLeaf || stage.role != StageRole::kStepInference) continue;
       clocks.push_back(spread_data(stage.sm_clock_mhz));
       temperatures.push_back(spread_data(stage.gpu_temperature_c));
       experts.push_back(stage.expert);

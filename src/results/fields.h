@@ -205,6 +205,7 @@ void fields(V& visit, R& r) {
   visit("id", r.id);
   visit("parent", r.parent);
   visit("name", r.name);
+  visit.added("role", r.role);
   visit("index", r.index);
   visit("kind", r.kind);
   visit("expert", r.expert);

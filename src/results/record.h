@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/stage.h"
 #include "results/execution.h"
 
 namespace wan {
@@ -225,10 +226,11 @@ struct Spread {
 };
 
 struct StageRecord {
-  std::string id;      // unique in the record: the name, or "<leaf>/<component>"
-  std::string parent;  // id of the parent; empty for Total_Execution
-  std::string name;    // Model_Initialization, Step_3_Inference, ..., or the component's
-  int64_t index = -1;  // step from 0; -1 where there is none
+  std::string id;                      // unique in the record: the name, or "<leaf>/<component>"
+  std::string parent;                  // id of the parent; empty for Total_Execution
+  std::string name;                    // Model_Initialization, Step_3_Inference, ..., or the component's
+  StageRole role = StageRole::kOther;  // of the leaf, or of the leaf this is a part of; since 1.2
+  int64_t index = -1;                  // step from 0; -1 where there is none
   StageKind kind = StageKind::kLeaf;
   std::string expert;  // high_noise, low_noise; empty for single models
   int64_t wall_ns = 0;

@@ -47,7 +47,7 @@ TEST(MemoryWaterfall, StacksTheFullestStageAndNamesTheRest) {
 TEST(Roofline, PlacesSteadyStepsByTrafficAndPeak) {
   RunRecord run = synthetic_run({3, 2, 2});
   for (StageRecord& stage : run.stages) {
-    if (stage_role(stage.name) != StageRole::kStepInference || stage.kind != StageKind::kLeaf) continue;
+    if (stage.role != StageRole::kStepInference || stage.kind != StageKind::kLeaf) continue;
     stage.flops = measured(800e12, "engine");
     stage.counters.dram_active = {50, "", "nvml_gpm", 20, 1.0};
     stage.sm_clock_mhz = measured(Spread{1000, 1000, 1000}, "nvml");

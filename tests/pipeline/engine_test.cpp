@@ -31,8 +31,8 @@ Request small_request(const std::string& prompt, uint64_t seed = 42) {
 class AtStep final : public NullObserver {
  public:
   AtStep(int step, std::function<void()> action) : step_(step), action_(std::move(action)) {}
-  void on_begin(Stage stage, int index, int) override {
-    if (stage == Stage::kStepInference && index == step_) action_();
+  void on_begin(const StageId& stage, int) override {
+    if (stage.role == StageRole::kStepInference && stage.index == step_) action_();
   }
 
  private:

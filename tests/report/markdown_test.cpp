@@ -23,6 +23,7 @@ constexpr int64_t kSecond = 1'000'000'000;
 StageRecord stage(const std::string& name, int64_t begin_ns, int64_t wall_ns, int64_t index = -1) {
   StageRecord result;
   result.id = result.name = name;
+  result.role = stage_from_name(name).role;
   result.parent = "Total_Execution";
   result.index = index;
   result.wall_ns = wall_ns;

@@ -108,6 +108,7 @@ Curve curve_of(const std::string& text, const std::string& name, const std::stri
 StageRecord leaf_of(const std::string& name, int64_t begin_ns, int64_t wall_ns) {
   StageRecord stage;
   stage.id = stage.name = name;
+  stage.role = stage_from_name(stage.name).role;
   stage.begin_ns = measured(begin_ns, "clock");
   stage.wall_ns = wall_ns;
   return stage;
