@@ -9,6 +9,7 @@ namespace wan {
 
 struct Engine::State {
   std::unique_ptr<Models> models;
+  PromptCache prompts;
   std::thread::id user;  // whose calls the models' backends are bound to
 
   void bind_to_this_thread() {
@@ -17,7 +18,8 @@ struct Engine::State {
   }
 };
 
-Engine::Engine() : state_(std::make_unique<State>()) {}
+Engine::Engine(const EngineOptions& options)
+    : state_(new State{nullptr, PromptCache(options.cached_prompts, options.cached_prompt_bytes), {}}) {}
 
 Engine::~Engine() {
   try {
@@ -30,7 +32,7 @@ Engine::~Engine() {
 Outcome Engine::generate(const Request& request, const CallOptions& call) {
   try {
     state_->bind_to_this_thread();
-    Generation generation(request, call, state_->models);
+    Generation generation(request, call, state_->models, state_->prompts);
     return generation.run();
   } catch (...) {
     state_->models.reset();  // a pass over the weights may have been left half-way

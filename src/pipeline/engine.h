@@ -13,6 +13,14 @@
 
 namespace wan {
 
+/// For all requests of an engine.
+struct EngineOptions {
+  /// Encoded prompts that are kept, so that the text encoder is not read for them again. 0: none; every request then
+  /// costs what the first one costs. The video is the same either way.
+  int64_t cached_prompts = 0;
+  uint64_t cached_prompt_bytes = uint64_t{256} << 20;  // at most, on the host; a prompt of 512 tokens has 8 MiB
+};
+
 /// What goes with one request, beside what it asks for. All must outlive the call.
 struct CallOptions {
   Observer* observer = nullptr;             // is told stages, memory and facts; none: nobody watches
@@ -25,7 +33,7 @@ struct CallOptions {
 /// what they share is the machine.
 class Engine {
  public:
-  Engine();
+  explicit Engine(const EngineOptions& options = {});
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

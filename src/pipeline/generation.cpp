@@ -47,8 +47,13 @@ Offload offload_of(Residency residency) {
 
 }  // namespace
 
-Generation::Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models)
-    : request_(request), call_(call), observer_(call.observer != nullptr ? *call.observer : nobody_), models_(models) {}
+Generation::Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models,
+                       PromptCache& prompts)
+    : request_(request),
+      call_(call),
+      observer_(call.observer != nullptr ? *call.observer : nobody_),
+      models_(models),
+      prompts_(prompts) {}
 
 Generation::~Generation() {
   // After an error work may still be in flight on memory that goes away now.
@@ -139,7 +144,7 @@ void Generation::load() {
   observer_.on_fact("libraries", m.backend->info().libraries);
   observer_.on_fact("memory_plan", m.memory.text());
   dump_ = std::make_unique<Dump>(*m.backend, request_, plan_.grid());
-  text_ = std::make_unique<TextStage>(stages());
+  text_ = std::make_unique<TextStage>(stages(), prompts_);
   text_->start();
   if (request_.overlap == Overlap::kOff) {
     for (size_t i = 0; i < m.experts.size(); ++i) m.start_expert(i);

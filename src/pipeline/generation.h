@@ -17,7 +17,7 @@ namespace wan {
 class Generation {
  public:
   /// `models` are those of the request before, or empty; they become what this request needs.
-  Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models);
+  Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models, PromptCache& prompts);
   ~Generation();
   Outcome run();
 
@@ -37,6 +37,7 @@ class Generation {
   NullObserver nobody_;
   Observer& observer_;
   std::unique_ptr<Models>& models_;
+  PromptCache& prompts_;
   Plan plan_;
   std::unique_ptr<StageClock> clock_;
   std::unique_ptr<FrameSink> sink_;

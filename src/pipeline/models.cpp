@@ -79,9 +79,10 @@ void Models::forget_prompts() {
 }
 
 std::string models_key(const Request& request, const Plan& plan, const MemoryPlan& memory) {
-  return fmt::format("{}|{}|{}|{}|{}|{}|{}", request.checkpoint.string(), request.random_weights ? request.model : "",
-                     plan.device, plan.text_encoder_device, static_cast<int>(plan.compute),
-                     static_cast<int>(plan.vae_compute), static_cast<int>(memory.dit_residency));
+  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", request.checkpoint.string(),
+                     request.random_weights ? request.model : "", plan.device, plan.text_encoder_device,
+                     static_cast<int>(plan.compute), static_cast<int>(plan.vae_compute),
+                     static_cast<int>(memory.dit_residency), request.tuning_table.string());
 }
 
 }  // namespace wan

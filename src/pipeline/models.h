@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "model/tokenizer.h"
 #include "pipeline/layer_store.h"
 #include "pipeline/plan.h"
 
@@ -30,6 +31,7 @@ struct Models {
   MemoryPlan memory;
   std::vector<LoadedExpert> experts;  // of the variant's, in their order
   std::optional<WeightSource> text_source, vae_source;
+  std::optional<Tokenizer> tokenizer;  // only of an engine that keeps prompts
   std::unique_ptr<Vae> vae;
 
   Backend& text_device() { return text_backend ? *text_backend : *backend; }

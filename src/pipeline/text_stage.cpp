@@ -1,7 +1,13 @@
 #include "pipeline/text_stage.h"
 
-#include <algorithm>
+#include <sys/stat.h>
 
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
 #include "model/cost.h"
 #include "model/text_cleaning.h"
 #include "model/tokenizer.h"
@@ -20,11 +26,39 @@ std::vector<int32_t> invented_ids(const std::string& text, int64_t vocabulary) {
   return ids;
 }
 
+/// The weights as they lie in their files, and what computes with them.
+std::string encoder_identity(const StageContext& context) {
+  const Models& m = context.models;
+  std::string identity = fmt::format("{}|{}", context.plan.text_encoder_device, context.request.tuning_table.string());
+  if (!m.set.checkpoint) return identity + "|random weights";
+  for (const MappedFile& file : m.set.checkpoint->text_encoder.files()) {
+    struct stat facts {};
+    require(::fstat(file.descriptor(), &facts) == 0, "cannot ask for the facts of " + file.path().string());
+    identity += fmt::format("|{}:{}:{}:{}.{:09}", facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtim.tv_sec,
+                            facts.st_mtim.tv_nsec);
+  }
+  return identity;
+}
+
 }  // namespace
 
 void TextStage::start() {
+  if (cache_.is_on()) {
+    look_up();
+    const auto known = std::count_if(rows_.begin(), rows_.end(), [](const Tensor& rows) { return !rows.empty(); });
+    context_.observer.on_fact("prompts_from_cache", fmt::format("{} of {}", known, rows_.size()));
+    if (known == std::ssize(rows_)) return;
+  }
   store_ = context_.models.make_text_store(context_.plan);
   store_->start();
+}
+
+void TextStage::look_up() {
+  const std::string encoder = encoder_identity(context_);
+  for (std::vector<int32_t>& ids : tokenize()) {
+    prompts_.push_back({encoder, compute(), std::move(ids)});
+    rows_.push_back(cache_.find(prompts_.back()));
+  }
 }
 
 std::vector<std::vector<int32_t>> TextStage::tokenize() const {
@@ -32,24 +66,45 @@ std::vector<std::vector<int32_t>> TextStage::tokenize() const {
   const Plan& plan = context_.plan;
   if (!set.checkpoint)
     return {invented_ids(plan.prompt, set.text.vocabulary), invented_ids(plan.negative_prompt, set.text.vocabulary)};
-  const Tokenizer tokenizer(set.checkpoint->tokenizer);
+  // Kept where prompts are; read anew otherwise, as it is part of what a request costs.
+  std::optional<Tokenizer> own;
+  std::optional<Tokenizer>& kept = cache_.is_on() ? context_.models.tokenizer : own;
+  if (!kept) kept.emplace(set.checkpoint->tokenizer);
+  const Tokenizer& tokenizer = *kept;
   return {tokenizer.encode(clean_prompt(plan.prompt)), tokenizer.encode(clean_prompt(plan.negative_prompt))};
 }
 
 std::vector<Tensor> TextStage::encode() {
   context_.enter(StageRole::kTextEncoding);
   Models& m = context_.models;
-  std::vector<Tensor> rows = run_encoder(tokenize());
-  if (!m.text_backend) {
+  if (!cache_.is_on())
+    rows_ = run_encoder(tokenize());
+  else if (store_)
+    encode_missing();
+  if (store_ && !m.text_backend) {
     context_.clock.add_waits(store_->take_waits());
     context_.clock.add_copies(store_->take_copies());
   }
   report_memory(context_, store_.get(), 0);
   store_.reset();
   m.start_expert(context_.plan.expert_of(0));
-  context_.dump.add("text.positive", rows[0]);
-  context_.dump.add("text.negative", rows[1]);
-  return rows;
+  context_.dump.add("text.positive", rows_[0]);
+  context_.dump.add("text.negative", rows_[1]);
+  return std::move(rows_);
+}
+
+/// A prompt's rows do not depend on what is encoded beside it.
+void TextStage::encode_missing() {
+  std::vector<std::vector<int32_t>> missing;
+  for (size_t i = 0; i < rows_.size(); ++i)
+    if (rows_[i].empty()) missing.push_back(prompts_[i].ids);
+  std::vector<Tensor> encoded = run_encoder(missing);
+  auto next = encoded.begin();
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    if (!rows_[i].empty()) continue;
+    rows_[i] = std::move(*next++);
+    cache_.keep(prompts_[i], rows_[i]);
+  }
 }
 
 std::vector<Tensor> TextStage::run_encoder(const std::vector<std::vector<int32_t>>& ids) {
@@ -57,14 +112,13 @@ std::vector<Tensor> TextStage::run_encoder(const std::vector<std::vector<int32_t
   Backend& backend = m.text_device();
   for (const auto& prompt : ids)
     context_.clock.add_flops(text_encoder_cost(m.set.text, static_cast<int64_t>(prompt.size())));
-  const DType compute = m.text_backend ? DType::kBF16 : context_.plan.compute;
   const WeightLayout layout = text_encoder_norm_layout(m.set.text);
   const WeightPart& norm_part = layout.slots().front().parts.front();
   Tensor norm_host = host_tensor(DType::kF32, norm_part.shape);
   m.text_source->read(norm_part, 0, norm_part.shape.count(), DType::kF32, norm_host->data);
   const Tensor norm = backend.allocate(DType::kF32, norm_part.shape, "text encoder weights");
   backend.upload(norm_host, norm);
-  return encode_text(backend, m.set.text, compute, *m.text_source, norm, *store_, ids);
+  return encode_text(backend, m.set.text, compute(), *m.text_source, norm, *store_, ids);
 }
 
 }  // namespace wan

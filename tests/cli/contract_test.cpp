@@ -149,6 +149,18 @@ TEST_F(CommandLine, OneSeedGivesOneVideo) {
   EXPECT_NE(first, hash(run(small_video("--discard --seed 43")).output));
 }
 
+/// What a warm video of a measured case costs includes its text encoding, whatever the engine could keep.
+TEST_F(CommandLine, ACaseEncodesTheTextOfEveryVideo) {
+  const std::string request = R"({"checkpoint":")" + checkpoint() +
+                              R"(","prompt":"x","width":64,"height":64,"num_frames":5,"steps":1,"device":"cpu"})";
+  const Ended ended = run("case --pipe-fd 1 --start-ns 1 --videos 2 --request '" + request + "'");
+  EXPECT_EQ(ended.code, 0) << ended.output;
+  std::istringstream lines(ended.output);
+  int encodings = 0;
+  for (std::string line; std::getline(lines, line);) encodings += line.find("weights.text_encoder") != line.npos;
+  EXPECT_EQ(encodings, 2) << ended.output;
+}
+
 TEST_F(CommandLine, ASignalStopsTheRunAndLeavesNoPartialVideo) {
   // Minutes of work, so that the signal always comes in the middle.
   const std::string command = WAN_BINARY_DIR + std::string("/wanbench generate --device cpu --checkpoint ") +

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <signal.h>
+#include <stdlib.h>
 
+#include <filesystem>
+#include <functional>
 #include <future>
 #include <string>
 #include <thread>
@@ -139,6 +142,73 @@ TEST(Engine, AStoppedRequestAbandonsItsConsumers) {
   EXPECT_TRUE(is_stopped(engine, small_request("a red star"), call));
   EXPECT_TRUE(memory.rgb().empty());
   EXPECT_EQ(memory.video().width, 32) << "it had begun";
+}
+
+/// What a request's text encoding took.
+class TextEncoding final : public NullObserver {
+ public:
+  bool read_encoder = false;
+  double flops = -1;
+  std::string from_cache = "not said";
+
+  void on_memory(const MemoryMark& mark) override {
+    if (mark.stage == Stage::kTextEncoding) read_encoder = mark.device_bytes.contains("weights.text_encoder.fp32");
+  }
+  void on_span(const StageSpan& span) override {
+    if (span.stage == Stage::kTextEncoding && span.component.empty()) flops = span.flops;
+  }
+  void on_fact(const std::string& key, const std::string& value) override {
+    if (key == "prompts_from_cache") from_cache = value;
+  }
+};
+
+TEST(Engine, KnownPromptsAreNotEncodedAgainAndChangeNoByte) {
+  const Request star = small_request("a red star"), triangle = small_request("a white triangle");
+  const std::string star_alone = generate(star).video_sha256, triangle_alone = generate(triangle).video_sha256;
+  Engine engine(EngineOptions{.cached_prompts = 3});
+  struct {
+    Request request;
+    std::string video, from_cache;
+    bool read;
+  } const requests[] = {
+      {star, star_alone, "0 of 2", true},          {star, star_alone, "2 of 2", false},
+      {triangle, triangle_alone, "1 of 2", true},  // the negative prompt is the same
+      {triangle, triangle_alone, "2 of 2", false}, {star, star_alone, "2 of 2", false},
+  };
+  for (const auto& [request, video, from_cache, read] : requests) {
+    TextEncoding encoding;
+    EXPECT_EQ(engine.generate(request, {&encoding}).video_sha256, video);
+    EXPECT_EQ(encoding.from_cache, from_cache);
+    EXPECT_EQ(encoding.read_encoder, read);
+    EXPECT_EQ(encoding.flops > 0, read);
+  }
+}
+
+TEST(Engine, ReadsTheEncoderForEveryRequestUnlessToldOtherwise) {
+  Engine engine;
+  for (int i = 0; i < 2; ++i) {
+    TextEncoding encoding;
+    engine.generate(small_request("a red star"), {&encoding});
+    EXPECT_TRUE(encoding.read_encoder);
+    EXPECT_GT(encoding.flops, 0);
+    EXPECT_EQ(encoding.from_cache, "not said");
+  }
+}
+
+TEST(Engine, AnEncoderThatIsAnotherFileIsReadAnew) {
+  const Request first = small_request("a red star");
+  Request second = first;
+  std::string pattern = (std::filesystem::temp_directory_path() / "wan_engine_XXXXXX").string();
+  ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+  second.checkpoint = std::filesystem::path(pattern) / "checkpoint";
+  std::filesystem::copy(first.checkpoint, second.checkpoint, std::filesystem::copy_options::recursive);
+  Engine engine(EngineOptions{.cached_prompts = 8});
+  engine.generate(first);
+  TextEncoding encoding;
+  engine.generate(second, {&encoding});
+  EXPECT_EQ(encoding.from_cache, "0 of 2");
+  EXPECT_TRUE(encoding.read_encoder);
+  std::filesystem::remove_all(pattern);
 }
 
 TEST(Engine, ServesRequestsFromAnyThread) {
