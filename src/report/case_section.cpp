@@ -7,6 +7,7 @@
 
 #include "analysis/bottleneck.h"
 #include "analysis/compare.h"
+#include "analysis/execution_text.h"
 #include "analysis/repeat_command.h"
 #include "analysis/stage_columns.h"
 #include "report/format.h"
@@ -140,6 +141,8 @@ std::string certainty(const ShownCase& shown) {
   out += "\n";
   if (!s.not_converged.empty() && !(s.total_s.has() && s.total_s.estimate->single_run))
     out += fmt::format("- **Not converged**: {}\n", joined(s.not_converged, "; "));
+  out += fmt::format("- **Executed**: {}\n", execution_text(s.group.execution));
+  for (const std::string& doubt : pooling_doubts(s.group)) out += fmt::format("- **Mixed**: {}\n", doubt);
   for (const Exclusion& exclusion : shown.excluded)
     if (!exclusion.run->run_case.warmup)
       out += fmt::format("- **Not counted**: repeat {}: {}\n", exclusion.run->run_case.repeat + 1, exclusion.reason);

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "analysis/execution_text.h"
 #include "analysis/repeat_command.h"
 #include "base/base64.h"
 #include "report/format.h"
@@ -162,6 +163,8 @@ Json certainty_data(const AnalysedCase& analysed) {
           {"converged", s.converged},
           {"not_converged", s.not_converged},
           {"doubt", analysed.shown.doubt},
+          {"executed", execution_text(s.group.execution)},
+          {"mixed", pooling_doubts(s.group)},
           {"exclusions", std::move(exclusions)},
           {"flags", std::move(flags)},
           {"marker_source", run.engine.marker_source},
