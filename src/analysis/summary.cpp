@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -316,13 +317,14 @@ std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records) {
 
 std::vector<std::string> pooling_doubts(const RunGroup& group) {
   std::vector<std::string> doubts;
-  std::vector<std::string> builds;
+  std::set<std::string> builds, counted_builds;
   uint64_t least = UINT64_MAX, most = 0;
   bool silent = false;
   for (const RunRecord* run : group.runs) {
+    if (run->run_case.warmup) continue;
+    builds.insert(build_text(run->tool));
     if (!reason_not_counted(*run).empty()) continue;
-    if (const std::string build = build_text(run->tool); std::find(builds.begin(), builds.end(), build) == builds.end())
-      builds.push_back(build);
+    counted_builds.insert(build_text(run->tool));
     silent |= !run->execution.has() && run->engine.kind == EngineKind::kNative;
     for (const StageRecord& stage : run->stages)
       if (stage.kind == StageKind::kParent && stage.device_memory.pool_peak_bytes.has()) {
@@ -330,8 +332,12 @@ std::vector<std::string> pooling_doubts(const RunGroup& group) {
         most = std::max(most, *stage.device_memory.pool_peak_bytes.value);
       }
   }
-  if (builds.size() > 1)
-    doubts.push_back(fmt::format("runs of {} builds are mixed: {}", builds.size(), fmt::join(builds, "; ")));
+  if (counted_builds.size() > 1)
+    doubts.push_back(fmt::format("runs of {} builds share this estimate: {}", counted_builds.size(),
+                                 fmt::join(counted_builds, "; ")));
+  else if (builds.size() > 1)
+    doubts.push_back(
+        fmt::format("runs of {} builds stand here, of which one counts: {}", builds.size(), fmt::join(builds, "; ")));
   // The engine's own peak follows from what it decided: where it differs, they were not executed alike.
   if (silent && most > least && double(most - least) > kSamePeak * double(most))
     doubts.push_back(

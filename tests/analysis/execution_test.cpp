@@ -118,7 +118,11 @@ TEST(Execution, APoolOfTwoBuildsOrOfUnlikeMemoryIsSaid) {
   runs[1].tool.git_commit = "abc";
   seal(runs[1]);
   EXPECT_THAT(pooling_doubts(group_runs(pointers_to(runs))[0]),
-              ::testing::ElementsAre(::testing::HasSubstr("2 builds are mixed")));
+              ::testing::ElementsAre(::testing::HasSubstr("2 builds share this estimate")));
+  runs[1].status = RunStatus::kCrash;
+  EXPECT_THAT(pooling_doubts(group_runs(pointers_to(runs))[0]),
+              ::testing::ElementsAre(::testing::HasSubstr("of which one counts")));
+  runs[1].status = RunStatus::kOk;
   for (RunRecord& run : runs) run.tool.git_commit.clear();
   runs[0].stages[0].device_memory.pool_peak_bytes = measured<uint64_t>(15ull << 30, "engine");
   runs[1].stages[0].device_memory.pool_peak_bytes = measured<uint64_t>(6ull << 30, "engine");
