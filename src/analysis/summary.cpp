@@ -337,7 +337,8 @@ std::vector<std::string> pooling_doubts(const RunGroup& group) {
                                  fmt::join(counted_builds, "; ")));
   else if (builds.size() > 1)
     doubts.push_back(
-        fmt::format("runs of {} builds stand here, of which one counts: {}", builds.size(), fmt::join(builds, "; ")));
+        fmt::format("runs of {} builds stand here: {}; {}", builds.size(), fmt::join(builds, "; "),
+                    counted_builds.empty() ? "none counts" : "those that count are of " + *counted_builds.begin()));
   // The engine's own peak follows from what it decided: where it differs, they were not executed alike.
   if (silent && most > least && double(most - least) > kSamePeak * double(most))
     doubts.push_back(

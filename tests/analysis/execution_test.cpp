@@ -121,7 +121,7 @@ TEST(Execution, APoolOfTwoBuildsOrOfUnlikeMemoryIsSaid) {
               ::testing::ElementsAre(::testing::HasSubstr("2 builds share this estimate")));
   runs[1].status = RunStatus::kCrash;
   EXPECT_THAT(pooling_doubts(group_runs(pointers_to(runs))[0]),
-              ::testing::ElementsAre(::testing::HasSubstr("of which one counts")));
+              ::testing::ElementsAre(::testing::HasSubstr("those that count are of")));
   runs[1].status = RunStatus::kOk;
   for (RunRecord& run : runs) run.tool.git_commit.clear();
   runs[0].stages[0].device_memory.pool_peak_bytes = measured<uint64_t>(15ull << 30, "engine");
