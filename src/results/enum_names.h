@@ -5,12 +5,10 @@
 #include <string_view>
 #include <utility>
 
+#include "base/enum_names.h"
 #include "results/record.h"
 
 namespace wan {
-
-template <class E>
-struct EnumNames;
 
 template <>
 struct EnumNames<PrecisionClass> {
@@ -85,18 +83,5 @@ struct EnumNames<KernelKind> {
       {KernelKind::kOther, "other"},
   }};
 };
-
-template <class E>
-concept NamedEnum = requires {
-  EnumNames<E>::kTable;
-};
-
-template <NamedEnum E>
-constexpr std::string_view enum_name(E value) {
-  for (const auto& [key, word] : EnumNames<E>::kTable) {
-    if (key == value) return word;
-  }
-  return "?";
-}
 
 }  // namespace wan
