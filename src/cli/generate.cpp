@@ -33,7 +33,7 @@ namespace wan::cli {
 namespace {
 
 struct GenerateOptions {
-  RequestOptions request;
+  Request request;
   bool discard = false;
   bool trace_kernels = false;
 };
@@ -184,9 +184,7 @@ ExitCode run_generate(const GenerateOptions& options) {
 void add_generate_command(CLI::App& app, ExitCode& result) {
   auto options = std::make_shared<GenerateOptions>();
   CLI::App* command = app.add_subcommand("generate", "Generate one video");
-  add_request_options(*command, options->request);
-  command->add_option("--output", options->request.request.output, "video to write")->type_name("FILE.mp4");
-  command->add_option("--frames", options->request.request.frames, "folder for the frames as PNG")->type_name("DIR");
+  add_request_options(*command, options->request, VideoFile::kYes);
   command->add_flag("--discard", options->discard, "compute and hash the frames, write none");
   command->add_flag("--trace-kernels", options->trace_kernels,
                     "watch every kernel (CUPTI) and say where the time of each stage goes; slows the run");

@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "model/dit.h"
-#include "suite/request_fields.h"
+#include "pipeline/request_words.h"
 
 namespace wan::cli {
 namespace {
@@ -58,7 +58,7 @@ void add_tune_command(CLI::App& app, ExitCode& result) {
   CLI::App* command =
       app.add_subcommand("tune", "Time the matrix-product kernels of this card and print the table of the best");
   command->add_option("--model", options->model, "whose shapes")
-      ->check(CLI::IsMember(suite::model_names()))
+      ->check(CLI::IsMember(model_names()))
       ->capture_default_str();
   command->add_option("--tokens", options->tokens, "sequence lengths; default: the model's usual sizes")
       ->check(CLI::PositiveNumber);

@@ -1,47 +1,16 @@
 #include "pipeline/frame_sink.h"
 
-#include <cmath>
 #include <utility>
 
-#include <fmt/format.h>
-
-#include "base/build_info.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "io/video_writer.h"
+#include "pipeline/video_settings.h"
 
 namespace wan {
 namespace {
 
 constexpr size_t kQueueLimit = size_t{1} << 30;
-
-const char* name_of(Solver solver) {
-  switch (solver) {
-    case Solver::kUniPC: return "unipc";
-    case Solver::kDpmPlusPlus: return "dpm++";
-    case Solver::kEuler: return "euler";
-  }
-  return "?";
-}
-
-VideoSettings settings_of(const Plan& plan) {
-  VideoSettings settings;
-  settings.width = static_cast<int>(plan.width);
-  settings.height = static_cast<int>(plan.height);
-  settings.fps_numerator = static_cast<int>(std::lround(plan.fps));
-  settings.description = plan.prompt;
-  settings.facts = {{"negative_prompt", plan.negative_prompt},
-                    {"seed", std::to_string(plan.seed)},
-                    {"steps", std::to_string(plan.steps)},
-                    {"shift", fmt::format("{}", plan.shift)},
-                    {"guidance_low", fmt::format("{}", plan.guidance_low)},
-                    {"guidance_high", fmt::format("{}", plan.guidance_high)},
-                    {"solver", name_of(plan.solver)},
-                    {"task", plan.task},
-                    {"precision", plan.compute == DType::kF32 ? "fp32" : "bf16"},
-                    {"generator", "wanbench " + build_info().version + " " + build_info().revision}};
-  return settings;
-}
 
 }  // namespace
 
@@ -50,7 +19,7 @@ FrameSink::FrameSink(const Request& request, const Plan& plan) {
   const auto bytes = static_cast<uint64_t>(plan.num_frames * plan.height * plan.width * 3);
   if (!request.output.empty()) require_writable(request.output.parent_path(), bytes / 4);
   if (!request.frames.empty()) require_writable(request.frames, bytes);
-  if (!request.output.empty()) video_ = std::make_unique<VideoWriter>(request.output, settings_of(plan));
+  if (!request.output.empty()) video_ = std::make_unique<VideoWriter>(request.output, video_settings(request, plan));
   if (!request.frames.empty())
     pictures_ =
         std::make_unique<FrameWriter>(request.frames, static_cast<int>(plan.width), static_cast<int>(plan.height));

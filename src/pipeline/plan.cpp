@@ -1,12 +1,13 @@
 #include "pipeline/plan.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "io/resize.h"
+#include "pipeline/guidance.h"
+#include "pipeline/request_options.h"
 #include "sampler/guidance.h"
 
 namespace wan {
@@ -19,8 +20,6 @@ void choose_size(const Request& request, const ModelSet& models, const ModelDefa
   const int64_t step = models.vae.stride_spatial() * 2;
   plan.width = request.width > 0 ? request.width : defaults.width;
   plan.height = request.height > 0 ? request.height : defaults.height;
-  require_usage(plan.width > 0 && plan.height > 0 && plan.width <= 16384 && plan.height <= 16384,
-                fmt::format("--size {}x{} is out of range: sides are 1 to 16384", plan.width, plan.height));
   plan.area = plan.width * plan.height;
   if (plan.from_image) {
     plan.image = read_image(request.image);
@@ -38,15 +37,12 @@ void choose_size(const Request& request, const ModelSet& models, const ModelDefa
 
 void choose_sampling(const Request& request, const ModelSet& models, const ModelDefaults& defaults, Plan& plan) {
   plan.steps = request.steps > 0 ? request.steps : defaults.steps;
-  require_usage(request.steps >= 0, fmt::format("--steps {}: at least 1", request.steps));
   plan.shift = request.shift.value_or(defaults.shift);
-  plan.guidance_low = request.guidance_low.value_or(defaults.guidance_low);
-  plan.guidance_high = request.guidance_high.value_or(request.guidance_low.value_or(defaults.guidance_high));
-  require_usage(std::isfinite(plan.guidance_low) && std::isfinite(plan.guidance_high),
-                "--guidance-scale must be finite");
+  const Guidance guidance = choose_guidance(request, defaults, models.two_experts ? 2 : 1);
+  plan.guidance_low = guidance.low;
+  plan.guidance_high = guidance.high;
   plan.boundary = models.two_experts ? request.boundary.value_or(defaults.boundary) : 0;
   require_usage(!request.boundary || models.two_experts, "--boundary needs a model with two experts");
-  require_usage(plan.boundary >= 0 && plan.boundary <= 1, fmt::format("--boundary {}: between 0 and 1", plan.boundary));
   plan.solver = request.solver;
   plan.schedule = make_schedule(solver_kind(request.solver), plan.steps, plan.shift);
   plan.seed = request.seed;
@@ -116,6 +112,7 @@ ModelSet open_models(const Request& request) {
 }
 
 Plan make_plan(const Request& request, const ModelSet& models) {
+  check_request(request);
   const ModelDefaults defaults = model_defaults(models.dit.model_type);
   Plan plan;
   plan.task = models.dit.model_type;
@@ -127,7 +124,7 @@ Plan make_plan(const Request& request, const ModelSet& models) {
   plan.negative_prompt = request.negative_prompt.empty() ? defaults.negative_prompt : request.negative_prompt;
   plan.fps = defaults.fps;
   plan.num_frames = request.num_frames > 0 ? request.num_frames : defaults.num_frames;
-  require_usage(request.num_frames >= 0 && plan.num_frames % 4 == 1,
+  require_usage(plan.num_frames % 4 == 1,
                 fmt::format("--num-frames {}: must be 4n+1; the nearest are {} and {}", request.num_frames,
                             std::max<int64_t>(1, (plan.num_frames - 1) / 4 * 4 + 1),
                             std::max<int64_t>(0, (plan.num_frames - 1) / 4) * 4 + 5));

@@ -8,7 +8,6 @@
 #include "base/build_info.h"
 #include "measure/account.h"
 #include "measure/machine.h"
-#include "suite/request_fields.h"
 
 namespace wan::suite {
 namespace {

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "measure/machine.h"
 #include "measure/series.h"
+#include "pipeline/request_json.h"
 #include "results/journal.h"
 #include "results/samples.h"
 #include "results/stage_role.h"

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "measure/proc.h"
-#include "suite/case.h"
+#include "pipeline/request_json.h"
 #include "suite/protocol.h"
 
 namespace {
