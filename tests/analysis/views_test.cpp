@@ -108,13 +108,14 @@ TEST(RepeatCommand, SaysWhatTheRecordsKnow) {
     run.output = {};
     run.run_case.name = "it's";
     run.workload.weights[0].digest_kind = "random";
+    run.workload.model = "ti2v-5B";
     run.workload.scope = RunScope::kWarm;
     run.workload.page_cache = PageCache::kEvicted;
     run.output.file.clear();
   }
   EXPECT_EQ(command(),
-            "wanbench run --suite suites/seed.json --case 'it'\\''s' --weights random --device cuda --precision bf16 "
-            "--repeats 0 --warm-repeats 2 --page-cache evict --no-video --output NEW_FOLDER");
+            "wanbench run --suite suites/seed.json --case 'it'\\''s' --weights random --model ti2v-5B --device cuda "
+            "--precision bf16 --repeats 0 --warm-repeats 2 --page-cache evict --no-video --output NEW_FOLDER");
   for (RunRecord& run : runs) run.engine.kind = EngineKind::kImported;
   EXPECT_EQ(command(), "");
 }

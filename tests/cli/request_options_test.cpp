@@ -1,5 +1,7 @@
-// Every option of the table through the command line.
+// Every option of the table through the command line, and the command that repeats a run through the program itself.
 #include "cli/request_options.h"
+
+#include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,10 +9,14 @@
 
 #include "../pipeline/option_samples.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "command_line.h"
 
 namespace wan {
 namespace {
 
+using test::CommandLine;
+using test::Ended;
 using test::option_samples;
 using test::OptionSample;
 using testing::HasSubstr;
@@ -109,6 +115,37 @@ TEST(RequestOptions, TheOlderGuidanceKeepsItsMeaningAndNamesTheNewer) {
 }
 
 TEST(RequestOptions, CudaIsItsFirstCard) { EXPECT_EQ(parsed({"--device", "cuda"}).device, "cuda:0"); }
+
+/// The words of the report's line that repeats a run, with the reader's own filled in.
+std::string repeat_command(const std::string& report, const std::string& checkpoint) {
+  std::istringstream lines(report);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t begin = line.find("wanbench run --suite"), end = line.find("NEW_FOLDER");
+    if (begin == std::string::npos || end == std::string::npos) continue;
+    std::string command =
+        line.substr(begin + std::string("wanbench ").size(), end - begin - std::string("wanbench ").size());
+    const size_t place = command.find("CHECKPOINT");
+    if (place != std::string::npos) command.replace(place, std::string("CHECKPOINT").size(), checkpoint);
+    return command + "again --dry-run";
+  }
+  return "";
+}
+
+TEST_F(CommandLine, TheReportsCommandIsUnderstoodAndRepeatsTheWork) {
+  std::filesystem::create_directories(folder_ / "suites");
+  write_atomically(folder_ / "suites/tiny.json",
+                   R"({"schema": "wanbench.suite", "format": 1, "name": "tiny", "version": "1", "cases": [
+                       {"name": "a", "prompt": "x", "width": 32, "height": 32, "num_frames": 5, "steps": 1}]})");
+  const Ended ran = run("run --suite suites/tiny.json --checkpoint " + checkpoint() +
+                        " --device cpu --precision fp32 --warmups 1 --no-video --output first");
+  ASSERT_EQ(ran.code, 0) << ran.output;
+  const std::string again = repeat_command(read_text(folder_ / "first/report.md"), checkpoint());
+  EXPECT_THAT(again, AllOf(HasSubstr("--case a"), HasSubstr("--device cpu"), HasSubstr("--precision fp32"),
+                           HasSubstr("--repeats 1 --warmups 1"), HasSubstr("--no-video")));
+  const Ended dry = run(again);
+  EXPECT_EQ(dry.code, 0) << again << "\n" << dry.output;
+  EXPECT_THAT(dry.output, HasSubstr("a  32x32, 5 frames, 1 steps, unipc, device cpu"));
+}
 
 }  // namespace
 }  // namespace wan
