@@ -118,8 +118,8 @@ TEST(SuiteFile, TheSuitesThatComeWithTheProgramAreRead) {
   EXPECT_EQ(seed.cases.back().request.width, 832);
   const Suite mlperf = read_suite(WAN_SOURCE_DIR "/suites/mlperf-like.json");
   EXPECT_EQ(mlperf.cases[0].request.steps, 20);
-  EXPECT_EQ(mlperf.cases[0].request.guidance_low, 3.0);
-  EXPECT_EQ(mlperf.cases[0].request.guidance_high, 4.0);
+  EXPECT_EQ(mlperf.cases[0].request.guidance_scale, 4.0);
+  EXPECT_EQ(mlperf.cases[0].request.guidance_scale_2, 3.0);
 }
 
 }  // namespace
