@@ -77,6 +77,7 @@ StageSummary stage_summary(const StageRecord& like, const StageIndex& index, con
   out.kind = like.kind;
   out.role = like.role;
   out.index = like.index;
+  out.count = like.count;
   for (const StageColumn& column : stage_columns())
     if (column.over_runs != nullptr) out.*column.over_runs = index.over(column, like.id, options);
   return out;

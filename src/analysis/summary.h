@@ -60,6 +60,7 @@ struct StageSummary {
   StageKind kind = StageKind::kLeaf;
   StageRole role = StageRole::kOther;
   int64_t index = -1;
+  int64_t count = 1;  // spans that it sums up
   Quantity wall_s, exposed_copy_s, hidden_copy_s;
   Quantity gpu_s;               // of stages that compute on the card; of the total, the GPU part
   std::optional<double> share;  // of the total's median; leaves and Unattributed only

@@ -20,7 +20,6 @@
 #include "report/markdown.h"
 #include "report/trace.h"
 #include "results/json.h"
-#include "results/samples.h"
 #include "results/store.h"
 
 namespace wan::cli {
@@ -41,8 +40,8 @@ ExitCode run_report(const ReportArguments& arguments) {
 
 /// What stands beside the records, by run id. It is for drawing only: a damaged file is named and left out.
 template <class Content>
-std::map<std::string, Content> beside(const Collection& collection,
-                                      std::optional<Content> (*load)(const fs::path&, const RunRecord&)) {
+std::map<std::string, Content> load_all(const Collection& collection,
+                                        std::optional<Content> (*load)(const fs::path&, const RunRecord&)) {
   std::map<std::string, Content> found;
   for (const StoredRecord& stored : collection.records) {
     try {
@@ -71,12 +70,15 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   for (const DamagedFile& damaged : collection.damaged)
     log::warning(fmt::format("{} is left out: {}", damaged.file.string(), damaged.message));
   require(!collection.records.empty(), fmt::format("{} holds no results to report", folder.string()));
-  std::map<std::string, SampleSet> samples = beside(collection, load_samples);
-  const std::map<std::string, KernelEvents> kernels = beside(collection, load_kernel_events);
+  report::Beside beside{load_all(collection, load_samples), load_all(collection, load_spans),
+                        load_all(collection, load_kernel_events)};
   const fs::path suites = data_folder() / "suites", place = fs::is_directory(folder) ? folder : folder.parent_path();
   std::vector<const RunRecord*> records;
   std::map<std::string, fs::path> files;
   for (StoredRecord& stored : collection.records) {
+    // Records written before 1.2 have their spans inside.
+    if (SpanSet spans = sum_up_parts(stored.record.stages); !spans.parts.empty())
+      beside.spans.emplace(stored.record.id, std::move(spans));
     if (redaction == Redaction::kYes)
       redact(stored.record);  // its file beside the page is not
     else
@@ -85,7 +87,7 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   }
   const report::HtmlOptions options{load_peaks(suites / "peaks.json"),
                                     load_prices(suites / "prices.json"),
-                                    std::move(samples),
+                                    std::move(beside),
                                     place,
                                     std::move(files),
                                     poster_of};
@@ -97,7 +99,7 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   write("report.md", report::markdown_report(records, options.peaks));
   write("report.html", report::html_report(records, options));
   write("results.csv", report::to_csv(records, reasons_not_counted(records)));
-  write("trace.json", report::trace_json(records, options.samples, kernels));
+  write("trace.json", report::trace_json(records, options.beside));
   return written;
 }
 

@@ -53,7 +53,7 @@ std::string stage_table(const CaseSummary& s, bool on_gpu) {
 /// Parts long enough to matter; a run has hundreds of others.
 std::string parts_table(const CaseSummary& s) {
   constexpr double kLeastShare = 0.01;
-  Table table({"Part of a stage", "Time (s)", "Kind", "Moved (GiB)"});
+  Table table({"Part of a stage", "Spans", "Time (s)", "Kind", "Moved (GiB)"});
   int64_t shown = 0, left_out = 0;
   for (const StageSummary& stage : s.stages) {
     if (stage.kind != StageKind::kHidden && stage.kind != StageKind::kComponent) continue;
@@ -62,6 +62,7 @@ std::string parts_table(const CaseSummary& s) {
     if (!matters) continue;
     table.begin_row();
     table.text(stage.id);
+    table.text(fmt::format("{}", stage.count));
     table.value(stage.wall_s, seconds);
     table.text(stage.kind == StageKind::kHidden ? "hidden behind other work" : "part");
     table.text(stage.moved_bytes.has() ? gib(stage.moved_bytes.median()) : "");

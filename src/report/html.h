@@ -9,16 +9,16 @@
 #include <vector>
 
 #include "analysis/tables.h"
+#include "report/beside.h"
 #include "results/record.h"
-#include "results/samples.h"
 
 namespace wan::report {
 
 struct HtmlOptions {
-  std::vector<CardPeak> peaks;                 // may be empty: no share of a card's peak is given
-  std::vector<CardPrice> prices;               // may be empty: the reader types a price
-  std::map<std::string, SampleSet> samples{};  // by run id; may be empty: timelines show one value a stage
-  std::filesystem::path folder{};              // where the report will be: videos found there are shown; empty: none is
+  std::vector<CardPeak> peaks;    // may be empty: no share of a card's peak is given
+  std::vector<CardPrice> prices;  // may be empty: the reader types a price
+  Beside beside{};  // without a run's samples its timeline shows one value a stage; without spans no single copy
+  std::filesystem::path folder{};  // where the report will be: videos found there are shown; empty: none is
   std::map<std::string, std::filesystem::path> files{};  // by run id: its record, from `folder`; the page links to it
   /// A JPEG of a video's frame, shown also where the page is without the video; empty: none. May be unset.
   std::function<std::string(const std::filesystem::path&)> poster{};

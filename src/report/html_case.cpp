@@ -340,9 +340,7 @@ Json quality_data(const RunRecord& run) {
 /// The run's samples, unless the run was so short that its stages' own values say more.
 const SampleSet* drawable_samples(const RunRecord& run, const HtmlOptions& options) {
   constexpr int64_t kFewest = 5;
-  const auto found = options.samples.find(run.id);
-  if (found == options.samples.end() || (run.samples && run.samples->count < kFewest)) return nullptr;
-  return &found->second;
+  return run.samples && run.samples->count < kFewest ? nullptr : of_run(options.beside.samples, run.id);
 }
 
 void add_details(Json& out, const AnalysedCase& analysed, const HtmlOptions& options) {
@@ -353,7 +351,7 @@ void add_details(Json& out, const AnalysedCase& analysed, const HtmlOptions& opt
   out["scopes"] = scopes_data(s);
   out["stages"] = stage_table_data(s);
   out["steps"] = steps_data(s.selection.used, analysed.run_names);
-  out["timeline"] = timeline_data(typical, samples);
+  out["timeline"] = timeline_data(typical, samples, of_run(options.beside.spans, typical.id));
   out["timeline"]["run"] = run_name(analysed, typical);
   out["roofline"] = roofline_data(s, analysed.peak);
   out["memory"] = memory_data(typical);

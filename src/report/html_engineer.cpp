@@ -2,10 +2,8 @@
 #include "report/html_engineer.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <map>
-#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -87,48 +85,15 @@ Json cell_data(const Quantity& quantity) {
   return out;
 }
 
-/// "Step_0_Inference/h2d" of "Step_0_Inference/h2d#12": one of several with that name in the stage.
-std::string pooled_id(const std::string& id) {
-  const size_t mark = id.rfind('#');
-  const bool numbered = mark != std::string::npos && mark + 1 < id.size() &&
-                        std::all_of(id.begin() + static_cast<ptrdiff_t>(mark) + 1, id.end(),
-                                    [](unsigned char c) { return std::isdigit(c) != 0; });
-  return numbered ? id.substr(0, mark) : id;
-}
-
-/// Seconds of all parts of each name in a run, as a quantity over the runs.
+/// Hidden work and components, each with the time of all its spans.
 Json parts_data(const CaseSummary& summary) {
-  struct Part {
-    std::string id;
-    StageKind kind;
-    std::set<std::string> members;
-  };
-  std::vector<Part> parts;
-  std::map<std::string, size_t> places;
-  for (const StageSummary& stage : summary.stages) {
-    if (is_own_row(stage)) continue;
-    const std::string id = pooled_id(stage.id);
-    const auto [place, fresh] = places.emplace(id, parts.size());
-    if (fresh) parts.push_back({id, stage.kind, {}});
-    parts[place->second].members.insert(stage.id);
-  }
-  std::map<const RunRecord*, std::map<std::string, int64_t>> sums_ns;
-  for (const RunRecord* run : summary.selection.used)
-    for (const StageRecord& stage : run->stages)
-      if (stage.kind == StageKind::kHidden || stage.kind == StageKind::kComponent)
-        sums_ns[run][pooled_id(stage.id)] += stage.wall_ns;
   Json out = Json::array();
-  for (const Part& part : parts) {
-    const Quantity seconds = quantity_over(summary.selection.used, {}, [&](const RunRecord& run) {
-      const auto found = sums_ns[&run].find(part.id);
-      return found != sums_ns[&run].end() ? measured(static_cast<double>(found->second) * kNanosecond, "clock")
-                                          : absent<double>("stage_absent");
-    });
-    out.push_back({{"id", part.id},
-                   {"count", part.members.size()},
-                   {"kind", to_string(part.kind)},
-                   {"seconds", cell_data(seconds)}});
-  }
+  for (const StageSummary& stage : summary.stages)
+    if (!is_own_row(stage))
+      out.push_back({{"id", stage.id},
+                     {"count", stage.count},
+                     {"kind", to_string(stage.kind)},
+                     {"seconds", cell_data(stage.wall_s)}});
   return out;
 }
 
@@ -158,18 +123,18 @@ Json stage_table_data(const CaseSummary& summary) {
   return {{"columns", std::move(columns)}, {"rows", std::move(rows)}, {"parts", parts_data(summary)}};
 }
 
-Json timeline_data(const RunRecord& run, const SampleSet* samples) {
-  const Timeline timeline = timeline_of(run);
+Json timeline_data(const RunRecord& run, const SampleSet* samples, const SpanSet* spans_beside) {
+  const Timeline timeline = timeline_of(run, spans_beside);
   Json rows = Json::array(), spans = Json::array();
   for (const TimelineRow& row : timeline.rows) rows.push_back({{"name", row.name}, {"hidden", row.hidden}});
   for (const TimelineSpan& span : timeline.spans) {
     spans.push_back({{"row", span.row},
-                     {"id", span.stage->id},
+                     {"id", span.id()},
                      {"kind", to_string(span.stage->kind)},
                      {"role", role_name(role_of(*span.stage))},
                      {"begin_s", whole_microseconds(span.begin_ns)},
                      {"end_s", whole_microseconds(span.end_ns)}});
-    if (span.stage->moved_bytes.has()) spans.back()["moved_bytes"] = *span.stage->moved_bytes.value;
+    if (span.moved_bytes) spans.back()["moved_bytes"] = *span.moved_bytes;
   }
   return {{"run_id", run.id},
           {"rows", std::move(rows)},

@@ -360,6 +360,7 @@ void redact(RunRecord& record) {
   record.engine.facts.clear();
   record.output.file.clear();
   record.trace_file.clear();
+  record.spans_file.clear();
   record.samples.reset();
   if (record.error) {
     record.error->stderr_tail.clear();

@@ -17,6 +17,7 @@
 #include "pipeline/request_json.h"
 #include "results/journal.h"
 #include "results/samples.h"
+#include "results/spans.h"
 #include "results/stage_role.h"
 #include "results/store.h"
 #include "suite/decided.h"
@@ -257,6 +258,7 @@ class SuiteRun {
     for (RunRecord& record : records) {
       keep_samples(facts, record);
       keep_events(facts, record);
+      store_spans(records_folder(), record);
       const fs::path file = store_record(records_folder(), record);
       note_in_journal(facts.job, JournalState::kRecorded, &record, file);
       for (const fs::path& old : superseded_[identity_of(record)]) {

@@ -68,12 +68,11 @@ int main(int argc, char** argv) {
   wan::report::HtmlOptions options{wan::load_peaks(suites / "peaks.json"), wan::load_prices(suites / "prices.json")};
   options.folder = folder;
   if (wan::can_write_video()) options.poster = wan::video_poster;
-  options.samples = {{records[3].id, wan::report_samples()}};  // the first warm run
+  options.beside.samples = {{records[3].id, wan::report_samples()}};  // the first warm run
   wan::write_atomically(folder / "report.html", wan::report::html_report(pointers, options));
   std::filesystem::remove(folder / "videos" / "warm.mp4");
-  std::map<std::string, wan::KernelEvents> kernels;
   for (const wan::RunRecord& record : records)
-    if (record.kernels) kernels.emplace(record.id, wan::report_kernel_events());
-  wan::write_atomically(folder / "trace.json", wan::report::trace_json(pointers, options.samples, kernels));
+    if (record.kernels) options.beside.kernels.emplace(record.id, wan::report_kernel_events());
+  wan::write_atomically(folder / "trace.json", wan::report::trace_json(pointers, options.beside));
   return 0;
 }

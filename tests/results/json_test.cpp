@@ -182,6 +182,7 @@ TEST(RecordJson, EveryKeyIsRequired) {
                                        "kernels",
                                        "integrals",
                                        "execution",
+                                       "spans_file",
                                        "predicted_peak_bytes",
                                        "tool.program_sha256",
                                        "case.key",

@@ -66,8 +66,13 @@ void end_badly(const std::string& mode) {
 int64_t video(const std::string& mode, int milliseconds, const Request& request, int64_t begin_ns) {
   begin_ns = stage("Model_Initialization", request.steps, begin_ns, milliseconds);
   begin_ns = stage("T5_Encoding", request.steps, begin_ns, milliseconds);
-  for (int i = 0; i < request.steps; ++i)
-    begin_ns = stage("Step_" + std::to_string(i) + "_Inference", request.steps, begin_ns, milliseconds);
+  for (int i = 0; i < request.steps; ++i) {
+    const std::string name = "Step_" + std::to_string(i) + "_Inference";
+    const int64_t step_ns = begin_ns;
+    begin_ns = stage(name, request.steps, begin_ns, milliseconds);
+    for (int64_t copy = 0; mode == "streamed" && copy < 3; ++copy)
+      say(StageSpan{stage_from_name(name), "h2d", true, step_ns + copy * 1000, step_ns + copy * 1000 + 500, 100});
+  }
   say(Begin{stage_from_name("VAE_Decoding"), request.steps, measure::read_own_and_reset_peak()});
   std::ofstream(request.output.string() + ".part") << "half a video";
   end_badly(mode);
