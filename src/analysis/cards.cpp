@@ -74,7 +74,7 @@ std::vector<std::string> differences_in(const Growing& row, const std::vector<co
 }
 
 Quantity role_seconds(const CaseSummary& summary, StageRole role) {
-  return quantity_over(summary.selection.used, {}, [&](const RunRecord& run) {
+  return quantity_over(summary.described, {}, [&](const RunRecord& run) {
     int64_t sum_ns = 0;
     bool any = false;
     for (const StageRecord* leaf : break_down(run).leaves) {

@@ -161,7 +161,7 @@ Measured<double> seconds_or_absent(const std::optional<int64_t>& ns) {
 }
 
 void add_scopes(CaseSummary& out, const EstimateOptions& options) {
-  const auto& runs = out.selection.used;
+  const auto& runs = out.described;
   const auto over = [&](auto get) { return quantity_over(runs, options, get); };
   out.total_s = over([](const RunRecord& r) { return seconds_or_absent(scopes(r).total_ns); });
   out.warm_total_s = over([](const RunRecord& r) { return seconds_or_absent(scopes(r).warm_total_ns); });
@@ -185,7 +185,7 @@ void add_scopes(CaseSummary& out, const EstimateOptions& options) {
 }
 
 void add_stages(CaseSummary& out, const EstimateOptions& options) {
-  const auto& runs = out.selection.used;
+  const auto& runs = out.described;
   const StageIndex index(runs);
   const StageRecord* total = nullptr;
   for (const StageRecord& stage : out.example->stages) {
@@ -401,9 +401,22 @@ CaseSummary summarise(const RunGroup& group, const EstimateOptions& options) {
     return out;
   }
   out.example = out.selection.used.front();
+  out.described = out.selection.used;
   add_scopes(out, options);
   add_stages(out, options);
   check_convergence(out);
+  return out;
+}
+
+CaseSummary describe(const RunGroup& group, const RunRecord& run) {
+  CaseSummary out;
+  out.group = group;
+  out.selection.excluded = select_valid(group.runs).excluded;
+  out.example = &run;
+  if (run.stages.empty()) return out;
+  out.described = {&run};
+  add_scopes(out, {});
+  add_stages(out, {});
   return out;
 }
 

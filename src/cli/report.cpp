@@ -6,8 +6,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "analysis/summary.h"
-#include "analysis/tables.h"
+#include "analysis/report_view.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -85,20 +84,18 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
       files.emplace(stored.record.id, stored.file.lexically_relative(place));
     records.push_back(&stored.record);
   }
-  const report::HtmlOptions options{load_peaks(suites / "peaks.json"),
-                                    load_prices(suites / "prices.json"),
-                                    std::move(beside),
-                                    place,
-                                    std::move(files),
-                                    poster_of};
+  const std::vector<CardPeak> peaks = load_peaks(suites / "peaks.json");
+  const std::vector<CardPrice> prices = load_prices(suites / "prices.json");
+  const ReportView view = report_view(records, peaks, prices);
+  const report::HtmlOptions options{std::move(beside), place, std::move(files), poster_of};
   std::vector<fs::path> written;
   const auto write = [&](const char* name, const std::string& content) {
     write_atomically(place / name, content);
     written.push_back(place / name);
   };
-  write("report.md", report::markdown_report(records, options.peaks));
-  write("report.html", report::html_report(records, options));
-  write("results.csv", report::to_csv(records, reasons_not_counted(records)));
+  write("report.md", report::markdown_report(view));
+  write("report.html", report::html_report(view, options));
+  write("results.csv", report::to_csv(records, view.not_counted));
   write("trace.json", report::trace_json(records, options.beside));
   return written;
 }

@@ -3,13 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include <nlohmann/json.hpp>
 
 #include "analysis/breakdown.h"
-#include "analysis/memory.h"
-#include "analysis/roofline.h"
 #include "analysis/series.h"
 #include "analysis/stage_columns.h"
 #include "analysis/timeline.h"
@@ -85,15 +82,11 @@ Json cell_data(const Quantity& quantity) {
   return out;
 }
 
-/// Hidden work and components, each with the time of all its spans.
-Json parts_data(const CaseSummary& summary) {
+Json parts_data(const std::vector<PartView>& parts) {
   Json out = Json::array();
-  for (const StageSummary& stage : summary.stages)
-    if (!is_own_row(stage))
-      out.push_back({{"id", stage.id},
-                     {"count", stage.count},
-                     {"kind", to_string(stage.kind)},
-                     {"seconds", cell_data(stage.wall_s)}});
+  for (const PartView& part : parts)
+    out.push_back(
+        {{"id", part.id}, {"count", part.count}, {"kind", to_string(part.kind)}, {"seconds", cell_data(part.seconds)}});
   return out;
 }
 
@@ -102,7 +95,8 @@ double whole_microseconds(int64_t ns) { return std::round(static_cast<double>(ns
 
 }  // namespace
 
-Json stage_table_data(const CaseSummary& summary) {
+Json stage_table_data(const CaseView& shown_case) {
+  const CaseSummary& summary = shown_case.numbers();
   Json columns = Json::array(), rows = Json::array();
   std::vector<const StageColumn*> shown;
   for (const StageColumn& column : stage_columns()) {
@@ -120,7 +114,7 @@ Json stage_table_data(const CaseSummary& summary) {
     for (const StageColumn* column : shown) cells.push_back(cell_data(stage.*column->over_runs));
     rows.push_back({{"name", stage.name}, {"share", or_null(stage.share)}, {"cells", std::move(cells)}});
   }
-  return {{"columns", std::move(columns)}, {"rows", std::move(rows)}, {"parts", parts_data(summary)}};
+  return {{"columns", std::move(columns)}, {"rows", std::move(rows)}, {"parts", parts_data(shown_case.parts)}};
 }
 
 Json timeline_data(const RunRecord& run, const SampleSet* samples, const SpanSet* spans_beside) {
@@ -144,22 +138,19 @@ Json timeline_data(const RunRecord& run, const SampleSet* samples, const SpanSet
           {"period_ms", samples != nullptr ? Json(samples->period_ms) : Json(nullptr)}};
 }
 
-Json steps_data(const std::vector<const RunRecord*>& runs, const std::map<std::string, std::string>& names) {
+Json steps_data(const CaseView& shown) {
   Json out = Json::array();
-  for (const RunRecord* run : runs) {
-    const std::vector<double> seconds = step_seconds(*run);
-    if (seconds.empty()) continue;
-    const StepSeries series = analyse_steps(seconds);
+  for (const StepsView& run : shown.steps) {
+    const StepSeries& series = run.series;
     Json clocks = Json::array(), temperatures = Json::array(), experts = Json::array();
-    for (const StageRecord& stage : run->stages) {
-      if (stage.kind != StageKind::kLeaf || stage.role != StageRole::kStepInference) continue;
-      clocks.push_back(spread_data(stage.sm_clock_mhz));
-      temperatures.push_back(spread_data(stage.gpu_temperature_c));
-      experts.push_back(stage.expert);
+    for (const StageRecord* step : run.steps) {
+      clocks.push_back(spread_data(step->sm_clock_mhz));
+      temperatures.push_back(spread_data(step->gpu_temperature_c));
+      experts.push_back(step->expert);
     }
-    out.push_back({{"run_id", run->id},
-                   {"run", names.at(run->id)},
-                   {"seconds", seconds},
+    out.push_back({{"run_id", run.run->id},
+                   {"run", shown.run_names.at(run.run->id)},
+                   {"seconds", run.seconds},
                    {"sm_clock_mhz", std::move(clocks)},
                    {"temperature_c", std::move(temperatures)},
                    {"expert", std::move(experts)},
@@ -177,8 +168,7 @@ Json steps_data(const std::vector<const RunRecord*>& runs, const std::map<std::s
   return out;
 }
 
-Json roofline_data(const CaseSummary& summary, const CardPeak* peak) {
-  const Roofline roof = roofline(summary, peak);
+Json roofline_data(const Roofline& roof, const CardPeak* peak) {
   Json points = Json::array();
   for (const RooflinePoint& point : roof.points) {
     points.push_back({{"name", point.name},
@@ -203,8 +193,7 @@ Json roofline_data(const CaseSummary& summary, const CardPeak* peak) {
           {"source", peak == nullptr ? "" : peak->source}};
 }
 
-Json memory_data(const RunRecord& run) {
-  const MemoryWaterfall memory = memory_waterfall(run);
+Json memory_data(const MemoryWaterfall& memory) {
   Json parts = Json::array();
   for (const MemoryPart& part : memory.parts)
     parts.push_back({{"name", part.name}, {"begin_bytes", part.begin_bytes}, {"bytes", part.bytes}});
