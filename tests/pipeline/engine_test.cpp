@@ -152,7 +152,8 @@ class TextEncoding final : public NullObserver {
   std::string from_cache = "not said";
 
   void on_memory(const MemoryMark& mark) override {
-    if (mark.stage.role == StageRole::kTextEncoding) read_encoder = mark.device_bytes.contains("weights.text_encoder.fp32");
+    if (mark.stage.role == StageRole::kTextEncoding)
+      read_encoder = mark.device_bytes.contains("weights.text_encoder.fp32");
   }
   void on_span(const StageSpan& span) override {
     if (span.stage.role == StageRole::kTextEncoding && span.component.empty()) flops = span.flops;
