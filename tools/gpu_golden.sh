@@ -33,6 +33,6 @@ for precision in fp32 bf16; do
   limit=$([ $precision = fp32 ] && echo 1e-3 || echo 2e-2)
   one mini-ti2v-t2v $precision $limit --size 96x64 --num-frames 13 --steps 5 --shift 5 --guidance-scale 5
   one mini-ti2v-i2v $precision $limit --image "$fixtures/mini-ti2v-i2v/input.png" --size 64x96 --num-frames 9 --steps 5 --shift 5 --guidance-scale 5 --solver dpm++
-  one mini-t2v-moe $precision $limit --size 64x48 --num-frames 13 --steps 6 --shift 12 --guidance-scale 3,4 --boundary 0.875
+  one mini-t2v-moe $precision $limit --size 64x48 --num-frames 13 --steps 6 --shift 12 --guidance-scale 4 --guidance-scale-2 3 --boundary 0.875
 done
 exit $status

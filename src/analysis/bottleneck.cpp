@@ -346,7 +346,7 @@ class Rules {
     std::vector<double> others;
     int64_t last = 0;
     for (const StageRecord& stage : s_.example->stages) {
-      if (stage.kind != StageKind::kLeaf || stage_role(stage.name) != StageRole::kStepInference) continue;
+      if (stage.kind != StageKind::kLeaf || stage.role != StageRole::kStepInference) continue;
       last = std::max(last, stage.index);
       if (stage.index == 0 || !stage.throttled_percent.has()) continue;  // the first step pays for other things, too
       const double wall_s = static_cast<double>(stage.wall_ns) * 1e-9;

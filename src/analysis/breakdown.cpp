@@ -30,9 +30,7 @@ Breakdown break_down(const RunRecord& record) {
   return out;
 }
 
-bool computes_on_gpu(const RunRecord& record, const StageRecord& leaf) {
-  return computes_on_gpu(record, stage_role(leaf.name));
-}
+bool computes_on_gpu(const RunRecord& record, const StageRecord& leaf) { return computes_on_gpu(record, leaf.role); }
 
 bool computes_on_gpu(const RunRecord& record, StageRole role) {
   if (record.system.gpus.empty() || record.engine.device.starts_with("cpu")) return false;
@@ -51,7 +49,7 @@ Scopes scopes(const RunRecord& record) {
   out.total_ns = parts.total_ns;
   out.warm_total_ns = warm_total_ns(record);
   for (const StageRecord* leaf : parts.leaves) {
-    if (stage_role(leaf->name) == StageRole::kStepInference) out.steps_ns = out.steps_ns.value_or(0) + leaf->wall_ns;
+    if (leaf->role == StageRole::kStepInference) out.steps_ns = out.steps_ns.value_or(0) + leaf->wall_ns;
     if (computes_on_gpu(record, *leaf))
       out.gpu_part_ns += leaf->wall_ns - std::clamp<int64_t>(leaf->exposed_copy_ns.value.value_or(0), 0, leaf->wall_ns);
   }

@@ -74,11 +74,11 @@ std::vector<std::string> differences_in(const Growing& row, const std::vector<co
 }
 
 Quantity role_seconds(const CaseSummary& summary, StageRole role) {
-  return quantity_over(summary.selection.used, {}, [&](const RunRecord& run) {
+  return quantity_over(summary.described, {}, [&](const RunRecord& run) {
     int64_t sum_ns = 0;
     bool any = false;
     for (const StageRecord* leaf : break_down(run).leaves) {
-      if (stage_role(leaf->name) != role) continue;
+      if (leaf->role != role) continue;
       sum_ns += leaf->wall_ns;
       any = true;
     }

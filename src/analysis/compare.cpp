@@ -28,7 +28,7 @@ std::optional<double> role_seconds(const RunRecord& run, StageRole role) {
   int64_t sum = 0;
   bool any = false;
   for (const StageRecord* leaf : parts.leaves) {
-    if (stage_role(leaf->name) != role) continue;
+    if (leaf->role != role) continue;
     sum += leaf->wall_ns;
     any = true;
   }
@@ -41,7 +41,7 @@ std::optional<double> gpu_cycles(const RunRecord& run, std::optional<StageRole> 
   const Breakdown parts = break_down(run);
   double cycles = 0;
   for (const StageRecord* leaf : parts.leaves) {
-    if (!computes_on_gpu(run, *leaf) || (role && stage_role(leaf->name) != *role)) continue;
+    if (!computes_on_gpu(run, *leaf) || (role && leaf->role != *role)) continue;
     const int64_t ns = leaf->gpu_ns.has() ? *leaf->gpu_ns.value : leaf->wall_ns;
     if (leaf->sm_clock_mhz.has()) {
       cycles += static_cast<double>(ns) * 1e-3 * leaf->sm_clock_mhz.value->median;

@@ -39,8 +39,8 @@ KernelView view_of(const KernelTable& table) {
 std::optional<double> slowdown_of(const RunRecord& run, const CaseSummary& summary) {
   const std::vector<double> steps = step_seconds(run);
   if (steps.empty() || !summary.steady_step_s.has() || summary.steady_step_s.median() <= 0) return std::nullopt;
-  if (std::find(summary.selection.used.begin(), summary.selection.used.end(), &run) != summary.selection.used.end())
-    return std::nullopt;  // it stands in for the runs that count
+  if (std::find(summary.described.begin(), summary.described.end(), &run) != summary.described.end())
+    return std::nullopt;  // the numbers are its own
   return analyse_steps(steps).steady_median_s / summary.steady_step_s.median();
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "analysis/workload_diff.h"
+#include "base/flags.h"
 #include "base/subprocess.h"
 
 namespace wan {
@@ -24,22 +25,28 @@ std::string repeat_command(const CaseSummary& summary) {
     traced = traced || made->kernels;
   }
   std::string out =
-      fmt::format("wanbench run --suite {} --case {} {}", shell_quoted("suites/" + run.run_case.suite + ".json"),
-                  shell_quoted(run.run_case.name), random ? "--weights random" : "--checkpoint CHECKPOINT");
-  if (!run.engine.device.empty())
-    out += " --device " + shell_quoted(run.engine.device.substr(0, run.engine.device.find(':')));
-  if (const auto dit = work.dtypes.find("dit");
-      dit != work.dtypes.end() && (dit->second == "bf16" || dit->second == "fp32"))
-    out += " --precision " + dit->second;
-  if (work.scope == RunScope::kWarm)
-    out += fmt::format(" --repeats 0 --warm-repeats {}", repeats);
+      fmt::format("wanbench run {} {} {} {}", flags::kSuite, shell_quoted("suites/" + run.run_case.suite + ".json"),
+                  flags::kCase, shell_quoted(run.run_case.name));
+  const auto add = [&out](const char* flag, const auto& value) { out += fmt::format(" {} {}", flag, value); };
+  if (random)
+    add(flags::kWeights, flags::kRandomWeights);
   else
-    out += fmt::format(" --repeats {} --warmups {}", repeats, warmups);
-  if (work.page_cache == PageCache::kEvicted) out += " --page-cache evict";
-  if (work.page_cache == PageCache::kHot) out += " --page-cache hot";
-  if (traced) out += " --trace-kernels";
-  if (output_kind(run) == "none") out += " --no-video";
-  return out + " --output NEW_FOLDER";
+    add(flags::kCheckpoint, "CHECKPOINT");
+  if (random && !work.model.empty()) add(flags::kModel, shell_quoted(work.model));
+  if (!run.engine.device.empty())
+    add(flags::kDevice, shell_quoted(run.engine.device.substr(0, run.engine.device.find(':'))));
+  if (const auto dit = work.dtypes.find("dit"); dit != work.dtypes.end()) add(flags::kPrecision, dit->second);
+  add(flags::kRepeats, work.scope == RunScope::kWarm ? 0 : repeats);
+  if (work.scope == RunScope::kWarm)
+    add(flags::kWarmRepeats, repeats);
+  else
+    add(flags::kWarmups, warmups);
+  if (work.page_cache == PageCache::kEvicted) add(flags::kPageCache, flags::kEvictPageCache);
+  if (work.page_cache == PageCache::kHot) add(flags::kPageCache, flags::kHotPageCache);
+  if (traced) out += fmt::format(" {}", flags::kTraceKernels);
+  if (output_kind(run) == "none") out += fmt::format(" {}", flags::kNoVideo);
+  add(flags::kOutput, "NEW_FOLDER");
+  return out;
 }
 
 }  // namespace wan

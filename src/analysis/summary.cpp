@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -30,7 +31,7 @@ std::string device_of(const RunRecord& record) {
 std::optional<double> steady_clock_mhz(const RunRecord& record) {
   std::vector<double> clocks;
   for (const StageRecord& stage : record.stages) {
-    if (stage.kind == StageKind::kLeaf && stage_role(stage.name) == StageRole::kStepInference && stage.index != 0 &&
+    if (stage.kind == StageKind::kLeaf && stage.role == StageRole::kStepInference && stage.index != 0 &&
         stage.sm_clock_mhz.has()) {
       clocks.push_back(stage.sm_clock_mhz.value->median);
     }
@@ -74,8 +75,9 @@ StageSummary stage_summary(const StageRecord& like, const StageIndex& index, con
   out.id = like.id;
   out.name = like.name;
   out.kind = like.kind;
-  out.role = stage_role(like.name);
+  out.role = like.role;
   out.index = like.index;
+  out.count = like.count;
   for (const StageColumn& column : stage_columns())
     if (column.over_runs != nullptr) out.*column.over_runs = index.over(column, like.id, options);
   return out;
@@ -159,7 +161,7 @@ Measured<double> seconds_or_absent(const std::optional<int64_t>& ns) {
 }
 
 void add_scopes(CaseSummary& out, const EstimateOptions& options) {
-  const auto& runs = out.selection.used;
+  const auto& runs = out.described;
   const auto over = [&](auto get) { return quantity_over(runs, options, get); };
   out.total_s = over([](const RunRecord& r) { return seconds_or_absent(scopes(r).total_ns); });
   out.warm_total_s = over([](const RunRecord& r) { return seconds_or_absent(scopes(r).warm_total_ns); });
@@ -183,7 +185,7 @@ void add_scopes(CaseSummary& out, const EstimateOptions& options) {
 }
 
 void add_stages(CaseSummary& out, const EstimateOptions& options) {
-  const auto& runs = out.selection.used;
+  const auto& runs = out.described;
   const StageIndex index(runs);
   const StageRecord* total = nullptr;
   for (const StageRecord& stage : out.example->stages) {
@@ -316,13 +318,14 @@ std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records) {
 
 std::vector<std::string> pooling_doubts(const RunGroup& group) {
   std::vector<std::string> doubts;
-  std::vector<std::string> builds;
+  std::set<std::string> builds, counted_builds;
   uint64_t least = UINT64_MAX, most = 0;
   bool silent = false;
   for (const RunRecord* run : group.runs) {
+    if (run->run_case.warmup) continue;
+    builds.insert(build_text(run->tool));
     if (!reason_not_counted(*run).empty()) continue;
-    if (const std::string build = build_text(run->tool); std::find(builds.begin(), builds.end(), build) == builds.end())
-      builds.push_back(build);
+    counted_builds.insert(build_text(run->tool));
     silent |= !run->execution.has() && run->engine.kind == EngineKind::kNative;
     for (const StageRecord& stage : run->stages)
       if (stage.kind == StageKind::kParent && stage.device_memory.pool_peak_bytes.has()) {
@@ -330,8 +333,13 @@ std::vector<std::string> pooling_doubts(const RunGroup& group) {
         most = std::max(most, *stage.device_memory.pool_peak_bytes.value);
       }
   }
-  if (builds.size() > 1)
-    doubts.push_back(fmt::format("runs of {} builds are mixed: {}", builds.size(), fmt::join(builds, "; ")));
+  if (counted_builds.size() > 1)
+    doubts.push_back(fmt::format("runs of {} builds share this estimate: {}", counted_builds.size(),
+                                 fmt::join(counted_builds, "; ")));
+  else if (builds.size() > 1)
+    doubts.push_back(
+        fmt::format("runs of {} builds stand here: {}; {}", builds.size(), fmt::join(builds, "; "),
+                    counted_builds.empty() ? "none counts" : "those that count are of " + *counted_builds.begin()));
   // The engine's own peak follows from what it decided: where it differs, they were not executed alike.
   if (silent && most > least && double(most - least) > kSamePeak * double(most))
     doubts.push_back(
@@ -393,9 +401,22 @@ CaseSummary summarise(const RunGroup& group, const EstimateOptions& options) {
     return out;
   }
   out.example = out.selection.used.front();
+  out.described = out.selection.used;
   add_scopes(out, options);
   add_stages(out, options);
   check_convergence(out);
+  return out;
+}
+
+CaseSummary describe(const RunGroup& group, const RunRecord& run) {
+  CaseSummary out;
+  out.group = group;
+  out.selection.excluded = select_valid(group.runs).excluded;
+  out.example = &run;
+  if (run.stages.empty()) return out;
+  out.described = {&run};
+  add_scopes(out, {});
+  add_stages(out, {});
   return out;
 }
 

@@ -60,6 +60,7 @@ struct StageSummary {
   StageKind kind = StageKind::kLeaf;
   StageRole role = StageRole::kOther;
   int64_t index = -1;
+  int64_t count = 1;  // spans that it sums up
   Quantity wall_s, exposed_copy_s, hidden_copy_s;
   Quantity gpu_s;               // of stages that compute on the card; of the total, the GPU part
   std::optional<double> share;  // of the total's median; leaves and Unattributed only
@@ -77,15 +78,16 @@ struct StageSummary {
 struct CaseSummary {
   RunGroup group;
   Selection selection;
-  const RunRecord* example = nullptr;  // a used run, else any: for the workload, system and engine columns
-  std::vector<StageSummary> stages;    // the record's order, then Unattributed, then Total_Execution
+  const RunRecord* example = nullptr;       // a used run, else any: for the workload, system and engine columns
+  std::vector<const RunRecord*> described;  // whose numbers these are: the used runs, or one that failed (describe)
+  std::vector<StageSummary> stages;         // the record's order, then Unattributed, then Total_Execution
   Quantity total_s, warm_total_s, steps_s, steady_step_s, gpu_part_s, host_part_s;
   Quantity unattributed_share;
   Quantity energy_j;           // whole run
   Quantity peak_device_bytes;  // process footprint; else pool; else device, said in `source`
   Quantity peak_host_bytes;
   Quantity sm_seconds;                  // integral of SM activity over leaves, in SM-busy seconds of the whole card
-  std::vector<StepSeries> step_series;  // one for each used run that has steps
+  std::vector<StepSeries> step_series;  // one for each described run that has steps
   bool converged = false;
   std::vector<std::string> not_converged;  // which scope misses its target, with numbers
 
@@ -94,6 +96,9 @@ struct CaseSummary {
 
 /// With no valid run the summary has the group, the exclusions and no stages.
 CaseSummary summarise(const RunGroup& group, const EstimateOptions& options = {});
+
+/// The numbers of one run of the group that enters no estimate: its stages as far as they went. No run is used in it.
+CaseSummary describe(const RunGroup& group, const RunRecord& run);
 
 /// What tells a case's runs from others under its name: " (warm)", " (empty page cache)", " [arm]"; empty for cold runs
 /// whose page cache was not emptied. A group of the same work that was executed another way than the first names how:

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "results/record.h"
+#include "results/spans.h"
 
 namespace wan {
 
@@ -13,7 +15,11 @@ struct TimelineSpan {
   const StageRecord* stage = nullptr;
   int64_t begin_ns = 0, end_ns = 0;  // from the start of Total_Execution
   int row = 0;
-  int depth = 0;  // how many spans of its row contain it
+  int depth = 0;       // how many spans of its row contain it
+  int64_t number = 0;  // among the spans that `stage` sums up, from 1; 0: `stage` is this one span
+  std::optional<uint64_t> moved_bytes{};
+
+  std::string id() const;  // "Step_0_Inference/h2d", "Step_0_Inference/h2d#2"
 };
 
 struct TimelineRow {
@@ -28,9 +34,10 @@ struct Timeline {
   bool reconstructed = false;       // the record has durations only: leaves were laid end to end
 };
 
-/// Points into `record`, which must outlive the result. Times are never changed to make spans nest: one that does not
-/// fit its row gets another. Spans without a known begin are left out, unless no leaf has one. Empty for a run without
-/// stages.
-Timeline timeline_of(const RunRecord& record);
+/// Points into `record`, which must outlive the result. `spans` are those that the record's sums were made of; without
+/// them the sums are left out, for they have no one place. Times are never changed to make spans nest: one that does
+/// not fit its row gets another. Spans without a known begin are left out, unless no leaf has one. Empty for a run
+/// without stages.
+Timeline timeline_of(const RunRecord& record, const SpanSet* spans = nullptr);
 
 }  // namespace wan

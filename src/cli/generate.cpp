@@ -34,7 +34,7 @@ namespace wan::cli {
 namespace {
 
 struct GenerateOptions {
-  RequestOptions request;
+  Request request;
   bool discard = false;
   bool trace_kernels = false;
 };
@@ -52,17 +52,17 @@ class ShowStages final : public Observer {
   ShowStages& operator=(const ShowStages&) = delete;
 
   void on_span(const StageSpan& span) override {
-    if (!span.component.empty() || span.hidden) return;
+    if (!span.is_leaf()) return;
     leaves_.push_back(span);
-    if (span.stage == Stage::kStepInference) step_ns_ = span.end_ns - span.begin_ns;
+    if (span.stage.role == StageRole::kStepInference) step_ns_ = span.length_ns();
   }
-  void on_begin(Stage stage, int index, int steps) override {
+  void on_begin(const StageId& stage, int steps) override {
     const std::lock_guard lock(mutex_);
-    state_.stage = stage_name(stage, index, task_);
-    state_.step = index;
+    state_.stage = stage_name(stage, task_);
+    state_.step = stage.index;
     state_.steps = steps;
     state_.left_s.reset();
-    if (index >= 0 && step_ns_ > 0) state_.left_s = seconds_from_ns(step_ns_).value * (steps - index);
+    if (stage.index >= 0 && step_ns_ > 0) state_.left_s = seconds_from_ns(step_ns_).value * (steps - stage.index);
     show();
   }
   void on_memory(const MemoryMark&) override {}
@@ -79,9 +79,9 @@ class ShowStages final : public Observer {
     int64_t total = 0;
     fmt::print("{:<24} {:>10}\n", "stage", "seconds");
     for (const StageSpan& leaf : leaves_) {
-      const int64_t ns = leaf.end_ns - leaf.begin_ns;
+      const int64_t ns = leaf.length_ns();
       total += ns;
-      fmt::print("{:<24} {:>10.3f}\n", stage_name(leaf.stage, leaf.index, outcome.task), seconds_from_ns(ns).value);
+      fmt::print("{:<24} {:>10.3f}\n", stage_name(leaf.stage, outcome.task), seconds_from_ns(ns).value);
     }
     fmt::print("{:<24} {:>10.3f}\n", "sum of stages", seconds_from_ns(total).value);
   }
@@ -186,9 +186,7 @@ ExitCode run_generate(const GenerateOptions& options) {
 void add_generate_command(CLI::App& app, ExitCode& result) {
   auto options = std::make_shared<GenerateOptions>();
   CLI::App* command = app.add_subcommand("generate", "Generate one video");
-  add_request_options(*command, options->request);
-  command->add_option("--output", options->request.request.output, "video to write")->type_name("FILE.mp4");
-  command->add_option("--frames", options->request.request.frames, "folder for the frames as PNG")->type_name("DIR");
+  add_request_options(*command, options->request, VideoFile::kYes);
   command->add_flag("--discard", options->discard, "compute and hash the frames, write none");
   command->add_flag("--trace-kernels", options->trace_kernels,
                     "watch every kernel (CUPTI) and say where the time of each stage goes; slows the run");

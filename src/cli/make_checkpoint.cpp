@@ -12,13 +12,14 @@
 #include "cli/checkpoint_progress.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
+#include "pipeline/request_words.h"
 
 namespace wan::cli {
 namespace {
 
 struct MakeOptions {
   std::string model, output;
-  std::string dit_dtype = "fp32";
+  std::string dit_dtype{enum_name(Precision::kF32)};
   uint64_t seed = kRandomWeightsSeed;
   int64_t layers = 0;
 };
@@ -35,7 +36,7 @@ ExitCode run_make_checkpoint(const MakeOptions& options) {
     sizes.dit.num_layers = std::min(sizes.dit.num_layers, options.layers);
     sizes.text.num_layers = std::min(sizes.text.num_layers, options.layers);
   }
-  const DType dtype = options.dit_dtype == "bf16" ? DType::kBF16 : DType::kF32;
+  const DType dtype = options.dit_dtype == enum_name(Precision::kBF16) ? DType::kBF16 : DType::kF32;
   return write_with_progress(options.output, [&](const WriteOptions& write) {
     make_checkpoint(sizes, options.seed, dtype, general_tokenizer(), options.output, write);
   });
@@ -52,7 +53,7 @@ void add_make_checkpoint_command(CLI::App& app, ExitCode& result) {
   command->add_option("--seed", options->seed, "of the values; the default's are those of --weights random")
       ->capture_default_str();
   command->add_option("--dit-dtype", options->dit_dtype, "how the DiT is stored")
-      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->check(CLI::IsMember(enum_words<Precision>()))
       ->capture_default_str();
   command->add_option("--layers", options->layers, "keep only the first N layers of the DiT and of the text encoder")
       ->type_name("N")

@@ -6,8 +6,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "analysis/summary.h"
-#include "analysis/tables.h"
+#include "analysis/report_view.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -20,7 +19,6 @@
 #include "report/markdown.h"
 #include "report/trace.h"
 #include "results/json.h"
-#include "results/samples.h"
 #include "results/store.h"
 
 namespace wan::cli {
@@ -41,8 +39,8 @@ ExitCode run_report(const ReportArguments& arguments) {
 
 /// What stands beside the records, by run id. It is for drawing only: a damaged file is named and left out.
 template <class Content>
-std::map<std::string, Content> beside(const Collection& collection,
-                                      std::optional<Content> (*load)(const fs::path&, const RunRecord&)) {
+std::map<std::string, Content> load_all(const Collection& collection,
+                                        std::optional<Content> (*load)(const fs::path&, const RunRecord&)) {
   std::map<std::string, Content> found;
   for (const StoredRecord& stored : collection.records) {
     try {
@@ -71,33 +69,34 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   for (const DamagedFile& damaged : collection.damaged)
     log::warning(fmt::format("{} is left out: {}", damaged.file.string(), damaged.message));
   require(!collection.records.empty(), fmt::format("{} holds no results to report", folder.string()));
-  std::map<std::string, SampleSet> samples = beside(collection, load_samples);
-  const std::map<std::string, KernelEvents> kernels = beside(collection, load_kernel_events);
+  report::Beside beside{load_all(collection, load_samples), load_all(collection, load_spans),
+                        load_all(collection, load_kernel_events)};
   const fs::path suites = data_folder() / "suites", place = fs::is_directory(folder) ? folder : folder.parent_path();
   std::vector<const RunRecord*> records;
   std::map<std::string, fs::path> files;
   for (StoredRecord& stored : collection.records) {
+    // Records written before 1.2 have their spans inside.
+    if (SpanSet spans = sum_up_parts(stored.record.stages); !spans.parts.empty())
+      beside.spans.emplace(stored.record.id, std::move(spans));
     if (redaction == Redaction::kYes)
       redact(stored.record);  // its file beside the page is not
     else
       files.emplace(stored.record.id, stored.file.lexically_relative(place));
     records.push_back(&stored.record);
   }
-  const report::HtmlOptions options{load_peaks(suites / "peaks.json"),
-                                    load_prices(suites / "prices.json"),
-                                    std::move(samples),
-                                    place,
-                                    std::move(files),
-                                    poster_of};
+  const std::vector<CardPeak> peaks = load_peaks(suites / "peaks.json");
+  const std::vector<CardPrice> prices = load_prices(suites / "prices.json");
+  const ReportView view = report_view(records, peaks, prices);
+  const report::HtmlOptions options{std::move(beside), place, std::move(files), poster_of};
   std::vector<fs::path> written;
   const auto write = [&](const char* name, const std::string& content) {
     write_atomically(place / name, content);
     written.push_back(place / name);
   };
-  write("report.md", report::markdown_report(records, options.peaks));
-  write("report.html", report::html_report(records, options));
-  write("results.csv", report::to_csv(records, reasons_not_counted(records)));
-  write("trace.json", report::trace_json(records, options.samples, kernels));
+  write("report.md", report::markdown_report(view));
+  write("report.html", report::html_report(view, options));
+  write("results.csv", report::to_csv(records, view.not_counted));
+  write("trace.json", report::trace_json(records, options.beside));
   return written;
 }
 

@@ -1,130 +1,143 @@
 #include "cli/request_options.h"
 
-#include <charconv>
+#include <algorithm>
+#include <string>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
 #include "base/error.h"
-#include "model/variant.h"
-#include "suite/request_fields.h"
+#include "base/log.h"
+#include "pipeline/guidance.h"
+#include "pipeline/request_options.h"
+#include "pipeline/request_text.h"
 
 namespace wan::cli {
 namespace {
 
-template <typename T>
-T number(std::string_view text, const char* flag) {
-  T value{};
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  require(parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size(),
-          fmt::format("{}: '{}' is not a number", flag, text), ErrorKind::kUsage);
-  return value;
-}
-
-/// The options' checks leave none but the words; understand() may still be called without them.
-template <class E, size_t N>
-E one_of(const std::array<std::pair<E, std::string_view>, N>& words, const std::string& text, const char* flag) {
-  const auto value = suite::value_of(words, text);
-  require(value.has_value(),
-          fmt::format("{} '{}': expected one of {}", flag, text, fmt::join(suite::list_of(words), ", ")),
-          ErrorKind::kUsage);
+template <Number T>
+T number(std::string_view text, std::string_view flag, const Bounds<T>& bounds) {
+  const auto value = checked_number(text, bounds);
+  require(value.has_value(), fmt::format("{}: '{}' is not {}", flag, text, describe(bounds)), ErrorKind::kUsage);
   return *value;
 }
 
-std::string frames_help() { return fmt::format("frames, {}n+1", variants().front().vae_traits().stride_temporal); }
-
-}  // namespace
-
-void parse_size(const std::string& text, int64_t& width, int64_t& height) {
+/// "WxH", or the official "W*H".
+void read_size(const std::string& text, Request& request) {
   const size_t split = text.find_first_of("xX*");
   require(split != std::string::npos, fmt::format("--size '{}': expected WIDTHxHEIGHT, for example 1280x704", text),
           ErrorKind::kUsage);
-  width = number<int64_t>(std::string_view(text).substr(0, split), "--size");
-  height = number<int64_t>(std::string_view(text).substr(split + 1), "--size");
-  require(width > 0 && height > 0, fmt::format("--size '{}': both sides must be positive", text), ErrorKind::kUsage);
+  request.width = number(std::string_view(text).substr(0, split), "--size", kSidePixels);
+  request.height = number(std::string_view(text).substr(split + 1), "--size", kSidePixels);
 }
 
-void add_request_options(CLI::App& command, RequestOptions& o) {
-  Request& r = o.request;
-  command.add_option("--checkpoint", r.checkpoint, "folder of the weights, in the official layout")->type_name("DIR");
-  command.add_option("--prompt", r.prompt, "what the video shows")->type_name("TEXT");
-  command.add_option("--negative-prompt", r.negative_prompt, "what it must not show; default: the model's own")
-      ->type_name("TEXT");
-  command.add_option("--image", r.image, "first frame, PNG or JPEG: image-to-video")->type_name("FILE");
-  command.add_option("--size", o.size, "width x height in pixels; with --image, the area")->type_name("WxH");
-  command.add_option("--num-frames", r.num_frames, frames_help())->type_name("N")->check(CLI::PositiveNumber);
-  command.add_option("--steps", r.steps, "denoising steps")->type_name("N")->check(CLI::Range(1, 1000));
-  command.add_option("--shift", o.shift, "timestep shift")->type_name("F")->check(CLI::PositiveNumber);
-  command
-      .add_option("--guidance-scale", o.guidance,
-                  "guidance of the low-noise expert (or the only model), then the high-noise one")
-      ->type_name("LOW[,HIGH]");
-  command.add_option("--boundary", o.boundary, "share of the timesteps from which on the high-noise expert runs")
-      ->type_name("F")
-      ->check(CLI::Range(0.0, 1.0));
-  command.add_option("--solver", o.solver, "sampler")
-      ->check(CLI::IsMember(suite::list_of(suite::kSolverWords)))
-      ->capture_default_str();
-  command.add_option("--seed", r.seed, "of the starting noise")->type_name("N")->capture_default_str();
-  command.add_option("--device", r.device, "cpu, cuda or cuda:N; default: cuda:0 if usable, else cpu")
-      ->type_name("DEVICE");
-  command.add_option("--precision", o.precision, "default: bf16 on cuda, fp32 on cpu")
-      ->check(CLI::IsMember(suite::list_of(suite::kPrecisionWords)));
-  command.add_option("--vae-precision", o.vae_precision, "default: as --precision")
-      ->check(CLI::IsMember(suite::list_of(suite::kPrecisionWords)));
-  command.add_option("--text-encoder-device", r.text_encoder_device, "cpu, or as --device")->type_name("DEVICE");
-  command
-      .add_option("--offload", o.offload,
-                  "where DiT weights live: none (on the device), stream (page-locked host memory, or the mapped file "
-                  "where it does not suffice), mapped (the file), auto (the fastest that fits)")
-      ->check(CLI::IsMember(suite::list_of(suite::kOffloadWords)))
-      ->capture_default_str();
-  command.add_option("--vae-chunk", r.vae_chunk, "latent frames decoded at a time; default: chosen by the memory plan")
-      ->type_name("N")
-      ->check(CLI::PositiveNumber);
-  command
-      .add_option("--vae-slice", r.vae_slice,
-                  "frames the decoder's last level takes at a time; default: chosen by the memory plan")
-      ->type_name("N")
-      ->check(CLI::PositiveNumber);
-  command
-      .add_option("--tuning-table", r.tuning_table,
-                  "kernel choices made by `wanbench tune`; default: those that come with the program")
-      ->type_name("FILE");
-  command.add_flag("--no-overlap", o.no_overlap, "load everything before computing, to see what loading costs");
-  command.add_option("--weights", o.weights, "checkpoint, or random: seeded values at the published sizes")
-      ->check(CLI::IsMember({"checkpoint", "random"}))
-      ->capture_default_str();
-  command.add_option("--model", r.model, "with --weights random: which model")->check(CLI::IsMember(model_names()));
-  command.add_option("--initial-latent", r.initial_latent, "starting noise: safetensors with the key noise [C,T,H,W]")
-      ->type_name("FILE");
-  command.add_option("--dump", r.dump, "write intermediates as safetensors")->type_name("FILE");
-  command.add_option("--dump-level", o.dump_level, "stages, or blocks: also the first step's DiT calls")
-      ->check(CLI::IsMember(suite::list_of(suite::kDumpLevelWords)))
-      ->capture_default_str();
-}
-
-Request understand(const RequestOptions& o) {
-  Request r = o.request;
-  if (!o.size.empty()) parse_size(o.size, r.width, r.height);
-  if (o.shift > 0) r.shift = o.shift;
-  if (o.boundary >= 0) r.boundary = o.boundary;
-  if (!o.guidance.empty()) {
-    const size_t comma = o.guidance.find(',');
-    r.guidance_low = number<double>(std::string_view(o.guidance).substr(0, comma), "--guidance-scale");
-    if (comma != std::string::npos)
-      r.guidance_high = number<double>(std::string_view(o.guidance).substr(comma + 1), "--guidance-scale");
+/// "HIGH", or the older "LOW,HIGH".
+void read_guidance(const std::string& text, std::string_view flag, Request& request) {
+  const size_t comma = text.find(',');
+  if (comma == std::string::npos) {
+    request.guidance_scale = number(text, flag, kAnyNumber);
+    return;
   }
-  r.solver = one_of(suite::kSolverWords, o.solver, "--solver");
-  if (!o.precision.empty()) r.precision = one_of(suite::kPrecisionWords, o.precision, "--precision");
-  if (!o.vae_precision.empty()) r.vae_precision = one_of(suite::kPrecisionWords, o.vae_precision, "--vae-precision");
-  r.offload = one_of(suite::kOffloadWords, o.offload, "--offload");
-  r.overlap = o.no_overlap ? Overlap::kOff : Overlap::kOn;
-  r.random_weights = o.weights == "random";
-  r.dump_level = one_of(suite::kDumpLevelWords, o.dump_level, "--dump-level");
-  if (r.device == "cuda") r.device = "cuda:0";
-  return r;
+  request.guidance_low = number(std::string_view(text).substr(0, comma), flag, kAnyNumber);
+  request.guidance_high = number(std::string_view(text).substr(comma + 1), flag, kAnyNumber);
+}
+
+/// Adds the flag of each option, by the type of its member.
+class AddOption {
+ public:
+  AddOption(CLI::App& command, Request& request, VideoFile video)
+      : command_(command), request_(request), video_(video) {}
+
+  template <class T, class Limit>
+  void operator()(const Option& option, T& member, const Limit& limit) const {
+    if (option.flag.empty() || (option.also == Also::kVideoFile && video_ == VideoFile::kNo)) return;
+    const std::string flag(option.flag), help(option.help);
+    Request& request = request_;
+    CLI::Option* added = nullptr;
+    switch (option.form) {
+      case Form::kValue: added = value(flag, help, member, limit); break;
+      case Form::kSize:
+        added = text(flag, help, [&request](const std::string& word) { read_size(word, request); });
+        break;
+      case Form::kGuidance:
+        added = text(flag, help, [&request, flag](const std::string& word) { read_guidance(word, flag, request); });
+        break;
+      case Form::kOff:
+        if constexpr (NamedEnum<T>)
+          added = command_.add_flag_callback(
+              flag, [&member] { member = enum_value<T>("off").value(); }, help);
+    }
+    if (!option.value_name.empty()) added->type_name(std::string(option.value_name));
+  }
+
+ private:
+  using Take = std::function<void(const std::string&)>;
+
+  CLI::Option* text(const std::string& flag, const std::string& help, Take take) const {
+    return command_.add_option_function<std::string>(flag, std::move(take), help);
+  }
+
+  template <class T>
+  CLI::Option* value(const std::string& flag, const std::string& help, T& member, const Anything&) const {
+    if constexpr (NamedEnum<T>) {
+      return words(flag, help, enum_words<T>(),
+                   [&member](const std::string& word) { member = enum_value<T>(word).value(); })
+          ->default_str(text_of(member));
+    } else if constexpr (requires { member.has_value(); }) {
+      using E = typename T::value_type;
+      return words(flag, help, enum_words<E>(),
+                   [&member](const std::string& word) { member = enum_value<E>(word).value(); });
+    } else {
+      return text(flag, help, [&member](const std::string& word) { member = word; });
+    }
+  }
+  template <class T, Number N>
+  CLI::Option* value(const std::string& flag, const std::string& help, T& member, const Bounds<N>& bounds) const {
+    CLI::Option* added =
+        text(flag, fmt::format("{} ({})", help, describe(bounds)),
+             [&member, flag, bounds](const std::string& word) { member = number(word, flag, bounds); });
+    return is_given(member) ? added->default_str(text_of(member)) : added;
+  }
+  CLI::Option* value(const std::string& flag, const std::string& help, std::string& member, const OneOf& choice) const {
+    return words(flag, help, choice.words, [&member](const std::string& word) { member = word; });
+  }
+  CLI::Option* value(const std::string& flag, const std::string& help, bool& member, const OneOf& choice) const {
+    const std::string yes = choice.words.back();
+    return words(flag, help, choice.words, [&member, yes](const std::string& word) { member = word == yes; })
+        ->default_str(choice.words[member ? 1 : 0]);
+  }
+  CLI::Option* words(const std::string& flag, const std::string& help, std::vector<std::string> all, Take take) const {
+    return text(flag, help, std::move(take))->check(CLI::IsMember(std::move(all)));
+  }
+
+  CLI::App& command_;
+  Request& request_;
+  VideoFile video_;
+};
+
+/// What to write in place of --guidance-scale LOW,HIGH.
+void tell_newer_guidance(const Request& request) {
+  if (!request.guidance_low || !request.guidance_high) return;
+  log::info(
+      fmt::format("--guidance-scale LOW,HIGH is the older form: write --guidance-scale {} --guidance-scale-2 {} for "
+                  "a model with two experts, --guidance-scale {} for another",
+                  *request.guidance_high, *request.guidance_low, *request.guidance_low));
+}
+
+}  // namespace
+
+void add_request_options(CLI::App& command, Request& request, VideoFile video) {
+  request_options(AddOption(command, request, video), request);
+}
+
+Request understand(Request request) {
+  require(!mixes_spellings(request),
+          "--guidance-scale LOW,HIGH has the guidance of both experts: leave out --guidance-scale-2",
+          ErrorKind::kUsage);
+  check_request(request);
+  tell_newer_guidance(request);
+  if (request.device == "cuda") request.device = "cuda:0";
+  return request;
 }
 
 }  // namespace wan::cli

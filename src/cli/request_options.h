@@ -1,8 +1,6 @@
 // The options that describe a generation, shared by the commands that run one.
 #pragma once
 
-#include <string>
-
 #include "pipeline/request.h"
 
 namespace CLI {
@@ -11,22 +9,14 @@ class App;
 
 namespace wan::cli {
 
-/// What the command line holds before it is understood.
-struct RequestOptions {
-  Request request;
-  std::string size, guidance, solver = "unipc", precision, vae_precision, offload = "auto", weights = "checkpoint",
-                              dump_level = "stages";
-  double shift = 0, boundary = -1;
-  bool no_overlap = false;
-};
+/// Whether a command lets its video be kept.
+enum class VideoFile { kNo, kYes };
 
-/// Declares the options on `command`; `options` must live until the command has run.
-void add_request_options(CLI::App& command, RequestOptions& options);
+/// Declares the options of pipeline/request_options.h on `command`, which fill `request`; it must live until the
+/// command has run.
+void add_request_options(CLI::App& command, Request& request, VideoFile video);
 
-/// Understands the text options. Throws Error(kUsage) naming the flag.
-Request understand(const RequestOptions& options);
-
-/// "WxH" (or the official "W*H") to two positive numbers. Throws Error(kUsage).
-void parse_size(const std::string& text, int64_t& width, int64_t& height);
+/// Completes what the command line said and tells of an older spelling. Throws Error(kUsage) naming the flag.
+Request understand(Request request);
 
 }  // namespace wan::cli

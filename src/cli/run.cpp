@@ -11,6 +11,7 @@
 
 #include "base/build_info.h"
 #include "base/file.h"
+#include "base/flags.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "cli/commands.h"
@@ -22,10 +23,10 @@
 #include "measure/gpu.h"
 #include "measure/stopping.h"
 #include "model/variant.h"
+#include "pipeline/request_words.h"
 #include "suite/plan.h"
 #include "suite/progress.h"
 #include "suite/range_stages.h"
-#include "suite/request_fields.h"
 #include "suite/runner.h"
 
 namespace wan::cli {
@@ -102,8 +103,8 @@ void find_injection(suite::RunOptions& run) {
 void understand(RunCommand& options, const measure::GpuSet& gpus) {
   suite::PlanOptions& plan = options.plan;
   if (options.suite.empty()) options.suite = default_suite();
-  plan.precision = suite::value_of(suite::kPrecisionWords, options.precision);
-  plan.random_weights = options.weights == "random";
+  plan.precision = enum_value<Precision>(options.precision);
+  plan.random_weights = options.weights == flags::kRandomWeights;
   if (plan.device == "cuda") plan.device = "cuda:0";
   const bool has_cuda = !gpus.gpus.empty() && !build_info().cuda.empty();
   plan.default_device = has_cuda ? "cuda:0" : "cpu";
@@ -114,8 +115,8 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
 
   suite::RunOptions& run = options.run;
   understand_repetition(options);
-  if (options.page_cache == "hot") plan.page_cache = suite::PageCacheSetting::kHot;
-  if (options.page_cache == "evict") plan.page_cache = suite::PageCacheSetting::kEvict;
+  if (options.page_cache == flags::kHotPageCache) plan.page_cache = suite::PageCacheSetting::kHot;
+  if (options.page_cache == flags::kEvictPageCache) plan.page_cache = suite::PageCacheSetting::kEvict;
   run.command = plan.command;
   const bool traced = options.trace_kernels || options.trace_all;
   require(!traced || plan.command.empty(), "--trace-kernels and --trace-all watch the native engine only",
@@ -177,34 +178,36 @@ ExitCode run_command(RunCommand options) {
 }
 
 void add_case_options(CLI::App& command, RunCommand& o) {
-  command.add_option("--suite", o.suite, "suite file, JSON or TOML; default: the quick suite")->type_name("FILE");
+  command.add_option(flags::kSuite, o.suite, "suite file, JSON or TOML; default: the quick suite")->type_name("FILE");
   command
-      .add_option("--checkpoint", o.plan.checkpoints,
+      .add_option(flags::kCheckpoint, o.plan.checkpoints,
                   "weights for every case; given again for another model, a case takes those of its own; default: the "
                   "suite's, else the small ones that come with the program")
       ->type_name("DIR")
       ->allow_extra_args(false);
   command
-      .add_option("--weights", o.weights,
+      .add_option(flags::kWeights, o.weights,
                   "checkpoint, or random: seeded values at the published sizes of each case's model")
-      ->check(CLI::IsMember({"checkpoint", "random"}))
-      ->excludes("--checkpoint");
+      ->check(CLI::IsMember({"checkpoint", flags::kRandomWeights}))
+      ->excludes(flags::kCheckpoint);
   command
-      .add_option("--model", o.plan.model,
+      .add_option(flags::kModel, o.plan.model,
                   "of the cases that name none: what their checkpoint must hold, or the sizes "
                   "of random weights")
       ->check(CLI::IsMember(model_names()));
   command
-      .add_option("--device", o.plan.device, "cpu, cuda or cuda:N; default: the suite's, else cuda:0 if there is one")
+      .add_option(flags::kDevice, o.plan.device,
+                  "cpu, cuda or cuda:N; default: the suite's, else cuda:0 if there is one")
       ->type_name("DEVICE");
-  command.add_option("--precision", o.precision, "default: the suite's, else bf16 on cuda and fp32 on cpu")
-      ->check(CLI::IsMember(suite::list_of(suite::kPrecisionWords)));
+  command.add_option(flags::kPrecision, o.precision, "default: the suite's, else bf16 on cuda and fp32 on cpu")
+      ->check(CLI::IsMember(enum_words<Precision>()));
   command
-      .add_option("--tuning-table", o.plan.tuning_table,
+      .add_option(flags::kTuningTable, o.plan.tuning_table,
                   "kernel choices made by `wanbench tune`; default: those that come with the program")
       ->type_name("FILE")
       ->check(CLI::ExistingFile);
-  command.add_option("--case", o.plan.only, "only this case, by name or alias; may be given again")->type_name("NAME");
+  command.add_option(flags::kCase, o.plan.only, "only this case, by name or alias; may be given again")
+      ->type_name("NAME");
   command.add_option("--engine", o.engine, "native, or command: any external program")
       ->check(CLI::IsMember({"native", "command"}))
       ->capture_default_str();
@@ -222,7 +225,7 @@ void add_case_options(CLI::App& command, RunCommand& o) {
 }
 
 void add_run_options(CLI::App& command, RunCommand& o) {
-  command.add_option("--output", o.run.output, "folder for records, videos and report; must be new or empty")
+  command.add_option(flags::kOutput, o.run.output, "folder for records, videos and report; must be new or empty")
       ->required()
       ->type_name("DIR");
   CLI::Option* resume =
@@ -233,7 +236,7 @@ void add_run_options(CLI::App& command, RunCommand& o) {
       ->needs(resume);
   command
       .add_option(
-          "--repeats", o.repeats,
+          flags::kRepeats, o.repeats,
           "cold runs of each case, each in a new process; auto: 5 to 15, until half the 95 % interval of the "
           "median is within 1 % (steady step), 2 % (warm total) and 5 % (initialization, text encoding on the CPU)")
       ->type_name("N|auto")
@@ -249,21 +252,21 @@ void add_run_options(CLI::App& command, RunCommand& o) {
       ->check(CLI::IsMember({"interleaved", "grouped"}))
       ->capture_default_str();
   command
-      .add_option("--warm-repeats", o.warm_repeats,
+      .add_option(flags::kWarmRepeats, o.warm_repeats,
                   "videos made one after another in one process, after one that does not count; auto: 5 to 15, five in "
                   "a process, by the rule of --repeats auto")
       ->type_name("N|auto")
       ->check(CLI::Range(0, 1000) | CLI::IsMember({kAutoRepeats}))
       ->capture_default_str();
   command
-      .add_option("--warmups", o.warmups,
+      .add_option(flags::kWarmups, o.warmups,
                   "cold runs before the first that count for nothing; default: 1 if repeated, else 0")
       ->check(CLI::Range(0, 100));
   command
-      .add_option("--page-cache", o.page_cache,
+      .add_option(flags::kPageCache, o.page_cache,
                   "the weight files before each cold run: hot, read through unless in memory; evict, dropped from the "
                   "page cache (no root needed); as-is, left alone and recorded as unknown")
-      ->check(CLI::IsMember({"as-is", "hot", "evict"}))
+      ->check(CLI::IsMember({"as-is", flags::kHotPageCache, flags::kEvictPageCache}))
       ->capture_default_str();
   command
       .add_option("--cool-down", o.run.cool_down.value,
@@ -290,8 +293,8 @@ void add_run_options(CLI::App& command, RunCommand& o) {
   command.add_option("--memory-limit", o.memory_limit_gib, "private host memory a case may have, GiB; 0: no limit")
       ->type_name("GIB")
       ->check(CLI::NonNegativeNumber);
-  command.add_flag("--no-video", o.no_video, "measure without writing mp4 files");
-  command.add_flag("--trace-kernels", o.trace_kernels,
+  command.add_flag(flags::kNoVideo, o.no_video, "measure without writing mp4 files");
+  command.add_flag(flags::kTraceKernels, o.trace_kernels,
                    "after all others, one more run of each case on a card with every kernel watched (CUPTI): the "
                    "report shows where the time goes, trace.json each kernel of one step; its times do not count");
   command.add_flag("--trace-all", o.trace_all,

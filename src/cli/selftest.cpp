@@ -27,7 +27,7 @@ namespace {
 constexpr size_t kLeastPairs = 5;  // fewer give an interval that says nothing
 
 struct OverheadCommand {
-  RequestOptions request;
+  Request request;
   int64_t pairs = 10, steps_in_block = 6;
   double limit_percent = 0.5;
   std::string counters = "auto";
@@ -163,7 +163,7 @@ void add_selftest_command(CLI::App& app, ExitCode& result) {
       "overhead",
       "One video with the monitor on and off in turn: what watching costs. Exit code 0 within the limit, 3 beyond it, "
       "4 when the interval reaches across it");
-  add_request_options(*command, options->request);
+  add_request_options(*command, options->request, VideoFile::kNo);
   command->add_option("--pairs", options->pairs, "blocks with the monitor on, and as many with it off")
       ->check(CLI::Range(kLeastPairs, size_t{100}))
       ->capture_default_str();

@@ -30,8 +30,10 @@ bool starts_with_step(const StageRecord& stage) { return stage.index >= 0; }
 
 void add_stage(RunRecord& record, const OriginalStage& row, std::map<std::string, std::string> printed) {
   StageRecord stage;
+  const StageId id = stage_from_name(row.name);
   stage.id = stage.name = row.name;
-  stage.index = step_index(row.name);
+  stage.role = id.role;
+  stage.index = id.index;
   stage.kind = row.name == "Total_Execution" ? StageKind::kParent : StageKind::kLeaf;
   stage.parent = stage.kind == StageKind::kParent ? "" : "Total_Execution";
   stage.wall_ns = std::llround(row.seconds * 1e9);

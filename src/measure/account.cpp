@@ -10,13 +10,14 @@
 namespace wan::measure {
 namespace {
 
-bool is_leaf(const StageSpan& span) { return span.component.empty() && !span.hidden; }
+Interval interval_of(const StageSpan& span) { return {span.begin_ns, span.end_ns}; }
 
 std::vector<StageSpan> leaves_in_order(const RunTimeline& timeline) {
   std::vector<StageSpan> leaves;
-  std::copy_if(timeline.spans.begin(), timeline.spans.end(), std::back_inserter(leaves), is_leaf);
+  std::copy_if(timeline.spans.begin(), timeline.spans.end(), std::back_inserter(leaves),
+               [](const StageSpan& span) { return span.is_leaf(); });
   std::stable_sort(leaves.begin(), leaves.end(),
-                   [](const StageSpan& a, const StageSpan& b) { return a.interval.begin_ns < b.interval.begin_ns; });
+                   [](const StageSpan& a, const StageSpan& b) { return a.begin_ns < b.begin_ns; });
   return leaves;
 }
 
@@ -25,8 +26,8 @@ std::vector<Interval> gaps(const Interval& total, const std::vector<StageSpan>& 
   std::vector<Interval> result;
   int64_t covered_to = total.begin_ns;
   for (const StageSpan& leaf : leaves) {
-    if (leaf.interval.begin_ns > covered_to) result.push_back({covered_to, leaf.interval.begin_ns});
-    covered_to = std::max(covered_to, leaf.interval.end_ns);
+    if (leaf.begin_ns > covered_to) result.push_back({covered_to, leaf.begin_ns});
+    covered_to = std::max(covered_to, leaf.end_ns);
   }
   if (total.end_ns > covered_to) result.push_back({covered_to, total.end_ns});
   return result;
@@ -34,13 +35,16 @@ std::vector<Interval> gaps(const Interval& total, const std::vector<StageSpan>& 
 
 StageRecord describe(const StageSpan& span, const RunTimeline& timeline, const Readings& readings) {
   StageRecord stage;
-  stage.name = span.component.empty() ? span.stage : span.component;
-  stage.id = span.component.empty() ? span.stage : span.stage + "/" + span.component;
-  stage.parent = span.component.empty() ? kTotal : span.stage;
-  stage.index = span.index;
+  const std::string& leaf = span.stage.name;
+  stage.name = span.component.empty() ? leaf : span.component;
+  stage.id = span.component.empty() ? leaf : leaf + "/" + span.component;
+  stage.parent = span.component.empty() ? kTotal : leaf;
+  stage.role = span.stage.role;
+  stage.index = span.stage.index;
+  stage.expert = span.stage.expert;
   stage.kind = span.hidden ? StageKind::kHidden : span.component.empty() ? StageKind::kLeaf : StageKind::kComponent;
-  stage.wall_ns = span.interval.length_ns();
-  stage.begin_ns = measured(span.interval.begin_ns - timeline.total.begin_ns, timeline.span_source);
+  stage.wall_ns = span.length_ns();
+  stage.begin_ns = measured(span.begin_ns - timeline.total.begin_ns, timeline.span_source);
   stage.moved_bytes = span.bytes > 0 ? measured(span.bytes, "engine") : absent<uint64_t>("not_reported_by_the_engine");
   stage.flops = span.flops > 0 ? measured(span.flops, "engine") : absent<double>("not_reported_by_the_engine");
   const auto device_time = [&](const std::optional<int64_t>& told) {
@@ -65,7 +69,7 @@ StageRecord unattributed(const RunTimeline& timeline, const std::vector<StageSpa
   stage.id = stage.name = kUnattributed;
   stage.parent = kTotal;
   int64_t leaf_ns = 0;
-  for (const StageSpan& leaf : leaves) leaf_ns += leaf.interval.length_ns();
+  for (const StageSpan& leaf : leaves) leaf_ns += leaf.length_ns();
   stage.wall_ns = std::max<int64_t>(0, timeline.total.length_ns() - leaf_ns);
   if (leaf_ns > timeline.total.length_ns()) stage.flags.push_back("leaves_overlap");
   stage.begin_ns = absent<int64_t>("several_gaps");
@@ -75,24 +79,29 @@ StageRecord unattributed(const RunTimeline& timeline, const std::vector<StageSpa
   return stage;
 }
 
-std::map<std::string, std::vector<Interval>> intervals_by_kind(const std::vector<StageSpan>& leaves) {
-  std::map<std::string, std::vector<Interval>> kinds;
-  for (const StageSpan& leaf : leaves) kinds[stage_kind(leaf.stage)].push_back(leaf.interval);
-  return kinds;
+/// Stages that are pooled when each is too short: all steps' loading, all steps' inference; else each its own.
+std::string pool_of(const StageId& stage) {
+  return is_step(stage.role) ? published_name(stage.role, -1, "") : stage.name;
+}
+
+std::map<std::string, std::vector<Interval>> intervals_by_pool(const std::vector<StageSpan>& leaves) {
+  std::map<std::string, std::vector<Interval>> pools;
+  for (const StageSpan& leaf : leaves) pools[pool_of(leaf.stage)].push_back(interval_of(leaf));
+  return pools;
 }
 
 std::vector<StageRecord> stages_of(const RunTimeline& timeline, const std::vector<StageSpan>& leaves,
                                    const Readings& readings) {
-  const auto kinds = intervals_by_kind(leaves);
+  const auto pools = intervals_by_pool(leaves);
   std::vector<StageRecord> stages;
   for (const StageSpan& leaf : leaves) {
     stages.push_back(describe(leaf, timeline, readings));
-    fill_values(stages.back(), std::vector<Interval>{leaf.interval}, kinds.at(stage_kind(leaf.stage)), readings,
+    fill_values(stages.back(), std::vector<Interval>{interval_of(leaf)}, pools.at(pool_of(leaf.stage)), readings,
                 Extent::kStage);
     for (const StageMemory& memory : timeline.memory)
       if (memory.stage == leaf.stage) add_engine_memory(stages.back(), memory);
     for (const StageSpan& part : timeline.spans)
-      if (!is_leaf(part) && part.stage == leaf.stage) stages.push_back(describe(part, timeline, readings));
+      if (!part.is_leaf() && part.stage == leaf.stage) stages.push_back(describe(part, timeline, readings));
   }
   stages.push_back(unattributed(timeline, leaves, readings));
   StageRecord total;
@@ -114,7 +123,7 @@ constexpr double kLeastRead = 0.95;
 std::vector<IntegralCheck> integrals_of(const RunTimeline& timeline, const std::vector<StageSpan>& leaves,
                                         const Readings& readings) {
   std::vector<Interval> parts = gaps(timeline.total, leaves);
-  for (const StageSpan& leaf : leaves) parts.push_back(leaf.interval);
+  for (const StageSpan& leaf : leaves) parts.push_back(interval_of(leaf));
   std::vector<IntegralCheck> checks;
   // Both sides reach as far as the readings do: what a process does after its last one is nobody's.
   const auto add = [&](const char* quantity, const Interval& read, auto integral) {
@@ -142,13 +151,6 @@ std::vector<IntegralCheck> integrals_of(const RunTimeline& timeline, const std::
 }
 
 }  // namespace
-
-std::string stage_kind(const std::string& name) {
-  const size_t begin = name.find_first_of("0123456789");
-  if (!name.starts_with("Step_") || begin != 5) return name;
-  const size_t end = name.find_first_not_of("0123456789", begin);
-  return end == std::string::npos ? name : "Step_*" + name.substr(end);
-}
 
 Account account(const RunTimeline& timeline, const Samples& samples) {
   const Readings readings = make_readings(timeline, samples);

@@ -8,27 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "base/stage.h"
 #include "measure/sampler.h"
 #include "results/record.h"
 
 namespace wan::measure {
 
-/// A span as the watching process knows it.
-struct StageSpan {
-  std::string stage;
-  int index = -1;
-  std::string component;  // empty: a leaf
-  bool hidden = false;
-  Interval interval;
-  uint64_t bytes = 0;
-  double flops = 0;
-  bool cut_off = false;                                                  // the run ended inside it
-  std::optional<int64_t> gpu_ns{}, exposed_copy_ns{}, hidden_copy_ns{};  // as the engine told
-};
-
 /// What the engine's allocator said of a stage.
 struct StageMemory {
-  std::string stage;
+  StageId stage;
   std::map<std::string, uint64_t> device_bytes, host_bytes;
   std::optional<uint64_t> device_peak_bytes{};  // all of the engine's, components or not
 };
@@ -56,9 +44,5 @@ struct Account {
   std::vector<IntegralCheck> integrals;
 };
 Account account(const RunTimeline& timeline, const Samples& samples);
-
-/// "Step_*_Inference" for "Step_3_Inference"; other names as they are. Stages of one kind are pooled when each is too
-/// short.
-std::string stage_kind(const std::string& name);
 
 }  // namespace wan::measure

@@ -68,7 +68,7 @@ void judge_cpu(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
 void judge_slowdown(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
   double slowed_ns = 0, step_ns = 0;
   for (const StageRecord& stage : in.stages) {
-    if (stage_role(stage.name) != StageRole::kStepInference || !stage.throttled_percent.has()) continue;
+    if (stage.role != StageRole::kStepInference || !stage.throttled_percent.has()) continue;
     slowed_ns += double(stage.wall_ns) * *stage.throttled_percent.value / 100;
     step_ns += double(stage.wall_ns);
   }
@@ -97,7 +97,7 @@ void judge_stalls(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
   const double usual = median(gaps);
   std::string where;
   for (const StageRecord& stage : in.stages) {
-    const StageRole role = stage_role(stage.name);
+    const StageRole role = stage.role;
     const bool on_card = role == StageRole::kStepInference || role == StageRole::kVaeDecoding;
     if (stage.kind != StageKind::kLeaf || !on_card || !stage.begin_ns.has()) continue;
     const int64_t begin = in.total.begin_ns + *stage.begin_ns.value, end = begin + stage.wall_ns;

@@ -35,9 +35,9 @@ constexpr std::string_view kNegativePrompt =
     "三条腿，背景人很多，"
     "倒着走";
 
-constexpr std::array kStages{Stage::kModelInitialization, Stage::kPreprocess,    Stage::kTextEncoding,
-                             Stage::kVaeEncoding,         Stage::kStepLoading,   Stage::kStepInference,
-                             Stage::kVaeDecoding,         Stage::kOutputEncoding};
+constexpr std::array kStages{StageRole::kInitialization, StageRole::kPreprocess,    StageRole::kTextEncoding,
+                             StageRole::kVaeEncoding,    StageRole::kStepLoading,   StageRole::kStepInference,
+                             StageRole::kVaeDecoding,    StageRole::kOutputEncoding};
 
 constexpr std::array<ExpertSpec, 1> kOneModel{{{"", "", NoiseRange::kAll, 5.0}}};
 

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/stage.h"
 #include "model/dit_config.h"
-#include "model/stage.h"
 
 namespace wan {
 
@@ -93,7 +93,7 @@ struct Variant {
   ImageConditioning image;
   ModelDefaults defaults;
   std::span<const VideoSize> usual_sizes;  // whose matrix products are worth tuning
-  std::span<const Stage> stages;           // of a run; kVaeEncoding where there is an image
+  std::span<const StageRole> stages;       // of a run; kVaeEncoding where there is an image
 
   bool first_frame_is_latent() const {
     return image.presence != Presence::kNever && image.latent == ImageLatent::kFirstFrame;

@@ -44,7 +44,7 @@ void DecodeStage::run() {
   hand_over();
   m.vae->end_decode();
   context_.dump.add("vae.decode.video", dumped_video_);
-  report_memory(context_, Stage::kVaeDecoding, -1, nullptr, arena_block_->bytes());
+  report_memory(context_, nullptr, arena_block_->bytes());
   arena_block_.reset();
 }
 

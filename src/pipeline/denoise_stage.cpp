@@ -43,7 +43,7 @@ void DenoiseStage::run_step(int step, Sampler& sampler) {
   Models& m = context_.models;
   const size_t index = plan_.expert_of(step);
   LoadedExpert& expert = m.experts[index];
-  context_.enter(Stage::kStepInference, step);
+  context_.enter(StageRole::kStepInference, step);
   // The DiT is still on its way and the device idle: the VAE comes now, when its small kernels wait for nobody.
   if (step == 0 && plan_.device != "cpu") load_vae(context_);
   if (!expert.dit || expert.positive.embedded.empty()) embed_prompts(expert, step);
@@ -69,7 +69,7 @@ void DenoiseStage::run_step(int step, Sampler& sampler) {
   context_.clock.add_waits(expert.blocks->take_waits());
   context_.clock.add_copies(expert.blocks->take_copies());
   report_fills();
-  report_memory(context_, Stage::kStepInference, step, nullptr, arena_block_->bytes());
+  report_memory(context_, nullptr, arena_block_->bytes());
 }
 
 void DenoiseStage::embed_prompts(LoadedExpert& expert, int step) {
@@ -132,7 +132,6 @@ void DenoiseStage::report_fills() {
     if (!fill) continue;
     StageSpan span;
     span.stage = context_.clock.stage();
-    span.index = context_.clock.index();
     span.component = "page_lock_and_fill";
     span.hidden = true;
     span.begin_ns = fill->begin_ns;

@@ -2,50 +2,19 @@
 
 #include <utility>
 
-#include <fmt/format.h>
-
-#include "base/build_info.h"
+#include "pipeline/video_info.h"
 
 namespace wan {
 namespace {
 
 constexpr size_t kQueueLimit = size_t{1} << 30;
 
-const char* name_of(Solver solver) {
-  switch (solver) {
-    case Solver::kUniPC: return "unipc";
-    case Solver::kDpmPlusPlus: return "dpm++";
-    case Solver::kEuler: return "euler";
-  }
-  return "?";
-}
-
-VideoInfo info_of(const Plan& plan) {
-  VideoInfo video;
-  video.width = plan.width;
-  video.height = plan.height;
-  video.num_frames = plan.num_frames;
-  video.fps = plan.fps;
-  video.prompt = plan.prompt;
-  video.settings = {{"negative_prompt", plan.negative_prompt},
-                    {"seed", std::to_string(plan.seed)},
-                    {"steps", std::to_string(plan.steps)},
-                    {"shift", fmt::format("{}", plan.shift)},
-                    {"guidance_low", fmt::format("{}", plan.guidance_low)},
-                    {"guidance_high", fmt::format("{}", plan.guidance_high)},
-                    {"solver", name_of(plan.solver)},
-                    {"task", std::string(plan.variant->task)},
-                    {"precision", plan.compute == DType::kF32 ? "fp32" : "bf16"},
-                    {"generator", "wanbench " + build_info().version + " " + build_info().revision}};
-  return video;
-}
-
 }  // namespace
 
 FrameSink::FrameSink(const Request& request, const Plan& plan, const std::vector<FrameConsumer*>& consumers) {
   if (!request.output.empty()) files_.push_back(std::make_unique<Mp4File>(request.output));
   if (!request.frames.empty()) files_.push_back(std::make_unique<PngFolder>(request.frames));
-  const VideoInfo video = info_of(plan);
+  const VideoInfo video = video_info(request, plan);
   const auto begin = [&](FrameConsumer& consumer) {
     consumer.begin(video);
     open_.push_back(&consumer);

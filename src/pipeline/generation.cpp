@@ -85,8 +85,7 @@ OutOfMemory Generation::explained(const OutOfMemory& problem) const {
     if (models_ && models_->memory.dit_residency == Residency::kStream && models_->set.checkpoint)
       advice += "; where it is the host's memory, --offload mapped holds no weights there";
   }
-  const std::string where =
-      clock_ ? stage_name(clock_->stage(), clock_->index(), std::string(plan_.variant->task)) + ", " : "";
+  const std::string where = clock_ ? stage_name(clock_->stage(), plan_.variant->task) + ", " : "";
   return {where + problem.what_for(), problem.requested_bytes(), problem.free_bytes(), advice};
 }
 
@@ -155,7 +154,7 @@ void Generation::load() {
 }
 
 void Generation::preprocess() {
-  stages().enter(Stage::kPreprocess);
+  stages().enter(StageRole::kPreprocess);
   const Tensor noise = starting_noise(request_, plan_);
   Backend& device = *models_->backend;
   x_ = device.allocate(DType::kF32, plan_.latent, "latent");
@@ -164,7 +163,7 @@ void Generation::preprocess() {
 }
 
 void Generation::decode() {
-  stages().enter(Stage::kVaeDecoding);
+  stages().enter(StageRole::kVaeDecoding);
   Models& m = *models_;
   m.backend->synchronize();
   denoise_.reset();
@@ -177,7 +176,7 @@ void Generation::decode() {
 }
 
 Outcome Generation::finish() {
-  clock_->enter(Stage::kOutputEncoding);
+  clock_->enter({StageRole::kOutputEncoding});
   Outcome outcome;
   outcome.task = plan_.variant->task;
   outcome.width = plan_.width;

@@ -71,7 +71,7 @@ void Conditioning::impose_first_frame(Backend& device, const Tensor& x) const {
 }
 
 Conditioning encode_image(const StageContext& context, const Tensor& x) {
-  context.enter(Stage::kVaeEncoding);
+  context.enter(StageRole::kVaeEncoding);
   const Models& m = context.models;
   const Plan& plan = context.plan;
   Backend& device = context.device();

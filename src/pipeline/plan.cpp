@@ -1,7 +1,6 @@
 #include "pipeline/plan.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include <fmt/format.h>
@@ -9,6 +8,8 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "io/resize.h"
+#include "pipeline/guidance.h"
+#include "pipeline/request_options.h"
 #include "sampler/guidance.h"
 
 namespace wan {
@@ -21,8 +22,6 @@ void choose_size(const Request& request, const ModelSet& models, const ModelDefa
   const int64_t step = models.variant->side_step();
   plan.width = request.width > 0 ? request.width : defaults.size.width;
   plan.height = request.height > 0 ? request.height : defaults.size.height;
-  require_usage(plan.width > 0 && plan.height > 0 && plan.width <= 16384 && plan.height <= 16384,
-                fmt::format("--size {}x{} is out of range: sides are 1 to 16384", plan.width, plan.height));
   plan.area = plan.width * plan.height;
   if (plan.from_image) {
     plan.image = read_image(request.image);
@@ -41,16 +40,13 @@ void choose_size(const Request& request, const ModelSet& models, const ModelDefa
 
 void choose_sampling(const Request& request, const ModelSet& models, const ModelDefaults& defaults, Plan& plan) {
   plan.steps = request.steps > 0 ? request.steps : defaults.steps;
-  require_usage(request.steps >= 0, fmt::format("--steps {}: at least 1", request.steps));
   plan.shift = request.shift.value_or(defaults.shift);
   const std::span<const ExpertSpec> experts = models.variant->experts;
-  plan.guidance_low = request.guidance_low.value_or(experts.back().guidance);
-  plan.guidance_high = request.guidance_high.value_or(request.guidance_low.value_or(experts.front().guidance));
-  require_usage(std::isfinite(plan.guidance_low) && std::isfinite(plan.guidance_high),
-                "--guidance-scale must be finite");
+  const Guidance guidance = choose_guidance(request, experts);
+  plan.guidance_low = guidance.low;
+  plan.guidance_high = guidance.high;
   require_usage(!request.boundary || experts.size() > 1, "--boundary needs a model with two experts");
   plan.boundary = request.boundary.value_or(defaults.boundary);
-  require_usage(plan.boundary >= 0 && plan.boundary <= 1, fmt::format("--boundary {}: between 0 and 1", plan.boundary));
   plan.solver = request.solver;
   plan.schedule = make_schedule(solver_kind(request.solver), plan.steps, plan.shift);
   plan.seed = request.seed;
@@ -159,6 +155,7 @@ ModelSet open_models(const Request& request) {
 }
 
 Plan make_plan(const Request& request, const ModelSet& models) {
+  check_request(request);
   const Variant& variant = *models.variant;
   const ModelDefaults& defaults = variant.defaults;
   const VaeTraits& vae = models.vae.traits();
@@ -174,7 +171,7 @@ Plan make_plan(const Request& request, const ModelSet& models) {
   plan.fps = defaults.fps;
   plan.num_frames = request.num_frames > 0 ? request.num_frames : defaults.size.num_frames;
   const int64_t latent_frames = vae.latent_frames(plan.num_frames);
-  require_usage(request.num_frames >= 0 && vae.can_code(plan.num_frames),
+  require_usage(vae.can_code(plan.num_frames),
                 fmt::format("--num-frames {}: must be {}n+1; the nearest are {} and {}", request.num_frames,
                             vae.stride_temporal, vae.video_frames(latent_frames), vae.video_frames(latent_frames + 1)));
   choose_size(request, models, defaults, plan);

@@ -1,4 +1,5 @@
 // What a user asks the engine for. Every field has one default in one place: 0, empty or nullopt means the model's own.
+// How each is written on the command line and in files is in request_options.h.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,11 @@ struct Request {
   int64_t num_frames = 0;         // one and whole strides of the VAE
   int steps = 0;
   std::optional<double> shift;
+  std::optional<double> guidance_scale;    // high-noise expert, or the only model
+  std::optional<double> guidance_scale_2;  // low-noise expert; nullopt: as guidance_scale
+  // The older spelling of these two, which does not go together with them: see guidance.h.
   std::optional<double> guidance_low;   // low-noise expert, or the only model
-  std::optional<double> guidance_high;  // high-noise expert
+  std::optional<double> guidance_high;  // high-noise expert; nullopt: as guidance_low
   std::optional<double>
       boundary;  // two-expert models: share of 1000 timesteps at and above which the high-noise expert runs
   Solver solver = Solver::kUniPC;
@@ -52,6 +56,8 @@ struct Request {
   std::filesystem::path frames;  // folder for PNG frames; empty: none
   std::filesystem::path dump;    // safetensors of intermediates; empty: none
   DumpLevel dump_level = DumpLevel::kStages;
+
+  bool operator==(const Request&) const = default;
 };
 
 /// What came out, beside the files.

@@ -1,6 +1,7 @@
 #include "pipeline/stage_clock.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -11,20 +12,19 @@ namespace wan {
 
 StageClock::StageClock(Observer& observer, int steps, int64_t start_ns) : observer_(observer), steps_(steps) {
   current_.begin_ns = start_ns;
-  observer_.on_begin(Stage::kModelInitialization, -1, steps_);
+  observer_.on_begin(current_.stage, steps_);
 }
 
-void StageClock::enter(Stage stage, int index) {
+void StageClock::enter(StageId stage) {
   require_op(backend_ != nullptr, "a stage ends only once there is a backend");
   const Event boundary = backend_->record(Queue::kCompute);
   current_.end = boundary;
   over_.push_back(std::move(current_));
   current_ = Leaf{};
-  current_.stage = stage;
-  current_.index = index;
+  current_.stage = std::move(stage);
   current_.begin = boundary;
   last_mark_ = boundary;
-  observer_.on_begin(stage, index, steps_);
+  observer_.on_begin(current_.stage, steps_);
   poll();
 }
 
@@ -85,16 +85,17 @@ void StageClock::report(const Leaf& leaf) {
   int64_t waited = 0;
   for (const TimeSpan& wait : waits) waited += std::max<int64_t>(0, wait.end_ns - wait.begin_ns);
   waited = std::min(waited, end - begin);
-  const bool step = leaf.stage == Stage::kStepInference;
+  const bool step = leaf.stage.role == StageRole::kStepInference;
   if (step) {
     // Waits happen between layers; what they cost together is shown as the step's loading, ahead of its computing.
-    StageSpan loading{Stage::kStepLoading, leaf.index, "", false, begin, begin + waited, 0, 0};
+    StageSpan loading{leaf.stage, "", false, begin, begin + waited};
+    loading.stage.role = StageRole::kStepLoading;
     if (on_gpu) loading.gpu_ns = loading.exposed_copy_ns = waited;
     observer_.on_span(loading);
     begin += waited;
     waited = 0;
   }
-  StageSpan span{leaf.stage, leaf.index, "", false, begin, end, 0, leaf.flops};
+  StageSpan span{leaf.stage, "", false, begin, end, 0, leaf.flops};
   if (on_gpu) {
     span.gpu_ns = end - begin;
     span.exposed_copy_ns = waited;
@@ -115,30 +116,17 @@ void StageClock::report_parts(const Leaf& leaf, const std::vector<TimeSpan>& wai
   for (const DeviceInterval& copy : leaf.copies) {
     const int64_t from = time_of(copy.begin);
     const int64_t to = std::max(from, time_of(copy.end));
-    observer_.on_span({leaf.stage, leaf.index, "h2d", true, from, to, copy.bytes, 0});
+    observer_.on_span({leaf.stage, "h2d", true, from, to, copy.bytes});
   }
   for (const Part& part : leaf.parts) {
     const int64_t from = moved(time_of(part.begin));
-    observer_.on_span(
-        {leaf.stage, leaf.index, part.component, false, from, std::max(from, moved(time_of(part.end))), 0, 0});
+    observer_.on_span({leaf.stage, part.component, false, from, std::max(from, moved(time_of(part.end)))});
   }
 }
 
-std::string stage_name(Stage stage, int index, const std::string& task) {
-  switch (stage) {
-    case Stage::kModelInitialization: return "Model_Initialization";
-    case Stage::kPreprocess: {
-      const Variant* variant = find_task(task);
-      return fmt::format("{}_Preprocess", variant != nullptr ? variant->abbreviation : "Video");
-    }
-    case Stage::kTextEncoding: return "T5_Encoding";
-    case Stage::kVaeEncoding: return "VAE_Encoding";
-    case Stage::kStepLoading: return fmt::format("Step_{}_Loading", index);
-    case Stage::kStepInference: return fmt::format("Step_{}_Inference", index);
-    case Stage::kVaeDecoding: return "VAE_Decoding";
-    case Stage::kOutputEncoding: return "Output_Encoding";
-  }
-  return "?";
+std::string stage_name(const StageId& stage, std::string_view task) {
+  const Variant* variant = find_task(task);
+  return published_name(stage.role, stage.index, variant != nullptr ? variant->abbreviation : "Video");
 }
 
 }  // namespace wan

@@ -21,7 +21,7 @@ class StageClock {
   void attach(Backend& backend) { backend_ = &backend; }
 
   /// Ends the current stage and begins another at the same instant.
-  void enter(Stage stage, int index = -1);
+  void enter(StageId stage);
   /// Ends the last stage. Waits for the device.
   void finish();
 
@@ -38,8 +38,7 @@ class StageClock {
   void poll();
   /// Keeps the host from running more than one step ahead of the device.
   void bound_run_ahead();
-  Stage stage() const { return current_.stage; }
-  int index() const { return current_.index; }
+  const StageId& stage() const { return current_.stage; }
 
  private:
   struct Part {
@@ -47,8 +46,7 @@ class StageClock {
     Event begin, end;
   };
   struct Leaf {
-    Stage stage = Stage::kModelInitialization;
-    int index = -1;
+    StageId stage{StageRole::kInitialization};
     Event begin, end;
     int64_t begin_ns = 0;  // where there is no event
     double flops = 0;

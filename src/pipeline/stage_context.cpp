@@ -17,18 +17,18 @@ void StageContext::check_stop() const {
     throw Error(ErrorKind::kInterrupted, "interrupted; nothing was left behind");
 }
 
-void StageContext::enter(Stage stage, int index) const {
-  clock.enter(stage, index);
+void StageContext::enter(StageRole role, int step) const {
+  StageId stage{role, step};
+  if (step >= 0) stage.expert = plan.variant->experts[plan.expert_of(step)].name;
+  clock.enter(std::move(stage));
   check_stop();
 }
 
-void report_memory(const StageContext& context, Stage stage, int index, const LayerStore* text_store,
-                   uint64_t activation_bytes) {
+void report_memory(const StageContext& context, const LayerStore* text_store, uint64_t activation_bytes) {
   const Models& m = context.models;
   const Plan& plan = context.plan;
   MemoryMark mark;
-  mark.stage = stage;
-  mark.index = index;
+  mark.stage = context.clock.stage();
   uint64_t dit = 0, pinned = 0;
   for (const LoadedExpert& expert : m.experts) {
     if (!expert.started) continue;

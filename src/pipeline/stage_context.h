@@ -24,14 +24,13 @@ struct StageContext {
   Backend& device() const { return *models.backend; }
   /// Throws Error(kInterrupted) once a stop has been asked for. Called where the device's work may end.
   void check_stop() const;
-  /// Ends the stage before and begins this one, unless a stop has been asked for.
-  void enter(Stage stage, int index = -1) const;
+  /// Ends the stage before and begins this one, of a step where one is named, unless a stop has been asked for.
+  void enter(StageRole role, int step = -1) const;
 };
 
-/// Says what is held on the device and page-locked at the end of a stage. `text_store` may be nullptr;
+/// Says what is held on the device and page-locked at the end of the current stage. `text_store` may be nullptr;
 /// `activation_bytes` is the size of the arena in use.
-void report_memory(const StageContext& context, Stage stage, int index, const LayerStore* text_store,
-                   uint64_t activation_bytes);
+void report_memory(const StageContext& context, const LayerStore* text_store, uint64_t activation_bytes);
 
 /// Loads the decoder unless it is there. What it takes is part of the current stage's exposed wait for weights.
 void load_vae(const StageContext& context);

@@ -75,7 +75,7 @@ std::vector<std::vector<int32_t>> TextStage::tokenize() const {
 }
 
 std::vector<Tensor> TextStage::encode() {
-  context_.enter(Stage::kTextEncoding);
+  context_.enter(StageRole::kTextEncoding);
   Models& m = context_.models;
   if (!cache_.is_on())
     rows_ = run_encoder(tokenize());
@@ -85,7 +85,7 @@ std::vector<Tensor> TextStage::encode() {
     context_.clock.add_waits(store_->take_waits());
     context_.clock.add_copies(store_->take_copies());
   }
-  report_memory(context_, Stage::kTextEncoding, -1, store_.get(), 0);
+  report_memory(context_, store_.get(), 0);
   store_.reset();
   m.start_expert(context_.plan.expert_of(0));
   context_.dump.add("text.positive", rows_[0]);

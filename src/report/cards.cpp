@@ -3,27 +3,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <iterator>
 #include <nlohmann/json.hpp>
-#include <set>
 
-#include "analysis/cards.h"
-#include "analysis/workload_diff.h"
+#include "report/case_section.h"
 #include "report/format.h"
 
 namespace wan::report {
 namespace {
 
 using Json = nlohmann::json;
-using Cases = std::vector<const ShownCase*>;
-
-CardTable table_of(const Cases& cases) {
-  std::vector<const CaseSummary*> summaries;
-  for (const ShownCase* shown : cases) summaries.push_back(&shown->summary);
-  return card_table(summaries);
-}
-
 std::string label_of(const Machine& machine) {
   return machine.device + ", " + machine.engine + (machine.kind == EngineKind::kImported ? " (imported)" : "");
 }
@@ -75,67 +63,34 @@ std::string mark_of_source(const Quantity& value, CardUnit unit) {
   return value.source.ends_with("(whole card)") ? " (whole card)" : "";
 }
 
-std::string cell_text(const ShownCase& shown, const CardQuantity& quantity) {
-  if (shown.original != nullptr && shown.original->error) return std::string(to_string(shown.original->status));
-  const Quantity value = quantity.of(shown.summary);
+std::string cell_text(const CaseView& shown, const Quantity& value, CardUnit unit) {
+  if (shown.failed && shown.failed->error != nullptr) return std::string(to_string(shown.failed->run->status));
   if (!value.has()) return kAbsent;
   const Estimate& estimate = *value.estimate;
-  std::string text = written(estimate.median, quantity.unit);
+  std::string text = written(estimate.median, unit);
   if (estimate.interval)
-    text += fmt::format(" [{}, {}], n = {}", written(estimate.interval->low, quantity.unit),
-                        written(estimate.interval->high, quantity.unit), estimate.runs);
-  else if (shown.stand_in && shown.runs() > 1)
-    text += fmt::format(", first of {} runs", shown.runs());
+    text += fmt::format(" [{}, {}], n = {}", written(estimate.interval->low, unit),
+                        written(estimate.interval->high, unit), estimate.runs);
+  else if (shown.failed && shown.runs > 1)
+    text += fmt::format(", first of {} runs", shown.runs);
   else
     text += ", single run";
-  return text + (shown.stand_in ? ", not counted" : "") + mark_of_source(value, quantity.unit);
+  return text + (shown.failed ? ", not counted" : "") + mark_of_source(value, unit);
 }
 
-/// Cases of the row that wrote no video though another of the row did: their totals are of less work.
-std::set<size_t> without_video(const Cases& cases, const CardRow& row) {
-  std::set<size_t> none;
-  bool any_video = false;
-  for (const auto& cell : row.cells)
-    for (const size_t i : cell) {
-      const std::string kind = output_kind(*cases[i]->summary.example);
-      any_video = any_video || kind == "video";
-      if (kind == "none") none.insert(i);
-    }
-  return any_video ? none : std::set<size_t>{};
-}
-
-/// Without those that do not count where others of their title do; their case's section says why.
-std::vector<size_t> counted_of(const Cases& cases, const std::vector<size_t>& cell) {
-  const auto is_replaced = [&](size_t i) {
-    return cases[i]->stand_in && std::any_of(cell.begin(), cell.end(), [&](size_t other) {
-             return !cases[other]->stand_in && cases[other]->title() == cases[i]->title();
-           });
-  };
-  std::vector<size_t> kept;
-  std::copy_if(cell.begin(), cell.end(), std::back_inserter(kept), [&](size_t i) { return !is_replaced(i); });
-  return kept;
-}
-
-std::string joined_cells(const Cases& cases, const CardRow& row, const std::vector<size_t>& cell,
-                         const CardQuantity& quantity) {
-  const std::set<size_t> silent = without_video(cases, row);
+std::string joined_cells(const std::vector<CardEntry>& cell, size_t quantity) {
   std::vector<std::string> texts;
-  for (const size_t i : counted_of(cases, cell)) {
-    texts.push_back(cell_text(*cases[i], quantity));
-    if (silent.contains(i) && texts.back() != kAbsent) texts.back() += " (no video)";
+  bool all_absent = true;
+  for (const CardEntry& entry : cell) {
+    std::string text = cell_text(*entry.shown, entry.values[quantity], card_quantities()[quantity].unit);
+    const bool is_absent = text == kAbsent;
+    all_absent = all_absent && is_absent;
+    texts.push_back(text + (entry.without_video && !is_absent ? " (no video)" : ""));
   }
-  const bool all_absent =
-      std::all_of(texts.begin(), texts.end(), [](const std::string& text) { return text == kAbsent; });
   return all_absent ? kAbsent : fmt::format("{}", fmt::join(texts, " / "));
 }
 
-bool any_value(const Cases& cases, const CardQuantity& quantity) {
-  for (const ShownCase* shown : cases)
-    if (quantity.of(shown->summary).has()) return true;
-  return false;
-}
-
-std::string machines_table(const CardTable& cards) {
+std::string machines_table(const CardsView& cards) {
   Table table({"Card", "Program", "Where the numbers come from", "Driver", "Host", "First run"});
   for (const Machine& machine : cards.machines) {
     const RunRecord& run = *machine.example;
@@ -152,8 +107,7 @@ std::string machines_table(const CardTable& cards) {
 
 }  // namespace
 
-Json cards_data(const Cases& cases) {
-  const CardTable cards = table_of(cases);
+Json cards_data(const CardsView& cards) {
   if (cards.machines.size() < 2) return nullptr;
   Json machines = Json::array(), quantities = Json::array(), differences = Json::array();
   for (const Machine& machine : cards.machines)
@@ -162,17 +116,17 @@ Json cards_data(const Cases& cases) {
                         {"imported", machine.kind == EngineKind::kImported},
                         {"label", label_of(machine)},
                         {"provenance", provenance_of(machine)}});
-  for (const CardQuantity& quantity : card_quantities()) {
-    if (!any_value(cases, quantity)) continue;
+  for (const size_t i : cards.quantities) {
+    const CardQuantity& quantity = card_quantities()[i];
     Json rows = Json::array();
-    for (const CardRow& row : cards.rows) {
+    for (const CardRowView& row : cards.rows) {
       Json cells = Json::array();
-      for (const auto& cell : row.cells) cells.push_back(joined_cells(cases, row, cell, quantity));
+      for (const auto& cell : row.cells) cells.push_back(joined_cells(cell, i));
       rows.push_back({{"case", row.name}, {"cells", std::move(cells)}});
     }
     quantities.push_back({{"name", quantity.name}, {"unit", unit_name(quantity.unit)}, {"rows", std::move(rows)}});
   }
-  for (const CardRow& row : cards.rows)
+  for (const CardRowView& row : cards.rows)
     for (const std::string& difference : row.differences) differences.push_back(difference);
   return {{"machines", std::move(machines)},
           {"how_to_read", kHowToReadCells},
@@ -180,24 +134,23 @@ Json cards_data(const Cases& cases) {
           {"differences", std::move(differences)}};
 }
 
-std::string cards_markdown(const Cases& cases) {
-  const CardTable cards = table_of(cases);
+std::string cards_markdown(const CardsView& cards) {
   if (cards.machines.size() < 2) return "";
   std::string out = fmt::format("\n## Cards Side by Side\n\n{}\n\n{}", kHowToReadCells, machines_table(cards));
   std::vector<std::string> columns = {"Case"};
   for (const Machine& machine : cards.machines) columns.push_back(label_of(machine));
-  for (const CardQuantity& quantity : card_quantities()) {
-    if (!any_value(cases, quantity)) continue;
+  for (const size_t i : cards.quantities) {
+    const CardQuantity& quantity = card_quantities()[i];
     Table table(columns);
-    for (const CardRow& row : cards.rows) {
+    for (const CardRowView& row : cards.rows) {
       table.begin_row();
       table.text(row.name);
-      for (const auto& cell : row.cells) table.text(joined_cells(cases, row, cell, quantity));
+      for (const auto& cell : row.cells) table.text(joined_cells(cell, i));
     }
     out += fmt::format("\n### {} ({})\n\n{}", quantity.name, unit_name(quantity.unit), table.markdown());
   }
   std::string differences;
-  for (const CardRow& row : cards.rows)
+  for (const CardRowView& row : cards.rows)
     for (const std::string& difference : row.differences) differences += "- " + difference + "\n";
   if (!differences.empty()) out += "\n### Where the work of a row differs\n\n" + differences;
   return out;

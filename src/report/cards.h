@@ -3,16 +3,15 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <vector>
 
-#include "report/case_section.h"
+#include "analysis/report_view.h"
 
 namespace wan::report {
 
 /// null with fewer than two machines (a card with the program that ran on it).
-nlohmann::json cards_data(const std::vector<const ShownCase*>& cases);
+nlohmann::json cards_data(const CardsView& cards);
 
 /// From "## Cards Side by Side" on; empty with fewer than two machines.
-std::string cards_markdown(const std::vector<const ShownCase*>& cases);
+std::string cards_markdown(const CardsView& cards);
 
 }  // namespace wan::report

@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "analysis/bottleneck.h"
-#include "analysis/compare.h"
+#include "analysis/execution_text.h"
 #include "analysis/repeat_command.h"
+#include "analysis/report_view.h"
 #include "analysis/stage_columns.h"
 #include "report/format.h"
 #include "report/kernels.h"
@@ -49,23 +49,21 @@ std::string stage_table(const CaseSummary& s, bool on_gpu) {
   return table.markdown();
 }
 
-/// Parts long enough to matter; a run has hundreds of others.
-std::string parts_table(const CaseSummary& s) {
-  constexpr double kLeastShare = 0.01;
-  Table table({"Part of a stage", "Time (s)", "Kind", "Moved (GiB)"});
-  int64_t shown = 0, left_out = 0;
-  for (const StageSummary& stage : s.stages) {
-    if (stage.kind != StageKind::kHidden && stage.kind != StageKind::kComponent) continue;
-    const bool matters = stage.wall_s.has() && stage.wall_s.median() >= kLeastShare * s.total_s.median();
-    ++(matters ? shown : left_out);
-    if (!matters) continue;
+/// Parts long enough to matter; a run has many others.
+std::string parts_table(const CaseView& shown) {
+  Table table({"Part of a stage", "Spans", "Time (s)", "Kind", "Moved (GiB)"});
+  const auto left_out =
+      std::count_if(shown.parts.begin(), shown.parts.end(), [](const PartView& p) { return !p.matters; });
+  if (static_cast<size_t>(left_out) == shown.parts.size()) return "";
+  for (const PartView& part : shown.parts) {
+    if (!part.matters) continue;
     table.begin_row();
-    table.text(stage.id);
-    table.value(stage.wall_s, seconds);
-    table.text(stage.kind == StageKind::kHidden ? "hidden behind other work" : "part");
-    table.text(stage.moved_bytes.has() ? gib(stage.moved_bytes.median()) : "");
+    table.text(part.id);
+    table.text(fmt::format("{}", part.count));
+    table.value(part.seconds, seconds);
+    table.text(part.kind == StageKind::kHidden ? "hidden behind other work" : "part");
+    table.text(part.moved_bytes.has() ? gib(part.moved_bytes.median()) : "");
   }
-  if (shown == 0) return "";
   std::string out = "\n" + table.markdown();
   if (left_out > 0) out += fmt::format("\n{} parts below 1 % of the total are in the records.\n", left_out);
   return out;
@@ -92,10 +90,10 @@ std::string workload_lines(const RunRecord& run) {
   return out;
 }
 
-std::string headline(const ShownCase& shown) {
-  const CaseSummary& s = shown.summary;
+std::string headline(const CaseView& shown) {
+  const CaseSummary& s = shown.numbers();
   std::string out = fmt::format("- **Total Duration**: {}\n", with_interval(s.total_s, seconds, "s"));
-  if (shown.on_gpu()) {
+  if (shown.on_gpu) {
     out += fmt::format("- **Peak GPU Memory**: {}\n", with_interval(s.peak_device_bytes, gib, "GiB"));
     out += fmt::format("- **Total Compute Load**: {}\n", with_interval(s.sm_seconds, seconds, "SM·s"));
     out += fmt::format("- **Energy**: {}\n", with_interval(s.energy_j, percent, "J"));
@@ -112,15 +110,12 @@ std::string source_of(const Quantity& quantity) {
   return quantity.has() ? quantity.source : fmt::format("– ({})", explain(quantity.reason));
 }
 
-std::string sources(const ShownCase& shown) {
-  const CaseSummary& s = shown.summary;
-  static const StageSummary kNone;
-  const StageSummary* total = s.stage(kTotalName);
+std::string sources(const CaseView& shown) {
+  const CaseSummary& s = shown.numbers();
   std::string out = "- **Sources**: ";
-  if (shown.on_gpu())
-    out += fmt::format("SM activity {}; GPU memory {}; energy {}; ",
-                       source_of((total != nullptr ? *total : kNone).sm_active_percent), source_of(s.peak_device_bytes),
-                       source_of(s.energy_j));
+  if (shown.on_gpu)
+    out += fmt::format("SM activity {}; GPU memory {}; energy {}; ", source_of(shown.whole().sm_active_percent),
+                       source_of(s.peak_device_bytes), source_of(s.energy_j));
   out += fmt::format("process memory {}\n", source_of(s.peak_host_bytes));
   const Measured<double>& overhead = s.example->overhead_percent;
   return out + "- **What watching costs**: " +
@@ -128,31 +123,31 @@ std::string sources(const ShownCase& shown) {
                          : fmt::format("– ({})\n", explain(overhead.reason)));
 }
 
-std::string certainty(const ShownCase& shown) {
-  const CaseSummary& s = shown.summary;
-  std::string out = fmt::format("- **Runs**: {}", shown.runs_cell());
+std::string certainty(const CaseView& shown) {
+  const CaseSummary& s = shown.numbers();
+  std::string out = fmt::format("- **Runs**: {}", runs_cell(shown));
   if (s.total_s.has() && s.total_s.estimate->single_run)
-    out +=
-        shown.runs() > 1 && shown.stand_in ? " — the first run's numbers, no interval" : " — single run, no interval";
+    out += shown.runs > 1 && shown.failed ? " — the first run's numbers, no interval" : " — single run, no interval";
   if (s.total_s.has() && s.total_s.estimate->extremes)
     out += fmt::format("; lowest to highest covers the median with {:.1f} %",
                        100 * s.total_s.estimate->extremes->coverage);
   out += "\n";
   if (!s.not_converged.empty() && !(s.total_s.has() && s.total_s.estimate->single_run))
     out += fmt::format("- **Not converged**: {}\n", joined(s.not_converged, "; "));
-  for (const Exclusion& exclusion : shown.excluded)
+  out += fmt::format("- **Executed**: {}\n", execution_text(s.group.execution));
+  for (const std::string& doubt : pooling_doubts(s.group)) out += fmt::format("- **Mixed**: {}\n", doubt);
+  for (const Exclusion& exclusion : shown.excluded())
     if (!exclusion.run->run_case.warmup)
       out += fmt::format("- **Not counted**: repeat {}: {}\n", exclusion.run->run_case.repeat + 1, exclusion.reason);
   for (const ValidityFlag& flag : s.example->validity)
-    if (!flag.excludes && !shown.stand_in) out += fmt::format("- **Note** {}: {}\n", flag.name, flag.detail);
+    if (!flag.excludes && !shown.failed) out += fmt::format("- **Note** {}: {}\n", flag.name, flag.detail);
   return out + sources(shown);
 }
 
-std::string failure_lines(const ShownCase& shown) {
-  if (shown.original == nullptr || !shown.original->error) return "";
-  const RunRecord& run = *shown.original;
-  const ErrorFacts& error = *run.error;
-  std::string out = fmt::format("- **Failed**: {}: {}\n", to_string(run.status), error.message);
+std::string failure_lines(const CaseView& shown) {
+  if (!shown.failed || shown.failed->error == nullptr) return "";
+  const ErrorFacts& error = *shown.failed->error;
+  std::string out = fmt::format("- **Failed**: {}: {}\n", to_string(shown.failed->run->status), error.message);
   if (!error.stage.empty()) out += fmt::format("- **In stage**: {}\n", error.stage);
   if (error.requested_bytes.has() && error.free_bytes.has())
     out += fmt::format("- **Asked for**: {} GiB with {} GiB free\n", gib(double(*error.requested_bytes.value)),
@@ -166,7 +161,8 @@ std::string failure_lines(const ShownCase& shown) {
   return out;
 }
 
-std::string inference_statistics(const CaseSummary& s, bool on_gpu) {
+std::string inference_statistics(const CaseView& shown) {
+  const CaseSummary& s = shown.numbers();
   std::string out = "\n##### Inference Statistics\n\n";
   out += fmt::format("- **Avg Time per Step**: {} (median of the steps after the first)\n",
                      with_interval(s.steady_step_s, seconds, "s"));
@@ -181,17 +177,15 @@ std::string inference_statistics(const CaseSummary& s, bool on_gpu) {
   out += fmt::format("- **All Steps**: {}\n", with_interval(s.steps_s, seconds, "s"));
   out +=
       fmt::format("- **Warm Total** (T5_Encoding to VAE_Decoding): {}\n", with_interval(s.warm_total_s, seconds, "s"));
-  if (const StageSummary* total = s.stage(kTotalName)) {
-    if (on_gpu)
-      out += fmt::format("- **Avg SM Activity**: {}\n", with_interval(total->sm_active_percent, percent, "%"));
-    out += fmt::format("- **Avg CPU Utilization**: {} of the allowed cores\n",
-                       with_interval(total->cpu_percent, percent, "%"));
-  }
+  if (s.stage(kTotalName) == nullptr) return out;
+  if (shown.on_gpu)
+    out += fmt::format("- **Avg SM Activity**: {}\n", with_interval(shown.whole().sm_active_percent, percent, "%"));
+  out += fmt::format("- **Avg CPU Utilization**: {} of the allowed cores\n",
+                     with_interval(shown.whole().cpu_percent, percent, "%"));
   return out;
 }
 
-std::string performance_analysis(const CaseSummary& s, const CardPeak* peak) {
-  const BottleneckReport report = find_bottlenecks(s, peak);
+std::string performance_analysis(const BottleneckReport& report) {
   std::string out = "\n##### Performance Analysis\n\n";
   for (const ClassShare& part : report.classes)
     out += fmt::format("- {}: {} s, {:.1f} % of the total\n", class_name(part.what), seconds(part.seconds),
@@ -269,60 +263,17 @@ std::string commits_of(const std::vector<const RunRecord*>& runs) {
   return (several ? "commits " : "commit ") + text;
 }
 
-std::string ShownCase::title() const { return summary.group.case_name + circumstances(summary); }
-
-bool ShownCase::on_gpu() const {
-  const RunRecord& run = *summary.example;
-  return !run.system.gpus.empty() && !run.engine.device.starts_with("cpu");
+std::string time_cell(const CaseView& shown) {
+  if (shown.failed && shown.failed->error != nullptr) return std::string(to_string(shown.failed->run->status));
+  if (!shown.has_result()) return "–";
+  return seconds(shown.numbers().total_s.median()) + (shown.failed ? " (not counted)" : "");
 }
 
-std::string ShownCase::time_cell() const {
-  if (original != nullptr && original->error) return std::string(to_string(original->status));
-  return summary.total_s.has() ? seconds(summary.total_s.median()) + (doubt.empty() ? "" : " (not counted)") : "–";
-}
+std::string runs_cell(const CaseView& shown) { return fmt::format("{} of {}", shown.counted, shown.runs); }
 
-size_t ShownCase::runs() const {
-  const size_t counted = stand_in ? 0 : summary.selection.used.size();
-  // Warm-ups and traced runs are made beside those that may count.
-  const auto beside = std::count_if(excluded.begin(), excluded.end(), [](const Exclusion& e) {
-    return e.run->run_case.warmup || e.run->kernels.has_value();
-  });
-  return counted + excluded.size() - static_cast<size_t>(beside);
-}
-
-std::string ShownCase::runs_cell() const {
-  return fmt::format("{} of {}", stand_in ? 0 : summary.selection.used.size(), runs());
-}
-
-std::string ShownCase::status_cell() const { return doubt.empty() ? "ok" : doubt; }
-
-ShownCase show_case(const RunGroup& group) {
-  ShownCase shown;
-  shown.summary = summarise(group);
-  shown.excluded = shown.summary.selection.excluded;
-  if (!shown.summary.selection.used.empty()) return shown;
-  const auto not_warmup = std::find_if(shown.excluded.begin(), shown.excluded.end(),
-                                       [](const Exclusion& e) { return !e.run->run_case.warmup; });
-  const Exclusion& first = not_warmup == shown.excluded.end() ? shown.excluded.front() : *not_warmup;
-  shown.doubt = first.reason;
-  shown.original = first.run;
-  shown.stand_in = std::make_unique<RunRecord>(*first.run);
-  shown.stand_in->status = RunStatus::kOk;
-  for (ValidityFlag& flag : shown.stand_in->validity) flag.excludes = false;
-  if (shown.stand_in->stages.empty()) return shown;
-  RunGroup alone = group;
-  alone.runs = {shown.stand_in.get()};
-  shown.summary = summarise(alone);
-  shown.summary.group.runs = group.runs;
-  return shown;
-}
-
-std::string speedup_cell(const ShownCase* a, const ShownCase* b) {
-  if (a == nullptr || b == nullptr || a->stand_in || b->stand_in) return "–";
-  CompareOptions options;
-  options.allowed_fields = {"*"};
-  options.across_precision = true;
-  const Comparison comparison = compare_cases(a->summary, b->summary, options);
+std::string speedup_cell(const CaseView* a, const CaseView* b) {
+  if (a == nullptr || b == nullptr || a->failed || b->failed) return "–";
+  const Comparison comparison = compare_freely(*a, *b);
   if (!comparison.comparable()) return joined(comparison.refusals, "; ");
   if (!comparison.split) return "–";
   std::string text = fmt::format("**{:.2f}x** (GPU part {:.2f}x)", comparison.split->total, comparison.split->gpu);
@@ -330,15 +281,15 @@ std::string speedup_cell(const ShownCase* a, const ShownCase* b) {
   return text;
 }
 
-std::string case_section(const ShownCase& shown, const std::vector<CardPeak>& peaks) {
-  const CaseSummary& s = shown.summary;
-  std::string out = fmt::format("\n#### Case: {}\n\n", shown.title());
+std::string case_section(const CaseView& shown) {
+  const CaseSummary& s = shown.numbers();
+  std::string out = fmt::format("\n#### Case: {}\n\n", shown.title);
   if (s.stages.empty()) return out + workload_lines(*s.example) + failure_lines(shown) + certainty(shown) + "\n---\n";
   out += headline(shown) + certainty(shown) + failure_lines(shown);
-  out += "\n##### Stage Breakdown\n\n" + stage_table(s, shown.on_gpu()) + parts_table(s);
-  out += inference_statistics(s, shown.on_gpu());
-  out += performance_analysis(s, find_peak(peaks, s.group.device)) + resource_lines(*s.example);
-  out += kernels_markdown(s) + corrections(*s.example) + provenance(*s.example);
+  out += "\n##### Stage Breakdown\n\n" + stage_table(s, shown.on_gpu) + parts_table(shown);
+  out += inference_statistics(shown);
+  out += performance_analysis(shown.bottlenecks) + resource_lines(*s.example);
+  out += kernels_markdown(shown.traced) + corrections(*s.example) + provenance(*s.example);
   return out + "\n---\n";
 }
 

@@ -4,21 +4,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "analysis/fit_map.h"
 #include "report/format.h"
 
 namespace wan::report {
 namespace {
 
 using Json = nlohmann::json;
-using Cases = std::vector<const ShownCase*>;
-
-std::vector<FitMap> maps_of(const Cases& cases) {
-  std::vector<const CaseSummary*> summaries;
-  for (const ShownCase* shown : cases) summaries.push_back(&shown->summary);
-  return fit_maps(summaries);
-}
-
 /// "ti2v-5B by wanbench, dit bf16, weights auto, text encoder on cuda"
 std::string way_text(const FitMap& map) {
   const Workload& work = map.example->example->workload;
@@ -55,9 +46,9 @@ std::string basis_text(const FitMap& map, const FitCell& cell) {
 
 }  // namespace
 
-Json fit_maps_data(const Cases& cases) {
+Json fit_maps_data(const std::vector<FitMap>& maps) {
   Json out = Json::array();
-  for (const FitMap& map : maps_of(cases)) {
+  for (const FitMap& map : maps) {
     Json rows = Json::array();
     for (size_t i = 0; i < map.sizes.size(); ++i) {
       Json cells = Json::array();
@@ -71,8 +62,7 @@ Json fit_maps_data(const Cases& cases) {
   return out;
 }
 
-std::string fit_markdown(const Cases& cases) {
-  const std::vector<FitMap> maps = maps_of(cases);
+std::string fit_markdown(const std::vector<FitMap>& maps) {
   if (maps.empty()) return "";
   std::string out =
       "\n## What Fits\n\nMeasured: \"fits\", \"out of memory\". Derived from a case that is as large or larger, or as "

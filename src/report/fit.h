@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "report/case_section.h"
+#include "analysis/fit_map.h"
 
 namespace wan::report {
 
 /// A map for each card and way to run a model; empty without a case on a card.
-nlohmann::json fit_maps_data(const std::vector<const ShownCase*>& cases);
+nlohmann::json fit_maps_data(const std::vector<FitMap>& maps);
 
 /// From "## What Fits" on; empty without a case on a card.
-std::string fit_markdown(const std::vector<const ShownCase*>& cases);
+std::string fit_markdown(const std::vector<FitMap>& maps);
 
 }  // namespace wan::report

@@ -27,7 +27,7 @@ std::string script_safe(const std::string& json) {
   return out;
 }
 
-std::string html_report(const std::vector<const RunRecord*>& records, const HtmlOptions& options) {
+std::string html_report(const ReportView& view, const HtmlOptions& options) {
   std::string page =
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
@@ -41,7 +41,7 @@ std::string html_report(const std::vector<const RunRecord*>& records, const Html
       "</style>\n</head>\n<body>\n<div id=\"report\"></div>\n"
       "<noscript><p>This page draws itself with a script. The same tables as text are in report.md beside it, and the "
       "numbers in results.csv.</p></noscript>\n<script type=\"application/json\" id=\"data\">";
-  page += script_safe(report_data(records, options));
+  page += script_safe(report_data(view, options));
   page += "</script>\n";
   if (!chart_library().empty()) {
     page += "<script>\n";

@@ -6,30 +6,26 @@
 #include <functional>
 #include <map>
 #include <string>
-#include <vector>
 
-#include "analysis/tables.h"
-#include "results/record.h"
-#include "results/samples.h"
+#include "analysis/report_view.h"
+#include "report/beside.h"
 
 namespace wan::report {
 
 struct HtmlOptions {
-  std::vector<CardPeak> peaks;                 // may be empty: no share of a card's peak is given
-  std::vector<CardPrice> prices;               // may be empty: the reader types a price
-  std::map<std::string, SampleSet> samples{};  // by run id; may be empty: timelines show one value a stage
-  std::filesystem::path folder{};              // where the report will be: videos found there are shown; empty: none is
+  Beside beside{};  // without a run's samples its timeline shows one value a stage; without spans no single copy
+  std::filesystem::path folder{};  // where the report will be: videos found there are shown; empty: none is
   std::map<std::string, std::filesystem::path> files{};  // by run id: its record, from `folder`; the page links to it
   /// A JPEG of a video's frame, shown also where the page is without the video; empty: none. May be unset.
   std::function<std::string(const std::filesystem::path&)> poster{};
 };
 
 /// The whole page. Needs no network and no other file but the videos. Text of records is never markup in it.
-std::string html_report(const std::vector<const RunRecord*>& records, const HtmlOptions& options);
+std::string html_report(const ReportView& view, const HtmlOptions& options = {});
 
 /// The JSON block of the page, as text: what the page shows, in SI units (seconds, bytes, watts, joules; shares 0 to
 /// 1).
-std::string report_data(const std::vector<const RunRecord*>& records, const HtmlOptions& options);
+std::string report_data(const ReportView& view, const HtmlOptions& options = {});
 
 /// JSON that may stand inside a <script> element: '<', '>', '&' and the two line separators of JavaScript as \u
 /// escapes.

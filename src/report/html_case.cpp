@@ -2,15 +2,16 @@
 #include "report/html_case.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
+#include "analysis/execution_text.h"
 #include "analysis/repeat_command.h"
 #include "base/base64.h"
+#include "report/case_section.h"
 #include "report/format.h"
 #include "report/html_engineer.h"
 #include "report/imported.h"
@@ -32,90 +33,56 @@ Json measured_data(const Measured<T>& value) {
   return {{"value", nullptr}, {"reason", explain(value.reason)}};
 }
 
-Json price_data(const AnalysedCase& analysed) {
-  Json out = {{"gpu_hours", or_null(analysed.buyer.gpu_hours)},
+Json price_data(const CaseView& shown) {
+  Json out = {{"gpu_hours", or_null(shown.buyer.gpu_hours)},
               {"per_gpu_hour", nullptr},
               {"per_video", nullptr},
-              {"currency", analysed.price != nullptr ? analysed.price->currency : "USD"},
-              {"reason", analysed.buyer.no_cost_reason}};
-  if (!analysed.buyer.cost) return out;
-  out["per_gpu_hour"] = *analysed.price->per_gpu_hour;
-  out["per_video"] = analysed.buyer.cost->money;
-  out["date"] = analysed.price->date;
-  out["source"] = analysed.price->source;
+              {"currency", shown.price != nullptr ? shown.price->currency : "USD"},
+              {"reason", shown.buyer.no_cost_reason}};
+  if (!shown.buyer.cost) return out;
+  out["per_gpu_hour"] = *shown.price->per_gpu_hour;
+  out["per_video"] = shown.buyer.cost->money;
+  out["date"] = shown.price->date;
+  out["source"] = shown.price->source;
   return out;
 }
 
-Json headline_data(const AnalysedCase& analysed) {
+Json headline_data(const CaseView& shown) {
   Json parts = Json::array();
-  for (const TimePart& part : analysed.buyer.parts)
+  for (const TimePart& part : shown.buyer.parts)
     parts.push_back(
         {{"name", part.name}, {"place", to_string(part.place)}, {"seconds", part.seconds}, {"share", part.share}});
-  return {{"seconds", quantity_data(analysed.summary().total_s)},
-          {"videos_per_hour", quantity_data(analysed.buyer.videos_per_hour)},
-          {"energy_wh", quantity_data(analysed.buyer.energy_wh)},
-          {"price", price_data(analysed)},
+  return {{"seconds", quantity_data(shown.numbers().total_s)},
+          {"videos_per_hour", quantity_data(shown.buyer.videos_per_hour)},
+          {"energy_wh", quantity_data(shown.buyer.energy_wh)},
+          {"price", price_data(shown)},
           {"parts", std::move(parts)},
-          {"gpu_share", or_null(analysed.buyer.gpu_share)},
-          {"host_share", or_null(analysed.buyer.host_share)}};
+          {"gpu_share", or_null(shown.buyer.gpu_share)},
+          {"host_share", or_null(shown.buyer.host_share)}};
 }
 
 /// "run 2": the run as the page calls it. Its own `repeat` starts again in each of several folders shown as one.
-std::string run_name(const AnalysedCase& analysed, const RunRecord& run) {
-  const auto found = analysed.run_names.find(run.id);
-  return found == analysed.run_names.end() ? "run" : found->second;
-}
-
-std::map<std::string, std::string> name_runs(const std::vector<const RunRecord*>& runs) {
-  std::map<std::string, std::string> out;
-  int counted = 0, warmups = 0, traced = 0;
-  for (const RunRecord* run : runs) {
-    if (run->run_case.warmup)
-      out[run->id] = fmt::format("warm-up {}", ++warmups);
-    else if (run->kernels)
-      out[run->id] = fmt::format("traced run {}", ++traced);
-    else
-      out[run->id] = fmt::format("run {}", ++counted);
-  }
-  return out;
-}
-
-/// The used run whose total is nearest to the median of all; the example where none is used.
-const RunRecord& typical_run(const CaseSummary& s) {
-  const auto off = [&](const RunRecord* run) {
-    const StageRecord* total = total_stage(*run);
-    return total == nullptr ? HUGE_VAL : std::abs(static_cast<double>(total->wall_ns) * 1e-9 - s.total_s.median());
-  };
-  const auto& used = s.selection.used;
-  if (used.empty() || !s.total_s.has()) return *s.example;
-  return **std::min_element(used.begin(), used.end(),
-                            [&](const RunRecord* a, const RunRecord* b) { return off(a) < off(b); });
-}
-
-const RunRecord* failed_run(const AnalysedCase& analysed) {
-  for (const RunRecord* run : analysed.summary().group.runs)
-    if (run->status != RunStatus::kOk) return run;
-  return nullptr;
+std::string run_name(const CaseView& shown, const RunRecord& run) {
+  const auto found = shown.run_names.find(run.id);
+  return found == shown.run_names.end() ? "run" : found->second;
 }
 
 /// "fits", "out of memory", or why neither can be said.
-Json fit_data(const AnalysedCase& analysed) {
-  const CaseSummary& s = analysed.summary();
-  const RunRecord* failed = failed_run(analysed);
-  const bool out_of_memory = failed != nullptr && failed->status == RunStatus::kOutOfMemory;
-  Json out = {{"state", out_of_memory && analysed.shown.stand_in ? "out of memory" : "not known"},
-              {"peak", quantity_data(analysed.shown.on_gpu() ? s.peak_device_bytes : s.peak_host_bytes)},
-              {"of", analysed.shown.on_gpu() ? "GPU memory" : "process memory"},
+Json fit_data(const CaseView& shown) {
+  const CaseSummary& s = shown.numbers();
+  const RunRecord* not_ok = shown.not_ok;
+  Json out = {{"state", to_string(shown.fit)},
+              {"peak", quantity_data(shown.on_gpu ? s.peak_device_bytes : s.peak_host_bytes)},
+              {"of", shown.on_gpu ? "GPU memory" : "process memory"},
               {"predicted_peak_bytes", nullptr}};
   if (s.example->predicted_peak_bytes.has()) out["predicted_peak_bytes"] = *s.example->predicted_peak_bytes.value;
-  if (out_of_memory && failed->error && !failed->error->advice.empty()) out["advice"] = failed->error->advice;
-  if (!analysed.has_result() || out_of_memory) return out;
-  out["state"] = "fits";
-  if (const auto& room = analysed.bottlenecks.headroom) {
-    out["capacity_bytes"] = room->capacity_bytes;
-    out["free_bytes"] = room->free_bytes;
-    out["free_percent"] = room->free_percent;
-  }
+  const bool out_of_memory = not_ok != nullptr && not_ok->status == RunStatus::kOutOfMemory;
+  if (out_of_memory && not_ok->error && !not_ok->error->advice.empty()) out["advice"] = not_ok->error->advice;
+  const auto& room = shown.bottlenecks.headroom;
+  if (shown.fit != FitState::kFits || !room) return out;
+  out["capacity_bytes"] = room->capacity_bytes;
+  out["free_bytes"] = room->free_bytes;
+  out["free_percent"] = room->free_percent;
   return out;
 }
 
@@ -134,12 +101,12 @@ std::string source_of(const Quantity& quantity) {
   return quantity.has() ? quantity.source : "none: " + explain(quantity.reason);
 }
 
-Json certainty_data(const AnalysedCase& analysed) {
-  const CaseSummary& s = analysed.summary();
+Json certainty_data(const CaseView& shown) {
+  const CaseSummary& s = shown.numbers();
   Json exclusions = Json::array(), flags = Json::array();
-  for (const Exclusion& exclusion : analysed.shown.excluded)
+  for (const Exclusion& exclusion : shown.excluded())
     exclusions.push_back({{"run_id", exclusion.run->id},
-                          {"run", run_name(analysed, *exclusion.run)},
+                          {"run", run_name(shown, *exclusion.run)},
                           {"beside", exclusion.run->run_case.warmup || exclusion.run->kernels.has_value()},
                           {"reason", exclusion.reason}});
   std::set<std::pair<std::string, std::string>> seen;
@@ -150,34 +117,33 @@ Json certainty_data(const AnalysedCase& analysed) {
                          {"detail", flag.detail},
                          {"stage", flag.stage},
                          {"excludes", flag.excludes},
-                         {"run", run_name(analysed, *run)}});
-  const StageSummary* total = s.stage(kTotalName);
-  static const StageSummary kNone;
-  const StageSummary& whole = total != nullptr ? *total : kNone;
+                         {"run", run_name(shown, *run)}});
   const RunRecord& run = *s.example;
-  return {{"runs_cell", analysed.shown.runs_cell()},
-          {"runs", analysed.shown.runs()},
-          {"used", analysed.shown.stand_in ? 0 : s.selection.used.size()},
+  return {{"runs_cell", runs_cell(shown)},
+          {"runs", shown.runs},
+          {"used", shown.counted},
           {"single_run", s.total_s.has() && s.total_s.estimate->single_run},
           {"converged", s.converged},
           {"not_converged", s.not_converged},
-          {"doubt", analysed.shown.doubt},
+          {"doubt", shown.doubt()},
+          {"executed", execution_text(s.group.execution)},
+          {"mixed", pooling_doubts(s.group)},
           {"exclusions", std::move(exclusions)},
           {"flags", std::move(flags)},
           {"marker_source", run.engine.marker_source},
-          {"sm_source", source_of(whole.sm_active_percent)},
-          {"memory_source", source_of(analysed.shown.on_gpu() ? s.peak_device_bytes : s.peak_host_bytes)},
+          {"sm_source", source_of(shown.whole().sm_active_percent)},
+          {"memory_source", source_of(shown.on_gpu ? s.peak_device_bytes : s.peak_host_bytes)},
           {"energy_source", source_of(s.energy_j)},
           {"unattributed_share", quantity_data(s.unattributed_share)},
           {"overhead_percent", measured_data(run.overhead_percent)},
           {"clock_residual_ns", measured_data(run.clock.gpu_residual_ns)}};
 }
 
-Json failures_data(const AnalysedCase& analysed) {
+Json failures_data(const CaseView& shown) {
   Json out = Json::array();
-  for (const RunRecord* run : analysed.summary().group.runs) {
+  for (const RunRecord* run : shown.summary.group.runs) {
     if (run->status == RunStatus::kOk) continue;
-    Json row = {{"run_id", run->id}, {"run", run_name(analysed, *run)}, {"status", to_string(run->status)}};
+    Json row = {{"run_id", run->id}, {"run", run_name(shown, *run)}, {"status", to_string(run->status)}};
     if (run->error) {
       row["stage"] = run->error->stage;
       row["message"] = run->error->message;
@@ -249,11 +215,11 @@ Json path_data(const std::filesystem::path& file) {
   return path;
 }
 
-Json provenance_data(const AnalysedCase& analysed, const HtmlOptions& options) {
-  const RunRecord& run = *analysed.summary().example;
+Json provenance_data(const CaseView& shown, const HtmlOptions& options) {
+  const RunRecord& run = shown.example();
   Json gpus = Json::array(), runs = Json::array();
   for (const GpuInfo& gpu : run.system.gpus) gpus.push_back(gpu_data(gpu));
-  for (const RunRecord* each : analysed.summary().group.runs) {
+  for (const RunRecord* each : shown.summary.group.runs) {
     const auto file = options.files.find(each->id);
     runs.push_back({{"id", each->id}, {"file", file == options.files.end() ? Json(nullptr) : path_data(file->second)}});
   }
@@ -269,7 +235,7 @@ Json provenance_data(const AnalysedCase& analysed, const HtmlOptions& options) {
             {"build", run.tool.build},
             {"cuda", run.tool.cuda}}},
           {"engine", {{"name", run.engine.name}, {"kind", to_string(run.engine.kind)}, {"device", run.engine.device}}},
-          {"repeat_command", repeat_command(analysed.summary())},
+          {"repeat_command", repeat_command(shown.numbers())},
           {"command", run.engine.command},
           {"env", run.engine.env},
           {"versions", run.engine.versions},
@@ -307,15 +273,15 @@ Json poster_data(const HtmlOptions& options, const std::filesystem::path& video)
 }
 
 /// The first video of the case that lies beside the report; null when none does. A path that leaves the folder is none.
-Json video_data(const AnalysedCase& analysed, const HtmlOptions& options) {
+Json video_data(const CaseView& shown, const HtmlOptions& options) {
   if (options.folder.empty()) return nullptr;
-  for (const RunRecord* run : analysed.summary().group.runs) {
+  for (const RunRecord* run : shown.summary.group.runs) {
     const std::filesystem::path file = run->output.file;
     Json path = path_data(file);
     if (path.is_null() || run->run_case.warmup) continue;
     std::error_code error;
     if (!std::filesystem::is_regular_file(options.folder / file, error)) continue;
-    return {{"run", run_name(analysed, *run)},
+    return {{"run", run_name(shown, *run)},
             {"path", std::move(path)},
             {"poster", poster_data(options, options.folder / file)},
             {"sha256", run->output.sha256}};
@@ -337,25 +303,45 @@ Json quality_data(const RunRecord& run) {
 /// The run's samples, unless the run was so short that its stages' own values say more.
 const SampleSet* drawable_samples(const RunRecord& run, const HtmlOptions& options) {
   constexpr int64_t kFewest = 5;
-  const auto found = options.samples.find(run.id);
-  if (found == options.samples.end() || (run.samples && run.samples->count < kFewest)) return nullptr;
-  return &found->second;
+  return run.samples && run.samples->count < kFewest ? nullptr : of_run(options.beside.samples, run.id);
 }
 
-void add_details(Json& out, const AnalysedCase& analysed, const HtmlOptions& options) {
-  const CaseSummary& s = analysed.summary();
-  if (s.stages.empty()) return;
-  const RunRecord& typical = typical_run(s);
-  const SampleSet* samples = drawable_samples(typical, options);
-  out["scopes"] = scopes_data(s);
-  out["stages"] = stage_table_data(s);
-  out["steps"] = steps_data(s.selection.used, analysed.run_names);
-  out["timeline"] = timeline_data(typical, samples);
-  out["timeline"]["run"] = run_name(analysed, typical);
-  out["roofline"] = roofline_data(s, analysed.peak);
-  out["memory"] = memory_data(typical);
-  out["analysis"] = analysis_data(analysed.bottlenecks);
-  out["kernels"] = kernels_data(s);
+void add_details(Json& out, const CaseView& shown, const HtmlOptions& options) {
+  if (shown.numbers().stages.empty()) return;
+  const RunRecord& typical = *shown.typical;
+  out["scopes"] = scopes_data(shown.numbers());
+  out["stages"] = stage_table_data(shown);
+  out["steps"] = steps_data(shown);
+  out["timeline"] =
+      timeline_data(typical, drawable_samples(typical, options), of_run(options.beside.spans, typical.id));
+  out["timeline"]["run"] = run_name(shown, typical);
+  out["roofline"] = roofline_data(shown.roof, shown.peak);
+  out["memory"] = memory_data(shown.memory);
+  out["analysis"] = analysis_data(shown.bottlenecks);
+  out["kernels"] = kernels_data(shown.traced);
+}
+
+/// The case in one sentence: seconds, how much of it on the card and on the host, the largest part and its bound.
+std::string verdict_sentence(const CaseView& shown) {
+  const CaseSummary& s = shown.numbers();
+  const std::string where = shown.title + " on " + s.group.device;
+  if (!shown.has_result()) return fmt::format("{} gave no video: {}.", where, shown.doubt());
+  std::string out = fmt::format("{}: {} s a video", where, seconds(s.total_s.median()));
+  if (shown.failed) out += fmt::format(" (not counted: {})", shown.doubt());
+  if (shown.on_gpu && shown.buyer.gpu_share && shown.buyer.host_share)
+    out += fmt::format(", {} s ({:.0f} %) on the GPU and {} s ({:.0f} %) on the host", seconds(s.gpu_part_s.median()),
+                       100 * *shown.buyer.gpu_share, seconds(s.host_part_s.median()), 100 * *shown.buyer.host_share);
+  else
+    out += ", all of it on the CPU";
+  out += ".";
+  if (shown.largest_part)
+    out += fmt::format(" {} takes most: {:.0f} %.", shown.largest_part->name, 100 * shown.largest_part->share);
+  const auto& what_ifs = shown.bottlenecks.what_ifs;
+  const auto best =
+      std::find_if(what_ifs.begin(), what_ifs.end(), [](const WhatIf& what) { return !what.hypothetical; });
+  if (best != what_ifs.end() && best->saved_s > 0)
+    out += fmt::format(" Most to gain: {}, at most {} s.", best->change, seconds(best->saved_s));
+  return out;
 }
 
 }  // namespace
@@ -373,69 +359,31 @@ Json quantity_data(const Quantity& quantity) {
   return out;
 }
 
-AnalysedCase analyse_case(const RunGroup& group, const HtmlOptions& options) {
-  AnalysedCase out;
-  out.shown = show_case(group);
-  out.run_names = name_runs(group.runs);
-  out.peak = find_peak(options.peaks, group.device);
-  out.price = find_price(options.prices, group.device);
-  out.buyer = buyer_numbers(out.summary(), out.price);
-  if (out.has_result()) out.bottlenecks = find_bottlenecks(out.summary(), out.peak);
-  return out;
-}
-
-std::string verdict_sentence(const AnalysedCase& analysed) {
-  const CaseSummary& s = analysed.summary();
-  const std::string where = analysed.shown.title() + " on " + s.group.device;
-  if (!analysed.has_result()) return fmt::format("{} gave no video: {}.", where, analysed.shown.doubt);
-  std::string out = fmt::format("{}: {} s a video", where, seconds(s.total_s.median()));
-  if (!analysed.shown.doubt.empty()) out += fmt::format(" (not counted: {})", analysed.shown.doubt);
-  if (analysed.shown.on_gpu() && analysed.buyer.gpu_share && analysed.buyer.host_share)
-    out +=
-        fmt::format(", {} s ({:.0f} %) on the GPU and {} s ({:.0f} %) on the host", seconds(s.gpu_part_s.median()),
-                    100 * *analysed.buyer.gpu_share, seconds(s.host_part_s.median()), 100 * *analysed.buyer.host_share);
-  else
-    out += ", all of it on the CPU";
-  out += ".";
-  const auto largest = std::max_element(analysed.buyer.parts.begin(), analysed.buyer.parts.end(),
-                                        [](const TimePart& a, const TimePart& b) { return a.seconds < b.seconds; });
-  if (largest != analysed.buyer.parts.end())
-    out += fmt::format(" {} takes most: {:.0f} %.", largest->name, 100 * largest->share);
-  const auto& what_ifs = analysed.bottlenecks.what_ifs;
-  const auto best =
-      std::find_if(what_ifs.begin(), what_ifs.end(), [](const WhatIf& what) { return !what.hypothetical; });
-  if (best != what_ifs.end() && best->saved_s > 0)
-    out += fmt::format(" Most to gain: {}, at most {} s.", best->change, seconds(best->saved_s));
-  return out;
-}
-
-Json case_data(const AnalysedCase& analysed, const HtmlOptions& options) {
-  const CaseSummary& s = analysed.summary();
-  const RunRecord& run = *s.example;
-  const RunRecord* failed = failed_run(analysed);
-  const bool doubted = analysed.shown.stand_in != nullptr;
-  Json out = {{"title", analysed.shown.title()},
-              {"name", s.group.case_name},
+Json case_data(const CaseView& shown, const HtmlOptions& options) {
+  const RunGroup& group = shown.summary.group;
+  const RunRecord& run = shown.example();
+  Json out = {{"title", shown.title},
+              {"name", group.case_name},
               {"aliases", run.run_case.aliases},
-              {"arm", s.group.arm},
-              {"device", s.group.device},
-              {"engine", s.group.engine},
+              {"arm", group.arm},
+              {"device", group.device},
+              {"engine", group.engine},
               {"engine_kind", to_string(run.engine.kind)},
-              {"on_gpu", analysed.shown.on_gpu()},
-              {"has_result", analysed.has_result()},
-              {"counts", analysed.has_result() && !doubted},
-              {"status", doubted && failed != nullptr ? to_string(failed->status) : to_string(RunStatus::kOk)},
-              {"verdict", verdict_sentence(analysed)},
+              {"on_gpu", shown.on_gpu},
+              {"has_result", shown.has_result()},
+              {"counts", shown.has_result() && !shown.failed},
+              {"status", to_string(shown.status())},
+              {"verdict", verdict_sentence(shown)},
               {"workload", workload_data(run.workload)},
-              {"headline", headline_data(analysed)},
-              {"fit", fit_data(analysed)},
-              {"certainty", certainty_data(analysed)},
-              {"failures", failures_data(analysed)},
-              {"provenance", provenance_data(analysed, options)},
+              {"headline", headline_data(shown)},
+              {"fit", fit_data(shown)},
+              {"certainty", certainty_data(shown)},
+              {"failures", failures_data(shown)},
+              {"provenance", provenance_data(shown, options)},
               {"imported", imported_data(run)},
-              {"video", video_data(analysed, options)},
+              {"video", video_data(shown, options)},
               {"quality", quality_data(run)}};
-  add_details(out, analysed, options);
+  add_details(out, shown, options);
   return out;
 }
 

@@ -1,13 +1,10 @@
 // The page's data: the cases, what they say of each other, and the tables of imported reports.
 #include <algorithm>
-#include <deque>
 
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
-#include "analysis/cards.h"
-#include "analysis/compare.h"
 #include "base/build_info.h"
 #include "report/cards.h"
 #include "report/fit.h"
@@ -57,16 +54,6 @@ std::string comparison_sentence(const Comparison& c) {
   return out + "; " + savings_text(split, seconds) + "." + difference_sentence(c);
 }
 
-/// B against A, or A against B where B is the slower one: sentences about savings read better.
-Comparison compare(const AnalysedCase& a, const AnalysedCase& b) {
-  CompareOptions options;
-  options.allowed_fields = {"*"};
-  options.across_precision = true;
-  Comparison c = compare_cases(a.summary(), b.summary(), options);
-  if (c.comparable() && c.split && c.split->saved_s < 0) c = compare_cases(b.summary(), a.summary(), options);
-  return c;
-}
-
 /// What only one side records, in a sentence for each side; an imported report may not say much of its work.
 std::vector<std::string> one_sided(const Comparison& c) {
   std::string fields[2];
@@ -91,11 +78,11 @@ std::vector<std::string> named_caveats(const Comparison& c) {
   return out;
 }
 
-Json comparison_data(const AnalysedCase& first, const AnalysedCase& second) {
-  const Comparison c = compare(first, second);
-  Json out = {{"case", first.shown.title()}, {"a", side_name(*c.a, *c.b)},  {"b", side_name(*c.b, *c.a)},
-              {"refusals", c.refusals},      {"caveats", named_caveats(c)}, {"sentence", nullptr},
-              {"rows", Json::array()},       {"differences", Json::array()}};
+Json comparison_data(const CasePair& pair) {
+  const Comparison& c = pair.comparison;
+  Json out = {{"case", pair.title},     {"a", side_name(*c.a, *c.b)},  {"b", side_name(*c.b, *c.a)},
+              {"refusals", c.refusals}, {"caveats", named_caveats(c)}, {"sentence", nullptr},
+              {"rows", Json::array()},  {"differences", Json::array()}};
   for (const FieldDifference& field : c.workload.different)
     out["differences"].push_back({{"field", field.field}, {"a", field.a}, {"b", field.b}});
   if (!c.comparable()) return out;
@@ -120,74 +107,12 @@ Json comparison_data(const AnalysedCase& first, const AnalysedCase& second) {
   return out;
 }
 
-bool is_native(const AnalysedCase& analysed) { return analysed.summary().example->engine.kind == EngineKind::kNative; }
-
-/// Whom a case is set against, among those before it in its row: another program on the same card, the same program on
-/// another card (the first such), else the first at all.
-std::vector<const AnalysedCase*> others_of(const AnalysedCase& own, const std::vector<const AnalysedCase*>& earlier) {
-  const RunGroup& group = own.summary().group;
-  std::vector<const AnalysedCase*> others;
-  const auto add_first = [&](auto is_meant) {
-    const auto found = std::find_if(earlier.begin(), earlier.end(),
-                                    [&](const AnalysedCase* other) { return is_meant(other->summary().group); });
-    if (found != earlier.end()) others.push_back(*found);
-  };
-  add_first([&](const RunGroup& other) { return other.device == group.device && other.engine != group.engine; });
-  add_first([&](const RunGroup& other) { return other.device != group.device && other.engine == group.engine; });
-  if (others.empty() && !earlier.empty()) others.push_back(earlier.front());
-  return others;
-}
-
-/// Those that our own engine is part of come first, of them the pairs on one card: these say what the program does.
-Json comparisons_data(const std::deque<AnalysedCase>& cases) {
-  std::vector<const AnalysedCase*> counted;
-  std::vector<const CaseSummary*> summaries;
-  for (const AnalysedCase& analysed : cases) {
-    if (!analysed.has_result() || analysed.shown.stand_in) continue;
-    counted.push_back(&analysed);
-    summaries.push_back(&analysed.summary());
-  }
-  std::vector<std::pair<const AnalysedCase*, const AnalysedCase*>> pairs;
-  for (const CardRow& row : card_table(summaries).rows) {
-    std::vector<const AnalysedCase*> earlier;
-    for (const auto& cell : row.cells) {
-      if (cell.empty()) continue;
-      const AnalysedCase* own = counted[cell.front()];
-      for (const AnalysedCase* other : others_of(*own, earlier)) pairs.emplace_back(other, own);
-      earlier.push_back(own);
-    }
-  }
-  const auto natives_end = std::stable_partition(
-      pairs.begin(), pairs.end(), [](const auto& pair) { return is_native(*pair.first) || is_native(*pair.second); });
-  std::stable_partition(pairs.begin(), natives_end, [](const auto& pair) {
-    return pair.first->summary().group.device == pair.second->summary().group.device;
-  });
-  Json out = Json::array();
-  for (const auto& [first, other] : pairs) out.push_back(comparison_data(*first, *other));
-  return out;
-}
-
-bool is_pair(const AnalysedCase& cold, const AnalysedCase& warm) {
-  const RunGroup &a = cold.summary().group, &b = warm.summary().group;
-  return cold.summary().example->workload.scope == RunScope::kCold &&
-         warm.summary().example->workload.scope == RunScope::kWarm && a.case_name == b.case_name &&
-         a.device == b.device && a.engine == b.engine && a.arm == b.arm;
-}
-
-Json cold_warm_data(const std::deque<AnalysedCase>& cases) {
-  Json out = Json::array();
-  for (size_t c = 0; c < cases.size(); ++c)
-    for (size_t w = 0; w < cases.size(); ++w) {
-      if (!is_pair(cases[c], cases[w])) continue;
-      const bool counts = !cases[c].shown.stand_in && !cases[w].shown.stand_in;
-      const auto extra = counts ? cold_extra_s(cases[c].summary(), cases[w].summary()) : std::nullopt;
-      out.push_back({{"case", cases[c].shown.title()},
-                     {"device", cases[c].summary().group.device},
-                     {"cold", quantity_data(cases[c].summary().total_s)},
-                     {"warm", quantity_data(cases[w].summary().total_s)},
-                     {"extra_s", extra ? Json(*extra) : Json(nullptr)}});
-    }
-  return out;
+Json cold_warm_data(const ColdWarm& pair) {
+  return {{"case", pair.cold->title},
+          {"device", pair.cold->summary.group.device},
+          {"cold", quantity_data(pair.cold->numbers().total_s)},
+          {"warm", quantity_data(pair.warm->numbers().total_s)},
+          {"extra_s", pair.extra_s ? Json(*pair.extra_s) : Json(nullptr)}};
 }
 
 Json built_with() {
@@ -197,25 +122,19 @@ Json built_with() {
 
 }  // namespace
 
-std::string report_data(const std::vector<const RunRecord*>& records, const HtmlOptions& options) {
-  std::deque<AnalysedCase> cases;
-  for (const RunGroup& group : group_runs(records)) {
-    const bool only_warmups =
-        std::all_of(group.runs.begin(), group.runs.end(), [](const RunRecord* run) { return run->run_case.warmup; });
-    if (!only_warmups) cases.push_back(analyse_case(group, options));
-  }
-  std::vector<const ShownCase*> shown;
-  for (const AnalysedCase& analysed : cases) shown.push_back(&analysed.shown);
+std::string report_data(const ReportView& view, const HtmlOptions& options) {
   Json data = {{"schema", {{"name", "wanbench.report"}, {"major", 1}, {"minor", 0}}},
                {"tool", built_with()},
                {"cases", Json::array()},
-               {"comparisons", comparisons_data(cases)},
-               {"cold_warm", cold_warm_data(cases)},
-               {"cards", cards_data(shown)},
-               {"fit_maps", fit_maps_data(shown)},
+               {"comparisons", Json::array()},
+               {"cold_warm", Json::array()},
+               {"cards", cards_data(view.cards)},
+               {"fit_maps", fit_maps_data(view.fit_maps)},
                {"printed_overviews", Json::array()}};
-  for (const AnalysedCase& analysed : cases) data["cases"].push_back(case_data(analysed, options));
-  for (const PrintedTable& table : printed_overviews(records))
+  for (const CaseView& shown : view.cases) data["cases"].push_back(case_data(shown, options));
+  for (const CasePair& pair : view.pairs) data["comparisons"].push_back(comparison_data(pair));
+  for (const ColdWarm& pair : view.cold_warm) data["cold_warm"].push_back(cold_warm_data(pair));
+  for (const PrintedTable& table : printed_overviews(view.records))
     data["printed_overviews"].push_back({{"title", table.title}, {"columns", table.columns}, {"rows", table.rows}});
   return data.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

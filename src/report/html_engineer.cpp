@@ -2,16 +2,11 @@
 #include "report/html_engineer.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
-#include <map>
-#include <set>
 
 #include <nlohmann/json.hpp>
 
 #include "analysis/breakdown.h"
-#include "analysis/memory.h"
-#include "analysis/roofline.h"
 #include "analysis/series.h"
 #include "analysis/stage_columns.h"
 #include "analysis/timeline.h"
@@ -74,9 +69,7 @@ Json sampled_data(const SampleSet& samples) {
 }
 
 /// A leaf's own role, and that of its stage for parts and hidden work.
-StageRole role_of(const StageRecord& stage) {
-  return stage_role(stage.kind == StageKind::kLeaf ? stage.name : stage.parent);
-}
+StageRole role_of(const StageRecord& stage) { return stage.role; }
 
 bool is_own_row(const StageSummary& stage) {
   return stage.kind == StageKind::kLeaf || stage.kind == StageKind::kParent;
@@ -89,48 +82,11 @@ Json cell_data(const Quantity& quantity) {
   return out;
 }
 
-/// "Step_0_Inference/h2d" of "Step_0_Inference/h2d#12": one of several with that name in the stage.
-std::string pooled_id(const std::string& id) {
-  const size_t mark = id.rfind('#');
-  const bool numbered = mark != std::string::npos && mark + 1 < id.size() &&
-                        std::all_of(id.begin() + static_cast<ptrdiff_t>(mark) + 1, id.end(),
-                                    [](unsigned char c) { return std::isdigit(c) != 0; });
-  return numbered ? id.substr(0, mark) : id;
-}
-
-/// Seconds of all parts of each name in a run, as a quantity over the runs.
-Json parts_data(const CaseSummary& summary) {
-  struct Part {
-    std::string id;
-    StageKind kind;
-    std::set<std::string> members;
-  };
-  std::vector<Part> parts;
-  std::map<std::string, size_t> places;
-  for (const StageSummary& stage : summary.stages) {
-    if (is_own_row(stage)) continue;
-    const std::string id = pooled_id(stage.id);
-    const auto [place, fresh] = places.emplace(id, parts.size());
-    if (fresh) parts.push_back({id, stage.kind, {}});
-    parts[place->second].members.insert(stage.id);
-  }
-  std::map<const RunRecord*, std::map<std::string, int64_t>> sums_ns;
-  for (const RunRecord* run : summary.selection.used)
-    for (const StageRecord& stage : run->stages)
-      if (stage.kind == StageKind::kHidden || stage.kind == StageKind::kComponent)
-        sums_ns[run][pooled_id(stage.id)] += stage.wall_ns;
+Json parts_data(const std::vector<PartView>& parts) {
   Json out = Json::array();
-  for (const Part& part : parts) {
-    const Quantity seconds = quantity_over(summary.selection.used, {}, [&](const RunRecord& run) {
-      const auto found = sums_ns[&run].find(part.id);
-      return found != sums_ns[&run].end() ? measured(static_cast<double>(found->second) * kNanosecond, "clock")
-                                          : absent<double>("stage_absent");
-    });
-    out.push_back({{"id", part.id},
-                   {"count", part.members.size()},
-                   {"kind", to_string(part.kind)},
-                   {"seconds", cell_data(seconds)}});
-  }
+  for (const PartView& part : parts)
+    out.push_back(
+        {{"id", part.id}, {"count", part.count}, {"kind", to_string(part.kind)}, {"seconds", cell_data(part.seconds)}});
   return out;
 }
 
@@ -139,7 +95,8 @@ double whole_microseconds(int64_t ns) { return std::round(static_cast<double>(ns
 
 }  // namespace
 
-Json stage_table_data(const CaseSummary& summary) {
+Json stage_table_data(const CaseView& shown_case) {
+  const CaseSummary& summary = shown_case.numbers();
   Json columns = Json::array(), rows = Json::array();
   std::vector<const StageColumn*> shown;
   for (const StageColumn& column : stage_columns()) {
@@ -157,21 +114,21 @@ Json stage_table_data(const CaseSummary& summary) {
     for (const StageColumn* column : shown) cells.push_back(cell_data(stage.*column->over_runs));
     rows.push_back({{"name", stage.name}, {"share", or_null(stage.share)}, {"cells", std::move(cells)}});
   }
-  return {{"columns", std::move(columns)}, {"rows", std::move(rows)}, {"parts", parts_data(summary)}};
+  return {{"columns", std::move(columns)}, {"rows", std::move(rows)}, {"parts", parts_data(shown_case.parts)}};
 }
 
-Json timeline_data(const RunRecord& run, const SampleSet* samples) {
-  const Timeline timeline = timeline_of(run);
+Json timeline_data(const RunRecord& run, const SampleSet* samples, const SpanSet* spans_beside) {
+  const Timeline timeline = timeline_of(run, spans_beside);
   Json rows = Json::array(), spans = Json::array();
   for (const TimelineRow& row : timeline.rows) rows.push_back({{"name", row.name}, {"hidden", row.hidden}});
   for (const TimelineSpan& span : timeline.spans) {
     spans.push_back({{"row", span.row},
-                     {"id", span.stage->id},
+                     {"id", span.id()},
                      {"kind", to_string(span.stage->kind)},
                      {"role", role_name(role_of(*span.stage))},
                      {"begin_s", whole_microseconds(span.begin_ns)},
                      {"end_s", whole_microseconds(span.end_ns)}});
-    if (span.stage->moved_bytes.has()) spans.back()["moved_bytes"] = *span.stage->moved_bytes.value;
+    if (span.moved_bytes) spans.back()["moved_bytes"] = *span.moved_bytes;
   }
   return {{"run_id", run.id},
           {"rows", std::move(rows)},
@@ -181,22 +138,19 @@ Json timeline_data(const RunRecord& run, const SampleSet* samples) {
           {"period_ms", samples != nullptr ? Json(samples->period_ms) : Json(nullptr)}};
 }
 
-Json steps_data(const std::vector<const RunRecord*>& runs, const std::map<std::string, std::string>& names) {
+Json steps_data(const CaseView& shown) {
   Json out = Json::array();
-  for (const RunRecord* run : runs) {
-    const std::vector<double> seconds = step_seconds(*run);
-    if (seconds.empty()) continue;
-    const StepSeries series = analyse_steps(seconds);
+  for (const StepsView& run : shown.steps) {
+    const StepSeries& series = run.series;
     Json clocks = Json::array(), temperatures = Json::array(), experts = Json::array();
-    for (const StageRecord& stage : run->stages) {
-      if (stage.kind != StageKind::kLeaf || stage_role(stage.name) != StageRole::kStepInference) continue;
-      clocks.push_back(spread_data(stage.sm_clock_mhz));
-      temperatures.push_back(spread_data(stage.gpu_temperature_c));
-      experts.push_back(stage.expert);
+    for (const StageRecord* step : run.steps) {
+      clocks.push_back(spread_data(step->sm_clock_mhz));
+      temperatures.push_back(spread_data(step->gpu_temperature_c));
+      experts.push_back(step->expert);
     }
-    out.push_back({{"run_id", run->id},
-                   {"run", names.at(run->id)},
-                   {"seconds", seconds},
+    out.push_back({{"run_id", run.run->id},
+                   {"run", shown.run_names.at(run.run->id)},
+                   {"seconds", run.seconds},
                    {"sm_clock_mhz", std::move(clocks)},
                    {"temperature_c", std::move(temperatures)},
                    {"expert", std::move(experts)},
@@ -214,8 +168,7 @@ Json steps_data(const std::vector<const RunRecord*>& runs, const std::map<std::s
   return out;
 }
 
-Json roofline_data(const CaseSummary& summary, const CardPeak* peak) {
-  const Roofline roof = roofline(summary, peak);
+Json roofline_data(const Roofline& roof, const CardPeak* peak) {
   Json points = Json::array();
   for (const RooflinePoint& point : roof.points) {
     points.push_back({{"name", point.name},
@@ -240,8 +193,7 @@ Json roofline_data(const CaseSummary& summary, const CardPeak* peak) {
           {"source", peak == nullptr ? "" : peak->source}};
 }
 
-Json memory_data(const RunRecord& run) {
-  const MemoryWaterfall memory = memory_waterfall(run);
+Json memory_data(const MemoryWaterfall& memory) {
   Json parts = Json::array();
   for (const MemoryPart& part : memory.parts)
     parts.push_back({{"name", part.name}, {"begin_bytes", part.begin_bytes}, {"bytes", part.bytes}});

@@ -4,7 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "analysis/kernels.h"
 #include "report/format.h"
 
 namespace wan::report {
@@ -72,8 +71,7 @@ std::string missing_text(const TracedRun& traced) {
 
 }  // namespace
 
-Json kernels_data(const CaseSummary& summary) {
-  const auto traced = traced_run(summary);
+Json kernels_data(const std::optional<TracedRun>& traced) {
   if (!traced) return nullptr;
   Json views = Json::array();
   for (const KernelView& view : traced->views) views.push_back(view_data(view));
@@ -85,8 +83,7 @@ Json kernels_data(const CaseSummary& summary) {
           {"views", std::move(views)}};
 }
 
-std::string kernels_markdown(const CaseSummary& summary) {
-  const auto traced = traced_run(summary);
+std::string kernels_markdown(const std::optional<TracedRun>& traced) {
   if (!traced) return "";
   std::string out = fmt::format("\n##### Kernels of Traced Run {}\n\n", traced->run->id);
   if (traced->views.empty()) return out + fmt::format("None: {}.\n", traced->reason);

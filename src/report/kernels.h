@@ -2,16 +2,17 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 
-#include "analysis/summary.h"
+#include "analysis/kernels.h"
 
 namespace wan::report {
 
 /// null when no run of the case was traced.
-nlohmann::json kernels_data(const CaseSummary& summary);
+nlohmann::json kernels_data(const std::optional<TracedRun>& traced);
 
 /// Its section from "##### Kernels ..." on; empty when no run of the case was traced.
-std::string kernels_markdown(const CaseSummary& summary);
+std::string kernels_markdown(const std::optional<TracedRun>& traced);
 
 }  // namespace wan::report

@@ -3,14 +3,12 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
-#include "analysis/tables.h"
-#include "results/record.h"
+#include "analysis/report_view.h"
 
 namespace wan::report {
 
-/// The whole report as Markdown. `peaks` may be empty, then no share of a card's peak is given.
-std::string markdown_report(const std::vector<const RunRecord*>& records, const std::vector<CardPeak>& peaks);
+/// The whole report as Markdown.
+std::string markdown_report(const ReportView& view);
 
 }  // namespace wan::report

@@ -72,13 +72,8 @@ void put_shape(JsonText& args, const Workload& work) {
   if (work.steps) args.add("steps", *work.steps);
 }
 
-std::string span_args(const RunRecord& run, const StageRecord& stage, const std::string& expert) {
-  JsonText args;
-  args.add("id", stage.id).add("kind", to_string(stage.kind));
-  if (stage.index >= 0) args.add("step", stage.index);
-  if (!expert.empty()) args.add("expert", expert);
-  if (stage.kind == StageKind::kLeaf && stage.index >= 0) put_shape(args, run.workload);
-  if (stage.kind == StageKind::kParent) put_run(args, run);
+/// The columns that are no curves.
+void put_columns(JsonText& args, const RunRecord& run, const StageRecord& stage) {
   for (const StageColumn& column : stage_columns()) {
     if (!column.is_in(kTrace) || column.of_stage != nullptr) continue;
     const Measured<double> value = column.value(run, stage);
@@ -88,8 +83,23 @@ std::string span_args(const RunRecord& run, const StageRecord& stage, const std:
     else
       args.add(column.key, *value.value);
   }
-  if (is_copy(stage.kind) && stage.moved_bytes.has())
-    if (const auto rate = gb_per_s(*stage.moved_bytes.value, stage.wall_ns)) args.add("gb_per_s", *rate);
+}
+
+/// Of a span that its record has in a sum only, what is known of it alone.
+std::string span_args(const RunRecord& run, const TimelineSpan& span, const std::string& expert) {
+  const StageRecord& stage = *span.stage;
+  JsonText args;
+  args.add("id", span.id()).add("kind", to_string(stage.kind));
+  if (stage.index >= 0) args.add("step", stage.index);
+  if (!expert.empty()) args.add("expert", expert);
+  if (stage.kind == StageKind::kLeaf && stage.index >= 0) put_shape(args, run.workload);
+  if (stage.kind == StageKind::kParent) put_run(args, run);
+  if (span.number == 0)
+    put_columns(args, run, stage);
+  else if (span.moved_bytes)
+    args.add("moved_bytes", *span.moved_bytes);
+  if (is_copy(stage.kind) && span.moved_bytes)
+    if (const auto rate = gb_per_s(*span.moved_bytes, span.end_ns - span.begin_ns)) args.add("gb_per_s", *rate);
   if (!stage.flags.empty()) args.add("flags", stage.flags);
   return args.text();
 }
@@ -143,10 +153,10 @@ bool is_meant(const std::string& words, const std::string& id) {
 
 class TraceWriter {
  public:
-  void add(const RunRecord& run, const SampleSet* samples, const KernelEvents* kernels) {
+  void add(const RunRecord& run, const SampleSet* samples, const SpanSet* spans, const KernelEvents* kernels) {
     ++process_;
     has_events_row_ = false;
-    const Timeline timeline = timeline_of(run);
+    const Timeline timeline = timeline_of(run, spans);
     origin_ns_ = timeline.earliest_ns;
     metadata("process_name", 0, JsonText().add("name", title_of(run)));
     metadata("process_sort_index", 0, JsonText().add("sort_index", process_));
@@ -213,7 +223,7 @@ class TraceWriter {
       const auto parent = experts.find(stage.parent);
       const bool inherits = stage.expert.empty() && parent != experts.end();
       slice_on(thread(static_cast<size_t>(span.row)), stage.name, to_string(stage.kind), span.begin_ns, span.end_ns,
-               span_args(run, stage, inherits ? *parent->second : stage.expert));
+               span_args(run, span, inherits ? *parent->second : stage.expert));
     }
   }
 
@@ -404,15 +414,11 @@ class TraceWriter {
 
 }  // namespace
 
-std::string trace_json(const std::vector<const RunRecord*>& records, const std::map<std::string, SampleSet>& samples,
-                       const std::map<std::string, KernelEvents>& kernels) {
+std::string trace_json(const std::vector<const RunRecord*>& records, const Beside& beside) {
   TraceWriter writer;
-  for (const RunRecord* record : records) {
-    const auto sampled = samples.find(record->id);
-    const auto traced = kernels.find(record->id);
-    writer.add(*record, sampled == samples.end() ? nullptr : &sampled->second,
-               traced == kernels.end() ? nullptr : &traced->second);
-  }
+  for (const RunRecord* record : records)
+    writer.add(*record, of_run(beside.samples, record->id), of_run(beside.spans, record->id),
+               of_run(beside.kernels, record->id));
   return std::move(writer).text();
 }
 

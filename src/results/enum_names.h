@@ -63,6 +63,21 @@ struct EnumNames<RunStatus> {
 };
 
 template <>
+struct EnumNames<StageRole> {
+  static constexpr std::array<std::pair<StageRole, std::string_view>, 9> kTable{{
+      {StageRole::kInitialization, "initialization"},
+      {StageRole::kPreprocess, "preprocess"},
+      {StageRole::kTextEncoding, "text_encoding"},
+      {StageRole::kVaeEncoding, "vae_encoding"},
+      {StageRole::kStepLoading, "step_loading"},
+      {StageRole::kStepInference, "step_inference"},
+      {StageRole::kVaeDecoding, "vae_decoding"},
+      {StageRole::kOutputEncoding, "output_encoding"},
+      {StageRole::kOther, "other"},
+  }};
+};
+
+template <>
 struct EnumNames<StageKind> {
   static constexpr std::array<std::pair<StageKind, std::string_view>, 4> kTable{{
       {StageKind::kLeaf, "leaf"},

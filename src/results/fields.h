@@ -205,6 +205,7 @@ void fields(V& visit, R& r) {
   visit("id", r.id);
   visit("parent", r.parent);
   visit("name", r.name);
+  visit.added("role", r.role);
   visit("index", r.index);
   visit("kind", r.kind);
   visit("expert", r.expert);
@@ -231,6 +232,7 @@ void fields(V& visit, R& r) {
   visit("pcie_tx_bytes_per_s", r.pcie_tx_bytes_per_s);
   visit("printed", r.printed);
   visit("flags", r.flags);
+  visit.added("count", r.count);
 }
 
 template <class V, Is<QualityCheck> R>
@@ -359,6 +361,7 @@ void fields(V& visit, R& r) {
   visit.added("integrals", r.integrals);
   visit("clock", r.clock);
   visit("samples", r.samples);
+  visit.added("spans_file", r.spans_file);
   visit("trace_file", r.trace_file);
   visit("imported", r.imported);
   visit.added("kernels", r.kernels);

@@ -233,7 +233,8 @@ Json parse(std::string_view text, const std::string& where) {
   }
 }
 
-void check_schema(const Json& json, const Place& top) {
+/// Returns the minor version.
+int64_t check_schema(const Json& json, const Place& top) {
   const Schema& known = top.schema;
   if (!json.is_object() || !json.contains("schema")) {
     throw Error(ErrorKind::kInput,
@@ -254,20 +255,17 @@ void check_schema(const Json& json, const Place& top) {
                             top.file, major, minor, known.major,
                             major > known.major ? "use a newer wanbench" : "no such version was published"));
   }
+  return minor;
 }
 
-template <class T>
-T read_document(const Schema& schema, std::string_view text, const std::string& where) {
-  const Json json = parse(text, where);
-  const Place top{where, schema};
-  check_schema(json, top);
-  T content;
-  Reader::decode(json, content, top);
-  return content;
-}
-
-/// Before 1.2 these were kept among the engine's facts, which are for people now.
-void bring_up_to_date(RunRecord& record) {
+/// What later minor versions keep in fields of their own. Before 1.2 a stage's role was in its name alone, and some
+/// values were kept among the engine's facts, which are for people now.
+void bring_up_to_date(RunRecord& record, int64_t minor) {
+  if (minor >= 2) return;
+  for (StageRecord& stage : record.stages) {
+    const bool is_part = stage.kind == StageKind::kHidden || stage.kind == StageKind::kComponent;
+    stage.role = stage_from_name(is_part ? stage.parent : stage.name).role;
+  }
   const auto move_fact = [&](const char* key, std::string& field) {
     const auto found = record.engine.facts.find(key);
     if (found == record.engine.facts.end() || !field.empty()) return;
@@ -284,6 +282,17 @@ void bring_up_to_date(RunRecord& record) {
     record.predicted_peak_bytes = measured(bytes, "engine");
 }
 
+template <class T>
+T read_document(const Schema& schema, std::string_view text, const std::string& where) {
+  const Json json = parse(text, where);
+  const Place top{where, schema};
+  const int64_t minor = check_schema(json, top);
+  T content;
+  Reader::decode(json, content, top);
+  if constexpr (std::is_same_v<T, RunRecord>) bring_up_to_date(content, minor);
+  return content;
+}
+
 }  // namespace
 
 std::string to_json(const RunRecord& record) { return pretty(document(kRecord, record)); }
@@ -291,9 +300,7 @@ std::string to_json(const RunRecord& record) { return pretty(document(kRecord, r
 std::string to_json_line(const RunRecord& record) { return one_line(document(kRecord, record)); }
 
 RunRecord record_from_json(std::string_view text, const std::string& where) {
-  RunRecord record = read_document<RunRecord>(kRecord, text, where);
-  bring_up_to_date(record);
-  return record;
+  return read_document<RunRecord>(kRecord, text, where);
 }
 
 std::string to_json(const OverheadResult& result) { return pretty(document(kOverhead, result)); }
@@ -353,6 +360,7 @@ void redact(RunRecord& record) {
   record.engine.facts.clear();
   record.output.file.clear();
   record.trace_file.clear();
+  record.spans_file.clear();
   record.samples.reset();
   if (record.error) {
     record.error->stderr_tail.clear();

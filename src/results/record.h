@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/stage.h"
 #include "results/execution.h"
 
 namespace wan {
@@ -17,7 +18,7 @@ namespace wan {
 /// The version of the record format this program writes. The rule for changing it is in docs/formats.md.
 inline constexpr std::string_view kRecordSchema = "wanbench.run";
 inline constexpr int kRecordMajor = 1;
-inline constexpr int kRecordMinor = 2;  // 1: `kernels`; 2: `execution`
+inline constexpr int kRecordMinor = 2;  // 1: `kernels`; 2: `execution`, sums of spans
 
 /// A value with where it came from. Absent is never 0: `value` is empty and `reason` says why.
 template <class T>
@@ -225,10 +226,11 @@ struct Spread {
 };
 
 struct StageRecord {
-  std::string id;      // unique in the record: the name, or "<leaf>/<component>"
-  std::string parent;  // id of the parent; empty for Total_Execution
-  std::string name;    // Model_Initialization, Step_3_Inference, ..., or the component's
-  int64_t index = -1;  // step from 0; -1 where there is none
+  std::string id;                      // unique in the record: the name, or "<leaf>/<component>"
+  std::string parent;                  // id of the parent; empty for Total_Execution
+  std::string name;                    // Model_Initialization, Step_3_Inference, ..., or the component's
+  StageRole role = StageRole::kOther;  // of the leaf, or of the leaf this is a part of; since 1.2
+  int64_t index = -1;                  // step from 0; -1 where there is none
   StageKind kind = StageKind::kLeaf;
   std::string expert;  // high_noise, low_noise; empty for single models
   int64_t wall_ns = 0;
@@ -252,6 +254,7 @@ struct StageRecord {
   Measured<double> pcie_rx_bytes_per_s, pcie_tx_bytes_per_s;
   std::map<std::string, std::string> printed;  // imported runs: column -> the text as printed
   std::vector<std::string> flags;
+  int64_t count = 1;  // spans that this row sums up, of hidden work and components; since 1.2
   bool operator==(const StageRecord&) const = default;
 };
 
@@ -398,6 +401,7 @@ struct RunRecord {
   std::vector<IntegralCheck> integrals;  // since 1.1
   ClockInfo clock;
   std::optional<SamplesReference> samples;
+  std::string spans_file;  // the spans of its sums (spans.h), relative to the record; empty: none; since 1.2
   std::string trace_file;  // of a traced run: its events (kernel_events.h), relative to the record; empty: none
   std::optional<ImportInfo> imported;
   std::optional<KernelTrace> kernels;  // of a run that was traced

@@ -1,4 +1,4 @@
-// What the leaves of a run are by their published names, and the times that follow from it: for the rules that decide
+// Roles of stages for people, and the times that follow from them: for the rules that decide
 // when to stop and what counts as well as for reports.
 #pragma once
 
@@ -13,27 +13,8 @@
 
 namespace wan {
 
-/// What a leaf is, whatever its task or step number.
-enum class StageRole {
-  kInitialization,
-  kPreprocess,
-  kTextEncoding,
-  kVaeEncoding,
-  kStepLoading,
-  kStepInference,
-  kVaeDecoding,
-  kOutputEncoding,
-  kOther,  // an external program's own stage
-};
-
-/// Role by the published name: "Step_3_Inference" is kStepInference, "T2V_Preprocess" is kPreprocess.
-StageRole stage_role(const std::string& name);
-
 /// "Initialization", "Step loading", ...: for tables that put all steps together.
 std::string role_name(StageRole role);
-
-/// Step number of "Step_12_Inference", or -1. Numbers over 99999 do not count.
-int64_t step_index(std::string_view stage_name);
 
 /// Wall times of Step_i_Inference in seconds, by step.
 std::vector<double> step_seconds(std::span<const StageRecord> stages);

@@ -34,11 +34,4 @@ Suite parse_suite(const std::string& text, const std::filesystem::path& file);
 /// The same from a file; relative paths inside it are taken from the file's folder.
 Suite read_suite(const std::filesystem::path& file);
 
-/// The request as the JSON object a case is written as; only fields that are set. Two requests with the same text ask
-/// for the same thing.
-std::string request_json(const Request& request);
-
-/// Inverse of `request_json`. Throws Error(kInput) naming the field.
-Request request_from_json(const std::string& text);
-
 }  // namespace wan::suite

@@ -1,6 +1,7 @@
 #include "suite/classify.h"
 
 #include <signal.h>
+#include <algorithm>
 
 #include <array>
 #include <cstring>
@@ -24,10 +25,10 @@ bool speaks_of_memory(std::string_view text) {
 /// The leaf that had begun last and is not over.
 std::string open_stage(const VideoLog& video) {
   if (video.begins.empty()) return {};
-  const std::string& last = video.begins.back().stage;
-  for (const Span& span : video.spans)
-    if (span.component.empty() && span.stage == last) return {};
-  return last;
+  const StageId& last = video.begins.back().stage;
+  const bool over = std::any_of(video.spans.begin(), video.spans.end(),
+                                [&](const StageSpan& span) { return span.component.empty() && span.stage == last; });
+  return over ? "" : last.name;
 }
 
 RunStatus status_of_kind(const std::string& kind) {

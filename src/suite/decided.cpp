@@ -1,6 +1,9 @@
 #include "suite/decided.h"
 
-#include "suite/request_fields.h"
+#include <array>
+#include <optional>
+
+#include "pipeline/request_words.h"
 
 namespace wan::suite {
 namespace {
@@ -29,9 +32,7 @@ std::optional<Offload> offload_of(const Execution& execution) {
 
 }  // namespace
 
-std::string_view precision_word(DType type) {
-  return word_of(kPrecisionWords, type == DType::kF32 ? Precision::kF32 : Precision::kBF16);
-}
+std::string_view precision_word(DType type) { return enum_name(precision_of(type)); }
 
 Execution execution_of(const Plan& plan) {
   Execution out;
@@ -43,12 +44,12 @@ Execution execution_of(const Plan& plan) {
                   {"text_encoder", std::string(precision_word(text_apart ? DType::kBF16 : plan.compute))},
                   {"vae", std::string(precision_word(plan.vae_compute))}};
   out.stored = plan.stored;
-  out.overlap = word_of(kOverlapWords, plan.overlap);
+  out.overlap = enum_name(plan.overlap);
   out.vae_chunk = plan.memory.vae_chunk;
   out.vae_slice = plan.memory.vae_slice;
   out.text_encoder_device = plan.text_encoder_device == "cpu" ? "cpu" : "cuda";
   out.kernel_table = plan.kernel_table;
-  out.solver = word_of(kSolverWords, plan.solver);
+  out.solver = enum_name(plan.solver);
   out.timesteps.assign(plan.schedule.timesteps.begin(), plan.schedule.timesteps.end());
   out.low_noise_from_step = plan.low_noise_from_step();
   out.cpu_threads = plan.cpu_threads;
@@ -57,7 +58,7 @@ Execution execution_of(const Plan& plan) {
 
 std::string_view offload_word(const Execution& execution) {
   const auto offload = offload_of(execution);
-  return offload ? word_of(kOffloadWords, *offload) : std::string_view();
+  return offload ? enum_name(*offload) : std::string_view();
 }
 
 void ask_for(Request& request, const Execution& execution) {

@@ -8,7 +8,7 @@
 
 #include "measure/proc.h"
 #include "pipeline/engine.h"
-#include "suite/case.h"
+#include "pipeline/request_json.h"
 #include "suite/counter_stream.h"
 #include "suite/kernel_stages.h"
 #include "suite/monitor_toggle.h"

@@ -8,16 +8,15 @@ namespace wan::suite {
 
 void KernelStages::on_span(const StageSpan& span) {
   next_.on_span(span);
-  if (!span.component.empty() || span.hidden) return;
-  const bool of_a_step = span.stage == Stage::kStepLoading || span.stage == Stage::kStepInference;
-  const int step = of_a_step ? span.index : -1;
+  if (!span.is_leaf()) return;
+  const bool of_a_step = is_step(span.stage.role);
+  const int step = of_a_step ? span.stage.index : -1;
   if (of_a_step && step == step_) {
     windows_.back().interval.end_ns = span.end_ns;
     return;
   }
   step_ = step;
-  windows_.push_back(
-      {of_a_step ? measure::kStepStages : stage_name(span.stage, span.index, task_), {span.begin_ns, span.end_ns}});
+  windows_.push_back({of_a_step ? measure::kStepStages : stage_name(span.stage, task_), {span.begin_ns, span.end_ns}});
 }
 
 void KernelStages::on_plan(const Plan& plan) {

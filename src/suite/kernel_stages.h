@@ -20,7 +20,7 @@ class KernelStages final : public Observer {
   explicit KernelStages(Observer& next, KeepEvents keep = KeepEvents::kNone) : next_(next), keep_(keep) {}
   void on_plan(const Plan& plan) override;
   void on_span(const StageSpan& span) override;
-  void on_begin(Stage stage, int index, int steps) override { next_.on_begin(stage, index, steps); }
+  void on_begin(const StageId& stage, int steps) override { next_.on_begin(stage, steps); }
   void on_memory(const MemoryMark& mark) override { next_.on_memory(mark); }
   void on_clock(const ClockDrift& drift) override { next_.on_clock(drift); }
   void on_fact(const std::string& key, const std::string& value) override { next_.on_fact(key, value); }

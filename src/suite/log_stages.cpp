@@ -46,10 +46,10 @@ bool LogStages::line(const std::string& text, int64_t at_ns) {
     std::smatch match;
     if (!std::regex_search(head, match, regex)) continue;
     const std::string stage = match.format(name);
-    if (!seen_.empty() && seen_.back().stage == stage) return false;
+    if (!seen_.empty() && seen_.back().stage.name == stage) return false;
     if (!seen_.empty()) seen_.back().end_ns = at_ns;
-    Span span;
-    span.stage = stage;
+    StageSpan span;
+    span.stage = stage_from_name(stage);
     span.begin_ns = at_ns;
     seen_.push_back(span);
     return true;
@@ -57,8 +57,8 @@ bool LogStages::line(const std::string& text, int64_t at_ns) {
   return false;
 }
 
-std::vector<Span> LogStages::spans(int64_t end_ns) const {
-  std::vector<Span> result = seen_;
+std::vector<StageSpan> LogStages::spans(int64_t end_ns) const {
+  std::vector<StageSpan> result = seen_;
   if (!result.empty()) result.back().end_ns = end_ns;
   return result;
 }

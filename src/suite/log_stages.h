@@ -29,12 +29,12 @@ class LogStages {
   /// A line that was read at `at_ns`. True when it began a stage.
   bool line(const std::string& text, int64_t at_ns);
   /// The stages seen, the last one closed at `end_ns`.
-  std::vector<Span> spans(int64_t end_ns) const;
+  std::vector<StageSpan> spans(int64_t end_ns) const;
 
  private:
   struct Rules;
   std::unique_ptr<Rules> rules_;
-  std::vector<Span> seen_;
+  std::vector<StageSpan> seen_;
 };
 
 }  // namespace wan::suite

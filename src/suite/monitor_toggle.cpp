@@ -24,13 +24,13 @@ void MonitorToggle::turn_off() {
   pipe_.send(Monitor{false});
 }
 
-void MonitorToggle::on_begin(Stage stage, int index, int steps) {
-  const bool at_edge = stage == Stage::kStepInference && index % steps_in_block_ == 0;
-  if (at_edge && is_on_(index / steps_in_block_))
+void MonitorToggle::on_begin(const StageId& stage, int steps) {
+  const bool at_edge = stage.role == StageRole::kStepInference && stage.index % steps_in_block_ == 0;
+  if (at_edge && is_on_(stage.index / steps_in_block_))
     turn_on();
   else if (at_edge)
     turn_off();
-  if (on_) pipe_.on_begin(stage, index, steps);
+  if (on_) pipe_.on_begin(stage, steps);
 }
 
 void MonitorToggle::on_span(const StageSpan& span) {

@@ -20,7 +20,7 @@ class MonitorToggle final : public Observer {
 
   void on_plan(const Plan& plan) override { pipe_.on_plan(plan); }
   void on_span(const StageSpan& span) override;
-  void on_begin(Stage stage, int index, int steps) override;
+  void on_begin(const StageId& stage, int steps) override;
   void on_memory(const MemoryMark& mark) override;
   void on_clock(const ClockDrift& drift) override { pipe_.on_clock(drift); }
   void on_fact(const std::string& key, const std::string& value) override { pipe_.on_fact(key, value); }

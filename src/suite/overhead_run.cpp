@@ -12,8 +12,8 @@ class StepListener final : public Listener {
  public:
   explicit StepListener(const std::function<void(int, int)>& step_begins) : step_begins_(step_begins) {}
   void on_message(const Message& message) override {
-    if (const auto* begin = std::get_if<Begin>(&message); begin != nullptr && begin->index >= 0)
-      step_begins_(begin->index, begin->steps);
+    if (const auto* begin = std::get_if<Begin>(&message); begin != nullptr && begin->stage.index >= 0)
+      step_begins_(begin->stage.index, begin->steps);
   }
   void on_output(const std::string&, int64_t) override {}
   void on_tick(const measure::Samples&) override {}
@@ -24,9 +24,8 @@ class StepListener final : public Listener {
 
 std::vector<double> step_seconds(const VideoLog& video) {
   std::map<int, int64_t> lengths_ns;
-  for (const Span& span : video.spans)
-    if (span.index >= 0 && span.component.empty() && !span.hidden)
-      lengths_ns[span.index] += span.end_ns - span.begin_ns;
+  for (const StageSpan& span : video.spans)
+    if (span.stage.index >= 0 && span.is_leaf()) lengths_ns[span.stage.index] += span.length_ns();
   std::vector<double> seconds;
   for (const auto& [index, length_ns] : lengths_ns) seconds.push_back(seconds_from_ns(length_ns).value);
   return seconds;

@@ -36,17 +36,24 @@ void PipeObserver::send(const Message& message) {
   }
 }
 
-void PipeObserver::on_span(const StageSpan& span) {
-  send(Span{stage_name(span.stage, span.index, task_), span.index, span.component, span.hidden, span.begin_ns,
-            span.end_ns, span.bytes, span.flops, span.gpu_ns, span.exposed_copy_ns, span.hidden_copy_ns});
+/// The same with the name it is published under: from here on it travels and is kept with it.
+StageId PipeObserver::named(StageId stage) const {
+  stage.name = stage_name(stage, task_);
+  return stage;
 }
 
-void PipeObserver::on_begin(Stage stage, int index, int steps) {
-  send(Begin{stage_name(stage, index, task_), index, steps, measure::read_own_and_reset_peak()});
+void PipeObserver::on_span(const StageSpan& span) {
+  StageSpan told = span;
+  told.stage = named(span.stage);
+  send(told);
+}
+
+void PipeObserver::on_begin(const StageId& stage, int steps) {
+  send(Begin{named(stage), steps, measure::read_own_and_reset_peak()});
 }
 
 void PipeObserver::on_memory(const MemoryMark& mark) {
-  send(Memory{stage_name(mark.stage, mark.index, task_), mark.device_bytes, mark.host_bytes, mark.device_peak_bytes});
+  send(Memory{named(mark.stage), mark.device_bytes, mark.host_bytes, mark.device_peak_bytes});
 }
 
 void PipeObserver::on_clock(const ClockDrift& drift) { send(ClockTied{drift.residual_ns, drift.uncertainty_ns}); }

@@ -17,7 +17,7 @@ class PipeObserver final : public Observer {
   explicit PipeObserver(int descriptor, std::map<std::string, std::string> environment = {});
   void on_plan(const Plan& plan) override;
   void on_span(const StageSpan& span) override;
-  void on_begin(Stage stage, int index, int steps) override;
+  void on_begin(const StageId& stage, int steps) override;
   void on_memory(const MemoryMark& mark) override;
   void on_clock(const ClockDrift& drift) override;
   void on_fact(const std::string& key, const std::string& value) override;
@@ -26,6 +26,8 @@ class PipeObserver final : public Observer {
   void send(const Message& message);
 
  private:
+  StageId named(StageId stage) const;
+
   int descriptor_;
   std::map<std::string, std::string> environment_;
   std::string task_;    // of the plan; names the preprocessing stage

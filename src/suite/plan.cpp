@@ -11,10 +11,14 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/subprocess.h"
+#include "pipeline/guidance.h"
 #include "pipeline/plan.h"
+#include "pipeline/request_json.h"
+#include "pipeline/request_text.h"
+#include "pipeline/request_words.h"
 #include "results/json.h"
 #include "suite/decided.h"
-#include "suite/request_fields.h"
+#include "suite/requested_workload.h"
 #include "suite/weights.h"
 
 namespace wan::suite {
@@ -70,33 +74,6 @@ void complete(Request& request, const PlanOptions& options) {
   if (!options.tuning_table.empty()) request.tuning_table = std::filesystem::absolute(options.tuning_table);
 }
 
-std::string file_digest(const std::filesystem::path& path) { return path.empty() ? "" : sha256_of_file(path); }
-
-/// What the request alone says; the engine's plan fills the rest.
-Workload requested_workload(const Request& request) {
-  Workload work;
-  const auto positive = [](int64_t value) { return value > 0 ? std::optional<int64_t>(value) : std::nullopt; };
-  work.width = positive(request.width);
-  work.height = positive(request.height);
-  work.num_frames = positive(request.num_frames);
-  work.steps = positive(request.steps);
-  work.solver = word_of(kSolverWords, request.solver);
-  work.shift = request.shift;
-  work.guidance_low = request.guidance_low;
-  work.guidance_high = request.guidance_high;
-  work.boundary = request.boundary;
-  work.seed = request.seed;
-  work.initial_latent_sha256 = file_digest(request.initial_latent);
-  work.image_sha256 = file_digest(request.image);
-  work.prompt = request.prompt;
-  work.negative_prompt = request.negative_prompt;
-  work.offload = word_of(kOffloadWords, request.offload);
-  work.text_encoder_device = request.text_encoder_device;
-  work.scope = RunScope::kCold;
-  work.page_cache = PageCache::kUnknown;
-  return work;
-}
-
 void fill_from_plan(Workload& work, const Plan& plan, const ModelSet& models) {
   work.model = model_name(*models.variant, models.dit);
   work.task = models.variant->task;
@@ -120,7 +97,7 @@ void fill_from_plan(Workload& work, const Plan& plan, const ModelSet& models) {
 }
 
 std::string key_of(const PlannedCase& planned, const std::vector<std::string>& command) {
-  Request request = planned.details.request;
+  Request request = by_expert(planned.details.request);
   request.checkpoint.clear();  // where the weights lie does not matter, which they are does
   const std::string tuning = file_digest(request.tuning_table);
   request.tuning_table.clear();
@@ -185,23 +162,9 @@ std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& optio
 
 std::vector<std::string> expand_command(const std::vector<std::string>& command, const Case& details,
                                         const std::filesystem::path& output) {
-  const Request& r = details.request;
-  const std::map<std::string, std::string> values = {
-      {"name", details.name},
-      {"prompt", r.prompt},
-      {"negative_prompt", r.negative_prompt},
-      {"width", std::to_string(r.width)},
-      {"height", std::to_string(r.height)},
-      {"num_frames", std::to_string(r.num_frames)},
-      {"steps", std::to_string(r.steps)},
-      {"seed", std::to_string(r.seed)},
-      {"shift", r.shift ? fmt::format("{}", *r.shift) : ""},
-      {"guidance_low", r.guidance_low ? fmt::format("{}", *r.guidance_low) : ""},
-      {"guidance_high", r.guidance_high ? fmt::format("{}", *r.guidance_high) : ""},
-      {"solver", std::string(word_of(kSolverWords, r.solver))},
-      {"checkpoint", r.checkpoint.string()},
-      {"image", r.image.string()},
-      {"output", output.string()}};
+  std::map<std::string, std::string> values = texts_of_case(details.request);
+  values["name"] = details.name;
+  values["output"] = output.string();
   std::vector<std::string> expanded;
   for (const std::string& word : command) {
     std::string result;

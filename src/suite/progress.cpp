@@ -99,14 +99,14 @@ void ProgressDisplay::run_begins(const PlannedCase& planned, const Job& job, int
 
 void ProgressDisplay::message(const Message& message) {
   if (const auto* begin = std::get_if<Begin>(&message)) {
-    state_.stage = begin->stage;
-    state_.step = begin->index;
+    state_.stage = begin->stage.name;
+    state_.step = begin->stage.index;
     state_.steps = begin->steps;
     draw();
     if (style_ == DisplayStyle::kLines) line("  " + progress_line(state_, width_));
   }
-  if (const auto* span = std::get_if<Span>(&message);
-      span != nullptr && span->component.empty() && span->stage.ends_with("_Inference"))
+  if (const auto* span = std::get_if<StageSpan>(&message);
+      span != nullptr && span->component.empty() && span->stage.role == StageRole::kStepInference)
     step_s_ = seconds_from_ns(span->end_ns - span->begin_ns).value;
 }
 

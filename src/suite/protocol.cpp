@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "results/enum_names.h"
 #include "results/json.h"
 
 namespace wan::suite {
@@ -39,6 +40,23 @@ measure::TreeReading own_from(const Json& json) {
   own.major_faults = json.at("major_faults");
   own.processes = 1;
   return own;
+}
+
+/// Into the message: `stage` is the published name, the rest what it means.
+void put_stage(Json& json, const StageId& id) {
+  json["stage"] = id.name;
+  json["role"] = enum_name(id.role);
+  json["index"] = id.index;
+  json["expert"] = id.expert;
+}
+
+/// A program that is not ours says the name alone.
+StageId take_stage(const Json& json) {
+  if (!json.contains("role")) return stage_from_name(json.at("stage"));
+  const auto role = enum_value<StageRole>(json.at("role").get<std::string>());
+  require(role.has_value(), fmt::format("'{}' is no role of a stage", json.at("role").get<std::string>()),
+          ErrorKind::kInput);
+  return {*role, json.at("index"), json.at("expert"), json.at("stage")};
 }
 
 /// A key that is left out when there is no value.
@@ -78,17 +96,15 @@ struct Writer {
     return {{"type", "clock"}, {"residual_ns", tied.residual_ns}, {"uncertainty_ns", tied.uncertainty_ns}};
   }
   Json operator()(const Begin& begin) const {
-    return {{"type", "begin"},
-            {"stage", begin.stage},
-            {"index", begin.index},
-            {"steps", begin.steps},
-            {"own", own_json(begin.own)}};
+    Json json{{"type", "begin"}, {"steps", begin.steps}, {"own", own_json(begin.own)}};
+    put_stage(json, begin.stage);
+    return json;
   }
-  Json operator()(const Span& span) const {
+  Json operator()(const StageSpan& span) const {
     Json json{
-        {"type", "span"},        {"stage", span.stage},       {"index", span.index},   {"component", span.component},
-        {"hidden", span.hidden}, {"begin_ns", span.begin_ns}, {"end_ns", span.end_ns}, {"bytes", span.bytes},
-        {"flops", span.flops}};
+        {"type", "span"},        {"component", span.component}, {"hidden", span.hidden}, {"begin_ns", span.begin_ns},
+        {"end_ns", span.end_ns}, {"bytes", span.bytes},         {"flops", span.flops}};
+    put_stage(json, span.stage);
     put(json, "gpu_ns", span.gpu_ns);
     put(json, "exposed_copy_ns", span.exposed_copy_ns);
     put(json, "hidden_copy_ns", span.hidden_copy_ns);
@@ -99,10 +115,8 @@ struct Writer {
             {"end_ns", range.end_ns}, {"name", range.name}};
   }
   Json operator()(const Memory& memory) const {
-    Json json{{"type", "memory"},
-              {"stage", memory.stage},
-              {"device_bytes", memory.device_bytes},
-              {"host_bytes", memory.host_bytes}};
+    Json json{{"type", "memory"}, {"device_bytes", memory.device_bytes}, {"host_bytes", memory.host_bytes}};
+    put_stage(json, memory.stage);
     put(json, "device_peak_bytes", memory.device_peak_bytes);
     return json;
   }
@@ -149,23 +163,22 @@ Message decode_known(const Json& json) {
     return Decided{execution_from_json(json.at("execution").dump(), "message 'decided'"),
                    json.at("predicted_peak_bytes")};
   if (type == "clock") return ClockTied{json.at("residual_ns"), json.at("uncertainty_ns")};
-  if (type == "begin") return Begin{json.at("stage"), json.at("index"), json.at("steps"), own_from(json.at("own"))};
+  if (type == "begin") return Begin{take_stage(json), json.at("steps"), own_from(json.at("own"))};
   if (type == "span")
-    return Span{json.at("stage"),
-                json.at("index"),
-                json.at("component"),
-                json.at("hidden"),
-                json.at("begin_ns"),
-                json.at("end_ns"),
-                json.at("bytes"),
-                json.at("flops"),
-                take<int64_t>(json, "gpu_ns"),
-                take<int64_t>(json, "exposed_copy_ns"),
-                take<int64_t>(json, "hidden_copy_ns")};
+    return StageSpan{take_stage(json),
+                     json.at("component"),
+                     json.at("hidden"),
+                     json.at("begin_ns"),
+                     json.at("end_ns"),
+                     json.at("bytes"),
+                     json.at("flops"),
+                     take<int64_t>(json, "gpu_ns"),
+                     take<int64_t>(json, "exposed_copy_ns"),
+                     take<int64_t>(json, "hidden_copy_ns")};
   if (type == "range")
     return Range{json.at("name"), json.at("thread"), json.at("depth"), json.at("begin_ns"), json.at("end_ns")};
   if (type == "memory")
-    return Memory{json.at("stage"), json.at("device_bytes"), json.at("host_bytes"),
+    return Memory{take_stage(json), json.at("device_bytes"), json.at("host_bytes"),
                   take<uint64_t>(json, "device_peak_bytes")};
   if (type == "counter_state") return CounterState{json.at("names"), json.at("reason")};
   if (type == "monitor") return Monitor{json.at("on")};

@@ -1,5 +1,6 @@
 // What the process that runs a case tells the one that watches it: one JSON object a line over a pipe, written as soon
-// as it is known, so that a killed process loses nothing already said. Stages travel under their published names.
+// as it is known, so that a killed process loses nothing already said. Stages travel with their role and their
+// published name; of a program that is not ours the name alone says which they are.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <variant>
 
+#include "base/stage.h"
 #include "measure/counter_clock.h"
 #include "measure/proc.h"
 #include "results/kernel_events.h"
@@ -26,22 +28,9 @@ struct Hello {
 /// A leaf stage has begun. `own` is the process's own reading at that instant, for exact host values at any length; of
 /// a program that is not ours it has the time alone.
 struct Begin {
-  std::string stage;
-  int index = -1;
+  StageId stage;
   int steps = 0;
   measure::TreeReading own;
-};
-
-/// A closed interval of CLOCK_MONOTONIC: a leaf, or with `component` a part of one or hidden work.
-struct Span {
-  std::string stage;
-  int index = -1;
-  std::string component;
-  bool hidden = false;
-  int64_t begin_ns = 0, end_ns = 0;
-  uint64_t bytes = 0;
-  double flops = 0;
-  std::optional<int64_t> gpu_ns{}, exposed_copy_ns{}, hidden_copy_ns{};  // as StageSpan's
 };
 
 /// A closed range of a program that is not ours, as the injected library says it (src/inject). An instant has no
@@ -55,7 +44,7 @@ struct Range {
 
 /// What the engine's allocator held at most over a stage, in bytes, by component.
 struct Memory {
-  std::string stage;
+  StageId stage;
   std::map<std::string, uint64_t> device_bytes, host_bytes;
   std::optional<uint64_t> device_peak_bytes{};  // as MemoryMark's
 };
@@ -122,8 +111,8 @@ struct Failure {
   std::optional<uint64_t> requested_bytes, free_bytes;  // out_of_memory
 };
 
-using Message = std::variant<Hello, NextVideo, Decided, Begin, Span, Range, Memory, ClockTied, Fact, Kernels, Finished,
-                             Failure, CounterState, Counters, Monitor>;
+using Message = std::variant<Hello, NextVideo, Decided, Begin, StageSpan, Range, Memory, ClockTied, Fact, Kernels,
+                             Finished, Failure, CounterState, Counters, Monitor>;
 
 /// One line, without line feed. Bytes that are not UTF-8 are replaced.
 std::string encode(const Message& message);

@@ -29,17 +29,17 @@ int64_t main_thread(const std::vector<Range>& ordered) {
   return most == covered.end() ? 0 : most->first;
 }
 
-Span leaf_of(const Range& range, std::map<std::string, int>& times_seen) {
-  Span leaf;
+StageSpan leaf_of(const Range& range, std::map<std::string, int>& times_seen) {
+  StageSpan leaf;
   const int times = ++times_seen[range.name];
-  leaf.stage = times == 1 ? range.name : fmt::format("{}#{}", range.name, times);
+  leaf.stage = stage_from_name(times == 1 ? range.name : fmt::format("{}#{}", range.name, times));
   leaf.begin_ns = range.begin_ns;
   leaf.end_ns = range.end_ns;
   return leaf;
 }
 
-std::vector<Span> leaves_of(const std::vector<Range>& ordered, int64_t thread) {
-  std::vector<Span> leaves;
+std::vector<StageSpan> leaves_of(const std::vector<Range>& ordered, int64_t thread) {
+  std::vector<StageSpan> leaves;
   std::map<std::string, int> times_seen;
   for (const Range& range : ordered) {
     const bool is_instant = range.end_ns <= range.begin_ns;
@@ -50,11 +50,11 @@ std::vector<Span> leaves_of(const std::vector<Range>& ordered, int64_t thread) {
 }
 
 /// The leaf during which the range began, or nullptr.
-const Span* leaf_around(const std::vector<Span>& leaves, const Range& range) {
+const StageSpan* leaf_around(const std::vector<StageSpan>& leaves, const Range& range) {
   auto after = std::upper_bound(leaves.begin(), leaves.end(), range.begin_ns,
-                                [](int64_t at_ns, const Span& leaf) { return at_ns < leaf.begin_ns; });
+                                [](int64_t at_ns, const StageSpan& leaf) { return at_ns < leaf.begin_ns; });
   if (after == leaves.begin()) return nullptr;
-  const Span& leaf = *--after;
+  const StageSpan& leaf = *--after;
   return range.begin_ns < leaf.end_ns ? &leaf : nullptr;
 }
 
@@ -64,7 +64,7 @@ RangeStages stages_of_ranges(std::vector<Range> ranges) {
   std::sort(ranges.begin(), ranges.end(), comes_before);
   const int64_t thread = main_thread(ranges);
   RangeStages result;
-  const std::vector<Span> leaves = leaves_of(ranges, thread);
+  const std::vector<StageSpan> leaves = leaves_of(ranges, thread);
   if (leaves.size() > kMostLeaves) {
     result.left_out =
         fmt::format("{} outermost NVTX ranges, more than {}: a trace, not stages", leaves.size(), kMostLeaves);
@@ -73,17 +73,18 @@ RangeStages stages_of_ranges(std::vector<Range> ranges) {
   result.spans = leaves;
   size_t left_out = 0;
   for (const Range& range : ranges) {
-    const Span* leaf = leaf_around(leaves, range);
+    const StageSpan* leaf = leaf_around(leaves, range);
     const bool on_main = range.thread == thread;
     const bool is_the_leaf = leaf != nullptr && on_main && range.begin_ns == leaf->begin_ns &&
-                             range.end_ns == leaf->end_ns && leaf->stage.starts_with(range.name) && range.depth == 0;
+                             range.end_ns == leaf->end_ns && leaf->stage.name.starts_with(range.name) &&
+                             range.depth == 0;
     if (is_the_leaf) continue;
     if (leaf == nullptr || result.spans.size() - leaves.size() >= kMostParts) {
       ++left_out;
       continue;
     }
     const bool within = on_main && range.end_ns <= leaf->end_ns;
-    result.spans.push_back({leaf->stage, -1, range.name, !within, range.begin_ns, range.end_ns, 0, 0});
+    result.spans.push_back({leaf->stage, range.name, !within, range.begin_ns, range.end_ns});
   }
   if (left_out > 0)
     result.left_out = fmt::format("{} NVTX ranges began outside every stage or were too many", left_out);

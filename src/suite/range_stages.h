@@ -15,7 +15,7 @@ inline constexpr const char* kRangePipeVariable = "WANBENCH_RANGE_PIPE";
 inline constexpr const char* kInjectionVariable = "NVTX_INJECTION64_PATH";
 
 struct RangeStages {
-  std::vector<Span> spans;
+  std::vector<StageSpan> spans;
   std::string left_out;  // why ranges are not among the spans; empty: none was left out
 };
 

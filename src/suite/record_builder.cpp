@@ -23,29 +23,22 @@ measure::Interval total_of(const Watched& watched, size_t index) {
   return total;
 }
 
-std::vector<measure::StageSpan> spans_of(const VideoLog& video, const measure::Interval& total) {
-  std::vector<measure::StageSpan> spans;
-  for (const Span& span : video.spans)
-    spans.push_back({span.stage,
-                     span.index,
-                     span.component,
-                     span.hidden,
-                     {span.begin_ns, span.end_ns},
-                     span.bytes,
-                     span.flops,
-                     false,
-                     span.gpu_ns,
-                     span.exposed_copy_ns,
-                     span.hidden_copy_ns});
+/// The video's spans, and of one that did not end the stage in which it stopped.
+std::vector<StageSpan> spans_of(const VideoLog& video, const measure::Interval& total) {
+  std::vector<StageSpan> spans = video.spans;
   if (video.finished || video.begins.empty()) return spans;
   const Begin& last = video.begins.back();
-  const bool over = std::any_of(video.spans.begin(), video.spans.end(),
-                                [&](const Span& span) { return span.stage == last.stage && span.component.empty(); });
   int64_t begin_ns = std::max(last.own.at_ns, total.begin_ns);
-  for (const Span& span : video.spans)  // the host may begin a stage while the device is still in the one before
-    if (span.component.empty() && !span.hidden) begin_ns = std::max(begin_ns, span.end_ns);
-  if (!over && begin_ns < total.end_ns)
-    spans.push_back({last.stage, last.index, "", false, {begin_ns, total.end_ns}, 0, 0, true});
+  bool over = false;
+  for (const StageSpan& span : video.spans) {
+    if (!span.is_leaf()) continue;
+    over |= span.stage == last.stage;
+    begin_ns = std::max(begin_ns, span.end_ns);  // the host may begin a stage while the device is in the one before
+  }
+  if (over || begin_ns >= total.end_ns) return spans;
+  StageSpan open{last.stage, "", false, begin_ns, total.end_ns};
+  open.cut_off = true;
+  spans.push_back(open);
   return spans;
 }
 
@@ -143,14 +136,6 @@ void fill_execution(RunRecord& record, const JobFacts& facts, const VideoLog& vi
   if (video.decided) record.workload.offload = offload_word(video.decided->execution);
 }
 
-/// Which of two experts computed a step, where the engine has two.
-void name_experts(std::vector<StageRecord>& stages, const Measured<Execution>& execution) {
-  if (!execution.has() || !execution.value->low_noise_from_step) return;
-  const int64_t first_low = *execution.value->low_noise_from_step;
-  for (StageRecord& stage : stages)
-    if (stage.index >= 0) stage.expert = stage.index < first_low ? "high_noise" : "low_noise";
-}
-
 /// What `selftest overhead` found, where it was found on this card with the counters of this run.
 Measured<double> overhead_of(const JobFacts& facts, const measure::Samples& samples) {
   if (!facts.context.overhead) return absent<double>("not_measured");
@@ -204,7 +189,6 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   const measure::RunTimeline timeline = timeline_of(facts, index);
   measure::Account account = measure::account(timeline, samples);
   record.stages = std::move(account.stages);
-  name_experts(record.stages, record.execution);
   record.integrals = std::move(account.integrals);
   record.clock.origin_monotonic_ns = timeline.total.begin_ns;
   record.clock.gpu_residual_ns = clock_value(video, &ClockTied::residual_ns);

@@ -14,8 +14,10 @@
 #include "base/file.h"
 #include "measure/machine.h"
 #include "measure/series.h"
+#include "pipeline/request_json.h"
 #include "results/journal.h"
 #include "results/samples.h"
+#include "results/spans.h"
 #include "results/stage_role.h"
 #include "results/store.h"
 #include "suite/decided.h"
@@ -107,10 +109,10 @@ class RunListener final : public Listener {
   RunListener(Display& display, const std::vector<LogPattern>& patterns) : display_(display), log_(patterns) {}
   void on_message(const Message& message) override { display_.message(message); }
   void on_output(const std::string& line, int64_t at_ns) override {
-    if (log_.line(line, at_ns)) display_.message(Begin{log_.spans(at_ns).back().stage, -1, 0, {}});
+    if (log_.line(line, at_ns)) display_.message(Begin{log_.spans(at_ns).back().stage, 0, {}});
   }
   void on_tick(const measure::Samples& samples) override { display_.tick(samples); }
-  std::vector<Span> log_spans(int64_t end_ns) const { return log_.spans(end_ns); }
+  std::vector<StageSpan> log_spans(int64_t end_ns) const { return log_.spans(end_ns); }
 
  private:
   Display& display_;
@@ -119,21 +121,21 @@ class RunListener final : public Listener {
 
 /// Chooses what a command's stages are cut by: the Python shim's spans, else NVTX ranges, else the log. Returns the
 /// name of the source.
-std::string cut_command(Watched& watched, std::vector<Span> log_spans, const RunOptions& options) {
+std::string cut_command(Watched& watched, std::vector<StageSpan> log_spans, const RunOptions& options) {
   VideoLog& video = watched.videos.back();
   if (!options.why_no_injection.empty()) video.facts["nvtx"] = options.why_no_injection;
   if (!video.spans.empty() || !video.begins.empty()) {
     if (!video.ranges.empty())
       video.facts["nvtx_left_out"] = fmt::format("{} ranges: the stages are the Python shim's", video.ranges.size());
-    for (Span& span : video.spans)  // the shim begins when Python does, the stage when the process does
-      if (span.stage == "Model_Initialization" && span.component.empty()) span.begin_ns = watched.total.begin_ns;
+    for (StageSpan& span : video.spans)  // the shim begins when Python does, the stage when the process does
+      if (span.stage.role == StageRole::kInitialization && span.component.empty())
+        span.begin_ns = watched.total.begin_ns;
     return "shim";
   }
   RangeStages stages = stages_of_ranges(std::move(video.ranges));
   if (!stages.left_out.empty()) video.facts["nvtx_left_out"] = stages.left_out;
   const bool has_ranges = !stages.spans.empty();
   video.spans = has_ranges ? std::move(stages.spans) : std::move(log_spans);
-  for (Span& span : video.spans) span.index = static_cast<int>(step_index(span.stage));
   return has_ranges ? "nvtx" : video.spans.empty() ? "total" : "log";
 }
 
@@ -256,6 +258,7 @@ class SuiteRun {
     for (RunRecord& record : records) {
       keep_samples(facts, record);
       keep_events(facts, record);
+      store_spans(records_folder(), record);
       const fs::path file = store_record(records_folder(), record);
       note_in_journal(facts.job, JournalState::kRecorded, &record, file);
       for (const fs::path& old : superseded_[identity_of(record)]) {

@@ -123,7 +123,7 @@ class Watcher {
     if (const auto* counters = std::get_if<Counters>(&message)) sampler_.add_counters(counters->batch);
     VideoLog& video = seen_.videos.back();
     if (const auto* begin = std::get_if<Begin>(&message)) video.begins.push_back(*begin);
-    if (const auto* span = std::get_if<Span>(&message)) video.spans.push_back(*span);
+    if (const auto* span = std::get_if<StageSpan>(&message)) video.spans.push_back(*span);
     if (const auto* range = std::get_if<Range>(&message)) video.ranges.push_back(*range);
     if (const auto* memory = std::get_if<Memory>(&message)) video.memory.push_back(*memory);
     if (const auto* decided = std::get_if<Decided>(&message)) video.decided = *decided;

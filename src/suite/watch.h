@@ -44,7 +44,7 @@ struct VideoLog {
   std::optional<NextVideo> next;  // how it began; empty for the first
   std::optional<Decided> decided;
   std::vector<Begin> begins;
-  std::vector<Span> spans;
+  std::vector<StageSpan> spans;
   std::vector<Range> ranges;
   std::vector<Memory> memory;
   std::optional<ClockTied> clock;

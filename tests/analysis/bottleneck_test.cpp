@@ -47,7 +47,7 @@ void set_counters(RunRecord& run, double sm, double tensor, double dram) {
 
 void set_step_rate(RunRecord& run, double tflops) {
   for (StageRecord& stage : run.stages)
-    if (stage.kind == StageKind::kLeaf && stage_role(stage.name) == StageRole::kStepInference)
+    if (stage.kind == StageKind::kLeaf && stage.role == StageRole::kStepInference)
       stage.flops = measured(tflops * 1e12 * static_cast<double>(stage.wall_ns) * 1e-9, "engine");
 }
 

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "analysis/compare.h"
+#include "analysis/execution_text.h"
 #include "analysis/summary.h"
 #include "results/fields.h"
 #include "runs.h"
@@ -117,13 +118,35 @@ TEST(Execution, APoolOfTwoBuildsOrOfUnlikeMemoryIsSaid) {
   runs[1].tool.git_commit = "abc";
   seal(runs[1]);
   EXPECT_THAT(pooling_doubts(group_runs(pointers_to(runs))[0]),
-              ::testing::ElementsAre(::testing::HasSubstr("2 builds are mixed")));
+              ::testing::ElementsAre(::testing::HasSubstr("2 builds share this estimate")));
+  runs[1].status = RunStatus::kCrash;
+  EXPECT_THAT(pooling_doubts(group_runs(pointers_to(runs))[0]),
+              ::testing::ElementsAre(::testing::HasSubstr("those that count are of")));
+  runs[1].status = RunStatus::kOk;
   for (RunRecord& run : runs) run.tool.git_commit.clear();
   runs[0].stages[0].device_memory.pool_peak_bytes = measured<uint64_t>(15ull << 30, "engine");
   runs[1].stages[0].device_memory.pool_peak_bytes = measured<uint64_t>(6ull << 30, "engine");
   for (RunRecord& run : runs) seal(run);
   EXPECT_THAT(pooling_doubts(group_runs(pointers_to(runs))[0]),
               ::testing::ElementsAre(::testing::HasSubstr("6.00 to 15.00 GiB")));
+}
+
+TEST(Execution, IsOneLineForPeople) {
+  Execution execution;
+  execution.residency = "stream";
+  execution.computed = {{"dit", "bf16"}, {"vae", "fp32"}};
+  execution.stored = {{"dit", "BF16+F32"}};
+  execution.text_encoder_device = "cpu";
+  execution.vae_chunk = 2;
+  execution.vae_slice = 1;
+  execution.kernel_table = "0123";
+  execution.cpu_threads = 1;
+  execution.environment = {{"OMP_NUM_THREADS", "1"}};
+  EXPECT_EQ(execution_text(measured(execution, "engine")),
+            "weights stream, dit bf16 of BF16+F32, vae fp32, text encoded on cpu, 2 latent frames decoded at a time, "
+            "its last level 1 frame, kernel table 0123, 1 host thread, OMP_NUM_THREADS=1");
+  EXPECT_THAT(execution_text(absent<Execution>("not_recorded")), ::testing::HasSubstr("older"));
+  EXPECT_THAT(execution_text(absent<Execution>("imported")), ::testing::HasSubstr("another program"));
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ namespace wan {
 inline StageRecord leaf(const std::string& name, double seconds, int64_t index = -1) {
   StageRecord stage;
   stage.id = stage.name = name;
+  stage.role = stage_from_name(name).role;
   stage.parent = "Total_Execution";
   stage.index = index;
   stage.wall_ns = static_cast<int64_t>(seconds * 1e9);
@@ -53,6 +54,7 @@ inline RunRecord synthetic_run(const std::vector<double>& steps, double rest = 0
   StageRecord hidden = leaf("Step_0_Inference/h2d", 100);  // must never be summed
   hidden.kind = StageKind::kHidden;
   hidden.parent = "Step_0_Inference";
+  hidden.role = StageRole::kStepInference;
   record.stages.push_back(hidden);
   int64_t sum = 0;
   for (const StageRecord& stage : record.stages) sum += stage.kind == StageKind::kLeaf ? stage.wall_ns : 0;

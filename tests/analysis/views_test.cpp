@@ -47,7 +47,7 @@ TEST(MemoryWaterfall, StacksTheFullestStageAndNamesTheRest) {
 TEST(Roofline, PlacesSteadyStepsByTrafficAndPeak) {
   RunRecord run = synthetic_run({3, 2, 2});
   for (StageRecord& stage : run.stages) {
-    if (stage_role(stage.name) != StageRole::kStepInference || stage.kind != StageKind::kLeaf) continue;
+    if (stage.role != StageRole::kStepInference || stage.kind != StageKind::kLeaf) continue;
     stage.flops = measured(800e12, "engine");
     stage.counters.dram_active = {50, "", "nvml_gpm", 20, 1.0};
     stage.sm_clock_mhz = measured(Spread{1000, 1000, 1000}, "nvml");
@@ -108,13 +108,14 @@ TEST(RepeatCommand, SaysWhatTheRecordsKnow) {
     run.output = {};
     run.run_case.name = "it's";
     run.workload.weights[0].digest_kind = "random";
+    run.workload.model = "ti2v-5B";
     run.workload.scope = RunScope::kWarm;
     run.workload.page_cache = PageCache::kEvicted;
     run.output.file.clear();
   }
   EXPECT_EQ(command(),
-            "wanbench run --suite suites/seed.json --case 'it'\\''s' --weights random --device cuda --precision bf16 "
-            "--repeats 0 --warm-repeats 2 --page-cache evict --no-video --output NEW_FOLDER");
+            "wanbench run --suite suites/seed.json --case 'it'\\''s' --weights random --model ti2v-5B --device cuda "
+            "--precision bf16 --repeats 0 --warm-repeats 2 --page-cache evict --no-video --output NEW_FOLDER");
   for (RunRecord& run : runs) run.engine.kind = EngineKind::kImported;
   EXPECT_EQ(command(), "");
 }

@@ -104,6 +104,7 @@ TEST(Validity, ThermalSlowdownOfTheStepsExcludesAndAPowerCapDoesNot) {
   Scene scene;
   StageRecord step;
   step.name = "Step_1_Inference";
+  step.role = StageRole::kStepInference;
   step.wall_ns = 1000;
   step.throttled_percent = measured(1.5, "nvml");
   scene.stages.push_back(step);
@@ -120,6 +121,7 @@ TEST(Validity, ReadingsThatStandStillInAStepMarkIt) {
     Scene scene;
     StageRecord step;
     step.name = step.id = "Step_1_Inference";
+    step.role = StageRole::kStepInference;
     step.kind = StageKind::kLeaf;
     step.begin_ns = measured<int64_t>(2'000'000'000, "clock");
     step.wall_ns = 1'000'000'000;
@@ -147,6 +149,7 @@ std::vector<ValidityFlag> flags_of_steps(const std::vector<double>& seconds, boo
   for (size_t i = 0; i < seconds.size(); ++i) {
     StageRecord step;
     step.name = step.id = "Step_" + std::to_string(i) + "_Inference";
+    step.role = StageRole::kStepInference;
     step.kind = StageKind::kLeaf;
     step.wall_ns = static_cast<int64_t>(seconds[i] * 1e9);
     scene.stages.push_back(step);

@@ -34,8 +34,8 @@ Request small_request(const std::string& prompt, uint64_t seed = 42) {
 class AtStep final : public NullObserver {
  public:
   AtStep(int step, std::function<void()> action) : step_(step), action_(std::move(action)) {}
-  void on_begin(Stage stage, int index, int) override {
-    if (stage == Stage::kStepInference && index == step_) action_();
+  void on_begin(const StageId& stage, int) override {
+    if (stage.role == StageRole::kStepInference && stage.index == step_) action_();
   }
 
  private:
@@ -152,10 +152,11 @@ class TextEncoding final : public NullObserver {
   std::string from_cache = "not said";
 
   void on_memory(const MemoryMark& mark) override {
-    if (mark.stage == Stage::kTextEncoding) read_encoder = mark.device_bytes.contains("weights.text_encoder.fp32");
+    if (mark.stage.role == StageRole::kTextEncoding)
+      read_encoder = mark.device_bytes.contains("weights.text_encoder.fp32");
   }
   void on_span(const StageSpan& span) override {
-    if (span.stage == Stage::kTextEncoding && span.component.empty()) flops = span.flops;
+    if (span.stage.role == StageRole::kTextEncoding && span.component.empty()) flops = span.flops;
   }
   void on_fact(const std::string& key, const std::string& value) override {
     if (key == "prompts_from_cache") from_cache = value;

@@ -50,7 +50,7 @@ std::vector<StageSpan> one_step(const std::string& kind, Recorder& recorder) {
   StageClock clock(recorder, 1, 0);
   clock.attach(backend);
   backend.now_ns = 100;
-  clock.enter(Stage::kStepInference, 0);
+  clock.enter({StageRole::kStepInference, 0});
   clock.add_waits({backend.between(110, 140), backend.between(300, 320)});
   clock.add_copies({backend.between(100, 250, 7), backend.between(290, 330, 8)});
   backend.now_ns = 400;
@@ -58,7 +58,7 @@ std::vector<StageSpan> one_step(const std::string& kind, Recorder& recorder) {
   backend.now_ns = 590;
   clock.mark("uncond");
   backend.now_ns = 600;
-  clock.enter(Stage::kOutputEncoding);
+  clock.enter({StageRole::kOutputEncoding});
   backend.now_ns = 700;
   clock.finish();
   return recorder.spans;
@@ -68,12 +68,12 @@ TEST(StageClock, LeavesTileAndWaitsAreTheStepsLoading) {
   Recorder recorder;
   const auto spans = one_step("cuda", recorder);
   ASSERT_EQ(spans.size(), 8u);
-  EXPECT_EQ(spans[0].stage, Stage::kModelInitialization);
+  EXPECT_EQ(spans[0].stage.role, StageRole::kInitialization);
   EXPECT_EQ(spans[0].end_ns, 100);
-  EXPECT_EQ(spans[1].stage, Stage::kStepLoading);
+  EXPECT_EQ(spans[1].stage.role, StageRole::kStepLoading);
   EXPECT_EQ(spans[1].begin_ns, 100);
   EXPECT_EQ(spans[1].end_ns, 150);
-  EXPECT_EQ(spans[2].stage, Stage::kStepInference);
+  EXPECT_EQ(spans[2].stage.role, StageRole::kStepInference);
   EXPECT_EQ(spans[2].begin_ns, 150);
   EXPECT_EQ(spans[2].end_ns, 600);
   EXPECT_EQ(spans[3].component, "h2d");
@@ -86,7 +86,7 @@ TEST(StageClock, LeavesTileAndWaitsAreTheStepsLoading) {
   EXPECT_EQ(spans[6].component, "uncond");
   EXPECT_EQ(spans[6].begin_ns, 400);
   EXPECT_EQ(spans[6].end_ns, 590);
-  EXPECT_EQ(spans[7].stage, Stage::kOutputEncoding);
+  EXPECT_EQ(spans[7].stage.role, StageRole::kOutputEncoding);
   EXPECT_EQ(spans[7].end_ns, 700);
 }
 
@@ -121,12 +121,12 @@ TEST(StageClock, WaitsInsideOtherLeavesStayInside) {
   ScriptedBackend backend("cuda");
   StageClock clock(recorder, 1, 0);
   clock.attach(backend);
-  clock.enter(Stage::kTextEncoding);
+  clock.enter({StageRole::kTextEncoding});
   clock.add_waits({backend.between(10, 40)});
   backend.now_ns = 100;
   clock.finish();
   const StageSpan& text = recorder.spans.back();
-  EXPECT_EQ(text.stage, Stage::kTextEncoding);
+  EXPECT_EQ(text.stage.role, StageRole::kTextEncoding);
   EXPECT_EQ(text.end_ns - text.begin_ns, 100);
   EXPECT_EQ(text.gpu_ns, 100);
   EXPECT_EQ(text.exposed_copy_ns, 30);
@@ -138,7 +138,7 @@ TEST(StageClock, ReportsNothingThatIsNotOver) {
   backend.all_ready = false;
   StageClock clock(recorder, 1, 0);
   clock.attach(backend);
-  clock.enter(Stage::kPreprocess);
+  clock.enter({StageRole::kPreprocess});
   EXPECT_TRUE(recorder.spans.empty());
   backend.all_ready = true;
   clock.poll();

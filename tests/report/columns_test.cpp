@@ -101,7 +101,7 @@ TEST_F(Columns, AreEstimatedInSiUnits) {
 }
 
 TEST_F(Columns, StandInTheTableOfMarkdown) {
-  const std::string text = markdown_report(records_, {});
+  const std::string text = markdown_report(report_view(records_, {}, {}));
   const size_t begin = text.find("| Stage | Time (s) |");
   ASSERT_NE(begin, std::string::npos);
   const std::string table = text.substr(begin, text.find("\n\n", begin) - begin);
@@ -111,7 +111,7 @@ TEST_F(Columns, StandInTheTableOfMarkdown) {
 }
 
 TEST_F(Columns, StandInTheTableAndTheCurvesOfThePage) {
-  const Json shown = Json::parse(report_data(records_, {}))["cases"][0];
+  const Json shown = Json::parse(report_data(report_view(records_, {}, {})))["cases"][0];
   std::vector<std::string> titles, curves;
   for (const Json& column : shown["stages"]["columns"]) titles.push_back(column["title"]);
   for (const Json& curve : shown["timeline"]["series"]) curves.push_back(curve["name"]);

@@ -65,15 +65,17 @@ int main(int argc, char** argv) {
     wan::store_record(folder / "records", record);
     pointers.push_back(&record);
   }
-  wan::report::HtmlOptions options{wan::load_peaks(suites / "peaks.json"), wan::load_prices(suites / "prices.json")};
+  const auto peaks = wan::load_peaks(suites / "peaks.json");
+  const auto prices = wan::load_prices(suites / "prices.json");
+  const wan::ReportView view = wan::report_view(pointers, peaks, prices);
+  wan::report::HtmlOptions options;
   options.folder = folder;
   if (wan::can_write_video()) options.poster = wan::video_poster;
-  options.samples = {{records[3].id, wan::report_samples()}};  // the first warm run
-  wan::write_atomically(folder / "report.html", wan::report::html_report(pointers, options));
+  options.beside.samples = {{records[3].id, wan::report_samples()}};  // the first warm run
+  wan::write_atomically(folder / "report.html", wan::report::html_report(view, options));
   std::filesystem::remove(folder / "videos" / "warm.mp4");
-  std::map<std::string, wan::KernelEvents> kernels;
   for (const wan::RunRecord& record : records)
-    if (record.kernels) kernels.emplace(record.id, wan::report_kernel_events());
-  wan::write_atomically(folder / "trace.json", wan::report::trace_json(pointers, options.samples, kernels));
+    if (record.kernels) options.beside.kernels.emplace(record.id, wan::report_kernel_events());
+  wan::write_atomically(folder / "trace.json", wan::report::trace_json(pointers, options.beside));
   return 0;
 }

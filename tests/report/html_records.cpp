@@ -18,6 +18,7 @@ class Stages {
   StageRecord& leaf(const std::string& name, double seconds, int64_t index = -1) {
     StageRecord stage;
     stage.id = stage.name = name;
+    stage.role = stage_from_name(stage.name).role;
     stage.parent = "Total_Execution";
     stage.index = index;
     stage.wall_ns = static_cast<int64_t>(seconds * scale_ * 1e9);
@@ -33,6 +34,7 @@ class Stages {
     StageRecord stage;
     stage.id = of.id + "/" + name;
     stage.name = name;
+    stage.role = of.role;
     stage.parent = of.id;
     stage.index = of.index;
     stage.kind = kind;

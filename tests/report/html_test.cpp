@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "analysis/buyer.h"
 #include "analysis/repeat_command.h"
+#include "analysis/report_view.h"
 #include "base/file.h"
 #include "html_records.h"
 #include "import/import.h"
@@ -26,15 +26,26 @@ using ::testing::Not;
 
 constexpr const char* kOpening = "<script type=\"application/json\" id=\"data\">";
 
-report::HtmlOptions tables() {
-  const std::filesystem::path suites = std::filesystem::path(WAN_SOURCE_DIR) / "suites";
-  return {load_peaks(suites / "peaks.json"), load_prices(suites / "prices.json"), {}};
+const std::vector<CardPeak>& peaks() {
+  static const auto kPeaks = load_peaks(std::filesystem::path(WAN_SOURCE_DIR) / "suites" / "peaks.json");
+  return kPeaks;
+}
+
+const std::vector<CardPrice>& prices() {
+  static const auto kPrices = load_prices(std::filesystem::path(WAN_SOURCE_DIR) / "suites" / "prices.json");
+  return kPrices;
 }
 
 std::vector<const RunRecord*> pointers(const std::vector<RunRecord>& records) {
   std::vector<const RunRecord*> out;
   for (const RunRecord& record : records) out.push_back(&record);
   return out;
+}
+
+ReportView view_of(const std::vector<RunRecord>& records) { return report_view(pointers(records), peaks(), prices()); }
+
+Json data_of(const std::vector<RunRecord>& records, const report::HtmlOptions& options = {}) {
+  return Json::parse(report::report_data(view_of(records), options));
 }
 
 std::vector<RunRecord> all_records() {
@@ -57,7 +68,7 @@ size_t count(const std::string& text, const std::string& part) {
 
 class Html : public ::testing::Test {
  protected:
-  Html() : records_(all_records()), page_(report::html_report(pointers(records_), tables())), data_(block_of(page_)) {}
+  Html() : records_(all_records()), page_(report::html_report(view_of(records_))), data_(block_of(page_)) {}
   const Json& the_case(const std::string& title, const std::string& device) const {
     for (const Json& c : data_["cases"])
       if (c["title"] == title && c["device"] == device) return c;
@@ -103,7 +114,7 @@ TEST_F(Html, PriceComesFromTheTableAndIsAbsentWithReason) {
   const double seconds = 0.02 + 0.9 + 0.15 + (2.9 + 2.92 + 2.94 + 2.9 + 2.92) + 4.1 + 0.35 + 0.04;
   const Json price = the_case("01_Speed (warm)", "NVIDIA H100 80GB HBM3")["headline"]["price"];
   EXPECT_NEAR(price["per_video"].get<double>(), seconds / 3600 * 2.95, 1e-7);
-  const auto no_prices = block_of(report::html_report(pointers(records_), {tables().peaks, {}, {}}));
+  const auto no_prices = block_of(report::html_report(report_view(pointers(records_), peaks(), {})));
   EXPECT_TRUE(no_prices["cases"][0]["headline"]["price"]["per_video"].is_null());
   EXPECT_EQ(no_prices["cases"][0]["headline"]["price"]["reason"], "the card is not in the price table");
 }
@@ -161,7 +172,7 @@ TEST_F(Html, SentencesNameTheProgramsWhereTheyDifferAndPutOneProgramsCardsSideBy
   for (StageRecord& stage : there.stages) stage.wall_ns /= 2;
   for (RunRecord* record : {&here, &there}) seal(*record);
   const std::vector<RunRecord> records = {imported_record(), here, there};
-  const Json data = Json::parse(report_data(pointers(records), tables()));
+  const Json data = data_of(records);
   std::vector<std::string> sentences;
   for (const Json& pair : data["comparisons"]) sentences.push_back(pair["sentence"]);
   ASSERT_EQ(sentences.size(), 2u);
@@ -180,7 +191,7 @@ TEST_F(Html, TheFirstSentenceIsOfTwoProgramsOnOneCardWhateverRanFirst) {
   original.system.gpus[0].name = here.system.gpus[0].name;
   for (RunRecord* record : {&there, &original}) seal(*record);
   const std::vector<RunRecord> records = {imported_record(), there, original, here};
-  const Json data = Json::parse(report_data(pointers(records), tables()));
+  const Json data = data_of(records);
   const std::string card = here.system.gpus[0].name, sentence = data["comparisons"][0]["sentence"];
   EXPECT_THAT(sentence, HasSubstr("wanbench on " + card + " against " + original.engine.name + " on " + card));
 }
@@ -194,7 +205,7 @@ TEST_F(Html, SentencesTellWarmRunsFromColdOnes) {
   there.system.gpus[0].name = "Another Card";
   for (RunRecord* record : {&here, &there}) seal(*record);
   const std::vector<RunRecord> records = {here, there};
-  const Json data = Json::parse(report_data(pointers(records), tables()));
+  const Json data = data_of(records);
   ASSERT_EQ(data["comparisons"].size(), 1u);
   EXPECT_THAT(data["comparisons"][0]["sentence"].get<std::string>(), ::testing::StartsWith("01_Speed (warm): "));
 }
@@ -219,7 +230,7 @@ TEST_F(Html, KernelsComeFromTheTracedRunWhichDoesNotCount) {
 
 TEST_F(Html, MissingKernelsAreSaidWithTheReasonWhereTheRunKnowsIt) {
   const auto missing = [](const std::vector<RunRecord>& records) {
-    return Json::parse(report_data(pointers(records), tables()))["cases"][0]["kernels"]["missing"].get<std::string>();
+    return data_of(records)["cases"][0]["kernels"]["missing"].get<std::string>();
   };
   for (RunRecord& record : records_)
     if (record.kernels) record.kernels->lost = 3;
@@ -227,7 +238,7 @@ TEST_F(Html, MissingKernelsAreSaidWithTheReasonWhereTheRunKnowsIt) {
   for (RunRecord& record : records_)
     if (record.kernels) record.kernels->missing = "2 without a time, 1 begun outside every stage";
   EXPECT_EQ(missing(records_), "Kernels are missing: 2 without a time, 1 begun outside every stage.");
-  EXPECT_THAT(report::markdown_report(pointers(records_), {}), HasSubstr("missing: 2 without a time, 1 begun"));
+  EXPECT_THAT(report::markdown_report(view_of(records_)), HasSubstr("missing: 2 without a time, 1 begun"));
 }
 
 TEST_F(Html, CardsWithTheirProgramsAreColumnsAndCasesRows) {
@@ -240,7 +251,7 @@ TEST_F(Html, CardsWithTheirProgramsAreColumnsAndCasesRows) {
   EXPECT_EQ(total["rows"][0]["cells"][0], "58.34, single run");
   EXPECT_EQ(total["rows"][0]["cells"][1], "26.54 [26.46, 26.65], n = 3");
   const std::vector<RunRecord> one = {records_[0]};
-  EXPECT_TRUE(Json::parse(report_data(pointers(one), tables()))["cards"].is_null()) << "one machine has no other side";
+  EXPECT_TRUE(data_of(one)["cards"].is_null()) << "one machine has no other side";
 }
 
 TEST_F(Html, CardsSayWhatIsNotCountedNotTheSameOrNotMeasured) {
@@ -254,7 +265,7 @@ TEST_F(Html, CardsSayWhatIsNotCountedNotTheSameOrNotMeasured) {
     for (StageRecord& stage : record.stages) stage.energy_j = absent<double>("not_measured");
     seal(record);
   }
-  const Json cards = Json::parse(report_data(pointers(records), tables()))["cards"];
+  const Json cards = data_of(records)["cards"];
   const std::string cell = cards["quantities"][0]["rows"][0]["cells"][1];
   EXPECT_THAT(cell, ::testing::MatchesRegex("[0-9.]+, single run / [0-9.]+, single run, not counted"));
   for (const Json& quantity : cards["quantities"]) EXPECT_NE(quantity["name"], "Energy") << "nobody measured it";
@@ -262,16 +273,16 @@ TEST_F(Html, CardsSayWhatIsNotCountedNotTheSameOrNotMeasured) {
   records.back().run_case.repeat = 1;
   records.back().id.clear();
   seal(records.back());
-  const Json again = Json::parse(report_data(pointers(records), tables()))["cards"];
+  const Json again = data_of(records)["cards"];
   EXPECT_THAT(std::string(again["quantities"][0]["rows"][0]["cells"][1]),
               ::testing::MatchesRegex("[0-9.]+, single run / [0-9.]+, first of 2 runs, not counted"));
   ASSERT_EQ(cards["differences"].size(), 1u);
   EXPECT_THAT(cards["differences"][0].get<std::string>(), HasSubstr("steps is 9"));
-  const std::string markdown = report::markdown_report(pointers(records), {});
+  const std::string markdown = report::markdown_report(view_of(records));
   EXPECT_THAT(markdown, HasSubstr("## Cards Side by Side"));
   EXPECT_THAT(markdown, HasSubstr("### Where the work of a row differs\n\n- 01_Speed_Renamed on "));
-  EXPECT_THAT(report::markdown_report({&ours}, {}), Not(HasSubstr("Cards Side by Side")));
-  EXPECT_THAT(report::markdown_report({&ours, &imported}, {}), Not(HasSubstr("Where the work of a row differs")));
+  EXPECT_THAT(report::markdown_report(view_of({ours})), Not(HasSubstr("Cards Side by Side")));
+  EXPECT_THAT(report::markdown_report(view_of({ours, imported})), Not(HasSubstr("Where the work of a row differs")));
 }
 
 TEST_F(Html, FitMapHasSizesByFramesForEachCard) {
@@ -298,7 +309,7 @@ TEST_F(Html, FitMapSaysWhatADerivedCellRestsOn) {
   records[2].run_case.name = "long";
   records[2].status = RunStatus::kOutOfMemory;
   for (RunRecord& record : records) seal(record);
-  const Json rows = Json::parse(report_data(pointers(records), tables()))["fit_maps"][0]["rows"];
+  const Json rows = data_of(records)["fit_maps"][0]["rows"];
   EXPECT_EQ(rows[1]["cells"][0]["text"], "should fit, at least 55.25 GiB (70 %) free");
   EXPECT_EQ(rows[1]["cells"][0]["basis"], "01_Speed (1280×704, 121 frames) ran here");
   EXPECT_EQ(rows[0]["cells"][2], (Json{{"fit", "not known"}, {"text", "not known"}, {"basis", ""}}));
@@ -316,7 +327,7 @@ TEST_F(Html, ExtremesSayHowSurelyTheyCoverTheMedianAndLongerIntervalsDoNot) {
     for (StageRecord& stage : records.back().stages) stage.wall_ns += stage.wall_ns / 1000 * repeat;
     seal(records.back());
   }
-  const Json seven = Json::parse(report_data(pointers(records), tables()))["cases"][0]["headline"]["seconds"];
+  const Json seven = data_of(records)["cases"][0]["headline"]["seconds"];
   EXPECT_FALSE(seven.contains("extremes_coverage"));
   EXPECT_TRUE(seven.contains("low"));
 }
@@ -335,7 +346,7 @@ TEST_F(Html, StagesOffTheCardHaveNoDeviceTimeAndTheTotalHasTheGpuPart) {
       if (stage.kind == StageKind::kLeaf) stage.gpu_ns = measured(stage.wall_ns, "cuda_event");
     seal(record);
   }
-  const Json c = Json::parse(report_data(pointers(records_), tables()))["cases"][0];
+  const Json c = data_of(records_)["cases"][0];
   const auto& columns = c["stages"]["columns"];
   const auto column =
       std::find_if(columns.begin(), columns.end(), [](const Json& j) { return j["title"] == "On the GPU"; });
@@ -355,31 +366,17 @@ TEST_F(Html, StagesOffTheCardHaveNoDeviceTimeAndTheTotalHasTheGpuPart) {
 }
 
 TEST_F(Html, PartsOfOneNameInAStageAreOneRowWithTheirSum) {
-  const Json parts = the_case("01_Speed", "NVIDIA H100 80GB HBM3")["stages"]["parts"];
+  report::HtmlOptions options;
+  for (RunRecord& record : records_) options.beside.spans[record.id] = sum_up_parts(record.stages);
+  const Json shown = data_of(records_, options)["cases"][0];
+  const Json& part = shown["stages"]["parts"][3];
+  EXPECT_EQ(part["id"], "Step_0_Inference/h2d");
+  EXPECT_EQ(part["kind"], "hidden");
+  EXPECT_EQ(part["count"], 2);
+  EXPECT_NEAR(part["seconds"]["value"].get<double>(), 0.9 * 2.9, 1e-6) << "0.5 and 0.4 of a step of 2.9 s";
   size_t copies = 0;
-  for (const Json& part : parts) {
-    if (part["id"] != "Step_0_Inference/h2d") continue;
-    ++copies;
-    // 0.5 and 0.4 of a step of 2.9 s.
-    EXPECT_NEAR(part["seconds"]["value"].get<double>(), 0.9 * 2.9, 1e-6);
-    EXPECT_EQ(part["kind"], "hidden");
-  }
-  EXPECT_EQ(copies, 1u);
-  for (RunRecord& record : records_) {  // as the recorder names the second
-    bool first = true;
-    for (StageRecord& stage : record.stages) {
-      if (stage.id != "Step_0_Inference/h2d") continue;
-      if (!first) stage.id += "#2";
-      first = false;
-    }
-    seal(record);
-  }
-  const Json numbered = Json::parse(report_data(pointers(records_), tables()))["cases"][0]["stages"]["parts"];
-  for (const Json& part : numbered) EXPECT_THAT(part["id"].get<std::string>(), Not(HasSubstr("#")));
-  EXPECT_EQ(numbered.size(), parts.size());
-  EXPECT_EQ(numbered[3]["id"], "Step_0_Inference/h2d");
-  EXPECT_EQ(numbered[3]["count"], 2);
-  EXPECT_NEAR(numbered[3]["seconds"]["value"].get<double>(), 0.9 * 2.9, 1e-6);
+  for (const Json& span : shown["timeline"]["spans"]) copies += span["kind"] == "hidden" ? 1 : 0;
+  EXPECT_EQ(copies, 2u) << "drawn one by one";
 }
 
 TEST_F(Html, RunsAreNumberedWithinTheGroupAndTheTypicalOneIsShown) {
@@ -388,14 +385,14 @@ TEST_F(Html, RunsAreNumberedWithinTheGroupAndTheTypicalOneIsShown) {
     record.run_case.repeat = 0;  // as of three folders
     seal(record);
   }
-  const Json c = Json::parse(report_data(pointers(records), tables()))["cases"][0];
+  const Json c = data_of(records)["cases"][0];
   std::vector<std::string> names;
   for (const Json& run : c["steps"]) names.push_back(run["run"]);
   EXPECT_THAT(names, ::testing::ElementsAre("run 1", "run 2", "run 3"));
   EXPECT_EQ(c["timeline"]["run"], "run 1") << "its total is the median";
   std::swap(records[0].stages, records[1].stages);
   for (RunRecord& record : records) seal(record);
-  EXPECT_EQ(Json::parse(report_data(pointers(records), tables()))["cases"][0]["timeline"]["run"], "run 2");
+  EXPECT_EQ(data_of(records)["cases"][0]["timeline"]["run"], "run 2");
 }
 
 TEST_F(Html, ComparisonNotesNameTheSidesAndGatherWhatOneSideRecords) {
@@ -404,7 +401,7 @@ TEST_F(Html, ComparisonNotesNameTheSidesAndGatherWhatOneSideRecords) {
   imported.workload.solver.clear();
   seal(imported);
   const std::vector<RunRecord> records = {records_[0], imported};
-  const Json comparison = Json::parse(report_data(pointers(records), tables()))["comparisons"][0];
+  const Json comparison = data_of(records)["comparisons"][0];
   const std::string caveats = comparison["caveats"].dump();
   EXPECT_THAT(caveats, HasSubstr("another program on L40S is imported"));
   EXPECT_THAT(caveats, HasSubstr("only wanbench on NVIDIA H100 80GB HBM3 records: dtypes.dit, dtypes.vae, solver"));
@@ -421,7 +418,7 @@ TEST_F(Html, CardsMarkRunsWithoutVideoAndPeaksOfAnAllocator) {
   for (RunRecord* record : {&here, &there}) seal(*record);
   std::vector<RunRecord> records = {here, there};
   const auto cells = [&](const std::string& name) {
-    const Json data = Json::parse(report_data(pointers(records), tables()));
+    const Json data = data_of(records);
     for (const Json& quantity : data["cards"]["quantities"])
       if (quantity["name"] == name) return quantity["rows"][0]["cells"];
     return Json();
@@ -447,10 +444,8 @@ TEST_F(Html, VideosBesideTheReportAreShownAndNoOthers) {
   records[0].output.file = "videos/a b.mp4";
   records[1].output.file = "../outside.mp4";
   records[2].output.file = "videos/missing.mp4";
-  report::HtmlOptions options = tables();
-  const auto video_of_case = [&] {
-    return Json::parse(report::report_data(pointers(records), options))["cases"][0]["video"];
-  };
+  report::HtmlOptions options;
+  const auto video_of_case = [&] { return data_of(records, options)["cases"][0]["video"]; };
   EXPECT_TRUE(video_of_case().is_null()) << "the report's place is not known";
   options.folder = folder;
   EXPECT_EQ(video_of_case()["path"], (Json{"videos", "a b.mp4"}));
@@ -467,7 +462,7 @@ TEST_F(Html, StillOfTheVideoIsInThePageAndLeavesWhenRedacted) {
   std::vector<RunRecord> records = report_records();
   records[0].output.file = "videos/first.mp4";
   records[1].output.file = "videos/second.mp4";
-  report::HtmlOptions options = tables();
+  report::HtmlOptions options;
   options.folder = folder;
   std::vector<std::filesystem::path> asked;
   std::string jpeg = "\xff\xd8<img>";
@@ -475,7 +470,7 @@ TEST_F(Html, StillOfTheVideoIsInThePageAndLeavesWhenRedacted) {
     asked.push_back(video);
     return jpeg;
   };
-  const auto page_of = [&] { return report::html_report(pointers(records), options); };
+  const auto page_of = [&] { return report::html_report(view_of(records), options); };
   EXPECT_EQ(block_of(page_of())["cases"][0]["video"]["poster"], "data:image/jpeg;base64,/9g8aW1nPg==");
   EXPECT_THAT(asked, ::testing::ElementsAre(folder / "videos" / "first.mp4")) << "one still for a case";
   jpeg.clear();
@@ -490,9 +485,9 @@ TEST_F(Html, StillOfTheVideoIsInThePageAndLeavesWhenRedacted) {
 TEST_F(Html, SamplesTakeThePlaceOfStageValuesInTheTimeline) {
   const Json& by_stage = the_case("01_Speed", "NVIDIA H100 80GB HBM3")["timeline"];
   EXPECT_TRUE(by_stage["period_ms"].is_null());
-  report::HtmlOptions options = tables();
-  options.samples = {{records_[0].id, report_samples()}};
-  const Json sampled = Json::parse(report::report_data(pointers(records_), options))["cases"][0]["timeline"];
+  report::HtmlOptions options;
+  options.beside.samples = {{records_[0].id, report_samples()}};
+  const Json sampled = data_of(records_, options)["cases"][0]["timeline"];
   EXPECT_EQ(sampled["period_ms"], 100);
   ASSERT_EQ(sampled["series"].size(), 2u);
   EXPECT_EQ(sampled["series"][0]["name"], "SM active");
@@ -500,10 +495,10 @@ TEST_F(Html, SamplesTakeThePlaceOfStageValuesInTheTimeline) {
 }
 
 TEST_F(Html, RunsLeadToTheirRecordsBelowThePage) {
-  report::HtmlOptions options = tables();
+  report::HtmlOptions options;
   options.files = {{records_[0].id, "records/a b.run.json"}};
   const auto first_file = [&] {
-    const Json data = Json::parse(report::report_data(pointers(records_), options));
+    const Json data = data_of(records_, options);
     for (const Json& shown : data["cases"])
       for (const Json& run : shown["provenance"]["runs"])
         if (run["id"] == records_[0].id) return run["file"];
@@ -529,7 +524,7 @@ TEST(Imported, SeedReportIsRegeneratedWithCorrections) {
   EXPECT_THAT(markdown, HasSubstr("| Case | Res | Offload | Time(s) | s/step | Mem(GB) | SM(%) | Load |"));
   // The seed's total load counts Total_Execution twice: 11672 printed, 5804 in its stages.
   EXPECT_THAT(markdown, HasSubstr("double_counted_load | Total Compute Load"));
-  const Json data = Json::parse(report::report_data(pointers(records), tables()));
+  const Json data = data_of(records);
   EXPECT_EQ(data["printed_overviews"].size(), 3u);
   EXPECT_EQ(data["cases"].size(), records.size());
 }

@@ -23,6 +23,7 @@ constexpr int64_t kSecond = 1'000'000'000;
 StageRecord stage(const std::string& name, int64_t begin_ns, int64_t wall_ns, int64_t index = -1) {
   StageRecord result;
   result.id = result.name = name;
+  result.role = stage_from_name(name).role;
   result.parent = "Total_Execution";
   result.index = index;
   result.wall_ns = wall_ns;
@@ -67,7 +68,7 @@ RunRecord cpu_run(int64_t repeat = 0) {
 std::string report_of(const std::vector<RunRecord>& runs) {
   std::vector<const RunRecord*> pointers;
   for (const RunRecord& run : runs) pointers.push_back(&run);
-  return markdown_report(pointers, {});
+  return markdown_report(report_view(pointers, {}, {}));
 }
 
 TEST(Markdown, NamesEveryCommitThatMadeTheRuns) {
@@ -143,7 +144,7 @@ TEST(Markdown, TwoProgramsOnOneCardAreTwoColumns) {
   b.engine.kind = EngineKind::kImported;
   b.imported = ImportInfo{"report.md", "0123456789abcdef0123", "seed-markdown", {}, {}, {}};
   b.stages.back().wall_ns = 20 * kSecond;
-  const std::string text = markdown_report({&a, &b}, {});
+  const std::string text = markdown_report(report_view({&a, &b}, {}, {}));
   EXPECT_THAT(text, HasSubstr("## Performance Summary: A CPU, wanbench vs A CPU, original"));
   EXPECT_THAT(text, HasSubstr("| A CPU | original | imported from report.md, SHA-256 0123456789abcdef |"));
   EXPECT_THAT(text, HasSubstr("### Whole video (s)\n\n| Case | A CPU, original (imported) | A CPU, wanbench |"));
@@ -164,7 +165,7 @@ TEST(Markdown, ATracedRunHasItsKernels) {
                             {{"nvjet|a", KernelKind::kGemm, 7, 4 * kSecond}},
                             0,
                             0}}};
-  const std::string text = markdown_report({&a, &b}, {});
+  const std::string text = markdown_report(report_view({&a, &b}, {}, {}));
   EXPECT_THAT(text, HasSubstr("##### Kernels of Traced Run"));
   EXPECT_THAT(text, HasSubstr("3 kernels are missing."));
   EXPECT_THAT(text, HasSubstr("| GEMM | 4.000 | 80.0 | 4.000 | 7 |"));
@@ -174,11 +175,11 @@ TEST(Markdown, ATracedRunHasItsKernels) {
   auto& kernels = b.kernels->tables[0].kernels;
   while (kernels.size() < 11)
     kernels.push_back({"k" + std::to_string(kernels.size()), KernelKind::kGemm, 1, kSecond / 100});
-  const std::string ten = markdown_report({&a, &b}, {});
+  const std::string ten = markdown_report(report_view({&a, &b}, {}, {}));
   EXPECT_THAT(ten, HasSubstr("| `k9` |"));
   EXPECT_THAT(ten, Not(HasSubstr("| `k10` |"))) << "the table has the largest ten";
   b.kernels = KernelTrace{"", "the driver refused", 0, {}};
-  EXPECT_THAT(markdown_report({&a, &b}, {}), HasSubstr("\n\nNone: the driver refused.\n"));
+  EXPECT_THAT(markdown_report(report_view({&a, &b}, {}, {})), HasSubstr("\n\nNone: the driver refused.\n"));
 }
 
 TEST(Markdown, WhatFitsIsATableOfEachCard) {
@@ -293,7 +294,7 @@ TEST(Markdown, TheSeedsReportComesBackRowForRow) {
   const std::vector<RunRecord> records = import_file(path);
   std::vector<const RunRecord*> pointers;
   for (const RunRecord& record : records) pointers.push_back(&record);
-  const std::multiset<std::string> ours = table_rows(markdown_report(pointers, {}));
+  const std::multiset<std::string> ours = table_rows(markdown_report(report_view(pointers, {}, {})));
   const std::multiset<std::string> original = table_rows(read_text(path));
   EXPECT_EQ(original.size(), 232u);
   for (const std::string& row : original) EXPECT_GE(ours.count(row), 1u) << row;

@@ -26,7 +26,7 @@ class TracedTrace : public ::testing::Test {
   TracedTrace() {
     for (RunRecord& record : report_records())
       if (record.kernels) run_ = record;
-    text_ = report::trace_json({&run_}, {}, {{run_.id, events_}});
+    text_ = report::trace_json({&run_}, {.kernels = {{run_.id, events_}}});
   }
 
   std::string thread_of(const Json& event) const {
@@ -87,13 +87,13 @@ TEST_F(TracedTrace, ArrowsLeadFromTheLaunchToItsKernel) {
 
 TEST_F(TracedTrace, AnArrowNeverPointsBack) {
   events_.device[0].begin_ns = events_.host[0].begin_ns - 1;
-  text_ = report::trace_json({&run_}, {}, {{run_.id, events_}});
+  text_ = report::trace_json({&run_}, {.kernels = {{run_.id, events_}}});
   EXPECT_EQ(of_category("launch").size(), 4u);
   EXPECT_EQ(report::trace_problem(text_), "");
 }
 
 TEST_F(TracedTrace, ReadingsOfTheMonitorHaveARow) {
-  text_ = report::trace_json({&run_}, {{run_.id, report_samples()}});
+  text_ = report::trace_json({&run_}, {.samples = {{run_.id, report_samples()}}});
   size_t readings = 0;
   for (const Json& event : events_of(text_)) readings += event["name"] == "reading" && thread_of(event) == "Sampler";
   std::set<int64_t> instants;
@@ -105,7 +105,7 @@ TEST_F(TracedTrace, ReadingsOfTheMonitorHaveARow) {
 
 TEST_F(TracedTrace, AGraphCaptureIsAnInstant) {
   events_.call_names[2] = "cudaStreamBeginCapture";
-  text_ = report::trace_json({&run_}, {}, {{run_.id, events_}});
+  text_ = report::trace_json({&run_}, {.kernels = {{run_.id, events_}}});
   size_t captures = 0;
   for (const Json& event : events_of(text_)) captures += event["name"] == "graph capture" && event["ph"] == "i";
   EXPECT_EQ(captures, 1u);
@@ -122,7 +122,7 @@ TEST_F(TracedTrace, OfAStepIsSmall) {
     events_.host.push_back({at_ns, at_ns + 5'000, 0, 0, i});
     events_.host.push_back({at_ns + 6'000, at_ns + 9'000, 2, 0, kKernels + i});
   }
-  text_ = report::trace_json({&run_}, {}, {{run_.id, events_}});
+  text_ = report::trace_json({&run_}, {.kernels = {{run_.id, events_}}});
   EXPECT_EQ(of_category("device").size(), size_t{kKernels});
   EXPECT_LT(text_.size(), size_t{20'000'000});
 }

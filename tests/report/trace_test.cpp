@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "analysis/timeline.h"
 #include "html_records.h"
@@ -65,6 +66,30 @@ TEST(Trace, HiddenCopiesThatOverlapHaveTheirOwnRows) {
   EXPECT_TRUE(rows_nest(timeline.spans));
 }
 
+TEST(Trace, SpansBesideARecordAreDrawnLikeThoseInsideOne) {
+  RunRecord record = report_records().front();
+  const auto slices = [&](const SpanSet& spans) {
+    const Json trace = Json::parse(report::trace_json({&record}, {.spans = {{record.id, spans}}}));
+    std::multiset<std::string> found;
+    for (Json event : trace["traceEvents"]) {
+      if (event["ph"] != "X") continue;
+      event["args"].erase("id");  // the records of this test do not number their copies
+      found.insert(event.dump());
+    }
+    return found;
+  };
+  const auto inside = slices({});
+  const SpanSet spans = sum_up_parts(record.stages);
+  ASSERT_EQ(spans.parts.size(), 1u);
+  EXPECT_EQ(slices(spans), inside);
+  EXPECT_EQ(slices({}).size(), inside.size() - 2) << "without the file the sum has no place";
+  const Timeline timeline = timeline_of(record, &spans);
+  std::vector<std::string> ids;
+  for (const TimelineSpan& span : timeline.spans)
+    if (span.stage->name == "h2d") ids.push_back(span.id());
+  EXPECT_THAT(ids, ::testing::ElementsAre("Step_0_Inference/h2d", "Step_0_Inference/h2d#2"));
+}
+
 TEST(Trace, TimesBeforeTheStartMoveTheOriginNotTheSpans) {
   RunRecord record = report_records().front();
   record.stages[0].begin_ns = measured<int64_t>(-200'000, "cuda_event");
@@ -108,6 +133,7 @@ Curve curve_of(const std::string& text, const std::string& name, const std::stri
 StageRecord leaf_of(const std::string& name, int64_t begin_ns, int64_t wall_ns) {
   StageRecord stage;
   stage.id = stage.name = name;
+  stage.role = stage_from_name(stage.name).role;
   stage.begin_ns = measured(begin_ns, "clock");
   stage.wall_ns = wall_ns;
   return stage;
@@ -143,7 +169,7 @@ Json args_of(const std::string& text, const std::string& id) {
 
 TEST(Trace, SamplesBecomeCountersInsteadOfStageValues) {
   const RunRecord record = report_records().front();
-  const std::string text = report::trace_json({&record}, {{record.id, report_samples()}});
+  const std::string text = report::trace_json({&record}, {.samples = {{record.id, report_samples()}}});
   EXPECT_EQ(report::trace_problem(text), "");
   const Curve want = {{10'000'000, 600}, {10'100'000, 601}, {10'200'000, 602},
                       {10'300'000, 603}, {10'400'000, 604}, {10'500'000, 0}};
@@ -154,7 +180,9 @@ TEST(Trace, SamplesBecomeCountersInsteadOfStageValues) {
 TEST(Trace, ASeriesWithoutValuesLeavesTheStagesOnes) {
   const RunRecord record = report_records().front();
   const SampleSet empty{100, {{"power_w", {}, {}, {}}}};
-  EXPECT_GT(curve_of(report::trace_json({&record}, {{record.id, empty}}), "Power (W)", "mean of the stage").size(), 0u);
+  EXPECT_GT(curve_of(report::trace_json({&record}, {.samples = {{record.id, empty}}}), "Power (W)", "mean of the stage")
+                .size(),
+            0u);
 }
 
 TEST(Trace, AReadingEndsWhereTheNextIsMissing) {
@@ -162,7 +190,7 @@ TEST(Trace, AReadingEndsWhereTheNextIsMissing) {
   const SampleSet set{100,
                       {{"power_w", {0, 150'000'000, 900'000'000}, {0, 150'000'000, 900'000'000}, {5, 6, 7}},
                        {"process_cpu_cores", {0, 500'000'000}, {90'000'000, 600'000'000}, {1, 2}}}};
-  const std::string text = report::trace_json({&record}, {{record.id, set}});
+  const std::string text = report::trace_json({&record}, {.samples = {{record.id, set}}});
   EXPECT_EQ(curve_of(text, "Power (W)", "reading"),
             (Curve{{0, 5}, {150'000, 6}, {250'000, 0}, {900'000, 7}, {1'000'000, 0}}));
   EXPECT_EQ(curve_of(text, "Process CPU (cores)", "reading"), (Curve{{0, 1}, {90'000, 0}, {500'000, 2}, {600'000, 0}}));

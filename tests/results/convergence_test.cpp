@@ -16,6 +16,7 @@ RunRecord run_of(RunScope scope, double start_s, std::vector<double> steps_s) {
   const auto leaf = [](std::string name, int64_t index, double seconds) {
     StageRecord stage;
     stage.id = stage.name = std::move(name);
+    stage.role = stage_from_name(stage.name).role;
     stage.index = index;
     stage.wall_ns = std::llround(seconds * 1e9);
     return stage;
@@ -53,6 +54,7 @@ TEST(Convergence, TakesTheWarmTotalWithoutTheStart) {
   for (const char* name : {"T5_Encoding", "VAE_Decoding"}) {
     StageRecord stage;
     stage.id = stage.name = name;
+    stage.role = stage_from_name(stage.name).role;
     stage.wall_ns = 10'000'000'000;
     run.stages.push_back(stage);
   }
@@ -105,6 +107,7 @@ TEST(Convergence, TextEncodingSettlesWhereTheCpuDoesIt) {
   RunRecord run = run_of(RunScope::kCold, 4, {1, 2});
   StageRecord text;
   text.id = text.name = "T5_Encoding";
+  text.role = StageRole::kTextEncoding;
   text.wall_ns = 3'000'000'000;
   run.stages.push_back(text);
   run.workload.text_encoder_device = "cpu";

@@ -9,6 +9,7 @@ StageRecord example_step() {
   stage.id = "Step_0_Inference";
   stage.parent = "Total_Execution";
   stage.name = "Step_0_Inference";
+  stage.role = StageRole::kStepInference;
   stage.index = 0;
   stage.expert = "high_noise";
   stage.wall_ns = 5'200'000'000;

@@ -112,11 +112,14 @@ TEST(RecordJson, TakesFieldsOutOfTheFactsOfOlderRecords) {
   for (const char* key : {"execution", "predicted_peak_bytes"}) json.erase(key);
   json["case"].erase("key");
   json["kernels"].erase("missing");
+  json["schema"]["minor"] = 1;
+  for (auto& stage : json["stages"]) stage.erase("role");
   json["engine"]["facts"] = {{"case_key", "0123"},
                              {"kernels_missing", "2 without a time"},
                              {"predicted_peak_bytes", "123"},
                              {"libraries", "cuDNN"}};
   const RunRecord old = record_from_json(json.dump(), "old");
+  EXPECT_EQ(old.stages[1].role, StageRole::kStepInference) << "by its name";
   EXPECT_EQ(old.run_case.key, "0123");
   EXPECT_EQ(old.kernels->missing, "2 without a time");
   EXPECT_EQ(old.predicted_peak_bytes.value, 123u);
@@ -179,6 +182,7 @@ TEST(RecordJson, EveryKeyIsRequired) {
                                        "kernels",
                                        "integrals",
                                        "execution",
+                                       "spans_file",
                                        "predicted_peak_bytes",
                                        "tool.program_sha256",
                                        "case.key",

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "measure/proc.h"
-#include "suite/case.h"
+#include "pipeline/request_json.h"
 #include "suite/protocol.h"
 
 namespace {
@@ -28,11 +28,11 @@ void say(const Message& message) {
 
 void rest(int milliseconds) { std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds)); }
 
-int64_t stage(const std::string& name, int index, int steps, int64_t begin_ns, int milliseconds) {
-  say(Begin{name, index, steps, measure::read_own_and_reset_peak()});
+int64_t stage(const std::string& name, int steps, int64_t begin_ns, int milliseconds) {
+  say(Begin{stage_from_name(name), steps, measure::read_own_and_reset_peak()});
   rest(milliseconds);
   const int64_t end_ns = monotonic_ns();
-  say(Span{name, index, "", false, begin_ns, end_ns, 0, 1e9});
+  say(StageSpan{stage_from_name(name), "", false, begin_ns, end_ns, 0, 1e9});
   return end_ns;
 }
 
@@ -64,16 +64,21 @@ void end_badly(const std::string& mode) {
 }
 
 int64_t video(const std::string& mode, int milliseconds, const Request& request, int64_t begin_ns) {
-  begin_ns = stage("Model_Initialization", -1, request.steps, begin_ns, milliseconds);
-  begin_ns = stage("T5_Encoding", -1, request.steps, begin_ns, milliseconds);
-  for (int i = 0; i < request.steps; ++i)
-    begin_ns = stage("Step_" + std::to_string(i) + "_Inference", i, request.steps, begin_ns, milliseconds);
-  say(Begin{"VAE_Decoding", -1, request.steps, measure::read_own_and_reset_peak()});
+  begin_ns = stage("Model_Initialization", request.steps, begin_ns, milliseconds);
+  begin_ns = stage("T5_Encoding", request.steps, begin_ns, milliseconds);
+  for (int i = 0; i < request.steps; ++i) {
+    const std::string name = "Step_" + std::to_string(i) + "_Inference";
+    const int64_t step_ns = begin_ns;
+    begin_ns = stage(name, request.steps, begin_ns, milliseconds);
+    for (int64_t copy = 0; mode == "streamed" && copy < 3; ++copy)
+      say(StageSpan{stage_from_name(name), "h2d", true, step_ns + copy * 1000, step_ns + copy * 1000 + 500, 100});
+  }
+  say(Begin{stage_from_name("VAE_Decoding"), request.steps, measure::read_own_and_reset_peak()});
   std::ofstream(request.output.string() + ".part") << "half a video";
   end_badly(mode);
   rest(milliseconds);
   const int64_t end_ns = monotonic_ns();
-  say(Span{"VAE_Decoding", -1, "", false, begin_ns, end_ns, 0, 1e9});
+  say(StageSpan{stage_from_name("VAE_Decoding"), "", false, begin_ns, end_ns, 0, 1e9});
   if (!request.output.empty()) {
     ::unlink((request.output.string() + ".part").c_str());
     std::ofstream(request.output) << "a video";

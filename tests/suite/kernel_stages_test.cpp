@@ -21,7 +21,7 @@ class Spans final : public NullObserver {
   void on_plan(const Plan& plan) override { task = plan.variant->task; }
   void on_clock(const ClockDrift& drift) override { residual_ns = drift.residual_ns; }
   void on_span(const StageSpan& span) override { spans.push_back(span); }
-  void on_begin(Stage, int, int) override { ++begins; }
+  void on_begin(const StageId&, int) override { ++begins; }
   void on_memory(const MemoryMark&) override { ++marks; }
   void on_fact(const std::string& key, const std::string&) override { keys.push_back(key); }
   std::vector<StageSpan> spans;
@@ -34,10 +34,10 @@ class Spans final : public NullObserver {
 TEST(KernelStages, PassesOnAllItHears) {
   Spans heard;
   KernelStages stages(heard);
-  stages.on_begin(Stage::kStepLoading, 0, 2);
-  stages.on_span({Stage::kStepLoading, 0, "", false, 10, 20, 0, 0});
-  stages.on_span({Stage::kStepInference, 0, "", false, 20, 90, 0, 0});
-  stages.on_span({Stage::kStepInference, 0, "cond", false, 20, 50, 0, 0});
+  stages.on_begin({StageRole::kStepLoading, 0}, 2);
+  stages.on_span({{StageRole::kStepLoading, 0}, "", false, 10, 20});
+  stages.on_span({{StageRole::kStepInference, 0}, "", false, 20, 90});
+  stages.on_span({{StageRole::kStepInference, 0}, "cond", false, 20, 50});
   stages.on_memory({});
   Plan plan;
   plan.variant = &variant_named("t2v-A14B");
@@ -55,7 +55,7 @@ TEST(KernelStages, PassesOnAllItHears) {
 TEST(KernelStages, SaysWhyThereIsNothingInsteadOfEmptyTables) {
   Spans heard;
   KernelStages stages(heard);
-  stages.on_span({Stage::kVaeDecoding, -1, "", false, 10, 20, 0, 0});
+  stages.on_span({{StageRole::kVaeDecoding, -1}, "", false, 10, 20});
   const KernelTrace trace = stages.take();
   EXPECT_TRUE(trace.tables.empty());
   EXPECT_NE(trace.reason, "");

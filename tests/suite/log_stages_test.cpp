@@ -21,7 +21,7 @@ TEST(LogStages, ALineEndsTheStageBeforeIt) {
   ASSERT_EQ(spans.size(), 4u);
   EXPECT_EQ(spans[0].begin_ns, 10);
   EXPECT_EQ(spans[0].end_ns, 20);
-  EXPECT_EQ(spans[1].stage, "Step_1_Inference");
+  EXPECT_EQ(spans[1].stage.name, "Step_1_Inference");
   EXPECT_EQ(spans[1].end_ns, 30);
   EXPECT_EQ(spans[3].end_ns, 50);
 }

@@ -37,17 +37,16 @@ class MonitorToggleTest : public testing::Test {
     for (const std::string& line : take_lines(text)) {
       const Message message = decode(line);
       if (const auto* monitor = std::get_if<Monitor>(&message)) words.push_back(monitor->on ? "on" : "off");
-      if (const auto* begin = std::get_if<Begin>(&message)) words.push_back("begin " + begin->stage);
-      if (const auto* span = std::get_if<Span>(&message)) words.push_back(span->stage);
+      if (const auto* begin = std::get_if<Begin>(&message)) words.push_back("begin " + begin->stage.name);
+      if (const auto* span = std::get_if<StageSpan>(&message)) words.push_back(span->stage.name);
       if (std::holds_alternative<Memory>(message)) words.push_back("memory");
     }
     return words;
   }
   void step(MonitorToggle& toggle, int index) {
-    toggle.on_begin(Stage::kStepInference, index, 4);
+    toggle.on_begin({StageRole::kStepInference, index}, 4);
     StageSpan span;
-    span.stage = Stage::kStepInference;
-    span.index = index;
+    span.stage = {StageRole::kStepInference, index};
     toggle.on_span(span);
   }
 
@@ -58,7 +57,7 @@ class MonitorToggleTest : public testing::Test {
 TEST_F(MonitorToggleTest, BeginsOnAndSwitchesWithTheBlocks) {
   MonitorToggle toggle(
       pipe_, 2, [](int64_t block) { return block == 1; }, "");
-  toggle.on_begin(Stage::kTextEncoding, -1, 4);
+  toggle.on_begin({StageRole::kTextEncoding}, 4);
   EXPECT_THAT(said(), ElementsAre("on", "begin T5_Encoding"));
   step(toggle, 0);
   toggle.on_memory({});

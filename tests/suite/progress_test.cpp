@@ -73,7 +73,7 @@ TEST(Progress, PlainLinesHoldNoControlCharacters) {
   const auto plan = test::planned(suite);
   const Job job{&plan[0], RunScope::kCold, 0, 1, false};
   display.run_begins(plan[0], job, 1, 1);
-  display.message(Begin{"T5_Encoding", -1, 1, {}});
+  display.message(Begin{stage_from_name("T5_Encoding"), 1, {}});
   display.tick({});
   RunRecord record;
   record.run_case.name = "one";

@@ -17,25 +17,27 @@ measure::TreeReading reading() {
 }
 
 TEST(Protocol, EveryMessageGoesThereAndBack) {
-  const auto begin = std::get<Begin>(decode(encode(Begin{"Step_3_Inference", 3, 10, reading()})));
-  EXPECT_EQ(begin.stage, "Step_3_Inference");
+  const StageId step{StageRole::kStepInference, 3, "high_noise", "Step_3_Inference"};
+  const StageId decoding = stage_from_name("VAE_Decoding");
+  const auto begin = std::get<Begin>(decode(encode(Begin{step, 10, reading()})));
+  EXPECT_EQ(begin.stage, step);
   EXPECT_EQ(begin.own.at_ns, 9'007'199'254'740'993);
   EXPECT_EQ(begin.own.memory.high_water, 7u);
-  const auto span = std::get<Span>(decode(encode(Span{"VAE_Decoding", -1, "h2d", true, 1, 2, UINT64_MAX, 1.5e15})));
+  const auto span = std::get<StageSpan>(decode(encode(StageSpan{decoding, "h2d", true, 1, 2, UINT64_MAX, 1.5e15})));
   EXPECT_TRUE(span.hidden);
   EXPECT_EQ(span.bytes, UINT64_MAX);
   EXPECT_EQ(span.flops, 1.5e15);
   EXPECT_FALSE(span.gpu_ns);
-  const auto step =
-      std::get<Span>(decode(encode(Span{"Step_0_Inference", 0, "", false, 1, 9, 0, 0, 8, 0, int64_t{1} << 60})));
-  EXPECT_EQ(step.gpu_ns, 8);
-  EXPECT_EQ(step.exposed_copy_ns, 0);
-  EXPECT_EQ(step.hidden_copy_ns, int64_t{1} << 60);
-  const auto memory = std::get<Memory>(decode(encode(Memory{"VAE_Decoding", {{"weights.vae", 3}}, {{"pinned", 4}}})));
+  const auto timed =
+      std::get<StageSpan>(decode(encode(StageSpan{step, "", false, 1, 9, 0, 0, 8, 0, int64_t{1} << 60})));
+  EXPECT_EQ(timed.gpu_ns, 8);
+  EXPECT_EQ(timed.exposed_copy_ns, 0);
+  EXPECT_EQ(timed.hidden_copy_ns, int64_t{1} << 60);
+  const auto memory = std::get<Memory>(decode(encode(Memory{decoding, {{"weights.vae", 3}}, {{"pinned", 4}}})));
   EXPECT_EQ(memory.device_bytes.at("weights.vae"), 3u);
   EXPECT_EQ(memory.host_bytes.at("pinned"), 4u);
   EXPECT_FALSE(memory.device_peak_bytes);
-  EXPECT_EQ(std::get<Memory>(decode(encode(Memory{"VAE_Decoding", {}, {}, 9}))).device_peak_bytes, 9u);
+  EXPECT_EQ(std::get<Memory>(decode(encode(Memory{decoding, {}, {}, 9}))).device_peak_bytes, 9u);
   const auto range = std::get<Range>(decode(encode(Range{"a range", 77, 1, 3, 4})));
   EXPECT_EQ(range.name, "a range");
   EXPECT_EQ(range.thread, 77);
@@ -73,6 +75,19 @@ TEST(Protocol, EveryMessageGoesThereAndBack) {
   EXPECT_FALSE(failure.free_bytes);
   EXPECT_EQ(std::get<NextVideo>(decode(encode(NextVideo{2, reading()}))).index, 2);
   EXPECT_EQ(std::get<Hello>(decode(encode(Hello{}))).protocol, kProtocolVersion);
+}
+
+TEST(Protocol, AProgramThatIsNotOursSaysTheNameAlone) {
+  const auto span = std::get<StageSpan>(
+      decode(R"({"type": "span", "stage": "Step_2_Loading", "index": 7, "component": "", "hidden": false,
+                 "begin_ns": 1, "end_ns": 2, "bytes": 0, "flops": 0})"));
+  EXPECT_EQ(span.stage, (StageId{StageRole::kStepLoading, 2, "", "Step_2_Loading"}));
+  const auto begin =
+      std::get<Begin>(decode(R"({"type": "begin", "stage": "warm up", "index": -1, "steps": 0, "own": {"at_ns": 5}})"));
+  EXPECT_EQ(begin.stage, (StageId{StageRole::kOther, -1, "", "warm up"}));
+  EXPECT_THROW(decode(R"({"type": "begin", "stage": "a", "role": "chef", "index": -1, "expert": "", "steps": 0,
+                          "own": {"at_ns": 5}})"),
+               Error);
 }
 
 TEST(Protocol, ALineIsOneLineWhateverTheTextHolds) {

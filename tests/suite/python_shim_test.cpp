@@ -92,9 +92,10 @@ TEST_F(PythonShimTest, MarksTheStagesOfTheOfficialProgram) {
   EXPECT_THAT(ids(record, StageKind::kComponent),
               ElementsAre("Model_Initialization/import", "Model_Initialization/text_encoder",
                           "Model_Initialization/vae", "Model_Initialization/dit", "T5_Encoding/upload",
-                          "T5_Encoding/encode", "T5_Encoding/encode#2", "T5_Encoding/offload", "Step_0_Inference/cond",
+                          "T5_Encoding/encode", "T5_Encoding/offload", "Step_0_Inference/cond",
                           "Step_0_Inference/uncond", "Step_0_Inference/solver", "Step_1_Inference/cond",
                           "Step_1_Inference/uncond", "Step_1_Inference/solver", "VAE_Decoding/offload"));
+  EXPECT_EQ(find_stage(record, "T5_Encoding/encode")->count, 2) << "both prompts in one row";
   EXPECT_EQ(find_stage(record, "Step_1_Inference")->index, 1);
   EXPECT_EQ(find_stage(record, "Model_Initialization")->begin_ns.value, 0);
   expect_no_overlap(record);

@@ -9,8 +9,9 @@ namespace {
 
 std::vector<std::string> described(const RangeStages& stages) {
   std::vector<std::string> texts;
-  for (const Span& span : stages.spans)
-    texts.push_back(span.stage + (span.component.empty() ? "" : "/" + span.component) + (span.hidden ? " beside" : ""));
+  for (const StageSpan& span : stages.spans)
+    texts.push_back(span.stage.name + (span.component.empty() ? "" : "/" + span.component) +
+                    (span.hidden ? " beside" : ""));
   return texts;
 }
 

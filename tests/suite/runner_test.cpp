@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "fixtures.h"
+#include "results/spans.h"
 #include "results/store.h"
 
 namespace wan::suite {
@@ -66,6 +67,23 @@ TEST_F(RunnerTest, RecordsEveryCaseWithStagesThatTileTheTotal) {
     EXPECT_EQ(record.output.sha256, "abc");
   }
   EXPECT_EQ(files_in("videos").size(), 3u);
+}
+
+TEST_F(RunnerTest, KeepsTheSumOfCopiesInTheRecordAndEachBesideIt) {
+  ASSERT_EQ(run("streamed").ok, 3);
+  const StoredRecord stored = load_collection(folder_).records.front();
+  const StageRecord* copies = find_stage(stored.record, "Step_0_Inference/h2d");
+  ASSERT_NE(copies, nullptr);
+  EXPECT_EQ(copies->kind, StageKind::kHidden);
+  EXPECT_EQ(copies->count, 3);
+  EXPECT_EQ(copies->wall_ns, 1500);
+  EXPECT_EQ(copies->moved_bytes.value, 300u);
+  EXPECT_EQ(find_stage(stored.record, "Step_0_Inference/h2d#2"), nullptr);
+  const auto spans = load_spans(stored.file, stored.record);
+  ASSERT_TRUE(spans);
+  ASSERT_EQ(spans->parts.size(), static_cast<size_t>(*stored.record.workload.steps));
+  EXPECT_EQ(spans->parts[0].spans.size(), 3u);
+  EXPECT_EQ(spans->parts[0].spans[1].begin_ns - spans->parts[0].spans[0].begin_ns, 1000);
 }
 
 TEST_F(RunnerTest, KeepsWhatAKilledEngineHadSaid) {

@@ -49,6 +49,7 @@ class ScheduleTest : public ::testing::Test {
     for (const char* name : {"Step_0_Inference", "Total_Execution"}) {
       StageRecord stage;
       stage.id = stage.name = name;
+      stage.role = stage_from_name(stage.name).role;
       stage.index = stage.id == "Step_0_Inference" ? 0 : -1;
       stage.wall_ns = std::llround(seconds * 1e9);
       record.stages.push_back(stage);

@@ -149,6 +149,8 @@ const sureBox = (c) => {
     ["Stages cut by", s.marker_source || DASH], ["SM activity from", s.sm_source], ["Memory from", s.memory_source],
     ["Energy from", s.energy_source], ["Watching cost", overhead], ["Device clock residual", residual],
   ];
+  lines.push(["Executed", s.executed]);
+  for (const text of s.mixed) lines.unshift(["Mixed", text]);
   if (s.doubt) lines.unshift(["Doubt", s.doubt]);
   return el("aside", { class: "sure" }, el("h4", {}, "How sure are we?"),
     el("dl", {}, lines.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),

@@ -13,7 +13,7 @@ namespace {
 TEST(KernelStages, SayWhyKernelsAreMissing) {
   NullObserver heard;
   KernelStages stages(heard);
-  stages.on_span({Stage::kVaeDecoding, -1, "", false, 10, 20, 0, 0});
+  stages.on_span({{StageRole::kVaeDecoding, -1}, "", false, 10, 20});
   const KernelTrace trace = stages.take();
   EXPECT_TRUE(trace.tables.empty());
   EXPECT_EQ(trace.reason, "no kernel ran in a stage");
@@ -24,8 +24,8 @@ TEST(KernelStages, SayWhyKernelsAreMissing) {
 TEST(KernelStages, KeepTheKernelsOfTheWindowsWhenAskedForAll) {
   NullObserver heard;
   KernelStages stages(heard, KeepEvents::kAll);
-  stages.on_span({Stage::kStepInference, 0, "", false, 10, 20, 0, 0});
-  stages.on_span({Stage::kVaeDecoding, -1, "", false, 20, monotonic_ns() + 1'000'000'000, 0, 0});
+  stages.on_span({{StageRole::kStepInference, 0}, "", false, 10, 20});
+  stages.on_span({{StageRole::kVaeDecoding, -1}, "", false, 20, monotonic_ns() + 1'000'000'000});
   const KernelTrace trace = stages.take();
   const KernelEvents events = stages.take_events();
   EXPECT_EQ(events.stages, kAllStages);

@@ -1,0 +1,27 @@
+// Flags of `wanbench run` that more than the command line spells: the report writes them into the command that repeats
+// a run, and the engine's table of options has some of them too.
+#pragma once
+
+namespace wan::flags {
+
+inline constexpr const char* kSuite = "--suite";
+inline constexpr const char* kCase = "--case";
+inline constexpr const char* kCheckpoint = "--checkpoint";
+inline constexpr const char* kWeights = "--weights";
+inline constexpr const char* kModel = "--model";
+inline constexpr const char* kDevice = "--device";
+inline constexpr const char* kPrecision = "--precision";
+inline constexpr const char* kTuningTable = "--tuning-table";
+inline constexpr const char* kRepeats = "--repeats";
+inline constexpr const char* kWarmRepeats = "--warm-repeats";
+inline constexpr const char* kWarmups = "--warmups";
+inline constexpr const char* kPageCache = "--page-cache";
+inline constexpr const char* kTraceKernels = "--trace-kernels";
+inline constexpr const char* kNoVideo = "--no-video";
+inline constexpr const char* kOutput = "--output";
+
+inline constexpr const char* kRandomWeights = "random";  // word of --weights
+inline constexpr const char* kHotPageCache = "hot";      // words of --page-cache
+inline constexpr const char* kEvictPageCache = "evict";
+
+}  // namespace wan::flags

@@ -1,0 +1,169 @@
+// The one list of a request's options: for each its flag, its key, what it may be, its help and where else it stands.
+// The command line, suite files, the request of a child process, workloads, placeholders of external commands and the
+// mp4's comment all walk it. The defaults are the members' own, in request.h; the words of enums in request_words.h.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/checked_number.h"
+#include "base/flags.h"
+#include "model/variant.h"
+#include "pipeline/request.h"
+#include "pipeline/request_words.h"
+#include "sampler/schedule.h"
+
+namespace wan {
+
+/// How an option is written on the command line.
+enum class Form {
+  kValue,     // the flag and the value
+  kSize,      // --size WxH: this option and the next
+  kGuidance,  // one number, or the older LOW,HIGH
+  kOff,       // the flag alone, which sets "off"
+};
+
+/// Where an option stands beside the request.
+enum class Also {
+  kNowhere,
+  kWork,          // it decides what is computed: in a record's workload, or the digest of the file it names
+  kVideo,         // in the mp4's comment
+  kWorkAndVideo,  // in both
+  kDump,          // where intermediates go; as the next, chosen by who runs, never by a suite
+  kVideoFile,     // where the video goes
+};
+
+struct Option {
+  std::string_view key;   // in suites, requests, placeholders, a record's workload and an mp4's comment
+  std::string_view flag;  // empty: not on the command line, or set by another option's
+  std::string_view value_name;
+  std::string_view help;
+  Also also = Also::kNowhere;
+  Form form = Form::kValue;
+
+  constexpr bool in_workload() const { return also == Also::kWork || also == Also::kWorkAndVideo; }
+  constexpr bool in_video() const { return also == Also::kVideo || also == Also::kWorkAndVideo; }
+  constexpr bool is_output() const { return also == Also::kDump || also == Also::kVideoFile; }
+  /// What it is called in messages.
+  constexpr std::string_view name() const { return flag.empty() ? key : flag; }
+};
+
+/// What an option may be: anything of its type or Bounds<T>, both wherever it is read.
+struct Anything {};
+/// Words that the command line takes, of a truth value those for false and true. A file may have any text: of a program
+/// that is not ours the model's name is not ours either, and the engine refuses one that it does not know.
+struct OneOf {
+  std::vector<std::string> words;
+};
+
+inline constexpr Bounds<int64_t> kSidePixels{1, 16384};
+inline constexpr Bounds<int64_t> kFrames{1, 1'000'000};
+inline constexpr Bounds<int> kSteps{1, kMaxSteps};
+inline constexpr Bounds<double> kShare{0, 1};
+inline constexpr Bounds<double> kAnyNumber{};
+inline constexpr Bounds<uint64_t> kAnySeed{};
+
+namespace detail {
+
+template <class Visitor, class R>
+void options_of_weights(Visitor& visit, R& r) {
+  visit(Option{"checkpoint", flags::kCheckpoint, "DIR", "folder of the weights, in the official layout"}, r.checkpoint,
+        Anything{});
+  visit(Option{"random_weights", flags::kWeights, "", "checkpoint, or random: seeded values at the published sizes"},
+        r.random_weights, OneOf{{"checkpoint", flags::kRandomWeights}});
+  visit(Option{"model", flags::kModel, "", "with --weights random: which model"}, r.model, OneOf{model_names()});
+}
+
+template <class Visitor, class R>
+void options_of_video(Visitor& visit, R& r) {
+  visit(Option{"prompt", "--prompt", "TEXT", "what the video shows", Also::kWork}, r.prompt, Anything{});
+  visit(Option{"negative_prompt", "--negative-prompt", "TEXT", "what it must not show; default: the model's own",
+               Also::kWorkAndVideo},
+        r.negative_prompt, Anything{});
+  visit(Option{"image", "--image", "FILE", "first frame, PNG or JPEG: image-to-video", Also::kWork}, r.image,
+        Anything{});
+  visit(Option{"width", "--size", "WxH", "width x height in pixels; with --image, the area", Also::kWork, Form::kSize},
+        r.width, kSidePixels);
+  visit(Option{"height", "", "", "", Also::kWork}, r.height, kSidePixels);
+  visit(Option{"num_frames", "--num-frames", "N", "frames, one more than a multiple of the VAE's stride (4)",
+               Also::kWork},
+        r.num_frames, kFrames);
+}
+
+template <class Visitor, class R>
+void options_of_sampling(Visitor& visit, R& r) {
+  visit(Option{"steps", "--steps", "N", "denoising steps", Also::kWorkAndVideo}, r.steps, kSteps);
+  visit(Option{"shift", "--shift", "F", "timestep shift", Also::kWorkAndVideo}, r.shift, kAboveZero);
+  visit(Option{"guidance_scale", "--guidance-scale", "F", "guidance of the high-noise expert, or of the only model",
+               Also::kNowhere, Form::kGuidance},
+        r.guidance_scale, kAnyNumber);
+  visit(Option{"guidance_scale_2", "--guidance-scale-2", "F",
+               "guidance of the low-noise expert; default: as --guidance-scale, where that is given"},
+        r.guidance_scale_2, kAnyNumber);
+  visit(Option{"guidance_low", "", "", "", Also::kWorkAndVideo}, r.guidance_low, kAnyNumber);
+  visit(Option{"guidance_high", "", "", "", Also::kWorkAndVideo}, r.guidance_high, kAnyNumber);
+  visit(Option{"boundary", "--boundary", "F", "share of the timesteps from which on the high-noise expert runs",
+               Also::kWork},
+        r.boundary, kShare);
+  visit(Option{"solver", "--solver", "", "sampler", Also::kWorkAndVideo}, r.solver, Anything{});
+  visit(Option{"seed", "--seed", "N", "of the starting noise", Also::kWorkAndVideo}, r.seed, kAnySeed);
+  visit(Option{"initial_latent", "--initial-latent", "FILE", "starting noise: safetensors with the key noise [C,T,H,W]",
+               Also::kWork},
+        r.initial_latent, Anything{});
+}
+
+template <class Visitor, class R>
+void options_of_execution(Visitor& visit, R& r) {
+  visit(Option{"device", flags::kDevice, "DEVICE", "cpu, cuda or cuda:N; default: cuda:0 if usable, else cpu"},
+        r.device, Anything{});
+  visit(Option{"precision", flags::kPrecision, "", "default: bf16 on cuda, fp32 on cpu", Also::kVideo}, r.precision,
+        Anything{});
+  visit(Option{"vae_precision", "--vae-precision", "", "default: as --precision"}, r.vae_precision, Anything{});
+  visit(Option{"text_encoder_device", "--text-encoder-device", "DEVICE", "cpu, or as --device", Also::kWork},
+        r.text_encoder_device, Anything{});
+  visit(Option{"offload", "--offload", "",
+               "where DiT weights live: none (on the device), stream (page-locked host memory, or the mapped file "
+               "where it does not suffice), mapped (the file), auto (the fastest that fits)",
+               Also::kWork},
+        r.offload, Anything{});
+  visit(Option{"overlap", "--no-overlap", "", "load everything before computing, to see what loading costs",
+               Also::kNowhere, Form::kOff},
+        r.overlap, Anything{});
+  visit(Option{"vae_chunk", "--vae-chunk", "N", "latent frames decoded at a time; default: chosen by the memory plan"},
+        r.vae_chunk, kFrames);
+  visit(Option{"vae_slice", "--vae-slice", "N",
+               "frames the decoder's last level takes at a time; default: chosen by the memory plan"},
+        r.vae_slice, kFrames);
+  visit(Option{"tuning_table", flags::kTuningTable, "FILE",
+               "kernel choices made by `wanbench tune`; default: those that come with the program"},
+        r.tuning_table, Anything{});
+}
+
+template <class Visitor, class R>
+void options_of_output(Visitor& visit, R& r) {
+  visit(Option{"output", flags::kOutput, "FILE.mp4", "video to write", Also::kVideoFile}, r.output, Anything{});
+  visit(Option{"frames", "--frames", "DIR", "folder for the frames as PNG", Also::kVideoFile}, r.frames, Anything{});
+  visit(Option{"dump", "--dump", "FILE", "write intermediates as safetensors", Also::kDump}, r.dump, Anything{});
+  visit(Option{"dump_level", "--dump-level", "", "stages, or blocks: also the first step's DiT calls"}, r.dump_level,
+        Anything{});
+}
+
+}  // namespace detail
+
+/// Calls `visit(option, member, what it may be)` for each, in the order of the command line's help. A whole number that
+/// is 0 by default may be 0 in a file: the model's own.
+template <class Visitor, class R>
+void request_options(Visitor&& visit, R& request) {
+  detail::options_of_weights(visit, request);
+  detail::options_of_video(visit, request);
+  detail::options_of_sampling(visit, request);
+  detail::options_of_execution(visit, request);
+  detail::options_of_output(visit, request);
+}
+
+/// Throws Error(kUsage) naming the flag when an option is not what it may be, or guidance is given in both spellings:
+/// for requests that no reader has checked.
+void check_request(const Request& request);
+
+}  // namespace wan

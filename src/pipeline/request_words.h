@@ -1,0 +1,62 @@
+// The words that a request's choices are written as, on the command line, in suites, in records and in videos.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/enum_names.h"
+#include "pipeline/request.h"
+#include "tensor/dtype.h"
+
+namespace wan {
+
+template <>
+struct EnumNames<Precision> {
+  static constexpr std::array<std::pair<Precision, std::string_view>, 2> kTable{{
+      {Precision::kF32, "fp32"},
+      {Precision::kBF16, "bf16"},
+  }};
+};
+
+template <>
+struct EnumNames<Offload> {
+  static constexpr std::array<std::pair<Offload, std::string_view>, 4> kTable{{
+      {Offload::kAuto, "auto"},
+      {Offload::kNone, "none"},
+      {Offload::kStream, "stream"},
+      {Offload::kMapped, "mapped"},
+  }};
+};
+
+template <>
+struct EnumNames<Solver> {
+  static constexpr std::array<std::pair<Solver, std::string_view>, 3> kTable{{
+      {Solver::kUniPC, "unipc"},
+      {Solver::kDpmPlusPlus, "dpm++"},
+      {Solver::kEuler, "euler"},
+  }};
+};
+
+template <>
+struct EnumNames<Overlap> {
+  static constexpr std::array<std::pair<Overlap, std::string_view>, 2> kTable{{
+      {Overlap::kOn, "on"},
+      {Overlap::kOff, "off"},
+  }};
+};
+
+template <>
+struct EnumNames<DumpLevel> {
+  static constexpr std::array<std::pair<DumpLevel, std::string_view>, 2> kTable{{
+      {DumpLevel::kStages, "stages"},
+      {DumpLevel::kBlocks, "blocks"},
+  }};
+};
+
+/// Of what a component computes in.
+constexpr Precision precision_of(DType compute) { return compute == DType::kF32 ? Precision::kF32 : Precision::kBF16; }
+
+}  // namespace wan
