@@ -25,8 +25,8 @@ void stop_on_interrupt() {
 
 class ShowSteps final : public wan::NullObserver {
  public:
-  void on_begin(wan::Stage stage, int index, int steps) override {
-    if (stage == wan::Stage::kStepInference) std::fprintf(stderr, "step %d of %d\n", index + 1, steps);
+  void on_begin(const wan::StageId& stage, int steps) override {
+    if (stage.role == wan::StageRole::kStepInference) std::fprintf(stderr, "step %d of %d\n", stage.index + 1, steps);
   }
 };
 
