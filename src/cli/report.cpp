@@ -9,6 +9,7 @@
 #include "analysis/report_view.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/gzip.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
@@ -52,6 +53,19 @@ std::map<std::string, Content> load_all(const Collection& collection,
   return found;
 }
 
+struct TraceFile {
+  const char* name;
+  const char* other_name;
+  bool is_packed;
+};
+
+/// A large trace is packed, which Perfetto opens as well: text that says much the same a hundred times.
+TraceFile trace_file(const std::string& trace) {
+  constexpr size_t kMostPlain = size_t{4} << 20;
+  if (trace.size() > kMostPlain) return {"trace.json.gz", "trace.json", true};
+  return {"trace.json", "trace.json.gz", false};
+}
+
 /// A still is for looking at only: a video that gives none is named, and shown without.
 std::string poster_of(const fs::path& video) {
   try {
@@ -65,7 +79,7 @@ std::string poster_of(const fs::path& video) {
 }  // namespace
 
 std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction) {
-  Collection collection = load_collection(folder);
+  Collection collection = load_collection(folder, Parts::kSummedUp);
   for (const DamagedFile& damaged : collection.damaged)
     log::warning(fmt::format("{} is left out: {}", damaged.file.string(), damaged.message));
   require(!collection.records.empty(), fmt::format("{} holds no results to report", folder.string()));
@@ -75,9 +89,7 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   std::vector<const RunRecord*> records;
   std::map<std::string, fs::path> files;
   for (StoredRecord& stored : collection.records) {
-    // Records written before 1.2 have their spans inside.
-    if (SpanSet spans = sum_up_parts(stored.record.stages); !spans.parts.empty())
-      beside.spans.emplace(stored.record.id, std::move(spans));
+    if (!stored.spans.parts.empty()) beside.spans.emplace(stored.record.id, std::move(stored.spans));
     if (redaction == Redaction::kYes)
       redact(stored.record);  // its file beside the page is not
     else
@@ -87,7 +99,9 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   const std::vector<CardPeak> peaks = load_peaks(suites / "peaks.json");
   const std::vector<CardPrice> prices = load_prices(suites / "prices.json");
   const ReportView view = report_view(records, peaks, prices);
-  const report::HtmlOptions options{std::move(beside), place, std::move(files), poster_of};
+  const std::string trace = report::trace_json(records, beside);
+  const TraceFile file = trace_file(trace);
+  const report::HtmlOptions options{std::move(beside), place, std::move(files), file.name, poster_of};
   std::vector<fs::path> written;
   const auto write = [&](const char* name, const std::string& content) {
     write_atomically(place / name, content);
@@ -96,7 +110,9 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   write("report.md", report::markdown_report(view));
   write("report.html", report::html_report(view, options));
   write("results.csv", report::to_csv(records, view.not_counted));
-  write("trace.json", report::trace_json(records, options.beside));
+  write(file.name, file.is_packed ? gzip(trace) : trace);
+  std::error_code ignored;
+  fs::remove(place / file.other_name, ignored);  // of an earlier report
   return written;
 }
 

@@ -9,9 +9,9 @@ namespace wan::cli {
 /// Whether host name, paths, commands and prompts are left out, for publishing.
 enum class Redaction { kNo, kYes };
 
-/// Reads every record under `folder` and writes report.md, report.html, results.csv and trace.json into it. Returns the
-/// files written. Damaged records are named on stderr and left out. Throws Error(kInput) when there is no record at
-/// all.
+/// Reads every record under `folder` and writes report.md, report.html, results.csv and trace.json (a large one packed,
+/// trace.json.gz) into it. Returns the files written. Damaged records are named on stderr and left out. Throws
+/// Error(kInput) when there is no record at all.
 std::vector<std::filesystem::path> write_reports(const std::filesystem::path& folder, Redaction redaction);
 
 }  // namespace wan::cli

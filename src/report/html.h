@@ -16,6 +16,7 @@ struct HtmlOptions {
   Beside beside{};  // without a run's samples its timeline shows one value a stage; without spans no single copy
   std::filesystem::path folder{};  // where the report will be: videos found there are shown; empty: none is
   std::map<std::string, std::filesystem::path> files{};  // by run id: its record, from `folder`; the page links to it
+  std::string trace = "trace.json";                      // the file of the trace beside the page
   /// A JPEG of a video's frame, shown also where the page is without the video; empty: none. May be unset.
   std::function<std::string(const std::filesystem::path&)> poster{};
 };

@@ -354,9 +354,13 @@ Json quantity_data(const Quantity& quantity) {
     out["low"] = e.interval->low;
     out["high"] = e.interval->high;
   }
-  if (e.interval && e.extremes && e.extremes->interval == *e.interval) out["extremes_coverage"] = e.extremes->coverage;
+  if (is_of_extremes(e)) out["extremes_coverage"] = e.extremes->coverage;
   if (e.single_run) out["single"] = true;
   return out;
+}
+
+bool is_of_extremes(const Estimate& estimate) {
+  return estimate.interval && estimate.extremes && estimate.extremes->interval == *estimate.interval;
 }
 
 Json case_data(const CaseView& shown, const HtmlOptions& options) {

@@ -16,4 +16,7 @@ nlohmann::json case_data(const CaseView& shown, const HtmlOptions& options);
 /// and high are the lowest and the highest run, which cover the median with this probability.
 nlohmann::json quantity_data(const Quantity& quantity);
 
+/// Whether an estimate's interval is from its lowest to its highest run.
+bool is_of_extremes(const Estimate& estimate);
+
 }  // namespace wan::report

@@ -125,6 +125,7 @@ Json built_with() {
 std::string report_data(const ReportView& view, const HtmlOptions& options) {
   Json data = {{"schema", {{"name", "wanbench.report"}, {"major", 1}, {"minor", 0}}},
                {"tool", built_with()},
+               {"trace", options.trace},
                {"cases", Json::array()},
                {"comparisons", Json::array()},
                {"cold_warm", Json::array()},

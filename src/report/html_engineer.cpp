@@ -3,6 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <string>
+
+#include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
@@ -17,11 +21,18 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr double kNanosecond = 1e-9;
+/// More digits than anybody reads, and fewer than a double has, which would be most of the page.
+double rounded(double value) { return std::stod(fmt::format("{:.9g}", value)); }
+int64_t microseconds(int64_t ns) { return static_cast<int64_t>(std::llround(static_cast<double>(ns) * 1e-3)); }
 
 Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 
 Json spread_data(const Measured<Spread>& value) { return value.has() ? Json(value.value->median) : Json(nullptr); }
+
+/// From and how long in microseconds, and the value.
+Json point_data(int64_t begin_ns, int64_t end_ns, const std::optional<double>& value) {
+  return {microseconds(begin_ns), microseconds(end_ns - begin_ns), value ? Json(rounded(*value)) : Json(nullptr)};
+}
 
 /// A column's curve; `format` is how the page writes its values (format.js).
 Json curve_data(const StageColumn& column, Json points) {
@@ -42,8 +53,7 @@ Json series_data(const RunRecord& run, const Timeline& timeline) {
       if (span.row != 0 || span.stage->kind != StageKind::kLeaf || span.end_ns == span.begin_ns) continue;
       const Measured<double> value = column.value(run, *span.stage);
       any = any || value.has();
-      points.push_back({static_cast<double>(span.begin_ns) * kNanosecond,
-                        static_cast<double>(span.end_ns) * kNanosecond, or_null(value.value)});
+      points.push_back(point_data(span.begin_ns, span.end_ns, value.value));
     }
     if (any) out.push_back(curve_data(column, std::move(points)));
   }
@@ -60,8 +70,7 @@ Json sampled_data(const SampleSet& samples) {
       const SampleSeries series = thinned(all, kMostPoints);
       Json points = Json::array();
       for (size_t i = 0; i < series.values.size(); ++i)
-        points.push_back({static_cast<double>(series.begin_ns[i]) * kNanosecond,
-                          static_cast<double>(series.end_ns[i]) * kNanosecond, series.values[i]});
+        points.push_back(point_data(series.begin_ns[i], series.end_ns[i], series.values[i]));
       out.push_back(curve_data(column, std::move(points)));
     }
   }
@@ -75,29 +84,55 @@ bool is_own_row(const StageSummary& stage) {
   return stage.kind == StageKind::kLeaf || stage.kind == StageKind::kParent;
 }
 
-/// Without the source, which the certainty of the case tells once.
-Json cell_data(const Quantity& quantity) {
-  Json out = quantity_data(quantity);
-  out.erase("source");
-  return out;
-}
+/// Quantities of one table, packed: [median, runs], [median, runs, low, high] or [median, runs, low, high, coverage of
+/// the extremes], and a number for one without a value: which of the reasons. Sources are told once, by the certainty
+/// of the case. Unpacked in dom.js.
+class Cells {
+ public:
+  Json of(const Quantity& quantity) {
+    if (!quantity.has()) return reason(explain(quantity.reason));
+    const Estimate& e = *quantity.estimate;
+    Json out = {rounded(e.median), e.runs};
+    if (!e.interval) return out;
+    out.push_back(rounded(e.interval->low));
+    out.push_back(rounded(e.interval->high));
+    if (is_of_extremes(e)) out.push_back(e.extremes->coverage);
+    return out;
+  }
+  Json reasons() const { return reasons_; }
 
-Json parts_data(const std::vector<PartView>& parts) {
+ private:
+  size_t reason(const std::string& words) {
+    const auto found = std::find(reasons_.begin(), reasons_.end(), words);
+    if (found != reasons_.end()) return static_cast<size_t>(found - reasons_.begin());
+    reasons_.push_back(words);
+    return reasons_.size() - 1;
+  }
+  std::vector<std::string> reasons_;
+};
+
+Json parts_data(const std::vector<PartView>& parts, Cells& packed) {
   Json out = Json::array();
   for (const PartView& part : parts)
     out.push_back(
-        {{"id", part.id}, {"count", part.count}, {"kind", to_string(part.kind)}, {"seconds", cell_data(part.seconds)}});
+        {{"id", part.id}, {"count", part.count}, {"kind", to_string(part.kind)}, {"seconds", packed.of(part.seconds)}});
   return out;
 }
 
-/// Enough to draw and to write; more digits would be most of the page.
-double whole_microseconds(int64_t ns) { return std::round(static_cast<double>(ns) * 1e-3) / 1e6; }
+/// [row, stage, number among the stage's spans, begin, length, bytes]: the stage as a place in the list of stages,
+/// times in microseconds, the last left out where nothing moved. Unpacked in dom.js.
+Json span_data(const TimelineSpan& span, size_t stage) {
+  Json out = {span.row, stage, span.number, microseconds(span.begin_ns), microseconds(span.end_ns - span.begin_ns)};
+  if (span.moved_bytes) out.push_back(*span.moved_bytes);
+  return out;
+}
 
 }  // namespace
 
 Json stage_table_data(const CaseView& shown_case) {
   const CaseSummary& summary = shown_case.numbers();
   Json columns = Json::array(), rows = Json::array();
+  Cells packed;
   std::vector<const StageColumn*> shown;
   for (const StageColumn& column : stage_columns()) {
     const bool any = column.is_in(kPageTable) &&
@@ -111,27 +146,31 @@ Json stage_table_data(const CaseView& shown_case) {
   for (const StageSummary& stage : summary.stages) {
     if (!is_own_row(stage)) continue;
     Json cells = Json::array();
-    for (const StageColumn* column : shown) cells.push_back(cell_data(stage.*column->over_runs));
+    for (const StageColumn* column : shown) cells.push_back(packed.of(stage.*column->over_runs));
     rows.push_back({{"name", stage.name}, {"share", or_null(stage.share)}, {"cells", std::move(cells)}});
   }
-  return {{"columns", std::move(columns)}, {"rows", std::move(rows)}, {"parts", parts_data(shown_case.parts)}};
+  Json parts = parts_data(shown_case.parts, packed);
+  return {{"columns", std::move(columns)},
+          {"rows", std::move(rows)},
+          {"parts", std::move(parts)},
+          {"reasons", packed.reasons()}};
 }
 
 Json timeline_data(const RunRecord& run, const SampleSet* samples, const SpanSet* spans_beside) {
   const Timeline timeline = timeline_of(run, spans_beside);
-  Json rows = Json::array(), spans = Json::array();
+  Json rows = Json::array(), stages = Json::array(), spans = Json::array();
+  std::map<const StageRecord*, size_t> places;
   for (const TimelineRow& row : timeline.rows) rows.push_back({{"name", row.name}, {"hidden", row.hidden}});
   for (const TimelineSpan& span : timeline.spans) {
-    spans.push_back({{"row", span.row},
-                     {"id", span.id()},
-                     {"kind", to_string(span.stage->kind)},
-                     {"role", role_name(role_of(*span.stage))},
-                     {"begin_s", whole_microseconds(span.begin_ns)},
-                     {"end_s", whole_microseconds(span.end_ns)}});
-    if (span.moved_bytes) spans.back()["moved_bytes"] = *span.moved_bytes;
+    const StageRecord& stage = *span.stage;
+    const auto [place, is_new] = places.emplace(&stage, places.size());
+    if (is_new)
+      stages.push_back({{"id", stage.id}, {"kind", to_string(stage.kind)}, {"role", role_name(role_of(stage))}});
+    spans.push_back(span_data(span, place->second));
   }
   return {{"run_id", run.id},
           {"rows", std::move(rows)},
+          {"stages", std::move(stages)},
           {"spans", std::move(spans)},
           {"reconstructed", timeline.reconstructed},
           {"series", samples != nullptr ? sampled_data(*samples) : series_data(run, timeline)},

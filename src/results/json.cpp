@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "results/enum_names.h"
 #include "results/fields.h"
+#include "results/json_tree.h"
 #include "results/overhead.h"
 
 namespace wan {
@@ -104,112 +105,149 @@ Json Writer::encode(const T& value) {
 
 // ---------------------------------------------------------------------------------------------------------- reading
 
-/// A place in the file, for messages: "run.json: stages[3].wall_ns".
-struct Place {
-  const std::string& file;
-  const Schema& schema;
-  std::string path{};
+/// A place in the file, for messages: "run.json: stages[3].wall_ns". Points to the place around it.
+class Place {
+ public:
+  Place(const std::string& file, const Schema& schema) : file_(file), schema_(schema) {}
 
-  Place key(std::string_view name) const {
-    return {file, schema, path.empty() ? std::string(name) : fmt::format("{}.{}", path, name)};
+  Place key(std::string_view name) const { return {*this, name, 0}; }
+  Place element(size_t i) const { return {*this, {}, i}; }
+
+  const std::string& file() const { return file_; }
+  const Schema& schema() const { return schema_; }
+  std::string path() const {
+    if (around_ == nullptr) return "";
+    const std::string before = around_->path();
+    if (name_.empty()) return fmt::format("{}[{}]", before, element_);
+    return before.empty() ? std::string(name_) : fmt::format("{}.{}", before, name_);
   }
-  Place element(size_t i) const { return {file, schema, fmt::format("{}[{}]", path, i)}; }
-  [[noreturn]] void fail(std::string_view expected, const Json& found) const {
-    std::string text = found.dump(-1, ' ', false, Json::error_handler_t::replace);
-    if (text.size() > 60) text = text.substr(0, 60) + "...";
-    throw Error(ErrorKind::kInput, fmt::format("{}: key '{}': expected {}, found {}", file, path, expected, text));
+  [[noreturn]] void fail(std::string_view expected, const JsonValue& found) const {
+    constexpr size_t kMostShown = 60;
+    throw Error(ErrorKind::kInput,
+                fmt::format("{}: key '{}': expected {}, found {}", file_, path(), expected, found.excerpt(kMostShown)));
   }
+
+ private:
+  Place(const Place& around, std::string_view name, size_t element)
+      : file_(around.file_), schema_(around.schema_), around_(&around), name_(name), element_(element) {}
+
+  const std::string& file_;
+  const Schema& schema_;
+  const Place* around_ = nullptr;
+  std::string_view name_;  // empty: an element
+  size_t element_ = 0;
 };
 
-void require_object(const Json& json, const Place& place) {
+void require_object(const JsonValue& json, const Place& place) {
   if (!json.is_object()) place.fail("an object", json);
 }
 
 class Reader {
  public:
-  Reader(const Json& json, const Place& place) : json_(json), place_(place) { require_object(json, place); }
+  Reader(const JsonValue& json, const Place& place) : json_(json), next_(json.first()), place_(place) {
+    require_object(json, place);
+  }
 
   template <class T>
   void operator()(const char* key, T& member) {
-    const auto found = json_.find(key);
-    if (found == json_.end()) {
+    const auto found = find(key);
+    if (!found) {
       throw Error(ErrorKind::kInput,
-                  fmt::format("{}: required key '{}' is absent; every {} {} file has it", place_.file,
-                              place_.key(key).path, place_.schema.name, place_.schema.major));
+                  fmt::format("{}: required key '{}' is absent; every {} {} file has it", place_.file(),
+                              place_.key(key).path(), place_.schema().name, place_.schema().major));
     }
     decode(*found, member, place_.key(key));
   }
   template <class T>
   void added(const char* key, T& member) {
-    if (json_.contains(key)) decode(json_[key], member, place_.key(key));
+    if (const auto found = find(key)) decode(*found, member, place_.key(key));
   }
 
-  static void decode(const Json& json, std::string& out, const Place& place) {
-    if (!json.is_string()) place.fail("a text", json);
-    out = json.get<std::string>();
+  static void decode(const JsonValue& json, std::string& out, const Place& place) {
+    if (json.kind() != JsonKind::kText) place.fail("a text", json);
+    out = json.text();
   }
-  static void decode(const Json& json, bool& out, const Place& place) {
-    if (!json.is_boolean()) place.fail("true or false", json);
-    out = json.get<bool>();
+  static void decode(const JsonValue& json, bool& out, const Place& place) {
+    if (json.kind() != JsonKind::kBoolean) place.fail("true or false", json);
+    out = json.boolean();
   }
-  static void decode(const Json& json, double& out, const Place& place) {
-    if (!json.is_number()) place.fail("a number", json);
-    out = json.get<double>();
+  static void decode(const JsonValue& json, double& out, const Place& place) {
+    const JsonKind kind = json.kind();
+    const bool is_number = kind == JsonKind::kNumber || kind == JsonKind::kUnsigned || kind == JsonKind::kSigned;
+    if (!is_number) place.fail("a number", json);
+    out = json.number();
   }
-  static void decode(const Json& json, int64_t& out, const Place& place) {
-    const bool fits = json.is_number_integer() && (!json.is_number_unsigned() || json.get<uint64_t>() <= kMaxSigned);
-    if (!fits) place.fail("a 64-bit integer", json);
-    out = json.get<int64_t>();
+  static void decode(const JsonValue& json, int64_t& out, const Place& place) {
+    const bool fits = json.kind() == JsonKind::kUnsigned && json.unsigned_number() <= kMaxSigned;
+    if (!fits && json.kind() != JsonKind::kSigned) place.fail("a 64-bit integer", json);
+    out = fits ? static_cast<int64_t>(json.unsigned_number()) : json.signed_number();
   }
-  static void decode(const Json& json, uint64_t& out, const Place& place) {
-    if (!json.is_number_unsigned()) place.fail("a non-negative integer", json);
-    out = json.get<uint64_t>();
+  static void decode(const JsonValue& json, uint64_t& out, const Place& place) {
+    if (json.kind() != JsonKind::kUnsigned) place.fail("a non-negative integer", json);
+    out = json.unsigned_number();
   }
   template <NamedEnum E>
-  static void decode(const Json& json, E& out, const Place& place) {
-    std::string words;
+  static void decode(const JsonValue& json, E& out, const Place& place) {
     for (const auto& [value, word] : EnumNames<E>::kTable) {
-      if (json.is_string() && json.get_ref<const std::string&>() == word) {
-        out = value;
-        return;
-      }
-      words += (words.empty() ? "" : ", ") + std::string(word);
+      if (json.kind() != JsonKind::kText || json.text() != word) continue;
+      out = value;
+      return;
     }
+    std::string words;
+    for (const auto& [value, word] : EnumNames<E>::kTable) words += (words.empty() ? "" : ", ") + std::string(word);
     place.fail("one of " + words, json);
   }
   template <HasFields T>
-  static void decode(const Json& json, T& out, const Place& place) {
+  static void decode(const JsonValue& json, T& out, const Place& place) {
     Reader reader(json, place);
     fields(reader, out);
   }
   template <class T>
-  static void decode(const Json& json, std::optional<T>& out, const Place& place) {
+  static void decode(const JsonValue& json, std::optional<T>& out, const Place& place) {
     out.reset();
     if (!json.is_null()) decode(json, out.emplace(), place);
   }
   template <class T>
-  static void decode(const Json& json, Measured<T>& out, const Place& place) {
+  static void decode(const JsonValue& json, Measured<T>& out, const Place& place) {
     out = {};  // a default's reason must not stay
     Reader reader(json, place);
     reader("value", out.value);
     reader(out.value ? "source" : "reason", out.value ? out.source : out.reason);
   }
   template <class T>
-  static void decode(const Json& json, std::vector<T>& out, const Place& place) {
+  static void decode(const JsonValue& json, std::vector<T>& out, const Place& place) {
     if (!json.is_array()) place.fail("an array", json);
     out.clear();
-    for (size_t i = 0; i < json.size(); ++i) decode(json[i], out.emplace_back(), place.element(i));
+    out.reserve(json.size());
+    JsonValue element = json.first();
+    for (size_t i = 0; i < json.size(); ++i, element = element.next())
+      decode(element, out.emplace_back(), place.element(i));
   }
   template <class T>
-  static void decode(const Json& json, std::map<std::string, T>& out, const Place& place) {
+  static void decode(const JsonValue& json, std::map<std::string, T>& out, const Place& place) {
     require_object(json, place);
     out.clear();
-    for (const auto& [key, value] : json.items()) decode(value, out[key], place.key(key));
+    JsonValue member = json.first();
+    for (size_t i = 0; i < json.size(); ++i, member = member.next())
+      decode(member, out[std::string(member.key())], place.key(member.key()));
   }
 
  private:
   static constexpr uint64_t kMaxSigned = std::numeric_limits<int64_t>::max();
-  const Json& json_;
+
+  /// Files have their keys in the order of fields.h: the next member is looked at first.
+  std::optional<JsonValue> find(std::string_view key) {
+    const bool is_next = passed_ < json_.size() && next_.key() == key;
+    const auto found = is_next ? std::optional(next_) : json_.find(key);
+    if (!is_next) return found;
+    next_ = next_.next();
+    ++passed_;
+    return found;
+  }
+
+  JsonValue json_;
+  JsonValue next_;  // of json_'s members, `passed_` of them before it
+  size_t passed_ = 0;
   const Place& place_;
 };
 
@@ -225,34 +263,27 @@ Json document(const Schema& schema, const T& content) {
 std::string pretty(const Json& json) { return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n"; }
 std::string one_line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-Json parse(std::string_view text, const std::string& where) {
-  try {
-    return Json::parse(text);
-  } catch (const Json::exception& error) {
-    throw Error(ErrorKind::kInput, fmt::format("{}: not valid JSON: {}", where, error.what()));
-  }
-}
-
 /// Returns the minor version.
-int64_t check_schema(const Json& json, const Place& top) {
-  const Schema& known = top.schema;
-  if (!json.is_object() || !json.contains("schema")) {
+int64_t check_schema(const JsonValue& json, const Place& top) {
+  const Schema& known = top.schema();
+  const auto schema = json.is_object() ? json.find("schema") : std::nullopt;
+  if (!schema) {
     throw Error(ErrorKind::kInput,
-                fmt::format("{}: expected a {} file with the key 'schema', found other JSON", top.file, known.name));
+                fmt::format("{}: expected a {} file with the key 'schema', found other JSON", top.file(), known.name));
   }
   const Place place = top.key("schema");
-  Reader reader(json["schema"], place);
+  Reader reader(*schema, place);
   std::string name;
   int64_t major = 0, minor = 0;
   reader("name", name);
   reader("major", major);
   reader("minor", minor);
-  if (name != known.name) place.key("name").fail(fmt::format("'{}'", known.name), json["schema"]["name"]);
+  if (name != known.name) place.key("name").fail(fmt::format("'{}'", known.name), *schema->find("name"));
   if (major != known.major) {
     throw Error(ErrorKind::kInput,
                 fmt::format("{}: schema version {}.{} cannot be read by this program, which knows major "
                             "version {}; {}",
-                            top.file, major, minor, known.major,
+                            top.file(), major, minor, known.major,
                             major > known.major ? "use a newer wanbench" : "no such version was published"));
   }
   return minor;
@@ -284,11 +315,11 @@ void bring_up_to_date(RunRecord& record, int64_t minor) {
 
 template <class T>
 T read_document(const Schema& schema, std::string_view text, const std::string& where) {
-  const Json json = parse(text, where);
+  const JsonTree tree = JsonTree::parse(text, where);
   const Place top{where, schema};
-  const int64_t minor = check_schema(json, top);
+  const int64_t minor = check_schema(tree.root(), top);
   T content;
-  Reader::decode(json, content, top);
+  Reader::decode(tree.root(), content, top);
   if constexpr (std::is_same_v<T, RunRecord>) bring_up_to_date(content, minor);
   return content;
 }
@@ -313,7 +344,8 @@ std::string kernels_to_json(const KernelTrace& trace) { return one_line(Writer::
 
 KernelTrace kernels_from_json(std::string_view text, const std::string& where) {
   KernelTrace trace;
-  Reader::decode(parse(text, where), trace, Place{where, kRecord});
+  const JsonTree tree = JsonTree::parse(text, where);
+  Reader::decode(tree.root(), trace, Place{where, kRecord});
   return trace;
 }
 
@@ -321,7 +353,8 @@ std::string execution_to_json(const Execution& execution) { return one_line(Writ
 
 Execution execution_from_json(std::string_view text, const std::string& where) {
   Execution execution;
-  Reader::decode(parse(text, where), execution, Place{where, kRecord});
+  const JsonTree tree = JsonTree::parse(text, where);
+  Reader::decode(tree.root(), execution, Place{where, kRecord});
   return execution;
 }
 

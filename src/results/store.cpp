@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/threads.h"
 #include "results/json.h"
 
 namespace wan {
@@ -40,6 +41,21 @@ std::vector<fs::path> record_files(const fs::path& folder) {
   }
   std::sort(files.begin(), files.end());
   return files;
+}
+
+struct Loaded {
+  std::optional<StoredRecord> stored;
+  std::string problem;
+};
+
+Loaded load(const fs::path& file, Parts parts) {
+  try {
+    StoredRecord stored{file, load_record(file)};
+    if (parts == Parts::kSummedUp) stored.spans = sum_up_parts(stored.record.stages);
+    return {std::move(stored), {}};
+  } catch (const Error& error) {
+    return {std::nullopt, error.what()};
+  }
 }
 
 }  // namespace
@@ -78,7 +94,7 @@ fs::path store_record(const fs::path& folder, RunRecord& record) {
 
 RunRecord load_record(const fs::path& file) { return record_from_json(read_text(file), file.string()); }
 
-Collection load_collection(const fs::path& path) {
+Collection load_collection(const fs::path& path, Parts parts) {
   std::vector<fs::path> files;
   if (fs::is_directory(path)) {
     files = record_files(path);
@@ -88,15 +104,17 @@ Collection load_collection(const fs::path& path) {
     throw Error(ErrorKind::kInput,
                 fmt::format("{}: expected a record file or a results folder, found nothing there", path.string()));
   }
+  std::vector<Loaded> loaded(files.size());
+  for_chunks(static_cast<int64_t>(files.size()), 1, [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) loaded[i] = load(files[i], parts);
+  });
   Collection out;
   std::set<std::string> seen;
-  for (const fs::path& file : files) {
-    try {
-      RunRecord record = load_record(file);
-      if (seen.insert(record.id).second) out.records.push_back({file, std::move(record)});
-    } catch (const Error& error) {
-      out.damaged.push_back({file, error.what()});
-    }
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (!loaded[i].stored)
+      out.damaged.push_back({files[i], std::move(loaded[i].problem)});
+    else if (seen.insert(loaded[i].stored->record.id).second)
+      out.records.push_back(std::move(*loaded[i].stored));
   }
   std::stable_sort(out.records.begin(), out.records.end(), [](const StoredRecord& a, const StoredRecord& b) {
     return a.record.created_utc < b.record.created_utc;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "results/record.h"
+#include "results/spans.h"
 
 namespace wan {
 
@@ -33,6 +34,7 @@ RunRecord load_record(const std::filesystem::path& file);
 struct StoredRecord {
   std::filesystem::path file;
   RunRecord record;
+  SpanSet spans{};  // that Parts::kSummedUp took out of the record
 };
 
 struct DamagedFile {
@@ -45,8 +47,11 @@ struct Collection {
   std::vector<DamagedFile> damaged;   // unreadable files are reported, never fatal
 };
 
+/// Whether records written before 1.2, with a row for each span of a part, get the sums of later ones (spans.h).
+enum class Parts { kAsStored, kSummedUp };
+
 /// All records under `path`, a record file or a folder searched four levels deep; two files with one id count once.
 /// Throws Error(kInput) when the path does not exist.
-Collection load_collection(const std::filesystem::path& path);
+Collection load_collection(const std::filesystem::path& path, Parts parts = Parts::kAsStored);
 
 }  // namespace wan

@@ -14,6 +14,7 @@
 #include "report/html.h"
 #include "report/markdown.h"
 #include "report/trace.h"
+#include "results/fields.h"
 #include "results/json.h"
 
 namespace wan::report {
@@ -23,39 +24,26 @@ using Json = nlohmann::json;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 
-template <class T>
-void give(Measured<T>& value, T number) {
-  if (!value.has()) value = measured(number, "test");
-}
-
-void give(Counter& counter) {
-  if (!counter.mean_percent) counter = {50, "", "test", 9, 1};
-}
+/// Gives a value to every member of a stage that has none, by the list of the record's keys: new ones are covered.
+struct Filler {
+  template <class T>
+  void operator()(const char*, Measured<T>& value) {
+    if (!value.has()) value = measured(T(7), "test");
+  }
+  void operator()(const char*, Measured<Spread>& value) { value = measured(Spread{1, 2, 3}, "test"); }
+  void operator()(const char*, Counter& counter) { counter = {50, "", "test", 9, 1, {}}; }
+  void operator()(const char*, Counters& inner) { fields(*this, inner); }
+  void operator()(const char*, HostMemory& inner) { fields(*this, inner); }
+  void operator()(const char*, DeviceMemory& inner) { fields(*this, inner); }
+  void operator()(const char*, auto&) {}
+  void added(const char* key, auto& member) { (*this)(key, member); }
+};
 
 /// A run on a card in which every stage has every value a record can have.
 RunRecord full_record() {
   RunRecord record = report_records().front();
-  for (StageRecord& stage : record.stages) {
-    for (auto member : {&StageRecord::begin_ns, &StageRecord::gpu_ns, &StageRecord::exposed_copy_ns,
-                        &StageRecord::hidden_copy_ns, &StageRecord::cpu_core_ns})
-      give<int64_t>(stage.*member, 1'000'000);
-    for (auto member :
-         {&StageRecord::flops, &StageRecord::power_mean_w, &StageRecord::energy_j, &StageRecord::throttled_percent,
-          &StageRecord::pcie_rx_bytes_per_s, &StageRecord::pcie_tx_bytes_per_s})
-      give(stage.*member, 3.0);
-    give<uint64_t>(stage.moved_bytes, 7);
-    give<uint64_t>(stage.read_bytes, 7);
-    for (auto member : {&HostMemory::process_peak_bytes, &HostMemory::system_used_peak_bytes})
-      give<uint64_t>(stage.host_memory.*member, 7);
-    for (auto member :
-         {&DeviceMemory::process_peak_bytes, &DeviceMemory::pool_peak_bytes, &DeviceMemory::device_peak_bytes})
-      give<uint64_t>(stage.device_memory.*member, 7);
-    for (auto member : {&Counters::sm_active, &Counters::sm_occupancy, &Counters::tensor_active, &Counters::dram_active,
-                        &Counters::gpu_busy})
-      give(stage.counters.*member);
-    for (auto member : {&StageRecord::sm_clock_mhz, &StageRecord::gpu_temperature_c})
-      give(stage.*member, Spread{1, 2, 3});
-  }
+  Filler filler;
+  for (StageRecord& stage : record.stages) fields(filler, stage);
   seal(record);
   return record;
 }

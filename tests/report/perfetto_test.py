@@ -8,6 +8,7 @@ import base64
 import collections
 import functools
 import glob
+import gzip
 import http.server
 import json
 import math
@@ -25,6 +26,7 @@ APPEND, FINALIZE, QUERY = 1, 2, 3
 STREAM_MESSAGE, SEQ, REQUEST, RESPONSE, FATAL, APPEND_DATA, QUERY_ARGS, APPEND_RESULT, QUERY_RESULT = 1, 1, 2, 3, 5, 101, 103, 201, 203
 NULL, VARINT, FLOAT, STRING = 1, 2, 3, 4
 CELL_KINDS, VARINT_CELLS, FLOAT_CELLS, STRING_CELLS, IS_LAST_BATCH = 1, 2, 3, 5, 6  # of a batch of a query's cells
+GZIP = b"\x1f\x8b"
 MANY_ROWS = 200000  # more than the trace processor puts into one batch
 
 # Starts the worker and keeps every answer that comes over its port.
@@ -253,18 +255,21 @@ def main():
     if options.trace is None:
         subprocess.run([options.example, str(options.work / "example")], check=True)
     text = (options.trace or options.work / "example" / "trace.json").read_bytes()
+    if text.startswith(GZIP):
+        text = gzip.decompress(text)
     bundle = pathlib.Path(found[-1]).parent
     (options.work / "www").mkdir()
     for file in ("engine_bundle.js", "trace_processor.wasm", "trace_processor_memory64.wasm"):
         if (bundle / file).exists():
             (options.work / "www" / file).symlink_to(bundle / file)
     (options.work / "www" / "index.html").write_text("<!DOCTYPE html><title>trace processor</title>")
-    browser = Browser(find_browser(), options.work / "profile")
+    browser, problems = Browser(find_browser(), options.work / "profile"), []
     try:
-        browser.open(serve(options.work / "www"))
-        processor = TraceProcessor(browser)
-        processor.load(text)
-        problems = list(problems_of(processor, json.loads(text)))
+        for way, data in (("plain", text), ("packed", gzip.compress(text))):  # a large trace is written packed
+            browser.open(serve(options.work / "www"))
+            processor = TraceProcessor(browser)
+            processor.load(data)
+            problems += [f"{way}: {problem}" for problem in problems_of(processor, json.loads(text))]
     finally:
         browser.close()
     for problem in problems:

@@ -69,3 +69,28 @@ const reasonsOf = (titles, quantities) => {
 };
 
 const safePath = (parts) => parts.map(encodeURIComponent).join("/");
+
+// The data block packs what there is much of (html_engineer.cpp): quantities of stage tables, spans and curves.
+const unpackQuantity = (q, reasons) => {
+  if (!Array.isArray(q)) return { value: null, reason: reasons[q] };
+  const [value, runs, low, high, coverage] = q;
+  if (low === undefined) return { value, runs, single: true };
+  return coverage === undefined ? { value, runs, low, high } : { value, runs, low, high, extremes_coverage: coverage };
+};
+const SECOND = 1e6;  // in microseconds
+const unpackSpan = ([row, place, number, begin, length, bytes], stages) => {
+  const { id, kind, role } = stages[place];
+  return { row, id: number > 1 ? id + "#" + number : id, kind, role, begin_s: begin / SECOND,
+    end_s: (begin + length) / SECOND, moved_bytes: bytes };
+};
+const unpackCase = (c) => {
+  if (c.stages) {
+    c.stages.rows.forEach((row) => { row.cells = row.cells.map((q) => unpackQuantity(q, c.stages.reasons)); });
+    c.stages.parts.forEach((part) => { part.seconds = unpackQuantity(part.seconds, c.stages.reasons); });
+  }
+  if (!c.timeline) return;
+  c.timeline.spans = c.timeline.spans.map((span) => unpackSpan(span, c.timeline.stages));
+  c.timeline.series.forEach((s) => {
+    s.points = s.points.map(([begin, length, value]) => [begin / SECOND, (begin + length) / SECOND, value]);
+  });
+};

@@ -1,5 +1,6 @@
 // Puts the page together from the data block, and draws again when the theme changes or the page goes to paper.
 const data = JSON.parse(document.getElementById("data").textContent);
+data.cases.forEach(unpackCase);
 
 const provenance = () => {
   const seen = new Map();
@@ -20,7 +21,7 @@ const provenance = () => {
       ...runs.flatMap((r) => [r.file ? el("a", { href: safePath(r.file) }, r.id) : r.id, " "])))))),
     el("p", { class: "note" }, "Made by wanbench " + data.tool.version + ", " + data.tool.revision
       + (data.tool.dirty ? " (changed)" : "") + ". Medians over runs. " + INTERVALS + " The method is in "
-      + "docs/method.md. The same numbers: ", ...["report.md", "results.csv", "trace.json"].flatMap((name) =>
+      + "docs/method.md. The same numbers: ", ...["report.md", "results.csv", data.trace].flatMap((name) =>
       [el("a", { href: name }, name), ", "]), "the last for Perfetto. Each run's id leads to its record, where that lies beside."));
 };
 
