@@ -175,7 +175,8 @@ def expected_names(events, kind):
 
 def argument_problems(processor, events):
     """The args by which a reader finds the run and judges a step or a copy."""
-    for key, column in (("run_id", "string_value"), ("tflop_per_s", "real_value"), ("gb_per_s", "real_value")):
+    number = "coalesce(real_value, int_value)"  # a whole number may be written without a point
+    for key, column in (("run_id", "string_value"), ("tflop_per_s", number), ("gb_per_s", number)):
         expected = sorted(e["args"][key] for e in events if e["ph"] == "X" and key in e["args"])
         sql = f"select {column} from slice s join args a using (arg_set_id) where a.key = 'args.{key}'"
         seen = sorted(value for (value,) in processor.rows(sql))
