@@ -13,7 +13,7 @@ void DenoiseStage::run() {
   Models& m = context_.models;
   velocity_positive_ = device().allocate(DType::kF32, plan_.latent, "velocity");
   velocity_negative_ = device().allocate(DType::kF32, plan_.latent, "velocity");
-  const auto sampler = make_sampler(solver_kind(plan_.solver), plan_.schedule, plan_.latent, device());
+  const auto sampler = make_sampler(plan_.solver, plan_.schedule, plan_.latent, device());
   arena_block_ = device().allocate(DType::kU8, {static_cast<int64_t>(m.memory.dit_arena)}, "DiT activations");
   arena_ = Arena(arena_block_);
   m.forget_prompts();

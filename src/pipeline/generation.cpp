@@ -40,11 +40,6 @@ bool allows(Offload offload, Residency residency) {
   return false;
 }
 
-Offload offload_of(Residency residency) {
-  if (residency == Residency::kResident) return Offload::kNone;
-  return residency == Residency::kMapped ? Offload::kMapped : Offload::kStream;
-}
-
 }  // namespace
 
 Generation::Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models,

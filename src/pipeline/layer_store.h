@@ -15,16 +15,9 @@
 #include "backend/backend.h"
 #include "model/layers.h"
 #include "model/weights.h"
+#include "pipeline/residency.h"
 
 namespace wan {
-
-enum class Residency {
-  kResident,  // every layer stays on the device
-  kStream,    // layers live in page-locked host memory in the compute type and flow through a few device slots, pass
-              // after pass
-  kMapped,    // the same, but converted from the mapped file in every pass: for hosts that cannot hold them page-locked
-  kOnce,      // layers pass through a few device slots a single time, straight from the file
-};
 
 struct LayerStoreOptions {
   Residency residency = Residency::kResident;

@@ -11,6 +11,7 @@
 #include "pipeline/guidance.h"
 #include "pipeline/request_options.h"
 #include "sampler/guidance.h"
+#include "sampler/sampler.h"
 
 namespace wan {
 namespace {
@@ -48,7 +49,7 @@ void choose_sampling(const Request& request, const ModelSet& models, const Model
   require_usage(!request.boundary || experts.size() > 1, "--boundary needs a model with two experts");
   plan.boundary = request.boundary.value_or(defaults.boundary);
   plan.solver = request.solver;
-  plan.schedule = make_schedule(solver_kind(request.solver), plan.steps, plan.shift);
+  plan.schedule = make_schedule(request.solver, plan.steps, plan.shift);
   plan.seed = request.seed;
 }
 
@@ -88,15 +89,6 @@ std::map<std::string, std::string> stored_types(const ModelSet& models) {
 }
 
 }  // namespace
-
-SolverKind solver_kind(Solver solver) {
-  switch (solver) {
-    case Solver::kUniPC: return SolverKind::kUniPC;
-    case Solver::kDpmPlusPlus: return SolverKind::kDpmPlusPlus;
-    case Solver::kEuler: return SolverKind::kEuler;
-  }
-  return SolverKind::kUniPC;
-}
 
 size_t Plan::expert_of(int step) const {
   const Expert wanted = choose_expert(schedule.timesteps[static_cast<size_t>(step)], boundary);
@@ -163,6 +155,7 @@ Plan make_plan(const Request& request, const ModelSet& models) {
   plan.variant = &variant;
   plan.from_image = !request.image.empty();
   require_usage(variant.image.presence != Presence::kNever || !plan.from_image,
+  plan.model = model_name(variant, models.dit);
                 "--image: this checkpoint is text-to-video only");
   require_usage(variant.image.presence != Presence::kRequired || plan.from_image,
                 "this checkpoint is image-to-video: name the first frame with --image");

@@ -13,7 +13,7 @@
 #include "model/checkpoint.h"
 #include "pipeline/layer_store.h"
 #include "pipeline/request.h"
-#include "sampler/sampler.h"
+#include "sampler/schedule.h"
 #include "tensor/tensor.h"
 
 namespace wan {
@@ -50,6 +50,7 @@ struct MemoryPlan {
 /// decided on them. Complete when Observer::on_plan tells it.
 struct Plan {
   const Variant* variant = nullptr;
+  std::string model;  // by model_name: the variant's name, or one made of the checkpoint's sizes
   bool from_image = false;
   Image image;       // as read, when from_image
   int64_t area = 0;  // that was asked for; an image's proportions then give the size
@@ -85,7 +86,8 @@ struct Plan {
   PatchGrid grid() const { return variant->dit.patch.grid(latent[1], latent[2], latent[3]); }
 };
 
-SolverKind solver_kind(Solver solver);
+/// Of what a component computes in.
+constexpr Precision precision_of(DType compute) { return compute == DType::kF32 ? Precision::kF32 : Precision::kBF16; }
 
 /// Throws Error(kUsage) naming the flag, what was given, what is possible.
 Plan make_plan(const Request& request, const ModelSet& models);

@@ -7,11 +7,12 @@
 #include <optional>
 #include <string>
 
+#include "base/solver.h"
+
 namespace wan {
 
 enum class Precision { kF32, kBF16 };
 enum class Offload { kAuto, kNone, kStream, kMapped };
-enum class Solver { kUniPC, kDpmPlusPlus, kEuler };
 enum class DumpLevel { kStages, kBlocks };
 enum class Overlap { kOn, kOff };  // off: loading finishes before anything computes, so that its own time is seen
 

@@ -9,7 +9,6 @@
 
 #include "base/enum_names.h"
 #include "pipeline/request.h"
-#include "tensor/dtype.h"
 
 namespace wan {
 
@@ -55,8 +54,5 @@ struct EnumNames<DumpLevel> {
       {DumpLevel::kBlocks, "blocks"},
   }};
 };
-
-/// Of what a component computes in.
-constexpr Precision precision_of(DType compute) { return compute == DType::kF32 ? Precision::kF32 : Precision::kBF16; }
 
 }  // namespace wan

@@ -39,17 +39,17 @@ void Sampler::step(int i, TensorView velocity, TensorView x) {
   next_ = i + 1;
 }
 
-std::unique_ptr<Sampler> make_sampler(SolverKind kind, const Schedule& schedule, const Shape& shape, Backend& backend) {
-  switch (kind) {
-    case SolverKind::kUniPC: return make_unipc(schedule, shape, backend);
-    case SolverKind::kDpmPlusPlus: return make_dpmpp(schedule, shape, backend);
-    case SolverKind::kEuler: return make_euler(schedule, shape, backend);
+std::unique_ptr<Sampler> make_sampler(Solver solver, const Schedule& schedule, const Shape& shape, Backend& backend) {
+  switch (solver) {
+    case Solver::kUniPC: return make_unipc(schedule, shape, backend);
+    case Solver::kDpmPlusPlus: return make_dpmpp(schedule, shape, backend);
+    case Solver::kEuler: return make_euler(schedule, shape, backend);
   }
   throw Error("unknown solver");
 }
 
-Schedule make_schedule(SolverKind kind, int steps, double shift) {
-  return kind == SolverKind::kUniPC ? unipc_schedule(steps, shift) : dpmpp_schedule(steps, shift);
+Schedule make_schedule(Solver solver, int steps, double shift) {
+  return solver == Solver::kUniPC ? unipc_schedule(steps, shift) : dpmpp_schedule(steps, shift);
 }
 
 }  // namespace wan

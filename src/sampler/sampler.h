@@ -5,12 +5,11 @@
 #include <memory>
 
 #include "backend/backend.h"
+#include "base/solver.h"
 #include "sampler/schedule.h"
 #include "tensor/tensor.h"
 
 namespace wan {
-
-enum class SolverKind { kUniPC, kDpmPlusPlus, kEuler };
 
 /// One run through a schedule. Keeps its history on the backend, allocated at construction; `step` allocates nothing
 /// there. With two experts one sampler serves both: its history crosses the switch.
@@ -44,9 +43,9 @@ class Sampler {
 
 /// A sampler for samples of `shape`. `schedule` is unipc_schedule's for kUniPC and dpmpp_schedule's for the others, but
 /// any decreasing one from at most 1 down to 0 works. Throws Error on an empty or malformed schedule, OutOfMemory.
-std::unique_ptr<Sampler> make_sampler(SolverKind kind, const Schedule& schedule, const Shape& shape, Backend& backend);
+std::unique_ptr<Sampler> make_sampler(Solver solver, const Schedule& schedule, const Shape& shape, Backend& backend);
 
-/// The schedule `kind` officially runs on.
-Schedule make_schedule(SolverKind kind, int steps, double shift);
+/// The schedule `solver` officially runs on.
+Schedule make_schedule(Solver solver, int steps, double shift);
 
 }  // namespace wan

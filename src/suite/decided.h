@@ -1,18 +1,21 @@
-// What the engine decided for one run: from its plan to the record, and back into the requests of the case's other
+// What the engine decided for one run: from its decisions to the record, and back into the requests of the case's other
 // runs.
 #pragma once
 
-#include "pipeline/plan.h"
-#include "pipeline/request.h"
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "pipeline/decisions.h"
 #include "results/execution.h"
 
 namespace wan::suite {
 
-/// "fp32", "bf16": as options, workloads and executions write it.
-std::string_view precision_word(DType type);
+/// Component -> "fp32" or "bf16": as options, workloads and executions write what it computes in.
+std::map<std::string, std::string> computed_words(const Decisions& decisions);
 
-/// The plan's decisions in the words of a record. The environment is not the plan's.
-Execution execution_of(const Plan& plan);
+/// The decisions in the words of a record. The environment is not the engine's to decide.
+Execution execution_of(const Decisions& decisions);
 
 /// The word of `--offload` that asks for a residency: none, stream or mapped; empty for a residency this program does
 /// not know.

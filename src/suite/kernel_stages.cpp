@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "pipeline/plan.h"
+#include "pipeline/decisions.h"
 
 namespace wan::suite {
 
@@ -20,7 +20,7 @@ void KernelStages::on_span(const StageSpan& span) {
 }
 
 void KernelStages::on_plan(const Plan& plan) {
-  task_ = plan.variant->task;
+  task_ = decisions_of(plan).task;
   next_.on_plan(plan);
 }
 

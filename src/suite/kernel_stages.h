@@ -39,7 +39,7 @@ class KernelStages final : public Observer {
   Observer& next_;
   KeepEvents keep_;
   measure::KernelCollector collector_;
-  std::string task_;  // of the fact; names the preprocessing stage
+  std::string task_;  // of the plan; names the preprocessing stage
   int step_ = -1;     // of the last window, -1: not a step's
   std::vector<measure::StageWindow> windows_;
   KernelEvents events_;

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "backend/device_clock.h"
 #include "base/error.h"
 #include "measure/proc.h"
 #include "suite/decided.h"
@@ -19,8 +20,9 @@ PipeObserver::PipeObserver(int descriptor, std::map<std::string, std::string> en
 }
 
 void PipeObserver::on_plan(const Plan& plan) {
-  task_ = plan.variant->task;
-  Decided decided{execution_of(plan), plan.memory.predicted_peak};
+  const Decisions decisions = decisions_of(plan);
+  task_ = decisions.task;
+  Decided decided{execution_of(decisions), decisions.predicted_peak_bytes};
   decided.execution.environment = environment_;
   send(decided);
 }

@@ -11,11 +11,10 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/subprocess.h"
+#include "pipeline/decisions.h"
 #include "pipeline/guidance.h"
-#include "pipeline/plan.h"
 #include "pipeline/request_json.h"
 #include "pipeline/request_text.h"
-#include "pipeline/request_words.h"
 #include "results/json.h"
 #include "suite/decided.h"
 #include "suite/requested_workload.h"
@@ -44,16 +43,13 @@ std::vector<Case> chosen(const Suite& suite, const std::vector<std::string>& onl
   return cases;
 }
 
-bool holds(const std::filesystem::path& checkpoint, const std::string& model) {
-  return open_checkpoint(checkpoint).variant == &variant_named(model);
-}
-
 /// The first that holds the model; the first of all when none does, for a later check to refuse in its own words.
 const std::filesystem::path& checkpoint_for(const std::string& model,
                                             const std::vector<std::filesystem::path>& checkpoints) {
   if (model.empty() || checkpoints.size() == 1) return checkpoints.front();
-  const auto found = std::find_if(checkpoints.begin(), checkpoints.end(),
-                                  [&](const std::filesystem::path& checkpoint) { return holds(checkpoint, model); });
+  const auto found = std::find_if(checkpoints.begin(), checkpoints.end(), [&](const std::filesystem::path& checkpoint) {
+    return holds_model(checkpoint, model);
+  });
   return found == checkpoints.end() ? checkpoints.front() : *found;
 }
 
@@ -74,9 +70,9 @@ void complete(Request& request, const PlanOptions& options) {
   if (!options.tuning_table.empty()) request.tuning_table = std::filesystem::absolute(options.tuning_table);
 }
 
-void fill_from_plan(Workload& work, const Plan& plan, const ModelSet& models) {
-  work.model = model_name(*models.variant, models.dit);
-  work.task = models.variant->task;
+void fill_from_decisions(Workload& work, const Decisions& plan) {
+  work.model = plan.model;
+  work.task = plan.task;
   work.width = plan.width;
   work.height = plan.height;
   work.num_frames = plan.num_frames;
@@ -84,16 +80,16 @@ void fill_from_plan(Workload& work, const Plan& plan, const ModelSet& models) {
   work.steps = plan.steps;
   work.shift = plan.shift;
   work.guidance_low = plan.guidance_low;
-  if (models.expert_count() > 1) {
+  if (plan.experts > 1) {
     work.guidance_high = plan.guidance_high;
     work.boundary = plan.boundary;
   }
   work.prompt = plan.prompt;
   work.negative_prompt = plan.negative_prompt;
-  work.dtypes = execution_of(plan).computed;
-  const bool exact = plan.compute == DType::kF32 && plan.vae_compute == DType::kF32;
+  work.dtypes = computed_words(plan);
+  const bool exact = plan.computed.at("dit") == Precision::kF32 && plan.computed.at("vae") == Precision::kF32;
   work.precision_class = exact ? PrecisionClass::kExact : PrecisionClass::kRounding;
-  work.text_encoder_device = plan.text_encoder_device == "cpu" ? "cpu" : "cuda";
+  work.text_encoder_device = plan.text_encoder_device;
 }
 
 std::string key_of(const PlannedCase& planned, const std::vector<std::string>& command) {
@@ -120,7 +116,7 @@ std::vector<std::string> leave_out_other_models(Suite& suite, const PlanOptions&
     const Request& request = details.request;
     const bool has_its_own = options.checkpoints.empty() && (request.random_weights || !request.checkpoint.empty());
     if (request.model.empty() || has_its_own) return false;
-    if (std::any_of(given.begin(), given.end(), [&](const auto& folder) { return holds(folder, request.model); }))
+    if (std::any_of(given.begin(), given.end(), [&](const auto& folder) { return holds_model(folder, request.model); }))
       return false;
     lines.push_back(fmt::format("{}: left out, it needs a {} checkpoint: name one with another --checkpoint",
                                 details.name, request.model));
@@ -139,8 +135,7 @@ std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& optio
     try {
       planned.workload = requested_workload(request);
       if (options.command.empty()) {
-        const ModelSet models = open_models(request);
-        fill_from_plan(planned.workload, make_plan(request, models), models);
+        fill_from_decisions(planned.workload, decide(request));
         if (!request.random_weights) {
           auto [found, fresh] = known.try_emplace(request.checkpoint);
           if (fresh) found->second = weight_files(request.checkpoint);

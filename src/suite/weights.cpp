@@ -8,25 +8,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "model/official_layout.h"
 
 namespace wan::suite {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Empty for a file the engine does not read.
-std::string component_of(const fs::path& relative) {
-  const std::string text = relative.generic_string(), name = relative.filename().string();
-  if (name.starts_with("diffusion_pytorch_model") && name.ends_with(".safetensors")) {
-    if (text.starts_with("high_noise_model/")) return "dit.high_noise";
-    if (text.starts_with("low_noise_model/")) return "dit.low_noise";
-    return "dit";
-  }
-  if (name.starts_with("models_t5") && name.ends_with(".pth")) return "text_encoder";
-  if (name.find("VAE") != std::string::npos && name.ends_with(".pth")) return "vae";
-  if (name == "spiece.model" || name == "tokenizer.json") return "tokenizer";
-  return {};
-}
 
 std::string edge_digest(const MappedFile& file) {
   constexpr size_t kEdge = 65536;

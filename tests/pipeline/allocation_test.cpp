@@ -28,7 +28,7 @@ TEST(DenoisingLoop, AllocatesNothingAfterTheFirstStep) {
   const Shape shape{48, 5, 44, 80};
   const Tensor x = backend->allocate(DType::kF32, shape, "x"), a = backend->allocate(DType::kF32, shape, "a"),
                b = backend->allocate(DType::kF32, shape, "b");
-  const auto sampler = make_sampler(SolverKind::kUniPC, make_schedule(SolverKind::kUniPC, 4, 5.0), shape, *backend);
+  const auto sampler = make_sampler(Solver::kUniPC, make_schedule(Solver::kUniPC, 4, 5.0), shape, *backend);
   const Tensor rows = host_tensor(DType::kF32, {1, config.text_dim});
   TextContext text = dit.embed_text(rows);
   const std::vector<double> timesteps{0, 999, 900, 800, 700};

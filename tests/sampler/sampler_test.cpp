@@ -41,7 +41,7 @@ Floats golden_velocity(const Floats& x, const Floats& target, int64_t timestep) 
 }
 
 // Samples after each step.
-std::vector<Floats> run(SolverKind kind, const Schedule& schedule, const Shape& shape, Floats x, const Floats& target) {
+std::vector<Floats> run(Solver kind, const Schedule& schedule, const Shape& shape, Floats x, const Floats& target) {
   HostBackend backend;
   const auto sampler = make_sampler(kind, schedule, shape, backend);
   std::vector<Floats> trajectory;
@@ -53,13 +53,13 @@ std::vector<Floats> run(SolverKind kind, const Schedule& schedule, const Shape& 
   return trajectory;
 }
 
-class GoldenSampler : public testing::TestWithParam<SolverKind> {};
+class GoldenSampler : public testing::TestWithParam<Solver> {};
 
 TEST_P(GoldenSampler, FollowsOfficialTrajectories) {
   const auto golden = read_floats(WAN_FIXTURES "/units/samplers.safetensors");
   const StoredFloats& start = golden.at("x_init");
   const Floats& target = golden.at("target").values;
-  const char* solver = GetParam() == SolverKind::kUniPC ? "unipc" : "dpm++";
+  const char* solver = GetParam() == Solver::kUniPC ? "unipc" : "dpm++";
   for (int steps : {1, 2, 3, 5, 10, 40, 50}) {
     for (int shift : {1, 3, 5, 12}) {
       const std::string key = fmt::format("{}.steps{}.shift{}", solver, steps, shift);
@@ -82,18 +82,18 @@ TEST_P(GoldenSampler, FollowsOfficialTrajectories) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Solvers, GoldenSampler, testing::Values(SolverKind::kUniPC, SolverKind::kDpmPlusPlus),
-                         [](const auto& test) { return test.param == SolverKind::kUniPC ? "UniPC" : "DpmPlusPlus"; });
+INSTANTIATE_TEST_SUITE_P(Solvers, GoldenSampler, testing::Values(Solver::kUniPC, Solver::kDpmPlusPlus),
+                         [](const auto& test) { return test.param == Solver::kUniPC ? "UniPC" : "DpmPlusPlus"; });
 
-constexpr SolverKind kAllSolvers[] = {SolverKind::kUniPC, SolverKind::kDpmPlusPlus, SolverKind::kEuler};
+constexpr Solver kAllSolvers[] = {Solver::kUniPC, Solver::kDpmPlusPlus, Solver::kEuler};
 
 // x_sigma = (1 - sigma) x0 + sigma n with v = n - x0 constant: every solver is exact on it, whatever the schedule.
 TEST(Sampler, IsExactOnAStraightPath) {
   const Shape shape{2, 3};
   const Floats x0{0.5f, -1.25f, 3.0f, -0.75f, 2.0f, 0.125f}, noise{1.0f, 2.0f, -0.5f, -3.0f, 0.25f, 1.5f};
-  for (SolverKind kind : kAllSolvers) {
+  for (Solver kind : kAllSolvers) {
     for (int steps : {1, 2, 7, 200}) {
-      for (SolverKind schedule_of : {SolverKind::kUniPC, SolverKind::kEuler}) {  // from 0.999.. and from exactly 1
+      for (Solver schedule_of : {Solver::kUniPC, Solver::kEuler}) {  // from 0.999.. and from exactly 1
         const Schedule schedule = make_schedule(schedule_of, steps, 12.0);
         HostBackend backend;
         const auto sampler = make_sampler(kind, schedule, shape, backend);
@@ -116,10 +116,9 @@ TEST(Sampler, IsExactOnAStraightPath) {
 // dx/dsigma = v = x has the solution x(0) = x(s) exp(-s): halving the step divides the error by 2 (order 1) or by 4 and
 // more.
 TEST(Sampler, ConvergesWithItsOrder) {
-  const std::map<SolverKind, double> least_gain{
-      {SolverKind::kEuler, 1.8}, {SolverKind::kDpmPlusPlus, 2.5}, {SolverKind::kUniPC, 3.0}};
+  const std::map<Solver, double> least_gain{{Solver::kEuler, 1.8}, {Solver::kDpmPlusPlus, 2.5}, {Solver::kUniPC, 3.0}};
   const Shape shape{1};
-  for (SolverKind kind : kAllSolvers) {
+  for (Solver kind : kAllSolvers) {
     std::vector<double> errors;
     for (int steps : {64, 128}) {
       const Schedule schedule = make_schedule(kind, steps, 1.0);
@@ -142,7 +141,7 @@ TEST(Sampler, StartsAtIndexZeroWhenFirstTimestepsCoincide) {
   ASSERT_EQ(schedule.timesteps[0], schedule.timesteps[1]);
   const Shape shape{1};
   HostBackend backend;
-  const auto sampler = make_sampler(SolverKind::kUniPC, schedule, shape, backend);
+  const auto sampler = make_sampler(Solver::kUniPC, schedule, shape, backend);
   float x = 2.0f, v = 3.0f;
   sampler->step(0, {&v, DType::kF32, shape, Memory::kHost}, {&x, DType::kF32, shape, Memory::kHost});
   // A straight path moves by v times the first interval; starting at index 1 would move by the second, 1 % larger.
@@ -153,7 +152,7 @@ TEST(Sampler, StartsAtIndexZeroWhenFirstTimestepsCoincide) {
 
 TEST(Sampler, AllocatesOnlyWhenMade) {
   const Shape shape{2, 2};
-  for (SolverKind kind : kAllSolvers) {
+  for (Solver kind : kAllSolvers) {
     HostBackend backend;
     const auto sampler = make_sampler(kind, make_schedule(kind, 5, 5.0), shape, backend);
     const int before = backend.allocations;
@@ -167,7 +166,7 @@ TEST(Sampler, AllocatesOnlyWhenMade) {
 
 TEST(Sampler, ForgetsTheRunBeforeAtStepZero) {
   const Shape shape{3};
-  for (SolverKind kind : kAllSolvers) {
+  for (Solver kind : kAllSolvers) {
     const Schedule schedule = make_schedule(kind, 4, 3.0);
     HostBackend backend;
     const auto sampler = make_sampler(kind, schedule, shape, backend);
@@ -187,7 +186,7 @@ TEST(Sampler, ForgetsTheRunBeforeAtStepZero) {
 TEST(Sampler, RefusesWrongOrderShapesAndSchedules) {
   const Shape shape{4};
   HostBackend backend;
-  const auto sampler = make_sampler(SolverKind::kUniPC, unipc_schedule(3, 5.0), shape, backend);
+  const auto sampler = make_sampler(Solver::kUniPC, unipc_schedule(3, 5.0), shape, backend);
   Floats x(4, 1.0f), v(4, 0.5f);
   const TensorView xs(x.data(), DType::kF32, shape, Memory::kHost), vs(v.data(), DType::kF32, shape, Memory::kHost);
   EXPECT_THROW(sampler->step(1, vs, xs), Error);
@@ -199,9 +198,9 @@ TEST(Sampler, RefusesWrongOrderShapesAndSchedules) {
   sampler->step(1, vs, xs);
   sampler->step(2, vs, xs);
   EXPECT_THROW(sampler->step(3, vs, xs), Error);
-  EXPECT_THROW(make_sampler(SolverKind::kEuler, Schedule{}, shape, backend), Error);
-  EXPECT_THROW(make_sampler(SolverKind::kEuler, Schedule{{0.5f, 0.7f, 0.0f}, {500, 700}}, shape, backend), Error);
-  EXPECT_THROW(make_sampler(SolverKind::kEuler, Schedule{{0.5f, 0.3f}, {500}}, shape, backend), Error);
+  EXPECT_THROW(make_sampler(Solver::kEuler, Schedule{}, shape, backend), Error);
+  EXPECT_THROW(make_sampler(Solver::kEuler, Schedule{{0.5f, 0.7f, 0.0f}, {500, 700}}, shape, backend), Error);
+  EXPECT_THROW(make_sampler(Solver::kEuler, Schedule{{0.5f, 0.3f}, {500}}, shape, backend), Error);
 }
 
 }  // namespace

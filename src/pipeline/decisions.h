@@ -1,0 +1,58 @@
+// What was decided for a request, in words and numbers: for those who plan, keep or compare runs and know no tensor.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/request.h"
+#include "pipeline/residency.h"
+
+namespace wan {
+
+struct Plan;
+
+struct Decisions {
+  std::string model, task;  // names of the family's table; a model of other sizes is named after them
+  size_t experts = 1;
+  int64_t width = 0, height = 0, num_frames = 0;
+  double fps = 0;
+  int steps = 0;
+  double shift = 0;
+  double guidance_low = 0, guidance_high = 0;  // the second of several experts only
+  double boundary = 0;
+  Solver solver = Solver::kUniPC;
+  std::string prompt, negative_prompt;
+  std::vector<int64_t> timesteps;
+  std::optional<int64_t> low_noise_from_step;  // Plan::low_noise_from_step
+  std::map<std::string, Precision> computed;   // component -> what it computes in: dit, text_encoder, vae
+  std::map<std::string, std::string> stored;   // component -> Plan::stored
+  std::string text_encoder_device;             // cpu or cuda
+  Overlap overlap = Overlap::kOn;
+
+  // Known once the devices are open.
+  std::string device_name;
+  int64_t device_count = 1;
+  std::string kernel_table;
+  int64_t cpu_threads = 0;
+  Residency residency = Residency::kResident;
+  int64_t vae_chunk = 1, vae_slice = 0;
+  uint64_t predicted_peak_bytes = 0;  // of device memory
+};
+
+Decisions decisions_of(const Plan& plan);
+
+/// What can be decided before any device is open: of the checkpoint headers are read, of random weights nothing. Throws
+/// Error(kUsage) or Error(kInput) where the request or the checkpoint is refused.
+Decisions decide(const Request& request);
+
+/// Whether the checkpoint is one of this model of the family, of whatever size. Throws Error for a folder that cannot
+/// be opened and for an unknown model.
+bool holds_model(const std::filesystem::path& checkpoint, std::string_view model);
+
+}  // namespace wan
