@@ -21,6 +21,7 @@ demo: build
 
 check:
 	tools/check_layers.py
+	tools/check_family.py
 	tools/check_format.sh
 
 test: build check

@@ -7,6 +7,8 @@ namespace {
 
 using vae::kLevels;
 
+constexpr double kResample = static_cast<double>(vae::kResample);
+
 double real(int64_t value) { return static_cast<double>(value); }
 
 /// Operations of the residual blocks, resampling and attention of one VAE, by walking it as the forward pass does.
@@ -79,11 +81,11 @@ double vae_decode_cost(const VaeConfig& config, const TensorFile* file, int64_t 
     }
     if (level + 1 == kLevels) break;
     if (vae::decoder_doubles_time(level)) {
-      count.conv(channels, 2 * channels, 3);
-      count.scale_time(2);
+      count.conv(channels, kResample * channels, 3);
+      count.scale_time(kResample);
     }
     const double enlarged = config.version == VaeVersion::k22 ? channels : channels / 2;
-    count.scale(2, 1);
+    count.scale(kResample, 1);
     count.conv(channels, enlarged, 9);
     channels = enlarged;
   }
@@ -104,10 +106,10 @@ double vae_encode_cost(const VaeConfig& config, const TensorFile* file, int64_t 
       channels = out;
     }
     if (level + 1 == kLevels) break;
-    count.scale(0.5, 1);
+    count.scale(1 / kResample, 1);
     count.conv(channels, channels, 9);
     if (!vae::encoder_halves_time(level)) continue;
-    count.scale_time(0.5);
+    count.scale_time(1 / kResample);
     count.conv(channels, channels, 3);
   }
   count.middle(channels);

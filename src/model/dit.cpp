@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "backend/patch.h"
 #include "base/error.h"
 
 namespace wan {
@@ -56,7 +57,8 @@ Dit::Dit(Backend& backend, const DitConfig& config, DType compute, TensorView st
       stem_layout_(dit_stem_layout(config, compute)),
       block_layout_(dit_block_layout(config, 0, compute)),
       stem_(stem) {
-  require_op(config.patch == Patch{1, 2, 2}, "the backend's operations cut a latent into patches of 1 x 2 x 2");
+  require_op(config.patch == Patch{1, kPatchSide, kPatchSide},
+             fmt::format("the backend's operations cut a latent into patches of 1 x {0} x {0}", kPatchSide));
 }
 
 void Dit::set_grid(const PatchGrid& grid) {

@@ -17,6 +17,7 @@ namespace {
 using vae::Builder;
 using vae::CausalConv;
 using vae::kLevels;
+using vae::kResample;
 using vae::like;
 using vae::ResidualBlock;
 
@@ -158,8 +159,8 @@ void Vae::begin_decode(int64_t height, int64_t width) {
     for (ResidualBlock& block : level.blocks) block.begin(backend_, compute_, height, width);
     if (!level.upsample) continue;
     level.upsample->begin(backend_, compute_, height, width, level.blocks.back().out_channels());
-    height *= 2;
-    width *= 2;
+    height *= kResample;
+    width *= kResample;
   }
   d.head.begin(backend_, compute_, height, width);
 }
@@ -190,7 +191,7 @@ void Vae::decode_level(size_t i, TensorView x, bool first, Arena& arena, TensorV
     return;
   }
   vae::Upsample& upsample = *level.upsample;
-  const int64_t factor_t = upsample.temporal() ? 2 : 1;
+  const int64_t factor_t = upsample.temporal() ? kResample : 1;
   // Each later level has four times the pixels: the last takes `slice_frames_` frames at a time, the one before it
   // twice as many.
   const int64_t levels_after = static_cast<int64_t>(d.levels.size() - i) - 2;
@@ -201,10 +202,10 @@ void Vae::decode_level(size_t i, TensorView x, bool first, Arena& arena, TensorV
     const int64_t end = std::min(begin + step, h.shape[0]);
     const bool first_slice = first && begin == 0;
     const int64_t frames = upsample.frames_of(end - begin, first_slice);
-    const TensorView y =
-        arena.allocate(compute_, {frames, x.shape[1] * 2, x.shape[2] * 2, upsample.out_channels()}, "VAE activations");
+    const TensorView y = arena.allocate(
+        compute_, {frames, x.shape[1] * kResample, x.shape[2] * kResample, upsample.out_channels()}, "VAE activations");
     upsample.forward(backend_, arena, h.slice(0, begin, end), first_slice, y);
-    if (d.shortcuts) backend_.dup_up_add(x.slice(0, begin, end), factor_t, 2, first_slice && factor_t == 2, y);
+    if (d.shortcuts) backend_.dup_up_add(x.slice(0, begin, end), factor_t, kResample, first_slice && factor_t > 1, y);
     // The levels that are handed slices multiply frames no more, but for the one whole chunks go to.
     const int64_t finished = step == h.shape[0] ? out.shape[0] : frames;
     decode_level(i + 1, y, first_slice, arena, out.slice(0, written, written + finished));
@@ -220,7 +221,10 @@ TensorView Vae::decode_chunk(TensorView latent, Arena& arena) {
                  latent.shape[3] == net.width && frames > 0,
              fmt::format("latent chunk is {}, expected [{}, n, {}, {}]", latent.shape.text(), config_.latent_channels,
                          net.height, net.width));
-  const Shape out_shape{frames_of(frames, net.first), net.height * 8, net.width * 8, d.head.out_channels()};
+  // The last pixels of a latent position come out of the channels, `patch` a side.
+  const int64_t enlarged = config_.traits().stride_spatial / config_.patch();
+  const Shape out_shape{frames_of(frames, net.first), net.height * enlarged, net.width * enlarged,
+                        d.head.out_channels()};
   const TensorView out = arena.allocate(compute_, out_shape, "decoded chunk");
   const ArenaScope scope(arena);
   const TensorView x =
@@ -247,8 +251,8 @@ void begin_encode(Encoder& e, Backend& backend, DType compute, int64_t height, i
     for (ResidualBlock& block : level.blocks) block.begin(backend, compute, height, width);
     if (!level.downsample) continue;
     level.downsample->begin(backend, compute, height, width);
-    height /= 2;
-    width /= 2;
+    height /= kResample;
+    width /= kResample;
   }
   e.middle.begin(backend, compute, height, width);
   e.head.begin(backend, compute, height, width);
@@ -287,7 +291,7 @@ TensorView encode_level(Backend& backend, Arena& arena, const Encoder& e, Encode
                         bool first) {
   const int64_t channels = level.blocks.back().out_channels();
   const bool temporal = level.downsample && level.downsample->temporal();
-  const int64_t shrink = level.downsample ? 2 : 1;
+  const int64_t shrink = level.downsample ? kResample : 1;
   const int64_t frames = level.downsample ? level.downsample->frames_of(x.shape[0], first) : x.shape[0];
   const TensorView y =
       arena.allocate(x.dtype, {frames, x.shape[1] / shrink, x.shape[2] / shrink, channels}, "VAE activations");
@@ -296,7 +300,7 @@ TensorView encode_level(Backend& backend, Arena& arena, const Encoder& e, Encode
   level.blocks.front().forward(backend, arena, x, h);
   for (size_t j = 1; j < level.blocks.size(); ++j) level.blocks[j].forward(backend, arena, h, h);
   if (level.downsample) level.downsample->forward(backend, arena, h, first, y);
-  if (e.shortcuts) add_average(backend, arena, x, temporal ? 2 : 1, shrink, first, y);
+  if (e.shortcuts) add_average(backend, arena, x, temporal ? kResample : 1, shrink, first, y);
   return y;
 }
 

@@ -53,8 +53,8 @@ class Vae {
   void set_slice_frames(int64_t frames) { slice_frames_ = frames; }
   /// Starts a new video of latent size [H, W]: allocates and clears the histories.
   void begin_decode(int64_t height, int64_t width);
-  /// latent F32 [z, n, H, W] (normalised; any strides) -> channels-last rows for channels_to_*: [frames_of(n), H*8,
-  /// W*8, 3*patch^2]. The result lives in `arena` until the caller releases it.
+  /// latent F32 [z, n, H, W] (normalised; any strides) -> channels-last rows for channels_to_*: [frames_of(n), H*e,
+  /// W*e, 3*patch^2], e = stride_spatial / patch. The result lives in `arena` until the caller releases it.
   TensorView decode_chunk(TensorView latent, Arena& arena);
   /// Gives the histories back.
   void end_decode();

@@ -189,9 +189,9 @@ Upsample::Upsample(Builder& builder, const std::string& prefix)
     : spatial_(builder.conv(prefix + ".resample.1", ConvKind::kNearestUpsample2x)) {
   const WeightPart* time = builder.find(prefix + ".time_conv.weight");
   if (time == nullptr) return;
-  const int64_t channels = time->shape[0] / 2;
+  const int64_t channels = time->shape[0] / kResample;  // those of each of the frames that one becomes
   earlier_ = builder.conv_rows(prefix + ".time_conv", 0, channels);
-  later_ = builder.conv_rows(prefix + ".time_conv", channels, 2 * channels);
+  later_ = builder.conv_rows(prefix + ".time_conv", channels, kResample * channels);
 }
 
 void Upsample::begin(Backend& backend, DType dtype, int64_t height, int64_t width, int64_t channels) {
@@ -214,7 +214,7 @@ void Upsample::forward(Backend& backend, Arena& arena, TensorView x, bool first,
   if (frames > 0) {
     const TensorView input = x.slice(0, passed, x.shape[0]);
     const TensorView pairs =
-        doubled.slice(0, passed, doubled.shape[0]).reshape({frames, 2, x.shape[1], x.shape[2], x.shape[3]});
+        doubled.slice(0, passed, doubled.shape[0]).reshape({frames, kResample, x.shape[1], x.shape[2], x.shape[3]});
     backend.conv_after(*earlier_, history_.frames, input, kPointwise, {}, pairs.select(1, 0), arena);
     backend.conv_after(*later_, history_.frames, input, kPointwise, {}, pairs.select(1, 1), arena);
     history_.remember(backend, input);
@@ -227,30 +227,30 @@ Downsample::Downsample(Builder& builder, const std::string& prefix) : spatial_(b
 }
 
 void Downsample::begin(Backend& backend, DType dtype, int64_t height, int64_t width) {
-  if (temporal()) history_.begin(backend, dtype, 1, height / 2, width / 2, time_->in_channels);
+  if (temporal()) history_.begin(backend, dtype, 1, height / kResample, width / kResample, time_->in_channels);
 }
 
 void Downsample::forward(Backend& backend, Arena& arena, TensorView x, bool first, TensorView y) {
-  const ConvGeometry halve{1, 2, 2, 0, 1, 0, 1};
+  const ConvGeometry halve{1, kResample, kResample, 0, 1, 0, 1};
   if (!temporal()) {
     backend.conv(*spatial_, x, halve, {}, y);
     return;
   }
   const ArenaScope scope(arena);
-  const Shape small{x.shape[0], x.shape[1] / 2, x.shape[2] / 2, spatial_->out_channels};
+  const Shape small{x.shape[0], x.shape[1] / kResample, x.shape[2] / kResample, spatial_->out_channels};
   if (first) {
     // y_0 = x_0; then y_j = conv(x_{2j-2}, x_{2j-1}, x_{2j}): the first frame is the history of what follows.
     const TensorView halved = arena.allocate(x.dtype, small, "VAE activations");
     backend.conv(*spatial_, x, halve, {}, halved);
     backend.copy(halved.slice(0, 0, 1), y.slice(0, 0, 1));
-    if (x.shape[0] > 1) backend.conv(*time_, halved, {2, 1, 1, 0, 0, 0, 0}, {}, y.slice(0, 1, y.shape[0]));
+    if (x.shape[0] > 1) backend.conv(*time_, halved, {kResample, 1, 1, 0, 0, 0, 0}, {}, y.slice(0, 1, y.shape[0]));
     backend.copy(halved.slice(0, x.shape[0] - 1, x.shape[0]), history_.frames);
     return;
   }
   const Padded input = padded(backend, arena, history_, x.dtype, small);
   backend.conv(*spatial_, x, halve, {}, input.body);
   keep(backend, input, history_);
-  backend.conv(*time_, input.all, {2, 1, 1, 0, 0, 0, 0}, {}, y);
+  backend.conv(*time_, input.all, {kResample, 1, 1, 0, 0, 0, 0}, {}, y);
 }
 
 }  // namespace wan::vae

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "model/vae_structure.h"
 #include "model/weights.h"
 
 namespace wan::vae {
@@ -71,7 +72,6 @@ class ResidualBlock {
   void begin(Backend& backend, DType dtype, int64_t height, int64_t width);
   void end();
   int64_t out_channels() const { return second_.out_channels(); }
-  bool changes_channels() const { return shortcut_ != nullptr; }
   /// y may alias x when the channels stay.
   void forward(Backend& backend, Arena& arena, TensorView x, TensorView y);
 
@@ -113,7 +113,9 @@ class Upsample {
   void end() { history_.end(); }
   bool temporal() const { return earlier_ != nullptr; }
   int64_t out_channels() const { return spatial_->out_channels; }
-  int64_t frames_of(int64_t frames, bool first) const { return temporal() ? 2 * frames - (first ? 1 : 0) : frames; }
+  int64_t frames_of(int64_t frames, bool first) const {
+    return temporal() ? kResample * frames - (first ? 1 : 0) : frames;
+  }
   void forward(Backend& backend, Arena& arena, TensorView x, bool first, TensorView y);
 
  private:
@@ -130,7 +132,9 @@ class Downsample {
   void end() { history_.end(); }
   bool temporal() const { return time_ != nullptr; }
   int64_t out_channels() const { return spatial_->out_channels; }
-  int64_t frames_of(int64_t frames, bool first) const { return temporal() ? (frames + (first ? 1 : 0)) / 2 : frames; }
+  int64_t frames_of(int64_t frames, bool first) const {
+    return temporal() ? (frames + (first ? 1 : 0)) / kResample : frames;
+  }
   void forward(Backend& backend, Arena& arena, TensorView x, bool first, TensorView y);
 
  private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,8 @@
 namespace wan::vae {
 
 inline constexpr int kLevels = 4;
+/// What resampling between two levels multiplies or divides a side by, and the frames where it changes them.
+inline constexpr int64_t kResample = 2;
 inline constexpr int kEncoderResiduals = 2;
 inline constexpr int kDecoderResiduals = 3;
 

@@ -18,6 +18,8 @@ namespace {
 
 void require_usage(bool condition, const std::string& message) { require(condition, message, ErrorKind::kUsage); }
 
+int64_t nearest_multiple(int64_t value, int64_t step) { return std::max(step, (value + step / 2) / step * step); }
+
 /// Width and height of the video. An image decides the proportions, the requested size the area.
 void choose_size(const Request& request, const ModelSet& models, const ModelDefaults& defaults, Plan& plan) {
   const int64_t step = models.variant->side_step();
@@ -33,10 +35,10 @@ void choose_size(const Request& request, const ModelSet& models, const ModelDefa
     plan.width = chosen.width;
     plan.height = chosen.height;
   }
-  require_usage(plan.width % step == 0 && plan.height % step == 0 && plan.width > 0 && plan.height > 0,
-                fmt::format("--size {}x{}: both sides must be multiples of {} for this model; the nearest is {}x{}",
-                            plan.width, plan.height, step, std::max(step, (plan.width + step / 2) / step * step),
-                            std::max(step, (plan.height + step / 2) / step * step)));
+  require_usage(
+      plan.width % step == 0 && plan.height % step == 0 && plan.width > 0 && plan.height > 0,
+      fmt::format("--size {}x{}: both sides must be multiples of {} for this model; the nearest is {}x{}", plan.width,
+                  plan.height, step, nearest_multiple(plan.width, step), nearest_multiple(plan.height, step)));
 }
 
 void choose_sampling(const Request& request, const ModelSet& models, const ModelDefaults& defaults, Plan& plan) {
@@ -153,9 +155,9 @@ Plan make_plan(const Request& request, const ModelSet& models) {
   const VaeTraits& vae = models.vae.traits();
   Plan plan;
   plan.variant = &variant;
+  plan.model = model_name(variant, models.dit);
   plan.from_image = !request.image.empty();
   require_usage(variant.image.presence != Presence::kNever || !plan.from_image,
-  plan.model = model_name(variant, models.dit);
                 "--image: this checkpoint is text-to-video only");
   require_usage(variant.image.presence != Presence::kRequired || plan.from_image,
                 "this checkpoint is image-to-video: name the first frame with --image");

@@ -6,35 +6,37 @@
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/values.h"
+#include "backend/patch.h"
 #include "base/error.h"
 
 namespace wan::cpu {
 namespace {
 
-constexpr int64_t kPatch = 2;  // rows and columns of a DiT patch
 constexpr int64_t kColors = 3;
 
 /// Calls visit(row, column, c, t, y, x) for every element of a latent [C, T, H, W] and its place among the patch rows;
 /// `order` gives the column from (c, p, q).
 template <typename Order, typename Visit>
 void visit_patches(int threads, const Shape& latent, Order order, Visit visit) {
-  const int64_t rows_down = latent[2] / kPatch, rows_across = latent[3] / kPatch;
-  parallel_for(threads, latent[1] * rows_down * rows_across, latent[0] * kPatch * kPatch, [&](int64_t row, int) {
-    const int64_t t = row / (rows_down * rows_across), h = row / rows_across % rows_down, w = row % rows_across;
-    for (int64_t c = 0; c < latent[0]; ++c)
-      for (int64_t p = 0; p < kPatch; ++p)
-        for (int64_t q = 0; q < kPatch; ++q)
-          visit(row, order(c, p, q), ((c * latent[1] + t) * latent[2] + kPatch * h + p) * latent[3] + kPatch * w + q);
-  });
+  const int64_t rows_down = latent[2] / kPatchSide, rows_across = latent[3] / kPatchSide;
+  parallel_for(
+      threads, latent[1] * rows_down * rows_across, latent[0] * kPatchSide * kPatchSide, [&](int64_t row, int) {
+        const int64_t t = row / (rows_down * rows_across), h = row / rows_across % rows_down, w = row % rows_across;
+        for (int64_t c = 0; c < latent[0]; ++c)
+          for (int64_t p = 0; p < kPatchSide; ++p)
+            for (int64_t q = 0; q < kPatchSide; ++q)
+              visit(row, order(c, p, q),
+                    ((c * latent[1] + t) * latent[2] + kPatchSide * h + p) * latent[3] + kPatchSide * w + q);
+      });
 }
 
 void require_patches(const TensorView& latent, const TensorView& rows) {
   require_packed(latent, "latent");
   require_rows(rows, "rows");
-  require_op(latent.rank() == 4 && latent.shape[2] % kPatch == 0 && latent.shape[3] % kPatch == 0,
+  require_op(latent.rank() == 4 && latent.shape[2] % kPatchSide == 0 && latent.shape[3] % kPatchSide == 0,
              "latent must be [C, T, H, W] with even H and W, found " + latent.shape.text());
   const Shape& s = latent.shape;
-  require_shape(rows, {s[1] * (s[2] / kPatch) * (s[3] / kPatch), s[0] * kPatch * kPatch}, "rows");
+  require_shape(rows, {s[1] * (s[2] / kPatchSide) * (s[3] / kPatchSide), s[0] * kPatchSide * kPatchSide}, "rows");
 }
 
 /// Channels-last x [T, H / p, W / p, 3 p p] against a picture of `frames` frames of height x width.
@@ -66,7 +68,7 @@ float clamp_unit(float value) { return std::min(std::max(value, -1.0f), 1.0f); }
 
 void CpuBackend::patchify(TensorView x, TensorView y) {
   require_patches(x, y);
-  const auto order = [](int64_t c, int64_t p, int64_t q) { return (c * kPatch + p) * kPatch + q; };
+  const auto order = [](int64_t c, int64_t p, int64_t q) { return (c * kPatchSide + p) * kPatchSide + q; };
   visit_patches(threads_, x.shape, order, [&](int64_t row, int64_t column, int64_t at) {
     store_one(load_one(x, at), y, row * y.stride(0) + column);
   });
@@ -75,7 +77,7 @@ void CpuBackend::patchify(TensorView x, TensorView y) {
 void CpuBackend::unpatchify(TensorView o, TensorView y) {
   require_patches(y, o);
   const int64_t channels = y.shape[0];
-  const auto order = [channels](int64_t c, int64_t p, int64_t q) { return (p * kPatch + q) * channels + c; };
+  const auto order = [channels](int64_t c, int64_t p, int64_t q) { return (p * kPatchSide + q) * channels + c; };
   visit_patches(threads_, y.shape, order, [&](int64_t row, int64_t column, int64_t at) {
     store_one(load_one(o, row * o.stride(0) + column), y, at);
   });

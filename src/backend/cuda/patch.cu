@@ -3,19 +3,21 @@
 #include "backend/cuda/launch.h"
 #include "backend/cuda/patch.h"
 #include "backend/cuda/vector.cuh"
+#include "backend/patch.h"
 
 namespace wan::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kSide = kPatchSide;
 
-struct Grid {  // tokens of a latent [C, T, 2 rows, 2 columns]
+struct Grid {  // tokens of a latent [C, T, side rows, side columns]
   int64_t channels = 0, frames = 0, rows = 0, columns = 0;
   __host__ __device__ int64_t tokens() const { return frames * rows * columns; }
   /// Offset in the latent of the top left element of token `index` in channel `c`.
   __device__ int64_t corner(int64_t c, int64_t index) const {
     const int64_t column = index % columns, row = index / columns % rows, frame = index / columns / rows;
-    return ((c * frames + frame) * rows * 2 + row * 2) * columns * 2 + column * 2;
+    return ((c * frames + frame) * rows * kSide + row * kSide) * columns * kSide + column * kSide;
   }
 };
 
@@ -25,9 +27,9 @@ __global__ void __launch_bounds__(kThreads) patchify_kernel(const float* x, Y* y
   if (index >= grid.tokens()) return;
   for (int64_t c = blockIdx.y; c < grid.channels; c += gridDim.y) {
     const int64_t corner = grid.corner(c, index);
-    Y* const to = y + index * y_stride + c * 4;
-    for (int p = 0; p < 2; ++p) {
-      for (int q = 0; q < 2; ++q) to[2 * p + q] = from_float<Y>(x[corner + p * grid.columns * 2 + q]);
+    Y* const to = y + index * y_stride + c * kSide * kSide;
+    for (int p = 0; p < kSide; ++p) {
+      for (int q = 0; q < kSide; ++q) to[kSide * p + q] = from_float<Y>(x[corner + p * grid.columns * kSide + q]);
     }
   }
 }
@@ -39,8 +41,9 @@ __global__ void __launch_bounds__(kThreads) unpatchify_kernel(const X* o, int64_
   for (int64_t c = blockIdx.y; c < grid.channels; c += gridDim.y) {
     const int64_t corner = grid.corner(c, index);
     const X* const from = o + index * o_stride + c;
-    for (int p = 0; p < 2; ++p) {
-      for (int q = 0; q < 2; ++q) y[corner + p * grid.columns * 2 + q] = to_float(from[(2 * p + q) * grid.channels]);
+    for (int p = 0; p < kSide; ++p) {
+      for (int q = 0; q < kSide; ++q)
+        y[corner + p * grid.columns * kSide + q] = to_float(from[(kSide * p + q) * grid.channels]);
     }
   }
 }
@@ -48,10 +51,10 @@ __global__ void __launch_bounds__(kThreads) unpatchify_kernel(const X* o, int64_
 Grid checked_grid(const TensorView& latent, const TensorView& rows) {
   require_op(latent.rank() == 4 && latent.is_contiguous() && latent.dtype == DType::kF32,
              "the latent must be contiguous F32 [C, T, H, W]");
-  expect(latent.shape[2] % 2 == 0 && latent.shape[3] % 2 == 0,
+  expect(latent.shape[2] % kSide == 0 && latent.shape[3] % kSide == 0,
          [&] { return message("latent {} has odd sides", latent.shape); });
-  const Grid grid{latent.shape[0], latent.shape[1], latent.shape[2] / 2, latent.shape[3] / 2};
-  const Shape expected{grid.tokens(), 4 * grid.channels};
+  const Grid grid{latent.shape[0], latent.shape[1], latent.shape[2] / kSide, latent.shape[3] / kSide};
+  const Shape expected{grid.tokens(), kSide * kSide * grid.channels};
   expect(rows.rank() == 2 && rows.shape == expected && rows.stride(1) == 1 && is_float(rows),
          [&] { return message("rows must be F32 or BF16 {} with unit inner stride, found {}", expected, rows.shape); });
   return grid;
