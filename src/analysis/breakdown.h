@@ -5,14 +5,12 @@
 #include <vector>
 
 #include "results/record.h"
+#include "results/stage_names.h"
 #include "results/stage_role.h"
 
 namespace wan {
 
-inline constexpr const char* kTotalName = "Total_Execution";
-inline constexpr const char* kUnattributedName = "Unattributed";
-
-/// Share of the total beyond which unattributed time is a warning, and an error (measurement 3a).
+/// Share of the total beyond which unattributed time is a warning, and an error.
 inline constexpr double kUnattributedWarning = 0.01;
 inline constexpr double kUnattributedError = 0.05;
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "import/parse.h"
+#include "results/stage_names.h"
 #include "results/stage_role.h"
 
 namespace wan {
@@ -34,8 +35,8 @@ void add_stage(RunRecord& record, const OriginalStage& row, std::map<std::string
   stage.id = stage.name = row.name;
   stage.role = id.role;
   stage.index = id.index;
-  stage.kind = row.name == "Total_Execution" ? StageKind::kParent : StageKind::kLeaf;
-  stage.parent = stage.kind == StageKind::kParent ? "" : "Total_Execution";
+  stage.kind = row.name == kTotalName ? StageKind::kParent : StageKind::kLeaf;
+  stage.parent = stage.kind == StageKind::kParent ? "" : kTotalName;
   stage.wall_ns = std::llround(row.seconds * 1e9);
   for (auto* missing : {&stage.begin_ns, &stage.gpu_ns, &stage.exposed_copy_ns, &stage.other_cpu_core_ns}) {
     *missing = absent<int64_t>("not_in_source");

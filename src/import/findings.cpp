@@ -8,6 +8,7 @@
 #include "import/fill.h"
 #include "import/import.h"
 #include "import/parse.h"
+#include "results/stage_names.h"
 
 namespace wan {
 namespace {
@@ -55,7 +56,7 @@ void check_load(RunRecord& record, const Recomputed& r) {
            "the total adds Total_Execution to the stages it consists of", r.header_load, r.leaf_load, "%s");
   }
   if (r.header_load > 0 && r.whole_run_sm_percent < kUtilisationLimit && r.checked_sm_percent >= kUtilisationLimit) {
-    report(record, "low_utilisation_hidden", "Total_Execution",
+    report(record, "low_utilisation_hidden", kTotalName,
            fmt::format("the low-utilisation warning (below {:.0f} %) saw the doubled load and stayed silent",
                        kUtilisationLimit),
            r.checked_sm_percent, r.whole_run_sm_percent, "%");
@@ -68,7 +69,7 @@ void check_load(RunRecord& record, const Recomputed& r) {
 
 void check_time(RunRecord& record, const Recomputed& r) {
   if (r.total_s > 0 && r.unattributed_s > kUnattributedLimit * r.total_s) {
-    report(record, "unattributed_time", "Total_Execution",
+    report(record, "unattributed_time", kTotalName,
            fmt::format("{:.1f} % of the run is in no stage", 100 * r.unattributed_s / r.total_s), std::nullopt,
            r.unattributed_s, "s");
   }

@@ -37,12 +37,8 @@ std::vector<std::pair<std::string, const StoredTensor*>> select(const TensorFile
     return x->file != y->file ? x->file < y->file : x->offset < y->offset;
   });
   std::vector<std::pair<std::string, const StoredTensor*>> chosen;
-  for (const StoredTensor* tensor : ordered) {
-    if (tensor->name == "noise.cuda_seed42" || tensor->name == "noise")
-      chosen.emplace_back("noise", tensor);
-    else if (tensor->name.rfind(prefix, 0) == 0)
-      chosen.emplace_back(tensor->name.substr(prefix.size()), tensor);
-  }
+  for (const StoredTensor* tensor : ordered)
+    if (tensor->name.starts_with(prefix)) chosen.emplace_back(tensor->name.substr(prefix.size()), tensor);
   return chosen;
 }
 

@@ -29,8 +29,8 @@ struct DiffResult {
   const TensorDifference* first_over(double limit) const;
 };
 
-/// Only tensors under the prefixes count, compared by what follows. A golden file's noise.cuda_seed42 counts as `noise`
-/// whatever the prefix. Throws Error(kInput) for dtypes that hold no numbers.
+/// Only tensors under the prefixes count, compared by what follows. Throws Error(kInput) for dtypes that hold
+/// no numbers.
 DiffResult diff_tensors(const TensorFile& a, const TensorFile& b, const DiffOptions& options);
 
 }  // namespace wan

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "measure/stage_values.h"
+#include "results/stage_names.h"
 
 namespace wan::measure {
 namespace {
@@ -38,7 +39,7 @@ StageRecord describe(const StageSpan& span, const RunTimeline& timeline, const R
   const std::string& leaf = span.stage.name;
   stage.name = span.component.empty() ? leaf : span.component;
   stage.id = span.component.empty() ? leaf : leaf + "/" + span.component;
-  stage.parent = span.component.empty() ? kTotal : leaf;
+  stage.parent = span.component.empty() ? kTotalName : leaf;
   stage.role = span.stage.role;
   stage.index = span.stage.index;
   stage.expert = span.stage.expert;
@@ -66,8 +67,8 @@ void make_unique(std::vector<StageRecord>& stages) {
 
 StageRecord unattributed(const RunTimeline& timeline, const std::vector<StageSpan>& leaves, const Readings& readings) {
   StageRecord stage;
-  stage.id = stage.name = kUnattributed;
-  stage.parent = kTotal;
+  stage.id = stage.name = kUnattributedName;
+  stage.parent = kTotalName;
   int64_t leaf_ns = 0;
   for (const StageSpan& leaf : leaves) leaf_ns += leaf.length_ns();
   stage.wall_ns = std::max<int64_t>(0, timeline.total.length_ns() - leaf_ns);
@@ -105,7 +106,7 @@ std::vector<StageRecord> stages_of(const RunTimeline& timeline, const std::vecto
   }
   stages.push_back(unattributed(timeline, leaves, readings));
   StageRecord total;
-  total.id = total.name = kTotal;
+  total.id = total.name = kTotalName;
   total.kind = StageKind::kParent;
   total.wall_ns = timeline.total.length_ns();
   total.begin_ns = measured<int64_t>(0, "clock");

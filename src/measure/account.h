@@ -33,9 +33,6 @@ struct RunTimeline {
   std::string span_source = "clock";  // clock, cuda_event, log, ...
 };
 
-inline constexpr const char* kTotal = "Total_Execution";
-inline constexpr const char* kUnattributed = "Unattributed";
-
 struct Account {
   /// Leaves in order of time, their components and hidden work after each, Unattributed, Total_Execution.
   std::vector<StageRecord> stages;

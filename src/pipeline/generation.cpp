@@ -18,14 +18,14 @@ Tensor starting_noise(const Request& request, const Plan& plan) {
     return noise;
   }
   const TensorFile file = TensorFile::open(request.initial_latent);
-  const char* name = file.find("noise") != nullptr ? "noise" : "noise.cuda_seed42";
-  const StoredTensor& stored = file.at(name);
+  constexpr const char* kNoise = "noise";
+  const StoredTensor& stored = file.at(kNoise);
   require(stored.shape == plan.latent,
-          fmt::format("{}: {} has shape {}, this request needs {}", request.initial_latent.string(), name,
+          fmt::format("{}: {} has shape {}, this request needs {}", request.initial_latent.string(), kNoise,
                       stored.shape.text(), plan.latent.text()));
   Tensor noise = host_tensor(DType::kF32, plan.latent);
   const WeightSource source = WeightSource::from_file(file);
-  source.read({name, stored.shape, 0, {}}, 0, stored.shape.count(), DType::kF32, noise->data);
+  source.read({kNoise, stored.shape, 0, {}}, 0, stored.shape.count(), DType::kF32, noise->data);
   return noise;
 }
 

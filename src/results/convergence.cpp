@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/median_bootstrap.h"
+#include "results/stage_names.h"
 #include "results/stage_role.h"
 #include "results/steps.h"
 
@@ -34,7 +35,7 @@ std::vector<SettlingSeries> settling_series(std::span<const RunRecord* const> ru
     if (!reason_not_counted(*run).empty()) continue;
     add_step(step, *run);
     add_warm_total(warm, *run);
-    add_stage(total, *run, "Total_Execution");
+    add_stage(total, *run, kTotalName);
     if (run->workload.scope != RunScope::kCold) continue;
     add_stage(start, *run, "Model_Initialization");
     if (run->workload.text_encoder_device == "cpu") add_stage(text, *run, "T5_Encoding");

@@ -15,7 +15,7 @@
 #include "measure/machine.h"
 #include "measure/series.h"
 #include "pipeline/request_json.h"
-#include "results/journal.h"
+#include "results/folder_lock.h"
 #include "results/samples.h"
 #include "results/spans.h"
 #include "results/stage_role.h"
@@ -148,7 +148,7 @@ class SuiteRun {
         gpus_(gpus),
         display_(display),
         preparer_(options.cool_down, [this](const std::string& text) { display_.note(text); }),
-        journal_(options.output / "journal.jsonl") {
+        lock_(options.output) {
     context_.suite = suite.name;
     context_.suite_version = suite.version;
     context_.protocol = options.command.empty() ? EngineProtocol::kNative : EngineProtocol::kCommand;
@@ -188,7 +188,7 @@ class SuiteRun {
   }
 
  private:
-  /// Record files are the truth: a kill between a record and its journal line loses nothing.
+  /// Record files are the truth: a kill at any moment loses at most the run it fell into.
   void find_stored() {
     if (!fs::exists(records_folder())) return;
     Collection collection = load_collection(records_folder());
@@ -231,7 +231,6 @@ class SuiteRun {
 
   void run_job(const Job& job) {
     const PlannedCase& planned = *job.planned;
-    note_in_journal(job, JournalState::kStarted, nullptr, {});
     const std::string created = utc_now();
     measure::Gpu* gpu = measure::find_gpu(gpus_, planned.details.request.device, options_.cuda_visible_devices);
     const std::string why_no_gpu = !gpus_.gpus.empty() ? "the run does not use a GPU" : gpus_.reason;
@@ -260,7 +259,6 @@ class SuiteRun {
       keep_events(facts, record);
       store_spans(records_folder(), record);
       const fs::path file = store_record(records_folder(), record);
-      note_in_journal(facts.job, JournalState::kRecorded, &record, file);
       for (const fs::path& old : superseded_[identity_of(record)]) {
         std::error_code ignored;
         if (old != file) fs::remove(old, ignored);
@@ -287,20 +285,6 @@ class SuiteRun {
     KernelEvents events = video.kernels->events;
     shift(events, -record.clock.origin_monotonic_ns);
     store_kernel_events(records_folder(), record, events);
-  }
-
-  void note_in_journal(const Job& job, JournalState state, const RunRecord* record, const fs::path& file) {
-    JournalEntry entry;
-    entry.case_key = job.planned->key;
-    entry.case_name = job.planned->details.name;
-    entry.repeat = record != nullptr ? record->run_case.repeat : job.first_repeat;
-    entry.scope = to_string(job.scope);
-    entry.state = state;
-    if (record != nullptr) entry.status = to_string(record->status);
-    if (!file.empty()) entry.record_file = file.lexically_relative(options_.output).generic_string();
-    if (job.warmup) entry.note = "warm-up";
-    if (job.traced) entry.note = "kernels watched";
-    journal_.append(entry);
   }
 
   fs::path records_folder() const { return options_.output / "records"; }
@@ -366,7 +350,7 @@ class SuiteRun {
   Display& display_;
   Preparer preparer_;
   SignalWatch signals_;
-  Journal journal_;
+  FolderLock lock_;
   RunContext context_;
   std::deque<Job> traced_;                    // still to come
   std::map<std::string, Execution> decided_;  // by a case's key: what its first run chose, all others are given

@@ -1,4 +1,4 @@
-// Runs a plan: each run in a process of its own, a record right after each, a journal that survives a kill. Native
+// Runs a plan: each run in a process of its own, a record right after each. Native
 // engine and external command differ only in who writes the stage marks.
 #pragma once
 

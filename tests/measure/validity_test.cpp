@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "results/stage_names.h"
+
 namespace wan::measure {
 namespace {
 
@@ -23,7 +25,7 @@ struct Scene {
 
   Scene() {
     StageRecord total;
-    total.id = total.name = kTotal;
+    total.id = total.name = kTotalName;
     total.kind = StageKind::kParent;
     total.wall_ns = 1'000'000'000;
     total.other_cpu_core_ns = measured<int64_t>(100'000'000, "proc");

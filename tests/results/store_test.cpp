@@ -1,4 +1,4 @@
-// Storing, listing, the journal, the index and CSV, in a folder of the test's own.
+// Storing, listing, the lock, the index and CSV, in a folder of the test's own.
 #include "results/store.h"
 
 #include <gmock/gmock.h>
@@ -7,12 +7,13 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "example.h"
+#include "results/folder_lock.h"
 #include "results/history.h"
-#include "results/journal.h"
 #include "results/json.h"
 
 namespace wan {
@@ -74,54 +75,19 @@ TEST_F(StoreTest, ListsByTimeAndReportsDamagedFiles) {
   EXPECT_THROW(load_collection(folder_ / "nowhere"), Error);
 }
 
-JournalEntry entry(int64_t repeat, JournalState state) {
-  JournalEntry e;
-  e.utc = "2026-01-01T00:00:00.000Z";
-  e.case_key = "k";
-  e.case_name = "case \"x\"\n";
-  e.repeat = repeat;
-  e.state = state;
-  return e;
-}
-
-TEST_F(StoreTest, JournalKeepsOrderAndSurvivesATornLine) {
-  const fs::path file = folder_ / "journal.jsonl";
-  EXPECT_TRUE(read_journal(file).entries.empty());
-  {
-    Journal journal(file);
-    journal.append(entry(0, JournalState::kPlanned));
-    journal.append(entry(0, JournalState::kRecorded));
+TEST_F(StoreTest, AFolderIsHeldByOneRunAndFreeAfterIt) {
+  std::optional<FolderLock> first(folder_);
+  try {
+    const FolderLock second(folder_);
+    ADD_FAILURE() << "two runs in one folder";
+  } catch (const Error& problem) {
+    EXPECT_EQ(problem.kind(), ErrorKind::kUsage);
+    EXPECT_THAT(problem.what(), HasSubstr("another wanbench is running in this folder"));
+    EXPECT_THAT(problem.what(), HasSubstr(folder_.string()));
   }
-  const std::string whole = read_text(file);
-  for (size_t cut = 0; cut < whole.size(); ++cut) {  // a kill after any byte
-    std::ofstream(file, std::ios::trunc) << whole.substr(0, cut);
-    const JournalContent content = read_journal(file);
-    EXPECT_EQ(content.entries.size(), static_cast<size_t>(std::count(whole.begin(), whole.begin() + cut, '\n')));
-    EXPECT_EQ(content.torn_tail, cut != 0 && whole[cut - 1] != '\n');
-    EXPECT_TRUE(content.damaged.empty());
-  }
-  Journal(file).append(entry(1, JournalState::kStarted));  // the torn second line is cut off, not glued to
-  const JournalContent content = read_journal(file);
-  ASSERT_EQ(content.entries.size(), 2u);
-  EXPECT_EQ(content.entries[0], entry(0, JournalState::kPlanned));
-  EXPECT_EQ(content.entries[1], entry(1, JournalState::kStarted));
-  EXPECT_FALSE(content.torn_tail);
-}
-
-TEST_F(StoreTest, JournalReportsAForeignLineAndKeepsTheRest) {
-  const fs::path file = folder_ / "journal.jsonl";
-  Journal(file).append(entry(0, JournalState::kPlanned));
-  std::ofstream(file, std::ios::app) << "{\"utc\": 5}\n";
-  Journal(file).append(entry(1, JournalState::kPlanned));
-  const JournalContent content = read_journal(file);
-  EXPECT_EQ(content.entries.size(), 2u);
-  ASSERT_EQ(content.damaged.size(), 1u);
-  EXPECT_THAT(content.damaged[0], HasSubstr("journal.jsonl:2"));
-}
-
-TEST_F(StoreTest, JournalIsHeldByOneRun) {
-  const Journal first(folder_ / "journal.jsonl");
-  EXPECT_THROW(Journal(folder_ / "journal.jsonl"), Error);
+  first.reset();
+  EXPECT_NO_THROW(FolderLock{folder_});
+  EXPECT_THROW(FolderLock(folder_ / "nowhere"), Error);
 }
 
 TEST_F(StoreTest, HistoryIsRebuiltFromFilesAndFilters) {
