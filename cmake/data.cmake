@@ -3,10 +3,7 @@
 set(WAN_SHARE ${PROJECT_BINARY_DIR}/share/wanbench)
 file(REMOVE_RECURSE ${WAN_SHARE}/checkpoint ${WAN_SHARE}/tokenizer)  # an older build's must not stay
 file(COPY ${PROJECT_SOURCE_DIR}/models/shapes-ti2v/ DESTINATION ${WAN_SHARE}/checkpoint)
-file(ARCHIVE_EXTRACT INPUT ${PROJECT_SOURCE_DIR}/tests/golden/mini-ti2v-t2v.tar.xz DESTINATION ${WAN_SHARE}
-     PATTERNS mini-ti2v-t2v/google/umt5-xxl)
-file(RENAME ${WAN_SHARE}/mini-ti2v-t2v/google/umt5-xxl ${WAN_SHARE}/tokenizer)
-file(REMOVE_RECURSE ${WAN_SHARE}/mini-ti2v-t2v)
+file(COPY ${PROJECT_SOURCE_DIR}/models/tokenizer/ DESTINATION ${WAN_SHARE}/tokenizer PATTERN README.md EXCLUDE)
 file(REMOVE_RECURSE ${WAN_SHARE}/suites)  # one that is gone from the source must not stay
 file(GLOB suites CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/suites/*)
 file(COPY ${suites} DESTINATION ${WAN_SHARE}/suites)
