@@ -12,7 +12,7 @@
 
 namespace wan {
 
-/// What the time was spent on (measurement 5c).
+/// What the time was spent on.
 enum class TimeClass {
   kDisk,         // initialization while bytes came from storage
   kHostCpu,      // work on the CPU: initialization from page cache, preprocessing, text encoding on the CPU, a CPU run

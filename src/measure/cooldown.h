@@ -9,7 +9,7 @@
 
 namespace wan::measure {
 
-inline constexpr double kStartToleranceC = 3;  // above the first run's start (measurement 4)
+inline constexpr double kStartToleranceC = 3;  // above the first run's start
 inline constexpr int64_t kCoolDownPollNs = 500'000'000;
 
 /// True when the card is at most 3 C above the first start, when it has waited `longest_s`, or when a temperature is

@@ -9,7 +9,7 @@
 
 namespace wan {
 
-/// Limits beyond which a series is called what it is (measurement 4).
+/// Limits beyond which a series is called what it is.
 inline constexpr double kDriftLimit = 0.01;    // slope x steps over the median
 inline constexpr double kBimodalLimit = 1.05;  // 90th over 10th percentile
 inline constexpr double kChangePointStep = 0.02;

@@ -1,6 +1,6 @@
 // Image-to-video with two experts, whole, on the CPU. No official miniature of this model exists: the expected tensors
-// come from our own numpy reading of the specification, run once, and NOT from the official code. What official outputs
-// do prove of it, and how these were made: docs/numerics/i2v.md.
+// come from a numpy version of ours, written apart from this program and run once, and NOT from the official code. What
+// official outputs do prove of it, and how these were made: docs/numerics/i2v.md.
 #include <gtest/gtest.h>
 
 #include <unistd.h>
@@ -94,7 +94,7 @@ class ImageToVideoExperts : public testing::Test {
   fs::path folder_;
 };
 
-TEST_F(ImageToVideoExperts, MatchOurReadingOfTheSpecificationEndToEnd) {
+TEST_F(ImageToVideoExperts, MatchOurNumpyVersionEndToEnd) {
   const Request asked = request();
   const Outcome outcome = generate(asked);
   EXPECT_EQ(outcome.task, "i2v");

@@ -67,8 +67,8 @@ TEST_P(GoldenSampler, FollowsOfficialTrajectories) {
           run(GetParam(), make_schedule(GetParam(), steps, shift), start.shape, start.values, target);
       const Floats& want = golden.at(key + ".final").values;
       // Both sides round a handful of float32 sums a step; sigma_next / sigma < 1 forgets old errors, so they do not
-      // pile up over more than some 8 steps' worth: 8 half-ulps at the largest value met (the start), plus the spec's
-      // 1e-6.
+      // pile up over more than some 8 steps' worth: 8 half-ulps at the largest value met (the start), plus 1e-6
+      // for values near 0.
       const float bound = 1e-6f + 8 * 0x1p-24f * largest(start.values);
       EXPECT_LE(largest_difference(trajectory.back(), want), bound) << key;
       const auto stored = golden.find(key + ".trajectory");
