@@ -131,7 +131,6 @@ Arena::Arena(TensorView block)
 
 Arena Arena::dry() {
   Arena arena;
-  arena.dry_ = true;
   arena.capacity_ = SIZE_MAX / 2;
   arena.base_ = reinterpret_cast<std::byte*>(kAlignment);  // never dereferenced
   return arena;

@@ -120,7 +120,6 @@ class Arena {
   size_t capacity() const { return capacity_; }
   /// A dry arena has no memory: it hands out views with a null-like address and only counts. Used to size the real one.
   static Arena dry();
-  bool is_dry() const { return dry_; }
 
   static constexpr size_t kAlignment = 1024;
 
@@ -130,7 +129,6 @@ class Arena {
   size_t used_ = 0;
   size_t peak_ = 0;
   Memory memory_ = Memory::kHost;
-  bool dry_ = false;
 };
 
 /// Gives back to the arena, at the end of the scope, all that was allocated in it.
