@@ -54,7 +54,7 @@ function(wan_test name)
     return()
   endif()
   add_executable(${name}_test ${ARG_SOURCES})
-  target_link_libraries(${name}_test PRIVATE wan_flags ${ARG_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name}_test PRIVATE wan_flags ${ARG_DEPS} wan_test_support GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name}_test PRIVATE WAN_FIXTURES="${PROJECT_BINARY_DIR}/fixtures" WAN_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              WAN_BINARY_DIR="${PROJECT_BINARY_DIR}")
   set(properties TIMEOUT 600)

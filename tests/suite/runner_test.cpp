@@ -16,6 +16,7 @@
 #include "fixtures.h"
 #include "results/spans.h"
 #include "results/store.h"
+#include "temporary_folder.h"
 
 namespace wan::suite {
 namespace {
@@ -24,13 +25,6 @@ namespace fs = std::filesystem;
 
 class RunnerTest : public ::testing::Test {
  protected:
-  RunnerTest() {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / ("wanbench-runner-" + std::string(info->name()) + std::to_string(::getpid()));
-    fs::remove_all(folder_);
-  }
-  ~RunnerTest() override { fs::remove_all(folder_); }
-
   SuiteOutcome run(const RunOptions& options) {
     const Suite suite = test::small_suite();
     const auto plan = test::planned(suite);
@@ -45,7 +39,8 @@ class RunnerTest : public ::testing::Test {
     return files;
   }
 
-  fs::path folder_;
+  const wan::test::TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_ / "results";
   test::Silent display_;
   measure::GpuSet gpus_;
 };
@@ -159,7 +154,7 @@ TEST_F(RunnerTest, RepeatsUntilTheRuleIsMetAndSaysWhy) {
 }
 
 TEST_F(RunnerTest, RecordsThePageCacheItFoundAfterReadingTheWeights) {
-  const fs::path weights = folder_.string() + "-weights";
+  const fs::path weights = temporary_ / "weights";
   fs::create_directories(weights);
   std::ofstream(weights / "diffusion_pytorch_model.safetensors") << std::string(100'000, 'x');
   const Suite suite = test::small_suite();
