@@ -10,9 +10,18 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # GCC 12 reports overlap in std::string concatenation that cannot happen (GCC bug 105329).
   target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
 endif()
-if(WAN_SANITIZE)
-  target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer>)
-  target_link_options(wan_flags INTERFACE -fsanitize=address,undefined)
+# What WAN_SANITIZE asks for, as -fsanitize= takes it; empty for none.
+set(WAN_SANITIZERS "")
+if(WAN_SANITIZE STREQUAL "thread")
+  set(WAN_SANITIZERS thread)
+elseif(WAN_SANITIZE MATCHES "^(address|ON|TRUE|YES|1)$")
+  set(WAN_SANITIZERS address,undefined)
+elseif(WAN_SANITIZE)
+  message(FATAL_ERROR "WAN_SANITIZE=${WAN_SANITIZE} is not known: OFF, address or thread")
+endif()
+if(WAN_SANITIZERS)
+  target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${WAN_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer>)
+  target_link_options(wan_flags INTERFACE -fsanitize=${WAN_SANITIZERS})
 endif()
 if(WAN_FUZZ)
   target_compile_options(wan_flags INTERFACE -fsanitize=fuzzer-no-link,address,undefined)
@@ -43,10 +52,12 @@ function(wan_library name)
   endif()
 endfunction()
 
-# wan_test(name [DEPS targets...] [LABEL label] [ENVIRONMENT variables...]): one GoogleTest program `<name>_test` of this folder's *_test.cpp, each test
-# registered with ctest. Tests read fixtures from WAN_FIXTURES (the unpacked golden archives).
+# wan_test(name [DEPS targets...] [LABEL label] [LONG tests...] [ENVIRONMENT variables...]): one GoogleTest program `<name>_test` of this folder's
+# *_test.cpp, each test registered with ctest as `<name>.Suite.Test`. LABEL is a label of all; LONG names, as --gtest_filter
+# does, those whose label is `long` (CONTRIBUTING.md says when). Tests read fixtures from WAN_FIXTURES (the unpacked golden
+# archives).
 function(wan_test name)
-  cmake_parse_arguments(ARG "" "LABEL" "DEPS;SOURCES;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(ARG "" "LABEL" "DEPS;SOURCES;LONG;ENVIRONMENT" ${ARGN})
   if(NOT ARG_SOURCES)
     file(GLOB ARG_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
   endif()
@@ -58,12 +69,18 @@ function(wan_test name)
   target_compile_definitions(${name}_test PRIVATE WAN_FIXTURES="${PROJECT_BINARY_DIR}/fixtures" WAN_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              WAN_BINARY_DIR="${PROJECT_BINARY_DIR}")
   set(properties TIMEOUT 600)
-  if(ARG_LABEL)
-    list(APPEND properties LABELS "${ARG_LABEL}")
-  endif()
   if(ARG_ENVIRONMENT)
     list(APPEND properties ENVIRONMENT "${ARG_ENVIRONMENT}")
   endif()
+  string(REPLACE ";" ":" long "${ARG_LONG}")
   # The prefix keeps tests of one name in two programs apart, labels included.
-  gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
+  set(common TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60)
+  if(long)
+    gtest_discover_tests(${name}_test TEST_FILTER "${long}" TEST_LIST ${name}_long ${common} PROPERTIES ${properties} LABELS long)
+    list(APPEND common TEST_FILTER "-${long}")
+  endif()
+  if(ARG_LABEL)
+    list(APPEND properties LABELS "${ARG_LABEL}")
+  endif()
+  gtest_discover_tests(${name}_test ${common} PROPERTIES ${properties})
 endfunction()
