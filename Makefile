@@ -22,6 +22,7 @@ demo: build
 check:
 	tools/check_layers.py
 	tools/check_format.sh
+	tools/check_subjects.sh
 
 # Every header compiles alone; needs a build for its flags. 15 s on two cores.
 headers: build
