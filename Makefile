@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh Debian or Ubuntu machine: `make demo` and `make test`.
-.PHONY: all build demo test bootstrap check fuzz install clean
+.PHONY: all build demo test bootstrap check headers sanitize sanitize-thread fuzz install clean
 
 JOBS ?= $(shell nproc)
 DEMO ?= build/demo
@@ -23,9 +23,27 @@ check:
 	tools/check_layers.py
 	tools/check_family.py
 	tools/check_format.sh
+	tools/check_subjects.sh
 
-test: build check
+# Every header compiles alone; needs a build for its flags. 15 s on two cores.
+headers: build
+	tools/check_headers.py build
+
+test: build check headers
 	ctest --test-dir build -LE gpu --output-on-failure --no-tests=error -j $(JOBS)
+
+# All programs under AddressSanitizer and UndefinedBehaviorSanitizer, less the tests labelled long.
+sanitize: bootstrap
+	cmake --preset asan
+	cmake --build --preset asan -j $(JOBS)
+	ctest --test-dir build/asan -LE "gpu|long" --output-on-failure --no-tests=error -j $(JOBS)
+
+# The programs with threads of their own under ThreadSanitizer.
+sanitize-thread: bootstrap
+	cmake --preset tsan
+	cmake --build --preset tsan -j $(JOBS) --target pipeline_test suite_test measure_test
+	TSAN_OPTIONS="suppressions=$(CURDIR)/tests/sanitizers/thread.supp halt_on_error=0" \
+	  ctest --test-dir build/tsan -R "^(pipeline|suite|measure)\." -LE "gpu|long" --output-on-failure --no-tests=error -j $(JOBS)
 
 fuzz:
 	tools/bootstrap.sh fuzz

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "runs.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
@@ -202,7 +203,8 @@ TEST(Tables, UtilisationUsesTheDtypeAndTheClock) {
 }
 
 TEST(Tables, RefuseOtherFilesByName) {
-  const std::string file = std::string(WAN_BINARY_DIR) + "/wrong_table.json";
+  const test::TemporaryFolder folder;
+  const std::filesystem::path file = folder / "wrong_table.json";
   write_atomically(file, R"({"schema": {"name": "other", "major": 1}, "cards": []})");
   EXPECT_THROW(load_peaks(file), Error);
   write_atomically(file, R"({"schema": {"name": "wanbench.peaks", "major": 1}, "cards": [{"match": "x"}]})");

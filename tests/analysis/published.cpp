@@ -5,12 +5,14 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <set>
 #include <sstream>
 
 #include "analysis/report_view.h"
 #include "base/file.h"
 #include "results/store.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
@@ -20,9 +22,9 @@ namespace fs = std::filesystem;
 class Published : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    fs::remove_all(folder());
+    folder_ = std::make_unique<test::TemporaryFolder>();
     for (const auto& entry : fs::directory_iterator(fs::path(WAN_SOURCE_DIR) / "docs" / "results")) {
-      const fs::path archive = entry.path() / "records.tar.xz", place = folder() / entry.path().filename();
+      const fs::path archive = entry.path() / "records.tar.xz", place = *folder_ / entry.path().filename();
       if (!fs::exists(archive)) continue;
       fs::create_directories(place);
       const std::string command =
@@ -30,8 +32,9 @@ class Published : public ::testing::Test {
       ASSERT_EQ(std::system(command.c_str()), 0) << command;
     }
   }
-  static void TearDownTestSuite() { fs::remove_all(folder()); }
-  static fs::path folder() { return fs::path(WAN_BINARY_DIR) / "published_records"; }
+  static void TearDownTestSuite() { folder_.reset(); }
+
+  static inline std::unique_ptr<test::TemporaryFolder> folder_;
 };
 
 /// "case<tab>machine<tab>column<tab>median" of every median of the table's columns.
@@ -50,7 +53,7 @@ std::multiset<std::string> medians_of(const ReportView& view) {
 }
 
 TEST_F(Published, RecordsLoadAndTheirMediansAreThoseOfTheTable) {
-  const Collection collection = load_collection(folder(), Parts::kSummedUp);
+  const Collection collection = load_collection(*folder_, Parts::kSummedUp);
   EXPECT_TRUE(collection.damaged.empty()) << collection.damaged.front().message;
   EXPECT_EQ(collection.records.size(), 99u);
   std::vector<const RunRecord*> records;

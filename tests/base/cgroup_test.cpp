@@ -3,9 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include <unistd.h>
-
 #include <fstream>
+
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
@@ -14,19 +14,12 @@ namespace fs = std::filesystem;
 
 class CgroupTree : public ::testing::Test {
  protected:
-  CgroupTree() {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    mount_ = fs::temp_directory_path() / ("wanbench-cgroup-" + std::string(info->name()) + std::to_string(::getpid()));
-    fs::remove_all(mount_);
-  }
-  ~CgroupTree() override { fs::remove_all(mount_); }
-
   void write(const fs::path& file, const std::string& text) const {
     fs::create_directories((mount_ / file).parent_path());
     std::ofstream(mount_ / file) << text;
   }
 
-  fs::path mount_;
+  const test::TemporaryFolder mount_;
 };
 
 TEST_F(CgroupTree, TheTightestOfAllGroupsHolds) {

@@ -2,13 +2,14 @@
 #pragma once
 
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
 #include <string>
 
 #include <gtest/gtest.h>
+
+#include "temporary_folder.h"
 
 namespace wan::test {
 
@@ -19,13 +20,6 @@ struct Ended {
 
 class CommandLine : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = std::filesystem::temp_directory_path() / ("wan_cli_" + std::to_string(getpid()) + "_" +
-                                                        testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   /// Runs through a shell, in the test's folder.
   Ended run(const std::string& arguments) const {
     const std::string command = "cd " + folder_.string() + " && " + WAN_BINARY_DIR + "/wanbench " + arguments + " 2>&1";
@@ -47,7 +41,7 @@ class CommandLine : public testing::Test {
         std::distance(std::filesystem::directory_iterator(folder_), std::filesystem::directory_iterator()));
   }
 
-  std::filesystem::path folder_;
+  const TemporaryFolder folder_;
 };
 
 }  // namespace wan::test

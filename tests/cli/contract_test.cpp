@@ -1,6 +1,8 @@
 // The command line as scripts see it: exit codes, messages that say how to mend things, and nothing left behind.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/subprocess.h"
 #include "command_line.h"
 
 namespace wan {
@@ -163,19 +166,21 @@ TEST_F(CommandLine, ACaseEncodesTheTextOfEveryVideo) {
 
 TEST_F(CommandLine, ASignalStopsTheRunAndLeavesNoPartialVideo) {
   // Minutes of work, so that the signal always comes in the middle.
-  const std::string command = WAN_BINARY_DIR + std::string("/wanbench generate --device cpu --checkpoint ") +
-                              checkpoint() + " --prompt x --size 640x640 --num-frames 81 --steps 50 --output v.mp4";
-  const Ended ended = [&] {
-    const std::string script = "cd " + folder_.string() + " && " + command +
-                               " >/dev/null 2>&1 & p=$!; sleep 1; kill -TERM $p; wait $p; echo code $?";
-    FILE* pipe = popen(script.c_str(), "r");
-    char buffer[256];
-    Ended out;
-    for (size_t n = 0; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) out.output.append(buffer, n);
-    pclose(pipe);
-    return out;
-  }();
-  EXPECT_THAT(ended.output, HasSubstr("code 143"));
+  SpawnOptions spawn;
+  spawn.argv = {std::string(WAN_BINARY_DIR) + "/wanbench", "generate", "--device", "cpu", "--checkpoint", checkpoint()};
+  for (const char* word :
+       {"--prompt", "x", "--size", "640x640", "--num-frames", "81", "--steps", "50", "--output", "v.mp4"})
+    spawn.argv.emplace_back(word);
+  spawn.folder = folder_;
+  Subprocess child(spawn);
+  std::string said;
+  while (said.find("step 1/50") == std::string::npos) {
+    pollfd wait{child.err().get(), POLLIN, 0};
+    ::poll(&wait, 1, -1);
+    ASSERT_TRUE(read_available(child.err(), said)) << said;
+  }
+  child.signal_group(SIGTERM);
+  EXPECT_EQ(child.wait().exit_code, 143);
   EXPECT_EQ(files(), 0u);
 }
 

@@ -1,13 +1,11 @@
 // Fuzzes the index of shards, beside two good shards, one.safetensors and two.safetensors.
-#include <unistd.h>
-
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "input.h"
 #include "io/tensor_file.h"
+#include "temporary_folder.h"
 
 namespace {
 
@@ -20,15 +18,11 @@ void write_shard(const std::filesystem::path& path, const std::string& name) {
 
 /// A folder of two shards, removed at exit.
 struct Folder {
-  std::filesystem::path path;
+  wan::test::TemporaryFolder path;
   Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "wan-fuzz-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) std::abort();
-    path = pattern;
     write_shard(path / "one.safetensors", "a");
     write_shard(path / "two.safetensors", "b");
   }
-  ~Folder() { std::filesystem::remove_all(path); }
 };
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "builders.h"
 
-#include <unistd.h>
 #include <zlib.h>
 
 #include <fstream>
@@ -12,17 +11,6 @@
 #include "io/tensor_file.h"
 
 namespace wan::test {
-
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "wan-io-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) throw Error("no temporary folder");
-  path_ = pattern;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 void write_file(const std::filesystem::path& path, std::string_view bytes) {
   std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

@@ -4,14 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <unistd.h>
-
 #include <cstring>
 
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
@@ -35,13 +34,6 @@ std::string refusal(const std::function<void()>& action, ErrorKind kind) {
 
 class CheckpointWriter : public testing::Test {
  protected:
-  void SetUp() override {
-    const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
-    folder_ = fs::temp_directory_path() / ("wan_write_" + std::to_string(getpid()) + "_" + name);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   /// A checkpoint of random weights in the sizes of a fixture, so that it is a few megabytes.
   Checkpoint make_like(const std::string& fixture, DType dit_dtype) {
     const Checkpoint model = open_checkpoint(kFixtures / fixture);
@@ -56,7 +48,7 @@ class CheckpointWriter : public testing::Test {
   }
 
   static constexpr uint64_t kSeed = 5;
-  fs::path folder_;
+  const test::TemporaryFolder folder_;
   WriteOptions options_{3'000'000, {}};  // several shards even of a miniature
 };
 

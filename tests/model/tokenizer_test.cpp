@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "model/charsmap.h"
 #include "model/text_cleaning.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
@@ -92,12 +93,10 @@ TEST(Tokenizer, EndsAndTruncates) {
 }
 
 TEST(Tokenizer, FallsBackToSentencePiece) {
-  const auto folder = std::filesystem::temp_directory_path() / ("wan_tokenizer_" + std::to_string(::getpid()));
-  std::filesystem::create_directories(folder);
+  const test::TemporaryFolder folder;
   EXPECT_THROW(Tokenizer{folder}, Error);
   std::filesystem::copy_file(kFolder + "/spiece.model", folder / "spiece.model");
   const Tokenizer tokenizer(folder);
-  std::filesystem::remove_all(folder);
   for (const json& entry : json::parse(read_text(WAN_FIXTURES "/mini-ti2v-t2v/golden_tokens.json"))) {
     Ids want = entry.at("sentencepiece_ids").get<Ids>();
     if (want.size() > 511) want.resize(511);
@@ -110,8 +109,7 @@ TEST(Tokenizer, FallsBackToSentencePiece) {
 }
 
 TEST(Tokenizer, NamesTheFileThatIsWrong) {
-  const auto folder = std::filesystem::temp_directory_path() / ("wan_tokenizer_bad_" + std::to_string(::getpid()));
-  std::filesystem::create_directories(folder);
+  const test::TemporaryFolder folder;
   std::ofstream(folder / "tokenizer.json") << "{";
   try {
     Tokenizer{folder};
@@ -119,7 +117,6 @@ TEST(Tokenizer, NamesTheFileThatIsWrong) {
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr((folder / "tokenizer.json").string()));
   }
-  std::filesystem::remove_all(folder);
 }
 
 TEST(TokenizerFile, RefusesWhatItCannotRun) {

@@ -2,8 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <limits>
 
@@ -12,13 +10,13 @@
 #include "pipeline/engine.h"
 #include "pipeline/plan.h"
 #include "pipeline/request.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
 
 TEST(DamagedRun, ALatentThatIsNotFiniteIsAnErrorAndNoFile) {
-  const auto folder = std::filesystem::temp_directory_path() / ("wan_damaged_" + std::to_string(getpid()));
-  std::filesystem::create_directories(folder);
+  const test::TemporaryFolder folder;
   Request request;
   request.checkpoint = std::filesystem::path(WAN_FIXTURES) / "mini-ti2v-t2v";
   request.prompt = "x";
@@ -43,7 +41,6 @@ TEST(DamagedRun, ALatentThatIsNotFiniteIsAnErrorAndNoFile) {
     EXPECT_THAT(error.what(), testing::HasSubstr("--precision fp32"));
   }
   EXPECT_TRUE(!std::filesystem::exists(request.frames) || std::filesystem::is_empty(request.frames));
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

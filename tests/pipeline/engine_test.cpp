@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
@@ -199,9 +200,8 @@ TEST(Engine, ReadsTheEncoderForEveryRequestUnlessToldOtherwise) {
 TEST(Engine, AnEncoderThatIsAnotherFileIsReadAnew) {
   const Request first = small_request("a red star");
   Request second = first;
-  std::string pattern = (std::filesystem::temp_directory_path() / "wan_engine_XXXXXX").string();
-  ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-  second.checkpoint = std::filesystem::path(pattern) / "checkpoint";
+  const test::TemporaryFolder folder;
+  second.checkpoint = folder / "checkpoint";
   std::filesystem::copy(first.checkpoint, second.checkpoint, std::filesystem::copy_options::recursive);
   Engine engine(EngineOptions{.cached_prompts = 8});
   engine.generate(first);
@@ -209,7 +209,6 @@ TEST(Engine, AnEncoderThatIsAnotherFileIsReadAnew) {
   engine.generate(second, {&encoding});
   EXPECT_EQ(encoding.from_cache, "0 of 2");
   EXPECT_TRUE(encoding.read_encoder);
-  std::filesystem::remove_all(pattern);
 }
 
 TEST(Engine, ServesRequestsFromAnyThread) {

@@ -14,6 +14,7 @@
 #include "io/image.h"
 #include "io/video_writer.h"
 #include "pipeline/frame_sink.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
@@ -45,9 +46,6 @@ class Recorder final : public FrameConsumer {
 class FrameConsumers : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "wan_frames_XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
     plan_.variant = &variants().front();
     plan_.width = plan_.height = kSide;
     plan_.num_frames = kFrames;
@@ -56,9 +54,8 @@ class FrameConsumers : public testing::Test {
     for (int64_t i = 0; i < frames_->count(); ++i)
       frames_->as<uint8_t>()[i] = static_cast<uint8_t>(i / (kSide * kSide * 3) * 10 + i % 7 * 30 * (i % kSide != 0));
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
-  fs::path folder_;
+  const test::TemporaryFolder folder_;
   Plan plan_;
   Tensor frames_;  // the first byte of frame i is 10 i
 };

@@ -2,13 +2,12 @@
 // fixtures.
 #include <gtest/gtest.h>
 
-#include <unistd.h>
-
 #include <filesystem>
 
 #include "io/tensor_diff.h"
 #include "pipeline/engine.h"
 #include "pipeline/request.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
@@ -21,13 +20,6 @@ constexpr double kVideoLimit = 1e-3;
 
 class GoldenFixture : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = std::filesystem::temp_directory_path() / ("wan_golden_" + std::to_string(getpid()) + "_" +
-                                                        testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   Request request_for(const std::string& fixture) const {
     Request request;
     request.checkpoint = std::filesystem::path(WAN_FIXTURES) / fixture;
@@ -57,7 +49,7 @@ class GoldenFixture : public testing::Test {
     }
   }
 
-  std::filesystem::path folder_;
+  const test::TemporaryFolder folder_;
 };
 
 TEST_F(GoldenFixture, TextToVideoEndToEnd) {

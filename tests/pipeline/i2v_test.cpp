@@ -3,8 +3,6 @@
 // official outputs do prove of it, and how these were made: docs/numerics/i2v.md.
 #include <gtest/gtest.h>
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <string>
 
@@ -14,6 +12,7 @@
 #include "pipeline/engine.h"
 #include "pipeline/plan.h"
 #include "pipeline/request.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
@@ -60,15 +59,12 @@ void write_expert(const std::string& expert, const fs::path& target) {
 class ImageToVideoExperts : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("wan_i2v_" + std::to_string(getpid()));
-    fs::remove_all(folder_);
     fs::create_directories(folder_ / "checkpoint");
     for (const char* part : {"google", "Wan2.1_VAE.pth", "models_t5_umt5-xxl-enc-bf16.pth"})
       fs::copy(kTextToVideo / part, folder_ / "checkpoint" / part, fs::copy_options::recursive);
     for (const std::string expert : {"high_noise_model", "low_noise_model"})
       write_expert(expert, folder_ / "checkpoint" / expert);
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   /// The area of 48 x 64; the 56 x 38 picture makes it 64 x 32: wider than the picture and lower, so the resize is
   /// exercised both ways. Shift and boundary are the model's own; of the timesteps 999, 952, 882, 768, 555 the third
@@ -91,7 +87,7 @@ class ImageToVideoExperts : public testing::Test {
     return request;
   }
 
-  fs::path folder_;
+  const test::TemporaryFolder folder_;
 };
 
 TEST_F(ImageToVideoExperts, MatchOurNumpyVersionEndToEnd) {

@@ -5,12 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <chrono>
 #include <cstring>
+#include <filesystem>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "eventually.h"
 
 namespace wan {
 namespace {
@@ -35,8 +36,7 @@ std::vector<WeightLayout> layouts() {
   return out;
 }
 
-void expect_layer_of(const WeightSource& source, const TensorView& slab, int layer) {
-  const WeightLayout layout = layout_of(layer);
+void expect_layer_of(const WeightSource& source, const TensorView& slab, const WeightLayout& layout) {
   ASSERT_EQ(slab.bytes(), layout.bytes());
   for (const WeightSlot& slot : layout.slots())
     for (const WeightPart& part : slot.parts) {
@@ -57,7 +57,7 @@ class LayerStoreTest : public testing::TestWithParam<Residency> {
   }
   int passes() const { return GetParam() == Residency::kOnce ? 1 : 4; }
 
-  void expect_layer(const TensorView& slab, int layer) const { expect_layer_of(source_, slab, layer); }
+  void expect_layer(const TensorView& slab, int layer) const { expect_layer_of(source_, slab, layout_of(layer)); }
   void expect_pass(LayerStore& layers) const {
     for (int i = 0; i < kLayers; ++i) {
       const TensorView slab = layers.acquire(i);
@@ -68,9 +68,12 @@ class LayerStoreTest : public testing::TestWithParam<Residency> {
   }
   /// Workers free the staging memory when they are done with everything, soon after the last layer arrived.
   static uint64_t pinned_bytes_in_the_end(const LayerStore& layers, uint64_t expected) {
-    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (layers.pinned_bytes() != expected && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
+    test::eventually([&] { return layers.pinned_bytes() == expected; });
     return layers.pinned_bytes();
+  }
+
+  static std::ptrdiff_t threads_of_this_process() {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
   }
 
   std::unique_ptr<Backend> backend_ = make_backend({"cpu", 1, {}});
@@ -155,6 +158,7 @@ TEST_P(LayerStoreTest, AWorkersFailureSurfacesInAcquire) {
 }
 
 TEST_P(LayerStoreTest, EndsWhileLoading) {
+  constexpr int kSlots = 2;
   // Large enough that threads are busy, or wait for slots nobody releases, when the store goes.
   std::vector<WeightLayout> large;
   for (int i = 0; i < 8; ++i) {
@@ -162,14 +166,30 @@ TEST_P(LayerStoreTest, EndsWhileLoading) {
     layout.add("matrix", DType::kF32, {256, 1024}, fmt::format("{}", i), {0, 1});
     large.push_back(layout);
   }
+  const bool waits_for_slots = GetParam() == Residency::kMapped || GetParam() == Residency::kOnce;
+  const std::ptrdiff_t threads = threads_of_this_process();
   for (int round = 0; round < 20; ++round) {
-    LayerStore layers(*backend_, large, source_, {GetParam(), 2, 1 + round % 4, "test", size_t{1} << 14});
-    layers.start();
-    if (round % 2 == 1) layers.acquire(0);
+    {
+      LayerStore layers(*backend_, large, source_, {GetParam(), kSlots, 1 + round % 4, "test", size_t{1} << 14});
+      layers.start();
+      if (round % 2 == 1) expect_layer_of(source_, layers.acquire(0), large[0]);
+      if (waits_for_slots) EXPECT_LE(layers.take_copies().size(), size_t{kSlots}) << "no slot was released";
+    }
+    EXPECT_TRUE(test::eventually([&] { return threads_of_this_process() == threads; })) << "round " << round;
   }
 }
 
-TEST_P(LayerStoreTest, NeverStartedEndsToo) { store(); }
+TEST_P(LayerStoreTest, NeverStartedHasTakenNothing) {
+  const std::ptrdiff_t threads = threads_of_this_process();
+  const auto layers = store();
+  layers->expect_passes(1);
+  EXPECT_EQ(layers->device_bytes(), 0u);
+  EXPECT_EQ(layers->pinned_bytes(), 0u);
+  EXPECT_EQ(threads_of_this_process(), threads);
+  EXPECT_TRUE(layers->take_copies().empty());
+  EXPECT_TRUE(layers->take_waits().empty());
+  EXPECT_FALSE(layers->take_fill().has_value());
+}
 
 std::string name_of(const testing::TestParamInfo<Residency>& residency) {
   constexpr std::array kNames{"Resident", "Stream", "Mapped", "Once"};
@@ -191,7 +211,7 @@ TEST(MadeOnTheDevice, RandomResidentWeightsAreThoseOfTheHost) {
   layers.wait_until_loaded();
   EXPECT_EQ(layers.pinned_bytes(), 0u);
   for (int i = 0; i < kLayers; ++i) {
-    expect_layer_of(source, layers.acquire(i), i);
+    expect_layer_of(source, layers.acquire(i), layout_of(i));
     layers.release(i);
   }
   EXPECT_TRUE(layers.take_copies().empty()) << "nothing crossed the bus";

@@ -16,6 +16,7 @@
 #include "report/imported.h"
 #include "report/markdown.h"
 #include "results/json.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
@@ -448,10 +449,11 @@ TEST_F(Html, ColdAndWarmArePaired) {
 }
 
 TEST_F(Html, VideosBesideTheReportAreShownAndNoOthers) {
-  const auto folder = std::filesystem::path(WAN_BINARY_DIR) / "html_test_videos";
+  const test::TemporaryFolder outer;
+  const std::filesystem::path folder = outer / "report";
   std::filesystem::create_directories(folder / "videos");
   write_atomically(folder / "videos" / "a b.mp4", "x");
-  write_atomically(std::filesystem::path(WAN_BINARY_DIR) / "outside.mp4", "x");
+  write_atomically(outer / "outside.mp4", "x");
   std::vector<RunRecord> records = report_records();
   records[0].output.file = "videos/a b.mp4";
   records[1].output.file = "../outside.mp4";
@@ -467,7 +469,7 @@ TEST_F(Html, VideosBesideTheReportAreShownAndNoOthers) {
 }
 
 TEST_F(Html, StillOfTheVideoIsInThePageAndLeavesWhenRedacted) {
-  const auto folder = std::filesystem::path(WAN_BINARY_DIR) / "html_test_videos";
+  const test::TemporaryFolder folder;
   std::filesystem::create_directories(folder / "videos");
   write_atomically(folder / "videos" / "first.mp4", "x");
   write_atomically(folder / "videos" / "second.mp4", "x");

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "example.h"
 #include "results/store.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
@@ -31,8 +32,8 @@ KernelEvents example_events() {
 }
 
 TEST(KernelEvents, ComeBackBesideTheirRecord) {
-  const auto folder = std::filesystem::path(WAN_BINARY_DIR) / "kernel_events_test";
-  std::filesystem::remove_all(folder);
+  const test::TemporaryFolder outer;
+  const std::filesystem::path folder = outer / "inner";
   RunRecord record = example_record();
   record.id.clear();
   record.kernels = KernelTrace{};
@@ -46,16 +47,17 @@ TEST(KernelEvents, ComeBackBesideTheirRecord) {
   EXPECT_EQ(load_kernel_events(file, loaded), std::nullopt);
   RunRecord elsewhere = loaded;
   elsewhere.trace_file = "../outside.kernels.json";
-  write_atomically(folder.parent_path() / "outside.kernels.json", kernel_events_to_json(example_events()));
+  write_atomically(outer / "outside.kernels.json", kernel_events_to_json(example_events()));
   EXPECT_EQ(load_kernel_events(file, elsewhere), std::nullopt);
 }
 
 TEST(KernelEvents, NoneLeaveNoFile) {
   RunRecord record = example_record();
   record.trace_file.clear();
-  store_kernel_events(std::filesystem::path(WAN_BINARY_DIR) / "kernel_events_none", record, {});
+  const test::TemporaryFolder folder;
+  store_kernel_events(folder / "none", record, {});
   EXPECT_EQ(record.trace_file, "");
-  EXPECT_FALSE(std::filesystem::exists(std::filesystem::path(WAN_BINARY_DIR) / "kernel_events_none"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
 }
 
 TEST(KernelEvents, MoveTogether) {

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "example.h"
 #include "results/store.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
@@ -18,8 +19,7 @@ SampleSet example_samples() {
 }
 
 TEST(Samples, ComeBackBesideTheirRecord) {
-  const auto folder = std::filesystem::path(WAN_BINARY_DIR) / "samples_test";
-  std::filesystem::remove_all(folder);
+  const test::TemporaryFolder folder;
   RunRecord record = example_record();
   record.id.clear();
   store_samples(folder, record, example_samples());
@@ -34,9 +34,10 @@ TEST(Samples, ComeBackBesideTheirRecord) {
 }
 
 TEST(Samples, ReferencesOutOfTheFolderAreNotFollowed) {
-  const auto folder = std::filesystem::path(WAN_BINARY_DIR) / "samples_test_out";
+  const test::TemporaryFolder outer;
+  const std::filesystem::path folder = outer / "inner";
   std::filesystem::create_directories(folder);
-  write_atomically(folder.parent_path() / "outside.samples.json", samples_to_json(example_samples()));
+  write_atomically(outer / "outside.samples.json", samples_to_json(example_samples()));
   RunRecord record = example_record();
   record.samples = SamplesReference{"../outside.samples.json", kSamplesFormat, 2, 100};
   EXPECT_EQ(load_samples(folder / "x.run.json", record), std::nullopt);

@@ -12,6 +12,7 @@
 #include "example.h"
 #include "results/json.h"
 #include "results/store.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
@@ -81,8 +82,7 @@ TEST(Spans, ASumIsKnownWhereAllOfItIs) {
 }
 
 TEST(Spans, LieBesideTheirRecordWhichIsSmall) {
-  const auto folder = std::filesystem::path(WAN_BINARY_DIR) / "spans_test";
-  std::filesystem::remove_all(folder);
+  const test::TemporaryFolder folder;
   RunRecord record = example_record();
   record.id.clear();
   record.stages = streamed_step(300);
@@ -102,14 +102,15 @@ TEST(Spans, LieBesideTheirRecordWhichIsSmall) {
 }
 
 TEST(Spans, ARunWithoutThemHasNoFile) {
-  const auto folder = std::filesystem::path(WAN_BINARY_DIR) / "spans_test_none";
-  std::filesystem::remove_all(folder);
+  const test::TemporaryFolder outer;
+  const std::filesystem::path folder = outer / "none";
   RunRecord record = example_record();
   store_spans(folder, record);
   EXPECT_EQ(record.spans_file, "");
   EXPECT_FALSE(std::filesystem::exists(folder));
   record.spans_file = "../outside.spans.json";
-  write_atomically(folder.parent_path() / "outside.spans.json", spans_to_json({}));
+  std::filesystem::create_directories(folder);
+  write_atomically(outer / "outside.spans.json", spans_to_json({}));
   EXPECT_EQ(load_spans(folder / "x.run.json", record), std::nullopt) << "references out of the folder are not followed";
 }
 

@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -15,6 +14,7 @@
 #include "results/folder_lock.h"
 #include "results/history.h"
 #include "results/json.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
@@ -24,12 +24,6 @@ using ::testing::HasSubstr;
 
 class StoreTest : public ::testing::Test {
  protected:
-  StoreTest() {
-    std::string pattern = (fs::temp_directory_path() / "wanbench-store-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~StoreTest() override { fs::remove_all(folder_); }
-
   /// A run that differs from the example in the named ways.
   static RunRecord run(const std::string& case_name, const std::string& utc, RunStatus status = RunStatus::kOk) {
     RunRecord record = example_record();
@@ -38,7 +32,7 @@ class StoreTest : public ::testing::Test {
     record.status = status;
     return record;
   }
-  fs::path folder_;
+  const test::TemporaryFolder folder_;
 };
 
 TEST_F(StoreTest, ATracedRunHasANameOfItsOwn) {

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "fixtures.h"
 #include "measure/proc.h"
 #include "pipeline/request_json.h"
 #include "suite/protocol.h"
@@ -18,6 +19,7 @@ namespace {
 
 using namespace wan;
 using namespace wan::suite;
+using test::kHanging;
 
 int pipe_descriptor = -1;
 
@@ -26,6 +28,7 @@ void say(const Message& message) {
   if (::write(pipe_descriptor, line.data(), line.size()) != static_cast<ssize_t>(line.size())) _exit(9);
 }
 
+/// The work of a stage: it takes time and does nothing.
 void rest(int milliseconds) { std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds)); }
 
 int64_t stage(const std::string& name, int steps, int64_t begin_ns, int milliseconds) {
@@ -42,7 +45,8 @@ void end_badly(const std::string& mode) {
   if (mode == "kill") ::raise(SIGKILL);
   if (mode == "hang") {
     ::signal(SIGTERM, SIG_IGN);
-    while (true) rest(1000);
+    say(Fact{kHanging, "now"});
+    while (true) ::pause();
   }
   if (mode == "oom") {
     say(Failure{"out_of_memory", "out of memory in VAE activations", "VAE activations", "fewer frames", 1000, 10});

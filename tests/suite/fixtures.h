@@ -43,8 +43,11 @@ inline RunOptions options(const std::filesystem::path& output, const std::string
   return result;
 }
 
+/// The fact a fake engine tells in the middle of decoding, before it hangs.
+inline constexpr const char* kHanging = "hanging";
+
 /// Shows nothing, keeps the notes.
-class Silent final : public Display {
+class Silent : public Display {
  public:
   void run_begins(const PlannedCase&, const Job&, int64_t, int64_t) override {}
   void message(const Message&) override {}

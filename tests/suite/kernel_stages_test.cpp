@@ -10,6 +10,7 @@
 #include "pipeline/plan.h"
 #include "results/store.h"
 #include "suite/runner.h"
+#include "temporary_folder.h"
 
 namespace wan::suite {
 namespace {
@@ -64,13 +65,9 @@ TEST(KernelStages, SaysWhyThereIsNothingInsteadOfEmptyTables) {
 class TracedRuns : public ::testing::Test {
  protected:
   TracedRuns() {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / ("wanbench-traced-" + std::string(info->name()) + std::to_string(::getpid()));
-    fs::remove_all(folder_);
     suite_ = test::small_suite();
     suite_.cases[0].request.device = suite_.cases[2].request.device = "cuda:0";
   }
-  ~TracedRuns() override { fs::remove_all(folder_); }
 
   SuiteOutcome run(const std::string& mode, IfStored if_stored = IfStored::kRefuse) {
     RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, mode, 1);
@@ -80,7 +77,8 @@ class TracedRuns : public ::testing::Test {
   }
 
   WatchKernels kernels_ = WatchKernels::kYes;
-  fs::path folder_;
+  const wan::test::TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_ / "results";
   Suite suite_;
   test::Silent display_;
   measure::GpuSet gpus_;

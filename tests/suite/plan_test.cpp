@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -12,6 +11,7 @@
 #include "base/error.h"
 #include "fixtures.h"
 #include "suite/weights.h"
+#include "temporary_folder.h"
 
 namespace wan::suite {
 namespace {
@@ -135,9 +135,7 @@ TEST(Plan, TheKeyChangesWithEverySettingButNotWithTheFolder) {
 
 TEST(Plan, ATuningTableCountsByItsContentAndReachesEveryCase) {
   const std::string key = plan_cases(one_case(), options())[0].key;
-  const std::filesystem::path folder =
-      std::filesystem::path(testing::TempDir()) / fmt::format("wanbench-plan-{}", ::getpid());
-  std::filesystem::create_directories(folder);
+  const wan::test::TemporaryFolder folder;
   const auto with = [&](const std::string& name, const std::string& text) {
     std::ofstream(folder / name) << text;
     PlanOptions how = options();
@@ -152,7 +150,6 @@ TEST(Plan, ATuningTableCountsByItsContentAndReachesEveryCase) {
   PlanOptions missing = options();
   missing.tuning_table = "/nonexistent/table";
   EXPECT_THAT(refusal(one_case(), missing), HasSubstr("/nonexistent/table"));
-  std::filesystem::remove_all(folder);
 }
 
 TEST(Plan, ExternalCommandsGetTheCasesValuesQuoted) {

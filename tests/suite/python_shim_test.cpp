@@ -7,6 +7,7 @@
 
 #include "fixtures.h"
 #include "suite/runner.h"
+#include "temporary_folder.h"
 
 namespace wan::suite {
 namespace {
@@ -22,12 +23,7 @@ class PythonShimTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (std::string(WAN_PYTHON).empty()) GTEST_SKIP() << "there is no Python 3";
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / ("wanbench-shim-" + std::string(info->name()) + std::to_string(::getpid()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   static std::string shim() { return std::string(WAN_SOURCE_DIR) + "/src/inject/python"; }
   static std::string external(const std::string& name) {
@@ -76,7 +72,7 @@ class PythonShimTest : public ::testing::Test {
     EXPECT_EQ(sum_ns, total_stage(record)->wall_ns);
   }
 
-  fs::path folder_;
+  const wan::test::TemporaryFolder folder_;
 };
 
 TEST_F(PythonShimTest, MarksTheStagesOfTheOfficialProgram) {

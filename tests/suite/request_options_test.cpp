@@ -1,7 +1,5 @@
 // Every option of the table through a suite in JSON and TOML, to the child process, into the workload and into an
 // external command; and keys of cases, which no change of spelling may change.
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -21,6 +19,7 @@
 #include "suite/plan.h"
 #include "suite/requested_workload.h"
 #include "suite/runner.h"
+#include "temporary_folder.h"
 
 namespace wan::suite {
 namespace {
@@ -136,7 +135,8 @@ TEST(RequestOptions, StandInTheWorkloadIfTheyDecideTheWork) {
 }
 
 TEST(RequestedWorkload, TakesDigestsOfFilesAndTheFirstNamesOfGuidance) {
-  const fs::path file = fs::path(testing::TempDir()) / fmt::format("wanbench-image-{}", ::getpid());
+  const wan::test::TemporaryFolder folder;
+  const fs::path file = folder / "image";
   write_atomically(file, "pixels");
   Request request;
   request.image = request.initial_latent = file;
@@ -151,7 +151,6 @@ TEST(RequestedWorkload, TakesDigestsOfFilesAndTheFirstNamesOfGuidance) {
   EXPECT_EQ(requested_workload(request).seed, 42u);
   EXPECT_EQ(requested_workload(request).solver, "unipc");
   EXPECT_FALSE(requested_workload(request).steps);
-  fs::remove(file);
 }
 
 TEST(RequestOptions, StandInExternalCommands) {

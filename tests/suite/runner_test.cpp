@@ -1,12 +1,14 @@
 // A suite's run with a fake engine: every way to end, resuming, and kills at any moment.
 #include "suite/runner.h"
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <random>
 #include <set>
-#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,6 +18,7 @@
 #include "fixtures.h"
 #include "results/spans.h"
 #include "results/store.h"
+#include "temporary_folder.h"
 
 namespace wan::suite {
 namespace {
@@ -24,17 +27,11 @@ namespace fs = std::filesystem;
 
 class RunnerTest : public ::testing::Test {
  protected:
-  RunnerTest() {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / ("wanbench-runner-" + std::string(info->name()) + std::to_string(::getpid()));
-    fs::remove_all(folder_);
-  }
-  ~RunnerTest() override { fs::remove_all(folder_); }
-
-  SuiteOutcome run(const RunOptions& options) {
+  SuiteOutcome run(const RunOptions& options) { return run(options, display_); }
+  SuiteOutcome run(const RunOptions& options, Display& display) {
     const Suite suite = test::small_suite();
     const auto plan = test::planned(suite);
-    return run_suite(suite, plan, options, gpus_, display_);
+    return run_suite(suite, plan, options, gpus_, display);
   }
   SuiteOutcome run(const std::string& mode) { return run(test::options(folder_, WAN_FAKE_ENGINE, mode, 1)); }
 
@@ -45,7 +42,8 @@ class RunnerTest : public ::testing::Test {
     return files;
   }
 
-  fs::path folder_;
+  const wan::test::TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_ / "results";
   test::Silent display_;
   measure::GpuSet gpus_;
 };
@@ -159,7 +157,7 @@ TEST_F(RunnerTest, RepeatsUntilTheRuleIsMetAndSaysWhy) {
 }
 
 TEST_F(RunnerTest, RecordsThePageCacheItFoundAfterReadingTheWeights) {
-  const fs::path weights = folder_.string() + "-weights";
+  const fs::path weights = temporary_ / "weights";
   fs::create_directories(weights);
   std::ofstream(weights / "diffusion_pytorch_model.safetensors") << std::string(100'000, 'x');
   const Suite suite = test::small_suite();
@@ -245,6 +243,14 @@ TEST_F(RunnerTest, AnotherBuildResumesOnlyWhenItIsAllowed) {
   EXPECT_EQ(run(options).skipped, 3);
 }
 
+/// Interrupts this process once the engine hangs in the middle of its video.
+struct PressesWhenItHangs final : test::Silent {
+  void message(const Message& message) override {
+    const auto* fact = std::get_if<Fact>(&message);
+    if (fact != nullptr && fact->key == test::kHanging) ::kill(::getpid(), SIGINT);
+  }
+};
+
 TEST_F(RunnerTest, AnInterruptRecordsTheCaseAndResumingReplacesIt) {
   RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "hang", 1);
   // Blocked here too, so that the signal reaches no other thread of the test program.
@@ -252,12 +258,8 @@ TEST_F(RunnerTest, AnInterruptRecordsTheCaseAndResumingReplacesIt) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::thread presser([&] {
-    while (files_in("videos").empty()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    ::kill(::getpid(), SIGINT);
-  });
-  const SuiteOutcome outcome = run(options);
-  presser.join();
+  PressesWhenItHangs display;
+  const SuiteOutcome outcome = run(options, display);
   EXPECT_EQ(outcome.stop_signal, SIGINT);
   ASSERT_EQ(outcome.records.size(), 1u);
   EXPECT_EQ(outcome.records[0].status, RunStatus::kInterrupted);
@@ -269,16 +271,27 @@ TEST_F(RunnerTest, AnInterruptRecordsTheCaseAndResumingReplacesIt) {
   for (const StoredRecord& stored : load_collection(folder_).records) EXPECT_EQ(stored.record.status, RunStatus::kOk);
 }
 
+/// Returns when `count` bytes came, or the other end was closed.
+void wait_for_bytes(const Descriptor& descriptor, size_t count) {
+  std::string text;
+  while (text.size() < count && read_available(descriptor, text)) {
+    pollfd wait{descriptor.get(), POLLIN, 0};
+    ::poll(&wait, 1, -1);
+  }
+}
+
+constexpr size_t kWordsOfAFakeSuite = 100;  // some more than fake_suite says: one moment is after its end
+
 TEST_F(RunnerTest, ASuiteKilledAtAnyMomentEndsWithTheSameRecords) {
   std::mt19937 random(7);
-  std::uniform_int_distribution<int> moment_ms(1, 400);
+  std::uniform_int_distribution<size_t> moment(0, kWordsOfAFakeSuite);
   for (int round = 0; round < 20; ++round) {
     fs::remove_all(folder_);
     SpawnOptions spawn;
     spawn.argv = {WAN_FAKE_SUITE, folder_.string(), WAN_FAKE_ENGINE, "3"};
     {
       Subprocess killed(spawn);
-      std::this_thread::sleep_for(std::chrono::milliseconds(moment_ms(random)));
+      wait_for_bytes(killed.out(), moment(random));
       killed.signal_group(SIGKILL);
       killed.wait();
     }
@@ -300,11 +313,28 @@ TEST_F(RunnerTest, ASuiteKilledAtAnyMomentEndsWithTheSameRecords) {
   }
 }
 
+/// Writes a line to a named pipe for each stage that begins.
+class AnswersEachStage final : public test::Silent {
+ public:
+  explicit AnswersEachStage(fs::path pipe) : pipe_(std::move(pipe)) {}
+  void message(const Message& message) override {
+    if (std::holds_alternative<Begin>(message)) std::ofstream(pipe_) << "go on\n";
+  }
+
+ private:
+  fs::path pipe_;
+};
+
 TEST_F(RunnerTest, MeasuresAnyCommandByItsLog) {
   RunOptions options = test::options(folder_, "", "ok", 1);
-  options.command = {"sh", "-c", "echo loading; sleep 0.02; echo step {steps} >&2; sleep 0.02"};
+  // Each stage lasts until the line that begins it was read: only then is there something in the pipe with a name.
+  const fs::path answers = temporary_ / "answers";
+  ASSERT_EQ(::mkfifo(answers.c_str(), 0600), 0);
+  const std::string wait = "read answer < " + answers.string();
+  options.command = {"sh", "-c", "echo loading; " + wait + "; echo step {steps} >&2; " + wait};
   options.patterns = {{"^loading", "Model_Initialization"}, {"^step (\\d+)", "Step_$1_Inference"}};
-  const SuiteOutcome outcome = run(options);
+  AnswersEachStage display(answers);
+  const SuiteOutcome outcome = run(options, display);
   ASSERT_EQ(outcome.ok, 3);
   const RunRecord& record = outcome.records[1];
   EXPECT_EQ(record.engine.kind, EngineKind::kExternal);
