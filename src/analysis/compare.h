@@ -33,13 +33,13 @@ struct RatioTest {
   double ratio = 1;                  // median(b) / median(a)
   std::optional<Interval> interval;  // the hull of Welch's on logarithms and the bootstrap of the ratio of medians
   std::optional<double> p_welch;     // two-sided, of no difference
-  std::optional<double> p_rank;      // exact Mann-Whitney; nothing below kMinRunsForVerdict
+  std::optional<double> p_rank;      // Mann-Whitney; nothing below kMinRunsForVerdict
   Verdict verdict = Verdict::kInconclusive;
   std::string reason;  // of an inconclusive verdict
 };
 
 /// Compares positive run values (times, cycles, energies: less is better).
-///   FASTER / SLOWER: the whole interval is beyond 1 -+ margin, and the exact rank test gives p <= 1 - confidence.
+///   FASTER / SLOWER: the whole interval is beyond 1 -+ margin, and the rank test gives p <= 1 - confidence.
 ///   SAME: the whole interval is within 1 +- margin.     INCONCLUSIVE: else, or fewer than 4 runs in an arm.
 RatioTest compare_values(std::span<const double> a, std::span<const double> b, const CompareOptions& options = {});
 

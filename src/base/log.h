@@ -1,4 +1,4 @@
-// Messages for people, on stderr. Results never go through here.
+// Messages for people, on stderr, fit for a terminal. Results never go through here.
 #pragma once
 
 #include <string_view>

@@ -8,6 +8,7 @@
 #include "analysis/overhead.h"
 #include "cli/commands.h"
 #include "cli/engine_environment.h"
+#include "cli/numbers.h"
 #include "cli/signals.h"
 #include "suite/engine_process.h"
 
@@ -17,9 +18,10 @@ void add_case_command(CLI::App& app, ExitCode& result) {
   auto process = std::make_shared<suite::EngineProcess>();
   CLI::App* command = app.add_subcommand("case", "Makes one case for `run`");
   command->group("");  // not shown in --help
-  command->add_option("--pipe-fd", process->pipe_descriptor, "descriptor to report to")->required();
-  command->add_option("--start-ns", process->start_ns, "CLOCK_MONOTONIC at the start")->required();
-  command->add_option("--videos", process->videos, "how many, one after another")->check(CLI::Range(1, 1000));
+  add_number(*command, "--pipe-fd", process->pipe_descriptor, Bounds<int>{0, 1 << 20}, "descriptor to report to")
+      ->required();
+  add_number(*command, "--start-ns", process->start_ns, Bounds<int64_t>{0}, "CLOCK_MONOTONIC at the start")->required();
+  add_number(*command, "--videos", process->videos, Bounds<int64_t>{1, 1000}, "how many, one after another");
   command->add_option("--request", process->request, "the request as JSON")->required();
   command->add_flag_callback(
       "--trace-kernels", [process] { process->kernels = suite::WatchKernels::kYes; }, "watch each kernel");
@@ -28,7 +30,8 @@ void add_case_command(CLI::App& app, ExitCode& result) {
   command->add_flag_callback(
       "--sample-counters", [process] { process->counters = suite::SampleCounters::kYes; },
       "read the card's hardware counters by CUPTI");
-  command->add_option("--watch-in-turns", process->steps_in_block, "steps between switching the monitor on and off");
+  add_number(*command, "--watch-in-turns", process->steps_in_block, Bounds<int64_t>{0, 1000},
+             "steps between switching the monitor on and off; 0: it stays on");
   process->is_watched = &monitored_block;
   process->environment = engine_environment();
   command->callback([process, &result] {

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/terminal.h"
 #include "cli/signals.h"
 
 namespace wan::cli {
@@ -44,8 +45,8 @@ ExitCode write_with_progress(const std::filesystem::path& target,
     log::warning(problem.what());
     return received_signal() == SIGTERM ? ExitCode::kTerminated : ExitCode::kInterrupted;
   }
-  fmt::print("wrote {}: {:.1f} GB in {:.1f} s\n", target.string(), gigabytes(total),
-             seconds_from_ns(monotonic_ns() - start_ns).value);
+  print("wrote {}: {:.1f} GB in {:.1f} s\n", target.string(), gigabytes(total),
+        seconds_from_ns(monotonic_ns() - start_ns).value);
   return ExitCode::kSuccess;
 }
 

@@ -4,7 +4,9 @@
 
 namespace wan::cli {
 
-std::string wrapped(std::string_view text, size_t indent, size_t hanging) {
+Lines wrapped(std::string_view given, size_t indent, size_t hanging) {
+  const std::string fit = terminal_text(given);
+  std::string_view text = fit;
   std::string out, line(indent, ' ');
   bool begins_line = true;
   while (!text.empty()) {
@@ -19,7 +21,7 @@ std::string wrapped(std::string_view text, size_t indent, size_t hanging) {
     begins_line = false;
     text.remove_prefix(std::min(end + 1, text.size()));
   }
-  return out + line + '\n';
+  return {out + line + '\n'};
 }
 
 }  // namespace wan::cli

@@ -3,13 +3,19 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 
 #include "analysis/compare.h"
+#include "analysis/gate.h"
+#include "base/terminal.h"
 #include "cli/collections.h"
 #include "cli/columns.h"
 #include "cli/commands.h"
+#include "cli/numbers.h"
 
 namespace wan::cli {
 namespace {
@@ -18,7 +24,7 @@ struct CompareArguments {
   std::vector<std::string> paths;
   std::string by, case_name, gate = "Total";
   double margin_percent = 1;
-  double fail_if_slower_percent = -1;  // below 0: no gate
+  std::optional<double> fail_if_slower_percent;  // absent: no gate
   bool strict = false;
   CompareOptions options;
 };
@@ -63,21 +69,50 @@ std::vector<CaseSummary> summaries(const Arm& arm, const std::string& case_name)
   return out;
 }
 
-/// The summary of `arm` that answers `base`: the same case and scope; or the only one there is.
-const CaseSummary* counterpart(const CaseSummary& base, const std::vector<CaseSummary>& arm, bool alone) {
-  const CaseSummary* found = nullptr;
+/// Whether two groups of one case were run in the same circumstances: what a script means by the same case.
+bool same_circumstances(const CaseSummary& a, const CaseSummary& b) {
+  return a.example->workload.page_cache == b.example->workload.page_cache && a.group.output == b.group.output &&
+         a.group.execution.value == b.group.execution.value;
+}
+
+/// The summaries of a case with one scope in an arm: those that have a run that counts, or all where none has. A
+/// default run's warm-ups write no video and are a group of their own that never counts.
+std::vector<const CaseSummary*> candidates(const CaseSummary& base, const std::vector<CaseSummary>& arm) {
+  std::vector<const CaseSummary*> all, counted;
   for (const CaseSummary& candidate : arm) {
     if (candidate.example == nullptr || !names_case(*candidate.example, base.group.case_name)) continue;
     if (candidate.example->workload.scope != base.example->workload.scope) continue;
-    if (found != nullptr) {
-      throw Error(ErrorKind::kUsage,
-                  fmt::format("case '{}' is there more than once in one arm ({} and {}); choose with --by, --case, or "
-                              "other paths",
-                              base.group.case_name, found->group.device, candidate.group.device));
-    }
-    found = &candidate;
+    all.push_back(&candidate);
+    if (!candidate.selection.used.empty()) counted.push_back(&candidate);
   }
-  return found == nullptr && alone && arm.size() == 1 ? &arm.front() : found;
+  return counted.empty() ? all : counted;
+}
+
+/// The summary of `arm` that answers `base`: the same case, scope and, where there are several, circumstances; or the
+/// only one there is.
+const CaseSummary* counterpart(const CaseSummary& base, const std::vector<CaseSummary>& arm, bool alone) {
+  std::vector<const CaseSummary*> found = candidates(base, arm);
+  if (found.size() > 1) {
+    std::vector<const CaseSummary*> alike;
+    std::copy_if(found.begin(), found.end(), std::back_inserter(alike),
+                 [&](const CaseSummary* other) { return same_circumstances(base, *other); });
+    if (!alike.empty()) found = alike;
+  }
+  if (found.size() > 1) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("case '{}' is there more than once in one arm ({} and {}); choose with --by, --case, or "
+                            "other paths",
+                            base.group.case_name, found[0]->group.device, found[1]->group.device));
+  }
+  if (!found.empty()) return found.front();
+  return alone && arm.size() == 1 ? &arm.front() : nullptr;
+}
+
+/// Whether the summary is left to another of the same case in its arm: no run of it counts, and of the other some do.
+bool stands_aside(const CaseSummary& summary, const std::vector<CaseSummary>& arm) {
+  if (!summary.selection.used.empty()) return false;
+  const auto shown = candidates(summary, arm);
+  return std::find(shown.begin(), shown.end(), &summary) == shown.end();
 }
 
 std::string interval_text(const std::optional<Interval>& interval, int decimals) {
@@ -87,14 +122,14 @@ std::string interval_text(const std::optional<Interval>& interval, int decimals)
 
 void print_ratio(const std::string& name, const std::string& a, const std::string& b, const RatioTest& test) {
   const std::string ratio = fmt::format("{:.{}f}", test.ratio, test.ratio < 100 ? 4 : 0);  // fits its column
-  fmt::print("  {:<17}{:>10}{:>10}{:>8}  {:>16}  {}\n", name, a, b, ratio, interval_text(test.interval, 4),
-             to_string(test.verdict));
+  print("  {:<17}{:>10}{:>10}{:>8}  {:>16}  {}\n", name, a, b, ratio, interval_text(test.interval, 4),
+        to_string(test.verdict));
 }
 
 void print_row(const ComparedRow& row) {
   print_ratio(row.name, fmt::format("{:.3f}", row.a.median), fmt::format("{:.3f}", row.b.median), row.time);
   if (row.cycles) print_ratio("  in cycles", "", "", *row.cycles);
-  if (row.clock_explains) fmt::print("{}", wrapped("clock: the gap is not there in cycles", 4));
+  if (row.clock_explains) print("{}", wrapped("clock: the gap is not there in cycles", 4));
 }
 
 /// The interval of each arm's median and from how many runs, and why there is no verdict.
@@ -103,7 +138,7 @@ void print_arms(const ComparedRow& row) {
     return e.interval ? fmt::format("{} n={}", interval_text(e.interval, 3), e.runs) : "1 run";
   };
   const std::string why = row.time.reason.empty() ? "" : ": " + row.time.reason;
-  fmt::print("{}", wrapped(fmt::format("A {}, B {}{}", arm(row.a), arm(row.b), why), 4));
+  print("{}", wrapped(fmt::format("A {}, B {}{}", arm(row.a), arm(row.b), why), 4));
 }
 
 std::string described(const CaseSummary& summary, const std::string& label) {
@@ -115,11 +150,11 @@ std::string described(const CaseSummary& summary, const std::string& label) {
 }
 
 void print_comparison(const Comparison& c, const std::string& label_a, const std::string& label_b) {
-  fmt::print("{}\n{}{}", c.case_name, wrapped("A " + described(*c.a, label_a), 2),
-             wrapped("B " + described(*c.b, label_b), 2));
-  for (const std::string& refusal : c.refusals) fmt::print("{}", wrapped("not comparable: " + refusal, 2));
+  print("{}\n{}{}", c.case_name, wrapped("A " + described(*c.a, label_a), 2),
+        wrapped("B " + described(*c.b, label_b), 2));
+  for (const std::string& refusal : c.refusals) print("{}", wrapped("not comparable: " + refusal, 2));
   if (!c.comparable()) return;
-  fmt::print("  {:<17}{:>10}{:>10}{:>8}  {:>16}  {}\n", "seconds", "A", "B", "B/A", "95 % interval", "B is");
+  print("  {:<17}{:>10}{:>10}{:>8}  {:>16}  {}\n", "seconds", "A", "B", "B/A", "95 % interval", "B is");
   for (const ComparedRow& row : c.scopes) {
     print_row(row);
     print_arms(row);
@@ -129,69 +164,79 @@ void print_comparison(const Comparison& c, const std::string& label_a, const std
     const std::string split = fmt::format(
         "speedup of B: {:.2f}x in all, {:.2f}x in the GPU part, {:.2f}x in the host part; {}", c.split->total,
         c.split->gpu, c.split->host, savings_text(*c.split, [](double value) { return fmt::format("{:.2f}", value); }));
-    fmt::print("{}", wrapped(split, 2));
+    print("{}", wrapped(split, 2));
   }
-  for (const Caveat& caveat : c.caveats) fmt::print("{}", wrapped("note: " + caveat_text(caveat, "A", "B"), 2));
+  for (const Caveat& caveat : c.caveats) print("{}", wrapped("note: " + caveat_text(caveat, "A", "B"), 2));
   for (const FieldDifference& field : c.workload.unknown)
-    fmt::print(
+    print(
         "{}",
         wrapped(fmt::format("note: {} is recorded on one side only: {} against {}", field.field, field.a, field.b), 2));
 }
 
-/// What the whole comparison amounts to: not comparable before regression before inconclusive.
-class Outcome {
- public:
-  void take(const Comparison& c, const CompareArguments& arguments) {
-    if (!c.comparable()) {
-      incomparable_ = true;
-      return;
-    }
-    ++compared_;
-    const auto row =
-        std::find_if(c.scopes.begin(), c.scopes.end(), [&](const ComparedRow& r) { return r.name == arguments.gate; });
-    if (row == c.scopes.end()) {
-      inconclusive_ = true;
-      fmt::print("  gate: no '{}' in these runs\n", arguments.gate);
-      return;
-    }
-    slower_ = slower_ || (arguments.fail_if_slower_percent >= 0 && row->time.verdict == Verdict::kSlower);
-    inconclusive_ = inconclusive_ || row->time.verdict == Verdict::kInconclusive;
-  }
-  ExitCode code(bool strict) const {
-    if (incomparable_ || compared_ == 0) return ExitCode::kNotComparable;
-    if (slower_) return ExitCode::kComparison;
-    return strict && inconclusive_ ? ExitCode::kInconclusive : ExitCode::kSuccess;
-  }
-
- private:
-  bool incomparable_ = false, slower_ = false, inconclusive_ = false;
-  int compared_ = 0;
+/// What two arms have in common, and what only one of them has.
+struct ArmComparison {
+  const Arm* base = nullptr;
+  const Arm* other = nullptr;
+  std::vector<CaseSummary> a, b;
+  std::vector<Comparison> pairs;  // point into a and b
+  std::vector<std::string> only_in_a, only_in_b;
 };
 
-void compare_arms(const Arm& base, const Arm& other, const CompareArguments& arguments, Outcome& outcome) {
-  const std::vector<CaseSummary> a = summaries(base, arguments.case_name), b = summaries(other, arguments.case_name);
-  std::vector<Comparison> done;
-  for (const CaseSummary& summary : a) {
-    if (summary.example == nullptr) continue;
-    counterpart(summary, a, false);  // refuses a case that A itself holds twice
-    const CaseSummary* match = counterpart(summary, b, a.size() == 1);
-    if (match == nullptr) {
-      fmt::print("{}: only in {}\n", summary.group.case_name, base.label);
-      continue;
-    }
-    done.push_back(compare_cases(summary, *match, arguments.options));
-    print_comparison(done.back(), base.label, other.label);
-    outcome.take(done.back(), arguments);
+std::vector<CaseSummary> shown(const Arm& arm, const std::string& case_name) {
+  std::vector<CaseSummary> all = summaries(arm, case_name), out;
+  for (const CaseSummary& summary : all)
+    if (summary.example != nullptr && !stands_aside(summary, all)) out.push_back(summary);
+  return out;
+}
+
+ArmComparison compare_arms(const Arm& base, const Arm& other, const CompareArguments& arguments) {
+  ArmComparison out{&base, &other, shown(base, arguments.case_name), shown(other, arguments.case_name), {}, {}, {}};
+  std::set<const CaseSummary*> answered;
+  for (const CaseSummary& summary : out.a) {
+    counterpart(summary, out.a, false);  // refuses a case that A itself holds twice
+    const CaseSummary* match = counterpart(summary, out.b, out.a.size() == 1);
+    answered.insert(match);
+    if (match == nullptr)
+      out.only_in_a.push_back(summary.group.case_name);
+    else
+      out.pairs.push_back(compare_cases(summary, *match, arguments.options));
   }
-  const auto mean = geometric_mean_ratio(done);
-  if (mean && done.size() > 1 && done.size() == a.size() && a.size() == b.size()) {
-    fmt::print("geometric mean of B/A over {} cases: {:.4f}\n", done.size(), *mean);
+  for (const CaseSummary& summary : out.b)
+    if (!answered.contains(&summary)) out.only_in_b.push_back(summary.group.case_name);
+  return out;
+}
+
+void print_arms(const ArmComparison& arms, const std::string& gate) {
+  for (const std::string& name : arms.only_in_a)
+    print("{}", wrapped(fmt::format("{}: only in {}", name, arms.base->label), 0));
+  for (const std::string& name : arms.only_in_b)
+    print("{}", wrapped(fmt::format("{}: only in {}", name, arms.other->label), 0));
+  for (const Comparison& pair : arms.pairs) {
+    print_comparison(pair, arms.base->label, arms.other->label);
+    const auto is_gate = [&](const ComparedRow& row) { return row.name == gate; };
+    if (pair.comparable() && std::none_of(pair.scopes.begin(), pair.scopes.end(), is_gate))
+      print("  gate: no '{}' in these runs\n", gate);
   }
+  const auto mean = geometric_mean_ratio(arms.pairs);
+  if (mean && arms.pairs.size() > 1 && arms.pairs.size() == arms.a.size() && arms.a.size() == arms.b.size())
+    print("geometric mean of B/A over {} cases: {:.4f}\n", arms.pairs.size(), *mean);
+}
+
+/// Prints what all the arms amount to first, then each pair.
+ExitCode conclude(const std::vector<ArmComparison>& compared, const CompareArguments& arguments) {
+  GateCounts counts;
+  const bool has_limit = arguments.fail_if_slower_percent.has_value();
+  for (const ArmComparison& arms : compared) {
+    counts.missing += static_cast<int>(arms.only_in_a.size());
+    for (const Comparison& pair : arms.pairs) count(counts, pair, arguments.gate, has_limit);
+  }
+  print("{}", wrapped(gate_text(counts), 0));
+  for (const ArmComparison& arms : compared) print_arms(arms, arguments.gate);
+  return gate_code(counts, arguments.strict);
 }
 
 ExitCode run_compare(CompareArguments arguments) {
-  arguments.options.margin =
-      (arguments.fail_if_slower_percent >= 0 ? arguments.fail_if_slower_percent : arguments.margin_percent) / 100;
+  arguments.options.margin = arguments.fail_if_slower_percent.value_or(arguments.margin_percent) / 100;
   std::vector<std::vector<StoredRecord>> loaded;
   std::vector<Arm> arms;
   if (!arguments.by.empty()) {
@@ -211,9 +256,9 @@ ExitCode run_compare(CompareArguments arguments) {
                                                      "'{}'",
                                                      arguments.by, arms.empty() ? "" : arms[0].label));
   }
-  Outcome outcome;
-  for (size_t i = 1; i < arms.size(); ++i) compare_arms(arms[0], arms[i], arguments, outcome);
-  return outcome.code(arguments.strict);
+  std::vector<ArmComparison> compared;
+  for (size_t i = 1; i < arms.size(); ++i) compared.push_back(compare_arms(arms[0], arms[i], arguments));
+  return conclude(compared, arguments);
 }
 
 }  // namespace
@@ -226,23 +271,22 @@ void add_compare_command(CLI::App& app, ExitCode& result) {
   command->add_option("--by", arguments->by, "split the records into arms by this instead of by path")
       ->check(CLI::IsMember({"gpu", "engine", "commit", "arm", "case"}));
   command->add_option("--case", arguments->case_name, "only this case (name or alias)");
-  command->add_option("--margin", arguments->margin_percent, "percent within which a difference does not matter")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 50.0));
-  command
-      ->add_option("--fail-if-slower", arguments->fail_if_slower_percent,
-                   "exit with 3 when B is slower by more than this percent; also sets the margin")
-      ->check(CLI::Range(0.0, 1000.0));
+  add_number(*command, "--margin", arguments->margin_percent, Bounds<double>{0, 50},
+             "percent within which a difference does not matter");
+  add_number(*command, "--fail-if-slower", arguments->fail_if_slower_percent, kPercent,
+             "exit with 3 when B is slower by more than this percent; also sets the margin");
   command->add_option("--gate", arguments->gate, "the row that decides the exit code")
       ->capture_default_str()
       ->check(CLI::IsMember({"Total", "Warm total", "Steady step", "GPU part", "Host part"}));
-  command->add_flag("--strict", arguments->strict, "exit with 4 when the gate's verdict is inconclusive");
+  command->add_flag("--strict", arguments->strict,
+                    "exit with 4 when the gate's verdict is inconclusive or a case is missing");
   command->add_option("--allow-different", arguments->options.allowed_fields,
                       "workload fields that may differ, for example steps or offload; '*' for any");
   command->add_flag("--across-precision", arguments->options.across_precision,
                     "compare runs of different precision classes, and say so");
   command->footer(
-      "Exit codes: 0 compared, 3 slower than --fail-if-slower, 4 inconclusive under --strict, 5 not comparable.");
+      "Exit codes, the first that holds: 3 a pair is slower than --fail-if-slower, 4 under --strict a pair is "
+      "inconclusive or a case of A is missing, 5 a case is missing or not comparable, 0 otherwise.");
   command->callback([arguments, &result] { result = run_compare(*arguments); });
 }
 

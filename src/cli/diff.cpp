@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "base/terminal.h"
 #include "cli/commands.h"
+#include "cli/numbers.h"
 #include "io/tensor_diff.h"
 
 namespace wan::cli {
@@ -27,22 +29,22 @@ ExitCode run_diff(const DiffArguments& arguments) {
   const TensorFile a = TensorFile::open(arguments.a), b = TensorFile::open(arguments.b);
   const DiffResult result = diff_tensors(a, b, arguments.options);
   for (const TensorDifference& d : result.common)
-    fmt::print("{:<40} {:>12.3e} {:>12.3e}  {}\n", d.name, d.relative, d.largest, verdict_of(d, arguments.limit));
-  for (const std::string& name : result.only_a) fmt::print("only in {}: {}\n", arguments.a, name);
-  for (const std::string& name : result.only_b) fmt::print("only in {}: {}\n", arguments.b, name);
+    print("{:<40} {:>12.3e} {:>12.3e}  {}\n", d.name, d.relative, d.largest, verdict_of(d, arguments.limit));
+  for (const std::string& name : result.only_a) print("only in {}: {}\n", arguments.a, name);
+  for (const std::string& name : result.only_b) print("only in {}: {}\n", arguments.b, name);
   if (result.common.empty()) {
-    fmt::print("nothing in common\n");
+    print("nothing in common\n");
     return ExitCode::kComparison;
   }
   if (const TensorDifference* first = result.first_over(arguments.limit)) {
-    fmt::print("first over {:g}: {}\n", arguments.limit, first->name);
+    print("first over {:g}: {}\n", arguments.limit, first->name);
     return ExitCode::kComparison;
   }
   if (arguments.require_all && !result.only_b.empty()) {
-    fmt::print("{} of the tensors required are missing\n", result.only_b.size());
+    print("{} of the tensors required are missing\n", result.only_b.size());
     return ExitCode::kComparison;
   }
-  fmt::print("{} tensors within {:g}\n", result.common.size(), arguments.limit);
+  print("{} tensors within {:g}\n", result.common.size(), arguments.limit);
   return ExitCode::kSuccess;
 }
 
@@ -56,9 +58,7 @@ void add_diff_command(CLI::App& app, ExitCode& result) {
   command->add_option("--prefix-a", arguments->options.prefix_a,
                       "only tensors of A whose names start with this, compared without it");
   command->add_option("--prefix-b", arguments->options.prefix_b, "the same for B");
-  command->add_option("--max-relative", arguments->limit, "largest |a-b|/|b| that passes")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+  add_number(*command, "--max-relative", arguments->limit, Bounds<double>{0, 1e9}, "largest |a-b|/|b| that passes");
   command->add_flag("--require-all", arguments->require_all, "fail when a tensor of B is not in A");
   command->callback([arguments, &result] { result = run_diff(*arguments); });
 }

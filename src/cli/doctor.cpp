@@ -13,6 +13,7 @@
 
 #include "backend/backend.h"
 #include "base/build_info.h"
+#include "base/terminal.h"
 #include "cli/columns.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
@@ -29,7 +30,7 @@ constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 
 void row(const char* what, const std::string& text) {
   const std::string label = fmt::format("  {:<22} ", what);
-  fmt::print("{}{}", label, wrapped(text, label.size(), 0).substr(label.size()));
+  print("{}{}", label, Lines{wrapped(text, label.size(), 0).text.substr(label.size())});
 }
 
 std::string gib(uint64_t bytes) { return fmt::format("{:.1f} GiB", double(bytes) / kGiB); }
@@ -42,7 +43,7 @@ std::string or_reason(const Measured<T>& value, const char* unit = "") {
 void show_machine() {
   const SystemInfo system = measure::describe_machine();
   const measure::MachineReading now = measure::read_machine();
-  fmt::print("machine\n");
+  print("machine\n");
   row("processor", system.cpu_model);
   row("cores", fmt::format("{} allowed of {}", or_reason(system.cores_allowed), or_reason(system.cores_total)));
   row("memory", fmt::format("{} of {} in use, {} page cache", gib(now.used_bytes), gib(now.total_bytes),
@@ -57,7 +58,7 @@ void show_machine() {
 }
 
 void show_host_measures() {
-  fmt::print("host measurements\n");
+  print("host measurements\n");
   const auto first = measure::read_own_and_reset_peak();
   const auto second = measure::read_own_and_reset_peak();
   row("CPU time", second.cpu_ns > first.cpu_ns ? "yes, per process, in nanoseconds" : "no: the CPU clock stands still");
@@ -130,7 +131,7 @@ void try_dcgm(const std::string& uuid) {
 
 void show_gpu(const measure::Gpu& gpu, const measure::GpuReading& now) {
   const measure::GpuFacts& facts = gpu.facts();
-  fmt::print("GPU {}\n", facts.uuid);
+  print("GPU {}\n", facts.uuid);
   row("name", facts.name);
   row("driver", fmt::format("{}, CUDA {}.{}", facts.driver, facts.cuda_driver.value_or(0) / 1000,
                             facts.cuda_driver.value_or(0) % 1000 / 10));
@@ -154,7 +155,7 @@ std::optional<int> cuda_ordinal(const measure::GpuSet& set, const measure::Gpu& 
 
 void show_gpus() {
   const measure::GpuSet set = measure::open_gpus();
-  fmt::print("GPU\n");
+  print("GPU\n");
   row("built with CUDA", build_info().cuda.empty() ? "no" : build_info().cuda);
   row("built with NVML", measure::built_with_nvml()
                              ? "yes"
@@ -181,7 +182,7 @@ void show_gpus() {
 }
 
 void show_data() {
-  fmt::print("data\n");
+  print("data\n");
   try {
     row("folder", data_folder().string());
     row("small checkpoint", std::filesystem::exists(default_checkpoint()) ? default_checkpoint().string() : "missing");

@@ -7,6 +7,7 @@
 
 #include "analysis/summary.h"
 #include "base/file.h"
+#include "base/terminal.h"
 #include "cli/collections.h"
 #include "cli/commands.h"
 #include "report/csv.h"
@@ -39,7 +40,7 @@ ExitCode run_export(const ExportArguments& arguments) {
   const std::string text =
       arguments.format == "csv" ? report::to_csv(all, reasons_not_counted(all)) : json_array(records);
   if (arguments.output.empty()) {
-    fmt::print("{}", text);
+    print_raw(text);
   } else {
     write_atomically(arguments.output, text);
   }

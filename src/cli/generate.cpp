@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/terminal.h"
 #include "cli/columns.h"
 #include "cli/commands.h"
 #include "cli/request_options.h"
@@ -77,13 +78,13 @@ class ShowStages final : public Observer {
 
   void print_table(const Outcome& outcome) const {
     int64_t total = 0;
-    fmt::print("{:<24} {:>10}\n", "stage", "seconds");
+    print("{:<24} {:>10}\n", "stage", "seconds");
     for (const StageSpan& leaf : leaves_) {
       const int64_t ns = leaf.length_ns();
       total += ns;
-      fmt::print("{:<24} {:>10.3f}\n", stage_name(leaf.stage, outcome.task), seconds_from_ns(ns).value);
+      print("{:<24} {:>10.3f}\n", stage_name(leaf.stage, outcome.task), seconds_from_ns(ns).value);
     }
-    fmt::print("{:<24} {:>10.3f}\n", "sum of stages", seconds_from_ns(total).value);
+    print("{:<24} {:>10.3f}\n", "sum of stages", seconds_from_ns(total).value);
   }
   /// The line is final from here on. May be called twice.
   void end_line() {
@@ -99,7 +100,7 @@ class ShowStages final : public Observer {
 
  private:
   void say(const std::string& text) {
-    fmt::print(stderr, "{}", terminal_ ? "\r\033[K" + wrapped(text, 0) : text + "\n");
+    fmt::print(stderr, "{}", terminal_ ? "\r\033[K" + wrapped(text, 0).text : terminal_text(text) + "\n");
   }
   void show() {
     constexpr size_t kWithoutTerminal = 200;
@@ -140,13 +141,12 @@ void print_kernels(const KernelTrace& trace) {
   if (!trace.reason.empty()) log::warning("no kernels: " + trace.reason);
   if (!trace.missing.empty()) log::warning("kernels that are missing below: " + trace.missing);
   for (const KernelView& view : kernel_views(trace)) {
-    fmt::print("\n{}, {:.3f} s\n", view.stages, view.seconds);
+    print("\n{}, {:.3f} s\n", view.stages, view.seconds);
     for (const KindShare& kind : view.kinds)
-      fmt::print("  {:<12} {:>6.1f} % {:>9.3f} s {:>8}\n", kind.name, 100 * kind.share, kind.seconds, kind.count);
+      print("  {:<12} {:>6.1f} % {:>9.3f} s {:>8}\n", kind.name, 100 * kind.share, kind.seconds, kind.count);
     for (const KernelShare& kernel : view.kernels)
       if (kernel.share >= kListedShare)
-        fmt::print("    {:>6.1f} % {:>9.3f} s {:>8}  {}\n", 100 * kernel.share, kernel.seconds, kernel.count,
-                   kernel.name);
+        print("    {:>6.1f} % {:>9.3f} s {:>8}  {}\n", 100 * kernel.share, kernel.seconds, kernel.count, kernel.name);
   }
 }
 
@@ -169,9 +169,9 @@ ExitCode run_generate(const GenerateOptions& options) {
     stages.end_line();
     stages.print_table(outcome);
     if (kernels) print_kernels(kernels->take());
-    fmt::print("{}x{}, {} frames at {} fps\n", outcome.width, outcome.height, outcome.num_frames, outcome.fps);
-    fmt::print("frames' sha256 {}\n", outcome.video_sha256);
-    if (!request.output.empty()) fmt::print("wrote {}\n", request.output.string());
+    print("{}x{}, {} frames at {} fps\n", outcome.width, outcome.height, outcome.num_frames, outcome.fps);
+    print("frames' sha256 {}\n", outcome.video_sha256);
+    if (!request.output.empty()) print("wrote {}\n", request.output.string());
     return ExitCode::kSuccess;
   } catch (const Error& problem) {
     stages.end_line();

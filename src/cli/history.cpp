@@ -1,5 +1,7 @@
 // `wanbench history`: lists runs from an index over results folders; --reindex rebuilds it from the records.
 #include "results/history.h"
+#include "base/terminal.h"
+#include "cli/numbers.h"
 
 #include <fmt/format.h>
 
@@ -30,11 +32,11 @@ void print_run(const HistoryRow& row) {
   const auto or_dash = [](const std::string& text) { return text.empty() ? "-" : text; };
   const std::string total = row.total_ns ? fmt::format("{:.2f} s", static_cast<double>(*row.total_ns) * 1e-9) : "-";
   const std::string status = row.warmup ? "warmup" : row.status + (row.excluded ? " (excl.)" : "");
-  fmt::print("{:<16}  {:<16}  {:<19} {:>12}  {}\n", row.id, or_dash(row.created_utc.substr(0, kToTheMinute)), status,
-             total, row.scope);
-  fmt::print("{}", wrapped(fmt::format("{}  {}  {}  commit {}", row.case_name, size_text(row), or_dash(row.device_name),
-                                       or_dash(row.git_commit)),
-                           4));
+  print("{:<16}  {:<16}  {:<19} {:>12}  {}\n", row.id, or_dash(row.created_utc.substr(0, kToTheMinute)), status, total,
+        row.scope);
+  print("{}", wrapped(fmt::format("{}  {}  {}  commit {}", row.case_name, size_text(row), or_dash(row.device_name),
+                                  or_dash(row.git_commit)),
+                      4));
 }
 
 ExitCode run_history(const HistoryArguments& arguments) {
@@ -70,9 +72,7 @@ void add_history_command(CLI::App& app, ExitCode& result) {
   command->add_option("--id", filter.id_prefix, "start of the id");
   command->add_option("--since", filter.since_utc, "date or time, UTC");
   command->add_option("--until", filter.until_utc, "date or time, UTC");
-  command->add_option("--limit", filter.limit, "at most this many, newest first")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+  add_number(*command, "--limit", filter.limit, Bounds<int64_t>{1, 1'000'000}, "at most this many, newest first");
   command->callback([arguments, &result] { result = run_history(*arguments); });
 }
 

@@ -1,5 +1,6 @@
 // `wanbench import`: reports of the Python original as records, with a list of what contradicts itself in them.
 #include "import/import.h"
+#include "base/terminal.h"
 
 #include <fmt/format.h>
 
@@ -21,8 +22,8 @@ struct ImportArguments {
 
 void print_findings(const RunRecord& record) {
   const Recomputed r = recompute(record);
-  fmt::print("{} on {}: {} steps, {:.2f} s\n", record.run_case.name, record.system.gpus[0].name, r.steps, r.total_s);
-  fmt::print(
+  print("{} on {}: {} steps, {:.2f} s\n", record.run_case.name, record.system.gpus[0].name, r.steps, r.total_s);
+  print(
       "  compute load of the stages {:.0f} %s (printed total {:.0f}), SM activity of the whole run {:.1f} %, in no "
       "stage {:.2f} s, steps and VAE {:.2f} s\n",
       r.leaf_load, r.header_load, r.whole_run_sm_percent, r.unattributed_s, r.gpu_part_s);
@@ -30,8 +31,8 @@ void print_findings(const RunRecord& record) {
     std::string numbers;
     if (f.printed) numbers += fmt::format(" printed {:g} {}", *f.printed, f.unit);
     if (f.recomputed) numbers += fmt::format(" recomputed {:.6g} {}", *f.recomputed, f.unit);
-    fmt::print("  {}{}{}: {}{}{}\n", f.code, f.where.empty() ? "" : " at ", f.where, f.message,
-               numbers.empty() ? "" : ";", numbers);
+    print("  {}{}{}: {}{}{}\n", f.code, f.where.empty() ? "" : " at ", f.where, f.message, numbers.empty() ? "" : ";",
+          numbers);
   }
 }
 

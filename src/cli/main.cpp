@@ -6,6 +6,7 @@
 
 #include "base/build_info.h"
 #include "base/log.h"
+#include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/openmp_settings.h"
 
@@ -43,13 +44,12 @@ int main(int argc, char** argv) {
   cli::add_make_checkpoint_command(app, result);
   cli::add_pack_command(app, result);
   try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& request) {
-    return app.exit(request);
-  } catch (const CLI::CallForAllHelp& request) {
-    return app.exit(request);
-  } catch (const CLI::CallForVersion& request) {
-    return app.exit(request);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::Success& request) {  // --help, --version
+      app.exit(request);
+    }
+    finish_output();
   } catch (const CLI::ParseError& problem) {
     log::error(problem.what());
     log::info("run with --help for the options");

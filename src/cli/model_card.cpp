@@ -52,11 +52,4 @@ std::optional<ModelCard> read_model_card(const std::filesystem::path& folder) {
   return parse_model_card(read_text(path, kMaxBytes));
 }
 
-std::string for_terminal(std::string_view text) {
-  std::string out;
-  for (const char c : text)
-    if (c == '\n' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f)) out.push_back(c);
-  return out;
-}
-
 }  // namespace wan::cli

@@ -19,7 +19,4 @@ ModelCard parse_model_card(std::string_view file);
 /// The folder's README.md; nothing when there is none, or when it is larger than a card is.
 std::optional<ModelCard> read_model_card(const std::filesystem::path& folder);
 
-/// `text` fit for a terminal: control characters other than line ends are left out.
-std::string for_terminal(std::string_view text);
-
 }  // namespace wan::cli

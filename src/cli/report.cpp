@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/gzip.h"
 #include "base/log.h"
+#include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
 #include "cli/report_files.h"
@@ -34,7 +35,7 @@ struct ReportArguments {
 
 ExitCode run_report(const ReportArguments& arguments) {
   const Redaction redaction = arguments.redacted ? Redaction::kYes : Redaction::kNo;
-  for (const fs::path& file : write_reports(arguments.folder, redaction)) fmt::print("wrote {}\n", file.string());
+  for (const fs::path& file : write_reports(arguments.folder, redaction)) print("wrote {}\n", file.string());
   return ExitCode::kSuccess;
 }
 

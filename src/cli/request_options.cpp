@@ -8,19 +8,13 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/numbers.h"
 #include "pipeline/guidance.h"
 #include "pipeline/request_options.h"
 #include "pipeline/request_text.h"
 
 namespace wan::cli {
 namespace {
-
-template <Number T>
-T number(std::string_view text, std::string_view flag, const Bounds<T>& bounds) {
-  const auto value = checked_number(text, bounds);
-  require(value.has_value(), fmt::format("{}: '{}' is not {}", flag, text, describe(bounds)), ErrorKind::kUsage);
-  return *value;
-}
 
 /// "WxH", or the official "W*H".
 void read_size(const std::string& text, Request& request) {

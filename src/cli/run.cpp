@@ -14,8 +14,10 @@
 #include "base/flags.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
+#include "cli/numbers.h"
 #include "cli/openmp_settings.h"
 #include "cli/report_files.h"
 #include "cli/terminal.h"
@@ -35,6 +37,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kAutoRepeats = "auto";
+constexpr Bounds<int> kRepeats{0, 1000};
 
 struct RunCommand {
   fs::path suite, patterns, overhead;
@@ -43,7 +46,7 @@ struct RunCommand {
   std::string precision, weights, engine = "native", command, repeats = "1", warm_repeats = "0", order = "interleaved",
                                   page_cache = "as-is";
   double max_seconds = 0;
-  int warmups = -1;
+  std::optional<int> warmups;
   std::string counters = "auto";
   double memory_limit_gib = 0;
   bool dry_run = false, resume = false, allow_other_build = false, no_video = false, trace_kernels = false,
@@ -51,14 +54,14 @@ struct RunCommand {
 };
 
 void print_plan(const suite::Suite& suite, const std::vector<suite::PlannedCase>& plan, const RunCommand& options) {
-  fmt::print("suite {} version {}: {} cases, {} cold and {} warm repeats each, {}\n", suite.name, suite.version,
-             plan.size(), options.repeats, options.warm_repeats, options.order);
+  print("suite {} version {}: {} cases, {} cold and {} warm repeats each, {}\n", suite.name, suite.version, plan.size(),
+        options.repeats, options.warm_repeats, options.order);
   for (const suite::PlannedCase& planned : plan) {
     const Workload& work = planned.workload;
-    fmt::print("{}  {}x{}, {} frames, {} steps, {}, device {}, {}\n", planned.details.name, work.width.value_or(0),
-               work.height.value_or(0), work.num_frames.value_or(0), work.steps.value_or(0), work.solver,
-               planned.details.request.device, to_string(work.precision_class));
-    if (!planned.details.notes.empty()) fmt::print("    {}\n", planned.details.notes);
+    print("{}  {}x{}, {} frames, {} steps, {}, device {}, {}\n", planned.details.name, work.width.value_or(0),
+          work.height.value_or(0), work.num_frames.value_or(0), work.steps.value_or(0), work.solver,
+          planned.details.request.device, to_string(work.precision_class));
+    if (!planned.details.notes.empty()) print("    {}\n", planned.details.notes);
   }
 }
 
@@ -75,12 +78,12 @@ void understand_repetition(RunCommand& options) {
   if (warm_automatic) repetition.warm_until = rule;
   require(automatic || warm_automatic || options.max_seconds == 0,
           "--max-seconds goes with --repeats auto or --warm-repeats auto", ErrorKind::kUsage);
-  if (!automatic) repetition.repeats = std::stoi(options.repeats);
-  if (!warm_automatic) repetition.warm_repeats = std::stoi(options.warm_repeats);
+  if (!automatic) repetition.repeats = number(options.repeats, flags::kRepeats, kRepeats);
+  if (!warm_automatic) repetition.warm_repeats = number(options.warm_repeats, flags::kWarmRepeats, kRepeats);
   require(automatic || warm_automatic || repetition.repeats + repetition.warm_repeats > 0,
           "--repeats 0 needs --warm-repeats: else there is nothing to run", ErrorKind::kUsage);
   const bool repeated = automatic || repetition.repeats > 1;
-  repetition.warmups = options.warmups >= 0 ? options.warmups : repeated ? 1 : 0;
+  repetition.warmups = options.warmups.value_or(repeated ? 1 : 0);
   repetition.order = options.order == "grouped" ? suite::RunOrder::kGrouped : suite::RunOrder::kInterleaved;
 }
 
@@ -146,9 +149,8 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
 ExitCode conclude(const suite::SuiteOutcome& outcome, const RunCommand& options) {
   if (outcome.second_signal) _exit(128 + outcome.stop_signal);
   if (!outcome.records.empty())
-    for (const fs::path& file : write_reports(options.run.output, Redaction::kNo))
-      fmt::print("wrote {}\n", file.string());
-  fmt::print("{} ok, {} not ok, {} already there\n", outcome.ok, outcome.not_ok, outcome.skipped);
+    for (const fs::path& file : write_reports(options.run.output, Redaction::kNo)) print("wrote {}\n", file.string());
+  print("{} ok, {} not ok, {} already there\n", outcome.ok, outcome.not_ok, outcome.skipped);
   if (outcome.stop_signal != 0) {
     log::warning(fmt::format("interrupted; go on with the same command and --resume (results so far are in {})",
                              options.run.output.string()));
@@ -240,14 +242,11 @@ void add_run_options(CLI::App& command, RunCommand& o) {
           "cold runs of each case, each in a new process; auto: 5 to 15, until half the 95 % interval of the "
           "median is within 1 % (steady step), 2 % (warm total) and 5 % (initialization, text encoding on the CPU)")
       ->type_name("N|auto")
-      ->check(CLI::Range(0, 1000) | CLI::IsMember({kAutoRepeats}))
       ->capture_default_str();
-  command
-      .add_option("--max-seconds", o.max_seconds,
-                  "with auto: a case is repeated no more once its cold runs, or its warm videos, took this long; 0: no "
-                  "limit")
-      ->type_name("S")
-      ->check(CLI::NonNegativeNumber);
+  add_number(command, "--max-seconds", o.max_seconds, kSecondsOrNone,
+             "with auto: a case is repeated no more once its cold runs, or its warm videos, took this long; 0: no "
+             "limit")
+      ->type_name("S");
   command.add_option("--order", o.order, "interleaved: repeats go round the cases; grouped: one case after the other")
       ->check(CLI::IsMember({"interleaved", "grouped"}))
       ->capture_default_str();
@@ -256,25 +255,18 @@ void add_run_options(CLI::App& command, RunCommand& o) {
                   "videos made one after another in one process, after one that does not count; auto: 5 to 15, five in "
                   "a process, by the rule of --repeats auto")
       ->type_name("N|auto")
-      ->check(CLI::Range(0, 1000) | CLI::IsMember({kAutoRepeats}))
       ->capture_default_str();
-  command
-      .add_option(flags::kWarmups, o.warmups,
-                  "cold runs before the first that count for nothing; default: 1 if repeated, else 0")
-      ->check(CLI::Range(0, 100));
+  add_number(command, flags::kWarmups, o.warmups, Bounds<int>{0, 100},
+             "cold runs before the first that count for nothing; default: 1 if repeated, else 0");
   command
       .add_option(flags::kPageCache, o.page_cache,
                   "the weight files before each cold run: hot, read through unless in memory; evict, dropped from the "
                   "page cache (no root needed); as-is, left alone and recorded as unknown")
       ->check(CLI::IsMember({"as-is", flags::kHotPageCache, flags::kEvictPageCache}))
       ->capture_default_str();
-  command
-      .add_option("--cool-down", o.run.cool_down.value,
-                  "longest wait before a run until the card is at most 3 C above the first one's start, seconds; 0: "
-                  "none")
-      ->type_name("S")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  add_number(command, "--cool-down", o.run.cool_down.value, kSecondsOrNone,
+             "longest wait before a run until the card is at most 3 C above the first one's start, seconds; 0: none")
+      ->type_name("S");
   command
       .add_option(
           "--counters", o.counters,
@@ -287,12 +279,11 @@ void add_run_options(CLI::App& command, RunCommand& o) {
       .add_option("--overhead", o.overhead,
                   "result of `selftest overhead` on this machine, quoted by every record of the same card and counters")
       ->type_name("FILE");
-  command.add_option("--timeout", o.run.timeout.value, "limit of one video, seconds; 0: none")
-      ->type_name("S")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--memory-limit", o.memory_limit_gib, "private host memory a case may have, GiB; 0: no limit")
-      ->type_name("GIB")
-      ->check(CLI::NonNegativeNumber);
+  add_number(command, "--timeout", o.run.timeout.value, kSecondsOrNone, "limit of one video, seconds; 0: none")
+      ->type_name("S");
+  add_number(command, "--memory-limit", o.memory_limit_gib, Bounds<double>{0, 1e6},
+             "private host memory a case may have, GiB; 0: no limit")
+      ->type_name("GIB");
   command.add_flag(flags::kNoVideo, o.no_video, "measure without writing mp4 files");
   command.add_flag(flags::kTraceKernels, o.trace_kernels,
                    "after all others, one more run of each case on a card with every kernel watched (CUPTI): the "

@@ -13,8 +13,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
+#include "cli/numbers.h"
 #include "cli/request_options.h"
 #include "measure/counters.h"
 #include "measure/machine.h"
@@ -97,30 +99,29 @@ OverheadResult judged(const OverheadCommand& options, const suite::OverheadRun& 
 }
 
 void show(const OverheadResult& result) {
-  fmt::print("{}, {}\n", result.device, result.work);
-  fmt::print("counters: {}{}\n", result.counters.empty() ? "none" : result.counters,
-             result.counters_not_read.empty() ? "" : " (" + result.counters_not_read + ")");
-  fmt::print("{:>6} {:>14} {:>14} {:>10}\n", "pair", "off, s/step", "on, s/step", "on/off-1");
+  print("{}, {}\n", result.device, result.work);
+  print("counters: {}{}\n", result.counters.empty() ? "none" : result.counters,
+        result.counters_not_read.empty() ? "" : " (" + result.counters_not_read + ")");
+  print("{:>6} {:>14} {:>14} {:>10}\n", "pair", "off, s/step", "on, s/step", "on/off-1");
   for (size_t i = 0; i < result.pairs.size(); ++i) {
     const OverheadPair& pair = result.pairs[i];
-    fmt::print("{:>6} {:>14.5f} {:>14.5f} {:>8.3f} %\n", i + 1, pair.off_s, pair.on_s,
-               100 * (pair.on_s / pair.off_s - 1));
+    print("{:>6} {:>14.5f} {:>14.5f} {:>8.3f} %\n", i + 1, pair.off_s, pair.on_s, 100 * (pair.on_s / pair.off_s - 1));
   }
-  fmt::print("watching costs {:.3f} % of a step of {:.4f} s, 95 % interval [{:.3f}, {:.3f}], over {} pairs\n",
-             result.percent, result.step_s, result.low_percent, result.high_percent, result.pairs.size());
-  fmt::print("the watching process used {:.1f} % of one core\n", result.sampler_core_percent);
+  print("watching costs {:.3f} % of a step of {:.4f} s, 95 % interval [{:.3f}, {:.3f}], over {} pairs\n",
+        result.percent, result.step_s, result.low_percent, result.high_percent, result.pairs.size());
+  print("the watching process used {:.1f} % of one core\n", result.sampler_core_percent);
 }
 
 ExitCode verdict(const OverheadResult& result) {
   if (result.high_percent <= result.limit_percent) {
-    fmt::print("PASS: the interval is within {} %\n", result.limit_percent);
+    print("PASS: the interval is within {} %\n", result.limit_percent);
     return ExitCode::kSuccess;
   }
   if (result.low_percent > result.limit_percent) {
-    fmt::print("FAIL: the interval is beyond {} %\n", result.limit_percent);
+    print("FAIL: the interval is beyond {} %\n", result.limit_percent);
     return ExitCode::kComparison;
   }
-  fmt::print("INCONCLUSIVE: the interval reaches across {} %: more --pairs, or longer steps\n", result.limit_percent);
+  print("INCONCLUSIVE: the interval reaches across {} %: more --pairs, or longer steps\n", result.limit_percent);
   return ExitCode::kInconclusive;
 }
 
@@ -164,18 +165,14 @@ void add_selftest_command(CLI::App& app, ExitCode& result) {
       "One video with the monitor on and off in turn: what watching costs. Exit code 0 within the limit, 3 beyond it, "
       "4 when the interval reaches across it");
   add_request_options(*command, options->request, VideoFile::kNo);
-  command->add_option("--pairs", options->pairs, "blocks with the monitor on, and as many with it off")
-      ->check(CLI::Range(kLeastPairs, size_t{100}))
-      ->capture_default_str();
-  command->add_option("--block", options->steps_in_block, "steps of a block; its first two and its last do not count")
-      ->check(CLI::Range(4, 100))
-      ->capture_default_str();
+  add_number(*command, "--pairs", options->pairs, Bounds<int64_t>{kLeastPairs, 100},
+             "blocks with the monitor on, and as many with it off");
+  add_number(*command, "--block", options->steps_in_block, Bounds<int64_t>{4, 100},
+             "steps of a block; its first two and its last do not count");
   command->add_option("--counters", options->counters, "as for `run`")
       ->check(CLI::IsMember(measure::counter_names()))
       ->capture_default_str();
-  command->add_option("--limit", options->limit_percent, "percent of a step's time")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  add_number(*command, "--limit", options->limit_percent, Bounds<double>{0.001, 1e9}, "percent of a step's time");
   command->add_option("--output", options->output, "file for the result as JSON; `run --overhead` quotes it")
       ->type_name("FILE");
   command->callback([options, &result] { result = run_overhead(*options); });

@@ -10,7 +10,9 @@
 
 #include "backend/backend.h"
 #include "base/file.h"
+#include "base/terminal.h"
 #include "cli/commands.h"
+#include "cli/numbers.h"
 #include "model/variant.h"
 
 namespace wan::cli {
@@ -42,7 +44,7 @@ ExitCode run_tune(TuneOptions options) {
   backend.device = options.device == "cuda" ? "cuda:0" : options.device;
   const std::string table = fmt::format("{}\n", fmt::join(tune_products(backend, shapes, options.seconds), "\n"));
   if (options.output.empty())
-    fmt::print("{}", table);
+    print_raw(table);
   else
     write_atomically(options.output, table);
   return ExitCode::kSuccess;
@@ -57,11 +59,9 @@ void add_tune_command(CLI::App& app, ExitCode& result) {
   command->add_option("--model", options->model, "whose shapes")
       ->check(CLI::IsMember(model_names()))
       ->capture_default_str();
-  command->add_option("--tokens", options->tokens, "sequence lengths; default: the model's usual sizes")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--seconds", options->seconds, "for each shape")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  add_numbers(*command, "--tokens", options->tokens, Bounds<int64_t>{1, 10'000'000},
+              "sequence lengths; default: the model's usual sizes");
+  add_number(*command, "--seconds", options->seconds, Bounds<double>{0.001, 3600}, "for each shape");
   command->add_option("--device", options->device, "cuda or cuda:N")->capture_default_str();
   command->add_option("--output", options->output, "file for the table; default: standard output")->type_name("FILE");
   command->callback([options, &result] { result = run_tune(*options); });

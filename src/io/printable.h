@@ -6,7 +6,7 @@
 
 namespace wan {
 
-/// `text` with control characters (line ends, escapes, NUL) as \xNN, cut after 200 bytes.
+/// `text` as terminal_text makes it fit, cut after 200 bytes.
 std::string printable(std::string_view text);
 
 }  // namespace wan

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/terminal.h"
 
 namespace wan::suite {
 namespace {
@@ -47,7 +48,7 @@ std::string progress_line(const ProgressState& state, size_t width) {
     if (line.size() + part.size() > width) break;
     line += part;
   }
-  return line.substr(0, width);
+  return terminal_text(line).substr(0, width);
 }
 
 void show_readings(ProgressState& state, const measure::Samples& samples) {
@@ -71,7 +72,8 @@ ProgressDisplay::ProgressDisplay(DisplayStyle style, Write write, size_t width)
     : style_(style), write_(std::move(write)), width_(width) {}
 
 void ProgressDisplay::line(const std::string& text) {
-  write_(style_ == DisplayStyle::kTerminal ? "\r\033[K" + text + "\n" : text + "\n");
+  const std::string fit = terminal_text(text);
+  write_(style_ == DisplayStyle::kTerminal ? "\r\033[K" + fit + "\n" : fit + "\n");
 }
 
 void ProgressDisplay::draw() {

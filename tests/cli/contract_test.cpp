@@ -103,7 +103,7 @@ TEST_F(CommandLine, InspectShowsTheModelCard) {
   std::filesystem::copy(checkpoint(), folder_ / "carded", std::filesystem::copy_options::recursive);
   const auto card = folder_ / "carded/README.md";
   write_atomically(card, "---\ntags: [x]\nlicense: apache-2.0\n---\n# A name\n\nWhat it \x1b[31mis.\n");
-  EXPECT_THAT(run("inspect carded").output, HasSubstr("licence: apache-2.0\n\n# A name\n\nWhat it [31mis.\n"));
+  EXPECT_THAT(run("inspect carded").output, HasSubstr("licence: apache-2.0\n\n# A name\n\n  What it \\x1b[31mis.\n"));
   write_atomically(card, "# No front matter\n\n---\nlicense: none of it\n---\n");
   EXPECT_THAT(run("inspect carded").output, HasSubstr("licence: not said in README.md\n\n# No front matter"));
   write_atomically(card, "---\nlicense: mit\n---\n" + std::string(7000, 'x'));

@@ -95,6 +95,74 @@ TEST_F(ResultsCommands, CompareRefusesUnlikeWorkloads) {
          HasSubstr("precision"));
 }
 
+TEST_F(ResultsCommands, CompareNamesAllItFoundAndExitsByTheWorst) {
+  const Change other = [](RunRecord& record) {
+    record.run_case.name = "another";
+    record.workload.seed = 8;
+  };
+  store("both", 5, 1);
+  store("both", 5, 1, other);
+  store("one", 5, 1);
+  store("slow", 5, 2);
+  store("one_slow", 5, 1);
+  store("one_slow", 5, 2, other);
+  store("one_few", 3, 1);
+  store("one_few", 5, 2, other);
+  using testing::StartsWith;
+  expect("compare both one", ExitCode::kNotComparable, StartsWith("1 pair compared; 1 case missing\n"));
+  expect("compare both one --strict", ExitCode::kInconclusive, HasSubstr("another: only in both"));
+  expect("compare one both --strict", ExitCode::kSuccess, HasSubstr("another: only in both"));
+  expect("compare both slow --fail-if-slower 2 --strict", ExitCode::kComparison,
+         StartsWith("1 pair compared: 1 slower than the limit; 1 case missing\n"));
+  expect("compare both one_few --fail-if-slower 2 --strict", ExitCode::kComparison,
+         StartsWith("2 pairs compared: 1 slower than the limit, 1 inconclusive\n"));
+  expect("compare both one_slow", ExitCode::kSuccess, StartsWith("2 pairs compared\n"));
+}
+
+TEST_F(ResultsCommands, CompareLeavesWarmUpsAside) {
+  store("a", 4, 1, [](RunRecord& record) { record.output.file = "videos/case.mp4"; });
+  store("a", 1, 1, [](RunRecord& record) {  // as `run --repeats` writes them: no video, so another group
+    record.run_case.warmup = true;
+    record.run_case.repeat = -1;
+  });
+  expect("compare a a --strict", ExitCode::kSuccess, AllOf(HasSubstr("SAME"), HasSubstr("n=4")));
+}
+
+TEST_F(ResultsCommands, ANumberIsTakenWholeOrNotAtAll) {
+  store("a", 4, 1);
+  for (const char* limit : {"nan", "inf", "-1", "0x10", "1e999", "2 ", "", "1001", "2%"})
+    expect(std::string("compare a a --fail-if-slower '") + limit + "'", ExitCode::kUsage,
+           HasSubstr("--fail-if-slower"));
+  for (const char* arguments :
+       {"compare a a --margin nan", "diff x y --max-relative nan", "history --limit 1e3", "history --limit 0",
+        "make-checkpoint --model ti2v-5b --output new --seed -1",
+        "make-checkpoint --model ti2v-5b --output new --layers 0", "run --output new --repeats 2x",
+        "run --output new --warm-repeats 1001", "run --output new --warmups -1", "run --output new --timeout inf",
+        "run --output new --memory-limit nan", "run --output new --cool-down -5", "selftest overhead --limit nan",
+        "selftest overhead --pairs 6.5", "tune --tokens 0", "tune --seconds nan"}) {
+    const std::string command(arguments);
+    const size_t flag = command.rfind("--");
+    expect(command, ExitCode::kUsage, HasSubstr(command.substr(flag, command.find(' ', flag) - flag)));
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "new"));
+  expect("compare a a --margin 010 --strict", ExitCode::kSuccess, HasSubstr("SAME"));
+}
+
+TEST_F(ResultsCommands, NamesOfRecordsDoNotSteerTheTerminal) {
+  store("a", 4, 1, [](RunRecord& record) {
+    record.run_case.name = "\x1b]0;owned\x07\nfaked row";
+    record.system.gpus[0].name = "card\x1b[2J";
+  });
+  for (const char* arguments : {"compare a a", "history --reindex a", "history"})
+    expect(arguments, ExitCode::kSuccess, AllOf(Not(HasSubstr("\x1b")), Not(HasSubstr("\nfaked"))));
+}
+
+TEST_F(ResultsCommands, AFullDiskIsAFailure) {
+  store("a", 4, 1);
+  for (const char* arguments : {"compare a a", "export a", "--help", "history --reindex a"})
+    EXPECT_EQ(run(std::string(arguments) + " > /dev/full").code, static_cast<int>(ExitCode::kFailure)) << arguments;
+}
+
 TEST_F(ResultsCommands, BadInputNamesTheFileOrTheFlag) {
   store("a", 1, 1);
   std::filesystem::create_directories(folder_ / "empty");
