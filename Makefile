@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh Debian or Ubuntu machine: `make demo` and `make test`.
-.PHONY: all build demo test bootstrap check fuzz install clean
+.PHONY: all build demo test bootstrap check fuzz cuda-all install clean
 
 JOBS ?= $(shell nproc)
 DEMO ?= build/demo
@@ -29,6 +29,10 @@ test: build check
 fuzz:
 	tools/bootstrap.sh fuzz
 	tools/fuzz.sh
+
+# Every kernel for every card the program is meant for, without a card: minutes each.
+cuda-all: bootstrap
+	tools/cuda_all.sh
 
 install: build
 	cmake --install build --prefix $(or $(PREFIX),/usr/local)
