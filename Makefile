@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh Debian or Ubuntu machine: `make demo` and `make test`.
-.PHONY: all build demo test bootstrap check headers sanitize sanitize-thread fuzz install clean
+.PHONY: all build demo test bootstrap check headers sanitize sanitize-thread fuzz cuda-all install clean
 
 JOBS ?= $(shell nproc)
 DEMO ?= build/demo
@@ -48,6 +48,10 @@ sanitize-thread: bootstrap
 fuzz:
 	tools/bootstrap.sh fuzz
 	tools/fuzz.sh
+
+# Every kernel for every card the program is meant for, without a card: minutes each.
+cuda-all: bootstrap
+	tools/cuda_all.sh
 
 install: build
 	cmake --install build --prefix $(or $(PREFIX),/usr/local)

@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <map>
 
+#include "backend/cuda/factory.h"
 #include "backend/cuda/tuning.h"
-#include "backend/factories.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "kernels_memory.h"
@@ -69,7 +69,7 @@ void tune(cuda::CudaBackend& backend, const std::vector<DitShape>& shapes, Secon
 }
 
 void run(const Options& options) {
-  const auto problem = cuda_problem(0);
+  const auto problem = cuda::problem(0);
   require(!problem, problem.value_or(""), ErrorKind::kUsage);
   const auto table = options.find("--table");
   cuda::CudaBackend backend(

@@ -7,11 +7,17 @@ out=${1:?usage: tools/gpu_pack.sh OUT.tar.xz}
 limit=$((60 * 1024 * 1024))
 
 cmake --preset gpu
-cmake --build --preset gpu -j "$(nproc)" --target wanbench wan_nvtx backend_cuda_test vae_golden_cuda_test wan_kernel_bench bench_conv bench_attention bench_page_lock
+cmake --build --preset gpu -j "$(nproc)" --target wanbench wan_cuda_module wan_nvtx backend_cuda_test vae_golden_cuda_test wan_kernel_bench bench_conv bench_attention bench_page_lock
+
+# A module with code for other cards alone, for gpu_module.sh to see it refused by name.
+cmake --preset gpu -B build/gpu-sm80 -DCMAKE_CUDA_ARCHITECTURES=80
+cmake --build build/gpu-sm80 -j "$(nproc)" --target wan_cuda_module
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/pack/lib" "$work/pack/bin"
+mkdir -p "$work/pack/lib/wanbench" "$work/pack/bin" "$work/pack/sm80"
+strip -o "$work/pack/lib/wanbench/wan_cuda.so" build/gpu/lib/wanbench/wan_cuda.so
+strip -o "$work/pack/sm80/wan_cuda.so" build/gpu-sm80/lib/wanbench/wan_cuda.so
 for name in wanbench backend_cuda_test vae_golden_cuda_test wan_kernel_bench bench_conv bench_attention bench_page_lock; do
   binary=$(find build/gpu -type f -name "$name" -perm -u+x | head -1)
   strip -o "$work/pack/bin/$name" "$binary"
@@ -20,7 +26,7 @@ for name in wanbench backend_cuda_test vae_golden_cuda_test wan_kernel_bench ben
     { grep -v -E '/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|libcuda|libcudart|libcublas|libcublasLt|libnvrtc|libcudnn[^/]*)\.so' || true; } |
     while read -r library; do cp -Ln "$library" "$work/pack/lib/"; done
 done
-cp tools/gpu_{run,table,golden,instrument,interference,external,compare}.sh "$work/pack/"
+cp tools/gpu_{run,table,golden,instrument,interference,external,compare,module}.sh "$work/pack/"
 cp "$(find build/gpu -name libwanbench_nvtx.so | head -1)" "$work/pack/lib/"
 mkdir -p "$work/pack/share/wanbench"
 cp -r build/gpu/share/wanbench/{python,suites,tokenizer} "$work/pack/share/wanbench/"  # the last for make-checkpoint

@@ -11,7 +11,9 @@ struct BuildInfo {
   bool dirty = false;    // built from a tree with changes that are not committed
   std::string compiler;
   std::string build_type;
-  std::string cuda;  // toolkit version, or empty
+  std::string cuda;                // toolkit version, or empty
+  std::string cuda_code;           // cards the CUDA backend was compiled for, as "80,90a"; "80-virtual" is PTX
+  std::string cuda_code_left_out;  // of those asked for, what the toolkit did not know
 };
 
 const BuildInfo& build_info();

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "backend/cuda_module.h"
 #include "base/error.h"
+#include "base/hash.h"
 
 namespace wan::cli {
 
@@ -14,6 +16,12 @@ std::filesystem::path data_folder() {
     if (std::filesystem::is_directory(candidate)) return candidate;
   throw Error(ErrorKind::kRuntime, fmt::format("the program's data folder is missing: expected {} or {}",
                                                beside.string(), installed.string()));
+}
+
+std::string program_sha256() {
+  const std::string program = sha256_of_file("/proc/self/exe");
+  const std::filesystem::path module = cuda_module_file();
+  return module.empty() ? program : sha256_hex(program + sha256_of_file(module));
 }
 
 std::filesystem::path default_checkpoint() { return data_folder() / "checkpoint"; }

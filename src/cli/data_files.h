@@ -3,12 +3,16 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 namespace wan::cli {
 
 /// From the folder of the installed program: its data, and the folder of libraries.
 std::filesystem::path installed_data();
 std::filesystem::path installed_libraries();
+/// Of this program: of its running file, whatever has taken its name since, and where its CUDA module's file is there
+/// of both, one digest after the other.
+std::string program_sha256();
 /// Folder share/wanbench that belongs to the running program. Throws Error(kRuntime) when there is none.
 std::filesystem::path data_folder();
 /// The small checkpoint that comes with the program.

@@ -12,6 +12,9 @@
 #include <CLI/CLI.hpp>
 
 #include "backend/backend.h"
+#include "backend/card_code.h"
+#include "backend/cuda_module.h"
+#include "backend/factories.h"
 #include "base/build_info.h"
 #include "base/terminal.h"
 #include "cli/columns.h"
@@ -153,10 +156,29 @@ std::optional<int> cuda_ordinal(const measure::GpuSet& set, const measure::Gpu& 
   return std::nullopt;
 }
 
+/// What the CUDA backend needs to be loaded: the module, the cards it has code for, NVIDIA's libraries.
+void show_module() {
+  const BuildInfo& build = build_info();
+  if (build.cuda.empty()) return row("built with CUDA", "no");
+  row("built with CUDA", fmt::format("{}, code for {}", build.cuda, code_in_words(build.cuda_code)));
+  if (!build.cuda_code_left_out.empty())
+    row("", fmt::format("asked for but unknown to that toolkit: {}", build.cuda_code_left_out));
+  const CudaStatus status = cuda_status();
+  row("CUDA module", status.module.empty() ? "none: " + status.problem : status.module.string());
+  for (const LibraryFinding& finding : status.libraries) {
+    const LibraryRequirement& wanted = finding.wanted;
+    row(wanted.soname.c_str(),
+        finding.problem.empty()
+            ? fmt::format("{} ({}.{} or later wanted), {}", finding.version, wanted.major, wanted.minor,
+                          finding.library.path.string())
+            : fmt::format("no: {} ({}.{} or later wanted)", finding.problem, wanted.major, wanted.minor));
+  }
+}
+
 void show_gpus() {
   const measure::GpuSet set = measure::open_gpus();
   print("GPU\n");
-  row("built with CUDA", build_info().cuda.empty() ? "no" : build_info().cuda);
+  show_module();
   row("built with NVML", measure::built_with_nvml()
                              ? "yes"
                              : "no: nvml.h was not found at build time; run tools/bootstrap.sh and build again");
@@ -170,10 +192,13 @@ void show_gpus() {
     measure::Gpu& gpu = *set.gpus[i];
     show_gpu(gpu, gpu.read());
     try_gpm(gpu);
-    if (const auto ordinal = cuda_ordinal(set, gpu))
+    if (const auto ordinal = cuda_ordinal(set, gpu)) {
+      const auto unusable = cuda_problem(*ordinal);
+      row("CUDA backend", unusable ? "no: " + *unusable : fmt::format("yes, as cuda:{}", *ordinal));
       try_cupti(*ordinal);
-    else
+    } else {
       row("counters, cupti", "no: CUDA_VISIBLE_DEVICES leaves this card out");
+    }
     try_dcgm(gpu.facts().uuid);
   }
   if (!set.gpus.empty()) return;

@@ -9,10 +9,10 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "backend/cuda_module.h"
 #include "base/build_info.h"
 #include "base/file.h"
 #include "base/flags.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
@@ -109,7 +109,7 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   plan.precision = enum_value<Precision>(options.precision);
   plan.random_weights = options.weights == flags::kRandomWeights;
   if (plan.device == "cuda") plan.device = "cuda:0";
-  const bool has_cuda = !gpus.gpus.empty() && !build_info().cuda.empty();
+  const bool has_cuda = !gpus.gpus.empty() && !cuda_module_file().empty();
   plan.default_device = has_cuda ? "cuda:0" : "cpu";
   plan.default_checkpoint = default_checkpoint();
   require((options.engine == "command") == !options.command.empty(),
@@ -134,7 +134,7 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
     run.patterns = suite::parse_patterns(read_text(options.patterns), options.patterns.string());
   const fs::path program = fs::read_symlink("/proc/self/exe");
   run.engine = {program.string(), "case"};
-  run.program_sha256 = sha256_of_file("/proc/self/exe");  // the file that runs, whatever has taken its name since
+  run.program_sha256 = program_sha256();
   run.engine_environment = openmp_settings();
   if (!options.overhead.empty())
     run.overhead = overhead_from_json(read_text(options.overhead), options.overhead.string());

@@ -12,7 +12,6 @@
 #include "backend/backend.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
@@ -78,7 +77,7 @@ OverheadResult judged(const OverheadCommand& options, const suite::OverheadRun& 
   const measure::Activity activity = measure::activity_of(samples);
   const SystemInfo system = measure::describe_machine();
   result.created_utc = utc_now();
-  result.tool = suite::describe_tool(sha256_of_file("/proc/self/exe"));
+  result.tool = suite::describe_tool(program_sha256());
   result.device = gpu != nullptr ? gpu->facts().name : system.cpu_model;
   result.gpu_uuid = gpu != nullptr ? gpu->facts().uuid : "";
   result.counters = activity.source;

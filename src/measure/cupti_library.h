@@ -3,29 +3,29 @@
 
 #include <string>
 
+#include "base/nvidia_libraries.h"
+
 namespace wan::measure {
 
 /// Stays loaded until the process ends: CUPTI has threads of its own that may still run. Loading it observes nothing
 /// yet.
 class CuptiLibrary {
  public:
-  /// Looks for libcupti.so.`cuda_major` where the system's loader looks, then in the toolkit's usual
-  /// places. Never throws: `reason` says why nothing could be loaded.
+  /// Loads libcupti.so.`cuda_major` as base/nvidia_libraries.h finds it. Never throws: `reason` says why nothing could
+  /// be loaded.
   explicit CuptiLibrary(int cuda_major);
 
-  bool loaded() const { return handle_ != nullptr; }
-  const std::string& reason() const { return reason_; }
+  bool loaded() const { return library_.loaded(); }
+  const std::string& reason() const { return library_.problem; }
 
   /// The function of that name, or nullptr when this version lacks it or nothing is loaded.
   template <class Signature>
   Signature* function(const char* name) const {
-    return reinterpret_cast<Signature*>(symbol(name));
+    return library_.function<Signature>(name);
   }
 
  private:
-  void* symbol(const char* name) const;
-  void* handle_ = nullptr;
-  std::string reason_;
+  NvidiaLibrary library_;
 };
 
 }  // namespace wan::measure

@@ -1,6 +1,5 @@
 // NVML through dlopen. Functions a driver lacks leave their values absent. Counters come from GPM (Hopper and newer):
 // two snapshots at least 100 ms apart are subtracted by the library; an ordinary user may read them there.
-#include <dlfcn.h>
 #include <nvml.h>
 
 #include <array>
@@ -10,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/nvidia_libraries.h"
 #include "measure/gpu.h"
 
 namespace wan::measure {
@@ -28,8 +28,8 @@ struct Function<nvmlReturn_t(Arguments...)> {
 
 class Library final : public GpuLibrary {
  public:
-  Library() : handle_(::dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL)) {
-    if (handle_ == nullptr) {
+  Library() : library_(load_nvidia_library("libnvidia-ml.so.1", Symbols::kPrivate)) {
+    if (!library_.loaded()) {
       reason_ = "no NVIDIA driver: libnvidia-ml.so.1 cannot be loaded";
       return;
     }
@@ -40,7 +40,6 @@ class Library final : public GpuLibrary {
   }
   ~Library() override {
     if (ready_) shutdown();
-    if (handle_ != nullptr) ::dlclose(handle_);
   }
   Library(const Library&) = delete;
   Library& operator=(const Library&) = delete;
@@ -87,12 +86,12 @@ class Library final : public GpuLibrary {
  private:
   template <typename Signature>
   void load(Function<Signature>& function, const char* symbol) {
-    function.pointer = reinterpret_cast<Signature*>(::dlsym(handle_, symbol));
+    function.pointer = library_.function<Signature>(symbol);
   }
   void load_functions();
   void load_device_functions();
 
-  void* handle_;
+  NvidiaLibrary library_;
   bool ready_ = false;
   std::string reason_;
 };

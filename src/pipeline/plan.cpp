@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "backend/cuda_module.h"
 #include "base/error.h"
 #include "base/threads.h"
 #include "io/resize.h"
@@ -57,7 +58,11 @@ void choose_sampling(const Request& request, const ModelSet& models, const Model
 
 void choose_devices(const Request& request, Plan& plan) {
   plan.device = request.device;
-  if (plan.device.empty()) plan.device = why_cuda_is_unusable() ? "cpu" : "cuda:0";
+  if (plan.device.empty()) {
+    const auto no_code = why_card_has_no_code();
+    require_usage(!no_code, no_code.value_or("") + "; --device cpu computes on the processor");
+    plan.device = why_cuda_is_unusable() ? "cpu" : "cuda:0";
+  }
   const bool on_cpu = plan.device == "cpu";
   const Precision precision = request.precision.value_or(on_cpu ? Precision::kF32 : Precision::kBF16);
   require_usage(!on_cpu || precision == Precision::kF32,

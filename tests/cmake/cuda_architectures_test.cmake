@@ -1,0 +1,43 @@
+# Which cards the CUDA backend gets code for, with an invented nvcc and an invented nvidia-smi.
+# cmake -D SOURCE=... -D WORK=... -P cuda_architectures_test.cmake
+cmake_minimum_required(VERSION 3.22)
+include(${SOURCE}/cmake/cuda_architectures.cmake)
+file(MAKE_DIRECTORY ${WORK})
+
+function(write_program path text)
+  file(WRITE ${path} "#!/bin/sh\n${text}\n")
+  file(CHMOD ${path} PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+endfunction()
+
+# check(NAME given CMAKE_CUDA_ARCHITECTURES, cards NATIVE or ALL, smi: what nvidia-smi does, knows: nvcc's list, want and
+# want_left_out: the outcome)
+function(check name)
+  cmake_parse_arguments(PARSE_ARGV 1 ARG "" "GIVEN;CARDS;SMI;KNOWS;WANT;LEFT_OUT" "")
+  write_program(${WORK}/nvidia-smi "${ARG_SMI}")
+  write_program(${WORK}/nvcc "${ARG_KNOWS}")
+  set(WAN_NVIDIA_SMI ${WORK}/nvidia-smi CACHE FILEPATH "" FORCE)
+  set(WAN_CUDA_CARDS ${ARG_CARDS})
+  set(CMAKE_CUDA_ARCHITECTURES ${ARG_GIVEN})
+  unset(ENV{CUDAARCHS})
+  wan_choose_architectures(${WORK}/nvcc)
+  if(NOT "${CMAKE_CUDA_ARCHITECTURES}" STREQUAL "${ARG_WANT}")
+    message(SEND_ERROR "${name}: expected ${ARG_WANT}, found ${CMAKE_CUDA_ARCHITECTURES}")
+  endif()
+  if(NOT "${WAN_CUDA_LEFT_OUT}" STREQUAL "${ARG_LEFT_OUT}")
+    message(SEND_ERROR "${name}: expected '${ARG_LEFT_OUT}' to be left out, found '${WAN_CUDA_LEFT_OUT}'")
+  endif()
+endfunction()
+
+set(new "printf 'compute_%s\\n' 75 80 86 89 90 100 103 120")
+set(old "printf 'compute_%s\\n' 75 80 86 89 90")
+
+check("the cards of this machine, each once" CARDS NATIVE SMI "printf '8.9\\n9.0\\n8.9\\n'" KNOWS "${new}" WANT "89-real;90a-real")
+check("no card" CARDS NATIVE SMI "exit 9" KNOWS "${new}" WANT "90a-real")
+check("a message for a card" CARDS NATIVE SMI "echo 'Failed to initialize NVML 9.9'; exit 1" KNOWS "${new}" WANT "90a-real")
+check("a card that nvcc does not know" CARDS NATIVE SMI "printf '12.0\\n8.0\\n'" KNOWS "${old}" WANT "80-real" LEFT_OUT "120")
+check("all" CARDS ALL SMI "echo 8.9" KNOWS "${new}" WANT "80-real;89-real;90a-real;100-real;120-real")
+check("all of an older nvcc" CARDS ALL SMI "echo 8.9" KNOWS "${old}" WANT "80-real;89-real;90a-real" LEFT_OUT "100;120")
+check("an nvcc that does not tell" CARDS ALL SMI "echo 8.9" KNOWS "exit 1" WANT "80-real;89-real;90a-real;100-real;120-real")
+check("what the user gives" GIVEN "86;80-virtual" CARDS ALL SMI "echo 9.0" KNOWS "${old}" WANT "86-real;80-virtual")
+check("native" GIVEN native CARDS ALL SMI "echo 8.6" KNOWS "${old}" WANT "86-real")
+check("all-major" GIVEN all-major CARDS NATIVE SMI "echo 8.6" KNOWS "${old}" WANT "80-real;89-real;90a-real" LEFT_OUT "100;120")
