@@ -65,6 +65,8 @@ std::vector<LibraryFinding> load_libraries(const std::vector<LibraryRequirement>
   return findings;
 }
 
+std::string_view build_identity() { return kBuildIdentity; }
+
 CudaModule load_cuda_module(const fs::path& path) {
   CudaModule module{nullptr, path, {}};
   void* const handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "backend/cuda_interface.h"
@@ -32,6 +33,9 @@ struct LibraryFinding {
 /// Loads each of `wanted` for the whole process, so that the module, which names them, finds them loaded. Never throws.
 std::vector<LibraryFinding> load_libraries(const std::vector<LibraryRequirement>& wanted,
                                            const std::vector<std::filesystem::path>& folders);
+
+/// Which build this program is of; a module of another is refused.
+std::string_view build_identity();
 
 /// The module, or why there is none. It stays loaded until the process ends: what it made may live as long.
 struct CudaModule {

@@ -5,7 +5,11 @@
 
 namespace wan::measure {
 
-CuptiLibrary::CuptiLibrary(int cuda_major)
-    : library_(load_nvidia_library(fmt::format("libcupti.so.{}", cuda_major), Symbols::kPrivate)) {}
+CuptiLibrary::CuptiLibrary(int cuda_major) {
+  const std::string name = fmt::format("libcupti.so.{}", cuda_major);
+  library_ = load_nvidia_library(name, Symbols::kPrivate);
+  if (!library_.loaded())
+    reason_ = fmt::format("{} of the CUDA toolkit cannot be loaded: WANBENCH_CUDA_LIBRARIES may name its folder", name);
+}
 
 }  // namespace wan::measure

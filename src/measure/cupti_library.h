@@ -16,7 +16,7 @@ class CuptiLibrary {
   explicit CuptiLibrary(int cuda_major);
 
   bool loaded() const { return library_.loaded(); }
-  const std::string& reason() const { return library_.problem; }
+  const std::string& reason() const { return reason_; }
 
   /// The function of that name, or nullptr when this version lacks it or nothing is loaded.
   template <class Signature>
@@ -26,6 +26,7 @@ class CuptiLibrary {
 
  private:
   NvidiaLibrary library_;
+  std::string reason_;  // without the folders, which are this machine's own: it goes into records
 };
 
 }  // namespace wan::measure

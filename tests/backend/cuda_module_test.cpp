@@ -7,7 +7,6 @@
 
 #include "base/build_info.h"
 #include "base/error.h"
-#include "build_identity.h"
 
 namespace wan {
 namespace {
@@ -80,7 +79,7 @@ TEST(CudaModule, OfAnotherInterfaceIsRefused) {
 TEST(CudaModule, OfAnotherBuildIsRefused) {
   const std::string said = refusal(FAKE_OTHER_BUILD);
   EXPECT_THAT(said,
-              HasSubstr("is of another build (wanbench 0.0.1) than this program (" + std::string(kBuildIdentity)));
+              HasSubstr("is of another build (wanbench 0.0.1) than this program (" + std::string(build_identity())));
   EXPECT_THAT(said, HasSubstr("install program and module of one build"));
 }
 
@@ -93,9 +92,9 @@ TEST(CudaModule, ThatIsMissingIsSaid) {
 }
 
 TEST(CudaModule, TellsBuildsApartByVersionRevisionAndInterface) {
-  EXPECT_THAT(std::string(kBuildIdentity), HasSubstr("wanbench " + build_info().version));
-  EXPECT_THAT(std::string(kBuildIdentity), HasSubstr("revision " + build_info().revision));
-  EXPECT_THAT(std::string(kBuildIdentity), testing::ContainsRegex("interface [0-9a-f]{12},"));
+  EXPECT_THAT(std::string(build_identity()), HasSubstr("wanbench " + build_info().version));
+  EXPECT_THAT(std::string(build_identity()), HasSubstr("revision " + build_info().revision));
+  EXPECT_THAT(std::string(build_identity()), testing::ContainsRegex("interface [0-9a-f]{12},"));
 }
 
 TEST(CudaModule, IsLookedForBelowTheProgramAndWhereItIsInstalled) {

@@ -31,6 +31,22 @@ TEST_F(CommandLine, HelpAndVersionSucceed) {
   }
 }
 
+TEST_F(CommandLine, StartsInLittleMemoryAndWithoutNvidiasLibraries) {
+  SpawnOptions options;
+  options.argv = {std::string(WAN_BINARY_DIR) + "/wanbench", "--version"};
+  const ExitState ended = Subprocess(options).wait();
+  EXPECT_EQ(ended.exit_code, 0);
+  constexpr uint64_t kMiB = 1 << 20;
+  EXPECT_LT(ended.peak_rss_bytes, (WAN_SANITIZED ? 1024 : 64) * kMiB);  // a sanitizer shadows all memory
+
+  ASSERT_EQ(::setenv("LD_DEBUG", "files", 1), 0);
+  const std::string loaded = run("--version").output;
+  ::unsetenv("LD_DEBUG");
+  ASSERT_THAT(loaded, HasSubstr("libstdc++.so"));
+  for (const char* library : {"libcuda", "libcudart", "libcublas", "libcudnn", "libnvrtc", "libnvidia-ml", "libcupti"})
+    EXPECT_THAT(loaded, testing::Not(HasSubstr(std::string(library) + ".so"))) << library;
+}
+
 TEST_F(CommandLine, DoctorFitsEightyColumns) {
   constexpr size_t kLabel = 25;
   std::istringstream lines(run("doctor").output);
