@@ -1,33 +1,43 @@
-# Two commands do everything on a fresh Debian or Ubuntu machine: `make demo` and `make test`.
-.PHONY: all build demo test bootstrap check fuzz install clean
+# Two commands do everything on a fresh Debian or Ubuntu machine: `make demo` and `make test`. The program is built first, by itself;
+# the tests add to the same folder.
+.PHONY: all bootstrap build demo tests check test fuzz install clean
 
 JOBS ?= $(shell nproc)
 DEMO ?= build/demo
+# More for the configuration, such as CONFIGURE=-DWAN_CUDA=OFF.
+CONFIGURE ?=
+# OFFLINE=1: nothing is fetched; what is missing is named.
+BOOTSTRAP = tools/bootstrap.sh $(if $(OFFLINE),--offline)
 
 all: build
 
-# Installs what is missing and remembers it; packages come from Debian and PyPI alone.
+# Installs what the program needs where it is missing; packages come from Debian and PyPI alone.
 bootstrap:
-	tools/bootstrap.sh
+	$(BOOTSTRAP)
 
 build: bootstrap
-	cmake --preset dev
-	cmake --build --preset dev -j $(JOBS)
+	cmake --preset program $(CONFIGURE)
+	cmake --build --preset program -j $(JOBS)
 
 demo: build
 	rm -rf $(DEMO)
 	build/wanbench run --output $(DEMO)
 	@echo "open $(DEMO)/report.html (tables in $(DEMO)/report.md, videos in $(DEMO)/videos)"
 
+tests:
+	$(BOOTSTRAP) test
+	cmake --preset dev $(CONFIGURE)
+	cmake --build --preset dev -j $(JOBS)
+
 check:
 	tools/check_layers.py
 	tools/check_format.sh
 
-test: build check
+test: tests check
 	ctest --test-dir build -LE gpu --output-on-failure --no-tests=error -j $(JOBS)
 
 fuzz:
-	tools/bootstrap.sh fuzz
+	$(BOOTSTRAP) fuzz
 	tools/fuzz.sh
 
 install: build
