@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian or Ubuntu machine: `make demo` and `make test`. The program is built first, by itself;
 # the tests add to the same folder.
-.PHONY: all bootstrap build demo tests check test fuzz install clean
+.PHONY: all bootstrap build demo tests check test fuzz install package package-test clean
 
 JOBS ?= $(shell nproc)
 DEMO ?= build/demo
@@ -8,6 +8,7 @@ DEMO ?= build/demo
 CONFIGURE ?=
 # OFFLINE=1: nothing is fetched; what is missing is named.
 BOOTSTRAP = tools/bootstrap.sh $(if $(OFFLINE),--offline)
+PACKAGES ?= build/release/packages
 
 all: build
 
@@ -42,6 +43,15 @@ fuzz:
 
 install: build
 	cmake --install build --prefix $(or $(PREFIX),/usr/local)
+
+# A tar.xz that runs from any folder, and a .deb.
+package: bootstrap
+	cmake --preset release $(CONFIGURE)
+	cmake --build --preset release -j $(JOBS)
+	cd build/release && cpack -B packages
+
+package-test: package
+	tools/package_test.sh $(PACKAGES)
 
 clean:
 	rm -rf build
