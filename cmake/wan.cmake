@@ -3,6 +3,10 @@
 add_library(wan_flags INTERFACE)
 target_include_directories(wan_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow>)
+# What is given away does not name the folder it was built in. Debuggers of a Debug build look there.
+target_compile_options(wan_flags INTERFACE
+                       $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<NOT:$<CONFIG:Debug>>>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=>
+                       $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<NOT:$<CONFIG:Debug>>>:-Xcompiler=-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=>)
 if(WAN_WERROR)
   target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()

@@ -1,66 +1,96 @@
 #!/usr/bin/env bash
-# Installs what the build, the tests and the report need: Debian packages, and PyPI wheels (pinned by version and hash) in .venv.
-# CUDA-side wheels are fetched only where nvcc is. Does nothing when all is there. `tools/bootstrap.sh fuzz` adds what fuzzing needs.
+# Installs what is missing for a purpose: Debian packages, and PyPI wheels (pinned by version and hash) in .venv. Does nothing, and
+# asks no network, when all is there.
+#   tools/bootstrap.sh [--offline | --list] [demo | test | fuzz]
+#   demo (the default)  what building the program and running it needs; headers from PyPI only where nvcc is
+#   test                and what the tests and checks need
+#   fuzz                and a compiler with libFuzzer
+#   --offline           installs nothing: names what is missing and fails
+#   --list              prints the Debian packages and the lists of PyPI wheels, and does nothing else
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+mode=install purpose=demo
+for argument in "$@"; do
+  case "$argument" in
+    --offline | --list) mode=${argument#--} ;;
+    demo | test | fuzz) purpose=$argument ;;
+    *)
+      echo "bootstrap: '$argument' is none of --offline, --list, demo, test, fuzz" >&2
+      exit 2
+      ;;
+  esac
+done
+
 packages=(
-  build-essential cmake ninja-build ccache git pkg-config python3 python3-venv python3-numpy xz-utils
+  g++ make cmake ninja-build ccache git pkg-config
   libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libssl-dev libsqlite3-dev
   libdnnl-dev ocl-icd-opencl-dev libpng-dev zlib1g-dev libicu-dev libsentencepiece-dev
-  libavcodec-dev libavformat-dev libavutil-dev libswscale-dev ffmpeg
-  libgtest-dev libgmock-dev libbenchmark-dev
+  libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
 )
 # One name on Debian, another on Ubuntu.
 if apt-cache show libjpeg62-turbo-dev >/dev/null 2>&1; then packages+=(libjpeg62-turbo-dev); else packages+=(libjpeg-dev); fi
-optional=(chromium libjs-chart.js)
-# For `make fuzz`: a compiler with libFuzzer and its run-time libraries.
-if [ "${1:-}" = fuzz ]; then packages+=(clang libclang-rt-dev libomp-dev); fi
+optional=(libjs-chart.js)
+wheels=() optional_wheels=()
+nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
+if [ -n "$nvcc" ]; then
+  packages+=(python3 python3-venv)
+  wheels+=(tools/requirements-cuda.txt)
+fi
+if [ "$purpose" != demo ]; then
+  packages+=(python3 python3-venv python3-numpy xz-utils ffmpeg libgtest-dev libgmock-dev libbenchmark-dev)
+  optional+=(chromium)
+  optional_wheels+=(tools/requirements-optional.txt tools/requirements-format.txt)
+fi
+if [ "$purpose" = fuzz ]; then packages+=(clang libclang-rt-dev libomp-dev); fi
 
-missing=()
-for package in "${packages[@]}"; do
-  dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
-done
-extra=()
-for package in "${optional[@]}"; do
-  dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || extra+=("$package")
-done
+if [ "$mode" = list ]; then
+  printf '%s\n' "${packages[@]}" "${optional[@]}" | sort -u
+  for list in "${wheels[@]}" "${optional_wheels[@]}"; do echo "-r $list"; done
+  exit
+fi
+
+is_installed() { dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+stamp_of() { echo ".venv/.$(sha256sum "$1" | cut -c1-16)"; }
+
+missing=() extra=()
+for package in "${packages[@]}"; do is_installed "$package" || missing+=("$package"); done
+for package in "${optional[@]}"; do is_installed "$package" || extra+=("$package"); done
+
+if [ "$mode" = offline ]; then
+  for list in "${wheels[@]}"; do [ -e "$(stamp_of "$list")" ] || missing+=("-r $list"); done
+  for list in "${optional_wheels[@]}"; do [ -e "$(stamp_of "$list")" ] || extra+=("-r $list"); done
+  [ ${#extra[@]} = 0 ] || echo "bootstrap: done without ${extra[*]}" >&2
+  if [ ${#missing[@]} -gt 0 ]; then
+    echo "bootstrap: --offline, and these are missing: ${missing[*]} (docs/install.md says how to bring them)" >&2
+    exit 1
+  fi
+  exit
+fi
 
 run_as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
+install_packages() {
+  run_as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+}
 
 if [ ${#missing[@]} -gt 0 ] || [ ${#extra[@]} -gt 0 ]; then
-  run_as_root apt-get update -q
+  run_as_root apt-get update -q || [ ${#missing[@]} = 0 ]
 fi
-if [ ${#missing[@]} -gt 0 ]; then
-  run_as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
-fi
-# Without these the tests that need a browser are skipped with a reason.
+if [ ${#missing[@]} -gt 0 ]; then install_packages "${missing[@]}"; fi
+# Without these a report has no charts, and the tests that need a browser are skipped with a reason.
 for package in "${extra[@]}"; do
-  run_as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$package" ||
-    echo "bootstrap: $package is not available here" >&2
+  install_packages "$package" || echo "bootstrap: $package is not available here" >&2
 done
 
-nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
-wanted=tools/requirements.txt
-[ -n "$nvcc" ] && wanted=tools/requirements-cuda.txt
-stamp=.venv/.$(sha256sum "$wanted" | cut -c1-16)
-if [ ! -e "$stamp" ]; then
-  python3 -m venv .venv
-  if grep -q '==' "$wanted"; then
-    .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r "$wanted"
-  fi
-  touch "$stamp"
-fi
+install_wheels() {
+  [ -x .venv/bin/python ] || python3 -m venv .venv
+  .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r "$1" &&
+    touch "$(stamp_of "$1")"
+}
+for list in "${wheels[@]}"; do [ -e "$(stamp_of "$list")" ] || install_wheels "$list"; done
 # Without these the checks that need them are skipped with a reason, each by itself.
-for wanted in tools/requirements-optional.txt tools/requirements-format.txt; do
-  stamp=.venv/.$(sha256sum "$wanted" | cut -c1-16)
-  if [ ! -e "$stamp" ]; then
-    if .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r "$wanted"; then
-      touch "$stamp"
-    else
-      echo "bootstrap: $wanted cannot be installed here" >&2
-    fi
-  fi
+for list in "${optional_wheels[@]}"; do
+  [ -e "$(stamp_of "$list")" ] || install_wheels "$list" || echo "bootstrap: $list cannot be installed here" >&2
 done

@@ -24,5 +24,6 @@ void add_selftest_command(CLI::App& app, ExitCode& result);
 void add_doctor_command(CLI::App& app, ExitCode& result);
 void add_make_checkpoint_command(CLI::App& app, ExitCode& result);
 void add_pack_command(CLI::App& app, ExitCode& result);
+void add_manual_command(CLI::App& app, ExitCode& result);
 
 }  // namespace wan::cli

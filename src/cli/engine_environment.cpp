@@ -36,6 +36,8 @@ constexpr std::array kVariables{"OMP_NUM_THREADS",
 
 }  // namespace
 
+std::span<const char* const> recorded_variables() { return kVariables; }
+
 std::map<std::string, std::string> engine_environment() {
   std::map<std::string, std::string> set;
   for (const char* name : kVariables)

@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
   cli::add_selftest_command(app, result);
   cli::add_make_checkpoint_command(app, result);
   cli::add_pack_command(app, result);
+  cli::add_manual_command(app, result);
   try {
     try {
       app.parse(argc, argv);
