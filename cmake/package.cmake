@@ -34,6 +34,7 @@ endif()
 set(CPACK_GENERATOR TXZ DEB)
 set(CPACK_INSTALL_CMAKE_PROJECTS "${PROJECT_BINARY_DIR};wanbench;Unspecified;/")
 set(CPACK_STRIP_FILES ON)
+set(CPACK_THREADS 0)  # as many as there are cores
 set(CPACK_PACKAGE_VENDOR wanbench)
 set(CPACK_PACKAGE_CONTACT "The wanbench authors <wanbench@localhost>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Wan2.2 video generation, and what it costs on this machine")
