@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles every kernel for each card the program is meant for, one at a time, and prints how long each took: whether they all still compile is
-# seen without a card. Objects only, in build/cuda/. What this nvcc does not know is named. Usage: tools/cuda_all.sh [ARCHITECTURE...]
+# seen without a card. Objects only, in build/cuda/. What this nvcc does not know is named. Usage: [JOBS=2] tools/cuda_all.sh [ARCHITECTURE...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 architectures=("$@")
@@ -18,7 +18,7 @@ for architecture in "${architectures[@]}"; do
   build=build/cuda/$architecture
   begin=$SECONDS
   if cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DWAN_WERROR=ON -DWAN_CUDA=ON -DWAN_CPU=OFF -DWAN_VIDEO=OFF -DWAN_TESTS=OFF \
-    -DCMAKE_CUDA_ARCHITECTURES="$architecture" >"$log" 2>&1 && cmake --build "$build" -j 2 --target wan_cuda_backend >>"$log" 2>&1; then
+    -DCMAKE_CUDA_ARCHITECTURES="$architecture" >"$log" 2>&1 && cmake --build "$build" -j "${JOBS:-2}" --target wan_cuda_backend >>"$log" 2>&1; then
     echo "sm_$architecture: $(find "$build/src/backend/cuda" -name '*.cu.o' | wc -l) files of kernels in $((SECONDS - begin)) s"
   else
     echo "sm_$architecture: FAILED after $((SECONDS - begin)) s"
