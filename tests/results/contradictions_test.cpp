@@ -1,6 +1,7 @@
 #include "results/contradictions.h"
 
 #include <functional>
+#include <limits>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -35,7 +36,7 @@ RunRecord run() {
 TEST(Contradictions, ARecordThatCanBeHasNone) {
   EXPECT_THAT(contradictions(run()), IsEmpty());
   EXPECT_EQ(reason_not_counted(run()), "");
-  EXPECT_THAT(contradictions(test::example_record()), IsEmpty());
+  EXPECT_THAT(contradictions(example_record()), IsEmpty());
 }
 
 struct Wrong {
@@ -99,7 +100,7 @@ TEST(Contradictions, NoMoreThanTenAreListed) {
 TEST(Contradictions, ATimeThatNoRunCanHaveIsRefusedInReading) {
   for (const int64_t ns : {(int64_t{1} << 61) + 1, std::numeric_limits<int64_t>::max(), -(int64_t{1} << 61) - 1,
                            std::numeric_limits<int64_t>::min()}) {
-    RunRecord record = test::example_record();
+    RunRecord record = example_record();
     record.stages[0].wall_ns = ns;
     EXPECT_THROW(record_from_json(to_json(record), "r.json"), Error) << ns;
     record.stages[0].wall_ns = 1;
