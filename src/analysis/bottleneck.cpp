@@ -65,7 +65,7 @@ class Rules {
   bool on_gpu(const StageSummary& leaf) const { return computes_on_gpu(*s_.example, leaf.role); }
 
   static double copies_of(const StageSummary& leaf) {
-    return std::clamp(value_or(leaf.exposed_copy_s, 0), 0.0, leaf.wall_s.median());
+    return std::clamp(value_or(leaf.exposed_copy_s, 0), 0.0, std::max(0.0, leaf.wall_s.median()));
   }
 
   /// Time of a GPU leaf in which no kernel ran and no copy was waited for: by NVML's count, or by its device events
@@ -74,7 +74,7 @@ class Rules {
     const double wall = leaf.wall_s.median(), copy = copies_of(leaf);
     const double idle = leaf.gpu_busy_percent.has() ? wall * (1 - leaf.gpu_busy_percent.median() / 100) - copy : 0;
     const double between = leaf.gpu_s.has() ? wall - leaf.gpu_s.median() : 0;
-    return std::clamp(std::max(idle, between), 0.0, wall - copy);
+    return std::clamp(std::max(idle, between), 0.0, std::max(0.0, wall - copy));
   }
 
   /// The GPU leaf with most of what `get` says, or nothing.
@@ -469,6 +469,7 @@ std::string class_name(TimeClass value) {
 }
 
 BottleneckReport find_bottlenecks(const CaseSummary& summary, const CardPeak* peak) {
+  if (!summary.total_s.has() || summary.total_s.median() <= 0) return {};  // shares of nothing
   return Rules(summary, peak).apply();
 }
 

@@ -51,7 +51,8 @@ Scopes scopes(const RunRecord& record) {
   for (const StageRecord* leaf : parts.leaves) {
     if (leaf->role == StageRole::kStepInference) out.steps_ns = out.steps_ns.value_or(0) + leaf->wall_ns;
     if (computes_on_gpu(record, *leaf))
-      out.gpu_part_ns += leaf->wall_ns - std::clamp<int64_t>(leaf->exposed_copy_ns.value.value_or(0), 0, leaf->wall_ns);
+      out.gpu_part_ns += leaf->wall_ns - std::clamp<int64_t>(leaf->exposed_copy_ns.value.value_or(0), 0,
+                                                             std::max<int64_t>(0, leaf->wall_ns));
   }
   out.host_part_ns = out.total_ns - out.gpu_part_ns;
   return out;

@@ -2,6 +2,7 @@
 #include "analysis/buyer.h"
 
 #include <algorithm>
+#include <map>
 
 namespace wan {
 namespace {
@@ -20,6 +21,7 @@ Place place_of(const CaseSummary& summary, const StageSummary& leaf) {
 
 std::vector<TimePart> time_parts(const CaseSummary& summary) {
   std::vector<TimePart> parts;
+  std::map<std::string, size_t> places;  // in `parts`, by name
   const double total_s = summary.total_s.median();
   for (const StageSummary& leaf : summary.stages) {
     if (leaf.kind != StageKind::kLeaf || !leaf.wall_s.has()) continue;
@@ -27,10 +29,11 @@ std::vector<TimePart> time_parts(const CaseSummary& summary) {
     const std::string name = place == Place::kUnattributed    ? kUnattributedName
                              : leaf.role == StageRole::kOther ? leaf.name
                                                               : role_name(leaf.role);
-    auto part = std::find_if(parts.begin(), parts.end(), [&](const TimePart& p) { return p.name == name; });
-    if (part == parts.end()) part = parts.insert(parts.end(), {leaf.role, name, place, 0, 0});
-    part->seconds += leaf.wall_s.median();
-    part->share = total_s > 0 ? part->seconds / total_s : 0;
+    const auto [found, is_new] = places.try_emplace(name, parts.size());
+    if (is_new) parts.push_back({leaf.role, name, place, 0, 0});
+    TimePart& part = parts[found->second];
+    part.seconds += leaf.wall_s.median();
+    part.share = total_s > 0 ? part.seconds / total_s : 0;
   }
   return parts;
 }

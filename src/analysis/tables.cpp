@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_parse.h"
 
 namespace wan {
 namespace {
@@ -49,7 +50,7 @@ std::optional<double> number_or_null(const Json& card, const char* key) {
 template <class Add>
 void read_table(const std::filesystem::path& file, const std::string& schema, Add add) {
   try {
-    const Json json = Json::parse(read_text(file, uint64_t{1} << 20));
+    const Json json = parse_json(read_text(file, uint64_t{1} << 20), file.string());
     const Json& head = json.at("schema");
     if (head.at("name") != schema || head.at("major") != 1) {
       throw Error(ErrorKind::kInput,

@@ -24,6 +24,8 @@ bool nest(const TimelineSpan& a, const TimelineSpan& b) {
   return apart || a_in_b || b_in_a;
 }
 
+constexpr int kMostCopies = 32;  // of a row, for spans that overlap in it: nobody reads more
+
 class Layout {
  public:
   Layout(const RunRecord& record, const SpanSet* spans) : record_(record) {
@@ -100,12 +102,13 @@ class Layout {
   }
 
   void place_beside(TimelineSpan span, const std::string& name) {
-    for (int copy = 1;; ++copy) {
+    for (int copy = 1; copy <= kMostCopies; ++copy) {
       span.row = row_named(copy == 1 ? name : fmt::format("{} ({})", name, copy), span.stage->kind);
       if (!fits(span)) continue;
       add(span);
       return;
     }
+    ++out_.left_out;
   }
 
   int row_named(const std::string& name, StageKind kind) {

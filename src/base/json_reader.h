@@ -16,6 +16,7 @@
 #include "base/checked_number.h"
 #include "base/enum_names.h"
 #include "base/error.h"
+#include "base/json_number.h"
 
 namespace wan {
 
@@ -60,13 +61,7 @@ class JsonReader {
  private:
   template <Number T>
   T number(std::string_view key, const nlohmann::json& found, const Bounds<T>& bounds) const {
-    std::optional<T> value;
-    if (found.is_number_unsigned())
-      value = checked_number(found.get<uint64_t>(), bounds);
-    else if (found.is_number_integer())
-      value = checked_number(found.get<int64_t>(), bounds);
-    else if constexpr (std::floating_point<T>)
-      if (found.is_number_float()) value = checked_number(found.get<double>(), bounds);
+    const std::optional<T> value = json_number(found, bounds);
     if (!value) throw wrong(key, describe(bounds), found);
     return *value;
   }

@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "report/csv.h"
 #include "results/json.h"
+#include "results/redact.h"
 
 namespace wan::cli {
 namespace {
@@ -34,7 +35,8 @@ std::string json_array(const std::vector<StoredRecord>& records) {
 ExitCode run_export(const ExportArguments& arguments) {
   std::vector<StoredRecord> records = load_records(arguments.paths);
   if (arguments.redacted) {
-    for (StoredRecord& stored : records) redact(stored.record);
+    const Redactor redactor;
+    for (StoredRecord& stored : records) redactor.redact(stored.record);
   }
   const std::vector<const RunRecord*> all = pointers(records);
   const std::string text =

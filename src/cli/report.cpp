@@ -21,6 +21,7 @@
 #include "report/markdown.h"
 #include "report/trace.h"
 #include "results/json.h"
+#include "results/redact.h"
 #include "results/store.h"
 
 namespace wan::cli {
@@ -89,12 +90,16 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   const fs::path suites = data_folder() / "suites", place = fs::is_directory(folder) ? folder : folder.parent_path();
   std::vector<const RunRecord*> records;
   std::map<std::string, fs::path> files;
+  const Redactor redactor;
   for (StoredRecord& stored : collection.records) {
     if (!stored.spans.parts.empty()) beside.spans.emplace(stored.record.id, std::move(stored.spans));
-    if (redaction == Redaction::kYes)
-      redact(stored.record);  // its file beside the page is not
-    else
+    if (redaction == Redaction::kYes) {  // its file beside the page is not
+      const std::string id = stored.record.id;
+      redactor.redact(stored.record);
+      beside.rename(id, stored.record.id);
+    } else {
       files.emplace(stored.record.id, stored.file.lexically_relative(place));
+    }
     records.push_back(&stored.record);
   }
   const std::vector<CardPeak> peaks = load_peaks(suites / "peaks.json");

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_parse.h"
 #include "import/fill.h"
 #include "import/import.h"
 
@@ -14,7 +15,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kMaxDepth = 16;
 constexpr size_t kMaxStages = 10'000;
 constexpr double kMiBPerGiB = 1024;
 
@@ -120,17 +120,7 @@ class JsonReader {
 }  // namespace
 
 RunRecord read_original_json(std::string_view text, const std::string& file_name, const ImportOptions& options) {
-  Json json;
-  try {
-    json = Json::parse(text, [&](int depth, Json::parse_event_t, const Json&) {
-      if (depth > kMaxDepth) {
-        throw Error(ErrorKind::kInput, fmt::format("{}: expected JSON nested at most {} deep", file_name, kMaxDepth));
-      }
-      return true;
-    });
-  } catch (const Json::exception& error) {
-    throw Error(ErrorKind::kInput, fmt::format("{}: not valid JSON: {}", file_name, error.what()));
-  }
+  const Json json = parse_json(text, file_name);
   return JsonReader(json, file_name).read(options);
 }
 

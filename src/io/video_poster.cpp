@@ -19,6 +19,8 @@ extern "C" {
 namespace wan {
 namespace {
 
+constexpr int64_t kMostPixels = int64_t{1} << 26;  // of a frame: 8192 x 8192
+
 // FFmpeg frees through a pointer to the pointer.
 template <auto kFree>
 struct Freed {
@@ -68,9 +70,16 @@ class PosterMaker {
 
   void open() {
     av_log_set_level(AV_LOG_QUIET);  // FFmpeg prints on its own otherwise; its errors come back as codes
+    // What a file holds would else choose its reader, and some readers open other files: a playlist its parts.
+    const AVInputFormat* mp4 = made(av_find_input_format("mp4"), "a reader of mp4");
+    AVDictionary* settings = nullptr;
+    av_dict_set(&settings, "protocol_whitelist", "file", 0);
+    av_dict_set(&settings, "enable_drefs", "0", 0);  // nor may an mp4 refer to another file
     AVFormatContext* format = nullptr;
     // "file:" keeps FFmpeg from reading a protocol into the name
-    check(avformat_open_input(&format, ("file:" + path_).c_str(), nullptr, nullptr), "read it");
+    const int opened = avformat_open_input(&format, ("file:" + path_).c_str(), mp4, &settings);
+    av_dict_free(&settings);
+    check(opened, "read it as mp4");
     input_.reset(format);
     check(avformat_find_stream_info(format, nullptr), "read it");
     const AVCodec* decoder = nullptr;
@@ -78,6 +87,7 @@ class PosterMaker {
     check(index_, "find a picture in it");
     codec_.reset(made(avcodec_alloc_context3(decoder), "a decoder"));
     check(avcodec_parameters_to_context(codec_.get(), format->streams[index_]->codecpar), "decode it");
+    codec_->max_pixels = kMostPixels;
     check(avcodec_open2(codec_.get(), decoder, nullptr), "decode it");
     frame_.reset(made(av_frame_alloc(), "a frame"));
     packet_.reset(made(av_packet_alloc(), "a packet"));

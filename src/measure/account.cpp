@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -61,8 +64,14 @@ StageRecord describe(const StageSpan& span, const RunTimeline& timeline, const R
 /// Ids are unique in a record; a part that comes in several pieces is numbered from the second on.
 void make_unique(std::vector<StageRecord>& stages) {
   std::map<std::string, int> seen;
-  for (StageRecord& stage : stages)
-    if (const int times = ++seen[stage.id]; times > 1) stage.id += fmt::format("#{}", times);
+  std::set<std::string> taken;
+  for (StageRecord& stage : stages) {
+    int times = ++seen[stage.id];
+    std::string id = times > 1 ? fmt::format("{}#{}", stage.id, times) : stage.id;
+    // A program may call a stage "a#2" by itself.
+    while (!taken.insert(id).second) id = fmt::format("{}#{}", stage.id, times = ++seen[stage.id]);
+    stage.id = std::move(id);
+  }
 }
 
 StageRecord unattributed(const RunTimeline& timeline, const std::vector<StageSpan>& leaves, const Readings& readings) {
@@ -76,7 +85,8 @@ StageRecord unattributed(const RunTimeline& timeline, const std::vector<StageSpa
   stage.begin_ns = absent<int64_t>("several_gaps");
   stage.gpu_ns = stage.exposed_copy_ns = stage.hidden_copy_ns = absent<int64_t>(no_device_time(readings));
   const std::vector<Interval> parts = gaps(timeline.total, leaves);
-  fill_values(stage, parts, {}, readings, Extent::kStage);
+  Pool alone;
+  fill_values(stage, parts, alone, readings, Extent::kStage);
   return stage;
 }
 
@@ -85,24 +95,63 @@ std::string pool_of(const StageId& stage) {
   return is_step(stage.role) ? published_name(stage.role, -1, "") : stage.name;
 }
 
-std::map<std::string, std::vector<Interval>> intervals_by_pool(const std::vector<StageSpan>& leaves) {
-  std::map<std::string, std::vector<Interval>> pools;
-  for (const StageSpan& leaf : leaves) pools[pool_of(leaf.stage)].push_back(interval_of(leaf));
+std::map<std::string, Pool> pools_of(const std::vector<StageSpan>& leaves) {
+  std::map<std::string, Pool> pools;
+  for (const StageSpan& leaf : leaves) pools[pool_of(leaf.stage)].add(interval_of(leaf));
   return pools;
 }
 
+/// What was said of each stage, found by the stage. Of several leaves of one stage the first has its parts.
+class SaidOfStages {
+ public:
+  explicit SaidOfStages(const RunTimeline& timeline) {
+    for (const StageSpan& span : timeline.spans)
+      if (!span.is_leaf()) parts_[key_of(span.stage)].push_back(&span);
+    for (const StageMemory& memory : timeline.memory) add(memory);
+  }
+
+  std::vector<const StageSpan*> take_parts(const StageId& stage) {
+    const auto found = parts_.find(key_of(stage));
+    return found == parts_.end() ? std::vector<const StageSpan*>() : std::exchange(found->second, {});
+  }
+  const StageMemory* memory(const StageId& stage) const {
+    const auto found = memory_.find(key_of(stage));
+    return found == memory_.end() ? nullptr : &found->second;
+  }
+
+ private:
+  using Key = std::tuple<StageRole, int, std::string, std::string>;
+  static Key key_of(const StageId& stage) { return {stage.role, stage.index, stage.expert, stage.name}; }
+
+  /// Several marks of a stage as one: the most of each component, and the most of all together.
+  void add(const StageMemory& mark) {
+    StageMemory& kept = memory_.try_emplace(key_of(mark.stage), StageMemory{mark.stage, {}, {}}).first->second;
+    uint64_t sum = 0;
+    for (const auto& [component, bytes] : mark.device_bytes) {
+      kept.device_bytes[component] = std::max(kept.device_bytes[component], bytes);
+      sum += bytes;
+    }
+    for (const auto& [component, bytes] : mark.host_bytes)
+      kept.host_bytes[component] = std::max(kept.host_bytes[component], bytes);
+    if (!mark.device_bytes.empty())
+      kept.device_peak_bytes = std::max(kept.device_peak_bytes.value_or(0), mark.device_peak_bytes.value_or(sum));
+  }
+
+  std::map<Key, std::vector<const StageSpan*>> parts_;
+  std::map<Key, StageMemory> memory_;
+};
+
 std::vector<StageRecord> stages_of(const RunTimeline& timeline, const std::vector<StageSpan>& leaves,
                                    const Readings& readings) {
-  const auto pools = intervals_by_pool(leaves);
+  auto pools = pools_of(leaves);
+  SaidOfStages said(timeline);
   std::vector<StageRecord> stages;
   for (const StageSpan& leaf : leaves) {
     stages.push_back(describe(leaf, timeline, readings));
     fill_values(stages.back(), std::vector<Interval>{interval_of(leaf)}, pools.at(pool_of(leaf.stage)), readings,
                 Extent::kStage);
-    for (const StageMemory& memory : timeline.memory)
-      if (memory.stage == leaf.stage) add_engine_memory(stages.back(), memory);
-    for (const StageSpan& part : timeline.spans)
-      if (!part.is_leaf() && part.stage == leaf.stage) stages.push_back(describe(part, timeline, readings));
+    if (const StageMemory* memory = said.memory(leaf.stage)) add_engine_memory(stages.back(), *memory);
+    for (const StageSpan* part : said.take_parts(leaf.stage)) stages.push_back(describe(*part, timeline, readings));
   }
   stages.push_back(unattributed(timeline, leaves, readings));
   StageRecord total;
@@ -110,7 +159,8 @@ std::vector<StageRecord> stages_of(const RunTimeline& timeline, const std::vecto
   total.kind = StageKind::kParent;
   total.wall_ns = timeline.total.length_ns();
   total.begin_ns = measured<int64_t>(0, "clock");
-  fill_values(total, std::vector<Interval>{timeline.total}, {}, readings, Extent::kWholeRun);
+  Pool alone;
+  fill_values(total, std::vector<Interval>{timeline.total}, alone, readings, Extent::kWholeRun);
   sum_over_leaves(total, stages, readings);
   for (const StageMemory& memory : timeline.memory) add_engine_memory(total, memory);
   stages.push_back(std::move(total));
@@ -147,7 +197,8 @@ std::vector<IntegralCheck> integrals_of(const RunTimeline& timeline, const std::
   if (!readings.energy_mj.empty())
     add("energy_j", {readings.energy_mj.front().at_ns, readings.energy_mj.back().at_ns}, energy_j);
   if (!readings.sm.empty())
-    add("sm_seconds", {readings.sm.front().interval.begin_ns, readings.sm.back().interval.end_ns}, sm_seconds);
+    add("sm_seconds", {readings.sm.windows.front().interval.begin_ns, readings.sm.windows.back().interval.end_ns},
+        sm_seconds);
   return checks;
 }
 

@@ -60,8 +60,8 @@ void add_machine(Readings& readings, const Samples& samples) {
     readings.system_used.push_back({machine.at_ns, double(machine.used_bytes)});
     others.push_back({machine.at_ns, double(machine.busy_ns - samples.tree[i].cpu_ns) * 1e-9});
   }
-  readings.other_cpu = rates(others);
-  for (Window& window : readings.other_cpu) window.value = std::max(0.0, window.value);
+  readings.other_cpu.windows = rates(others);
+  for (Window& window : readings.other_cpu.windows) window.value = std::max(0.0, window.value);
 }
 
 /// Memory the driver attributes to the watched processes; nothing when it lists none of them.
@@ -90,9 +90,9 @@ void add_gpu(Readings& readings, const Samples& samples) {
     if (gpu.energy_mj) readings.energy_mj.push_back({gpu.at_ns, *gpu.energy_mj});
     if (i == 0) continue;
     const Interval since{samples.gpu[i - 1].at_ns, gpu.at_ns};
-    if (gpu.gpu_busy) readings.gpu_busy.push_back({since, *gpu.gpu_busy});
-    if (gpu.power_w) readings.power.push_back({since, *gpu.power_w});
-    if (gpu.slowdown) readings.throttled.push_back({since, (*gpu.slowdown & kSlow) != 0 ? 1.0 : 0.0});
+    if (gpu.gpu_busy) readings.gpu_busy.windows.push_back({since, *gpu.gpu_busy});
+    if (gpu.power_w) readings.power.windows.push_back({since, *gpu.power_w});
+    if (gpu.slowdown) readings.throttled.windows.push_back({since, (*gpu.slowdown & kSlow) != 0 ? 1.0 : 0.0});
   }
 }
 
@@ -100,8 +100,8 @@ void add_activity(Readings& readings, const Samples& samples) {
   const Activity counted = activity_of(samples);
   readings.activity_source = counted.source;
   readings.activity_reason = counted.reason;
-  const auto window = [](std::vector<Window>& series, const Interval& interval, const std::optional<double>& value) {
-    if (value) series.push_back({interval, *value});
+  const auto window = [](WindowSeries& series, const Interval& interval, const std::optional<double>& value) {
+    if (value) series.windows.push_back({interval, *value});
   };
   for (const ActivityReading& activity : counted.readings) {
     window(readings.sm, activity.interval, activity.sm);
@@ -111,6 +111,17 @@ void add_activity(Readings& readings, const Samples& samples) {
     window(readings.pcie_to_host, activity.interval, activity.pcie_to_host_mib_s);
     window(readings.pcie_to_device, activity.interval, activity.pcie_to_device_mib_s);
   }
+}
+
+/// What is asked of a complete series again and again.
+void settle(Readings& readings) {
+  for (WindowSeries* series :
+       {&readings.other_cpu, &readings.gpu_busy, &readings.power, &readings.throttled, &readings.sm,
+        &readings.occupancy, &readings.tensor, &readings.dram, &readings.pcie_to_host, &readings.pcie_to_device})
+    series->typical_ns = typical_length_ns(series->windows);
+  for (auto* series : {&readings.system_used, &readings.gpu_process, &readings.gpu_device, &readings.sm_clock,
+                       &readings.memory_clock, &readings.temperature})
+    sort_by_time(*series);
 }
 
 }  // namespace
@@ -123,6 +134,7 @@ Readings make_readings(const RunTimeline& timeline, const Samples& samples) {
   add_machine(readings, samples);
   add_gpu(readings, samples);
   add_activity(readings, samples);
+  settle(readings);
   return readings;
 }
 

@@ -9,26 +9,25 @@ namespace {
 constexpr const char* kBelowResolution = "below_resolution";
 constexpr const char* kNoSamples = "no_samples";
 
+auto first_after(const std::vector<Instant>& series, int64_t at_ns) {
+  return std::upper_bound(series.begin(), series.end(), at_ns,
+                          [](int64_t at, const Instant& instant) { return at < instant.at_ns; });
+}
+
 /// The state at the start of `part` and every reading inside it. The process's own reading at a boundary is made a
 /// little after it, so a millisecond beyond the end still belongs.
-std::vector<double> values_during(const std::vector<Instant>& series, const Interval& part) {
+std::span<const Instant> instants_during(const std::vector<Instant>& series, const Interval& part) {
   constexpr int64_t kBoundaryDelayNs = 1'000'000;
-  std::vector<double> values;
-  const Instant* before = nullptr;
-  for (const Instant& instant : series) {
-    if (instant.at_ns <= part.begin_ns) before = &instant;
-    if (instant.at_ns > part.begin_ns && instant.at_ns <= part.end_ns + kBoundaryDelayNs)
-      values.push_back(instant.value);
-  }
-  if (values.empty() && before != nullptr) values.push_back(before->value);
-  return values;
+  const auto first = first_after(series, part.begin_ns), last = first_after(series, part.end_ns + kBoundaryDelayNs);
+  if (first < last) return {first, last};
+  return first == series.begin() ? std::span<const Instant>() : std::span<const Instant>(first - 1, first);
 }
 
 Measured<uint64_t> largest(const std::vector<Instant>& series, std::span<const Interval> parts, const char* source,
                            const std::string& reason = kNoSamples) {
   std::optional<double> peak;
   for (const Interval& part : parts)
-    for (const double value : values_during(series, part)) peak = std::max(peak.value_or(value), value);
+    for (const Instant& at : instants_during(series, part)) peak = std::max(peak.value_or(at.value), at.value);
   if (!peak) return absent<uint64_t>(reason);
   return measured(static_cast<uint64_t>(std::llround(*peak)), source);
 }
@@ -86,14 +85,14 @@ void fill_host_memory(HostMemory& memory, std::span<const Interval> parts, const
   if (!memory.pinned_peak_bytes.has()) memory.pinned_peak_bytes = absent<uint64_t>("not_reported_by_the_engine");
 }
 
-Counter counter(const std::vector<Window>& windows, std::span<const Interval> parts, std::span<const Interval> pool,
-                Resolution resolution, const std::string& source, const std::string& why_none) {
+Counter counter(const WindowSeries& series, std::span<const Interval> parts, Pool& pool, Resolution resolution,
+                const std::string& source, const std::string& why_none) {
   Counter result;
-  if (windows.empty()) {
+  if (series.empty()) {
     result.reason = why_none.empty() ? kNoSamples : why_none;
     return result;
   }
-  const Share share = mean_over(windows, parts, resolution);
+  const Share share = mean_over(series, parts, resolution);
   result.reason = share.reason;
   result.source = source;
   result.windows = std::llround(share.windows);
@@ -101,8 +100,7 @@ Counter counter(const std::vector<Window>& windows, std::span<const Interval> pa
   if (share.value) {
     result.mean_percent = 100 * *share.value;
   } else if (share.reason == kBelowResolution) {
-    if (const Share pooled = mean_over(windows, pool, Resolution::kPooled); pooled.value)
-      result.pooled_percent = 100 * *pooled.value;
+    if (const Share& pooled = pool.mean(series); pooled.value) result.pooled_percent = 100 * *pooled.value;
   }
   return result;
 }
@@ -110,8 +108,8 @@ Counter counter(const std::vector<Window>& windows, std::span<const Interval> pa
 Measured<Spread> spread(const std::vector<Instant>& series, std::span<const Interval> parts, const std::string& none) {
   std::vector<double> values;
   for (const Interval& part : parts)
-    for (const Instant& instant : series)
-      if (instant.at_ns > part.begin_ns && instant.at_ns <= part.end_ns) values.push_back(instant.value);
+    for (auto at = first_after(series, part.begin_ns); at != series.end() && at->at_ns <= part.end_ns; ++at)
+      values.push_back(at->value);
   if (values.empty()) return absent<Spread>(series.empty() ? none : kBelowResolution);
   std::sort(values.begin(), values.end());
   const size_t half = values.size() / 2;
@@ -119,10 +117,10 @@ Measured<Spread> spread(const std::vector<Instant>& series, std::span<const Inte
   return measured(Spread{values.front(), middle, values.back()}, "nvml");
 }
 
-Measured<double> scaled_mean(const std::vector<Window>& windows, std::span<const Interval> parts, Resolution resolution,
+Measured<double> scaled_mean(const WindowSeries& series, std::span<const Interval> parts, Resolution resolution,
                              double scale, const std::string& source, const std::string& none) {
-  if (windows.empty()) return absent<double>(none.empty() ? kNoSamples : none);
-  const Share share = mean_over(windows, parts, resolution);
+  if (series.empty()) return absent<double>(none.empty() ? kNoSamples : none);
+  const Share share = mean_over(series, parts, resolution);
   return share.value ? measured(*share.value * scale, source) : absent<double>(share.reason);
 }
 
@@ -142,8 +140,8 @@ void fill_energy(StageRecord& stage, std::span<const Interval> parts, const Read
     stage.power_mean_w = scaled_mean(readings.power, parts, resolution, 1, "nvml", none);
 }
 
-void fill_gpu(StageRecord& stage, std::span<const Interval> parts, std::span<const Interval> pool,
-              const Readings& readings, Resolution resolution) {
+void fill_gpu(StageRecord& stage, std::span<const Interval> parts, Pool& pool, const Readings& readings,
+              Resolution resolution) {
   const std::string& none = readings.gpu_reason;
   stage.device_memory.process_peak_bytes =
       largest(readings.gpu_process, parts, "nvml", readings.gpu_device.empty() ? none : "not_visible_to_the_driver");
@@ -151,8 +149,8 @@ void fill_gpu(StageRecord& stage, std::span<const Interval> parts, std::span<con
   // A source that counts something, but not this.
   const std::string uncounted =
       readings.activity_source.empty() ? readings.activity_reason : "not_counted_by_" + readings.activity_source;
-  const auto activity = [&](const std::vector<Window>& windows) {
-    return counter(windows, parts, pool, resolution, readings.activity_source, uncounted);
+  const auto activity = [&](const WindowSeries& series) {
+    return counter(series, parts, pool, resolution, readings.activity_source, uncounted);
   };
   stage.counters.sm_active = activity(readings.sm);
   stage.counters.sm_occupancy = activity(readings.occupancy);
@@ -173,8 +171,14 @@ void fill_gpu(StageRecord& stage, std::span<const Interval> parts, std::span<con
 
 }  // namespace
 
-void fill_values(StageRecord& stage, std::span<const Interval> parts, std::span<const Interval> pool,
-                 const Readings& readings, Extent extent) {
+const Share& Pool::mean(const WindowSeries& series) {
+  const auto [found, is_new] = means_.try_emplace(&series);
+  if (is_new) found->second = mean_over(series, parts_, Resolution::kPooled);
+  return found->second;
+}
+
+void fill_values(StageRecord& stage, std::span<const Interval> parts, Pool& pool, const Readings& readings,
+                 Extent extent) {
   const Resolution resolution = extent == Extent::kWholeRun ? Resolution::kAny : Resolution::kStage;
   fill_cpu(stage, parts, readings, resolution);
   fill_host_memory(stage.host_memory, parts, readings, extent);

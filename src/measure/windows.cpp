@@ -31,6 +31,47 @@ std::optional<double> value_at(std::span<const CounterReading> readings, int64_t
   return between(*(after - 1), *after, at_ns);
 }
 
+/// The windows that may meet `part`: they are in order and do not overlap.
+std::span<const Window> windows_at(std::span<const Window> windows, const Interval& part) {
+  const auto first =
+      std::upper_bound(windows.begin(), windows.end(), part.begin_ns,
+                       [](int64_t at_ns, const Window& window) { return at_ns < window.interval.end_ns; });
+  const auto last = std::lower_bound(first, windows.end(), part.end_ns, [](const Window& window, int64_t at_ns) {
+    return window.interval.begin_ns < at_ns;
+  });
+  return {first, last};
+}
+
+Share mean_of(std::span<const Window> windows, int64_t typical_ns, std::span<const Interval> parts,
+              Resolution resolution) {
+  Share share;
+  double weighted = 0, covered_ns = 0, wanted_ns = 0;
+  for (const Interval& part : parts) {
+    wanted_ns += double(part.length_ns());
+    for (const Window& window : windows_at(windows, part)) {
+      const double shared_ns = double(overlap_ns(window.interval, part));
+      weighted += window.value * shared_ns;
+      covered_ns += shared_ns;
+    }
+  }
+  share.windows = typical_ns > 0 ? wanted_ns / double(typical_ns) : 0;
+  share.coverage = wanted_ns > 0 ? covered_ns / wanted_ns : 0;
+  if (windows.empty() || covered_ns <= 0)
+    share.reason = share.windows > 0 && share.windows < least_windows(resolution) ? "below_resolution" : "no_samples";
+  else if (share.windows < least_windows(resolution))
+    share.reason = "below_resolution";
+  else
+    share.value = weighted / covered_ns;
+  return share;
+}
+
+Share integral_of(Share mean, std::span<const Interval> parts) {
+  double seconds = 0;
+  for (const Interval& part : parts) seconds += double(part.length_ns()) * 1e-9;
+  if (mean.value) *mean.value *= seconds;
+  return mean;
+}
+
 }  // namespace
 
 int64_t typical_length_ns(std::span<const Window> windows) {
@@ -43,40 +84,25 @@ int64_t typical_length_ns(std::span<const Window> windows) {
 }
 
 Share mean_over(std::span<const Window> windows, std::span<const Interval> parts, Resolution resolution) {
-  Share share;
-  double weighted = 0, covered_ns = 0, wanted_ns = 0;
-  for (const Interval& part : parts) {
-    wanted_ns += double(part.length_ns());
-    for (const Window& window : windows) {
-      const double shared_ns = double(overlap_ns(window.interval, part));
-      weighted += window.value * shared_ns;
-      covered_ns += shared_ns;
-    }
-  }
-  const int64_t typical_ns = typical_length_ns(windows);
-  share.windows = typical_ns > 0 ? wanted_ns / double(typical_ns) : 0;
-  share.coverage = wanted_ns > 0 ? covered_ns / wanted_ns : 0;
-  if (windows.empty() || covered_ns <= 0)
-    share.reason = share.windows > 0 && share.windows < least_windows(resolution) ? "below_resolution" : "no_samples";
-  else if (share.windows < least_windows(resolution))
-    share.reason = "below_resolution";
-  else
-    share.value = weighted / covered_ns;
-  return share;
+  return mean_of(windows, typical_length_ns(windows), parts, resolution);
+}
+
+Share mean_over(const WindowSeries& series, std::span<const Interval> parts, Resolution resolution) {
+  return mean_of(series.windows, series.typical_ns, parts, resolution);
 }
 
 Share integral_over(std::span<const Window> windows, std::span<const Interval> parts, Resolution resolution) {
-  Share share = mean_over(windows, parts, resolution);
-  double seconds = 0;
-  for (const Interval& part : parts) seconds += double(part.length_ns()) * 1e-9;
-  if (share.value) *share.value *= seconds;
-  return share;
+  return integral_of(mean_over(windows, parts, resolution), parts);
+}
+
+Share integral_over(const WindowSeries& series, std::span<const Interval> parts, Resolution resolution) {
+  return integral_of(mean_over(series, parts, resolution), parts);
 }
 
 std::optional<double> peak_over(std::span<const Window> windows, Interval part) {
   constexpr double kLeastShare = 0.1;
   std::optional<double> peak;
-  for (const Window& window : windows) {
+  for (const Window& window : windows_at(windows, part)) {
     const int64_t shorter_ns = std::min(window.interval.length_ns(), part.length_ns());
     const int64_t shared_ns = overlap_ns(window.interval, part);
     if (shared_ns <= 0 || double(shared_ns) < kLeastShare * double(shorter_ns)) continue;

@@ -34,6 +34,13 @@ struct CounterReading {
   double total = 0;
 };
 
+/// Windows of one series and what is asked of all of them each time.
+struct WindowSeries {
+  std::vector<Window> windows;
+  int64_t typical_ns = 0;  // typical_length_ns, set once they are complete
+  bool empty() const { return windows.empty(); }
+};
+
 /// What a set of intervals received. `value` is absent with the reason in words a result file keeps:
 /// below_resolution, no_samples.
 struct Share {
@@ -55,9 +62,12 @@ inline constexpr double kPooledWindows = 10;
 
 /// Mean over `parts` of the windows, weighted by shared time. Times no window covers do not enter the mean.
 Share mean_over(std::span<const Window> windows, std::span<const Interval> parts, Resolution resolution);
+/// The same in a time that does not grow with the windows that no part meets.
+Share mean_over(const WindowSeries& series, std::span<const Interval> parts, Resolution resolution);
 
 /// Integral over `parts` in value-seconds, scaled up to full coverage. Same refusals as the mean.
 Share integral_over(std::span<const Window> windows, std::span<const Interval> parts, Resolution resolution);
+Share integral_over(const WindowSeries& series, std::span<const Interval> parts, Resolution resolution);
 
 /// Largest value of the windows that `part` shares at least a tenth with, of the shorter of the two: a window that only
 /// brushes a stage at its edge says nothing about it.

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_parse.h"
 #include "model/dit.h"
 #include "model/variant.h"
 
@@ -34,12 +35,7 @@ int64_t count_blocks(const TensorFile& file) {
 }
 
 nlohmann::json read_config(const std::filesystem::path& path) {
-  nlohmann::json json;
-  try {
-    json = nlohmann::json::parse(read_text(path, uint64_t{1} << 20));
-  } catch (const nlohmann::json::exception& problem) {
-    throw Error(ErrorKind::kInput, fmt::format("{} is not valid JSON: {}", path.string(), problem.what()));
-  }
+  nlohmann::json json = parse_json(read_text(path, uint64_t{1} << 20), path.string());
   require(json.is_object(), fmt::format("{}: expected a JSON object", path.string()));
   return json;
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/json_parse.h"
 #include "base/json_reader.h"
 #include "pipeline/guidance.h"
 #include "pipeline/request_options.h"
@@ -67,12 +68,7 @@ void read_request(JsonReader& reader, Request& request) {
 }
 
 Request request_from_json(const std::string& text) {
-  Json json;
-  try {
-    json = Json::parse(text, nullptr, true, /*ignore_comments=*/true);
-  } catch (const Json::exception& failure) {
-    throw Error(ErrorKind::kInput, fmt::format("request: {}", failure.what()));
-  }
+  const Json json = parse_json(text, "request", JsonComments::kIgnored);
   Request request;
   JsonReader reader(json, "request");
   read_request(reader, request);

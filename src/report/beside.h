@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "results/kernel_events.h"
 #include "results/samples.h"
@@ -14,6 +15,19 @@ struct Beside {
   std::map<std::string, SampleSet> samples{};
   std::map<std::string, SpanSet> spans{};
   std::map<std::string, KernelEvents> kernels{};
+
+  /// Of a run that is called otherwise now.
+  void rename(const std::string& id, const std::string& now) {
+    const auto move = [&](auto& by_run) {
+      auto entry = by_run.extract(id);
+      if (entry.empty()) return;
+      entry.key() = now;
+      by_run.insert(std::move(entry));
+    };
+    move(samples);
+    move(spans);
+    move(kernels);
+  }
 };
 
 /// What a map has of a run, or nullptr.

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "report/case_section.h"
+#include "report/escape.h"
 #include "report/format.h"
 
 namespace wan::report {
@@ -151,7 +152,7 @@ std::string cards_markdown(const CardsView& cards) {
   }
   std::string differences;
   for (const CardRowView& row : cards.rows)
-    for (const std::string& difference : row.differences) differences += "- " + difference + "\n";
+    for (const std::string& difference : row.differences) differences += "- " + markdown_text(difference) + "\n";
   if (!differences.empty()) out += "\n### Where the work of a row differs\n\n" + differences;
   return out;
 }

@@ -9,6 +9,7 @@
 #include "analysis/repeat_command.h"
 #include "analysis/report_view.h"
 #include "analysis/stage_columns.h"
+#include "report/escape.h"
 #include "report/format.h"
 #include "report/kernels.h"
 
@@ -75,18 +76,20 @@ std::string workload_lines(const RunRecord& run) {
   std::string dtypes;
   for (const auto& [component, type] : work.dtypes)
     dtypes += fmt::format("{}{} {}", dtypes.empty() ? "" : ", ", component, type);
+  const auto word = [](const std::string& text) { return text.empty() ? std::string("–") : markdown_text(text); };
   std::string out = fmt::format(
-      "- **Workload**: {} {}, {}*{}, {} frames, {} steps, {}, shift {}, guidance {}{}, seed {}\n", work.task,
-      work.model, number(work.width), number(work.height), number(work.num_frames), number(work.steps),
-      work.solver.empty() ? "–" : work.solver, number(work.shift), number(work.guidance_low),
+      "- **Workload**: {} {}, {}\\*{}, {} frames, {} steps, {}, shift {}, guidance {}{}, seed {}\n",
+      markdown_text(work.task), markdown_text(work.model), number(work.width), number(work.height),
+      number(work.num_frames), number(work.steps), word(work.solver), number(work.shift), number(work.guidance_low),
       work.guidance_high ? fmt::format(" (high noise {})", *work.guidance_high) : "", number(work.seed));
   out += fmt::format("- **Precision**: class {}{}; offload {}; text encoder on {}; scope {}\n",
-                     to_string(work.precision_class), dtypes.empty() ? "" : ": " + dtypes,
-                     work.offload.empty() ? "–" : work.offload,
-                     work.text_encoder_device.empty() ? "–" : work.text_encoder_device, to_string(work.scope));
+                     to_string(work.precision_class), dtypes.empty() ? "" : ": " + markdown_text(dtypes),
+                     word(work.offload), word(work.text_encoder_device), to_string(work.scope));
   const auto memory_plan = run.engine.facts.find("memory_plan");
-  if (memory_plan != run.engine.facts.end()) out += fmt::format("- **Memory Plan**: {}\n", memory_plan->second);
-  if (!run.run_case.aliases.empty()) out += fmt::format("- **Also called**: {}\n", joined(run.run_case.aliases, ", "));
+  if (memory_plan != run.engine.facts.end())
+    out += fmt::format("- **Memory Plan**: {}\n", markdown_text(memory_plan->second));
+  if (!run.run_case.aliases.empty())
+    out += fmt::format("- **Also called**: {}\n", markdown_text(joined(run.run_case.aliases, ", ")));
   return out;
 }
 
@@ -101,13 +104,14 @@ std::string headline(const CaseView& shown) {
   out += fmt::format("- **Peak Process Memory**: {}\n", with_interval(s.peak_host_bytes, gib, "GiB"));
   out += workload_lines(*s.example);
   if (const std::string command = repeat_command(s); !command.empty())
-    out += fmt::format("- **To repeat it**: `{}`\n", command);
+    out += fmt::format("- **To repeat it**: {}\n", markdown_code(command));
   return out;
 }
 
 /// What a column rests on: its source, or why it is empty.
 std::string source_of(const Quantity& quantity) {
-  return quantity.has() ? quantity.source : fmt::format("– ({})", explain(quantity.reason));
+  return quantity.has() ? markdown_text(quantity.source)
+                        : fmt::format("– ({})", markdown_text(explain(quantity.reason)));
 }
 
 std::string sources(const CaseView& shown) {
@@ -120,7 +124,7 @@ std::string sources(const CaseView& shown) {
   const Measured<double>& overhead = s.example->overhead_percent;
   return out + "- **What watching costs**: " +
          (overhead.has() ? fmt::format("{:.2f} % of step time\n", *overhead.value)
-                         : fmt::format("– ({})\n", explain(overhead.reason)));
+                         : fmt::format("– ({})\n", markdown_text(explain(overhead.reason))));
 }
 
 std::string certainty(const CaseView& shown) {
@@ -133,30 +137,34 @@ std::string certainty(const CaseView& shown) {
                        100 * s.total_s.estimate->extremes->coverage);
   out += "\n";
   if (!s.not_converged.empty() && !(s.total_s.has() && s.total_s.estimate->single_run))
-    out += fmt::format("- **Not converged**: {}\n", joined(s.not_converged, "; "));
-  out += fmt::format("- **Executed**: {}\n", execution_text(s.group.execution));
-  for (const std::string& doubt : pooling_doubts(s.group)) out += fmt::format("- **Mixed**: {}\n", doubt);
+    out += fmt::format("- **Not converged**: {}\n", markdown_text(joined(s.not_converged, "; ")));
+  out += fmt::format("- **Executed**: {}\n", markdown_text(execution_text(s.group.execution)));
+  for (const std::string& doubt : pooling_doubts(s.group))
+    out += fmt::format("- **Mixed**: {}\n", markdown_text(doubt));
   for (const Exclusion& exclusion : shown.excluded())
     if (!exclusion.run->run_case.warmup)
-      out += fmt::format("- **Not counted**: repeat {}: {}\n", exclusion.run->run_case.repeat + 1, exclusion.reason);
+      out += fmt::format("- **Not counted**: repeat {}: {}\n", exclusion.run->run_case.repeat + 1,
+                         markdown_text(exclusion.reason));
   for (const ValidityFlag& flag : s.example->validity)
-    if (!flag.excludes && !shown.failed) out += fmt::format("- **Note** {}: {}\n", flag.name, flag.detail);
+    if (!flag.excludes && !shown.failed)
+      out += fmt::format("- **Note** {}: {}\n", markdown_text(flag.name), markdown_text(flag.detail));
   return out + sources(shown);
 }
 
 std::string failure_lines(const CaseView& shown) {
   if (!shown.failed || shown.failed->error == nullptr) return "";
   const ErrorFacts& error = *shown.failed->error;
-  std::string out = fmt::format("- **Failed**: {}: {}\n", to_string(shown.failed->run->status), error.message);
-  if (!error.stage.empty()) out += fmt::format("- **In stage**: {}\n", error.stage);
+  std::string out =
+      fmt::format("- **Failed**: {}: {}\n", to_string(shown.failed->run->status), markdown_text(error.message));
+  if (!error.stage.empty()) out += fmt::format("- **In stage**: {}\n", markdown_text(error.stage));
   if (error.requested_bytes.has() && error.free_bytes.has())
     out += fmt::format("- **Asked for**: {} GiB with {} GiB free\n", gib(double(*error.requested_bytes.value)),
                        gib(double(*error.free_bytes.value)));
-  if (!error.advice.empty()) out += fmt::format("- **What would fit**: {}\n", error.advice);
+  if (!error.advice.empty()) out += fmt::format("- **What would fit**: {}\n", markdown_text(error.advice));
   if (!error.stderr_tail.empty()) {
     constexpr size_t kShown = 1500;
     const size_t from = error.stderr_tail.size() > kShown ? error.stderr_tail.size() - kShown : 0;
-    out += "\n```text\n" + error.stderr_tail.substr(from) + "\n```\n";
+    out += "\n" + markdown_block(std::string_view(error.stderr_tail).substr(from));
   }
   return out;
 }
@@ -192,15 +200,15 @@ std::string performance_analysis(const BottleneckReport& report) {
                        100 * part.share);
   out += report.findings.empty() ? "\nNo rule fired.\n" : "\n**Bottlenecks Detected:**\n";
   for (const BottleneckFinding& finding : report.findings) {
-    out += fmt::format("- {}", finding.message);
+    out += fmt::format("- {}", markdown_text(finding.message));
     if (finding.saving_s) out += fmt::format(" (at most {} s a video)", seconds(*finding.saving_s));
     out += "\n";
   }
   if (!report.what_ifs.empty()) out += "\n**What would help:**\n";
   for (const WhatIf& what : report.what_ifs)
-    out += what.saved_bytes > 0 ? fmt::format("- {}: -{} GiB\n", what.change, gib(what.saved_bytes))
-                                : fmt::format("- {}: -{} s, {} s in all, {:.2f}x\n", what.change, seconds(what.saved_s),
-                                              seconds(what.new_total_s), what.speedup);
+    out += what.saved_bytes > 0 ? fmt::format("- {}: -{} GiB\n", markdown_text(what.change), gib(what.saved_bytes))
+                                : fmt::format("- {}: -{} s, {} s in all, {:.2f}x\n", markdown_text(what.change),
+                                              seconds(what.saved_s), seconds(what.new_total_s), what.speedup);
   out += "\n**Resource Usage Overview:**\n";
   if (report.headroom)
     out += fmt::format("- Peak GPU memory {} GiB of {} GiB: {} GiB ({:.0f} %) free\n", gib(report.headroom->peak_bytes),
@@ -215,7 +223,7 @@ std::string resource_lines(const RunRecord& run) {
   std::string out;
   const auto line = [&](const char* what, const Measured<uint64_t>& bytes) {
     out += bytes.has() ? fmt::format("- {}: {} GiB\n", what, gib(double(*bytes.value)))
-                       : fmt::format("- {}: – ({})\n", what, explain(bytes.reason));
+                       : fmt::format("- {}: – ({})\n", what, markdown_text(explain(bytes.reason)));
   };
   line("GPU memory of the process, peak (sampled, context included)", total->device_memory.process_peak_bytes);
   line("GPU memory of the engine's own allocations, peak", total->device_memory.pool_peak_bytes);
@@ -225,17 +233,17 @@ std::string resource_lines(const RunRecord& run) {
   line("Whole machine in use, peak", total->host_memory.system_used_peak_bytes);
   line("Read from storage", total->read_bytes);
   for (const auto& [component, bytes] : total->device_memory.component_bytes)
-    out += fmt::format("- On the device, {}: {} GiB\n", component, gib(double(bytes)));
+    out += fmt::format("- On the device, {}: {} GiB\n", markdown_text(component), gib(double(bytes)));
   return out;
 }
 
 std::string provenance(const RunRecord& run) {
-  std::string out =
-      fmt::format("\n- **Stages cut by**: {}; **run id**: {}; **at**: {}\n",
-                  run.engine.marker_source.empty() ? "–" : run.engine.marker_source, run.id, run.created_utc);
-  if (!run.output.file.empty()) out += fmt::format("- **Video**: {}\n", run.output.file);
-  if (!run.output.sha256.empty()) out += fmt::format("- **Frames' SHA-256**: {}\n", run.output.sha256);
-  if (!run.workload.prompt.empty()) out += fmt::format("- **Prompt**: {}\n", run.workload.prompt);
+  std::string out = fmt::format("\n- **Stages cut by**: {}; **run id**: {}; **at**: {}\n",
+                                run.engine.marker_source.empty() ? "–" : markdown_text(run.engine.marker_source),
+                                markdown_text(run.id), markdown_text(run.created_utc));
+  if (!run.output.file.empty()) out += fmt::format("- **Video**: {}\n", markdown_text(run.output.file));
+  if (!run.output.sha256.empty()) out += fmt::format("- **Frames' SHA-256**: {}\n", markdown_text(run.output.sha256));
+  if (!run.workload.prompt.empty()) out += fmt::format("- **Prompt**: {}\n", markdown_text(run.workload.prompt));
   return out;
 }
 
@@ -243,8 +251,9 @@ std::string corrections(const RunRecord& run) {
   if (!run.imported || run.imported->findings.empty()) return "";
   std::string out = "\n##### Corrections\n\nThe imported report contradicts itself:\n\n";
   for (const Finding& finding : run.imported->findings)
-    out += fmt::format("- {}{}: {}\n", finding.code, finding.where.empty() ? "" : " (" + finding.where + ")",
-                       finding.message);
+    out += fmt::format("- {}{}: {}\n", markdown_text(finding.code),
+                       finding.where.empty() ? "" : " (" + markdown_text(finding.where) + ")",
+                       markdown_text(finding.message));
   return out;
 }
 
@@ -274,7 +283,7 @@ std::string runs_cell(const CaseView& shown) { return fmt::format("{} of {}", sh
 std::string speedup_cell(const CaseView* a, const CaseView* b) {
   if (a == nullptr || b == nullptr || a->failed || b->failed) return "–";
   const Comparison comparison = compare_freely(*a, *b);
-  if (!comparison.comparable()) return joined(comparison.refusals, "; ");
+  if (!comparison.comparable()) return markdown_text(joined(comparison.refusals, "; "));
   if (!comparison.split) return "–";
   std::string text = fmt::format("**{:.2f}x** (GPU part {:.2f}x)", comparison.split->total, comparison.split->gpu);
   if (!comparison.scopes.empty()) text += fmt::format(", {}", to_string(comparison.scopes.front().time.verdict));
@@ -283,7 +292,7 @@ std::string speedup_cell(const CaseView* a, const CaseView* b) {
 
 std::string case_section(const CaseView& shown) {
   const CaseSummary& s = shown.numbers();
-  std::string out = fmt::format("\n#### Case: {}\n\n", shown.title);
+  std::string out = fmt::format("\n#### Case: {}\n\n", markdown_text(shown.title));
   if (s.stages.empty()) return out + workload_lines(*s.example) + failure_lines(shown) + certainty(shown) + "\n---\n";
   out += headline(shown) + certainty(shown) + failure_lines(shown);
   out += "\n##### Stage Breakdown\n\n" + stage_table(s, shown.on_gpu) + parts_table(shown);

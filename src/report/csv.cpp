@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "analysis/stage_columns.h"
+#include "report/escape.h"
 
 namespace wan::report {
 namespace {
@@ -20,17 +21,6 @@ struct RunColumn {
   const char* name;
   std::function<std::string(const RunRecord&)> cell;
 };
-
-std::string text(const std::string& value) {
-  if (value.find_first_of(",\"\n\r") == std::string::npos) return value;
-  std::string out = "\"";
-  for (const char c : value) {
-    if (c == '"') out.push_back('"');
-    out.push_back(c);
-  }
-  out.push_back('"');
-  return out;
-}
 
 template <class T>
 RunColumn workload_value(const char* name, std::optional<T> Workload::*member) {
@@ -44,7 +34,7 @@ std::string joined(const std::vector<std::string>& names) {
   std::string out;
   for (auto name = names.begin(); name != names.end(); ++name)
     if (std::find(names.begin(), name, *name) == name) out.append(out.empty() ? "" : ";").append(*name);
-  return text(out);
+  return csv_text(out);
 }
 
 std::string flags_of(const RunRecord& run) {
@@ -62,31 +52,31 @@ std::string not_counted_because(const RunRecord& run, const LeftOut& left_out) {
 std::vector<RunColumn> run_columns(const LeftOut& left_out) {
   using R = const RunRecord&;
   return {
-      {"run_id", [](R r) { return text(r.id); }},
-      {"created_utc", [](R r) { return text(r.created_utc); }},
-      {"suite", [](R r) { return text(r.run_case.suite); }},
-      {"case", [](R r) { return text(r.run_case.name); }},
-      {"arm", [](R r) { return text(r.run_case.arm); }},
+      {"run_id", [](R r) { return csv_text(r.id); }},
+      {"created_utc", [](R r) { return csv_text(r.created_utc); }},
+      {"suite", [](R r) { return csv_text(r.run_case.suite); }},
+      {"case", [](R r) { return csv_text(r.run_case.name); }},
+      {"arm", [](R r) { return csv_text(r.run_case.arm); }},
       {"repeat", [](R r) { return fmt::format("{}", r.run_case.repeat); }},
       {"warmup", [](R r) { return std::string(r.run_case.warmup ? "1" : "0"); }},
       {"status", [](R r) { return std::string(to_string(r.status)); }},
       {"counts", [&left_out](R r) { return std::string(not_counted_because(r, left_out).empty() ? "yes" : "no"); }},
-      {"not_counted_because", [&left_out](R r) { return text(not_counted_because(r, left_out)); }},
+      {"not_counted_because", [&left_out](R r) { return csv_text(not_counted_because(r, left_out)); }},
       {"flags", [](R r) { return flags_of(r); }},
       {"scope", [](R r) { return std::string(to_string(r.workload.scope)); }},
       {"page_cache", [](R r) { return std::string(to_string(r.workload.page_cache)); }},
       {"precision_class", [](R r) { return std::string(to_string(r.workload.precision_class)); }},
-      {"engine", [](R r) { return text(r.engine.name); }},
-      {"git_commit", [](R r) { return text(r.tool.git_commit); }},
-      {"gpu", [](R r) { return r.system.gpus.empty() ? "" : text(r.system.gpus[0].name); }},
-      {"gpu_uuid", [](R r) { return r.system.gpus.empty() ? "" : text(r.system.gpus[0].uuid); }},
-      {"cpu", [](R r) { return text(r.system.cpu_model); }},
-      {"model", [](R r) { return text(r.workload.model); }},
+      {"engine", [](R r) { return csv_text(r.engine.name); }},
+      {"git_commit", [](R r) { return csv_text(r.tool.git_commit); }},
+      {"gpu", [](R r) { return r.system.gpus.empty() ? "" : csv_text(r.system.gpus[0].name); }},
+      {"gpu_uuid", [](R r) { return r.system.gpus.empty() ? "" : csv_text(r.system.gpus[0].uuid); }},
+      {"cpu", [](R r) { return csv_text(r.system.cpu_model); }},
+      {"model", [](R r) { return csv_text(r.workload.model); }},
       workload_value("width", &Workload::width),
       workload_value("height", &Workload::height),
       workload_value("num_frames", &Workload::num_frames),
       workload_value("steps", &Workload::steps),
-      {"workload_key", [](R r) { return text(r.workload_key); }},
+      {"workload_key", [](R r) { return csv_text(r.workload_key); }},
   };
 }
 
@@ -122,7 +112,7 @@ std::string to_csv(const std::vector<const RunRecord*>& records, const LeftOut& 
     std::string run;
     for (const RunColumn& column : of_run) run.append(column.cell(*record)).append(",");
     for (const StageRecord& stage : record->stages.empty() ? none : record->stages) {
-      out.append(run).append(text(stage.id)).append(",").append(to_string(stage.kind)).append(",");
+      out.append(run).append(csv_text(stage.id)).append(",").append(to_string(stage.kind)).append(",");
       out.append(joined(stage.flags));
       for (const StageColumn* column : of_stage) out.append(",").append(cell_of(*column, *record, stage));
       out.append("\n");

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "report/escape.h"
 #include "report/format.h"
 
 namespace wan::report {
@@ -79,7 +80,8 @@ std::string fit_markdown(const std::vector<FitMap>& maps) {
         table.text(cell_text(cell) + (basis.empty() ? "" : ": " + basis));
       }
     }
-    out += fmt::format("\n### {}: {}\n\n{}", card_text(map), way_text(map), table.markdown());
+    out += fmt::format("\n### {}: {}\n\n{}", markdown_text(card_text(map)), markdown_text(way_text(map)),
+                       table.markdown());
   }
   return out;
 }

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "report/escape.h"
+
 namespace wan::report {
 
 std::string seconds(double value) { return fmt::format("{:.{}f}", value, std::abs(value) < 10 ? 3 : 2); }
@@ -29,7 +31,7 @@ std::string (*writer_of(Unit unit))(double) {
 std::string head_of(const StageColumn& column) { return fmt::format("{} ({})", column.head, unit_symbol(column.unit)); }
 
 std::string with_interval(const Quantity& quantity, std::string (*format)(double), const std::string& unit) {
-  if (!quantity.has()) return fmt::format("– ({})", explain(quantity.reason));
+  if (!quantity.has()) return fmt::format("– ({})", markdown_text(explain(quantity.reason)));
   const Estimate& estimate = *quantity.estimate;
   std::string text = format(estimate.median) + " " + unit;
   if (estimate.interval)
@@ -56,15 +58,15 @@ std::string explain(const std::string& reason) {
   return found != kMeanings.end() ? found->second : reason.empty() ? "not measured" : reason;
 }
 
-Table::Table(std::vector<std::string> columns) : columns_(std::move(columns)) {}
+Table::Table(const std::vector<std::string>& columns) {
+  for (const std::string& column : columns) columns_.push_back(markdown_text(column));
+}
 
 void Table::begin_row() { rows_.emplace_back(); }
 
-void Table::text(const std::string& cell) {
-  std::string safe;
-  for (const char c : cell) safe += c == '|' ? std::string("\\|") : c == '\n' ? std::string(" ") : std::string(1, c);
-  rows_.back().push_back(std::move(safe));
-}
+void Table::text(const std::string& cell) { rows_.back().push_back(markdown_text(cell)); }
+
+void Table::markup(const std::string& cell) { rows_.back().push_back(markdown_cell(cell)); }
 
 void Table::value(const Quantity& quantity, std::string (*format)(double)) {
   if (quantity.has()) {
@@ -90,7 +92,7 @@ std::string Table::markdown() const {
   std::string notes;
   for (const auto& [column, reasons] : reasons_) {
     std::string list;
-    for (const std::string& reason : reasons) list += (list.empty() ? "" : ", ") + reason;
+    for (const std::string& reason : reasons) list += (list.empty() ? "" : ", ") + markdown_text(reason);
     notes += fmt::format("{}{}: {}", notes.empty() ? "" : "; ", columns_[column], list);
   }
   return out + "\n– not measured. " + notes + ".\n";

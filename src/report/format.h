@@ -20,15 +20,19 @@ std::string percent(double value);
 std::string (*writer_of(Unit unit))(double);
 /// "SM Act (%)".
 std::string head_of(const StageColumn& column);
-/// "12.34 s" for one run, "12.34 s [12.30, 12.41]" with the interval of several.
+/// "12.34 s" for one run, "12.34 s [12.30, 12.41]" with the interval of several; as Markdown.
 std::string with_interval(const Quantity& quantity, std::string (*format)(double), const std::string& unit);
 
 /// A Markdown table whose empty cells are dashes, explained below it.
 class Table {
  public:
-  explicit Table(std::vector<std::string> columns);
+  /// Heads are texts.
+  explicit Table(const std::vector<std::string>& columns);
   void begin_row();
+  /// A text from anywhere; it is no markup.
   void text(const std::string& cell);
+  /// Markdown of ours, in which texts from elsewhere were escaped.
+  void markup(const std::string& cell);
   /// A number, or a dash whose reason is remembered for the column.
   void value(const Quantity& quantity, std::string (*format)(double));
   std::string markdown() const;

@@ -1,31 +1,10 @@
 // The page around the data.
 #include "report/html.h"
 
-#include <fmt/format.h>
-
 #include "report/assets.h"
+#include "report/escape.h"
 
 namespace wan::report {
-
-std::string script_safe(const std::string& json) {
-  std::string out;
-  out.reserve(json.size());
-  for (size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    // U+2028 and U+2029 end a line in older JavaScript.
-    const bool separator =
-        json.compare(i, 2, "\xE2\x80") == 0 && i + 2 < json.size() && (json[i + 2] == '\xA8' || json[i + 2] == '\xA9');
-    if (separator) {
-      out += json[i + 2] == '\xA8' ? "\\u2028" : "\\u2029";
-      i += 2;
-    } else if (c == '<' || c == '>' || c == '&') {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
 
 std::string html_report(const ReportView& view, const HtmlOptions& options) {
   std::string page =

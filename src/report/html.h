@@ -28,8 +28,4 @@ std::string html_report(const ReportView& view, const HtmlOptions& options = {})
 /// 1).
 std::string report_data(const ReportView& view, const HtmlOptions& options = {});
 
-/// JSON that may stand inside a <script> element: '<', '>', '&' and the two line separators of JavaScript as \u
-/// escapes.
-std::string script_safe(const std::string& json);
-
 }  // namespace wan::report

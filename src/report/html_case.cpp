@@ -16,6 +16,7 @@
 #include "report/html_engineer.h"
 #include "report/imported.h"
 #include "report/kernels.h"
+#include "results/store.h"
 
 namespace wan::report {
 namespace {
@@ -279,8 +280,7 @@ Json video_data(const CaseView& shown, const HtmlOptions& options) {
     const std::filesystem::path file = run->output.file;
     Json path = path_data(file);
     if (path.is_null() || run->run_case.warmup) continue;
-    std::error_code error;
-    if (!std::filesystem::is_regular_file(options.folder / file, error)) continue;
+    if (!file_inside(options.folder, file)) continue;
     return {{"run", run_name(shown, *run)},
             {"path", std::move(path)},
             {"poster", poster_data(options, options.folder / file)},

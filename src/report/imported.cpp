@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "report/escape.h"
 #include "report/format.h"
 
 namespace wan::report {
@@ -139,11 +140,11 @@ PrintedTable corrections(const RunRecord& record) {
 std::string imported_markdown(const std::vector<const RunRecord*>& records) {
   std::string out;
   for (const PrintedTable& table : printed_overviews(records))
-    out += fmt::format("\n### {}\n\n{}", table.title, markdown_of(table));
+    out += fmt::format("\n### {}\n\n{}", markdown_text(table.title), markdown_of(table));
   for (const RunRecord* record : records) {
     if (!record->imported) continue;
-    out += fmt::format("\n#### Case: {} on {}, as printed in {}\n", record->run_case.name, card_of(*record),
-                       record->imported->file);
+    out += fmt::format("\n#### Case: {} on {}, as printed in {}\n", markdown_text(record->run_case.name),
+                       markdown_text(card_of(*record)), markdown_text(record->imported->file));
     for (const PrintedTable& table : {printed_stages(*record), corrections(*record)})
       if (!table.rows.empty()) out += fmt::format("\n##### {}\n\n{}", table.title, markdown_of(table));
   }

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "report/escape.h"
 #include "report/format.h"
 
 namespace wan::report {
@@ -52,7 +53,7 @@ std::string kernels_table(const KernelView& view) {
   for (size_t i = 0; i < view.kernels.size() && i < kShown; ++i) {
     const KernelShare& kernel = view.kernels[i];
     table.begin_row();
-    table.text("`" + kernel.name + "`");
+    table.markup(markdown_code(kernel.name));
     table.text(kernel.kind);
     table.text(seconds(kernel.seconds));
     table.text(percent(100 * kernel.share));
@@ -85,15 +86,15 @@ Json kernels_data(const std::optional<TracedRun>& traced) {
 
 std::string kernels_markdown(const std::optional<TracedRun>& traced) {
   if (!traced) return "";
-  std::string out = fmt::format("\n##### Kernels of Traced Run {}\n\n", traced->run->id);
-  if (traced->views.empty()) return out + fmt::format("None: {}.\n", traced->reason);
+  std::string out = fmt::format("\n##### Kernels of Traced Run {}\n\n", markdown_text(traced->run->id));
+  if (traced->views.empty()) return out + fmt::format("None: {}.\n", markdown_text(traced->reason));
   out += "Watching each kernel slows a run: shares are meant, its times enter no estimate.";
   if (traced->slowdown)
     out += fmt::format(" A steady step took {:.3f} times as long as in the runs that count.", *traced->slowdown);
-  if (const std::string missing = missing_text(*traced); !missing.empty()) out += " " + missing;
+  if (const std::string missing = missing_text(*traced); !missing.empty()) out += " " + markdown_text(missing);
   out += "\n";
   for (const KernelView& view : traced->views)
-    out += fmt::format("\n**{}** ({} s, {})\n\n{}\n{}", view.stages, seconds(view.seconds),
+    out += fmt::format("\n**{}** ({} s, {})\n\n{}\n{}", markdown_text(view.stages), seconds(view.seconds),
                        view.stage_count == 1 ? "1 stage" : fmt::format("{} stages", view.stage_count),
                        kinds_table(view), kernels_table(view));
   return out;

@@ -7,6 +7,7 @@
 
 #include "report/cards.h"
 #include "report/case_section.h"
+#include "report/escape.h"
 #include "report/fit.h"
 #include "report/format.h"
 #include "report/imported.h"
@@ -47,7 +48,7 @@ const CaseView* find_case(const ReportView& view, const std::string& machine, co
 /// Cases against devices; with two devices their comparison, split into GPU and host.
 std::string performance_summary(const ReportView& view, const std::vector<std::string>& devices) {
   std::string out = "## Performance Summary: ";
-  for (size_t i = 0; i < devices.size(); ++i) out += (i > 0 ? " vs " : "") + devices[i];
+  for (size_t i = 0; i < devices.size(); ++i) out += (i > 0 ? " vs " : "") + markdown_text(devices[i]);
   std::vector<std::string> columns = {"Case", "Resolution", "Frames", "Steps", "Precision"};
   for (const std::string& device : devices) columns.push_back(device + " Time(s)");
   if (devices.size() == 2) columns.push_back(fmt::format("Speedup ({} vs {})", devices[1], devices[0]));
@@ -70,7 +71,7 @@ std::string performance_summary(const ReportView& view, const std::vector<std::s
       table.text(shown == nullptr ? "–" : time_cell(*shown));
     }
     if (devices.size() == 2)
-      table.text(speedup_cell(find_case(view, devices[0], title), find_case(view, devices[1], title)));
+      table.markup(speedup_cell(find_case(view, devices[0], title), find_case(view, devices[1], title)));
   }
   return out + "\n\n" + table.markdown();
 }
@@ -117,23 +118,27 @@ std::string host_lines(const RunRecord& run, const std::vector<const RunRecord*>
   const SystemInfo& system = run.system;
   std::string out;
   if (!system.host.empty() || !system.cpu_model.empty())
-    out += fmt::format("- **Host**: {}{}{}, {} cores allowed, {} RAM, {}{}\n", system.host,
-                       system.host.empty() ? "" : ": ", system.cpu_model,
-                       system.cores_allowed.has() ? std::to_string(*system.cores_allowed.value) : "–",
-                       system.ram_bytes.has() ? gib(double(*system.ram_bytes.value)) + " GiB" : "–", system.kernel,
-                       system.container.empty() || system.container == "none" ? "" : ", " + system.container);
+    out += fmt::format(
+        "- **Host**: {}{}{}, {} cores allowed, {} RAM, {}{}\n", markdown_text(system.host),
+        system.host.empty() ? "" : ": ", markdown_text(system.cpu_model),
+        system.cores_allowed.has() ? std::to_string(*system.cores_allowed.value) : "–",
+        system.ram_bytes.has() ? gib(double(*system.ram_bytes.value)) + " GiB" : "–", markdown_text(system.kernel),
+        system.container.empty() || system.container == "none" ? "" : ", " + markdown_text(system.container));
   std::map<std::string, GpuInfo> gpus;  // by UUID: a kind of card may be several cards
   for (const RunRecord* each : runs)
     for (const GpuInfo& gpu : each->system.gpus) gpus.emplace(gpu.uuid, gpu);
   for (const auto& [uuid, gpu] : gpus)
-    out += fmt::format("- **GPU**: {} ({}), {} GiB, driver {}, power limit {} W\n", gpu.name, gpu.uuid,
-                       gpu.memory_bytes.has() ? gib(double(*gpu.memory_bytes.value)) : "–", gpu.driver,
-                       gpu.power_limit_w.has() ? percent(*gpu.power_limit_w.value) : "–");
+    out += fmt::format("- **GPU**: {} ({}), {} GiB, driver {}, power limit {} W\n", markdown_text(gpu.name),
+                       markdown_text(gpu.uuid), gpu.memory_bytes.has() ? gib(double(*gpu.memory_bytes.value)) : "–",
+                       markdown_text(gpu.driver), gpu.power_limit_w.has() ? percent(*gpu.power_limit_w.value) : "–");
   if (!run.tool.version.empty())
-    out += fmt::format("- **Program**: {} {}, {}, {}{}\n", run.engine.name, run.tool.version, commits_of(runs),
-                       run.tool.build, run.tool.cuda.empty() ? "" : ", CUDA " + run.tool.cuda);
+    out +=
+        fmt::format("- **Program**: {}\n",
+                    markdown_text(fmt::format("{} {}, {}, {}{}", run.engine.name, run.tool.version, commits_of(runs),
+                                              run.tool.build, run.tool.cuda.empty() ? "" : ", CUDA " + run.tool.cuda)));
   const auto libraries = run.engine.facts.find("libraries");
-  if (libraries != run.engine.facts.end()) out += fmt::format("- **Libraries**: {}\n", libraries->second);
+  if (libraries != run.engine.facts.end())
+    out += fmt::format("- **Libraries**: {}\n", markdown_text(libraries->second));
   return out;
 }
 
@@ -146,7 +151,7 @@ std::string device_section(const std::string& machine, const ReportView& view) {
     runs.insert(runs.end(), shown.summary.group.runs.begin(), shown.summary.group.runs.end());
   }
   const bool has_gpu = std::any_of(cases.begin(), cases.end(), [](const CaseView* c) { return c->on_gpu; });
-  std::string out = "\n## " + machine + "\n\n" + host_lines(cases.front()->example(), runs) + "\n";
+  std::string out = "\n## " + markdown_text(machine) + "\n\n" + host_lines(cases.front()->example(), runs) + "\n";
   out += device_table(cases, has_gpu);
   if (!has_gpu) out += "\nGPU columns are left out: the runs did not use a GPU.\n";
   out += "\n### Detailed Breakdown\n";
@@ -159,7 +164,9 @@ std::string device_section(const std::string& machine, const ReportView& view) {
 std::string markdown_report(const ReportView& view) {
   const std::vector<std::string> machines = machines_of(view);
   std::string out = "# Wan2.2 Benchmark Report";
-  out += machines.size() > 1 ? ": Multi-GPU Comparison\n\n" : machines.empty() ? "\n\n" : ": " + machines[0] + "\n\n";
+  out += machines.size() > 1 ? ": Multi-GPU Comparison\n\n"
+         : machines.empty()  ? "\n\n"
+                             : ": " + markdown_text(machines[0]) + "\n\n";
   if (machines.empty()) return out + "No run to report.\n";
   out += performance_summary(view, machines);
   out += cards_markdown(view.cards) + fit_markdown(view.fit_maps);

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "analysis/series.h"
 #include "analysis/stage_columns.h"
 #include "analysis/timeline.h"
 #include "report/json_text.h"
@@ -40,6 +41,8 @@ std::string labels_of(const RunRecord& run, const Timeline& timeline) {
   labels.push_back(residual.has() ? fmt::format("clock residual {:.3f} ms", static_cast<double>(*residual.value) * 1e-6)
                                   : "clock residual unknown: " + residual.reason);
   if (timeline.reconstructed) labels.emplace_back("durations only in the source: stages laid end to end");
+  if (timeline.left_out > 0)
+    labels.push_back(fmt::format("{} spans are left out: too many overlap", timeline.left_out));
   return join(labels, ", ");
 }
 
@@ -144,11 +147,25 @@ std::vector<Level> levels_of(const SampleSeries& series, double period_ms) {
   return levels;
 }
 
+/// How many neighbours the shown readings may be apart, where not all are shown.
+double readings_a_level(const SampleSeries& all, const SampleSeries& shown) {
+  const size_t read = all.values.size(), kept = shown.values.size();
+  return read == kept ? 1 : 4 * double(read) / double(kept);  // two a piece, at its ends at the worst
+}
+
 /// Whether a stage is meant by a flag's words: its id, or a pattern with one star.
 bool is_meant(const std::string& words, const std::string& id) {
   const size_t star = words.find('*');
   if (star == std::string::npos) return words == id;
   return id.size() + 1 >= words.size() && id.starts_with(words.substr(0, star)) && id.ends_with(words.substr(star + 1));
+}
+
+/// What Perfetto draws well: some readings to a pixel of a wide screen.
+SampleSet drawable(const SampleSet& samples) {
+  constexpr size_t kMostReadings = 10'000;  // of a series
+  SampleSet out{samples.period_ms, {}};
+  for (const SampleSeries& series : samples.series) out.series.push_back(extremes_of(series, kMostReadings));
+  return out;
 }
 
 class TraceWriter {
@@ -166,12 +183,14 @@ class TraceWriter {
     for (const StageColumn& column : stage_columns())
       if (column.is_in(kTrace) && column.of_stage != nullptr && !has_series(samples, column.series))
         stage_counter(run, column, timeline);
-    if (samples != nullptr)
-      for (const SampleSeries& series : samples->series)
-        counter(track_name(series.name), "reading", levels_of(series, samples->period_ms));
+    const SampleSet shown = samples != nullptr ? drawable(*samples) : SampleSet{};
+    for (size_t i = 0; i < shown.series.size(); ++i)
+      counter(track_name(shown.series[i].name), "reading",
+              levels_of(shown.series[i], shown.period_ms * readings_a_level(samples->series[i], shown.series[i])));
     next_thread_ = thread(timeline.rows.size());
     if (kernels != nullptr) kernel_rows(*kernels, timeline);
-    if (samples != nullptr) readings(*samples);
+    readings(shown);
+    if (samples != nullptr) left_out(*samples, shown);
     expert_swaps(timeline);
     throttling(timeline);
     flags(run, timeline);
@@ -294,6 +313,20 @@ class TraceWriter {
   void arrow_end(const char* phase, int thread_id, int64_t at_ns) {
     event_at(phase, "launch", thread_id, at_ns,
              fmt::format(",\"cat\":\"launch\",\"id\":{}{}", arrow_, *phase == 'f' ? ",\"bp\":\"e\"" : ""));
+  }
+
+  /// At the run's start: a trace that shows less than was read says so.
+  void left_out(const SampleSet& samples, const SampleSet& shown) {
+    for (size_t i = 0; i < samples.series.size(); ++i) {
+      const size_t read = samples.series[i].values.size(), kept = shown.series[i].values.size();
+      if (kept == read) continue;
+      instant("readings left out", origin_ns_,
+              JsonText()
+                  .add("series", samples.series[i].name)
+                  .add("read", read)
+                  .add("shown", kept)
+                  .add("which", "the smallest and the largest of each piece of neighbours"));
+    }
   }
 
   /// When the monitor read something: what it cost is to be looked for there.

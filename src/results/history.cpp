@@ -5,9 +5,13 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <fstream>
+#include <set>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "results/contradictions.h"
 
 namespace wan {
 namespace {
@@ -15,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kIndexVersion = 1;
+constexpr uint32_t kApplicationId = 0x77616e62;  // "wanb", in the header of every index of ours
 
 constexpr const char* kTables = R"(
 CREATE TABLE IF NOT EXISTS runs (
@@ -122,7 +127,8 @@ HistoryRow row_of(const StoredRecord& stored_record) {
     row.peak_device_bytes = stored(total->device_memory.process_peak_bytes);
   }
   row.warmup = record.run_case.warmup;
-  row.excluded = std::any_of(record.validity.begin(), record.validity.end(), [](const auto& f) { return f.excludes; });
+  row.excluded = !contradictions(record).empty() ||
+                 std::any_of(record.validity.begin(), record.validity.end(), [](const auto& f) { return f.excludes; });
   return row;
 }
 
@@ -143,6 +149,57 @@ HistoryRow row_of(const Statement& s) {
   return row;
 }
 
+/// Whose the file of an index's name is.
+enum class Owner { kNobody, kUs, kOther };
+
+/// Number of four bytes, the highest first.
+uint32_t number_at(const std::string& bytes, size_t at) {
+  uint32_t value = 0;
+  for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
+  return value;
+}
+
+/// Indexes of earlier builds have no application id, but our tables and no others.
+bool has_our_tables(const fs::path& database) {
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open_v2(database.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
+  const std::unique_ptr<sqlite3, CloseDatabase> handle(raw);
+  if (code != SQLITE_OK) return false;
+  std::set<std::string> tables;
+  try {
+    Statement names(raw, "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')");
+    while (names.step()) tables.insert(names.text(0));
+  } catch (const Error&) {
+    return false;
+  }
+  return tables == std::set<std::string>{"runs", "stages"};
+}
+
+/// By the file's first bytes, so that a database of another program is not even opened.
+/// Source: "Database File Format", sqlite.org/fileformat.html, section 1.3.
+Owner owner_of(const fs::path& database) {
+  constexpr std::string_view kMagic("SQLite format 3\0", 16);
+  constexpr size_t kHeaderBytes = 100, kUserVersion = 60, kApplication = 68;
+  std::error_code ignored;
+  if (!fs::exists(fs::symlink_status(database, ignored))) return Owner::kNobody;
+  if (!fs::is_regular_file(database, ignored)) return Owner::kOther;
+  std::ifstream file(database, std::ios::binary);
+  std::string header(kHeaderBytes, '\0');
+  if (!file.read(header.data(), static_cast<std::streamsize>(header.size())) || !header.starts_with(kMagic))
+    return Owner::kOther;
+  if (number_at(header, kApplication) == kApplicationId) return Owner::kUs;
+  const bool may_be_old = number_at(header, kApplication) == 0 && number_at(header, kUserVersion) == kIndexVersion;
+  return may_be_old && has_our_tables(database) ? Owner::kUs : Owner::kOther;
+}
+
+void require_ours(const fs::path& database, Owner owner) {
+  require(owner != Owner::kOther,
+          fmt::format("{}: expected a history index of wanbench or no file, found another file; it is left as it is, "
+                      "name another with --index",
+                      database.string()),
+          ErrorKind::kInput);
+}
+
 }  // namespace
 
 struct History::Database {
@@ -154,23 +211,28 @@ struct History::Database {
 };
 
 History::History(const fs::path& database) : database_(std::make_unique<Database>()) {
+  const Owner owner = owner_of(database);
+  require_ours(database, owner);
   sqlite3* handle = nullptr;
   const int code = sqlite3_open(database.c_str(), &handle);
   database_->handle.reset(handle);
   if (code != SQLITE_OK) {
     throw Error(fmt::format("{}: cannot open the history index: {}", database.string(), sqlite3_errmsg(handle)));
   }
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  if (owner == Owner::kNobody) {
+    database_->run(kTables);
+    database_->run(fmt::format("PRAGMA application_id = {}", kApplicationId).c_str());
+    database_->run(fmt::format("PRAGMA user_version = {}", kIndexVersion).c_str());
+  }
   Statement version(handle, "PRAGMA user_version");
   version.step();
   const int64_t found = version.integer(0).value_or(0);
-  if (found != 0 && found != kIndexVersion) {
+  if (found != kIndexVersion) {
     throw Error(ErrorKind::kInput, fmt::format("{}: expected a history index of version {}, found {}; rebuild it with "
                                                "`wanbench history --reindex`",
                                                database.string(), kIndexVersion, found));
-  }
-  if (found == 0) {
-    database_->run(kTables);
-    database_->run(fmt::format("PRAGMA user_version = {}", kIndexVersion).c_str());
   }
 }
 
@@ -241,6 +303,7 @@ std::vector<HistoryRow> History::query(const HistoryFilter& filter) const {
 }
 
 ReindexResult rebuild_history(const fs::path& database, const std::vector<fs::path>& folders) {
+  require_ours(database, owner_of(database));
   const fs::path fresh = sibling_temporary(database);
   ReindexResult result;
   try {

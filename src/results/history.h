@@ -20,7 +20,7 @@ struct HistoryRow {
   std::optional<int64_t> width, height, num_frames, steps;
   std::optional<int64_t> total_ns, peak_device_bytes;
   bool warmup = false;
-  bool excluded = false;  // by a validity flag
+  bool excluded = false;  // by a validity flag, or because the record contradicts itself
 };
 
 /// Empty fields do not filter. Texts match as case-insensitive parts, except status, scope and id prefix.
@@ -33,8 +33,8 @@ struct HistoryFilter {
 
 class History {
  public:
-  /// Opens an index, creating an empty one. Throws Error(kInput) when the file is not an index of this version, with
-  /// the advice to rebuild it.
+  /// Opens an index, creating an empty one where there is no file. Throws Error(kInput) when the file is not an index
+  /// of this version, with the advice to rebuild it; a file that is none of ours is not changed.
   explicit History(const std::filesystem::path& database);
   ~History();
   History(History&&) noexcept;
@@ -54,7 +54,8 @@ struct ReindexResult {
   std::vector<DamagedFile> damaged;
 };
 
-/// Builds the index anew from the record files under `folders` and renames it over `database`.
+/// Builds the index anew from the record files under `folders` and renames it over `database`. Throws Error(kInput)
+/// before anything is done when there is a file of that name that is no index of ours.
 ReindexResult rebuild_history(const std::filesystem::path& database, const std::vector<std::filesystem::path>& folders);
 
 }  // namespace wan

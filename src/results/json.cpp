@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/json_number.h"
 #include "results/enum_names.h"
 #include "results/fields.h"
 #include "results/json_tree.h"
@@ -178,9 +179,11 @@ class Reader {
     out = json.number();
   }
   static void decode(const JsonValue& json, int64_t& out, const Place& place) {
-    const bool fits = json.kind() == JsonKind::kUnsigned && json.unsigned_number() <= kMaxSigned;
-    if (!fits && json.kind() != JsonKind::kSigned) place.fail("a 64-bit integer", json);
-    out = fits ? static_cast<int64_t>(json.unsigned_number()) : json.signed_number();
+    std::optional<int64_t> value;
+    if (json.kind() == JsonKind::kUnsigned) value = checked_number(json.unsigned_number(), kTimes);
+    if (json.kind() == JsonKind::kSigned) value = checked_number(json.signed_number(), kTimes);
+    if (!value) place.fail(fmt::format("{}", describe(kTimes)), json);
+    out = *value;
   }
   static void decode(const JsonValue& json, uint64_t& out, const Place& place) {
     if (json.kind() != JsonKind::kUnsigned) place.fail("a non-negative integer", json);
@@ -233,8 +236,6 @@ class Reader {
   }
 
  private:
-  static constexpr uint64_t kMaxSigned = std::numeric_limits<int64_t>::max();
-
   /// Files have their keys in the order of fields.h: the next member is looked at first.
   std::optional<JsonValue> find(std::string_view key) {
     const bool is_next = passed_ < json_.size() && next_.key() == key;
@@ -380,26 +381,6 @@ void seal(RunRecord& record) {
   record.workload_key = workload_key(workload);
   record.id.clear();
   record.id = sha256_hex(to_json_line(record)).substr(0, 16);
-}
-
-void redact(RunRecord& record) {
-  record.workload.prompt.clear();
-  record.workload.negative_prompt.clear();
-  record.system.host.clear();
-  std::string& storage = record.system.weights_storage;  // "nfs4 on server:/path": the kind of file system stays
-  storage = storage.substr(0, storage.find(" on "));
-  record.engine.command.clear();
-  record.engine.env.clear();
-  record.engine.facts.clear();
-  record.output.file.clear();
-  record.trace_file.clear();
-  record.spans_file.clear();
-  record.samples.reset();
-  if (record.error) {
-    record.error->stderr_tail.clear();
-    record.error->message.clear();
-  }
-  if (record.imported) record.imported->file.clear();
 }
 
 }  // namespace wan

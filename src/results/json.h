@@ -39,7 +39,4 @@ std::string prompts_digest(std::string_view prompt, std::string_view negative_pr
 /// content). Call once, before storing.
 void seal(RunRecord& record);
 
-/// Removes what should not be published: host name, paths, prompts, environment, stderr tail. Keeps digests, id, key.
-void redact(RunRecord& record);
-
 }  // namespace wan

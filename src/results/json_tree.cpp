@@ -1,40 +1,38 @@
 #include "results/json_tree.h"
 
-#include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "base/error.h"
+#include "base/json_parse.h"
 
 namespace wan {
 
 /// Takes what the parser finds; the names are the parser's.
-class JsonTreeBuilder {
+class JsonTreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
  public:
   using Json = nlohmann::json;
 
-  bool null() { return put(JsonKind::kNull), true; }
-  bool boolean(bool value) { return put(JsonKind::kBoolean).boolean = value, true; }
-  bool number_integer(Json::number_integer_t value) { return put(JsonKind::kSigned).signed_number = value, true; }
-  bool number_unsigned(Json::number_unsigned_t value) { return put(JsonKind::kUnsigned).unsigned_number = value, true; }
-  bool number_float(Json::number_float_t value, const std::string&) {
+  bool null() override { return put(JsonKind::kNull), true; }
+  bool boolean(bool value) override { return put(JsonKind::kBoolean).boolean = value, true; }
+  bool number_integer(Json::number_integer_t value) override {
+    return put(JsonKind::kSigned).signed_number = value, true;
+  }
+  bool number_unsigned(Json::number_unsigned_t value) override {
+    return put(JsonKind::kUnsigned).unsigned_number = value, true;
+  }
+  bool number_float(Json::number_float_t value, const std::string&) override {
     return put(JsonKind::kNumber).number = value, true;
   }
-  bool string(const std::string& value) { return put(JsonKind::kText).text = keep(value), true; }
-  bool binary(const Json::binary_t&) { return false; }  // no JSON text has any
-  bool start_object(size_t) { return open(JsonKind::kObject); }
-  bool start_array(size_t) { return open(JsonKind::kArray); }
-  bool end_object() { return close(); }
-  bool end_array() { return close(); }
-  bool key(const std::string& value) { return key_ = keep(value), true; }
-  bool parse_error(size_t, const std::string&, const Json::exception& error) {
-    problem_ = error.what();
-    return false;
-  }
+  bool string(std::string& value) override { return put(JsonKind::kText).text = keep(value), true; }
+  bool binary(Json::binary_t&) override { return false; }  // no JSON text has any
+  bool start_object(size_t) override { return open(JsonKind::kObject); }
+  bool start_array(size_t) override { return open(JsonKind::kArray); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(std::string& value) override { return key_ = keep(value), true; }
+  bool parse_error(size_t, const std::string&, const Json::exception&) override { return false; }
 
   JsonTree take() { return std::move(tree_); }
-  const std::string& problem() const { return problem_; }
 
  private:
   JsonTree::Node& put(JsonKind kind) {
@@ -64,13 +62,11 @@ class JsonTreeBuilder {
   JsonTree tree_;
   std::vector<size_t> open_;  // arrays and objects around the next value, innermost last
   JsonTree::Text key_;        // of the next value
-  std::string problem_;
 };
 
 JsonTree JsonTree::parse(std::string_view text, const std::string& where) {
   JsonTreeBuilder builder;
-  if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder))
-    throw Error(ErrorKind::kInput, fmt::format("{}: not valid JSON: {}", where, builder.problem()));
+  parse_json(text, where, builder);
   return builder.take();
 }
 

@@ -10,6 +10,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_number.h"
+#include "base/json_parse.h"
 #include "results/enum_names.h"
 #include "results/store.h"
 
@@ -51,8 +53,8 @@ Json host_columns(const std::vector<HostCall>& host) {
 class Columns {
  public:
   Columns(const Json& json, std::string what)
-      : what_(std::move(what)), begin_(json.at("begin_ns").get<std::vector<int64_t>>()) {
-    end_ = numbers(json, "end_ns");
+      : what_(std::move(what)), begin_(json_numbers(json.at("begin_ns"), "begin_ns", kTimes)) {
+    end_ = numbers(json, "end_ns", kTimes);
     for (size_t i = 0; i < rows(); ++i)
       require(begin_[i] <= end_[i] && (i == 0 || begin_[i - 1] <= begin_[i]),
               fmt::format("{}: times out of order in row {}", what_, i));
@@ -64,7 +66,7 @@ class Columns {
 
   /// Each from `least` to below `bound`.
   std::vector<int64_t> take(const Json& json, const char* key, int64_t least, int64_t bound) const {
-    std::vector<int64_t> values = numbers(json, key);
+    std::vector<int64_t> values = numbers(json, key, {});
     for (size_t i = 0; i < values.size(); ++i)
       require(least <= values[i] && values[i] < bound,
               fmt::format("{}.{}: expected {} to {} in row {}, found {}", what_, key, least, bound - 1, i, values[i]));
@@ -72,8 +74,8 @@ class Columns {
   }
 
  private:
-  std::vector<int64_t> numbers(const Json& json, const char* key) const {
-    auto values = json.at(key).get<std::vector<int64_t>>();
+  std::vector<int64_t> numbers(const Json& json, const char* key, const Bounds<int64_t>& bounds) const {
+    auto values = json_numbers(json.at(key), fmt::format("{}.{}", what_, key), bounds);
     require(values.size() == rows(), fmt::format("{}.{}: columns of unequal length", what_, key));
     return values;
   }
@@ -121,7 +123,17 @@ KernelName name_from(const Json& json) {
   throw Error(ErrorKind::kInput, fmt::format("'{}' is no kind of kernel", word));
 }
 
-std::array<int64_t, 3> extent_from(const Json& json) { return json.get<std::array<int64_t, 3>>(); }
+int64_t whole_from(const Json& json, const char* key) {
+  const auto value = json_number(json.at(key), Bounds<int64_t>{0, kBytes});
+  require(value.has_value(), fmt::format("{}: expected a whole number from 0 on", key), ErrorKind::kInput);
+  return *value;
+}
+
+std::array<int64_t, 3> extent_from(const Json& json, const char* key) {
+  const std::vector<int64_t> sides = json_numbers(json.at(key), key, Bounds<int64_t>{0, kNumbers});
+  require(sides.size() == 3, fmt::format("{}: expected three numbers, found {}", key, sides.size()), ErrorKind::kInput);
+  return {sides[0], sides[1], sides[2]};
+}
 
 }  // namespace
 
@@ -142,17 +154,18 @@ std::string kernel_events_to_json(const KernelEvents& events) {
 }
 
 KernelEvents kernel_events_from_json(std::string_view text, const std::string& where) {
+  const Json json = parse_json(text, where);
   try {
-    const Json json = Json::parse(text);
     require(json.at("format") == kKernelEventsFormat, fmt::format("expected format {}", kKernelEventsFormat));
     KernelEvents events;
     events.stages = json.at("stages");
     for (const Json& name : json.at("names")) events.names.push_back(name_from(name));
     for (const Json& shape : json.at("launches"))
-      events.launches.push_back({extent_from(shape.at("grid")), extent_from(shape.at("block")),
-                                 shape.at("registers").get<int64_t>(), shape.at("shared_bytes").get<int64_t>()});
+      events.launches.push_back({extent_from(shape, "grid"), extent_from(shape, "block"),
+                                 whole_from(shape, "registers"), whole_from(shape, "shared_bytes")});
     events.call_names = json.at("calls").get<std::vector<std::string>>();
-    for (const Json& thread : json.at("threads")) events.threads.push_back({thread.at("id"), thread.at("name")});
+    for (const Json& thread : json.at("threads"))
+      events.threads.push_back({whole_from(thread, "id"), thread.at("name")});
     events.device = device_from(json.at("device"), events);
     events.host = host_from(json.at("host"), events);
     return events;

@@ -2,7 +2,9 @@
 #include "results/record.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "results/contradictions.h"
 #include "results/enum_names.h"
 
 namespace wan {
@@ -43,6 +45,8 @@ std::string reason_not_counted(const RunRecord& run) {
     if (flag.excludes) return fmt::format("flag {}: {}", flag.name, flag.detail);
   }
   if (run.stages.empty()) return "no stages";
+  if (const auto wrong = contradictions(run); !wrong.empty())
+    return fmt::format("contradicts itself: {}", fmt::join(wrong, "; "));
   return {};
 }
 

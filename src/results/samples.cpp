@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_number.h"
+#include "base/json_parse.h"
 #include "results/store.h"
 
 namespace wan {
@@ -17,8 +19,10 @@ using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
 SampleSeries series_from(const Json& json) {
-  SampleSeries series{json.at("name").get<std::string>(), json.at("begin_ns").get<std::vector<int64_t>>(),
-                      json.at("end_ns").get<std::vector<int64_t>>(), json.at("values").get<std::vector<double>>()};
+  SampleSeries series{json.at("name").get<std::string>(), {}, {}, {}};
+  series.begin_ns = json_numbers(json.at("begin_ns"), "begin_ns", kTimes);
+  series.end_ns = json_numbers(json.at("end_ns"), "end_ns", kTimes);
+  series.values = json_numbers<double>(json.at("values"), "values");
   require(series.begin_ns.size() == series.values.size() && series.end_ns.size() == series.values.size(),
           fmt::format("series {}: columns of unequal length", series.name));
   for (size_t i = 0; i < series.values.size(); ++i)
@@ -38,8 +42,8 @@ std::string samples_to_json(const SampleSet& samples) {
 }
 
 SampleSet samples_from_json(std::string_view text, const std::string& file_name) {
+  const Json json = parse_json(text, file_name);
   try {
-    const Json json = Json::parse(text);
     require(json.at("format") == kSamplesFormat, fmt::format("expected format {}", kSamplesFormat));
     SampleSet samples;
     samples.period_ms = json.at("period_ms").get<double>();

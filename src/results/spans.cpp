@@ -13,6 +13,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_number.h"
+#include "base/json_parse.h"
 #include "results/store.h"
 
 namespace wan {
@@ -20,8 +22,6 @@ namespace {
 
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
-
-constexpr int64_t kMostNs = int64_t{1} << 61;  // 73 years: sums of two do not overflow
 
 bool is_part(const StageRecord& stage) {
   return stage.kind == StageKind::kHidden || stage.kind == StageKind::kComponent;
@@ -64,16 +64,16 @@ void keep(PartSpans& part, const StageRecord& row) {
 
 PartSpans part_from(const Json& json) {
   PartSpans part{json.at("id").get<std::string>(), {}};
-  const auto begins = json.at("begin_ns").get<std::vector<int64_t>>();
-  const auto walls = json.at("wall_ns").get<std::vector<int64_t>>();
+  const auto begins = json_numbers(json.at("begin_ns"), "begin_ns", kTimes);
+  const auto walls = json_numbers(json.at("wall_ns"), "wall_ns", Bounds<int64_t>{0, kMostNs});
   const Json& bytes = json.at("moved_bytes");
   require(begins.size() == walls.size() && bytes.is_array() && bytes.size() == begins.size(),
           fmt::format("part {}: columns of unequal length", part.id));
   for (size_t i = 0; i < begins.size(); ++i) {
-    const bool bounded = begins[i] >= -kMostNs && begins[i] <= kMostNs && walls[i] >= 0 && walls[i] <= kMostNs;
-    require(bounded, fmt::format("part {}: a span of no time that can be", part.id));
     part.spans.push_back({begins[i], walls[i], {}});
-    if (!bytes[i].is_null()) part.spans.back().moved_bytes = bytes[i].get<uint64_t>();
+    if (bytes[i].is_null()) continue;
+    part.spans.back().moved_bytes = json_number<uint64_t>(bytes[i]);
+    require(part.spans.back().moved_bytes.has_value(), fmt::format("part {}: bytes that are no whole number", part.id));
   }
   return part;
 }
@@ -129,8 +129,8 @@ std::string spans_to_json(const SpanSet& set) {
 }
 
 SpanSet spans_from_json(std::string_view text, const std::string& where) {
+  const Json json = parse_json(text, where);
   try {
-    const Json json = Json::parse(text);
     require(json.at("format") == kSpansFormat, fmt::format("expected format {}", kSpansFormat));
     SpanSet set;
     for (const Json& part : json.at("parts")) set.parts.push_back(part_from(part));

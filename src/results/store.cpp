@@ -68,14 +68,21 @@ std::string run_file_stem(const RunRecord& record) {
   return name;
 }
 
-std::optional<fs::path> file_beside(const fs::path& record_file, const std::string& name) {
-  const fs::path relative = name;
-  if (name.empty() || relative.is_absolute() || std::find(relative.begin(), relative.end(), "..") != relative.end())
+std::optional<fs::path> file_inside(const fs::path& folder, const fs::path& name) {
+  if (name.empty() || name.is_absolute() || std::find(name.begin(), name.end(), "..") != name.end())
     return std::nullopt;
-  fs::path file = record_file.parent_path() / relative;
+  fs::path file = folder / name;
   std::error_code error;
   if (!fs::is_regular_file(file, error)) return std::nullopt;
+  const fs::path base = fs::canonical(folder.empty() ? "." : folder, error), real = fs::canonical(file, error);
+  if (error) return std::nullopt;
+  const auto [last, rest] = std::mismatch(base.begin(), base.end(), real.begin(), real.end());
+  if (last != base.end()) return std::nullopt;
   return file;
+}
+
+std::optional<fs::path> file_beside(const fs::path& record_file, const std::string& name) {
+  return file_inside(record_file.parent_path(), name);
 }
 
 std::string record_file_name(const RunRecord& record) {

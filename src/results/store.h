@@ -18,6 +18,11 @@ inline constexpr const char* kRecordSuffix = ".run.json";
 /// '_'.
 std::string run_file_stem(const RunRecord& record);
 
+/// The file of that name inside `folder`; nothing where the name is empty, leaves the folder, by a link too, or is of
+/// no regular file there.
+std::optional<std::filesystem::path> file_inside(const std::filesystem::path& folder,
+                                                 const std::filesystem::path& name);
+
 /// The file that a record names as standing beside it; nothing where it names none, names one elsewhere or it is gone.
 std::optional<std::filesystem::path> file_beside(const std::filesystem::path& record_file, const std::string& name);
 

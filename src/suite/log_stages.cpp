@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_parse.h"
 
 namespace wan::suite {
 
@@ -16,7 +17,7 @@ struct LogStages::Rules {
 std::vector<LogPattern> parse_patterns(const std::string& text, const std::string& where) {
   std::vector<LogPattern> patterns;
   try {
-    const auto json = nlohmann::json::parse(text);
+    const auto json = parse_json(text, where);
     for (const auto& entry : json) patterns.push_back({entry.at("match"), entry.at("stage")});
   } catch (const nlohmann::json::exception& failure) {
     throw Error(ErrorKind::kInput,

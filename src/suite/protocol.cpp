@@ -1,9 +1,15 @@
 #include "suite/protocol.h"
 
+#include <tuple>
+#include <utility>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_number.h"
+#include "base/json_parse.h"
+#include "base/json_reader.h"
 #include "results/enum_names.h"
 #include "results/json.h"
 
@@ -25,23 +31,6 @@ Json own_json(const measure::TreeReading& own) {
           {"major_faults", own.major_faults}};
 }
 
-measure::TreeReading own_from(const Json& json) {
-  measure::TreeReading own;
-  own.at_ns = json.at("at_ns");
-  if (json.size() == 1) return own;  // from a program that is not ours
-  own.cpu_ns = json.at("cpu_ns");
-  own.memory.anonymous = json.at("anonymous_bytes");
-  own.memory.file = json.at("file_bytes");
-  own.memory.shared = json.at("shared_bytes");
-  own.memory.swapped = json.at("swapped_bytes");
-  own.memory.high_water = json.at("high_water_bytes");
-  own.disk_read_bytes = json.at("disk_read_bytes");
-  own.read_bytes = json.at("read_bytes");
-  own.major_faults = json.at("major_faults");
-  own.processes = 1;
-  return own;
-}
-
 /// Into the message: `stage` is the published name, the rest what it means.
 void put_stage(Json& json, const StageId& id) {
   json["stage"] = id.name;
@@ -50,37 +39,13 @@ void put_stage(Json& json, const StageId& id) {
   json["expert"] = id.expert;
 }
 
-/// A program that is not ours says the name alone.
-StageId take_stage(const Json& json) {
-  if (!json.contains("role")) return stage_from_name(json.at("stage"));
-  const auto role = enum_value<StageRole>(json.at("role").get<std::string>());
-  require(role.has_value(), fmt::format("'{}' is no role of a stage", json.at("role").get<std::string>()),
-          ErrorKind::kInput);
-  return {*role, json.at("index"), json.at("expert"), json.at("stage")};
-}
-
 /// A key that is left out when there is no value.
 template <class T>
 void put(Json& json, const char* key, const std::optional<T>& value) {
   if (value) json[key] = *value;
 }
 
-template <class T>
-std::optional<T> take(const Json& json, const char* key) {
-  return json.contains(key) ? std::optional<T>(json.at(key).get<T>()) : std::nullopt;
-}
-
 Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
-
-measure::CounterBatch batch_from(const Json& json) {
-  const auto value = [](const Json& cell) {
-    return cell.is_null() ? std::nullopt : std::optional<double>(cell.get<double>());
-  };
-  measure::CounterBatch batch{json.at("seen_ns"), {}};
-  for (const Json& row : json.at("samples"))
-    batch.samples.push_back({row.at(0), row.at(1), value(row.at(2)), value(row.at(3)), value(row.at(4))});
-  return batch;
-}
 
 struct Writer {
   Json operator()(const Hello& hello) const { return {{"type", "hello"}, {"protocol", hello.protocol}}; }
@@ -155,49 +120,184 @@ struct Writer {
   }
 };
 
-Message decode_known(const Json& json) {
-  const std::string type = json.at("type");
-  if (type == "hello") return Hello{json.at("protocol")};
-  if (type == "next_video") return NextVideo{json.at("index"), own_from(json.at("own"))};
+constexpr Bounds<int64_t> kInstant{0, kMostNs};  // of CLOCK_MONOTONIC, or of a device's clock
+constexpr Bounds<int> kIndex{-1, 1'000'000};
+constexpr Bounds<int> kCount{0, 1'000'000};
+constexpr Bounds<int64_t> kSize{0, 1'000'000'000};
+constexpr Bounds<double> kAmount{0, 1e30};
+constexpr Bounds<double> kShare{0, 1000};  // of a peak; a reading may lie a little above it
+
+/// The members of a message, each within what it means. All throw Error(kInput) naming the message and the member.
+class Fields {
+ public:
+  Fields(const Json& json, std::string where) : reader_(json, std::move(where)) {}
+
+  const Json& member(std::string_view key) {
+    const Json* found = reader_.find(key);
+    if (found == nullptr) throw reader_.error(fmt::format("field '{}' is missing", key));
+    return *found;
+  }
+  template <class T>
+  T get(std::string_view key) {
+    member(key);
+    T value{};
+    reader_.read(key, value);
+    return value;
+  }
+  template <Number T>
+  T get(std::string_view key, const Bounds<T>& bounds) {
+    member(key);
+    T value{};
+    reader_.read(key, value, bounds);
+    return value;
+  }
+  std::string text(std::string_view key) { return get<std::string>(key); }
+  int64_t instant(std::string_view key) { return get(key, kInstant); }
+  template <Number T>
+  std::optional<T> take(std::string_view key, const Bounds<T>& bounds = {}) {
+    std::optional<T> value;
+    reader_.read(key, value, bounds);
+    return value;
+  }
+  bool has(std::string_view key) { return reader_.find(key) != nullptr; }
+  Error error(std::string_view what) const { return reader_.error(what); }
+
+ private:
+  JsonReader reader_;
+};
+
+measure::TreeReading own_of(Fields& message) {
+  const Json& json = message.member("own");
+  Fields fields(json, "the reading of a message");
+  measure::TreeReading own;
+  own.at_ns = fields.instant("at_ns");
+  if (json.size() == 1) return own;  // from a program that is not ours
+  own.cpu_ns = fields.instant("cpu_ns");
+  own.memory.anonymous = fields.get<uint64_t>("anonymous_bytes");
+  own.memory.file = fields.get<uint64_t>("file_bytes");
+  own.memory.shared = fields.get<uint64_t>("shared_bytes");
+  own.memory.swapped = fields.get<uint64_t>("swapped_bytes");
+  own.memory.high_water = fields.get<uint64_t>("high_water_bytes");
+  own.disk_read_bytes = fields.get<uint64_t>("disk_read_bytes");
+  own.read_bytes = fields.get<uint64_t>("read_bytes");
+  own.major_faults = fields.get<uint64_t>("major_faults");
+  own.processes = 1;
+  return own;
+}
+
+/// A program that is not ours says the name alone.
+StageId stage_of(Fields& message) {
+  const std::string name = message.text("stage");
+  if (!message.has("role")) return stage_from_name(name);
+  return {message.get<StageRole>("role"), message.get("index", kIndex), message.text("expert"), name};
+}
+
+/// A span has a begin and an end behind it.
+std::pair<int64_t, int64_t> interval_of(Fields& message) {
+  const std::pair interval{message.instant("begin_ns"), message.instant("end_ns")};
+  if (interval.second < interval.first) throw message.error("ends before it begins");
+  return interval;
+}
+
+std::map<std::string, uint64_t> bytes_of(Fields& message, std::string_view key) {
+  std::map<std::string, uint64_t> bytes;
+  Fields fields(message.member(key), fmt::format("field '{}' of a message", key));
+  for (const auto& [component, value] : message.member(key).items()) bytes[component] = fields.get<uint64_t>(component);
+  return bytes;
+}
+
+measure::CounterSample sample_from(const Json& row) {
+  constexpr size_t kCells = 5;
+  const bool is_row = row.is_array() && row.size() == kCells;
+  const auto begin_ns = is_row ? json_number(row[0], kInstant) : std::nullopt;
+  const auto end_ns = is_row ? json_number(row[1], kInstant) : std::nullopt;
+  require(begin_ns && end_ns && *begin_ns <= *end_ns, "counters: expected [begin_ns, end_ns, sm, tensor, dram]",
+          ErrorKind::kInput);
+  measure::CounterSample sample{*begin_ns, *end_ns, {}, {}, {}};
+  std::optional<double>* const shares[] = {&sample.sm, &sample.tensor, &sample.dram};
+  for (size_t i = 0; i < std::size(shares); ++i) {
+    const Json& cell = row[i + 2];
+    *shares[i] = json_number(cell, kShare);
+    require(cell.is_null() || *shares[i], "counters: a share must be a number from 0 on, or null", ErrorKind::kInput);
+  }
+  return sample;
+}
+
+Counters counters_of(Fields& message) {
+  Counters counters{{message.instant("seen_ns"), {}}};
+  const Json& rows = message.member("samples");
+  if (!rows.is_array()) throw message.error("field 'samples' must be a list");
+  for (const Json& row : rows) counters.batch.samples.push_back(sample_from(row));
+  return counters;
+}
+
+StageSpan span_of(Fields& message) {
+  StageSpan span;
+  span.stage = stage_of(message);
+  span.component = message.text("component");
+  span.hidden = message.get<bool>("hidden");
+  std::tie(span.begin_ns, span.end_ns) = interval_of(message);
+  span.bytes = message.get<uint64_t>("bytes");
+  span.flops = message.get("flops", kAmount);
+  span.gpu_ns = message.take("gpu_ns", kTimes);
+  span.exposed_copy_ns = message.take("exposed_copy_ns", kTimes);
+  span.hidden_copy_ns = message.take("hidden_copy_ns", kTimes);
+  return span;
+}
+
+Finished finished_of(Fields& message) {
+  return {message.text("task"),         message.get("width", kSize),
+          message.get("height", kSize), message.get("num_frames", kSize),
+          message.get("fps", kAmount),  message.get("steps", kCount),
+          message.text("video_sha256"), own_of(message)};
+}
+
+Kernels kernels_of(Fields& message) {
+  const std::string where = "message 'kernels'";
+  return {kernels_from_json(message.member("trace").dump(), where),
+          kernel_events_from_json(message.member("events").dump(), where)};
+}
+
+/// Nothing where no message is of that type.
+std::optional<Message> decode_type(const std::string& type, Fields& message) {
+  if (type == "hello") return Hello{message.get("protocol", kCount)};
+  if (type == "next_video") return NextVideo{message.get("index", kCount), own_of(message)};
   if (type == "decided")
-    return Decided{execution_from_json(json.at("execution").dump(), "message 'decided'"),
-                   json.at("predicted_peak_bytes")};
-  if (type == "clock") return ClockTied{json.at("residual_ns"), json.at("uncertainty_ns")};
-  if (type == "begin") return Begin{take_stage(json), json.at("steps"), own_from(json.at("own"))};
-  if (type == "span")
-    return StageSpan{take_stage(json),
-                     json.at("component"),
-                     json.at("hidden"),
-                     json.at("begin_ns"),
-                     json.at("end_ns"),
-                     json.at("bytes"),
-                     json.at("flops"),
-                     take<int64_t>(json, "gpu_ns"),
-                     take<int64_t>(json, "exposed_copy_ns"),
-                     take<int64_t>(json, "hidden_copy_ns")};
-  if (type == "range")
-    return Range{json.at("name"), json.at("thread"), json.at("depth"), json.at("begin_ns"), json.at("end_ns")};
+    return Decided{execution_from_json(message.member("execution").dump(), "message 'decided'"),
+                   message.get<uint64_t>("predicted_peak_bytes")};
+  if (type == "clock") return ClockTied{message.get("residual_ns", kTimes), message.get("uncertainty_ns", kTimes)};
+  if (type == "begin") return Begin{stage_of(message), message.get("steps", kCount), own_of(message)};
+  if (type == "span") return span_of(message);
+  if (type == "range") {
+    const auto [begin_ns, end_ns] = interval_of(message);
+    return Range{message.text("name"), message.get<int64_t>("thread"), message.get("depth", kCount), begin_ns, end_ns};
+  }
   if (type == "memory")
-    return Memory{take_stage(json), json.at("device_bytes"), json.at("host_bytes"),
-                  take<uint64_t>(json, "device_peak_bytes")};
-  if (type == "counter_state") return CounterState{json.at("names"), json.at("reason")};
-  if (type == "monitor") return Monitor{json.at("on")};
-  if (type == "counters") return Counters{batch_from(json)};
-  if (type == "fact") return Fact{json.at("key"), json.at("value")};
-  if (type == "kernels")
-    return Kernels{kernels_from_json(json.at("trace").dump(), "message 'kernels'"),
-                   kernel_events_from_json(json.at("events").dump(), "message 'kernels'")};
-  if (type == "finished")
-    return Finished{json.at("task"), json.at("width"), json.at("height"),       json.at("num_frames"),
-                    json.at("fps"),  json.at("steps"), json.at("video_sha256"), own_from(json.at("own"))};
+    return Memory{stage_of(message), bytes_of(message, "device_bytes"), bytes_of(message, "host_bytes"),
+                  message.take<uint64_t>("device_peak_bytes")};
+  if (type == "counter_state") return CounterState{message.text("names"), message.text("reason")};
+  if (type == "monitor") return Monitor{message.get<bool>("on")};
+  if (type == "counters") return counters_of(message);
+  if (type == "fact") return Fact{message.text("key"), message.text("value")};
+  if (type == "kernels") return kernels_of(message);
+  if (type == "finished") return finished_of(message);
   if (type == "failure")
-    return Failure{json.at("kind"),
-                   json.at("message"),
-                   json.at("what_for"),
-                   json.at("advice"),
-                   take<uint64_t>(json, "requested_bytes"),
-                   take<uint64_t>(json, "free_bytes")};
-  throw Error(ErrorKind::kInput, fmt::format("unknown message type '{}' from the engine process", type));
+    return Failure{message.text("kind"),
+                   message.text("message"),
+                   message.text("what_for"),
+                   message.text("advice"),
+                   message.take<uint64_t>("requested_bytes"),
+                   message.take<uint64_t>("free_bytes")};
+  return std::nullopt;
+}
+
+Message decode_known(std::string_view line) {
+  const Json json = parse_json(line, "a message");
+  const std::string type = Fields(json, "a message").text("type");
+  Fields fields(json, fmt::format("message '{}'", type));
+  const std::optional<Message> message = decode_type(type, fields);
+  require(message.has_value(), fmt::format("unknown message type '{}'", type), ErrorKind::kInput);
+  return *message;
 }
 
 }  // namespace
@@ -207,11 +307,12 @@ std::string encode(const Message& message) {
 }
 
 Message decode(std::string_view line) {
+  constexpr size_t kShown = 120;
   try {
-    return decode_known(Json::parse(line));
-  } catch (const Json::exception& failure) {
+    return decode_known(line);
+  } catch (const Error& failure) {
     throw Error(ErrorKind::kInput, fmt::format("a line from the engine process cannot be read ({}): {}", failure.what(),
-                                               line.substr(0, 120)));
+                                               line.substr(0, kShown)));
   }
 }
 

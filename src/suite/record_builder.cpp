@@ -8,7 +8,9 @@
 #include "base/build_info.h"
 #include "measure/account.h"
 #include "measure/machine.h"
+#include "results/redact.h"
 #include "suite/decided.h"
+#include "suite/run_bounds.h"
 
 namespace wan::suite {
 namespace {
@@ -47,12 +49,15 @@ std::string span_source(const JobFacts& facts, const VideoLog& video) {
   return facts.gpu != nullptr && facts.marker_source == "engine" ? "device_event" : "clock";
 }
 
-measure::RunTimeline timeline_of(const JobFacts& facts, size_t index) {
+/// `left_out` is told of spans that cannot be of this run.
+measure::RunTimeline timeline_of(const JobFacts& facts, size_t index, std::string& left_out) {
   const VideoLog& video = facts.watched.videos[index];
   measure::RunTimeline timeline;
   timeline.total = total_of(facts.watched, index);
   timeline.from_process_start = !video.next;
-  timeline.spans = spans_of(video, timeline.total);
+  SpansWithin within = spans_within(spans_of(video, timeline.total), facts.watched.total);
+  timeline.spans = std::move(within.spans);
+  left_out = std::move(within.left_out);
   timeline.span_source = span_source(facts, video);
   for (const Memory& memory : video.memory)
     // On the CPU the "device" is host memory, which the process's own size already shows.
@@ -149,6 +154,14 @@ Measured<double> overhead_of(const JobFacts& facts, const measure::Samples& samp
 /// The warm process's first video is told apart by its index, a warm-up process by its job.
 bool counts(const Job& job, size_t index) { return !(job.scope == RunScope::kWarm && index == 0); }
 
+/// What the program said that could not be taken, each a flag.
+void add_pipe_flags(RunRecord& record, const Watched& watched, const std::string& spans_left_out) {
+  if (!spans_left_out.empty()) record.validity.push_back({"times_outside_the_run", spans_left_out, "", true});
+  if (!watched.left_out.empty())
+    record.validity.push_back({"pipe_overrun", "the program said more than is taken: " + watched.left_out, "", true});
+  if (!watched.broken_line.empty()) record.validity.push_back({kUnreadableFlag, watched.broken_line, "", false});
+}
+
 void add_kernels(RunRecord& record, const VideoLog& video) {
   const std::string why_none = "the run ended before its kernels were said";
   record.kernels = video.kernels ? video.kernels->trace : KernelTrace{"", why_none, 0, {}};
@@ -186,7 +199,8 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
     record.status = facts.ending.status;
     record.error = facts.ending.error;
   }
-  const measure::RunTimeline timeline = timeline_of(facts, index);
+  std::string spans_left_out;
+  const measure::RunTimeline timeline = timeline_of(facts, index, spans_left_out);
   measure::Account account = measure::account(timeline, samples);
   record.stages = std::move(account.stages);
   record.integrals = std::move(account.integrals);
@@ -204,6 +218,7 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
                                      facts.gpu != nullptr ? facts.gpu->facts().pcie_width_max : std::nullopt,
                                      record.integrals};
   record.validity = measure::judge(input);
+  add_pipe_flags(record, facts.watched, spans_left_out);
   if (facts.job.traced) add_kernels(record, video);
   return record;
 }

@@ -12,6 +12,7 @@
 #include "base/cgroup.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_parse.h"
 #include "measure/machine.h"
 #include "measure/series.h"
 #include "pipeline/request_json.h"
@@ -28,6 +29,9 @@ namespace wan::suite {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// Our own engine says the kernels of a traced run in one line, and counts for as long as it runs.
+constexpr PipeLimits kOwnEngine{size_t{256} << 20, 10'000'000, size_t{4} << 30};
 
 /// What identifies one kept video of a suite: its case's key, scope, repeat, and whether its kernels were watched.
 using RunIdentity = std::tuple<std::string, RunScope, int64_t, bool>;
@@ -57,9 +61,11 @@ struct StoredPlan {
 StoredPlan read_plan(const std::string& plan_json) {
   StoredPlan stored;
   try {
-    const auto plan = nlohmann::json::parse(plan_json);
+    const auto plan = parse_json(plan_json, "plan.json");
     for (const auto& entry : plan.at("cases")) stored.keys.insert(entry.at("key"));
     stored.program = plan.value("program", "");
+  } catch (const Error&) {
+    return {};
   } catch (const nlohmann::json::exception&) {
     return {};  // a plan that cannot be read matches nothing, and the run is refused
   }
@@ -325,6 +331,8 @@ class SuiteRun {
       if (!options_.injection_library.empty()) environment[kInjectionVariable] = options_.injection_library.string();
       if (!options_.python_path.empty()) environment["PYTHONPATH"] = options_.python_path;
     }
+    watching.most_videos = static_cast<size_t>(job.process_videos());
+    if (context_.protocol == EngineProtocol::kNative) watching.pipe = kOwnEngine;
     watching.spawn.memory_limit_bytes = options_.memory_limit_bytes;
     watching.timeout = {options_.timeout.value * double(job.process_videos())};
     watching.grace = options_.grace;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_parse.h"
 #include "base/json_reader.h"
 #include "pipeline/request_json.h"
 #include "pipeline/request_options.h"
@@ -45,12 +46,10 @@ Json from_toml(const toml::node& node) {
 Json parse_text(const std::string& text, const std::filesystem::path& file) {
   try {
     if (file.extension() == ".toml") return from_toml(toml::parse(text));
-    return Json::parse(text, nullptr, true, /*ignore_comments=*/true);
+    return parse_json(text, file.string(), JsonComments::kIgnored);
   } catch (const toml::parse_error& failure) {
     throw input_error(file.string(),
                       fmt::format("line {}: {}", failure.source().begin.line, std::string(failure.description())));
-  } catch (const Json::exception& failure) {
-    throw input_error(file.string(), failure.what());
   }
 }
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+
 #include "base/error.h"
 
 namespace wan::suite {
@@ -51,7 +53,8 @@ class Watcher {
     }
     child_.signal_group(SIGKILL);  // whatever it left behind
     read_pipes();
-    take_line(channel_text_, /*last=*/true);
+    note_left_out(channel_.left_out());
+    if (videos_too_many_ > 0) note_left_out(fmt::format("{} videos more than were asked for", videos_too_many_));
     seen_.stderr_tail = tail_.text();
     seen_.samples = sampler_.take();
     return std::move(seen_);
@@ -84,17 +87,20 @@ class Watcher {
   }
 
   void read_pipes() {
-    if (child_.channel().open() && !read_available(child_.channel(), channel_text_)) child_.channel().reset();
-    take_line(channel_text_, /*last=*/false);
+    read_channel();
     read_output(child_.out(), out_text_, false);
     read_output(child_.err(), err_text_, true);
   }
 
-  void take_line(std::string& text, bool last) {
-    std::vector<std::string> lines = take_lines(text);
-    // A killed process leaves half a line: not an error, it had not finished saying it.
-    if (last) text.clear();
-    for (const std::string& line : lines) {
+  void note_left_out(const std::string& what) {
+    if (!what.empty()) seen_.left_out += (seen_.left_out.empty() ? "" : "; ") + what;
+  }
+
+  void read_channel() {
+    if (!child_.channel().open()) return;
+    std::string fresh;
+    if (!read_available(child_.channel(), fresh)) child_.channel().reset();
+    for (const std::string& line : channel_.take(fresh)) {
       try {
         const Message message = decode(line);
         keep(message);
@@ -107,6 +113,10 @@ class Watcher {
 
   void keep(const Message& message) {
     if (const auto* next = std::get_if<NextVideo>(&message)) {
+      if (seen_.videos.size() >= options_.most_videos) {
+        ++videos_too_many_;
+        return;
+      }
       seen_.videos.emplace_back();
       seen_.videos.back().next = *next;
     }
@@ -120,7 +130,10 @@ class Watcher {
       reading_ = monitor->on;
       if (!reading_) sampler_.pause();
     }
-    if (const auto* counters = std::get_if<Counters>(&message)) sampler_.add_counters(counters->batch);
+    // Of a process that was not asked to count they are from nowhere.
+    const bool counts_itself = options_.counters == measure::CounterRung::kCupti;
+    if (const auto* counters = std::get_if<Counters>(&message); counters != nullptr && counts_itself)
+      sampler_.add_counters(counters->batch);
     VideoLog& video = seen_.videos.back();
     if (const auto* begin = std::get_if<Begin>(&message)) video.begins.push_back(*begin);
     if (const auto* span = std::get_if<StageSpan>(&message)) video.spans.push_back(*span);
@@ -191,7 +204,9 @@ class Watcher {
   measure::Sampler sampler_;
   Subprocess child_;
   Tail tail_{kTailBytes};
-  std::string channel_text_, out_text_, err_text_;
+  BoundedLines channel_{options_.pipe};
+  size_t videos_too_many_ = 0;
+  std::string out_text_, err_text_;
   int64_t deadline_ns_ = 0;
   bool ended_ = false;
   bool reading_ = true;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/subprocess.h"
 #include "measure/sampler.h"
+#include "suite/bounded_lines.h"
 #include "suite/protocol.h"
 #include "suite/signal_watch.h"
 
@@ -37,6 +38,8 @@ struct WatchOptions {
   Seconds grace{5};    // from the polite end of the group to its kill
   SignalWatch* signals = nullptr;
   measure::CounterRung counters = measure::kTimedRung;  // read from here down; kCupti: by the process itself
+  PipeLimits pipe;                                      // what is taken of what it says
+  size_t most_videos = 1;                               // that it may make
 };
 
 /// What was said of one video. A cold process makes one, a warm one several.
@@ -67,6 +70,7 @@ struct Watched {
   std::optional<Failure> failure;
   std::string stderr_tail;
   std::string broken_line;  // why a line of the pipe could not be read; empty: all could
+  std::string left_out;     // of the pipe, beyond what is taken; empty: nothing
   measure::Samples samples;
 };
 

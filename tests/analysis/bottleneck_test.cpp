@@ -60,6 +60,17 @@ RunRecord healthy() {
   return run;
 }
 
+TEST(Bottleneck, ARunOfNoTimeHasNoShares) {
+  CaseSummary none;
+  EXPECT_TRUE(find_bottlenecks(none, nullptr).classes.empty());
+  for (const double total : {0.0, -1.0}) {
+    CaseSummary summary;
+    summary.total_s.estimate = Estimate{total, 1, {}, {}, true};
+    EXPECT_TRUE(find_bottlenecks(summary, nullptr).findings.empty());
+    EXPECT_TRUE(find_bottlenecks(summary, nullptr).what_ifs.empty());
+  }
+}
+
 TEST(Bottlenecks, AHealthyRecordTriggersNoRule) {
   const std::vector<RunRecord> runs{healthy()};
   const CardPeak peak = example_peak();

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "analysis/kernels.h"
 #include "analysis/memory.h"
 #include "analysis/repeat_command.h"
@@ -11,6 +13,36 @@
 
 namespace wan {
 namespace {
+
+TEST(Series, OfEachPieceTheSmallestAndTheLargestStayInTheirOrder) {
+  SampleSeries series{"a", {}, {}, {}};
+  for (int64_t i = 0; i < 1'000'000; ++i) {
+    series.begin_ns.push_back(10 * i);
+    series.end_ns.push_back(10 * i + 10);
+    series.values.push_back(double(i % 7));
+  }
+  series.values[123'456] = 1e9;
+  series.values[123'457] = -1e9;
+  series.values[999'999] = 77;
+  const SampleSeries kept = extremes_of(series, 10'000);
+  EXPECT_LE(kept.values.size(), 10'000u);
+  EXPECT_GE(kept.values.size(), 9'000u);
+  EXPECT_TRUE(std::is_sorted(kept.begin_ns.begin(), kept.begin_ns.end()));
+  for (size_t i = 0; i < kept.values.size(); ++i) {
+    const auto at = static_cast<size_t>(kept.begin_ns[i] / 10);
+    ASSERT_EQ(kept.values[i], series.values[at]) << "a reading that was there";
+    ASSERT_EQ(kept.end_ns[i], series.end_ns[at]);
+  }
+  for (const double peak : {1e9, -1e9, 77.0})
+    EXPECT_EQ(std::count(kept.values.begin(), kept.values.end(), peak), 1) << peak;
+}
+
+TEST(Series, AShortOneStaysAndAnEvenOneKeepsAReadingAPiece) {
+  const SampleSeries series{"a", {0, 1, 2, 3, 4}, {1, 2, 3, 4, 5}, {5, 5, 5, 5, 5}};
+  EXPECT_EQ(extremes_of(series, 5), series);
+  EXPECT_EQ(extremes_of(series, 4).begin_ns, (std::vector<int64_t>{0, 3}));
+  EXPECT_EQ(extremes_of({"a", {0, 1, 2}, {1, 2, 3}, {3, 1, 2}}, 2).values, (std::vector<double>{3, 1}));
+}
 
 TEST(Thinned, KeepsTimesAndMeans) {
   const SampleSeries series{"x", {0, 10, 20, 30, 40}, {10, 20, 30, 40, 50}, {1, 3, 5, 7, 9}};

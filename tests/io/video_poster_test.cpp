@@ -88,5 +88,27 @@ TEST_F(VideoPoster, OfWhatIsNoVideoIsRefused) {
   EXPECT_THROW(video_poster(folder_ / "missing.mp4"), Error);
 }
 
+/// Each text names the video to a reader that would open it: only the reader of mp4 is asked.
+TEST_F(VideoPoster, AListOfOtherFilesIsNoVideo) {
+  const std::string other = video(64, 64, 3, [](int) { return uint8_t{200}; }).string();
+  const std::string lists[] = {
+      "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n" + other + "\n#EXT-X-ENDLIST\n",
+      "ffconcat version 1.0\nfile '" + other + "'\n",
+      "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\"><Period><AdaptationSet>"
+      "<Representation><BaseURL>" +
+          other + "</BaseURL></Representation></AdaptationSet></Period></MPD>",
+      "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"};
+  for (const std::string& list : lists) {
+    test::write_file(folder_ / "list.mp4", list);
+    try {
+      video_poster(folder_ / "list.mp4");
+      ADD_FAILURE() << list;
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("read it as mp4"));
+    }
+  }
+  EXPECT_NO_THROW(video_poster(other));
+}
+
 }  // namespace
 }  // namespace wan

@@ -1,8 +1,12 @@
 // Stage accounts from synthetic spans and samples; no clock is read.
 #include "measure/account.h"
 
+#include <time.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <set>
 
 namespace wan::measure {
 namespace {
@@ -282,6 +286,63 @@ TEST(Account, ShortStagesOfOneKindGetAPooledValue) {
   EXPECT_FALSE(counter.mean_percent);
   EXPECT_EQ(counter.reason, "below_resolution");
   EXPECT_EQ(counter.pooled_percent, 50);
+}
+
+TEST(Account, IdsAreUniqueWhateverStagesAreCalled) {
+  RunTimeline run;
+  run.total = {0, 1000 * kMs};
+  run.spans = {leaf("a", 0, 1),           leaf("a", 1, 2),   leaf("a#2", 2, 3),
+               leaf("a", 3, 4),           leaf("a#2", 4, 5), leaf("Total_Execution", 5, 6),
+               leaf("Unattributed", 6, 7)};
+  std::set<std::string> ids;
+  for (const StageRecord& stage : account(run, samples()).stages) EXPECT_TRUE(ids.insert(stage.id).second) << stage.id;
+  EXPECT_EQ(ids.size(), 9u);
+}
+
+TEST(Account, PartsOfSeveralLeavesOfOneStageAreListedOnce) {
+  RunTimeline run;
+  run.total = {0, 1000 * kMs};
+  for (int i = 0; i < 10; ++i) {
+    run.spans.push_back(leaf("a", 10 * i, 10 * i + 10));
+    run.spans.push_back(leaf("a", 10 * i, 10 * i + 5));
+    run.spans.back().component = "h2d";
+    run.spans.back().hidden = true;
+  }
+  const auto stages = account(run, samples()).stages;
+  EXPECT_EQ(std::count_if(stages.begin(), stages.end(), [](const auto& s) { return s.kind == StageKind::kHidden; }),
+            10);
+}
+
+/// The readings of a long run beside as many stages: a cost that is their product would take minutes.
+TEST(Account, ManyStagesOfARunWithManyReadingsCostTheirSum) {
+  constexpr int64_t kStages = 30'000, kReadings = 20'000;
+  RunTimeline run;
+  run.total = {0, kStages * kMs};
+  for (int64_t i = 0; i < kStages; ++i) {
+    run.spans.push_back(leaf("S" + std::to_string(i), i, i + 1));
+    run.spans.push_back(run.spans.back());
+    run.spans.back().component = "part";
+    run.memory.push_back({run.spans.back().stage, {{"weights", 5}}, {}});
+  }
+  Samples read = samples();
+  for (int64_t i = 0; i < kReadings; ++i) {
+    GpuReading gpu;
+    gpu.at_ns = i * kStages * kMs / kReadings;
+    gpu.gpu_busy = 0.5;
+    gpu.power_w = 100;
+    gpu.sm_clock_mhz = 1000;
+    gpu.device_bytes = 1000;
+    read.gpu.push_back(gpu);
+  }
+  const auto cpu_seconds = [] {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return double(time.tv_sec) + double(time.tv_nsec) * 1e-9;
+  };
+  const double before = cpu_seconds();
+  const auto stages = account(run, read).stages;
+  EXPECT_LT(cpu_seconds() - before, 30);
+  EXPECT_EQ(stages.size(), size_t{2} * kStages + 2);
 }
 
 TEST(Account, HiddenWorkAndComponentsAreListedButNeverSummed) {

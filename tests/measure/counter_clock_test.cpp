@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <random>
 
 namespace wan::measure {
@@ -37,6 +38,32 @@ TEST(CounterClock, TheSoonestReadingGivesTheOffset) {
   EXPECT_EQ(readings.back().interval.end_ns, 7150 * kMs);
   EXPECT_EQ(readings[0].sm, 0.5);
   EXPECT_FALSE(readings[0].tensor);
+}
+
+/// Of a program that is not ours anything may come: it makes no readings, and nothing else.
+TEST(CounterClock, BatchesFromNowhereAreLeftOut) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max(), kLeast = std::numeric_limits<int64_t>::min();
+  for (const int64_t seen : {kLeast, kMost, kLeast + 1, int64_t{0}}) {
+    std::vector<CounterBatch> all = batches(7000, {8, 0, 5});
+    all.insert(all.begin() + 1, {seen, {window(55)}});
+    EXPECT_LE(on_host_clock(all).size(), 14u) << seen;
+    EXPECT_EQ(on_host_clock(std::vector<CounterBatch>{{seen, {window(0), window(10)}}}).size(), seen == 0 ? 1u : 0u);
+  }
+  for (const auto& [begin_ns, end_ns] : {std::pair{kLeast, kMost}, {kMost, kLeast}, {int64_t{5}, int64_t{4}}}) {
+    std::vector<CounterBatch> all = batches(7000, {8, 0, 5});
+    all[1].samples.push_back({begin_ns, end_ns, 0.5, {}, {}});
+    EXPECT_EQ(on_host_clock(all).size(), 14u) << begin_ns;
+  }
+}
+
+TEST(CounterClock, BatchesInNoOrderMakeWindowsThatAre) {
+  std::mt19937 random(5);
+  std::vector<CounterBatch> all = batches(7000, std::vector<int64_t>(200, 1));
+  for (CounterBatch& batch : all) batch.seen_ns += int64_t(random() % 100) * kSecond;
+  std::shuffle(all.begin(), all.end(), random);
+  const auto readings = on_host_clock(all);
+  for (size_t i = 1; i < readings.size(); ++i)
+    ASSERT_LE(readings[i - 1].interval.end_ns, readings[i].interval.begin_ns) << i;
 }
 
 TEST(CounterClock, IsLateByWhatTheSoonestReadingTook) {

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 namespace wan::measure {
 namespace {
 
@@ -81,6 +83,48 @@ TEST(Windows, WithoutAnyReadingTheReasonIsNoSamples) {
   const auto windows = regular({1, 1});
   const std::array later{ms(500, 900)};
   EXPECT_EQ(mean_over(windows, later, Resolution::kStage).reason, "no_samples");
+}
+
+/// By looking at every window, as the definition says.
+Share mean_by_all(const std::vector<Window>& windows, const std::vector<Interval>& parts) {
+  Share share;
+  double weighted = 0, covered = 0, wanted = 0;
+  for (const Interval& part : parts) {
+    wanted += double(part.length_ns());
+    for (const Window& window : windows) {
+      const double shared = double(intersection(window.interval, part).length_ns());
+      weighted += window.value * shared;
+      covered += shared;
+    }
+  }
+  share.coverage = wanted > 0 ? covered / wanted : 0;
+  if (covered > 0) share.value = weighted / covered;
+  return share;
+}
+
+TEST(Windows, OnlyTheWindowsThatMeetAPartAreNeeded) {
+  std::mt19937 random(3);
+  for (int round = 0; round < 300; ++round) {
+    std::vector<Window> windows;
+    int64_t at = int64_t(random() % 20);
+    for (int i = 0; i < int(random() % 12); ++i) {
+      const int64_t begin = at + int64_t(random() % 3), end = begin + int64_t(random() % 5);
+      windows.push_back({{begin, end}, double(random() % 100)});
+      at = end;
+    }
+    std::vector<Interval> parts;
+    for (int i = 0; i < int(random() % 5); ++i) {
+      const int64_t begin = int64_t(random() % 60) - 5;
+      parts.push_back({begin, begin + int64_t(random() % 30) - 3});  // some end before they begin
+    }
+    const Share expected = mean_by_all(windows, parts), found = mean_over(windows, parts, Resolution::kAny);
+    EXPECT_DOUBLE_EQ(found.coverage, expected.coverage);
+    EXPECT_EQ(found.value.has_value(), expected.value.has_value());
+    if (found.value) EXPECT_DOUBLE_EQ(*found.value, *expected.value);
+    const WindowSeries series{windows, typical_length_ns(windows)};
+    EXPECT_EQ(mean_over(series, parts, Resolution::kPooled).value,
+              mean_over(windows, parts, Resolution::kPooled).value);
+  }
 }
 
 TEST(Windows, PeakIgnoresAWindowThatOnlyBrushesTheStage) {

@@ -12,10 +12,12 @@
 #include "html_records.h"
 #include "import/import.h"
 #include "report/assets.h"
+#include "report/escape.h"
 #include "report/html.h"
 #include "report/imported.h"
 #include "report/markdown.h"
 #include "results/json.h"
+#include "results/redact.h"
 #include "temporary_folder.h"
 
 namespace wan {
@@ -491,7 +493,8 @@ TEST_F(Html, StillOfTheVideoIsInThePageAndLeavesWhenRedacted) {
   EXPECT_TRUE(block_of(page_of())["cases"][0]["video"]["poster"].is_null()) << "the video gave none";
   jpeg = "x";
   asked.clear();
-  for (RunRecord& record : records) redact(record);
+  const Redactor redactor;
+  for (RunRecord& record : records) redactor.redact(record);
   EXPECT_THAT(page_of(), Not(HasSubstr("data:image/jpeg")));
   EXPECT_TRUE(asked.empty());
 }

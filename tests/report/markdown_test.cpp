@@ -279,6 +279,7 @@ std::multiset<std::string> table_rows(const std::string& markdown) {
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with("|") || line.find_first_not_of("|:- \r") == std::string::npos) continue;
     std::string row;
+    std::erase(line, '\\');  // what an escape stands before is as it was printed
     std::istringstream cells(line);
     for (std::string cell; std::getline(cells, cell, '|');) {
       const size_t begin = cell.find_first_not_of(" \r"), end = cell.find_last_not_of(" \r");

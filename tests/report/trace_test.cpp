@@ -185,6 +185,55 @@ TEST(Trace, ASeriesWithoutValuesLeavesTheStagesOnes) {
             0u);
 }
 
+TEST(Trace, SpansThatOverlapWithoutEndGetSomeRowsAndTheOthersAreCounted) {
+  RunRecord run = report_records().front();
+  const StageRecord leaf = run.stages.front();
+  for (int64_t i = 0; i < 3000; ++i) {
+    StageRecord& copy = run.stages.emplace_back(leaf);
+    copy.kind = StageKind::kHidden;
+    copy.name = "crossing";
+    copy.id = fmt::format("crossing#{}", i);
+    copy.begin_ns = measured(1'000'000 * i, "clock");
+    copy.wall_ns = 1'000'000'000'000;
+  }
+  const Timeline timeline = timeline_of(run);
+  EXPECT_LT(timeline.rows.size(), 50u);
+  EXPECT_GT(timeline.left_out, 2900);
+  EXPECT_THAT(report::trace_json({&run}), HasSubstr("spans are left out: too many overlap"));
+}
+
+TEST(Trace, OfAMillionReadingsItShowsTheExtremesAndSaysSo) {
+  RunRecord run = report_records().front();
+  SampleSet samples{1, {{"power_w", {}, {}, {}}}};
+  constexpr int64_t kReadings = 1'000'000, kMillisecond = 1'000'000;
+  for (int64_t i = 0; i < kReadings; ++i) {
+    samples.series[0].begin_ns.push_back(i * kMillisecond);
+    samples.series[0].end_ns.push_back((i + 1) * kMillisecond);
+    samples.series[0].values.push_back(i == 777'777 ? 4321.5 : 100 + double(i % 10));
+  }
+  report::Beside beside;
+  beside.samples.emplace(run.id, samples);
+  const std::string text = report::trace_json({&run}, beside);
+  EXPECT_LT(text.size(), size_t{5} << 20);
+  const Json trace = Json::parse(text);
+  size_t counters = 0, peaks = 0, ends = 0;
+  for (const Json& event : trace.at("traceEvents")) {
+    if (event.at("ph") == "i" && event.at("name") == "readings left out") {
+      EXPECT_EQ(event.at("args").at("series"), "power_w");
+      EXPECT_EQ(event.at("args").at("read"), kReadings);
+      EXPECT_LE(event.at("args").at("shown"), 10'000);
+    }
+    if (event.at("ph") != "C" || event.at("name") != "Power (W)") continue;
+    ++counters;
+    peaks += event.at("args").at("reading") == 4321.5;
+    ends += event.at("args").at("reading") == 0;
+  }
+  EXPECT_LE(counters, 10'001u);
+  EXPECT_EQ(peaks, 1u);
+  EXPECT_EQ(ends, 1u) << "readings that are not shown are no gaps";
+  EXPECT_NE(text.find("readings left out"), std::string::npos);
+}
+
 TEST(Trace, AReadingEndsWhereTheNextIsMissing) {
   const RunRecord record = report_records().front();
   const SampleSet set{100,

@@ -208,10 +208,11 @@ TEST(RecordJson, EveryKeyIsRequired) {
 TEST(RecordJson, RefusesWrongTypesAndUnknownWords) {
   Json json = example_json();
   json["stages"][0]["wall_ns"] = "12";
-  EXPECT_THAT(refusal(json), HasSubstr("stages[0].wall_ns': expected a 64-bit integer, found \"12\""));
+  EXPECT_THAT(refusal(json), HasSubstr("stages[0].wall_ns': expected a whole number from -2305843009213693952 to "
+                                       "2305843009213693952, found \"12\""));
   json = example_json();
   json["stages"][0]["wall_ns"] = 18446744073709551615ull;
-  EXPECT_THAT(refusal(json), HasSubstr("64-bit integer"));
+  EXPECT_THAT(refusal(json), HasSubstr("a whole number from"));
   json = example_json();
   json["status"] = "fine";
   EXPECT_THAT(refusal(json), HasSubstr("expected one of ok, oom"));
@@ -245,19 +246,6 @@ TEST(WorkloadKey, ChangesWithEveryDecidingFieldAndOnlyThose) {
   other = base;
   other.prompts_sha256 = "x";
   EXPECT_NE(workload_key(other), workload_key(base));
-}
-
-TEST(Redact, LeavesNoPromptHostOrPath) {
-  RunRecord record = example_record();
-  seal(record);
-  const std::string id = record.id;
-  redact(record);
-  const std::string text = to_json(record);
-  for (const char* secret : {"two cats", "blurry", "\"box\"", "01.mp4", "report.md"}) {
-    EXPECT_EQ(text.find(secret), std::string::npos) << secret;
-  }
-  EXPECT_EQ(record.id, id);
-  EXPECT_EQ(record.workload.prompts_sha256, prompts_digest("two cats \"box\"\n", "blurry"));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <filesystem>
 #include <fstream>
@@ -91,9 +92,6 @@ TEST_F(StoreTest, HistoryIsRebuiltFromFilesAndFilters) {
   store_record(folder_ / "y", b);
   std::ofstream(folder_ / "y" / "bad.run.json") << "{}";
   const fs::path database = folder_ / "history.sqlite";
-  std::ofstream(database) << "not a database at all, more than enough bytes to be sure of it";
-  EXPECT_THROW(History{database}, Error);
-
   const ReindexResult result = rebuild_history(database, {folder_ / "x", folder_ / "y"});
   EXPECT_EQ(result.indexed, 2);
   EXPECT_EQ(result.damaged.size(), 1u);
@@ -113,6 +111,83 @@ TEST_F(StoreTest, HistoryIsRebuiltFromFilesAndFilters) {
   EXPECT_EQ(history.query({.since_utc = "2026-01-15"}).size(), 1u);
   EXPECT_EQ(history.query({.case_name = "' OR 1=1 --"}).size(), 0u);
   EXPECT_EQ(history.query({.limit = 1}).size(), 1u);
+}
+
+std::string bytes_of(const fs::path& file) { return read_text(file); }
+
+/// A database made by `sql`, as any other program may have one.
+void make_database(const fs::path& file, const std::string& sql) {
+  sqlite3* handle = nullptr;
+  ASSERT_EQ(sqlite3_open(file.c_str(), &handle), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sql;
+  sqlite3_close(handle);
+}
+
+TEST_F(StoreTest, AnIndexIsNeverMadeOutOfAnothersFile) {
+  RunRecord a = run("a", "2026-01-01T00:00:00.000Z");
+  store_record(folder_ / "x", a);
+  make_database(folder_ / "foreign", "CREATE TABLE x(a)");
+  make_database(folder_ / "of_our_version", "CREATE TABLE x(a); PRAGMA user_version = 1");
+  make_database(folder_ / "of_our_names",
+                "CREATE TABLE runs(a); CREATE TABLE stages(a); CREATE TABLE more(a); "
+                "PRAGMA user_version = 1");
+  make_database(folder_ / "of_another", "CREATE TABLE runs(a); CREATE TABLE stages(a); PRAGMA application_id = 5");
+  std::ofstream(folder_ / "notes.txt") << "my notes";
+  std::ofstream(folder_ / "long.txt") << std::string(5000, 'n');
+  std::ofstream(folder_ / "empty.txt");
+  for (const char* name :
+       {"foreign", "of_our_version", "of_our_names", "of_another", "notes.txt", "long.txt", "empty.txt"}) {
+    const fs::path file = folder_ / name;
+    const std::string before = bytes_of(file);
+    EXPECT_THROW(History{file}, Error) << name;
+    try {
+      rebuild_history(file, {folder_ / "x"});
+      ADD_FAILURE() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kInput);
+      EXPECT_THAT(error.what(), HasSubstr(name));
+    }
+    EXPECT_EQ(bytes_of(file), before) << name;
+  }
+  fs::create_directory(folder_ / "taken");
+  EXPECT_THROW(rebuild_history(folder_ / "taken", {folder_ / "x"}), Error);
+}
+
+TEST_F(StoreTest, AnIndexOfOursIsRebuiltOfAnEarlierBuildToo) {
+  RunRecord a = run("a", "2026-01-01T00:00:00.000Z");
+  store_record(folder_ / "x", a);
+  make_database(folder_ / "old", "CREATE TABLE runs(a); CREATE TABLE stages(a); PRAGMA user_version = 1");
+  EXPECT_EQ(rebuild_history(folder_ / "old", {folder_ / "x"}).indexed, 1);
+  EXPECT_EQ(rebuild_history(folder_ / "old", {folder_ / "x"}).indexed, 1) << "and again";
+  EXPECT_EQ(History(folder_ / "old").query({}).size(), 1u);
+  make_database(folder_ / "old", "PRAGMA user_version = 77");
+  EXPECT_THROW(History{folder_ / "old"}, Error);
+  EXPECT_EQ(rebuild_history(folder_ / "old", {folder_ / "x"}).indexed, 1) << "of a later version";
+}
+
+TEST_F(StoreTest, AFileInsideAFolderIsFoundAndNoneOutsideIt) {
+  fs::create_directories(folder_ / "results" / "videos");
+  std::ofstream(folder_ / "private.mp4") << "p";
+  std::ofstream(folder_ / "results" / "videos" / "v.mp4") << "v";
+  fs::create_symlink("../../private.mp4", folder_ / "results" / "videos" / "out.mp4");
+  fs::create_symlink("v.mp4", folder_ / "results" / "videos" / "in.mp4");
+  fs::create_directory_symlink("..", folder_ / "results" / "up");
+  const fs::path results = folder_ / "results";
+  EXPECT_TRUE(file_inside(results, "videos/v.mp4"));
+  EXPECT_TRUE(file_inside(results, "videos/in.mp4"));
+  EXPECT_TRUE(file_beside(results / "a.run.json", "videos/v.mp4"));
+  for (const char* name : {"", "videos", "videos/gone.mp4", "../private.mp4", "videos/../../private.mp4",
+                           "videos/out.mp4", "up/private.mp4", "/etc/passwd"})
+    EXPECT_FALSE(file_inside(results, name)) << name;
+}
+
+TEST_F(StoreTest, ARecordThatContradictsItselfIsExcludedInTheIndex) {
+  RunRecord a = run("a", "2026-01-01T00:00:00.000Z");
+  a.validity.clear();
+  a.stages[0].wall_ns = -5;
+  store_record(folder_ / "x", a);
+  rebuild_history(folder_ / "h", {folder_ / "x"});
+  EXPECT_TRUE(History(folder_ / "h").query({}).at(0).excluded);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "suite/protocol.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
@@ -103,6 +104,54 @@ TEST(Protocol, RefusesWhatItDoesNotKnow) {
   EXPECT_THROW(decode(R"({"type": "fact", "key": "k"})"), Error);
   EXPECT_THROW(decode(R"({"type": "counters", "seen_ns": 1, "samples": [[1, 2]]})"), Error);
   EXPECT_THROW(decode(R"({"type": "fact", "key": "k", "value": 5})"), Error);
+}
+
+/// Numbers are taken as they are or not at all: none is cut, wrapped or rounded.
+TEST(Protocol, ANumberOutsideWhatItMeansIsRefusedByName) {
+  const std::string spans = R"({"type":"span","stage":"a","component":"","hidden":false,"begin_ns":%,"end_ns":9,)"
+                            R"("bytes":0,"flops":0})";
+  const std::string memory = R"({"type":"memory","stage":"a","device_bytes":{"x":%},"host_bytes":{}})";
+  const std::string counters = R"({"type":"counters","seen_ns":%,"samples":[]})";
+  const std::string rows = R"({"type":"counters","seen_ns":1,"samples":[[%,2,null,null,null]]})";
+  const std::string shares = R"({"type":"counters","seen_ns":1,"samples":[[1,2,%,null,null]]})";
+  const std::string range = R"({"type":"range","thread":1,"depth":%,"begin_ns":1,"end_ns":2,"name":"a"})";
+  const std::string begin = R"({"type":"begin","stage":"a","steps":%,"own":{"at_ns":5}})";
+  const std::string own = R"({"type":"begin","stage":"a","steps":1,"own":{"at_ns":%}})";
+  const std::string finished = R"({"type":"finished","task":"","width":%,"height":0,"num_frames":0,"fps":0,"steps":0,)"
+                               R"("video_sha256":"","own":{"at_ns":5}})";
+  const auto with = [](std::string line, const std::string& number) { return line.replace(line.find('%'), 1, number); };
+  for (const std::string& line : {spans, memory, counters, rows, shares, range, begin, own, finished}) {
+    EXPECT_NO_THROW(decode(with(line, "1"))) << line;
+    for (const char* number : {"-1", "-9223372036854775808", "1e30", "2.2e88", "\"1\"", "true", "[]", "{}"})
+      EXPECT_THROW(decode(with(line, number)), Error) << with(line, number);
+  }
+  for (const std::string& line : {spans, memory, counters, rows, range, begin, own, finished})
+    for (const char* number : {"0.5", "1.0", "null"})
+      EXPECT_THROW(decode(with(line, number)), Error) << with(line, number);
+  for (const std::string& line : {spans, counters, rows, range, begin, own, finished})
+    EXPECT_THROW(decode(with(line, "18446744073709551615")), Error) << line;
+  for (const std::string& line : {range, begin})
+    EXPECT_THROW(decode(with(line, "4294967297")), Error) << line << ": 1 where it is cut to 32 bits";
+  try {
+    decode(with(begin, "-7"));
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("message 'begin': field 'steps' must be a whole number from 0"));
+  }
+}
+
+TEST(Protocol, ASpanOrWindowThatEndsBeforeItBeginsIsRefused) {
+  EXPECT_THROW(decode(R"({"type":"range","thread":1,"depth":0,"begin_ns":3,"end_ns":2,"name":"a"})"), Error);
+  EXPECT_THROW(decode(R"({"type":"counters","seen_ns":1,"samples":[[3,2,null,null,null]]})"), Error);
+  EXPECT_THROW(decode(R"({"type":"span","stage":"a","component":"","hidden":false,"begin_ns":3,"end_ns":2,)"
+                      R"("bytes":0,"flops":0})"),
+               Error);
+}
+
+TEST(Protocol, ANestedLineIsRefused) {
+  EXPECT_THROW(decode(std::string(200'000, '[')), Error);
+  EXPECT_THROW(
+      decode(R"({"type":"decided","execution":)" + std::string(100'000, '[') + std::string(100'000, ']') + "}"), Error);
 }
 
 }  // namespace
