@@ -35,24 +35,35 @@ std::optional<int> told_version(const LibraryRequirement& wanted, const NvidiaLi
   return std::nullopt;
 }
 
-LibraryFinding load_one(const LibraryRequirement& wanted, const std::vector<fs::path>& folders) {
-  LibraryFinding finding{wanted, load_nvidia_library(wanted.soname, Symbols::kGlobal, folders), {}, {}};
-  if (!finding.library.loaded()) {
-    finding.problem = finding.library.problem + "; WANBENCH_CUDA_LIBRARIES may name its folder";
-    return finding;
-  }
-  const auto version = told_version(wanted, finding.library);
+/// "9.13", and why that will not do; empty: it will.
+struct Judged {
+  std::string version, problem;
+};
+
+Judged judge(const LibraryRequirement& wanted, const NvidiaLibrary& library) {
+  Judged judged;
+  const auto version = told_version(wanted, library);
   if (!version) {
-    finding.problem = fmt::format("{} does not tell its version ({})", finding.library.path.string(), wanted.function);
-    return finding;
+    judged.problem = fmt::format("{} does not tell its version ({})", library.path.string(), wanted.function);
+    return judged;
   }
   const int major = *version / wanted.major_unit, minor = *version % wanted.major_unit / wanted.minor_unit;
-  finding.version = fmt::format("{}.{}", major, minor);
+  judged.version = fmt::format("{}.{}", major, minor);
   if (major != wanted.major || minor < wanted.minor)
-    finding.problem = fmt::format(
-        "{} is version {} and this build needs {}.{} or a later {}.x: install that, or name its "
-        "folder in WANBENCH_CUDA_LIBRARIES",
-        finding.library.path.string(), finding.version, wanted.major, wanted.minor, wanted.major);
+    judged.problem = fmt::format("{} is version {} and this build needs {}.{} or a later {}.x", library.path.string(),
+                                 judged.version, wanted.major, wanted.minor, wanted.major);
+  return judged;
+}
+
+LibraryFinding load_one(const LibraryRequirement& wanted, const std::vector<fs::path>& folders) {
+  LibraryFinding finding{wanted, {}, {}, {}};
+  finding.library = load_nvidia_library(wanted.soname, Symbols::kGlobal, folders, [&](const NvidiaLibrary& tried) {
+    const Judged judged = judge(wanted, tried);
+    if (!judged.version.empty()) finding.version = judged.version;
+    return judged.problem;
+  });
+  if (!finding.library.loaded())
+    finding.problem = finding.library.problem + ": install one that is, or name its folder in WANBENCH_CUDA_LIBRARIES";
   return finding;
 }
 

@@ -62,6 +62,32 @@ void add_named(std::vector<fs::path>& folders, const std::string& named) {
   }
 }
 
+/// The library and where it lies, or what the dynamic linker said.
+NvidiaLibrary opened(const fs::path& path, int mode) {
+  NvidiaLibrary library;
+  library.handle = ::dlopen(path.c_str(), mode);
+  if (library.handle == nullptr) {
+    const char* said = ::dlerror();
+    library.problem = said == nullptr ? path.string() : said;
+    return library;
+  }
+  link_map* map = nullptr;
+  if (::dlinfo(library.handle, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr) library.path = map->l_name;
+  return library;
+}
+
+/// The folder above the bin that has PATH's first python3; empty where there is none. Nothing is run.
+fs::path python_prefix(const std::string& path) {
+  for (size_t begin = 0; begin < path.size();) {
+    const size_t end = std::min(path.find(':', begin), path.size());
+    const fs::path bin = path.substr(begin, end - begin);
+    begin = end + 1;
+    std::error_code ignored;
+    if (bin.is_absolute() && fs::exists(bin / "python3", ignored)) return bin.parent_path();
+  }
+  return {};
+}
+
 }  // namespace
 
 LibraryPlaces library_places() {
@@ -70,6 +96,7 @@ LibraryPlaces library_places() {
   places.program = program_folder();
   places.virtual_environment = environment("VIRTUAL_ENV");
   places.home = environment("HOME");
+  places.python = python_prefix(environment("PATH"));
   return places;
 }
 
@@ -84,6 +111,7 @@ std::vector<fs::path> library_folders(const LibraryPlaces& places) {
   const fs::path local = places.system / "usr/local";
   for (const char* folder : {"cuda/lib64", "cuda/extras/CUPTI/lib64"}) add(folders, local / folder);
   if (!places.virtual_environment.empty()) add_python(folders, fs::path(places.virtual_environment) / "lib");
+  if (!places.python.empty()) add_python(folders, places.python / "lib");
   if (!places.home.empty()) add_python(folders, fs::path(places.home) / ".local/lib");
   add_python(folders, local / "lib");
   return folders;
@@ -100,26 +128,27 @@ std::string in_words(const std::vector<fs::path>& folders) {
 
 void* NvidiaLibrary::symbol(const char* name) const { return handle == nullptr ? nullptr : ::dlsym(handle, name); }
 
-NvidiaLibrary load_nvidia_library(const std::string& soname, Symbols symbols, const std::vector<fs::path>& folders) {
-  NvidiaLibrary library;
-  const int mode = RTLD_NOW | RTLD_NODELETE | (symbols == Symbols::kGlobal ? RTLD_GLOBAL : RTLD_LOCAL);
-  std::string broken;
+NvidiaLibrary load_nvidia_library(const std::string& soname, Symbols symbols, const std::vector<fs::path>& folders,
+                                  const LibraryObjection& objection) {
+  const int kept = RTLD_NOW | RTLD_NODELETE | (symbols == Symbols::kGlobal ? RTLD_GLOBAL : RTLD_LOCAL);
+  std::string unfit;
   for (const fs::path& folder : folders) {
     std::error_code ignored;
     if (!folder.empty() && !fs::exists(folder / soname, ignored)) continue;
-    library.handle = ::dlopen((folder / soname).c_str(), mode);
-    if (library.handle != nullptr) break;
-    const char* said = ::dlerror();
-    const std::string text = said == nullptr ? "" : said;
-    if (text.rfind(soname + ": cannot open", 0) != 0) broken += "; " + text;  // it is there and does not load
+    NvidiaLibrary tried = opened(folder / soname, RTLD_NOW | RTLD_LOCAL);
+    if (tried.loaded() && objection) tried.problem = objection(tried);
+    if (tried.loaded() && tried.problem.empty()) {
+      NvidiaLibrary library = opened(folder / soname, kept);
+      ::dlclose(tried.handle);
+      return library;
+    }
+    if (tried.loaded()) ::dlclose(tried.handle);
+    if (tried.problem.rfind(soname + ": cannot open", 0) != 0) unfit += "; " + tried.problem;  // it is there, unfit
   }
-  if (library.handle == nullptr) {
-    library.problem = fmt::format("{} is not in {}{}", soname, in_words(folders), broken);
-    return library;
-  }
-  link_map* map = nullptr;
-  if (::dlinfo(library.handle, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr) library.path = map->l_name;
-  return library;
+  NvidiaLibrary none;
+  none.problem = unfit.empty() ? fmt::format("{} is not in {}", soname, in_words(folders))
+                               : fmt::format("no fit {} in {}{}", soname, in_words(folders), unfit);
+  return none;
 }
 
 }  // namespace wan

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@ struct LibraryPlaces {
   std::filesystem::path program;       // the folder of the running program
   std::string virtual_environment;     // VIRTUAL_ENV
   std::string home;                    // HOME
+  std::filesystem::path python;        // above bin/python3 of PATH: the wheels of another program's environment
   std::filesystem::path system = "/";  // above usr/local; a test's own
 };
 
@@ -24,7 +26,7 @@ LibraryPlaces library_places();
 
 /// Folders to look in, in order, each that exists: those named; the program's own, and lib beside and above it; the
 /// system's search (an empty path: LD_LIBRARY_PATH, run paths, ldconfig); the toolkit's; Python's wheels
-/// (nvidia/*/lib below site-packages) of the virtual environment, the user's home and /usr/local.
+/// (nvidia/*/lib below site-packages) of the virtual environment, the python3 of PATH, the user's home and /usr/local.
 std::vector<std::filesystem::path> library_folders(const LibraryPlaces& places);
 
 /// The folders in words, for a message.
@@ -50,9 +52,13 @@ struct NvidiaLibrary {
 /// Whether later libraries may take a loaded one's functions by name.
 enum class Symbols { kPrivate, kGlobal };
 
-/// Loads `soname` (libcudart.so.13) from the first of `folders` where it loads. Never throws.
-NvidiaLibrary load_nvidia_library(
-    const std::string& soname, Symbols symbols,
-    const std::vector<std::filesystem::path>& folders = library_folders(library_places()));
+/// Why a library that loads will not do, such as its version; empty: it will.
+using LibraryObjection = std::function<std::string(const NvidiaLibrary& library)>;
+
+/// Loads `soname` (libcudart.so.13) from the first of `folders` where it loads and `objection`, if given, has none: a
+/// machine may have several, an old one first. One that will not do is let go again. Never throws.
+NvidiaLibrary load_nvidia_library(const std::string& soname, Symbols symbols,
+                                  const std::vector<std::filesystem::path>& folders = library_folders(library_places()),
+                                  const LibraryObjection& objection = {});
 
 }  // namespace wan

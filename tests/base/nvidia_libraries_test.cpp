@@ -92,5 +92,25 @@ TEST_F(NvidiaLibraries, AFileThatDoesNotLoadIsSaidAndTheNextTaken) {
             good / "libwan_broken.so.7");
 }
 
+TEST_F(NvidiaLibraries, OneThatWillNotDoIsLeftForTheNext) {
+  const fs::path old = folder("old"), fit = folder("fit");
+  for (const fs::path& place : {old, fit}) fs::copy_file(WAN_FAKE_LIBRARY, place / "libwan_two.so.1");
+  const auto objection = [&](const NvidiaLibrary& tried) {
+    return tried.path.parent_path() == old ? tried.path.string() + " is old" : std::string();
+  };
+  EXPECT_EQ(load_nvidia_library("libwan_two.so.1", Symbols::kPrivate, {old, fit}, objection).path,
+            fit / "libwan_two.so.1");
+  const NvidiaLibrary none = load_nvidia_library("libwan_two.so.1", Symbols::kPrivate, {old}, objection);
+  EXPECT_FALSE(none.loaded());
+  EXPECT_THAT(none.problem, HasSubstr("libwan_two.so.1 is old"));
+}
+
+TEST_F(NvidiaLibraries, WheelsBesideThePythonOfThePathAreFound) {
+  LibraryPlaces places;
+  places.python = root_;
+  const fs::path wheel = folder("lib/python3.12/site-packages/nvidia/cudnn/lib");
+  EXPECT_THAT(library_folders(places), testing::Contains(wheel));
+}
+
 }  // namespace
 }  // namespace wan
