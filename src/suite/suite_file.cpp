@@ -1,4 +1,5 @@
 // Suite files: JSON through nlohmann, TOML through toml++, one reader for both.
+#include <algorithm>
 #include <set>
 #include <type_traits>
 
@@ -50,8 +51,16 @@ Json parse_text(const std::string& text, const std::filesystem::path& file) {
     throw input_error(file.string(),
                       fmt::format("line {}: {}", failure.source().begin.line, std::string(failure.description())));
   } catch (const Json::exception& failure) {
-    throw input_error(file.string(), failure.what());
+    const std::string_view problem = failure.what();  // "[json.exception.parse_error.101] parse error at line 1, ..."
+    throw input_error(file.string(), std::string(problem.substr(std::min(problem.find("] ") + 2, problem.size()))));
   }
+}
+
+/// "s.json: case 1 'a'", for messages; a name that is no text is left out.
+std::string where_of(const Json& json, const std::filesystem::path& file, size_t number) {
+  const auto name = json.is_object() ? json.find("name") : json.end();
+  if (name == json.end() || !name->is_string()) return fmt::format("{}: case {}", file.string(), number);
+  return fmt::format("{}: case {} '{}'", file.string(), number, name->get_ref<const std::string&>());
 }
 
 Case read_case(const Json& defaults, const Json& json, const std::string& where) {
@@ -104,8 +113,7 @@ Suite parse_suite(const std::string& text, const std::filesystem::path& file) {
   if (!cases.is_array() || cases.empty()) throw input_error(file.string(), "'cases' must be a list with a case in it");
   std::set<std::string> names;
   for (size_t i = 0; i < cases.size(); ++i) {
-    const std::string name = cases[i].is_object() ? cases[i].value("name", std::string()) : std::string();
-    suite.cases.push_back(read_case(defaults, cases[i], fmt::format("{}: case {} '{}'", file.string(), i + 1, name)));
+    suite.cases.push_back(read_case(defaults, cases[i], where_of(cases[i], file, i + 1)));
     if (!names.insert(suite.cases.back().name).second)
       throw input_error(file.string(), fmt::format("two cases are named '{}'", suite.cases.back().name));
   }
