@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_parse.h"
+#include "base/json_reader.h"
 
 namespace wan {
 namespace {
@@ -41,41 +42,64 @@ const Entry* find(const std::vector<Entry>& table, const std::string& device_nam
   return nullptr;
 }
 
-std::optional<double> number_or_null(const Json& card, const char* key) {
-  const Json& value = card.at(key);
-  return value.is_null() ? std::nullopt : std::optional<double>(value.get<double>());
-}
+/// The members of one card, all of which must be there.
+class CardReader {
+ public:
+  CardReader(const Json& card, const std::string& where) : reader_(card, where) {}
 
-/// Parses a table and hands each card to `add`; turns any complaint about a key into one about the file.
+  template <class T, class... Limits>
+  T get(const char* key, const Limits&... limits) {
+    T value{};
+    if (reader_.find(key) == nullptr) throw reader_.error(fmt::format("field '{}' is missing", key));
+    reader_.read(key, value, limits...);
+    return value;
+  }
+  std::string text(const char* key) { return get<std::string>(key); }
+  std::optional<double> number_or_null(const char* key) {
+    const Json* found = reader_.find(key);
+    if (found != nullptr && found->is_null()) return std::nullopt;
+    return get<double>(key, kAmount);
+  }
+
+ private:
+  static constexpr Bounds<double> kAmount{0, 1e9};
+  JsonReader reader_;
+};
+
+/// Parses a table and hands the whole and each card to `add`.
 template <class Add>
 void read_table(const std::filesystem::path& file, const std::string& schema, Add add) {
-  try {
-    const Json json = parse_json(read_text(file, uint64_t{1} << 20), file.string());
-    const Json& head = json.at("schema");
-    if (head.at("name") != schema || head.at("major") != 1) {
-      throw Error(ErrorKind::kInput,
-                  fmt::format("{}: expected a {} table of version 1, found {}", file.string(), schema, head.dump()));
-    }
-    for (const Json& card : json.at("cards")) add(json, card);
-  } catch (const Json::exception& error) {
-    throw Error(ErrorKind::kInput, fmt::format("{}: not a usable {} table: {}", file.string(), schema, error.what()));
+  const std::string where = file.string();
+  const Json json = parse_json(read_text(file, uint64_t{1} << 20), where);
+  CardReader table(json, where);
+  const Json head = table.get<Json>("schema"), cards = table.get<Json>("cards");
+  CardReader version(head, where + ": schema");
+  if (version.text("name") != schema || version.get<int64_t>("major") != 1)
+    throw Error(ErrorKind::kInput, fmt::format("{}: expected a {} table of version 1, found {} {}", where, schema,
+                                               version.text("name"), version.get<int64_t>("major")));
+  require(cards.is_array(), fmt::format("{}: field 'cards' must be a list", where));
+  for (size_t i = 0; i < cards.size(); ++i) {
+    CardReader card(cards[i], fmt::format("{}: card {}", where, i + 1));
+    add(table, card);
   }
 }
 
 }  // namespace
 
 std::vector<CardPeak> load_peaks(const std::filesystem::path& file) {
+  constexpr Bounds<int64_t> kUnits{0, 1'000'000};
+  constexpr Bounds<double> kClockMhz{0, 1e6};
   std::vector<CardPeak> out;
-  read_table(file, "wanbench.peaks", [&](const Json&, const Json& card) {
+  read_table(file, "wanbench.peaks", [&](CardReader&, CardReader& card) {
     CardPeak peak;
-    peak.match = card.at("match").get<std::string>();
-    peak.sm_count = card.at("sm_count").get<int64_t>();
-    peak.peak_clock_mhz = card.at("peak_clock_mhz").get<double>();
-    peak.bf16_tflops = number_or_null(card, "bf16_tflops");
-    peak.tf32_tflops = number_or_null(card, "tf32_tflops");
-    peak.fp8_tflops = number_or_null(card, "fp8_tflops");
-    peak.memory_bandwidth_gb_per_s = number_or_null(card, "memory_bandwidth_gb_per_s");
-    peak.source = card.at("source").get<std::string>();
+    peak.match = card.text("match");
+    peak.sm_count = card.get<int64_t>("sm_count", kUnits);
+    peak.peak_clock_mhz = card.get<double>("peak_clock_mhz", kClockMhz);
+    peak.bf16_tflops = card.number_or_null("bf16_tflops");
+    peak.tf32_tflops = card.number_or_null("tf32_tflops");
+    peak.fp8_tflops = card.number_or_null("fp8_tflops");
+    peak.memory_bandwidth_gb_per_s = card.number_or_null("memory_bandwidth_gb_per_s");
+    peak.source = card.text("source");
     out.push_back(std::move(peak));
   });
   return out;
@@ -83,10 +107,9 @@ std::vector<CardPeak> load_peaks(const std::filesystem::path& file) {
 
 std::vector<CardPrice> load_prices(const std::filesystem::path& file) {
   std::vector<CardPrice> out;
-  read_table(file, "wanbench.prices", [&](const Json& table, const Json& card) {
-    out.push_back({card.at("match").get<std::string>(), number_or_null(card, "per_gpu_hour"),
-                   table.at("currency").get<std::string>(), card.at("date").get<std::string>(),
-                   card.at("source").get<std::string>()});
+  read_table(file, "wanbench.prices", [&](CardReader& table, CardReader& card) {
+    out.push_back({card.text("match"), card.number_or_null("per_gpu_hour"), table.text("currency"), card.text("date"),
+                   card.text("source")});
   });
   return out;
 }

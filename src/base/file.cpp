@@ -19,16 +19,39 @@ namespace {
 
 std::string reason() { return std::strerror(errno); }
 
+const char* kind_of(mode_t mode) {
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISFIFO(mode)) return "a pipe";
+  if (S_ISSOCK(mode)) return "a socket";
+  return S_ISCHR(mode) || S_ISBLK(mode) ? "a device" : "something else";
+}
+
+/// Opens without waiting, as a pipe that nobody writes to would make us, and without making a terminal ours.
+int open_regular(const std::filesystem::path& path, struct stat& status) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (descriptor < 0 && errno != ENXIO)
+    throw Error(ErrorKind::kInput, fmt::format("cannot open {}: {}", path.string(), reason()));
+  const bool known = descriptor >= 0 ? ::fstat(descriptor, &status) == 0 : ::stat(path.c_str(), &status) == 0;
+  if (descriptor >= 0 && known && S_ISREG(status.st_mode)) return descriptor;
+  if (descriptor >= 0) ::close(descriptor);
+  throw Error(ErrorKind::kInput, fmt::format("{} is not a regular file but {}", path.string(),
+                                             known ? kind_of(status.st_mode) : "something else"));
+}
+
+/// What git keeps in place of a large file that was not fetched.
+bool is_pointer(std::string_view text) {
+  return text.starts_with("version https://git-lfs.github.com/spec/") || text.starts_with("/annex/objects/");
+}
+
+std::string_view text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 }  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
-  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor_ < 0) throw Error(ErrorKind::kInput, fmt::format("cannot open {}: {}", path.string(), reason()));
   struct stat status {};
-  if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
-    close();
-    throw Error(ErrorKind::kInput, fmt::format("{} is not a regular file", path.string()));
-  }
+  descriptor_ = open_regular(path, status);
   size_ = static_cast<size_t>(status.st_size);
   if (size_ == 0) return;
   void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor_, 0);
@@ -38,6 +61,14 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
     throw Error(ErrorKind::kRuntime, fmt::format("cannot map {}: {}", path.string(), why));
   }
   data_ = data;
+  constexpr size_t kLongestPointer = 1024;
+  if (size_ > kLongestPointer || !is_pointer(text_of(bytes()))) return;
+  close();
+  throw Error(
+      ErrorKind::kInput,
+      fmt::format("{} is a pointer of git-lfs or git-annex, not the file that it stands for: fetch that with `git "
+                  "lfs pull` or `git annex get`, or download it again",
+                  path.string()));
 }
 
 MappedFile::~MappedFile() { close(); }
@@ -71,7 +102,12 @@ std::string read_text(const std::filesystem::path& path, uint64_t max_bytes) {
   const auto bytes = file.bytes();
   require(bytes.size() <= max_bytes, fmt::format("{} has {} bytes, more than the {} allowed for a file of its kind",
                                                  path.string(), bytes.size(), max_bytes));
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  std::string_view text = text_of(bytes);
+  require(!text.starts_with("\xFF\xFE") && !text.starts_with("\xFE\xFF"),
+          fmt::format("{} is text in UTF-16: save it as UTF-8", path.string()));
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  return std::string(text);
 }
 
 std::filesystem::path sibling_temporary(const std::filesystem::path& target) {

@@ -19,6 +19,9 @@ namespace wan {
 namespace {
 
 bool is_json_object(std::span<const std::byte> bytes) {
+  constexpr std::byte kByteOrderMark[] = {std::byte{0xEF}, std::byte{0xBB}, std::byte{0xBF}};
+  if (bytes.size() > 3 && std::equal(std::begin(kByteOrderMark), std::end(kByteOrderMark), bytes.begin()))
+    bytes = bytes.subspan(3);
   for (std::byte byte : bytes) {
     const auto c = static_cast<char>(byte);
     if (c != ' ' && c != '\t' && c != '\n' && c != '\r') return c == '{';

@@ -13,18 +13,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/subprocess.h"
 
 namespace wan::measure {
 namespace {
 
 namespace fs = std::filesystem;
-
-Descriptor open_to_read(const fs::path& file) {
-  Descriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  require(descriptor.get() >= 0, fmt::format("cannot open {}: {}", file.string(), std::strerror(errno)));
-  return descriptor;
-}
 
 bool kernel_tells(const MappedFile& file) {
   struct stat facts {};
@@ -37,22 +30,22 @@ bool kernel_tells(const MappedFile& file) {
 void read_through(const std::vector<fs::path>& files) {
   constexpr size_t kChunk = size_t{4} << 20;  // large enough for the storage's best rate
   std::vector<char> buffer(kChunk);
-  for (const fs::path& file : files) {
-    const Descriptor descriptor = open_to_read(file);
+  for (const fs::path& path : files) {
+    const MappedFile file(path);
     ssize_t got = 0;
     do {
-      got = ::read(descriptor.get(), buffer.data(), buffer.size());
+      got = ::read(file.descriptor(), buffer.data(), buffer.size());
     } while (got > 0 || (got < 0 && errno == EINTR));
-    require(got == 0, fmt::format("cannot read {}: {}", file.string(), std::strerror(errno)));
+    require(got == 0, fmt::format("cannot read {}: {}", path.string(), std::strerror(errno)));
   }
 }
 
 void evict(const std::vector<fs::path>& files) {
-  for (const fs::path& file : files) {
-    const Descriptor descriptor = open_to_read(file);
+  for (const fs::path& path : files) {
+    const MappedFile file(path);
     // Neither failure is an error: what stayed is measured afterwards.
-    static_cast<void>(::fdatasync(descriptor.get()));
-    static_cast<void>(::posix_fadvise(descriptor.get(), 0, 0, POSIX_FADV_DONTNEED));
+    static_cast<void>(::fdatasync(file.descriptor()));
+    static_cast<void>(::posix_fadvise(file.descriptor(), 0, 0, POSIX_FADV_DONTNEED));
   }
 }
 

@@ -1,5 +1,5 @@
-// One pass over code points does all of ftfy's character fixes; a fixpoint loop around it does what they do to each
-// other.
+// Mojibake is mended first (mojibake.h); then one pass over code points does all of ftfy's character fixes; a fixpoint
+// loop around both does what they do to each other.
 #include "model/text_cleaning.h"
 
 #include <algorithm>
@@ -12,6 +12,8 @@
 
 #include "base/error.h"
 #include "model/html_unescape.h"
+#include "model/mojibake.h"
+#include "model/mojibake_classes.h"
 #include "model/utf8.h"
 
 namespace wan {
@@ -115,19 +117,13 @@ std::u32string without_escapes_and_controls(std::u32string_view text) {
   return out;
 }
 
-// As Python's str.isspace, which \s and strip() follow.
-bool is_space(char32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
-}
-
 std::string single_spaces(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   bool pending = false;
   for (size_t at = 0; at < text.size();) {
     const size_t begin = at;
-    if (is_space(next_code_point(text, at))) {
+    if (mojibake::is_python_space(next_code_point(text, at))) {
       pending = !out.empty();
       continue;
     }
@@ -152,7 +148,7 @@ std::string fix_text(std::string_view text) {
     for (std::string before; before != line;) {
       before = line;
       if (unescape) line = html_unescape_cautiously(line);
-      line = nfc(to_utf8(without_escapes_and_controls(fix_characters(to_code_points(line)))));
+      line = nfc(to_utf8(without_escapes_and_controls(fix_characters(mend_mojibake(to_code_points(line))))));
     }
     out += line;
     begin = end;

@@ -1,9 +1,8 @@
 // Prompt cleaning before the tokenizer, as the official pipelines do it: ftfy, HTML-unescape twice, single spaces.
 //
-// Of ftfy's default fix_text this covers: HTML references (in text without "<"), Windows-1252 for C1 controls, Latin
-// ligatures, full-width and half-width forms, curly quotes, line breaks, terminal escapes, control characters and NFC,
-// line by line and repeated until nothing changes. It leaves out fix_encoding, the repair of mojibake ("sÃ³" stays,
-// where ftfy gives "só").
+// Of ftfy's default fix_text this is all: HTML references (in text without "<"), mojibake, Windows-1252 for C1
+// controls, Latin ligatures, full-width and half-width forms, curly quotes, line breaks, terminal escapes, control
+// characters and NFC, line by line and repeated until nothing changes.
 #pragma once
 
 #include <string>
@@ -16,7 +15,7 @@ namespace wan {
 /// Source: Wan2.2 wan/modules/tokenizers.py, HuggingfaceTokenizer (clean="whitespace"); ftfy 6.3 fix_text.
 std::string clean_prompt(std::string_view utf8);
 
-/// ftfy's part of it, less mojibake repair. `text` must be well-formed UTF-8.
+/// ftfy's part of it. `text` must be well-formed UTF-8.
 std::string fix_text(std::string_view text);
 
 }  // namespace wan

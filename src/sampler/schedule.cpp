@@ -15,6 +15,19 @@ namespace {
 constexpr double kUniPcSigmaMax = 0.999f;
 constexpr double kTimesteps = 1000.0;
 
+/// Extreme shifts put all steps at one level of noise, or at none.
+void require_steps(const Schedule& schedule, double shift, double sigma_max) {
+  const std::vector<float>& sigmas = schedule.sigmas;
+  bool descends = std::isfinite(sigmas.front()) && (sigmas.front() < 1.0f || sigma_max == 1.0);
+  for (size_t i = 0; i + 1 < sigmas.size(); ++i) descends = descends && sigmas[i] > sigmas[i + 1];
+  if (!descends)
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("shift {} with {} steps makes no schedule: the noise must fall in every step, here it begins "
+                    "at {} and the last step begins at {}; the models use shifts from 3 to 12",
+                    shift, schedule.steps(), sigmas.front(), sigmas[sigmas.size() - 2]));
+}
+
 Schedule shifted_schedule(int steps, double shift, double sigma_max) {
   if (steps < 1 || steps > kMaxSteps)
     throw Error(ErrorKind::kUsage, fmt::format("steps must be between 1 and {}, found {}", kMaxSteps, steps));
@@ -29,6 +42,7 @@ Schedule shifted_schedule(int steps, double shift, double sigma_max) {
     schedule.timesteps.push_back(static_cast<int64_t>(sigma * kTimesteps));
   }
   schedule.sigmas.push_back(0.0f);
+  require_steps(schedule, shift, sigma_max);
   return schedule;
 }
 

@@ -19,8 +19,8 @@ inline constexpr int kMaxSteps = 1000;  // the models know 1000 timesteps; more 
 /// Sigmas from 0.999 shifted down to 0, for UniPC. `shift` > 0 moves steps towards high noise: s -> shift s / (1 +
 /// (shift - 1) s). Bit-equal to the official schedule. The official scheduler cannot run when the first two timesteps
 /// coincide (shift 12: from 92 steps on); here a step is known by its index, so such a schedule works like any other.
-/// Throws Error(kUsage) unless 1 <= steps <= kMaxSteps and shift is finite and positive.
-/// Source: Wan2.2 wan/utils/fm_solvers_unipc.py, FlowUniPCMultistepScheduler.set_timesteps.
+/// Throws Error(kUsage) unless 1 <= steps <= kMaxSteps, shift is finite and positive, and the noise falls in every
+/// step. Source: Wan2.2 wan/utils/fm_solvers_unipc.py, FlowUniPCMultistepScheduler.set_timesteps.
 Schedule unipc_schedule(int steps, double shift);
 
 /// As above from exactly 1, for DPM++ and Euler. Source: wan/utils/fm_solvers.py, get_sampling_sigmas and

@@ -12,15 +12,18 @@
 namespace wan::suite {
 
 struct LogPattern {
-  std::string regex;  // ECMAScript, searched anywhere in the line
-  std::string stage;  // "$1" and so on are replaced by what the groups matched
+  std::string regex;  // in the syntax of RE2, searched anywhere in the line
+  std::string stage;  // "$1" and so on are replaced by what the groups matched, "$&" by all of it
 };
 
-/// The patterns file: a JSON list of {"match": ..., "stage": ...}. Throws Error(kInput) naming the entry.
+/// The patterns file: a JSON list of {"match": ..., "stage": ...}. Throws Error(kInput) naming the
+/// entry when one is not understood (look-ahead, look-behind and back references are not), or when they are too many or
+/// too long.
 std::vector<LogPattern> parse_patterns(const std::string& text, const std::string& where);
 
 class LogStages {
  public:
+  /// Throws Error(kInput) as parse_patterns does.
   explicit LogStages(const std::vector<LogPattern>& patterns);
   ~LogStages();
   LogStages(const LogStages&) = delete;
@@ -32,8 +35,8 @@ class LogStages {
   std::vector<StageSpan> spans(int64_t end_ns) const;
 
  private:
-  struct Rules;
-  std::unique_ptr<Rules> rules_;
+  struct Rule;
+  std::vector<std::unique_ptr<Rule>> rules_;
   std::vector<StageSpan> seen_;
 };
 

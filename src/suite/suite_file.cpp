@@ -1,4 +1,5 @@
 // Suite files: JSON through nlohmann, TOML through toml++, one reader for both.
+#include <algorithm>
 #include <set>
 #include <type_traits>
 
@@ -53,6 +54,13 @@ Json parse_text(const std::string& text, const std::filesystem::path& file) {
   }
 }
 
+/// "s.json: case 1 'a'", for messages; a name that is no text is left out.
+std::string where_of(const Json& json, const std::filesystem::path& file, size_t number) {
+  const auto name = json.is_object() ? json.find("name") : json.end();
+  if (name == json.end() || !name->is_string()) return fmt::format("{}: case {}", file.string(), number);
+  return fmt::format("{}: case {} '{}'", file.string(), number, name->get_ref<const std::string&>());
+}
+
 Case read_case(const Json& defaults, const Json& json, const std::string& where) {
   if (!json.is_object()) throw input_error(where, "a case must be an object with named fields");
   Json merged = defaults.is_null() ? Json::object() : defaults;
@@ -103,8 +111,7 @@ Suite parse_suite(const std::string& text, const std::filesystem::path& file) {
   if (!cases.is_array() || cases.empty()) throw input_error(file.string(), "'cases' must be a list with a case in it");
   std::set<std::string> names;
   for (size_t i = 0; i < cases.size(); ++i) {
-    const std::string name = cases[i].is_object() ? cases[i].value("name", std::string()) : std::string();
-    suite.cases.push_back(read_case(defaults, cases[i], fmt::format("{}: case {} '{}'", file.string(), i + 1, name)));
+    suite.cases.push_back(read_case(defaults, cases[i], where_of(cases[i], file, i + 1)));
     if (!names.insert(suite.cases.back().name).second)
       throw input_error(file.string(), fmt::format("two cases are named '{}'", suite.cases.back().name));
   }

@@ -136,6 +136,20 @@ TEST_F(Index, ReadsItsShards) {
   EXPECT_EQ(file.view("b").as<float>()[0], 2.0f);
 }
 
+TEST_F(Index, AByteOrderMarkBeforeItIsPassedOver) {
+  const TensorFile file = open(
+      "\xEF\xBB\xBF"
+      R"({"weight_map":{"a":"one.safetensors"}})");
+  EXPECT_EQ(file.view("a").as<float>()[0], 1.0f);
+}
+
+TEST_F(Index, AShardThatWasNotFetchedIsNamed) {
+  test::write_file(folder_ / "three.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n");
+  const std::string message = refused(R"({"weight_map":{"a":"one.safetensors","c":"three.safetensors"}})");
+  EXPECT_THAT(message, HasSubstr("three.safetensors"));
+  EXPECT_THAT(message, HasSubstr("git lfs pull"));
+}
+
 TEST_F(Index, BrokenPromisesNameTensorAndShard) {
   const std::string message = refused(R"({"weight_map":{"a":"one.safetensors","c":"two.safetensors"}})");
   EXPECT_THAT(message, HasSubstr("'c'"));

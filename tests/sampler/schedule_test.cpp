@@ -51,6 +51,28 @@ TEST(Schedule, RefusesImpossibleRequests) {
   EXPECT_EQ(unipc_schedule(kMaxSteps, 1).steps(), kMaxSteps);
 }
 
+TEST(Schedule, RefusesShiftsUnderWhichTheNoiseDoesNotFall) {
+  const auto refusal = [](auto make, int steps, double shift) -> std::string {
+    try {
+      make(steps, shift);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      return error.what();
+    }
+    return "accepted";
+  };
+  for (double shift : {1e308, 1e12, 1e-300, 1e-50}) {
+    for (int steps : {1, 2, 40}) {
+      const std::string problem = refusal(unipc_schedule, steps, shift);
+      EXPECT_NE(problem.find("makes no schedule"), std::string::npos) << shift << ", " << steps << ": " << problem;
+      EXPECT_EQ(problem.find("::"), std::string::npos) << problem;
+    }
+    EXPECT_NE(refusal(dpmpp_schedule, 40, shift).find("makes no schedule"), std::string::npos) << shift;
+  }
+  EXPECT_EQ(refusal(dpmpp_schedule, 1, 1e308), "accepted") << "one step from pure noise is the same for every shift";
+  EXPECT_EQ(refusal(unipc_schedule, 50, 100), "accepted");
+}
+
 TEST(Schedule, HalfLogSnrHasItsLimits) {
   EXPECT_EQ(half_log_snr(1.0f), -std::numeric_limits<float>::infinity());
   EXPECT_EQ(half_log_snr(0.0f), std::numeric_limits<float>::infinity());

@@ -1,5 +1,6 @@
 #include "suite/log_stages.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
@@ -24,6 +25,92 @@ TEST(LogStages, ALineEndsTheStageBeforeIt) {
   EXPECT_EQ(spans[1].stage.name, "Step_1_Inference");
   EXPECT_EQ(spans[1].end_ns, 30);
   EXPECT_EQ(spans[3].end_ns, 50);
+}
+
+using ::testing::HasSubstr;
+
+std::string refusal_of(const std::vector<LogPattern>& patterns) {
+  try {
+    const LogStages stages(patterns);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    EXPECT_LT(std::string(error.what()).size(), 400u);
+    return error.what();
+  }
+  return "accepted";
+}
+
+std::string refusal_of(const std::string& regex, const std::string& stage = "x") {
+  return refusal_of(std::vector<LogPattern>{LogPattern{regex, stage}});
+}
+
+std::string refusal(const std::string& text) {
+  try {
+    parse_patterns(text, "p.json");
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInput);
+    EXPECT_THAT(error.what(), HasSubstr("p.json"));
+    EXPECT_EQ(std::string(error.what()).find("json.exception"), std::string::npos) << error.what();
+    return error.what();
+  }
+  return "accepted";
+}
+
+std::string repeated(const std::string& text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+TEST(LogStages, NamesAStageByTheGroupsOfItsPattern) {
+  LogStages log(std::vector<LogPattern>{{"(a)(b)?(c)", "$3$1[$2]$&$$x$"}});
+  EXPECT_TRUE(log.line("zacz", 1));
+  EXPECT_EQ(log.spans(2)[0].stage.name, "ca[]ac$$x$");
+}
+
+// Each of them takes a backtracking matcher a time beyond any run.
+TEST(LogStages, NoPatternTakesMoreTimeThanItsLineIsLong) {
+  for (const char* pattern : {"(a+)+$", "(a|aa)+$", "(a*)*b$", "(.*a){12}$", "^(([a-z])+.)+[A-Z]([a-z])+$"}) {
+    LogStages log(std::vector<LogPattern>{LogPattern{pattern, "x"}});
+    EXPECT_FALSE(log.line(std::string(4000, 'a') + "!", 1)) << pattern;
+  }
+}
+
+TEST(LogStages, ALineThatIsNotUtf8IsALine) {
+  LogStages log(std::vector<LogPattern>{{"step (\\d+)", "s$1"}});
+  EXPECT_FALSE(log.line("\xff\xfe", 1));
+  EXPECT_TRUE(log.line("\xff step 5", 2));
+  EXPECT_EQ(log.spans(3)[0].stage.name, "s5");
+}
+
+TEST(LogStages, RefusesWhatHasNoBoundByItsName) {
+  EXPECT_THAT(refusal_of("a(?=b)", "x"), HasSubstr("look-ahead"));
+  EXPECT_THAT(refusal_of("a(?!b)", "x"), HasSubstr("look-ahead"));
+  EXPECT_THAT(refusal_of("(?<=b)a", "x"), HasSubstr("look-behind"));
+  EXPECT_THAT(refusal_of("(?<!b)a", "x"), HasSubstr("look-behind"));
+  EXPECT_THAT(refusal_of("(a)\\1", "x"), HasSubstr("back reference"));
+  EXPECT_EQ(refusal_of("\\(?=a", "x"), "accepted");  // an escaped parenthesis
+  EXPECT_EQ(refusal_of("[(?=]a", "x"), "accepted");  // a set
+}
+
+TEST(LogStages, RefusesTooManyAndTooLarge) {
+  EXPECT_THAT(refusal_of(std::string(20000, '(') + std::string(20000, ')'), "x"), HasSubstr("at most"));
+  EXPECT_THAT(refusal_of(repeated("(a)", 21), "x"), HasSubstr("21 groups"));
+  EXPECT_EQ(refusal_of(repeated("(a)", 20), "$20"), "accepted");
+  EXPECT_THAT(refusal_of(std::string(490, '(') + std::string(490, ')'), "x"), HasSubstr("groups"));
+  EXPECT_THAT(refusal_of("((a{100}){100}){100}", "x"), HasSubstr("not a regular expression"));
+  EXPECT_THAT(refusal_of("a", std::string(201, 's')), HasSubstr("name"));
+  EXPECT_THAT(refusal_of("(a)", "$2"), HasSubstr("names group 2, the pattern has 1"));
+  EXPECT_THAT(refusal_of(std::vector<LogPattern>(201, LogPattern{"a", "x"})), HasSubstr("201"));
+}
+
+TEST(LogStages, RefusesAFileOfOtherTypesByName) {
+  EXPECT_THAT(refusal(R"([{"match": 5, "stage": "x"}])"), HasSubstr("pattern 1: field 'match' must be text, found 5"));
+  EXPECT_THAT(refusal(R"([{"match": "a", "stage": "x"}, {"match": "a"}])"), HasSubstr("pattern 2: field 'stage'"));
+  EXPECT_THAT(refusal(R"([7])"), HasSubstr("pattern 1"));
+  EXPECT_THAT(refusal(R"({"match": "a", "stage": "x"})"), HasSubstr("list"));
+  EXPECT_THAT(refusal(R"([{"match": "a", "stage": "x", "flags": "i"}])"), HasSubstr("flags"));
+  EXPECT_THAT(refusal("["), HasSubstr("JSON"));
 }
 
 TEST(LogStages, RefusesWhatIsNoPattern) {

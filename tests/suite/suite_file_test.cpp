@@ -95,6 +95,23 @@ TEST(SuiteFile, RefusesWrongTypesWordsAndNames) {
   EXPECT_THAT(refusal("[]"), HasSubstr("must be an object"));
 }
 
+TEST(SuiteFile, NamesTheFileWhateverTypesItHas) {
+  for (const char* text :
+       {R"({"schema":"wanbench.suite","format":1,"name":"x","cases":[{"name":5}]})", R"([])", R"("text")", R"(null)",
+        R"({)", R"({"schema":5})", R"({"schema":"wanbench.suite","format":"1"})",
+        R"({"schema":"wanbench.suite","format":1,"name":["x"],"cases":[{"name":"a"}]})",
+        R"({"schema":"wanbench.suite","format":1,"name":"x","cases":{"name":"a"}})",
+        R"({"schema":"wanbench.suite","format":1,"name":"x","cases":[{"name":null}]})",
+        R"({"schema":"wanbench.suite","format":1,"name":"x","cases":["a"]})",
+        R"({"schema":"wanbench.suite","format":1,"name":"x","cases":[{"name":"a","aliases":[1]}]})",
+        R"({"schema":"wanbench.suite","format":1,"name":"x","defaults":7,"cases":[{"name":"a"}]})",
+        R"({"schema":"wanbench.suite","format":1,"name":"x","cases":[{"name":"a","steps":{}}]})"}) {
+    EXPECT_THAT(refusal(text), HasSubstr("s.json")) << text;
+    EXPECT_THAT(refusal(text), testing::Not(HasSubstr("json.exception"))) << text;
+  }
+  EXPECT_THAT(refusal(suite_text(R"({"name": 5})")), HasSubstr("case 1: field 'name' must be text, found 5"));
+}
+
 TEST(SuiteFile, TheSuitesThatComeWithTheProgramAreRead) {
   const Suite quick = read_suite(WAN_SOURCE_DIR "/suites/quick.json");
   ASSERT_EQ(quick.cases.size(), 3u);
