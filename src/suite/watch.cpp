@@ -49,7 +49,6 @@ class Watcher {
       }
       enforce_limits(now_ns);
     }
-    child_.signal_group(SIGKILL);  // whatever it left behind
     read_pipes();
     take_line(channel_text_, /*last=*/true);
     seen_.stderr_tail = tail_.text();
@@ -62,7 +61,7 @@ class Watcher {
     if (ended_) return true;
     const auto state = child_.poll();
     if (!state) return false;
-    seen_.total.end_ns = monotonic_ns();
+    seen_.total.end_ns = state->end_ns;
     seen_.exit = *state;
     return ended_ = true;
   }
