@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/output_file.h"
 
 namespace wan {
 namespace {
@@ -241,24 +241,18 @@ std::vector<HistoryRow> History::query(const HistoryFilter& filter) const {
 }
 
 ReindexResult rebuild_history(const fs::path& database, const std::vector<fs::path>& folders) {
-  const fs::path fresh = sibling_temporary(database);
+  PartFile fresh(database);
   ReindexResult result;
-  try {
-    {
-      History history(fresh);
-      for (const fs::path& folder : folders) {
-        Collection found = load_collection(folder);
-        for (const StoredRecord& stored_record : found.records) history.add(stored_record);
-        std::move(found.damaged.begin(), found.damaged.end(), std::back_inserter(result.damaged));
-      }
-      result.indexed = static_cast<int64_t>(history.query({.limit = -1}).size());
+  {
+    History history(fresh.path());
+    for (const fs::path& folder : folders) {
+      Collection found = load_collection(folder);
+      for (const StoredRecord& stored_record : found.records) history.add(stored_record);
+      std::move(found.damaged.begin(), found.damaged.end(), std::back_inserter(result.damaged));
     }
-    fs::rename(fresh, database);
-  } catch (const std::exception&) {  // leave no half-built index behind
-    std::error_code ignored;
-    fs::remove(fresh, ignored);
-    throw;
+    result.indexed = static_cast<int64_t>(history.query({.limit = -1}).size());
   }
+  fresh.finish(Sync::kOnDisk);
   return result;
 }
 
