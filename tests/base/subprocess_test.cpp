@@ -89,7 +89,14 @@ constexpr const char* kFamily = "sleep 1000 & setsid sleep 1000 & (setsid sh -c 
 
 TEST(Subprocess, WhatItLeavesBehindEndsWithIt) {
   Held held;
-  Subprocess child(shell(kFamily + std::string("exit 4")));
+  // Its end comes only when one has left the group.
+  Subprocess child(shell("trap 'exit 4' TERM; setsid sh -c 'echo left >&3; exec sleep 1000' & sleep 1000 & wait"));
+  std::string said;
+  while (read_available(child.channel(), said) && said.empty()) {
+    pollfd wait{child.channel().get(), POLLIN, 0};
+    ::poll(&wait, 1, -1);
+  }
+  EXPECT_EQ(::kill(child.pid(), SIGTERM), 0);
   EXPECT_EQ(child.wait().exit_code, 4);
   EXPECT_TRUE(held.ends());
   child.signal_group(SIGKILL);  // nothing: its number is nobody's, or another's
