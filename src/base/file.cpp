@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/output_file.h"
 
 namespace wan {
 namespace {
@@ -45,6 +46,15 @@ bool is_pointer(std::string_view text) {
 
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void write_all(int descriptor, std::string_view content, const std::filesystem::path& path) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(descriptor, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw Error(fmt::format("cannot write {}: {}", path.string(), reason()));
+    content.remove_prefix(static_cast<size_t>(written));
+  }
 }
 
 }  // namespace
@@ -110,35 +120,18 @@ std::string read_text(const std::filesystem::path& path, uint64_t max_bytes) {
   return std::string(text);
 }
 
-std::filesystem::path sibling_temporary(const std::filesystem::path& target) {
-  std::filesystem::path beside = target;
-  beside += fmt::format(".{}.part", ::getpid());
-  return beside;
-}
-
 void write_atomically(const std::filesystem::path& target, std::string_view content) {
-  const auto beside = sibling_temporary(target);
-  const auto fail = [&](const char* action) -> Error {
-    Error error(ErrorKind::kRuntime, fmt::format("cannot {} {}: {}", action, beside.string(), reason()));
-    ::unlink(beside.c_str());
-    return error;
-  };
-  const int descriptor = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor < 0) throw fail("create");
-  for (size_t done = 0; done < content.size();) {
-    const ssize_t written = ::write(descriptor, content.data() + done, content.size() - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      Error error = fail("write");
-      ::close(descriptor);
-      throw error;
-    }
-    done += static_cast<size_t>(written);
+  require_output(target, Devices::kWriteThrough);
+  std::error_code missing;
+  if (std::filesystem::is_character_file(target, missing)) {
+    const Descriptor device(::open(target.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC));
+    if (!device.open()) throw Error(fmt::format("cannot open {}: {}", target.string(), reason()));
+    write_all(device.get(), content, target);
+    return;
   }
-  const bool synced = ::fsync(descriptor) == 0;
-  const bool closed = ::close(descriptor) == 0;
-  if (!synced || !closed) throw fail("sync");
-  if (::rename(beside.c_str(), target.c_str()) != 0) throw fail("rename");
+  PartFile file(target);
+  write_all(file.descriptor(), content, file.path());
+  file.finish(Sync::kOnDisk);
 }
 
 void require_writable(const std::filesystem::path& folder, uint64_t needed_bytes) {
@@ -146,11 +139,11 @@ void require_writable(const std::filesystem::path& folder, uint64_t needed_bytes
   std::error_code failure;
   std::filesystem::create_directories(where, failure);
   require(!failure, fmt::format("cannot create folder {}: {}", where.string(), failure.message()), ErrorKind::kUsage);
-  const auto probe = sibling_temporary(where / "write-probe");
-  const int descriptor = ::open(probe.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  require(descriptor >= 0, fmt::format("cannot write in {}: {}", where.string(), reason()), ErrorKind::kUsage);
-  ::close(descriptor);
-  ::unlink(probe.c_str());
+  try {
+    const PartFile probe(where / "write-probe");
+  } catch (const Error& problem) {
+    throw Error(ErrorKind::kUsage, fmt::format("cannot write in {}: {}", where.string(), problem.what()));
+  }
   struct statvfs disk {};
   if (::statvfs(where.c_str(), &disk) != 0) return;
   const uint64_t free_bytes = uint64_t{disk.f_bavail} * disk.f_frsize;

@@ -36,10 +36,10 @@ class MappedFile {
 /// The file's text. Throws Error(kInput) when missing or larger than `max_bytes`.
 std::string read_text(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{64} << 20);
 
-/// A path beside `target` in the same folder, unique to this process, for a file that will be renamed onto it.
+/// A path beside `target`, of this process on this machine, for a folder that will be renamed onto it; files: PartFile.
 std::filesystem::path sibling_temporary(const std::filesystem::path& target);
 
-/// Writes beside the target, syncs, renames. Throws Error(kRuntime) naming the path; leaves nothing on failure.
+/// By a PartFile (base/output_file.h), or through a character device. Throws Error(kUsage, kRuntime) naming the path.
 void write_atomically(const std::filesystem::path& target, std::string_view content);
 
 /// Throws Error(kUsage) unless a file can be created in `folder` (created if missing) and `needed_bytes` are free

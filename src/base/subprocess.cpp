@@ -1,9 +1,10 @@
-// Child processes through posix_spawn: safe beside threads, and it reports a failed exec to the caller.
+// Child processes by fork and exec, with nothing but system calls between them: safe beside threads. posix_spawn knows
+// no PR_SET_PDEATHSIG, and the guard has to be told of the group before the program runs.
 #include "base/subprocess.h"
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -13,6 +14,7 @@
 #include <array>
 #include <cctype>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -21,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/process_guard.h"
 
 namespace wan {
 namespace {
@@ -29,13 +32,15 @@ struct Pipe {
   Descriptor read, write;
 };
 
-/// Both ends are closed on exec; the read end does not block. The write end is kept off the standard numbers and off
+enum class Reads { kNow, kWait };  // whether an empty pipe is waited on
+
+/// Both ends are closed on exec. The write end is kept off the standard numbers and off
 /// the channel's, so that no dup2 of the child overwrites a source it still needs.
-Pipe make_pipe() {
+Pipe make_pipe(Reads reads = Reads::kNow) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw Error(fmt::format("cannot create a pipe: {}", std::strerror(errno)));
   Pipe result{Descriptor(ends[0]), Descriptor(ends[1])};
-  ::fcntl(result.read.get(), F_SETFL, O_NONBLOCK);
+  if (reads == Reads::kNow) ::fcntl(result.read.get(), F_SETFL, O_NONBLOCK);
   if (result.write.get() <= Subprocess::kChannelDescriptor) {
     const int moved = ::fcntl(result.write.get(), F_DUPFD_CLOEXEC, Subprocess::kChannelDescriptor + 1);
     if (moved < 0) throw Error(fmt::format("cannot duplicate a descriptor: {}", std::strerror(errno)));
@@ -44,30 +49,55 @@ Pipe make_pipe() {
   return result;
 }
 
-/// posix_spawn's two option objects, released on every path.
-struct SpawnPlan {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  SpawnPlan() {
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-  }
-  ~SpawnPlan() {
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-  }
-  SpawnPlan(const SpawnPlan&) = delete;
-  SpawnPlan& operator=(const SpawnPlan&) = delete;
+/// An entry of the environment that no other program has.
+std::string new_mark(const void* starter) {
+  return fmt::format("WANBENCH_RUN_{}_{}_{}=1", ::getpid(), monotonic_ns(), reinterpret_cast<uintptr_t>(starter));
+}
+
+/// All that the child needs between fork and exec.
+struct Start {
+  int out = -1, err = -1, channel = -1, guard = -1, failure = -1;
+  char* const* arguments = nullptr;
+  char* const* environment = nullptr;
+  const char* folder = nullptr;
+  rlim_t memory_limit_bytes = 0;
+  pid_t parent = -1;
 };
 
-void plan_group_and_signals(SpawnPlan& plan) {
-  sigset_t none, all;
+void reset_signals() {
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
+  sigset_t none;
   sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setpgroup(&plan.attributes, 0);
-  posix_spawnattr_setsigmask(&plan.attributes, &none);
-  posix_spawnattr_setsigdefault(&plan.attributes, &all);
-  posix_spawnattr_setflags(&plan.attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+/// In the child. Returns only on failure, with errno.
+void become(const Start& start) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != start.parent) ::_exit(127);  // it ended before the line above
+  ::setpgid(0, 0);
+  reset_signals();
+  if (start.memory_limit_bytes > 0) {
+    const rlimit limit{start.memory_limit_bytes, start.memory_limit_bytes};
+    ::setrlimit(RLIMIT_DATA, &limit);
+  }
+  const int nothing = ::open("/dev/null", O_RDONLY);
+  if (nothing < 0 || ::dup2(nothing, STDIN_FILENO) < 0 || ::dup2(start.out, STDOUT_FILENO) < 0 ||
+      ::dup2(start.err, STDERR_FILENO) < 0 || ::dup2(start.channel, Subprocess::kChannelDescriptor) < 0)
+    return;
+  if (nothing > Subprocess::kChannelDescriptor) ::close(nothing);
+  if (start.folder != nullptr && ::chdir(start.folder) != 0) return;
+  ProcessGuard::say_group(start.guard, ::getpid());
+  ::execvpe(start.arguments[0], start.arguments, start.environment);
+}
+
+/// Why the program could not be executed; 0: it was.
+int failure_of_start(const Descriptor& from_child) {
+  int failure = 0;
+  ssize_t count = 0;
+  while ((count = ::read(from_child.get(), &failure, sizeof failure)) < 0 && errno == EINTR) {
+  }
+  return count == sizeof failure ? failure : 0;
 }
 
 std::vector<std::string> merged_environment(const std::map<std::string, std::string>& changes) {
@@ -108,29 +138,38 @@ void Descriptor::reset() noexcept {
   value_ = -1;
 }
 
-Subprocess::Subprocess(const SpawnOptions& options) {
+Subprocess::Subprocess(const SpawnOptions& options) : mark_(new_mark(this)) {
   require(!options.argv.empty(), "no program to run was given", ErrorKind::kUsage);
-  Pipe out = make_pipe(), err = make_pipe(), channel = make_pipe();
-  SpawnPlan plan;
-  plan_group_and_signals(plan);
-  posix_spawn_file_actions_addopen(&plan.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&plan.actions, out.write.get(), STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&plan.actions, err.write.get(), STDERR_FILENO);
-  posix_spawn_file_actions_adddup2(&plan.actions, channel.write.get(), kChannelDescriptor);
-  if (!options.folder.empty()) posix_spawn_file_actions_addchdir_np(&plan.actions, options.folder.c_str());
-
+  guard_ = std::make_unique<ProcessGuard>(mark_);
+  Pipe out = make_pipe(), err = make_pipe(), channel = make_pipe(), failure = make_pipe(Reads::kWait);
   std::vector<std::string> arguments = options.argv;
   std::vector<std::string> environment = merged_environment(options.environment);
+  environment.push_back(mark_);
+  const std::vector<char*> argument_pointers = pointers(arguments), environment_pointers = pointers(environment);
+  const Start start{out.write.get(),
+                    err.write.get(),
+                    channel.write.get(),
+                    guard_->descriptor(),
+                    failure.write.get(),
+                    argument_pointers.data(),
+                    environment_pointers.data(),
+                    options.folder.empty() ? nullptr : options.folder.c_str(),
+                    options.memory_limit_bytes,
+                    ::getpid()};
   start_ns_ = monotonic_ns();
-  const int failure = ::posix_spawnp(&pid_, arguments[0].c_str(), &plan.actions, &plan.attributes,
-                                     pointers(arguments).data(), pointers(environment).data());
-  if (failure != 0) {
-    pid_ = -1;
-    throw Error(ErrorKind::kUsage, fmt::format("cannot run {}: {}", options.argv[0], std::strerror(failure)));
+  pid_ = ::fork();
+  if (pid_ == 0) {
+    become(start);
+    const int why = errno;
+    [[maybe_unused]] const ssize_t told = ::write(start.failure, &why, sizeof why);
+    ::_exit(127);
   }
-  if (options.memory_limit_bytes > 0) {
-    const rlimit limit{options.memory_limit_bytes, options.memory_limit_bytes};
-    ::prlimit(pid_, RLIMIT_DATA, &limit, nullptr);
+  if (pid_ < 0) throw Error(fmt::format("cannot start a process: {}", std::strerror(errno)));
+  failure.write.reset();
+  if (const int why = failure_of_start(failure.read); why != 0) {
+    guard_->release();
+    ::waitpid(std::exchange(pid_, -1), nullptr, 0);
+    throw Error(ErrorKind::kUsage, fmt::format("cannot run {}: {}", options.argv[0], std::strerror(why)));
   }
   out_ = std::move(out.read);
   err_ = std::move(err.read);
@@ -140,34 +179,44 @@ Subprocess::Subprocess(const SpawnOptions& options) {
 }
 
 Subprocess::~Subprocess() {
-  if (pid_ < 0) return;
+  if (pid_ < 0 || ended_) return;
   signal_group(SIGKILL);
-  if (!ended_) wait();
+  wait();
 }
+
+pid_t Subprocess::guard_pid() const { return guard_->pid(); }
 
 std::optional<ExitState> Subprocess::poll() {
   if (ended_) return ended_;
-  int status = 0;
-  rusage usage{};
-  const pid_t found = ::wait4(pid_, &status, WNOHANG, &usage);
-  if (found != pid_) return std::nullopt;
-  return reaped(status, nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime), uint64_t(usage.ru_maxrss) * 1024);
+  siginfo_t found{};
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &found, WEXITED | WNOHANG | WNOWAIT) != 0 || found.si_pid != pid_)
+    return std::nullopt;
+  return reap();
 }
 
 ExitState Subprocess::wait() {
   if (ended_) return *ended_;
+  siginfo_t found{};
+  while (::waitid(P_PID, static_cast<id_t>(pid_), &found, WEXITED | WNOWAIT) != 0) {
+    if (errno != EINTR) throw Error(fmt::format("cannot wait for process {}: {}", pid_, std::strerror(errno)));
+  }
+  return reap();
+}
+
+/// Of a child that has ended and is not waited for yet, so that its number is still its group's.
+ExitState Subprocess::reap() {
+  ExitState state;
+  state.end_ns = monotonic_ns();
+  signal_group(SIGKILL);
+  end_marked(mark_.c_str());
+  guard_->release();
   int status = 0;
   rusage usage{};
   while (::wait4(pid_, &status, 0, &usage) < 0) {
     if (errno != EINTR) throw Error(fmt::format("cannot wait for process {}: {}", pid_, std::strerror(errno)));
   }
-  return reaped(status, nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime), uint64_t(usage.ru_maxrss) * 1024);
-}
-
-ExitState Subprocess::reaped(int status, int64_t cpu_ns, uint64_t peak_rss_bytes) {
-  ExitState state;
-  state.cpu_ns = cpu_ns;
-  state.peak_rss_bytes = peak_rss_bytes;
+  state.cpu_ns = nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
+  state.peak_rss_bytes = uint64_t(usage.ru_maxrss) * 1024;
   if (WIFSIGNALED(status))
     state.signal = WTERMSIG(status);
   else
@@ -177,7 +226,7 @@ ExitState Subprocess::reaped(int status, int64_t cpu_ns, uint64_t peak_rss_bytes
 }
 
 void Subprocess::signal_group(int signal_number) const {
-  if (pid_ > 0) ::kill(-pid_, signal_number);
+  if (pid_ > 0 && !ended_) ::kill(-pid_, signal_number);
 }
 
 bool read_available(const Descriptor& descriptor, std::string& into) {

@@ -1,5 +1,6 @@
 // Child processes: each in a process group of its own, with pipes to its stdout, stderr and one extra channel, so that
-// a whole tree can be watched and ended. Reading the pipes is the caller's loop; nothing here blocks but `wait`.
+// a whole tree can be watched and ended; it ends with the process that started it. Reading the pipes is the caller's
+// loop; nothing here blocks but `wait`.
 #pragma once
 
 #include <sys/types.h>
@@ -7,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,7 +41,7 @@ struct SpawnOptions {
   std::vector<std::string> argv;                   // argv[0] is looked up in PATH when it has no slash
   std::map<std::string, std::string> environment;  // added to, or replacing, our own
   std::filesystem::path folder;                    // working directory; empty: ours
-  uint64_t memory_limit_bytes = 0;  // RLIMIT_DATA, set just after the start: private memory of each process; 0: none
+  uint64_t memory_limit_bytes = 0;  // RLIMIT_DATA, set before the start: private memory of each process; 0: none
 };
 
 /// How a process ended, with what the kernel accounted to it and to the children it waited for.
@@ -48,7 +50,10 @@ struct ExitState {
   int signal = 0;     // the signal that ended it, or 0
   int64_t cpu_ns = 0;
   uint64_t peak_rss_bytes = 0;  // of the largest process of the tree
+  int64_t end_ns = 0;           // CLOCK_MONOTONIC when the end was seen
 };
+
+class ProcessGuard;
 
 class Subprocess {
  public:
@@ -57,7 +62,7 @@ class Subprocess {
 
   /// Starts the program. Throws Error(kUsage) when it cannot be executed, Error(kRuntime) when the machine refuses.
   explicit Subprocess(const SpawnOptions& options);
-  /// Kills the whole group and reaps the child if it was not waited for.
+  /// Ends it as the end of this process would, if it was not waited for.
   ~Subprocess();
   Subprocess(const Subprocess&) = delete;
   Subprocess& operator=(const Subprocess&) = delete;
@@ -71,15 +76,21 @@ class Subprocess {
   /// Readable once the child has ended (pidfd_open); not open where the kernel has no pidfd.
   int exit_descriptor() const { return exit_.get(); }
 
-  /// The end of the child if it has ended; does not block. Keeps answering the same afterwards.
+  /// The end of the child if it has ended; does not block. What it started and left behind is killed then, before the
+  /// child is waited for: afterwards the group's number may be another's. Keeps answering the same afterwards.
   std::optional<ExitState> poll();
   ExitState wait();
 
-  /// Signals every process of the child's group; harmless when none is left.
+  /// The process that ends the group if this one is killed (base/process_guard.h).
+  pid_t guard_pid() const;
+
+  /// Signals every process of the child's group, until the child was waited for.
   void signal_group(int signal_number) const;
 
  private:
-  ExitState reaped(int status, int64_t cpu_ns, uint64_t peak_rss_bytes);
+  ExitState reap();
+  std::string mark_;
+  std::unique_ptr<ProcessGuard> guard_;
   pid_t pid_ = -1;
   int64_t start_ns_ = 0;
   Descriptor out_, err_, channel_, exit_;

@@ -7,6 +7,7 @@
 
 #include "analysis/summary.h"
 #include "base/file.h"
+#include "base/output_file.h"
 #include "base/terminal.h"
 #include "cli/collections.h"
 #include "cli/commands.h"
@@ -33,6 +34,7 @@ std::string json_array(const std::vector<StoredRecord>& records) {
 }
 
 ExitCode run_export(const ExportArguments& arguments) {
+  if (!arguments.output.empty()) require_output(arguments.output, Devices::kWriteThrough);
   std::vector<StoredRecord> records = load_records(arguments.paths);
   if (arguments.redacted) {
     const Redactor redactor;

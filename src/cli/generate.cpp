@@ -16,7 +16,9 @@
 #include "analysis/kernels.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/flags.h"
 #include "base/log.h"
+#include "base/output_file.h"
 #include "base/terminal.h"
 #include "cli/columns.h"
 #include "cli/commands.h"
@@ -152,13 +154,30 @@ void print_kernels(const KernelTrace& trace) {
 
 ExitCode interrupted() { return received_signal() == SIGTERM ? ExitCode::kTerminated : ExitCode::kInterrupted; }
 
+/// Everything that is written, seen before any work. An input has its name for itself, too.
+void require_outputs(const Request& request) {
+  require_distinct({{flags::kOutput, request.output},
+                    {"--dump", request.dump},
+                    {"--frames", request.frames},
+                    {"--image", request.image},
+                    {flags::kTuningTable, request.tuning_table},
+                    {flags::kCheckpoint, request.checkpoint}});
+  require(request.frames.empty() || !std::filesystem::exists(request.frames) ||
+              std::filesystem::is_directory(request.frames),
+          fmt::format("{} is no folder: name one for --frames", request.frames.string()), ErrorKind::kUsage);
+  for (const auto& file : {request.output, request.dump}) {
+    if (file.empty()) continue;
+    require_output(file);
+    require_writable(file.parent_path(), 0);
+  }
+}
+
 ExitCode run_generate(const GenerateOptions& options) {
   const Request request = understand(options.request);
   require(options.discard || !request.output.empty() || !request.frames.empty() || !request.dump.empty(),
           "nothing to write: name a video with --output FILE.mp4 or a folder with --frames, or say --discard",
           ErrorKind::kUsage);
-  for (const auto& file : {request.output, request.dump})
-    if (!file.empty()) require_writable(file.parent_path(), 0);
+  require_outputs(request);
   const StopSource& stop = stop_on_signals();
   const measure::GpuSet gpus = measure::open_gpus();
   const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
@@ -171,6 +190,7 @@ ExitCode run_generate(const GenerateOptions& options) {
     if (kernels) print_kernels(kernels->take());
     print("{}x{}, {} frames at {} fps\n", outcome.width, outcome.height, outcome.num_frames, outcome.fps);
     print("frames' sha256 {}\n", outcome.video_sha256);
+    if (!request.output.empty()) sync_to_disk(request.output);
     if (!request.output.empty()) print("wrote {}\n", request.output.string());
     return ExitCode::kSuccess;
   } catch (const Error& problem) {

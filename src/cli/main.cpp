@@ -9,6 +9,7 @@
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/openmp_settings.h"
+#include "cli/signals.h"
 
 namespace {
 
@@ -23,6 +24,7 @@ std::string version_text() {
 
 int main(int argc, char** argv) {
   using namespace wan;
+  if (argc > 1 && cli::answers_signals(argv[1])) cli::hold_signals();
   cli::restart_with_openmp_settings(argv);
   CLI::App app("Generates video with Wan2.2 natively, and measures what it costs on this machine.", "wanbench");
   app.set_version_flag("--version", version_text());

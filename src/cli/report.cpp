@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/gzip.h"
 #include "base/log.h"
+#include "base/output_file.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
@@ -81,13 +82,16 @@ std::string poster_of(const fs::path& video) {
 }  // namespace
 
 std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction) {
+  const fs::path place = fs::is_directory(folder) ? folder : folder.parent_path();
+  for (const char* name : {"report.md", "report.html", "results.csv", "trace.json", "trace.json.gz"})
+    require_output(place / name);
   Collection collection = load_collection(folder, Parts::kSummedUp);
   for (const DamagedFile& damaged : collection.damaged)
     log::warning(fmt::format("{} is left out: {}", damaged.file.string(), damaged.message));
   require(!collection.records.empty(), fmt::format("{} holds no results to report", folder.string()));
   report::Beside beside{load_all(collection, load_samples), load_all(collection, load_spans),
                         load_all(collection, load_kernel_events)};
-  const fs::path suites = data_folder() / "suites", place = fs::is_directory(folder) ? folder : folder.parent_path();
+  const fs::path suites = data_folder() / "suites";
   std::vector<const RunRecord*> records;
   std::map<std::string, fs::path> files;
   const Redactor redactor;

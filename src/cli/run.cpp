@@ -20,6 +20,7 @@
 #include "cli/numbers.h"
 #include "cli/openmp_settings.h"
 #include "cli/report_files.h"
+#include "cli/signals.h"
 #include "cli/terminal.h"
 #include "io/video_writer.h"
 #include "measure/gpu.h"
@@ -148,8 +149,11 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
 
 ExitCode conclude(const suite::SuiteOutcome& outcome, const RunCommand& options) {
   if (outcome.second_signal) _exit(128 + outcome.stop_signal);
-  if (!outcome.records.empty())
+  if (!outcome.records.empty()) {
+    const EndOnSignal end(fmt::format("interrupted; all runs are kept, `wanbench report {}` writes their report",
+                                      options.run.output.string()));
     for (const fs::path& file : write_reports(options.run.output, Redaction::kNo)) print("wrote {}\n", file.string());
+  }
   print("{} ok, {} not ok, {} already there\n", outcome.ok, outcome.not_ok, outcome.skipped);
   if (outcome.stop_signal != 0) {
     log::warning(fmt::format("interrupted; go on with the same command and --resume (results so far are in {})",
@@ -161,13 +165,20 @@ ExitCode conclude(const suite::SuiteOutcome& outcome, const RunCommand& options)
   return all_ok ? ExitCode::kSuccess : ExitCode::kFailure;
 }
 
-ExitCode run_command(RunCommand options) {
-  const measure::GpuSet gpus = measure::open_gpus();
+/// Everything that is read and seen before the first run.
+std::vector<suite::PlannedCase> prepare(RunCommand& options, const measure::GpuSet& gpus, suite::Suite& suite) {
+  const EndOnSignal end("interrupted; nothing was run");
   understand(options, gpus);
-  suite::Suite suite = suite::read_suite(options.suite);
+  suite = suite::read_suite(options.suite);
   for (const std::string& line : suite::leave_out_other_models(suite, options.plan)) log::info(line);
   require(!suite.cases.empty(), fmt::format("{}: no case is left to run", options.suite.string()), ErrorKind::kUsage);
-  const auto plan = suite::plan_cases(suite, options.plan);
+  return suite::plan_cases(suite, options.plan);
+}
+
+ExitCode run_command(RunCommand options) {
+  const measure::GpuSet gpus = measure::open_gpus();
+  suite::Suite suite;
+  const auto plan = prepare(options, gpus, suite);
   if (options.dry_run) {
     print_plan(suite, plan, options);
     return ExitCode::kSuccess;
@@ -216,7 +227,8 @@ void add_case_options(CLI::App& command, RunCommand& o) {
   command
       .add_option(
           "--command", o.command,
-          "shell command of the external program; {prompt}, {width}, {steps}, {output} ... stand for the case's values")
+          "shell command of the external program; {prompt}, {width}, {steps}, {output} ... outside of quotes stand for "
+          "the case's values, \"$WANBENCH_PROMPT\" ... inside double quotes")
       ->type_name("TEXT");
   command.add_flag("--no-python-shim", o.no_python_shim,
                    "leave PYTHONPATH alone; else the stages of the official Wan2.2 program are marked by a shim that "

@@ -12,6 +12,7 @@
 #include "backend/backend.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/output_file.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
@@ -127,7 +128,10 @@ ExitCode verdict(const OverheadResult& result) {
 ExitCode run_overhead(const OverheadCommand& options) {
   const measure::GpuSet gpus = measure::open_gpus();
   const Request request = understood(options, gpus);
-  if (!options.output.empty()) require_writable(options.output.parent_path(), 0);
+  if (!options.output.empty()) {
+    require_output(options.output, Devices::kWriteThrough);
+    require_writable(options.output.parent_path(), 0);
+  }
   const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
   measure::Gpu* gpu = measure::find_gpu(gpus, request.device, visible != nullptr ? visible : "");
   suite::OverheadOptions run;

@@ -1,9 +1,38 @@
 // Ctrl-C and SIGTERM: the first asks the engine to stop at its next safe point, the second ends the process at once.
 #pragma once
 
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "base/subprocess.h"
 #include "pipeline/stop.h"
 
 namespace wan::cli {
+
+/// Whether this subcommand answers signals itself.
+bool answers_signals(std::string_view subcommand);
+
+/// From here on SIGINT and SIGTERM wait until somebody takes them. First of all in main, before there is another
+/// thread: a signal in the first moments is then answered like any other.
+void hold_signals();
+
+/// While it lives, a held signal ends the process at once with a line that says `message` and the exit code 128 + its
+/// number; one that comes later waits again. For work that leaves nothing half done behind.
+class EndOnSignal {
+ public:
+  /// Throws Error(kRuntime) when the machine refuses.
+  explicit EndOnSignal(std::string message);
+  ~EndOnSignal();
+  EndOnSignal(const EndOnSignal&) = delete;
+  EndOnSignal& operator=(const EndOnSignal&) = delete;
+
+ private:
+  void watch() const;
+  std::string message_;
+  Descriptor signals_, over_;
+  std::thread thread_;
+};
 
 /// From now on SIGINT and SIGTERM stop the requests that are given the result, which lives as long as the process.
 /// Called before any other thread exists: threads inherit that the signals are blocked.

@@ -1,5 +1,6 @@
 // `wanbench tune`: which matrix-product kernel this card should use for each shape of a model. Runs never race kernels:
 // they take what such a table says.
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 
 #include "backend/backend.h"
 #include "base/file.h"
+#include "base/output_file.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/numbers.h"
@@ -34,6 +36,10 @@ std::vector<ProductShape> block_products(const DitConfig& c, int64_t tokens) {
 }
 
 ExitCode run_tune(TuneOptions options) {
+  if (!options.output.empty()) {
+    require_output(options.output, Devices::kWriteThrough);
+    require_writable(std::filesystem::path(options.output).parent_path(), 0);
+  }
   const Variant& variant = variant_named(options.model);
   if (options.tokens.empty())
     for (const VideoSize& size : variant.usual_sizes) options.tokens.push_back(variant.grid(size).tokens());

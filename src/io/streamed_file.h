@@ -6,18 +6,14 @@
 #include <filesystem>
 #include <span>
 
-namespace wan {
+#include "base/output_file.h"
 
-/// Whether a finished file is on the disk or may still be on its way there: what can be made again need not wait.
-enum class Sync { kOnDisk, kCached };
+namespace wan {
 
 class StreamedFile {
  public:
-  /// Throws Error(kRuntime) when the file cannot be created.
+  /// Throws Error(kUsage) for a target that must not be replaced, Error(kRuntime) when the file cannot be created.
   explicit StreamedFile(const std::filesystem::path& target);
-  ~StreamedFile();  // removes what is unfinished
-  StreamedFile(const StreamedFile&) = delete;
-  StreamedFile& operator=(const StreamedFile&) = delete;
 
   /// Throws Error(kRuntime), also on a full disk.
   void append(std::span<const std::byte> bytes);
@@ -25,8 +21,8 @@ class StreamedFile {
   void overwrite(uint64_t offset, std::span<const std::byte> bytes);
   /// Bytes appended so far.
   uint64_t size() const { return size_; }
-  const std::filesystem::path& target() const { return target_; }
-  bool finished() const { return descriptor_ < 0; }
+  const std::filesystem::path& target() const { return file_.target(); }
+  bool finished() const { return file_.finished(); }
   /// Syncs when asked to, and renames; nothing can be written afterwards. Throws Error(kRuntime).
   void finish(Sync sync = Sync::kOnDisk);
 
@@ -34,9 +30,7 @@ class StreamedFile {
   void write_at(uint64_t offset, std::span<const std::byte> bytes);
   [[noreturn]] void fail(const char* action) const;
 
-  std::filesystem::path target_;
-  std::filesystem::path beside_;
-  int descriptor_ = -1;
+  PartFile file_;
   uint64_t size_ = 0;
 };
 

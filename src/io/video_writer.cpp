@@ -5,7 +5,7 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ extern "C" {
 }
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/output_file.h"
 
 namespace wan {
 namespace {
@@ -27,22 +27,42 @@ namespace {
 constexpr int kMaxSide = 16384;  // of H.264 level 6.2 and above
 constexpr const char* kEncoder = "libx264";
 
+/// FFmpeg writes into the file that is open already: by its name it would open whatever has that name now. `Byte` is
+/// const from FFmpeg 7 on.
+template <typename Byte>
+int write_part(void* file, Byte* bytes, int size) {
+  for (int done = 0; done < size;) {
+    const ssize_t written =
+        ::write(static_cast<PartFile*>(file)->descriptor(), bytes + done, static_cast<size_t>(size - done));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return AVERROR(errno);
+    done += static_cast<int>(written);
+  }
+  return size;
+}
+
+int64_t seek_part(void* file, int64_t offset, int whence) {
+  if ((whence & AVSEEK_SIZE) != 0) return AVERROR(ENOSYS);
+  const off_t place = ::lseek(static_cast<PartFile*>(file)->descriptor(), offset, whence & ~AVSEEK_FORCE);
+  return place < 0 ? AVERROR(errno) : int64_t{place};
+}
+
 }  // namespace
 
 bool can_write_video() { return avcodec_find_encoder_by_name(kEncoder) != nullptr; }
 
 struct VideoWriter::State {
   std::filesystem::path target;
-  std::filesystem::path beside;
+  std::optional<PartFile> file;
   VideoSettings settings;
   AVFormatContext* format = nullptr;
+  AVIOContext* stream_out = nullptr;  // writes to `file`
   AVStream* stream = nullptr;
   AVCodecContext* codec = nullptr;
   SwsContext* scaler = nullptr;
   AVFrame* frame = nullptr;
   AVPacket* packet = nullptr;
   int64_t frames = 0;
-  bool created = false;  // the file beside the target exists
 
   ~State();
   void check(int code, const char* action) const;
@@ -59,9 +79,9 @@ VideoWriter::State::~State() {
   av_frame_free(&frame);
   sws_freeContext(scaler);
   avcodec_free_context(&codec);
-  if (format != nullptr) avio_closep(&format->pb);
   avformat_free_context(format);
-  if (created) ::unlink(beside.c_str());
+  if (stream_out != nullptr) av_freep(&stream_out->buffer);
+  avio_context_free(&stream_out);
 }
 
 /// FFmpeg's codes are negative errno values or tags of its own.
@@ -119,9 +139,12 @@ void VideoWriter::State::open_file() {
   const auto replace = nlohmann::json::error_handler_t::replace;
   if (!settings.facts.empty())
     av_dict_set(&format->metadata, "comment", nlohmann::json(settings.facts).dump(-1, ' ', false, replace).c_str(), 0);
-  // "file:" keeps FFmpeg from reading a protocol into the name
-  check(avio_open(&format->pb, ("file:" + beside.string()).c_str(), AVIO_FLAG_WRITE), "create");
-  created = true;
+  constexpr int kBufferBytes = 1 << 16;
+  auto* buffer = check_made(static_cast<unsigned char*>(av_malloc(kBufferBytes)), "a buffer");
+  stream_out = avio_alloc_context(buffer, kBufferBytes, 1, &*file, nullptr, &write_part, &seek_part);
+  if (stream_out == nullptr) av_free(buffer);
+  format->pb = check_made(stream_out, "a stream to the file");
+  format->flags |= AVFMT_FLAG_CUSTOM_IO;
   check(avformat_write_header(format, nullptr), "write");
 }
 
@@ -145,10 +168,7 @@ void VideoWriter::State::finish() {
   check(av_write_trailer(format), "write");
   avio_flush(format->pb);
   check(format->pb->error, "write");
-  check(avio_closep(&format->pb), "close");
-  if (::rename(beside.c_str(), target.c_str()) != 0)
-    throw Error(fmt::format("cannot rename {} to {}: {}", beside.string(), target.string(), std::strerror(errno)));
-  created = false;
+  file->finish(Sync::kCached);
 }
 
 VideoWriter::VideoWriter(const std::filesystem::path& path, const VideoSettings& settings)
@@ -167,8 +187,8 @@ VideoWriter::VideoWriter(const std::filesystem::path& path, const VideoSettings&
           ErrorKind::kUsage);
   av_log_set_level(AV_LOG_QUIET);  // FFmpeg prints on its own otherwise; its errors come back as codes
   state_->target = path;
-  state_->beside = sibling_temporary(path);
   state_->settings = settings;
+  state_->file.emplace(path);
   state_->open_codec();
   state_->open_file();
 }
@@ -177,7 +197,7 @@ VideoWriter::~VideoWriter() = default;
 
 void VideoWriter::write(std::span<const uint8_t> rgb24_frame) {
   State& s = *state_;
-  require(s.created, s.target.string() + ": written to after it was finished", ErrorKind::kRuntime);
+  require(!s.file->finished(), s.target.string() + ": written to after it was finished", ErrorKind::kRuntime);
   const size_t expected = static_cast<size_t>(s.settings.width) * static_cast<size_t>(s.settings.height) * 3;
   require(rgb24_frame.size() == expected,
           fmt::format("{}: a frame has {} bytes, expected {}", s.target.string(), rgb24_frame.size(), expected),
@@ -192,7 +212,7 @@ void VideoWriter::write(std::span<const uint8_t> rgb24_frame) {
 }
 
 void VideoWriter::finish() {
-  require(state_->created, state_->target.string() + ": finished twice", ErrorKind::kRuntime);
+  require(!state_->file->finished(), state_->target.string() + ": finished twice", ErrorKind::kRuntime);
   require(state_->frames > 0, state_->target.string() + ": no frame was written", ErrorKind::kRuntime);
   state_->finish();
 }

@@ -84,6 +84,7 @@ void add_process(pid_t pid, TreeReading& tree) {
   tree.disk_read_bytes += io.disk_read_bytes;
   tree.read_bytes += io.read_bytes;
   tree.major_faults += stat.major_faults;
+  tree.stopped += stat.stopped ? 1 : 0;
   ++tree.processes;
   tree.pids.push_back(pid);
 }
@@ -120,6 +121,7 @@ StatFields parse_stat(std::string_view text) {
   // Numbered as in proc(5), where the state after the name is field 3.
   for (int index = 3; index <= 17; ++index) {
     const std::string_view word = next_word(rest);
+    if (index == 3) fields.stopped = word == "T" || word == "t";
     if (index == 12) fields.major_faults = number(word);
     if (index == 16 || index == 17) fields.child_ticks += number(word);
   }

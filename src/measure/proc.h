@@ -31,6 +31,7 @@ struct TreeReading {
   uint64_t major_faults = 0;     // page faults that went to storage
   int processes = 0;             // 0: the tree has ended
   std::vector<pid_t> pids;       // of a tree; the root first
+  int stopped = 0;               // of its processes: by SIGSTOP or a debugger
 };
 
 /// One instant of the whole machine.
@@ -57,10 +58,12 @@ MachineReading read_machine();
 /// Fields of /proc/PID/status in bytes; absent ones stay 0.
 MemoryReading parse_status(std::string_view text);
 
-/// From /proc/PID/stat: major faults, and the CPU ticks of children waited for. The command name may hold anything.
+/// From /proc/PID/stat: major faults, the CPU ticks of children waited for, and whether it is stopped. The command name
+/// may hold anything.
 struct StatFields {
   uint64_t major_faults = 0;
   uint64_t child_ticks = 0;
+  bool stopped = false;
 };
 StatFields parse_stat(std::string_view text);
 

@@ -87,37 +87,64 @@ void judge_slowdown(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
                      "", false});
 }
 
-/// The card's readings come from another process than the work. Where they stand still the driver or the machine was
-/// held, and what the work asked for meanwhile waited, too; what it had asked for before did not.
+template <typename Reading>
+std::vector<int64_t> times_of(const std::vector<Reading>& readings) {
+  std::vector<int64_t> times;
+  for (const Reading& reading : readings) times.push_back(reading.at_ns);
+  return times;
+}
+
+/// On a card what was asked for before a stall does not wait; on a CPU every stage does.
+bool waits_with_readings(const StageRecord& stage, bool on_gpu) {
+  if (stage.kind != StageKind::kLeaf || !stage.begin_ns.has()) return false;
+  return !on_gpu || stage.role == StageRole::kStepInference || stage.role == StageRole::kVaeDecoding;
+}
+
+/// The readings come from another process than the work. Where they stand still the driver, the machine or that
+/// process was held, and the work may have waited, too.
 void judge_stalls(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
-  if (!in.on_gpu || in.samples.gpu.size() < 3) return;
+  const std::vector<int64_t> times = in.on_gpu ? times_of(in.samples.gpu) : times_of(in.samples.tree);
+  if (times.size() < 3) return;
   std::vector<double> gaps;
-  for (size_t i = 1; i < in.samples.gpu.size(); ++i)
-    gaps.push_back(double(in.samples.gpu[i].at_ns - in.samples.gpu[i - 1].at_ns));
+  for (size_t i = 1; i < times.size(); ++i) gaps.push_back(double(times[i] - times[i - 1]));
   const double usual = median(gaps);
   std::string where;
   for (const StageRecord& stage : in.stages) {
-    const StageRole role = stage.role;
-    const bool on_card = role == StageRole::kStepInference || role == StageRole::kVaeDecoding;
-    if (stage.kind != StageKind::kLeaf || !on_card || !stage.begin_ns.has()) continue;
+    if (!waits_with_readings(stage, in.on_gpu)) continue;
     const int64_t begin = in.total.begin_ns + *stage.begin_ns.value, end = begin + stage.wall_ns;
     double still = 0;
     for (size_t i = 0; i < gaps.size(); ++i) {
       if (gaps[i] < std::max(double(kStallNs), 4 * usual)) continue;
-      const int64_t from = in.samples.gpu[i].at_ns, until = in.samples.gpu[i + 1].at_ns;
-      still += double(std::max<int64_t>(0, std::min(until, end) - std::max(from, begin)));
+      still += double(std::max<int64_t>(0, std::min(times[i + 1], end) - std::max(times[i], begin)));
     }
     if (still <= usual) continue;
     where += fmt::format("{}{} {:.2f} s", where.empty() ? "" : ", ", stage.name, still * 1e-9);
   }
-  if (!where.empty())
-    flags.push_back(
-        {"stalled_readings",
-         fmt::format("no reading of the card for a while, usually every {:.2f} s: {}; the driver or the machine was "
-                     "held, for instance by a program that released much page-locked memory, and the stage may be "
-                     "longer by that",
-                     usual * 1e-9, where),
-         "", false});
+  if (where.empty()) return;
+  const char* cause = in.on_gpu
+                          ? "of the card for a while, usually every {:.2f} s: {}; the driver or the machine was held, "
+                            "for instance by a program that released much page-locked memory, and the stage may be "
+                            "longer by that"
+                          : "of the processes for a while, usually every {:.2f} s: {}; the machine or the watching "
+                            "process was held, and the stage may be longer by that";
+  flags.push_back({"stalled_readings",
+                   fmt::format("no reading {}", fmt::format(fmt::runtime(cause), usual * 1e-9, where)), "", false});
+}
+
+/// A process of the run that is stopped does nothing, and the clock goes on.
+void judge_stopped(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
+  int64_t stopped_ns = 0;
+  const auto& tree = in.samples.tree;
+  for (size_t i = 0; i < tree.size(); ++i) {
+    if (tree[i].stopped == 0) continue;
+    const int64_t until = i + 1 < tree.size() ? tree[i + 1].at_ns : in.total.end_ns;
+    stopped_ns += std::max<int64_t>(0, std::min(until, in.total.end_ns) - std::max(tree[i].at_ns, in.total.begin_ns));
+  }
+  if (stopped_ns < kStallNs) return;
+  flags.push_back({"stopped_process",
+                   fmt::format("a process of the run was stopped for {:.2f} s, by SIGSTOP or a debugger",
+                               double(stopped_ns) * 1e-9),
+                   "", true});
 }
 
 void judge_swap(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
@@ -191,6 +218,7 @@ std::vector<ValidityFlag> judge(const ValidityInput& input) {
   judge_cpu(input, flags);
   judge_slowdown(input, flags);
   judge_stalls(input, flags);
+  judge_stopped(input, flags);
   judge_swap(input, flags);
   judge_pcie(input, flags);
   judge_integrals(input, flags);

@@ -113,8 +113,11 @@ class FolderInProgress {
     require(!there || empty, fmt::format("{} is there already: name a folder that is new or empty", target_.string()),
             ErrorKind::kUsage);
     require_writable(target_.parent_path(), needed_bytes);
-    beside_ = sibling_temporary(target_);
-    std::filesystem::create_directory(beside_);
+    const std::filesystem::path beside = sibling_temporary(target_);
+    require(std::filesystem::create_directory(beside),
+            fmt::format("{} is there already, left by a process that was killed: remove it", beside.string()),
+            ErrorKind::kUsage);
+    beside_ = beside;  // from here on it is ours to remove
   }
   ~FolderInProgress() {
     std::error_code ignored;

@@ -35,7 +35,7 @@ bool locked(int descriptor) {
 
 FolderLock::FolderLock(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / ".lock";
-  descriptor_ = Descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  descriptor_ = Descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
   if (!descriptor_.open()) throw failure(file, "open");
   if (locked(descriptor_.get())) return;
   if (errno != EWOULDBLOCK) throw failure(file, "lock");

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/output_file.h"
 #include "results/contradictions.h"
 
 namespace wan {
@@ -183,6 +184,7 @@ Owner owner_of(const fs::path& database) {
   std::error_code ignored;
   if (!fs::exists(fs::symlink_status(database, ignored))) return Owner::kNobody;
   if (!fs::is_regular_file(database, ignored)) return Owner::kOther;
+  if (fs::file_size(database, ignored) == 0 && !ignored) return Owner::kNobody;  // there is nothing to lose
   std::ifstream file(database, std::ios::binary);
   std::string header(kHeaderBytes, '\0');
   if (!file.read(header.data(), static_cast<std::streamsize>(header.size())) || !header.starts_with(kMagic))
@@ -304,24 +306,18 @@ std::vector<HistoryRow> History::query(const HistoryFilter& filter) const {
 
 ReindexResult rebuild_history(const fs::path& database, const std::vector<fs::path>& folders) {
   require_ours(database, owner_of(database));
-  const fs::path fresh = sibling_temporary(database);
+  PartFile fresh(database);
   ReindexResult result;
-  try {
-    {
-      History history(fresh);
-      for (const fs::path& folder : folders) {
-        Collection found = load_collection(folder);
-        for (const StoredRecord& stored_record : found.records) history.add(stored_record);
-        std::move(found.damaged.begin(), found.damaged.end(), std::back_inserter(result.damaged));
-      }
-      result.indexed = static_cast<int64_t>(history.query({.limit = -1}).size());
+  {
+    History history(fresh.path());
+    for (const fs::path& folder : folders) {
+      Collection found = load_collection(folder);
+      for (const StoredRecord& stored_record : found.records) history.add(stored_record);
+      std::move(found.damaged.begin(), found.damaged.end(), std::back_inserter(result.damaged));
     }
-    fs::rename(fresh, database);
-  } catch (const std::exception&) {  // leave no half-built index behind
-    std::error_code ignored;
-    fs::remove(fresh, ignored);
-    throw;
+    result.indexed = static_cast<int64_t>(history.query({.limit = -1}).size());
   }
+  fresh.finish(Sync::kOnDisk);
   return result;
 }
 

@@ -16,6 +16,7 @@
 #include "pipeline/request_json.h"
 #include "pipeline/request_text.h"
 #include "results/json.h"
+#include "suite/command.h"
 #include "suite/decided.h"
 #include "suite/requested_workload.h"
 #include "suite/weights.h"
@@ -153,34 +154,6 @@ std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& optio
     plan.push_back(std::move(planned));
   }
   return plan;
-}
-
-std::vector<std::string> expand_command(const std::vector<std::string>& command, const Case& details,
-                                        const std::filesystem::path& output) {
-  std::map<std::string, std::string> values = texts_of_case(details.request);
-  values["name"] = details.name;
-  values["output"] = output.string();
-  std::vector<std::string> expanded;
-  for (const std::string& word : command) {
-    std::string result;
-    for (size_t at = 0; at < word.size();) {
-      const size_t open = word.find('{', at), close = open == std::string::npos ? open : word.find('}', open);
-      if (close == std::string::npos) {
-        result += word.substr(at);
-        break;
-      }
-      const std::string name = word.substr(open + 1, close - open - 1);
-      result += word.substr(at, open - at);
-      const auto value = values.find(name);
-      const bool is_name = name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string::npos && !name.empty();
-      require(value != values.end() || !is_name, fmt::format("--command: nothing is called {{{}}}", name),
-              ErrorKind::kUsage);
-      result += value != values.end() ? shell_quoted(value->second) : word.substr(open, close - open + 1);
-      at = close + 1;
-    }
-    expanded.push_back(std::move(result));
-  }
-  return expanded;
 }
 
 }  // namespace wan::suite

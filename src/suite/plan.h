@@ -47,10 +47,4 @@ std::vector<std::string> leave_out_other_models(Suite& suite, const PlanOptions&
 /// missing.
 std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& options);
 
-/// The command line of the external program for one case: {name}, {output} and the key of every option that a suite may
-/// have, such as {prompt} or {guidance_scale}, stand for the case's values, quoted for a shell. Throws Error(kUsage)
-/// for another lower-case name in braces.
-std::vector<std::string> expand_command(const std::vector<std::string>& command, const Case& details,
-                                        const std::filesystem::path& output);
-
 }  // namespace wan::suite

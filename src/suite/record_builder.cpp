@@ -162,23 +162,27 @@ void add_pipe_flags(RunRecord& record, const Watched& watched, const std::string
   if (!watched.broken_line.empty()) record.validity.push_back({kUnreadableFlag, watched.broken_line, "", false});
 }
 
+/// Of the job's case; the video that does not count has the first one's, should it fail.
+int64_t repeat_of(const Job& job, size_t index) {
+  const size_t skipped = job.scope == RunScope::kWarm ? 1 : 0;
+  return job.first_repeat + static_cast<int64_t>(index > skipped ? index - skipped : 0);
+}
+
 void add_kernels(RunRecord& record, const VideoLog& video) {
   const std::string why_none = "the run ended before its kernels were said";
   record.kernels = video.kernels ? video.kernels->trace : KernelTrace{"", why_none, 0, {}};
   record.validity.push_back({kTracedFlag, "each kernel was watched, which slows a run", "", true});
 }
 
-RunRecord build_record(const JobFacts& facts, size_t index) {
+/// All that is known of a video without having seen its times.
+RunRecord named_record(const JobFacts& facts, const VideoLog& video, int64_t repeat) {
   const PlannedCase& planned = *facts.job.planned;
-  const VideoLog& video = facts.watched.videos[index];
-  const size_t skipped = facts.job.scope == RunScope::kWarm ? 1 : 0;
   RunRecord record;
   record.created_utc = facts.created_utc;
   record.tool = describe_tool(facts.context.program_sha256);
   record.workload = planned.workload;
   record.workload.page_cache = facts.preparation.page_cache;
   fill_workload(record.workload, video, facts.job.scope);
-  const int64_t repeat = facts.job.first_repeat + static_cast<int64_t>(index > skipped ? index - skipped : 0);
   record.run_case = {facts.context.suite,
                      facts.context.suite_version,
                      planned.details.name,
@@ -195,6 +199,39 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   if (facts.gpu != nullptr)
     record.system.gpus = {measure::describe_gpu(facts.gpu->facts(),
                                                 samples.gpu.empty() ? nullptr : &samples.gpu[samples.gpu.size() / 2])};
+  record.overhead_percent = overhead_of(facts, samples);
+  return record;
+}
+
+/// Of a repeat that the process did not come to: it has a reason and no times.
+RunRecord missing_record(const JobFacts& facts, int64_t repeat) {
+  VideoLog none;
+  none.decided = facts.watched.videos.front().decided;
+  none.versions = facts.watched.videos.front().versions;
+  RunRecord record = named_record(facts, none, repeat);
+  const bool ended_well = facts.ending.status == RunStatus::kOk;
+  record.status = ended_well ? RunStatus::kCrash : facts.ending.status;
+  ErrorFacts error;
+  error.message = fmt::format("not made: the process ended in video {} of {}: {}", facts.watched.videos.size(),
+                              facts.job.process_videos(),
+                              facts.ending.error ? facts.ending.error->message : "it said that all was well");
+  const std::string reason = "not_begun";
+  error.requested_bytes = absent<uint64_t>(reason);
+  error.free_bytes = absent<uint64_t>(reason);
+  error.exit_code = absent<int64_t>(reason);
+  error.signal = absent<int64_t>(reason);
+  record.error = error;
+  record.clock.origin_monotonic_ns = facts.watched.total.end_ns;
+  record.clock.gpu_residual_ns = absent<int64_t>(reason);
+  record.clock.gpu_uncertainty_ns = absent<int64_t>(reason);
+  record.output.size_bytes = absent<uint64_t>("no_file");
+  return record;
+}
+
+RunRecord build_record(const JobFacts& facts, size_t index) {
+  const VideoLog& video = facts.watched.videos[index];
+  RunRecord record = named_record(facts, video, repeat_of(facts.job, index));
+  const measure::Samples& samples = facts.watched.samples;
   if (index + 1 == facts.watched.videos.size()) {
     record.status = facts.ending.status;
     record.error = facts.ending.error;
@@ -208,7 +245,6 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   record.clock.gpu_residual_ns = clock_value(video, &ClockTied::residual_ns);
   record.clock.gpu_uncertainty_ns = clock_value(video, &ClockTied::uncertainty_ns);
   fill_output(record.output, facts, index);
-  record.overhead_percent = overhead_of(facts, samples);
   const measure::ValidityInput input{samples,
                                      record.stages,
                                      facts.probe,
@@ -241,6 +277,12 @@ std::vector<RunRecord> build_records(const JobFacts& facts) {
       continue;
     records.push_back(build_record(facts, index));
   }
+  // A warm process that ends early leaves no repeat unnamed. A command says nothing of its videos.
+  if (facts.job.warmup || facts.context.protocol != EngineProtocol::kNative) return records;
+  for (int64_t repeat = facts.job.first_repeat; repeat < facts.job.first_repeat + facts.job.videos; ++repeat)
+    if (std::none_of(records.begin(), records.end(),
+                     [&](const RunRecord& record) { return record.run_case.repeat == repeat; }))
+      records.push_back(missing_record(facts, repeat));
   return records;
 }
 

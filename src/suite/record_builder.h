@@ -64,7 +64,8 @@ inline constexpr const char* kTracedFlag = "traced";
 /// This program. `program_sha256`: of its file.
 ToolInfo describe_tool(const std::string& program_sha256);
 
-/// One record for each video that counts: the complete ones, and the one the process ended in when it was not ok.
+/// One record for each video that counts: the complete ones, the one the process ended in when it was not ok, and those
+/// it did not come to, without times.
 std::vector<RunRecord> build_records(const JobFacts& facts);
 
 }  // namespace wan::suite

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_parse.h"
+#include "base/output_file.h"
 #include "measure/machine.h"
 #include "measure/series.h"
 #include "pipeline/request_json.h"
@@ -21,6 +22,7 @@
 #include "results/spans.h"
 #include "results/stage_role.h"
 #include "results/store.h"
+#include "suite/command.h"
 #include "suite/decided.h"
 #include "suite/prepare.h"
 #include "suite/range_stages.h"
@@ -166,6 +168,7 @@ class SuiteRun {
     context_.facts = {{"run_order", std::string(to_string(repetition.order))},
                       {"repeats_asked", repetition.until ? "auto" : std::to_string(repetition.repeats)},
                       {"warm_repeats_asked", repetition.warm_until ? "auto" : std::to_string(repetition.warm_repeats)}};
+    remove_left_parts(options.output);
     find_stored();
     if (options.kernels != WatchKernels::kNo) plan_traced();
   }
@@ -188,6 +191,7 @@ class SuiteRun {
       if (!job->traced)
         schedule.ended(*job, {outcome_.records.begin() + static_cast<ptrdiff_t>(before), outcome_.records.end()});
     }
+    remove_left_parts(options_.output);  // of engines that were killed
     outcome_.skipped = schedule.skipped();
     for (auto& [identity, stored] : stored_) outcome_.records.push_back(std::move(stored.record));
     return std::move(outcome_);
@@ -264,6 +268,7 @@ class SuiteRun {
       keep_samples(facts, record);
       keep_events(facts, record);
       store_spans(records_folder(), record);
+      sync_video(record);
       const fs::path file = store_record(records_folder(), record);
       for (const fs::path& old : superseded_[identity_of(record)]) {
         std::error_code ignored;
@@ -273,6 +278,15 @@ class SuiteRun {
     }
     display_.run_ends(records);
     for (RunRecord& record : records) outcome_.records.push_back(std::move(record));
+  }
+
+  /// A record that is on the disk says that its video is. Not by the process that makes it: waiting for the disk would
+  /// be measured.
+  void sync_video(const RunRecord& record) const {
+    const fs::path file = options_.output / record.output.file;
+    std::error_code ignored;
+    if (!record.output.file.empty() && fs::symlink_status(file, ignored).type() == fs::file_type::regular)
+      sync_to_disk(file);
   }
 
   /// What was read while this record's video was made, beside the record.
@@ -325,7 +339,9 @@ class SuiteRun {
                             cupti ? SampleCounters::kYes : SampleCounters::kNo))
         watching.spawn.argv.push_back(word);
     } else {
-      watching.spawn.argv = expand_command(options_.command, job.planned->details, videos.front());
+      ExpandedCommand command = expand_command(options_.command, job.planned->details, videos.front());
+      watching.spawn.argv = std::move(command.argv);
+      watching.spawn.environment = std::move(command.environment);
       auto& environment = watching.spawn.environment;
       environment[kRangePipeVariable] = std::to_string(Subprocess::kChannelDescriptor);
       if (!options_.injection_library.empty()) environment[kInjectionVariable] = options_.injection_library.string();

@@ -51,7 +51,6 @@ class Watcher {
       }
       enforce_limits(now_ns);
     }
-    child_.signal_group(SIGKILL);  // whatever it left behind
     read_pipes();
     note_left_out(channel_.left_out());
     if (videos_too_many_ > 0) note_left_out(fmt::format("{} videos more than were asked for", videos_too_many_));
@@ -65,7 +64,7 @@ class Watcher {
     if (ended_) return true;
     const auto state = child_.poll();
     if (!state) return false;
-    seen_.total.end_ns = monotonic_ns();
+    seen_.total.end_ns = state->end_ns;
     seen_.exit = *state;
     return ended_ = true;
   }

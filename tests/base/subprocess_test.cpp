@@ -1,7 +1,10 @@
 #include "base/subprocess.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -59,6 +62,83 @@ TEST(Subprocess, ReportsTheSignalAndKillsTheWholeGroup) {
   EXPECT_EQ(child.wait().signal, SIGKILL);
   // The grandchild held the pipe open: that it ends shows that it is gone too.
   read_all(child.out());
+}
+
+/// A pipe that every process below this one holds open, so that its end tells that all of them are gone.
+struct Held {
+  Descriptor read, write;
+  Held() {
+    int ends[2];
+    if (::pipe(ends) != 0) return;
+    read = Descriptor(ends[0]);
+    write = Descriptor(ends[1]);
+    ::fcntl(read.get(), F_SETFD, FD_CLOEXEC);
+  }
+  /// Whether all that was started has ended; waits for it.
+  bool ends() {
+    write.reset();
+    constexpr int kGenerousMs = 20'000;  // it takes a few
+    pollfd wait{read.get(), POLLIN, 0};
+    char none = 0;
+    return ::poll(&wait, 1, kGenerousMs) == 1 && ::read(read.get(), &none, 1) == 0;
+  }
+};
+
+// One of the group, one that left it, and one whose starter has ended.
+constexpr const char* kFamily = "sleep 1000 & setsid sleep 1000 & (setsid sh -c 'sleep 1000 & sleep 1000' &) ; ";
+
+TEST(Subprocess, WhatItLeavesBehindEndsWithIt) {
+  Held held;
+  // Its end comes only when one has left the group.
+  Subprocess child(shell("trap 'exit 4' TERM; setsid sh -c 'echo left >&3; exec sleep 1000' & sleep 1000 & wait"));
+  std::string said;
+  while (read_available(child.channel(), said) && said.empty()) {
+    pollfd wait{child.channel().get(), POLLIN, 0};
+    ::poll(&wait, 1, -1);
+  }
+  EXPECT_EQ(::kill(child.pid(), SIGTERM), 0);
+  EXPECT_EQ(child.wait().exit_code, 4);
+  EXPECT_TRUE(held.ends());
+  child.signal_group(SIGKILL);  // nothing: its number is nobody's, or another's
+}
+
+TEST(Subprocess, ItsFamilyEndsWithAProcessThatIsKilled) {
+  Held held, started;
+  const pid_t starter = ::fork();
+  if (starter == 0) {
+    Subprocess child(shell(kFamily + std::string("echo started >&3; wait")));
+    std::string said;
+    while (read_available(child.channel(), said) && said.empty()) {
+      pollfd wait{child.channel().get(), POLLIN, 0};
+      ::poll(&wait, 1, -1);
+    }
+    if (::write(started.write.get(), "x", 1) != 1) ::_exit(1);
+    while (true) ::pause();
+  }
+  char told = 0;
+  ASSERT_EQ(::read(started.read.get(), &told, 1), 1);
+  ASSERT_EQ(::kill(starter, SIGKILL), 0);
+  ASSERT_EQ(::waitpid(starter, nullptr, 0), starter);
+  EXPECT_TRUE(held.ends());
+}
+
+TEST(Subprocess, TheGuardIsOutsideTheGroupAndEndsBeforeTheWaitIsOver) {
+  Subprocess child(shell("exec sleep 1000"));
+  const pid_t guard = child.guard_pid();
+  EXPECT_NE(::getpgid(guard), child.pid());
+  EXPECT_NE(::getpgid(guard), ::getpgid(0));
+  EXPECT_EQ(::getpgid(child.pid()), child.pid());
+  child.signal_group(SIGTERM);
+  EXPECT_EQ(child.wait().signal, SIGTERM);
+  EXPECT_EQ(::kill(guard, 0), -1);
+  EXPECT_EQ(errno, ESRCH);
+}
+
+TEST(Subprocess, ItsMemoryIsLimitedBeforeItStarts) {
+  SpawnOptions options = shell("ulimit -d");
+  options.memory_limit_bytes = uint64_t{512} << 20;
+  Subprocess child(options);
+  EXPECT_EQ(read_all(child.out()), "524288\n");
 }
 
 TEST(Subprocess, SetsEnvironmentAndFolder) {

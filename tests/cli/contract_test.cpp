@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 #include <string>
 
@@ -18,6 +19,7 @@
 namespace wan {
 namespace {
 
+namespace fs = std::filesystem;
 using test::CommandLine;
 using test::Ended;
 using testing::HasSubstr;
@@ -178,6 +180,63 @@ TEST_F(CommandLine, ACaseEncodesTheTextOfEveryVideo) {
   int encodings = 0;
   for (std::string line; std::getline(lines, line);) encodings += line.find("weights.text_encoder") != line.npos;
   EXPECT_EQ(encodings, 2) << ended.output;
+}
+
+TEST_F(CommandLine, RefusesOutputsThatMustNotBeReplacedBeforeAnyWork) {
+  const auto in_folder = [&](const std::string& command) {
+    ASSERT_EQ(std::system(("cd " + folder_.string() + " && " + command).c_str()), 0) << command;
+  };
+  in_folder("mkdir taken.mp4 && echo precious > victim && ln -s victim link.mp4 && mkfifo fifo.mp4 && touch plain");
+  for (const char* flags :
+       {"--output taken.mp4", "--output link.mp4", "--output fifo.mp4", "--dump fifo.mp4", "--dump taken.mp4",
+        "--dump link.mp4", "--frames plain", "--output z.mp4 --dump z.mp4", "--output z.mp4 --dump ./z.mp4",
+        "--output z.mp4 --frames z.mp4", "--dump d/z --output d/../d/z"}) {
+    const Ended ended = run(small_video(flags));
+    EXPECT_EQ(ended.code, 2) << flags << ": " << ended.output;
+    EXPECT_THAT(ended.output, testing::Not(HasSubstr("memory_plan"))) << flags << ": work had begun";
+  }
+  EXPECT_EQ(read_text(folder_ / "victim"), "precious\n");
+  EXPECT_EQ(run("export nothing --output taken.mp4").code, 2);
+  EXPECT_THAT(run("export nothing --output taken.mp4").output, HasSubstr("a folder"));
+  EXPECT_THAT(run("tune --device cpu --output link.mp4").output, HasSubstr("a link"));
+}
+
+TEST_F(CommandLine, ASignalBeforeTheFirstRunIsAnsweredLikeAnyOther) {
+  write_atomically(folder_ / "s.json", R"({"schema":"wanbench.suite","format":1,"name":"s","version":"1","cases":[
+      {"name":"c","prompt":"x","device":"cpu","width":32,"height":32,"num_frames":5,"steps":1}]})");
+  SpawnOptions spawn;
+  spawn.argv = {std::string(WAN_BINARY_DIR) + "/wanbench",
+                "run",
+                "--dry-run",
+                "--suite",
+                "s.json",
+                "--output",
+                "o",
+                "--checkpoint",
+                checkpoint()};
+  spawn.folder = folder_;
+  // A process that was given its time slice meanwhile may have come to its end: then again.
+  for (int attempt = 0; attempt < 50; ++attempt) {
+    Subprocess child(spawn);
+    const fs::path status = fs::path("/proc") / std::to_string(child.pid()) / "status";
+    bool held = false;
+    while (!held && !child.poll()) {
+      std::ifstream lines(status);
+      for (std::string line; std::getline(lines, line);)
+        if (line.starts_with("SigBlk:")) held = (std::stoull(line.substr(7), nullptr, 16) >> (SIGTERM - 1) & 1) != 0;
+    }
+    if (!held) continue;
+    child.signal_group(SIGTERM);
+    const ExitState end = child.wait();
+    ASSERT_EQ(end.signal, 0);
+    if (end.exit_code == 0) continue;
+    EXPECT_EQ(end.exit_code, 143);
+    std::string said;
+    read_available(child.err(), said);
+    EXPECT_THAT(said, HasSubstr("interrupted; nothing was run"));
+    return;
+  }
+  FAIL() << "no signal was held before the plan was made";
 }
 
 TEST_F(CommandLine, ASignalStopsTheRunAndLeavesNoPartialVideo) {

@@ -28,6 +28,9 @@ TEST(Proc, SurvivesHostileCommandNames) {
   EXPECT_EQ(fields.major_faults, 900u);
   EXPECT_EQ(fields.child_ticks, 130u + 14u);
   EXPECT_EQ(parse_stat("garbage").child_ticks, 0u);
+  EXPECT_FALSE(fields.stopped);
+  EXPECT_TRUE(parse_stat("42 (a) S (b) T 1 2 3 4 5 6 70 8 900 10 11 12 130 14 20 0").stopped);
+  EXPECT_TRUE(parse_stat("42 (a) t 1 2 3 4 5 6 70 8 900 10 11 12 130 14 20 0").stopped) << "by a debugger";
 }
 
 TEST(Proc, ReadsTheMachine) {

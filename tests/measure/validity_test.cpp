@@ -145,6 +145,57 @@ TEST(Validity, ReadingsThatStandStillInAStepMarkIt) {
   EXPECT_THAT(names(flags_with_gap(2000, 700, true, 500)), IsEmpty());  // readings that are rare by themselves
 }
 
+TEST(Validity, ReadingsThatStandStillMarkARunOnACpu) {
+  const auto flags_with_gap = [](int64_t gap_ms, StageRole role) {
+    Scene scene;
+    scene.samples.tree.clear();
+    StageRecord stage;
+    stage.name = stage.id = "A stage";
+    stage.role = role;
+    stage.kind = StageKind::kLeaf;
+    stage.begin_ns = measured<int64_t>(2'000'000'000, "clock");
+    stage.wall_ns = 1'000'000'000;
+    scene.stages.push_back(stage);
+    constexpr int64_t kStart = 7'000'000'000;
+    for (int64_t ms = 0; ms < 4000; ms += ms == 2200 ? gap_ms : 100) {
+      TreeReading tree;
+      tree.at_ns = kStart + ms * 1'000'000;
+      scene.samples.tree.push_back(tree);
+    }
+    return judge({scene.samples, scene.stages, scene.probe, {kStart, kStart + 4'000'000'000}, 2, false, {}});
+  };
+  for (const StageRole role : {StageRole::kStepInference, StageRole::kTextEncoding}) {
+    const auto flags = flags_with_gap(700, role);
+    ASSERT_THAT(names(flags), ElementsAre("stalled_readings"));
+    EXPECT_THAT(flags[0].detail, ::testing::HasSubstr("every 0.10 s: A stage 0.70 s;"));
+    EXPECT_FALSE(flags[0].excludes);
+    EXPECT_THAT(names(flags_with_gap(300, role)), IsEmpty());
+  }
+}
+
+TEST(Validity, AStoppedProcessExcludesARun) {
+  const auto flags_when_stopped = [](int64_t from_ms, int64_t until_ms, bool on_gpu) {
+    Scene scene;
+    scene.samples.tree.clear();
+    for (int64_t ms = 0; ms < 3000; ms += 100) {
+      TreeReading tree;
+      tree.at_ns = ms * 1'000'000;
+      tree.stopped = ms >= from_ms && ms < until_ms ? 1 : 0;
+      scene.samples.tree.push_back(tree);
+    }
+    return judge({scene.samples, scene.stages, scene.probe, {500'000'000, 2'000'000'000}, 2, on_gpu, {}});
+  };
+  for (const bool on_gpu : {false, true}) {
+    const auto flags = flags_when_stopped(800, 1500, on_gpu);
+    ASSERT_THAT(names(flags), ElementsAre("stopped_process"));
+    EXPECT_THAT(flags[0].detail, ::testing::HasSubstr("for 0.70 s"));
+    EXPECT_TRUE(flags[0].excludes);
+  }
+  EXPECT_THAT(names(flags_when_stopped(800, 1100, false)), IsEmpty());
+  EXPECT_THAT(names(flags_when_stopped(2000, 2900, false)), IsEmpty()) << "after the video";
+  EXPECT_THAT(names(flags_when_stopped(1800, 2900, false)), IsEmpty()) << "0.2 s of it in the video";
+}
+
 /// Steps of these lengths, in seconds.
 std::vector<ValidityFlag> flags_of_steps(const std::vector<double>& seconds, bool on_gpu) {
   Scene scene;

@@ -126,11 +126,13 @@ int main(int argc, char** argv) {
   const Request request = request_from_json(argv[8]);
   say(Hello{});
   for (int i = 0; i < std::stoi(argv[6]); ++i) {
+    if (mode == "stops_early" && i == 2) return 0;
     if (i > 0) {
       const NextVideo next{i, measure::read_own_and_reset_peak()};
       begin_ns = next.own.at_ns;
       say(next);
     }
+    if (mode == "dies_warm" && i == 2) _exit(7);
     if (mode != "undecided") say(decided(request));
     say(Fact{"libraries", "a fake"});
     video(mode, milliseconds, request, begin_ns);

@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "base/subprocess.h"
 #include "pipeline/request_json.h"
+#include "suite/command.h"
 #include "suite/plan.h"
 #include "suite/requested_workload.h"
 #include "suite/runner.h"
@@ -158,17 +159,17 @@ TEST(RequestOptions, StandInExternalCommands) {
     const Case details{"a", {}, "", sample.request};
     const std::vector<std::string> command = {"--x={" + sample.key + "}"};
     if (sample.key == "output") {
-      EXPECT_EQ(expand_command(command, details, "v.mp4")[0], "--x=v.mp4");
+      EXPECT_EQ(expand_command(command, details, "v.mp4").argv[0], "--x=v.mp4");
     } else if (is_output(sample)) {
       EXPECT_THROW(expand_command(command, details, "v.mp4"), Error) << sample.key;
     } else {
-      EXPECT_EQ(expand_command(command, details, "v.mp4")[0], "--x=" + shell_quoted(sample.text));
+      EXPECT_EQ(expand_command(command, details, "v.mp4").argv[0], "--x=" + sample.text);
     }
   }
   Case details{"a", {}, "", {}};
   details.request.guidance_low = 5;
   details.request.guidance_high = 6;
-  EXPECT_EQ(expand_command({"{guidance_scale} {guidance_scale_2} {guidance_low} {guidance_high}"}, details, "")[0],
+  EXPECT_EQ(expand_command({"{guidance_scale} {guidance_scale_2} {guidance_low} {guidance_high}"}, details, "").argv[0],
             "6 5 5 6");
 }
 

@@ -126,6 +126,49 @@ TEST_F(RunnerTest, EndsTheGroupOfAHangingEngineAtItsLimit) {
   EXPECT_TRUE(files_in("videos").empty());
 }
 
+TEST_F(RunnerTest, AWarmProcessThatEndsEarlyLeavesNoRepeatUnnamed) {
+  for (const auto& [mode, ok, reason] :
+       {std::tuple{"dies_warm", 1, "exit code 7"}, {"stops_early", 1, "all was well"}}) {
+    fs::remove_all(folder_);
+    RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, mode, 1);
+    options.repetition.repeats = 0;
+    options.repetition.warm_repeats = 4;
+    const SuiteOutcome outcome = run(options);
+    EXPECT_EQ(outcome.ok, 3 * ok) << mode;
+    std::map<std::string, std::set<int64_t>> repeats;
+    for (const StoredRecord& stored : load_collection(folder_).records) {
+      const RunRecord& record = stored.record;
+      EXPECT_TRUE(repeats[record.run_case.name].insert(record.run_case.repeat).second);
+      if (record.run_case.repeat < ok) continue;
+      EXPECT_EQ(record.status, RunStatus::kCrash) << mode;
+      EXPECT_THAT(record.error->message, ::testing::HasSubstr(reason)) << mode;
+      if (record.run_case.repeat < 3) continue;
+      EXPECT_THAT(record.error->message, ::testing::HasSubstr("not made")) << mode;
+    }
+    for (const char* name : {"one", "two", "three"})
+      EXPECT_THAT(repeats[name], ::testing::ElementsAre(0, 1, 2, 3)) << mode;
+  }
+}
+
+TEST_F(RunnerTest, PartsOfAKilledRunGoWithTheNextOne) {
+  ASSERT_EQ(run("ok").ok, 3);
+  SpawnOptions nothing;
+  nothing.argv = {"true"};
+  Subprocess gone(nothing);
+  gone.wait();
+  for (const char* target : {"report.html", "records/one.run.json", "videos/one.cold.r0.mp4"}) {
+    std::string name = sibling_temporary(folder_ / target).string();
+    const std::string own = "." + std::to_string(::getpid()) + ".";
+    std::ofstream(name.replace(name.rfind(own), own.size(), "." + std::to_string(gone.pid()) + ".")) << "half";
+    EXPECT_TRUE(fs::exists(name));
+  }
+  RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "ok", 1);
+  options.if_stored = IfStored::kResume;
+  run(options);
+  for (const auto& entry : fs::recursive_directory_iterator(folder_))
+    EXPECT_NE(entry.path().extension(), ".part") << entry.path();
+}
+
 TEST_F(RunnerTest, MakesWarmVideosInOneProcessAfterOneThatDoesNotCount) {
   RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "ok", 1);
   options.repetition.repeats = 0;
