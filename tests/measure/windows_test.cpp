@@ -79,7 +79,7 @@ TEST(Windows, TimeWithoutReadingsLowersTheCoverageNotTheMean) {
 
 TEST(Windows, WithoutAnyReadingTheReasonIsNoSamples) {
   const std::array parts{ms(0, 400)};
-  EXPECT_EQ(mean_over({}, parts, Resolution::kStage).reason, "no_samples");
+  EXPECT_EQ(mean_over(std::vector<Window>{}, parts, Resolution::kStage).reason, "no_samples");
   const auto windows = regular({1, 1});
   const std::array later{ms(500, 900)};
   EXPECT_EQ(mean_over(windows, later, Resolution::kStage).reason, "no_samples");
