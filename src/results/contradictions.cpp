@@ -23,7 +23,8 @@ class Judge {
     totals();
     std::set<std::string_view> ids;
     for (const StageRecord& stage : record_.stages) {
-      if (!ids.insert(stage.id).second) add("two stages are called '{}'", stage.id);
+      const bool is_part = stage.kind == StageKind::kHidden || stage.kind == StageKind::kComponent;
+      if (!is_part && !ids.insert(stage.id).second) add("two stages are called '{}'", stage.id);
       lengths(stage);
       amounts(stage);
       if (!is_imported_) place(stage);

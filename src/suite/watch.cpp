@@ -164,8 +164,10 @@ class Watcher {
     if (is_stderr) tail_.append(fresh);
     std::replace(fresh.begin(), fresh.end(), '\r', '\n');
     text += fresh;
+    // What is read when the program has ended was said before.
+    const int64_t now_ns = ended_ ? seen_.total.end_ns : monotonic_ns();
     for (const std::string& line : take_lines(text))
-      if (!line.empty()) listener_.on_output(line, monotonic_ns());
+      if (!line.empty()) listener_.on_output(line, now_ns);
     constexpr size_t kLongestLine = 1 << 20;
     if (text.size() > kLongestLine) text.clear();
   }

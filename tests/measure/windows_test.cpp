@@ -79,7 +79,7 @@ TEST(Windows, TimeWithoutReadingsLowersTheCoverageNotTheMean) {
 
 TEST(Windows, WithoutAnyReadingTheReasonIsNoSamples) {
   const std::array parts{ms(0, 400)};
-  EXPECT_EQ(mean_over({}, parts, Resolution::kStage).reason, "no_samples");
+  EXPECT_EQ(mean_over(std::vector<Window>{}, parts, Resolution::kStage).reason, "no_samples");
   const auto windows = regular({1, 1});
   const std::array later{ms(500, 900)};
   EXPECT_EQ(mean_over(windows, later, Resolution::kStage).reason, "no_samples");
@@ -120,7 +120,9 @@ TEST(Windows, OnlyTheWindowsThatMeetAPartAreNeeded) {
     const Share expected = mean_by_all(windows, parts), found = mean_over(windows, parts, Resolution::kAny);
     EXPECT_DOUBLE_EQ(found.coverage, expected.coverage);
     EXPECT_EQ(found.value.has_value(), expected.value.has_value());
-    if (found.value) EXPECT_DOUBLE_EQ(*found.value, *expected.value);
+    if (found.value) {
+      EXPECT_DOUBLE_EQ(*found.value, *expected.value);
+    }
     const WindowSeries series{windows, typical_length_ns(windows)};
     EXPECT_EQ(mean_over(series, parts, Resolution::kPooled).value,
               mean_over(windows, parts, Resolution::kPooled).value);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/json_parse.h"
 
 namespace wan {
 namespace {
@@ -58,10 +59,10 @@ TEST(JsonTree, TextThatIsNotJsonIsRefusedByName) {
   }
 }
 
-TEST(JsonTree, DeepNestingNeedsNoStack) {
-  constexpr size_t kDepth = 1'000'000;
-  const std::string text = std::string(kDepth, '[') + std::string(kDepth, ']');
-  const JsonTree tree = JsonTree::parse(text, "memory");
+TEST(JsonTree, DeepNestingIsRefusedAndWhatIsReadCanBeShown) {
+  const auto nested = [](size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  EXPECT_THROW(JsonTree::parse(nested(1'000'000), "memory"), Error);
+  const JsonTree tree = JsonTree::parse(nested(kMostJsonDepth), "memory");
   EXPECT_EQ(tree.root().excerpt(5), "[[[[[...");
 }
 
