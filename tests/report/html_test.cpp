@@ -172,7 +172,10 @@ TEST_F(Html, SentencesNameTheProgramsWhereTheyDifferAndPutOneProgramsCardsSideBy
   there.system.gpus[0].name = "Another Card";
   there.output = {};
   here.output.file = "video.mp4";
-  for (StageRecord& stage : there.stages) stage.wall_ns /= 2;
+  for (StageRecord& stage : there.stages) {
+    stage.wall_ns /= 2;
+    if (stage.begin_ns.has()) *stage.begin_ns.value /= 2;
+  }
   for (RunRecord* record : {&here, &there}) seal(*record);
   const std::vector<RunRecord> records = {imported_record(), here, there};
   const Json data = data_of(records);

@@ -118,6 +118,7 @@ RunRecord gpu_run(const std::string& name, double scale) {
   run.system.gpus = {gpu};
   for (StageRecord& s : run.stages) {
     s.wall_ns = static_cast<int64_t>(double(s.wall_ns) * scale);
+    if (s.begin_ns.has()) *s.begin_ns.value = static_cast<int64_t>(double(*s.begin_ns.value) * scale);
     s.device_memory.process_peak_bytes = measured<uint64_t>(30ull << 30, "nvml");
     s.counters.sm_active.mean_percent = 50;
     s.counters.sm_active.source = "nvml_gpm";
@@ -193,7 +194,7 @@ TEST(Markdown, WhatFitsIsATableOfEachCard) {
   EXPECT_THAT(text, HasSubstr("\n### H100, 80.00 GiB: a model by wanbench, offload auto\n"));
   EXPECT_THAT(text, HasSubstr("| Size | 13 frames | 25 frames |"));
   EXPECT_THAT(text,
-              HasSubstr("| 96*64 | should fit, at least 50.00 GiB (62 %) free: larger (96×64, 25 frames) ran here "
+              HasSubstr("| 96\\*64 | should fit, at least 50.00 GiB (62 %) free: larger (96×64, 25 frames) ran here "
                         "| fits, 50.00 GiB (62 %) free: larger |"));
   EXPECT_THAT(text, HasSubstr("larger (96×64, 25 frames) ran on H100 |"));
   EXPECT_THAT(report_of({cpu_run()}), Not(HasSubstr("What Fits")));
