@@ -61,6 +61,7 @@ inline constexpr Bounds<int64_t> kSidePixels{1, 16384};
 inline constexpr Bounds<int64_t> kFrames{1, 1'000'000};
 inline constexpr Bounds<int> kSteps{1, kMaxSteps};
 inline constexpr Bounds<double> kShare{0, 1};
+inline constexpr Bounds<double> kShift{0.01, 1000};  // the models use 3 to 12; beyond, steps fall together
 inline constexpr Bounds<double> kAnyNumber{};
 inline constexpr Bounds<uint64_t> kAnySeed{};
 
@@ -94,7 +95,7 @@ void options_of_video(Visitor& visit, R& r) {
 template <class Visitor, class R>
 void options_of_sampling(Visitor& visit, R& r) {
   visit(Option{"steps", "--steps", "N", "denoising steps", Also::kWorkAndVideo}, r.steps, kSteps);
-  visit(Option{"shift", "--shift", "F", "timestep shift", Also::kWorkAndVideo}, r.shift, kAboveZero);
+  visit(Option{"shift", "--shift", "F", "timestep shift", Also::kWorkAndVideo}, r.shift, kShift);
   visit(Option{"guidance_scale", "--guidance-scale", "F", "guidance of the high-noise expert, or of the only model",
                Also::kNowhere, Form::kGuidance},
         r.guidance_scale, kAnyNumber);

@@ -139,7 +139,7 @@ TEST(CheckRequest, RefusesWhatNoReaderHasSeen) {
   EXPECT_EQ(refused([](Request& r) { r.steps = 1001; }), "--steps 1001: expected a whole number from 1 to 1000");
   EXPECT_THAT(refused([](Request& r) { r.width = -32; }), HasSubstr("--size -32"));
   EXPECT_THAT(refused([](Request& r) { r.height = 16385; }), HasSubstr("height 16385"));
-  EXPECT_THAT(refused([](Request& r) { r.shift = 0.0; }), HasSubstr("--shift 0: expected a number above 0"));
+  EXPECT_THAT(refused([](Request& r) { r.shift = 0.0; }), HasSubstr("--shift 0: expected a number from 0.01 to 1000"));
   EXPECT_THAT(refused([](Request& r) { r.boundary = 1.5; }), HasSubstr("--boundary 1.5"));
   EXPECT_THAT(refused([](Request& r) { r.guidance_scale = std::nan(""); }), HasSubstr("--guidance-scale nan"));
   EXPECT_THAT(refused([](Request& r) { r.guidance_scale = r.guidance_high = 1.0; }), HasSubstr("two spellings"));

@@ -88,7 +88,7 @@ TEST(RequestOptions, RefuseInSuitesWhatTheyCannotHold) {
   const std::string not_finite =
       "schema = \"wanbench.suite\"\nformat = 1\nname = \"s\"\nversion = \"1\"\n"
       "[[cases]]\nname = \"a\"\nshift = inf\n";
-  EXPECT_THAT(refusal(not_finite, "s.toml"), HasSubstr("'shift' must be a number above 0"));
+  EXPECT_THAT(refusal(not_finite, "s.toml"), HasSubstr("'shift' must be a number from 0.01 to 1000"));
 }
 
 TEST(RequestOptions, RefuseBothSpellingsOfGuidanceInOneCase) {
