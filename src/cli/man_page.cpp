@@ -14,6 +14,12 @@ namespace {
 constexpr std::array kVariables{
     EnvironmentVariable{"CUDA_VISIBLE_DEVICES",
                         "the cards the program may use, and their order; the driver reads it too"},
+    EnvironmentVariable{
+        "WANBENCH_CUDA_LIBRARIES",
+        "folders of NVIDIA's libraries, looked in before all others; `wanbench doctor` says where it looks"},
+    EnvironmentVariable{"VIRTUAL_ENV", "a Python environment whose wheels may hold NVIDIA's libraries"},
+    EnvironmentVariable{"PATH", "where programs are; also the Python whose wheels may hold NVIDIA's libraries"},
+    EnvironmentVariable{"HOME", "the user's own Python wheels are below it"},
     EnvironmentVariable{"GOMP_SPINCOUNT",
                         "how long idle threads of the CPU backend spin; 10000 unless this or OMP_WAIT_POLICY is set"},
     EnvironmentVariable{"OMP_WAIT_POLICY", "whether idle threads of the CPU backend spin at all"},

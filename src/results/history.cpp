@@ -184,7 +184,6 @@ Owner owner_of(const fs::path& database) {
   std::error_code ignored;
   if (!fs::exists(fs::symlink_status(database, ignored))) return Owner::kNobody;
   if (!fs::is_regular_file(database, ignored)) return Owner::kOther;
-  if (fs::file_size(database, ignored) == 0 && !ignored) return Owner::kNobody;  // there is nothing to lose
   std::ifstream file(database, std::ios::binary);
   std::string header(kHeaderBytes, '\0');
   if (!file.read(header.data(), static_cast<std::streamsize>(header.size())) || !header.starts_with(kMagic))
@@ -212,8 +211,8 @@ struct History::Database {
   }
 };
 
-History::History(const fs::path& database) : database_(std::make_unique<Database>()) {
-  const Owner owner = owner_of(database);
+History::History(const fs::path& database, IndexFile file) : database_(std::make_unique<Database>()) {
+  const Owner owner = file == IndexFile::kNew ? Owner::kNobody : owner_of(database);
   require_ours(database, owner);
   sqlite3* handle = nullptr;
   const int code = sqlite3_open(database.c_str(), &handle);
@@ -309,7 +308,7 @@ ReindexResult rebuild_history(const fs::path& database, const std::vector<fs::pa
   PartFile fresh(database);
   ReindexResult result;
   {
-    History history(fresh.path());
+    History history(fresh.path(), IndexFile::kNew);
     for (const fs::path& folder : folders) {
       Collection found = load_collection(folder);
       for (const StoredRecord& stored_record : found.records) history.add(stored_record);

@@ -31,11 +31,14 @@ struct HistoryFilter {
   int64_t limit = 100;                   // newest first
 };
 
+/// Whether a file that is there is looked at, or known to be a new one of ours, which is empty.
+enum class IndexFile { kAny, kNew };
+
 class History {
  public:
   /// Opens an index, creating an empty one where there is no file. Throws Error(kInput) when the file is not an index
   /// of this version, with the advice to rebuild it; a file that is none of ours is not changed.
-  explicit History(const std::filesystem::path& database);
+  explicit History(const std::filesystem::path& database, IndexFile file = IndexFile::kAny);
   ~History();
   History(History&&) noexcept;
   History& operator=(History&&) noexcept;

@@ -19,7 +19,7 @@ constexpr const char* kCard =
     R"("match": "x", "sm_count": 1, "peak_clock_mhz": 1, "bf16_tflops": 1, "tf32_tflops": null, "fp8_tflops": null,
        "memory_bandwidth_gb_per_s": 1)";
 
-class Tables : public testing::Test {
+class TableFiles : public testing::Test {
  protected:
   std::string refusal(const std::string& text) {
     write_atomically(folder_ / "t.json", text);
@@ -38,7 +38,7 @@ class Tables : public testing::Test {
   const test::TemporaryFolder folder_;
 };
 
-TEST_F(Tables, NamesTheFieldThatIsOfAnotherType) {
+TEST_F(TableFiles, NamesTheFieldThatIsOfAnotherType) {
   const std::string card = kCard;
   EXPECT_EQ(refusal(table("[{" + card + R"(, "source": "s"}])")), "accepted");
   EXPECT_THAT(refusal(table("[{" + card + "}]")), HasSubstr("t.json: card 1: field 'source' is missing"));
@@ -51,7 +51,7 @@ TEST_F(Tables, NamesTheFieldThatIsOfAnotherType) {
     EXPECT_THAT(refusal(text), AllOf(HasSubstr("t.json"), Not(HasSubstr("json.exception")))) << text;
 }
 
-TEST_F(Tables, RefusesNumbersThatMeanNothing) {
+TEST_F(TableFiles, RefusesNumbersThatMeanNothing) {
   const auto with = [&](const std::string& key, const std::string& value) {
     std::string card = kCard;
     const size_t at = card.find("\"" + key + "\": ") + key.size() + 4;

@@ -273,8 +273,8 @@ TEST_F(ResultsCommands, ACaseThatRunsOutOfMemoryIsARowAndTheSuiteGoesOn) {
   EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kFailure)) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr("1 ok, 1 not ok"));
   const std::string report = read_text(folder_ / "results/report.md");
-  EXPECT_THAT(report, AllOf(HasSubstr("| large | 1280*1280 | 81 | 1 | exact | oom |"), HasSubstr("out of memory")));
-  EXPECT_THAT(report, HasSubstr("| small | 96*64 | 5 | 1 | exact | "));
+  EXPECT_THAT(report, AllOf(HasSubstr("| large | 1280\\*1280 | 81 | 1 | exact | oom |"), HasSubstr("out of memory")));
+  EXPECT_THAT(report, HasSubstr("| small | 96\\*64 | 5 | 1 | exact | "));
 }
 
 TEST_F(ResultsCommands, StepsOfTwoExpertsSayWhoseTheyAreAndTheTraceMarksTheChange) {
