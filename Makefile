@@ -43,12 +43,12 @@ headers: tests
 test: tests check headers
 	ctest --test-dir build -LE gpu --output-on-failure --no-tests=error -j $(JOBS)
 
-# All programs under AddressSanitizer and UndefinedBehaviorSanitizer, less the tests labelled long.
+# All programs under AddressSanitizer and UndefinedBehaviorSanitizer, less the tests labelled long; with PROGRAMS="base io" those alone.
 sanitize:
 	$(BOOTSTRAP) test
 	cmake --preset asan
-	cmake --build --preset asan -j $(JOBS)
-	ctest --test-dir build/asan -LE "gpu|long" --output-on-failure --no-tests=error -j $(JOBS)
+	cmake --build --preset asan -j $(JOBS) $(if $(PROGRAMS),--target $(PROGRAMS:%=%_test))
+	ctest --test-dir build/asan $(if $(PROGRAMS),-R "^($(shell echo $(PROGRAMS) | tr ' ' '|'))\.") -LE "gpu|long" --output-on-failure --no-tests=error -j $(JOBS)
 
 # The programs with threads of their own under ThreadSanitizer.
 sanitize-thread:
