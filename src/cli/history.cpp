@@ -1,16 +1,16 @@
 // `wanbench history`: lists runs from an index over results folders; --reindex rebuilds it from the records.
 #include "results/history.h"
-#include "base/terminal.h"
-#include "cli/numbers.h"
-
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
 #include <memory>
 
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
 #include "base/log.h"
+#include "base/terminal.h"
 #include "cli/columns.h"
 #include "cli/commands.h"
+#include "cli/numbers.h"
+#include "results/history.h"
 
 namespace wan::cli {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <unicode/uchar.h>
 
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 namespace wan {
 namespace {

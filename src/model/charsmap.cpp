@@ -10,7 +10,7 @@
 #include <unicode/utext.h>
 
 #include "base/error.h"
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 namespace wan {
 namespace {

@@ -8,9 +8,9 @@
 #include <unicode/normalizer2.h>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "model/added_tokens.h"
 #include "model/tokenizer_engine.h"
-#include "model/utf8.h"
 
 namespace wan {
 namespace {

@@ -9,7 +9,7 @@
 #include <unicode/locid.h>
 #include <unicode/unistr.h>
 
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 namespace wan {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 namespace wan::mojibake {
 namespace {

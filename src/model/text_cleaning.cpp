@@ -11,10 +11,10 @@
 #include <unicode/uchar.h>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "model/html_unescape.h"
 #include "model/mojibake.h"
 #include "model/mojibake_classes.h"
-#include "model/utf8.h"
 
 namespace wan {
 namespace {

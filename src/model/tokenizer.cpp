@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/utf8.h"
 #include "model/tokenizer_engine.h"
-#include "model/utf8.h"
 
 namespace wan {
 namespace {

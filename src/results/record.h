@@ -112,7 +112,7 @@ struct ToolInfo {
   bool git_dirty = false;
   std::string build;             // compiler and build type
   std::string cuda;              // toolkit the binary was built with; empty without
-  std::string program_sha256{};  // of the program's file; empty: not recorded
+  std::string program_sha256{};  // of program and CUDA module; empty: not recorded
   bool operator==(const ToolInfo&) const = default;
 };
 

@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "model/html_unescape.h"
-#include "model/utf8.h"
 
 namespace wan {
 namespace {

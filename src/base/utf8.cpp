@@ -1,5 +1,5 @@
 // Well-formedness follows table 3-7 of the Unicode standard.
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 #include <cstdint>
 
