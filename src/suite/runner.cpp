@@ -117,10 +117,10 @@ class RunListener final : public Listener {
   RunListener(Display& display, const std::vector<LogPattern>& patterns) : display_(display), log_(patterns) {}
   void on_message(const Message& message) override { display_.message(message); }
   void on_output(const std::string& line, int64_t at_ns) override {
-    if (log_.line(line, at_ns)) display_.message(Begin{log_.spans(at_ns).back().stage, 0, {}});
+    if (const StageId* begun = log_.line(line, at_ns)) display_.message(Begin{*begun, 0, {}});
   }
   void on_tick(const measure::Samples& samples) override { display_.tick(samples); }
-  std::vector<StageSpan> log_spans(int64_t end_ns) const { return log_.spans(end_ns); }
+  const LogStages& log() const { return log_; }
 
  private:
   Display& display_;
@@ -129,7 +129,7 @@ class RunListener final : public Listener {
 
 /// Chooses what a command's stages are cut by: the Python shim's spans, else NVTX ranges, else the log. Returns the
 /// name of the source.
-std::string cut_command(Watched& watched, std::vector<StageSpan> log_spans, const RunOptions& options) {
+std::string cut_command(Watched& watched, const LogStages& log, const RunOptions& options) {
   VideoLog& video = watched.videos.back();
   if (!options.why_no_injection.empty()) video.facts["nvtx"] = options.why_no_injection;
   if (!video.spans.empty() || !video.begins.empty()) {
@@ -143,7 +143,8 @@ std::string cut_command(Watched& watched, std::vector<StageSpan> log_spans, cons
   RangeStages stages = stages_of_ranges(std::move(video.ranges));
   if (!stages.left_out.empty()) video.facts["nvtx_left_out"] = stages.left_out;
   const bool has_ranges = !stages.spans.empty();
-  video.spans = has_ranges ? std::move(stages.spans) : std::move(log_spans);
+  if (!has_ranges && !log.left_out().empty()) video.facts["log_left_out"] = log.left_out();
+  video.spans = has_ranges ? std::move(stages.spans) : log.spans(watched.total.end_ns);
   return has_ranges ? "nvtx" : video.spans.empty() ? "total" : "log";
 }
 
@@ -253,8 +254,7 @@ class SuiteRun {
     Watched watched = watch(watching, gpu, gpu == nullptr ? why_no_gpu : "", listener);
     const Ending ending = classify(watched, context_.protocol, Cgroups().oom_kills() - oom_before);
     std::string source = "engine";
-    if (context_.protocol == EngineProtocol::kCommand)
-      source = cut_command(watched, listener.log_spans(watched.total.end_ns), options_);
+    if (context_.protocol == EngineProtocol::kCommand) source = cut_command(watched, listener.log(), options_);
     remove_unfinished(watched, ending, videos);
     if (const auto& decided = watched.videos.front().decided) decided_.try_emplace(planned.key, decided->execution);
     finish_job({job, context_, watched, ending, created, watching.spawn, source, probe, preparation, gpu, videos});
