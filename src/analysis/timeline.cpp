@@ -25,6 +25,8 @@ bool nest(const TimelineSpan& a, const TimelineSpan& b) {
 }
 
 constexpr int kMostCopies = 32;  // of a row, for spans that overlap in it: nobody reads more
+constexpr size_t kMostSpans =
+    20'000;  // a streamed run of 50 steps has about a quarter; each is held against those of its row
 
 class Layout {
  public:
@@ -51,6 +53,7 @@ class Layout {
 
  private:
   void place_total() {
+    at_the_end_ = true;
     const StageRecord* total = total_stage(record_);
     if (total != nullptr) place({total, 0, total->wall_ns}, "Run");
     for (const TimelineSpan& span : out_.spans) out_.earliest_ns = std::min(out_.earliest_ns, span.begin_ns);
@@ -95,14 +98,19 @@ class Layout {
 
   /// On the pipeline's row if it nests there, else on one of that name.
   void place(TimelineSpan span, const std::string& other_row) {
-    if (fits(span))
+    if (is_full())
+      ++out_.left_out;
+    else if (fits(span))
       add(span);
     else
       place_beside(span, other_row);
   }
 
+  /// The run itself always has its place.
+  bool is_full() const { return out_.spans.size() >= kMostSpans && !at_the_end_; }
+
   void place_beside(TimelineSpan span, const std::string& name) {
-    for (int copy = 1; copy <= kMostCopies; ++copy) {
+    for (int copy = 1; copy <= kMostCopies && !is_full(); ++copy) {
       span.row = row_named(copy == 1 ? name : fmt::format("{} ({})", name, copy), span.stage->kind);
       if (!fits(span)) continue;
       add(span);
@@ -157,6 +165,7 @@ class Layout {
   const RunRecord& record_;
   std::unordered_map<std::string_view, const PartSpans*> parts_;  // by the id of their sum
   std::vector<Placed> placed_;                                    // by row
+  bool at_the_end_ = false;
   Timeline out_;
 };
 

@@ -32,7 +32,7 @@ struct Timeline {
   std::vector<TimelineSpan> spans;  // by row, then begin, then the longer first
   int64_t earliest_ns = 0;          // 0, or below: device clocks are mapped to the host's with a small error
   bool reconstructed = false;       // the record has durations only: leaves were laid end to end
-  int64_t left_out = 0;             // spans that overlap others on more rows than are drawn
+  int64_t left_out = 0;             // spans beyond 20,000, or that overlap others on more rows than are drawn
 };
 
 /// Points into `record`, which must outlive the result. `spans` are those that the record's sums were made of; without

@@ -22,6 +22,15 @@ OutOfMemory::OutOfMemory(std::string what_for, uint64_t requested_bytes, uint64_
       free_bytes_(free_bytes),
       advice_(std::move(advice)) {}
 
+std::string operation_name(std::string_view function) {
+  constexpr std::string_view kUnnamed = "(anonymous namespace)";  // as clang writes it
+  size_t end = function.find('(');
+  while (end != std::string_view::npos && function.substr(end).starts_with(kUnnamed))
+    end = function.find('(', end + kUnnamed.size());
+  const std::string_view head = function.substr(0, end);
+  return std::string(head.substr(head.find_last_of(":* &") + 1));
+}
+
 ExitCode exit_code(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kUsage:

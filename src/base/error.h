@@ -61,15 +61,20 @@ class OutOfMemory : public Error {
 /// Exit code that reports an error of this kind.
 ExitCode exit_code(ErrorKind kind);
 
+/// The function's own name in what a compiler calls it: "conv3d" of "virtual void wan::cpu::Backend::conv3d(const
+/// Conv&)".
+std::string operation_name(std::string_view function);
+
 /// Throws Error(kind, message) unless `condition` holds. For checks of input, not of our own invariants.
 inline void require(bool condition, std::string_view message, ErrorKind kind = ErrorKind::kInput) {
   if (!condition) throw Error(kind, std::string(message));
 }
 
-/// Throws Error naming the calling operation unless `condition` holds: shape and dtype contracts of operations.
+/// Throws Error(kRuntime) naming the calling operation, such as "linear", unless `condition` holds: shape and dtype
+/// contracts of operations.
 inline void require_op(bool condition, std::string_view message,
                        std::source_location where = std::source_location::current()) {
-  if (!condition) throw Error(ErrorKind::kRuntime, std::string(where.function_name()) + ": " + std::string(message));
+  if (!condition) throw Error(operation_name(where.function_name()) + ": " + std::string(message));
 }
 
 }  // namespace wan

@@ -42,7 +42,7 @@ std::string labels_of(const RunRecord& run, const Timeline& timeline) {
                                   : "clock residual unknown: " + residual.reason);
   if (timeline.reconstructed) labels.emplace_back("durations only in the source: stages laid end to end");
   if (timeline.left_out > 0)
-    labels.push_back(fmt::format("{} spans are left out: too many overlap", timeline.left_out));
+    labels.push_back(fmt::format("{} spans are left out: too many, or too many overlap", timeline.left_out));
   return join(labels, ", ");
 }
 

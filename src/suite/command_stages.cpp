@@ -8,7 +8,7 @@
 
 namespace wan::suite {
 
-std::string cut_command(Watched& watched, std::vector<StageSpan> log_spans, const std::string& why_no_injection) {
+std::string cut_command(Watched& watched, const LogStages& log, const std::string& why_no_injection) {
   VideoLog& video = watched.videos.back();
   if (!why_no_injection.empty()) video.facts["nvtx"] = why_no_injection;
   if (!video.spans.empty() || !video.begins.empty()) {
@@ -22,7 +22,8 @@ std::string cut_command(Watched& watched, std::vector<StageSpan> log_spans, cons
   RangeStages stages = stages_of_ranges(std::move(video.ranges));
   if (!stages.left_out.empty()) video.facts["nvtx_left_out"] = stages.left_out;
   const bool has_ranges = !stages.spans.empty();
-  video.spans = has_ranges ? std::move(stages.spans) : std::move(log_spans);
+  if (!has_ranges && !log.left_out().empty()) video.facts["log_left_out"] = log.left_out();
+  video.spans = has_ranges ? std::move(stages.spans) : log.spans(watched.total.end_ns);
   return has_ranges ? "nvtx" : video.spans.empty() ? "total" : "log";
 }
 

@@ -22,6 +22,7 @@ constexpr size_t kLongestStage = 200;
 constexpr size_t kMostGroups = 20;
 constexpr int64_t kMostMemory = 4 << 20;  // of one pattern, compiled
 constexpr size_t kLongestLine = 4096;     // what is beyond it is no log line
+constexpr size_t kMostStages = 1000;      // as of NVTX ranges
 
 re2::RE2::Options syntax() {
   re2::RE2::Options options;
@@ -99,6 +100,7 @@ struct LogStages::Rule {
         name.append(group.data(), group.size());
       i += reference ? reference->length : 1;
     }
+    if (name.size() > kLongestStage) name.resize(kLongestStage);
     return name;
   }
 
@@ -169,26 +171,33 @@ LogStages::LogStages(const std::vector<LogPattern>& patterns) {
 
 LogStages::~LogStages() = default;
 
-bool LogStages::line(const std::string& text, int64_t at_ns) {
+const StageId* LogStages::line(const std::string& text, int64_t at_ns) {
   const std::string_view head = std::string_view(text).substr(0, kLongestLine);
   for (const auto& rule : rules_) {
     const std::optional<std::string> stage = rule->match(head);
     if (!stage) continue;
-    if (!seen_.empty() && seen_.back().stage.name == *stage) return false;
+    if (!seen_.empty() && seen_.back().stage.name == *stage) return nullptr;
+    if (++begun_ > kMostStages) return nullptr;
     if (!seen_.empty()) seen_.back().end_ns = at_ns;
     StageSpan span;
     span.stage = stage_from_name(*stage);
     span.begin_ns = at_ns;
     seen_.push_back(span);
-    return true;
+    return &seen_.back().stage;
   }
-  return false;
+  return nullptr;
 }
 
 std::vector<StageSpan> LogStages::spans(int64_t end_ns) const {
+  if (begun_ > kMostStages) return {};
   std::vector<StageSpan> result = seen_;
   if (!result.empty()) result.back().end_ns = end_ns;
   return result;
+}
+
+std::string LogStages::left_out() const {
+  if (begun_ <= kMostStages) return {};
+  return fmt::format("{} stages cut by the log, more than {}: a trace, not stages", begun_, kMostStages);
 }
 
 }  // namespace wan::suite

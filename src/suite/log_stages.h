@@ -29,15 +29,18 @@ class LogStages {
   LogStages(const LogStages&) = delete;
   LogStages& operator=(const LogStages&) = delete;
 
-  /// A line that was read at `at_ns`. True when it began a stage.
-  bool line(const std::string& text, int64_t at_ns);
-  /// The stages seen, the last one closed at `end_ns`.
+  /// A line that was read at `at_ns`. The stage that it began; null when it began none.
+  const StageId* line(const std::string& text, int64_t at_ns);
+  /// The stages seen, the last one closed at `end_ns`; none when they were too many.
   std::vector<StageSpan> spans(int64_t end_ns) const;
+  /// Why spans() has none although lines matched; empty: it has all.
+  std::string left_out() const;
 
  private:
   struct Rule;
   std::vector<std::unique_ptr<Rule>> rules_;
   std::vector<StageSpan> seen_;
+  size_t begun_ = 0;
 };
 
 }  // namespace wan::suite

@@ -97,10 +97,10 @@ class RunListener final : public Listener {
   RunListener(Display& display, const std::vector<LogPattern>& patterns) : display_(display), log_(patterns) {}
   void on_message(const Message& message) override { display_.message(message); }
   void on_output(const std::string& line, int64_t at_ns) override {
-    if (log_.line(line, at_ns)) display_.message(Begin{log_.spans(at_ns).back().stage, 0, {}});
+    if (const StageId* begun = log_.line(line, at_ns)) display_.message(Begin{*begun, 0, {}});
   }
   void on_tick(const measure::Samples& samples) override { display_.tick(samples); }
-  std::vector<StageSpan> log_spans(int64_t end_ns) const { return log_.spans(end_ns); }
+  const LogStages& log() const { return log_; }
 
  private:
   Display& display_;
@@ -214,7 +214,7 @@ class SuiteRun {
     const Ending ending = classify(watched, context_.protocol, Cgroups().oom_kills() - oom_before);
     std::string source = "engine";
     if (context_.protocol == EngineProtocol::kCommand)
-      source = cut_command(watched, listener.log_spans(watched.total.end_ns), options_.why_no_injection);
+      source = cut_command(watched, listener.log(), options_.why_no_injection);
     remove_unfinished(watched, ending, videos);
     if (const auto& decided = watched.videos.front().decided) decided_.try_emplace(planned.key, decided->execution);
     finish_job({job, context_, watched, ending, created, watching.spawn, source, probe, preparation, gpu, videos});

@@ -85,7 +85,7 @@ suite::Watched watched_process(const Start& start) {
   return watched;
 }
 
-Kept records_of(suite::Watched watched, const Start& start, std::vector<StageSpan> log_spans) {
+Kept records_of(suite::Watched watched, const Start& start, const suite::LogStages& log) {
   static Card card;
   static const suite::PlannedCase planned = [] {
     suite::PlannedCase made;
@@ -99,7 +99,7 @@ Kept records_of(suite::Watched watched, const Start& start, std::vector<StageSpa
   context.system = system;
   const suite::Ending ending = suite::classify(watched, start.protocol, 0);
   std::string source = "engine";
-  if (start.protocol == suite::EngineProtocol::kCommand) source = cut_command(watched, std::move(log_spans), "");
+  if (start.protocol == suite::EngineProtocol::kCommand) source = cut_command(watched, log, "");
   const measure::IdleProbe probe;
   const suite::Preparation preparation;
   const SpawnOptions spawn{{"program"}, {}, {}, 0};

@@ -6,6 +6,7 @@
 #include "report/beside.h"
 #include "results/record.h"
 #include "suite/classify.h"
+#include "suite/log_stages.h"
 #include "suite/watch.h"
 
 namespace wan::fuzz {
@@ -31,6 +32,6 @@ struct Kept {
 };
 
 /// The records of the process and what lies beside them, each read back as it was written.
-Kept records_of(suite::Watched watched, const Start& start, std::vector<StageSpan> log_spans);
+Kept records_of(suite::Watched watched, const Start& start, const suite::LogStages& log);
 
 }  // namespace wan::fuzz

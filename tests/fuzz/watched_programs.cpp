@@ -53,7 +53,7 @@ Kept read_pipe(Bytes input) {
   check(messages <= limits.lines, "no more is taken than the limit says");
   require(messages > 0, "no message");
   display.tick(watched.samples);
-  Kept kept = records_of(std::move(watched), start, {});
+  Kept kept = records_of(std::move(watched), start, suite::LogStages({}));
   display.run_ends(kept.records);
   return kept;
 }
@@ -72,7 +72,7 @@ Kept read_log(Bytes input) {
   start.protocol = suite::EngineProtocol::kCommand;
   suite::Watched watched = watched_process(start);
   watched.stderr_tail = log;
-  return records_of(std::move(watched), start, stages.spans(kEndNs));
+  return records_of(std::move(watched), start, stages);
 }
 
 }  // namespace

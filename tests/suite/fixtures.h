@@ -57,4 +57,12 @@ class Silent : public Display {
   std::vector<std::string> notes;
 };
 
+/// The record's flag of that name; null: it has none. A test that expects others than the machine's (cpu_interference
+/// on a loaded one) looks for their names.
+inline const ValidityFlag* flag_of(const RunRecord& record, std::string_view name) {
+  for (const ValidityFlag& flag : record.validity)
+    if (flag.name == name) return &flag;
+  return nullptr;
+}
+
 }  // namespace wan::suite::test

@@ -89,7 +89,7 @@ TEST_F(TracedRuns, FollowAllOthersForCasesOnACardAndDoNotCount) {
   ASSERT_EQ(outcome.records.size(), 5u) << "three cases, two of them on a card";
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_FALSE(outcome.records[i].kernels);
-    EXPECT_TRUE(outcome.records[i].validity.empty());
+    EXPECT_EQ(test::flag_of(outcome.records[i], kTracedFlag), nullptr);
   }
   const RunRecord& traced = outcome.records[3];
   EXPECT_EQ(traced.run_case.name, "one");
@@ -97,9 +97,8 @@ TEST_F(TracedRuns, FollowAllOthersForCasesOnACardAndDoNotCount) {
   ASSERT_TRUE(traced.kernels);
   ASSERT_EQ(traced.kernels->tables.size(), 1u);
   EXPECT_EQ(traced.kernels->tables[0].gap_ns, 10);
-  ASSERT_EQ(traced.validity.size(), 1u);
-  EXPECT_EQ(traced.validity[0].name, kTracedFlag);
-  EXPECT_TRUE(traced.validity[0].excludes);
+  ASSERT_NE(test::flag_of(traced, kTracedFlag), nullptr);
+  EXPECT_TRUE(test::flag_of(traced, kTracedFlag)->excludes);
   const fs::path file = folder_ / "records" / record_file_name(traced);
   const auto events = load_kernel_events(file, traced);
   ASSERT_TRUE(events);

@@ -12,12 +12,12 @@ TEST(LogStages, ALineEndsTheStageBeforeIt) {
   const std::vector<LogPattern> patterns = {
       {"Creating", "Model_Initialization"}, {"(\\d+)/\\d+ \\[", "Step_$1_Inference"}, {"Saving", "Output_Encoding"}};
   LogStages log(patterns);
-  EXPECT_FALSE(log.line("hello", 5));
-  EXPECT_TRUE(log.line("Creating WanTI2V pipeline.", 10));
-  EXPECT_TRUE(log.line(" 10%|# | 1/10 [00:06<", 20));
-  EXPECT_FALSE(log.line(" 10%|# | 1/10 [00:07<", 25));  // the bar redrawn
-  EXPECT_TRUE(log.line(" 20%|# | 2/10 [00:12<", 30));
-  EXPECT_TRUE(log.line("Saving generated video", 40));
+  EXPECT_EQ(log.line("hello", 5), nullptr);
+  EXPECT_NE(log.line("Creating WanTI2V pipeline.", 10), nullptr);
+  EXPECT_NE(log.line(" 10%|# | 1/10 [00:06<", 20), nullptr);
+  EXPECT_EQ(log.line(" 10%|# | 1/10 [00:07<", 25), nullptr);  // the bar redrawn
+  EXPECT_NE(log.line(" 20%|# | 2/10 [00:12<", 30), nullptr);
+  EXPECT_NE(log.line("Saving generated video", 40), nullptr);
   const auto spans = log.spans(50);
   ASSERT_EQ(spans.size(), 4u);
   EXPECT_EQ(spans[0].begin_ns, 10);
@@ -64,7 +64,7 @@ std::string repeated(const std::string& text, int times) {
 
 TEST(LogStages, NamesAStageByTheGroupsOfItsPattern) {
   LogStages log(std::vector<LogPattern>{{"(a)(b)?(c)", "$3$1[$2]$&$$x$"}});
-  EXPECT_TRUE(log.line("zacz", 1));
+  EXPECT_NE(log.line("zacz", 1), nullptr);
   EXPECT_EQ(log.spans(2)[0].stage.name, "ca[]ac$$x$");
 }
 
@@ -72,14 +72,14 @@ TEST(LogStages, NamesAStageByTheGroupsOfItsPattern) {
 TEST(LogStages, NoPatternTakesMoreTimeThanItsLineIsLong) {
   for (const char* pattern : {"(a+)+$", "(a|aa)+$", "(a*)*b$", "(.*a){12}$", "^(([a-z])+.)+[A-Z]([a-z])+$"}) {
     LogStages log(std::vector<LogPattern>{LogPattern{pattern, "x"}});
-    EXPECT_FALSE(log.line(std::string(4000, 'a') + "!", 1)) << pattern;
+    EXPECT_EQ(log.line(std::string(4000, 'a') + "!", 1), nullptr) << pattern;
   }
 }
 
 TEST(LogStages, ALineThatIsNotUtf8IsALine) {
   LogStages log(std::vector<LogPattern>{{"step (\\d+)", "s$1"}});
-  EXPECT_FALSE(log.line("\xff\xfe", 1));
-  EXPECT_TRUE(log.line("\xff step 5", 2));
+  EXPECT_EQ(log.line("\xff\xfe", 1), nullptr);
+  EXPECT_NE(log.line("\xff step 5", 2), nullptr);
   EXPECT_EQ(log.spans(3)[0].stage.name, "s5");
 }
 
@@ -102,6 +102,23 @@ TEST(LogStages, RefusesTooManyAndTooLarge) {
   EXPECT_THAT(refusal_of("a", std::string(201, 's')), HasSubstr("name"));
   EXPECT_THAT(refusal_of("(a)", "$2"), HasSubstr("names group 2, the pattern has 1"));
   EXPECT_THAT(refusal_of(std::vector<LogPattern>(201, LogPattern{"a", "x"})), HasSubstr("201"));
+}
+
+// A program that prints a line a millisecond would fill the record.
+TEST(LogStages, MoreThanAThousandStagesAreNone) {
+  LogStages log(std::vector<LogPattern>{{"line (\\d+)", "s$1"}});
+  for (int i = 0; i < 1000; ++i) EXPECT_NE(log.line("line " + std::to_string(i), i), nullptr);
+  EXPECT_EQ(log.spans(1000).size(), 1000u);
+  EXPECT_EQ(log.left_out(), "");
+  for (int i = 1000; i < 5000; ++i) EXPECT_EQ(log.line("line " + std::to_string(i), i), nullptr);
+  EXPECT_TRUE(log.spans(5000).empty());
+  EXPECT_THAT(log.left_out(), HasSubstr("5000 stages"));
+}
+
+TEST(LogStages, AStageIsNamedByTheBeginningOfALongMatch) {
+  LogStages log(std::vector<LogPattern>{{"a+", "$&$&"}});
+  ASSERT_NE(log.line(std::string(4000, 'a'), 1), nullptr);
+  EXPECT_EQ(log.spans(2)[0].stage.name, std::string(200, 'a'));
 }
 
 TEST(LogStages, RefusesAFileOfOtherTypesByName) {
