@@ -60,7 +60,7 @@ sanitize-thread:
 
 fuzz:
 	$(BOOTSTRAP) fuzz
-	tools/fuzz.sh
+	tools/fuzz.py
 
 # Every kernel for every card the program is meant for, without a card: minutes each.
 cuda-all: bootstrap

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/format.h>
+
+#include "base/error.h"
 #include "import/parse.h"
 #include "results/stage_names.h"
 #include "results/stage_role.h"
@@ -13,6 +16,17 @@ namespace {
 
 constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 constexpr const char* kSource = "imported";
+
+constexpr double kMostSeconds = 1e9;   // of a stage
+constexpr double kMostTogether = 4e9;  // of a run's stages: in nanoseconds their sum is a whole number yet
+constexpr double kMostGib = 1e6;
+
+void require_within(const RunRecord& record, const std::string& stage, std::string_view what, double value,
+                    double most) {
+  if (value >= 0 && value <= most) return;
+  throw Error(ErrorKind::kInput, fmt::format("{}: stage '{}': expected 0 to {:g} {}, found {:g}", record.imported->file,
+                                             stage, most, what, value));
+}
 
 Measured<uint64_t> bytes_from_gib(const std::optional<double>& gib, const char* reason) {
   if (!gib) return absent<uint64_t>(reason);
@@ -30,6 +44,9 @@ bool starts_with_step(const StageRecord& stage) { return stage.index >= 0; }
 }  // namespace
 
 void add_stage(RunRecord& record, const OriginalStage& row, std::map<std::string, std::string> printed) {
+  require_within(record, row.name, "seconds", row.seconds, kMostSeconds);
+  require_within(record, row.name, "GiB of the card's memory", row.peak_gib.value_or(0), kMostGib);
+  require_within(record, row.name, "GiB of the machine's memory", row.system_gib.value_or(0), kMostGib);
   StageRecord stage;
   const StageId id = stage_from_name(row.name);
   stage.id = stage.name = row.name;
@@ -87,6 +104,9 @@ void finish_record(RunRecord& record) {
       if (tensor.mean_percent) tensor = {std::nullopt, "printed_zero", "", 0, 0};
     }
   }
+  double together_s = 0;
+  for (const StageRecord& stage : record.stages) together_s += static_cast<double>(stage.wall_ns) * 1e-9;
+  require_within(record, "all", "seconds", together_s, kMostTogether);
   record.engine.kind = EngineKind::kImported;
   record.execution = absent<Execution>("imported");
   record.predicted_peak_bytes = absent<uint64_t>("imported");

@@ -20,6 +20,7 @@ namespace wan {
 namespace {
 
 constexpr int64_t kMostPixels = int64_t{1} << 26;  // of a frame: 8192 x 8192
+constexpr size_t kMostBytes = size_t{256} << 20;   // that FFmpeg allocates at once, whatever a file says of itself
 
 // FFmpeg frees through a pointer to the pointer.
 template <auto kFree>
@@ -69,6 +70,7 @@ class PosterMaker {
   }
 
   void open() {
+    av_max_alloc(kMostBytes);
     av_log_set_level(AV_LOG_QUIET);  // FFmpeg prints on its own otherwise; its errors come back as codes
     // What a file holds would else choose its reader, and some readers open other files: a playlist its parts.
     const AVInputFormat* mp4 = made(av_find_input_format("mp4"), "a reader of mp4");

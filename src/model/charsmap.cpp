@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "model/normalized_text.h"
 
 namespace wan {
 namespace {
@@ -108,7 +109,7 @@ std::string Charsmap::apply(std::string_view text) const {
     const std::string_view cluster = text.substr(begin, end - begin);
     if (cluster.size() < kLongCluster) {
       if (const char* mapped = replacement(cluster)) {
-        out += mapped;
+        append_normalized(out, mapped);
         return;
       }
     }
@@ -117,9 +118,9 @@ std::string Charsmap::apply(std::string_view text) const {
       next_code_point(cluster, at);
       const std::string_view part = cluster.substr(from, at - from);
       if (const char* mapped = replacement(part)) {
-        out += mapped;
+        append_normalized(out, mapped);
       } else {
-        out += part;
+        append_normalized(out, part);
       }
     }
   });

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "model/added_tokens.h"
+#include "model/normalized_text.h"
 #include "model/tokenizer_engine.h"
 
 namespace wan {
@@ -19,8 +20,8 @@ std::string replaced(std::string_view text, std::string_view from, std::string_v
   std::string out;
   for (size_t at = 0; at < text.size();) {
     const size_t found = std::min(text.find(from, at), text.size());
-    out += text.substr(at, found - at);
-    if (found < text.size()) out += to;
+    append_normalized(out, text.substr(at, found - at));
+    if (found < text.size()) append_normalized(out, to);
     at = found + from.size();
   }
   return out;
@@ -38,7 +39,7 @@ struct Apply {
       size_t end = at;
       while (end < text.size() && text[end] == ' ') ++end;
       if (end - at >= 2) {
-        out += step.to;
+        append_normalized(out, step.to);
         at = end;
       } else {
         out.push_back(text[at++]);
@@ -64,7 +65,9 @@ struct Apply {
     if (U_SUCCESS(status))
       normalizer->normalizeUTF8(0, {text.data(), static_cast<int32_t>(text.size())}, sink, nullptr, status);
     if (U_FAILURE(status)) throw Error(fmt::format("ICU could not normalise text: {}", u_errorName(status)));
-    return out;
+    std::string bounded;
+    append_normalized(bounded, out);
+    return bounded;
   }
 };
 

@@ -1,6 +1,9 @@
 // The fallback for a folder without tokenizer.json: libsentencepiece, with the literal special tokens T5's tokenizer
 // matches before it. Ids differ from the fast tokenizer's where tokenizer.h says so.
+#include <cstdint>
 #include <exception>
+#include <optional>
+#include <string_view>
 
 #include <sentencepiece_processor.h>
 
@@ -21,11 +24,12 @@ class Fields {
  public:
   explicit Fields(std::string_view message) : rest_(message) {}
 
-  /// The next length-delimited field with this number; empty at the end. Throws Error(kInput) when the message is
-  /// malformed.
-  std::string_view next(uint64_t number) {
+  /// The next length-delimited field with this number, which may be empty; nothing at the end. Throws Error(kInput)
+  /// when the message is malformed.
+  std::optional<std::string_view> next(uint64_t number) {
     while (!rest_.empty()) {
       const uint64_t tag = varint();
+      if (tag > UINT32_MAX) refuse();  // the library keeps 32 bits, which may be another field's
       const uint64_t kind = tag & 7;
       if (kind == 0) varint();
       if (kind == 1) take(8);
@@ -35,7 +39,7 @@ class Fields {
       const std::string_view value = take(varint());
       if (tag >> 3 == number) return value;
     }
-    return {};
+    return std::nullopt;
   }
 
  private:
@@ -63,9 +67,9 @@ void check_character_maps(std::string_view model) {
   constexpr uint64_t kNormalizer = 3, kDenormalizer = 5, kCharsmap = 2;  // sentencepiece_model.proto
   for (const uint64_t spec_field : {kNormalizer, kDenormalizer}) {
     Fields specs(model);
-    for (std::string_view spec = specs.next(spec_field); !spec.empty(); spec = specs.next(spec_field)) {
-      Fields maps(spec);
-      for (std::string_view map = maps.next(kCharsmap); !map.empty(); map = maps.next(kCharsmap)) Charsmap{map};
+    while (const auto spec = specs.next(spec_field)) {
+      Fields maps(*spec);
+      while (const auto map = maps.next(kCharsmap)) Charsmap{*map};
     }
   }
 }

@@ -19,6 +19,7 @@ constexpr size_t kMaxDepth = 32;
 constexpr size_t kMaxPieces = size_t{1} << 21;
 constexpr size_t kMaxPieceBytes = 1024;
 constexpr size_t kMaxAddedTokens = 65536;
+constexpr size_t kMaxSteps = 100;  // of the normalizer; T5 has three
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(ErrorKind::kInput, "tokenizer.json: " + what); }
 
@@ -222,6 +223,7 @@ NormalizerStep replace_step(const json& step, const std::string& where) {
 
 void add_steps(const json& step, const std::string& where, std::vector<NormalizerStep>& steps) {
   if (step.is_null()) return;
+  if (steps.size() == kMaxSteps) refuse(fmt::format("the normalizer has more than {} steps", kMaxSteps));
   const std::string type = string_of(step, "type", where);
   if (type == "Sequence") {
     const json& parts = member(step, "normalizers", where);

@@ -160,6 +160,23 @@ uint32_t number_at(const std::string& bytes, size_t at) {
   return value;
 }
 
+/// How everything in the database was made. A view, a virtual table or a computed column could say a query has no end.
+std::set<std::string> schema_of(sqlite3* database) {
+  std::set<std::string> made;
+  Statement all(database, "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL");
+  while (all.step()) made.insert(all.text(0));
+  return made;
+}
+
+std::set<std::string> our_schema() {
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open(":memory:", &raw);
+  const std::unique_ptr<sqlite3, CloseDatabase> handle(raw);
+  if (code != SQLITE_OK || sqlite3_exec(raw, kTables, nullptr, nullptr, nullptr) != SQLITE_OK)
+    throw Error(fmt::format("cannot make a database in memory: {}", sqlite3_errmsg(raw)));
+  return schema_of(raw);
+}
+
 /// Indexes of earlier builds have no application id, but our tables and no others.
 bool has_our_tables(const fs::path& database) {
   sqlite3* raw = nullptr;
@@ -235,6 +252,10 @@ History::History(const fs::path& database, IndexFile file) : database_(std::make
                                                "`wanbench history --reindex`",
                                                database.string(), kIndexVersion, found));
   }
+  require(schema_of(handle) == our_schema(),
+          fmt::format("{}: expected the tables of a history index, found others; rebuild it with `wanbench history "
+                      "--reindex`",
+                      database.string()));
 }
 
 History::~History() = default;

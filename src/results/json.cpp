@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -314,6 +315,56 @@ void bring_up_to_date(RunRecord& record, int64_t minor) {
     record.predicted_peak_bytes = measured(bytes, "engine");
 }
 
+/// Adds up the whole numbers of one key over many objects, as whoever shows them does with some: no such sum may leave
+/// its type. Throws Error(kInput) naming the list and the key.
+class Totals {
+ public:
+  Totals(const std::string& file, std::string_view list) : file_(file), list_(list) {}
+
+  template <class T>
+  void operator()(const char* key, const T& member) {
+    if constexpr (std::is_same_v<T, int64_t>)
+      add(key, member < 0 ? uint64_t{0} - static_cast<uint64_t>(member) : static_cast<uint64_t>(member));
+    else if constexpr (std::is_same_v<T, uint64_t>)
+      add(key, member);
+    else if constexpr (std::is_same_v<T, Measured<int64_t>> || std::is_same_v<T, Measured<uint64_t>>)
+      if (member.has()) (*this)(key, *member.value);
+  }
+  template <class T>
+  void added(const char* key, const T& member) {
+    (*this)(key, member);
+  }
+
+ private:
+  void add(const char* key, uint64_t value) {
+    constexpr uint64_t kMost = uint64_t{1} << 62;
+    uint64_t& sum = sums_[key];
+    if (value > kMost - sum)
+      throw Error(ErrorKind::kInput,
+                  fmt::format("{}: key '{}': the values of '{}' add up to more than {}", file_, list_, key, kMost));
+    sum += value;
+  }
+
+  const std::string& file_;
+  std::string_view list_;
+  std::map<std::string_view, uint64_t> sums_;
+};
+
+void check_totals(const KernelTrace& trace, const std::string& file) {
+  Totals tables(file, "kernels.tables"), kinds(file, "kernels.tables.kinds"), kernels(file, "kernels.tables.kernels");
+  for (const KernelTable& table : trace.tables) {
+    fields(tables, table);
+    for (const KernelKindSum& kind : table.kinds) fields(kinds, kind);
+    for (const KernelSum& kernel : table.kernels) fields(kernels, kernel);
+  }
+}
+
+void check_totals(const RunRecord& record, const std::string& file) {
+  Totals stages(file, "stages");
+  for (const StageRecord& stage : record.stages) fields(stages, stage);
+  if (record.kernels) check_totals(*record.kernels, file);
+}
+
 template <class T>
 T read_document(const Schema& schema, std::string_view text, const std::string& where) {
   const JsonTree tree = JsonTree::parse(text, where);
@@ -321,7 +372,10 @@ T read_document(const Schema& schema, std::string_view text, const std::string& 
   const int64_t minor = check_schema(tree.root(), top);
   T content;
   Reader::decode(tree.root(), content, top);
-  if constexpr (std::is_same_v<T, RunRecord>) bring_up_to_date(content, minor);
+  if constexpr (std::is_same_v<T, RunRecord>) {
+    check_totals(content, where);
+    bring_up_to_date(content, minor);
+  }
   return content;
 }
 
@@ -347,6 +401,7 @@ KernelTrace kernels_from_json(std::string_view text, const std::string& where) {
   KernelTrace trace;
   const JsonTree tree = JsonTree::parse(text, where);
   Reader::decode(tree.root(), trace, Place{where, kRecord});
+  check_totals(trace, where);
   return trace;
 }
 

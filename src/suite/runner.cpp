@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <deque>
 #include <map>
-#include <set>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -12,7 +11,6 @@
 #include "base/cgroup.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json_parse.h"
 #include "base/output_file.h"
 #include "measure/machine.h"
 #include "measure/series.h"
@@ -23,9 +21,11 @@
 #include "results/stage_role.h"
 #include "results/store.h"
 #include "suite/command.h"
+#include "suite/command_stages.h"
 #include "suite/decided.h"
 #include "suite/prepare.h"
 #include "suite/range_stages.h"
+#include "suite/stored_plan.h"
 
 namespace wan::suite {
 namespace {
@@ -52,26 +52,6 @@ std::string plan_text(const Suite& suite, const std::vector<PlannedCase>& plan, 
                              {"key", planned.key},
                              {"request", nlohmann::ordered_json::parse(request_json(planned.details.request))}});
   return json.dump(1) + "\n";
-}
-
-/// What a folder's plan says it is for.
-struct StoredPlan {
-  std::set<std::string> keys;
-  std::string program;  // digest of the program that began it; empty: it does not say
-};
-
-StoredPlan read_plan(const std::string& plan_json) {
-  StoredPlan stored;
-  try {
-    const auto plan = parse_json(plan_json, "plan.json");
-    for (const auto& entry : plan.at("cases")) stored.keys.insert(entry.at("key"));
-    stored.program = plan.value("program", "");
-  } catch (const Error&) {
-    return {};
-  } catch (const nlohmann::json::exception&) {
-    return {};  // a plan that cannot be read matches nothing, and the run is refused
-  }
-  return stored;
 }
 
 /// Runs of two builds under one name would share a median.
@@ -126,27 +106,6 @@ class RunListener final : public Listener {
   Display& display_;
   LogStages log_;
 };
-
-/// Chooses what a command's stages are cut by: the Python shim's spans, else NVTX ranges, else the log. Returns the
-/// name of the source.
-std::string cut_command(Watched& watched, const LogStages& log, const RunOptions& options) {
-  VideoLog& video = watched.videos.back();
-  if (!options.why_no_injection.empty()) video.facts["nvtx"] = options.why_no_injection;
-  if (!video.spans.empty() || !video.begins.empty()) {
-    if (!video.ranges.empty())
-      video.facts["nvtx_left_out"] = fmt::format("{} ranges: the stages are the Python shim's", video.ranges.size());
-    for (StageSpan& span : video.spans)  // the shim begins when Python does, the stage when the process does
-      if (span.stage.role == StageRole::kInitialization && span.component.empty())
-        span.begin_ns = watched.total.begin_ns;
-    return "shim";
-  }
-  RangeStages stages = stages_of_ranges(std::move(video.ranges));
-  if (!stages.left_out.empty()) video.facts["nvtx_left_out"] = stages.left_out;
-  const bool has_ranges = !stages.spans.empty();
-  if (!has_ranges && !log.left_out().empty()) video.facts["log_left_out"] = log.left_out();
-  video.spans = has_ranges ? std::move(stages.spans) : log.spans(watched.total.end_ns);
-  return has_ranges ? "nvtx" : video.spans.empty() ? "total" : "log";
-}
 
 class SuiteRun {
  public:
@@ -254,7 +213,8 @@ class SuiteRun {
     Watched watched = watch(watching, gpu, gpu == nullptr ? why_no_gpu : "", listener);
     const Ending ending = classify(watched, context_.protocol, Cgroups().oom_kills() - oom_before);
     std::string source = "engine";
-    if (context_.protocol == EngineProtocol::kCommand) source = cut_command(watched, listener.log(), options_);
+    if (context_.protocol == EngineProtocol::kCommand)
+      source = cut_command(watched, listener.log(), options_.why_no_injection);
     remove_unfinished(watched, ending, videos);
     if (const auto& decided = watched.videos.front().decided) decided_.try_emplace(planned.key, decided->execution);
     finish_job({job, context_, watched, ending, created, watching.spawn, source, probe, preparation, gpu, videos});

@@ -6,9 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include <fmt/format.h>
-
-#include "base/error.h"
+#include "suite/pipe_log.h"
 
 namespace wan::suite {
 namespace {
@@ -52,8 +50,7 @@ class Watcher {
       enforce_limits(now_ns);
     }
     read_pipes();
-    note_left_out(channel_.left_out());
-    if (videos_too_many_ > 0) note_left_out(fmt::format("{} videos more than were asked for", videos_too_many_));
+    log_.finish();
     seen_.stderr_tail = tail_.text();
     seen_.samples = sampler_.take();
     return std::move(seen_);
@@ -91,34 +88,18 @@ class Watcher {
     read_output(child_.err(), err_text_, true);
   }
 
-  void note_left_out(const std::string& what) {
-    if (!what.empty()) seen_.left_out += (seen_.left_out.empty() ? "" : "; ") + what;
-  }
-
   void read_channel() {
     if (!child_.channel().open()) return;
     std::string fresh;
     if (!read_available(child_.channel(), fresh)) child_.channel().reset();
-    for (const std::string& line : channel_.take(fresh)) {
-      try {
-        const Message message = decode(line);
-        keep(message);
-        listener_.on_message(message);
-      } catch (const Error& failure) {
-        if (seen_.broken_line.empty()) seen_.broken_line = failure.what();
-      }
-    }
+    log_.take(fresh, [this](const Message& message) {
+      read_as_told(message);
+      listener_.on_message(message);
+    });
   }
 
-  void keep(const Message& message) {
-    if (const auto* next = std::get_if<NextVideo>(&message)) {
-      if (seen_.videos.size() >= options_.most_videos) {
-        ++videos_too_many_;
-        return;
-      }
-      seen_.videos.emplace_back();
-      seen_.videos.back().next = *next;
-    }
+  /// What the process says about its counters, and when to read.
+  void read_as_told(const Message& message) {
     if (const auto* state = std::get_if<CounterState>(&message)) {
       if (state->reason.empty())
         sampler_.name_counters(state->names);
@@ -133,28 +114,6 @@ class Watcher {
     const bool counts_itself = options_.counters == measure::CounterRung::kCupti;
     if (const auto* counters = std::get_if<Counters>(&message); counters != nullptr && counts_itself)
       sampler_.add_counters(counters->batch);
-    VideoLog& video = seen_.videos.back();
-    if (const auto* begin = std::get_if<Begin>(&message)) video.begins.push_back(*begin);
-    if (const auto* span = std::get_if<StageSpan>(&message)) video.spans.push_back(*span);
-    if (const auto* range = std::get_if<Range>(&message)) video.ranges.push_back(*range);
-    if (const auto* memory = std::get_if<Memory>(&message)) video.memory.push_back(*memory);
-    if (const auto* decided = std::get_if<Decided>(&message)) video.decided = *decided;
-    if (const auto* clock = std::get_if<ClockTied>(&message)) video.clock = *clock;
-    if (const auto* fact = std::get_if<Fact>(&message)) keep(video, *fact);
-    if (const auto* kernels = std::get_if<Kernels>(&message)) video.kernels = *kernels;
-    if (const auto* finished = std::get_if<Finished>(&message)) video.finished = *finished;
-    if (const auto* failure = std::get_if<Failure>(&message)) seen_.failure = *failure;
-  }
-
-  /// The two keys with a meaning become fields here; the rest is for people.
-  static void keep(VideoLog& video, const Fact& fact) {
-    constexpr std::string_view kVersion = "version.";
-    if (fact.key.starts_with(kVersion))
-      video.versions[fact.key.substr(kVersion.size())] = fact.value;
-    else if (fact.key == "shim_clock")
-      video.shim_clock = fact.value == "cuda_event" ? "cuda_event" : "host";
-    else
-      video.facts[fact.key] = fact.value;
   }
 
   void read_output(Descriptor& descriptor, std::string& text, bool is_stderr) {
@@ -205,8 +164,7 @@ class Watcher {
   measure::Sampler sampler_;
   Subprocess child_;
   Tail tail_{kTailBytes};
-  BoundedLines channel_{options_.pipe};
-  size_t videos_too_many_ = 0;
+  PipeLog log_{options_.pipe, options_.most_videos, seen_};
   std::string out_text_, err_text_;
   int64_t deadline_ns_ = 0;
   bool ended_ = false;

@@ -100,6 +100,17 @@ TEST(OriginalJson, RefusesWhatItCannotUse) {
   EXPECT_THAT(with([](Json& j) { j["stages"][0]["sm_activity"] = "high"; }), HasSubstr("sm_activity"));
   EXPECT_THAT(with([](Json& j) { j["stages"][1]["stage"] = "Step_0_Inference"; }), HasSubstr("only once"));
   EXPECT_THAT(with([](Json& j) { j["stages"] = Json::array(); }), HasSubstr("at least one stage"));
+  EXPECT_THAT(with([](Json& j) { j["stages"][0]["peak_memory_mb"] = 1e12; }), HasSubstr("GiB of the card's memory"));
+  EXPECT_THAT(with([](Json& j) { j["stages"][0]["system_memory_peak_gb"] = 1e12; }), HasSubstr("found 1e+12"));
+  EXPECT_THAT(with([](Json& j) {
+                const Json stage = j["stages"][0];
+                for (int i = 1; i < 6; ++i) {
+                  j["stages"].push_back(stage);
+                  j["stages"].back()["stage"] = "Step_" + std::to_string(i) + "_Inference";
+                  j["stages"].back()["duration_sec"] = 1e9;
+                }
+              }),
+              HasSubstr("expected 0 to 4e+09 seconds"));
 }
 
 std::string markdown_refusal(const std::string& text) {
@@ -119,6 +130,7 @@ TEST(SeedMarkdown, RefusesDamagedReportsByLine) {
   EXPECT_THAT(markdown_refusal(head + "| T5_Encoding | fast |\n"), HasSubstr("x.md:6: column 'Time (s)'"));
   EXPECT_THAT(markdown_refusal(head + "| T5_Encoding | 1.00 | 2 |\n"), HasSubstr("expected 2 cells, found 3"));
   EXPECT_THAT(markdown_refusal(head + "| T5_Encoding | nan |\n"), HasSubstr("found 'nan'"));
+  EXPECT_THAT(markdown_refusal(head + "| T5_Encoding | 1000000000000 |\n"), HasSubstr("expected 0 to 1e+09 seconds"));
   EXPECT_THAT(markdown_refusal(head + "| T5_Encoding | 1.00\n"), HasSubstr("ends in '|'"));
   EXPECT_THAT(markdown_refusal(head + "| A | 1.0 |\n| A | 1.0 |\n"), HasSubstr("occurs twice"));
   EXPECT_THAT(markdown_refusal(std::string(5000, 'x')), HasSubstr("at most 4096"));

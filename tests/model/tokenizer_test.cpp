@@ -210,6 +210,32 @@ TEST(TokenizerFile, SurvivesDamage) {
   survive_damage(fixture_json(), [](const std::string& text) { return Tokenizer::from_tokenizer_json(text); });
 }
 
+/// Each step may be harmless: twelve of them would make 10^24 bytes of a letter.
+TEST(TokenizerFile, ANormalizerThatGrowsATextWithoutEndIsRefused) {
+  json steps = json::array();
+  for (int i = 0; i < 12; ++i)
+    steps.push_back({{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", std::string(100, 'a')}});
+  const json growing = patched(
+      {{{"op", "replace"}, {"path", "/normalizer"}, {"value", {{"type", "Sequence"}, {"normalizers", steps}}}}});
+  const Tokenizer tokenizer = Tokenizer::from_tokenizer_json(growing.dump());
+  EXPECT_THROW(tokenizer.encode("a"), Error);
+  EXPECT_NO_THROW(tokenizer.encode("b"));
+}
+
+/// The library merges fields that come twice: each character map counts, whatever stands before it.
+TEST(SentencePieceModel, EveryCharacterMapIsChecked) {
+  const std::string model = read_text(kFolder + "/spiece.model");
+  const std::string outside("\x04\0\0\0\0\xFC\xFF\x7F", 8);  // a trie of one unit, whose children lie far behind it
+  const auto field = [](const std::string& tag, const std::string& content) {
+    return tag + static_cast<char>(content.size()) + content;
+  };
+  const std::string map = field("\x12", outside), no_map = field("\x12", "");
+  for (const std::string& spec :
+       {field("\x1A", map), field("\x1A", no_map + map), field("\x1A", "") + field("\x1A", map),
+        field("\x9A\x80\x80\x80\x10", map)})  // of the tag the library keeps 32 bits
+    EXPECT_THROW(Tokenizer::from_sentencepiece_model(model + spec), Error) << testing::PrintToString(spec);
+}
+
 TEST(SentencePieceModel, SurvivesDamage) {
   survive_damage(read_text(kFolder + "/spiece.model"),
                  [](const std::string& text) { return Tokenizer::from_sentencepiece_model(text); });

@@ -222,6 +222,17 @@ TEST(RecordJson, RefusesWrongTypesAndUnknownWords) {
   EXPECT_THAT(refusal(Json::array()), HasSubstr("expected a wanbench.run file"));
 }
 
+/// Reports add up times of any stages: no such sum leaves its type.
+TEST(RecordJson, RefusesTimesWhoseSumIsNoTime) {
+  Json json = example_json();
+  const Json step = json["stages"][1];
+  for (int i = 0; i < 3; ++i) json["stages"].push_back(step);
+  for (Json& stage : json["stages"]) stage["wall_ns"] = int64_t{1} << 59;
+  EXPECT_EQ(refusal(json), "");
+  for (Json& stage : json["stages"]) stage["wall_ns"] = int64_t{1} << 61;
+  EXPECT_THAT(refusal(json), HasSubstr("run.json: key 'stages': the values of 'wall_ns' add up to more than"));
+}
+
 TEST(RecordJson, RefusesTextThatIsNotJson) {
   EXPECT_THROW(record_from_json("{\"schema\": ", "torn.json"), Error);
   EXPECT_THROW(record_from_json("", "empty.json"), Error);

@@ -153,6 +153,22 @@ TEST_F(StoreTest, AnIndexIsNeverMadeOutOfAnothersFile) {
   EXPECT_THROW(rebuild_history(folder_ / "taken", {folder_ / "x"}), Error);
 }
 
+/// A view under our name, of which a query has no end.
+TEST_F(StoreTest, AnIndexWithOtherTablesIsNotAsked) {
+  const fs::path file = folder_ / "h";
+  { History made(file); }
+  EXPECT_EQ(History(file).query({}).size(), 0u);
+  make_database(file,
+                "DROP TABLE runs; CREATE VIEW runs AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+                "SELECT i AS id FROM n");
+  try {
+    History opened(file);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("expected the tables of a history index"));
+  }
+}
+
 TEST_F(StoreTest, AnIndexOfOursIsRebuiltOfAnEarlierBuildToo) {
   RunRecord a = run("a", "2026-01-01T00:00:00.000Z");
   store_record(folder_ / "x", a);

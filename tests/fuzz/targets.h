@@ -1,0 +1,49 @@
+// The fuzz targets, one a reader: each reads the input and does with it what the program does next. wan::Error is an
+// answer; whatever else is thrown, a sanitizer's report, a time or a size without bound is a find. `_report` goes on to
+// what `wanbench report` and `compare` make of what was read.
+#pragma once
+
+#include "input.h"
+
+namespace wan::fuzz {
+
+// Files of a checkpoint.
+void safetensors(Bytes input);
+void pth(Bytes input);
+void index(Bytes input);  // of shards, beside two good ones
+void config(Bytes input);
+void tokenizer(Bytes input);  // tokenizer.json; behind a NUL a text that it encodes
+void spiece(Bytes input);     // spiece.model; before a NUL a text that it encodes
+void card(Bytes input);       // README.md
+
+// Files of a results folder.
+void records(Bytes input);
+void records_report(Bytes input);
+void samples(Bytes input);
+void samples_report(Bytes input);
+void spans(Bytes input);
+void spans_report(Bytes input);
+void kernel_events(Bytes input);
+void kernel_events_report(Bytes input);
+void plan(Bytes input);
+void history(Bytes input);
+void poster(Bytes input);  // an mp4, for its still
+
+// Files that a user names.
+void image(Bytes input);
+void suites(Bytes input);  // JSON where it begins with a brace, else TOML
+void imports(Bytes input);
+void imports_report(Bytes input);
+void overhead(Bytes input);
+void overhead_report(Bytes input);
+void tables(Bytes input);  // peaks or prices of cards
+void tables_report(Bytes input);
+void tuning(Bytes input);
+void patterns(Bytes input);  // behind a NUL the log that they cut
+void patterns_report(Bytes input);
+
+// What a measured program says.
+void protocol(Bytes input);  // a byte that says how it was watched, then the bytes of its pipe
+void protocol_report(Bytes input);
+
+}  // namespace wan::fuzz

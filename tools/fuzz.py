@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Runs the fuzz targets (tests/fuzz) in slices and keeps count, so that it goes on where it stopped; a find ends its target.
+
+Everything lies in the build folder: state.json (executions and finds of each target), corpora, seeds, finds. A find that no longer is
+one, since the source was mended, is forgotten when its target is run again.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LONGEST_INPUT = 1 << 17  # holds every seed; memory beyond 512 MiB for so little would be a find
+LIMITS = [f"-max_len={LONGEST_INPUT}", "-timeout=10", "-rss_limit_mb=1024", "-malloc_limit_mb=512"]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--target", action="append", default=[], help="this one alone; may be given again")
+    parser.add_argument("--executions", type=int, default=1_000_000, help="of each target, in all (default %(default)s)")
+    parser.add_argument("--report-executions", type=int, default=20_000, help="of each target that goes on to a report (default %(default)s)")
+    parser.add_argument("--slice", type=int, default=50_000, help="executions of one process (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=0, help="end after this time; 0: when all is done")
+    parser.add_argument("--jobs", type=int, default=1, help="targets beside each other (default %(default)s)")
+    parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path(os.environ.get("WAN_FUZZ_BUILD", "build/fuzz")), help="build folder (default %(default)s)")
+    parser.add_argument("--no-build", action="store_true", help="what is in the build folder is taken as it is")
+    parser.add_argument("--table", action="store_true", help="prints what was counted as Markdown, and does nothing else")
+    return parser.parse_args()
+
+
+def base_of(target):
+    """The reader of a target that goes on to a report has the same seeds."""
+    return target.removesuffix("_report")
+
+
+class State:
+    """What was done, in a file that is replaced whole."""
+
+    def __init__(self, path):
+        self.path = path
+        self.lock = threading.Lock()
+        self.targets = json.loads(path.read_text())["targets"] if path.exists() else {}
+
+    def of(self, target):
+        return self.targets.setdefault(target, {"executions": 0, "seconds": 0.0, "finds": []})
+
+    def add(self, target, executions, seconds, finds):
+        with self.lock:
+            entry = self.of(target)
+            entry["executions"] += executions
+            entry["seconds"] = round(entry["seconds"] + seconds, 1)
+            entry["finds"] = finds
+            self.save()
+
+    def save(self):
+        temporary = self.path.with_suffix(".part")
+        temporary.write_text(json.dumps({"targets": self.targets}, indent=1, sort_keys=True) + "\n")
+        temporary.replace(self.path)
+
+
+class Fuzzer:
+    def __init__(self, options):
+        self.options = options
+        self.folder = options.build / "fuzz"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.state = State(self.folder / "state.json")
+        self.end = time.monotonic() + options.seconds if options.seconds else None
+
+    def build(self, targets):
+        options = self.options
+        subprocess.run(["cmake", "--preset", "fuzz", "-B", options.build], cwd=ROOT, check=True)
+        names = [f"fuzz_{target}" for target in targets] or ["fuzz"]
+        subprocess.run(["cmake", "--build", options.build, "-j", str(max(options.jobs, 2)), "--target", *names], cwd=ROOT, check=True)
+
+    def make_seeds(self):
+        fixtures = self.options.build / "fixtures"
+        fixtures.mkdir(exist_ok=True)
+        for archive in sorted(ROOT.glob("tests/golden/*.tar.xz")):
+            if not (fixtures / archive.name.removesuffix(".tar.xz")).exists():
+                subprocess.run(["tar", "-C", fixtures, "-xJf", archive], check=True)
+        subprocess.run([sys.executable, "-B", ROOT / "tests/fuzz/make_seeds.py", fixtures, self.folder / "seeds"], check=True)
+
+    def all_targets(self):
+        return (self.folder / "targets.txt").read_text().split()
+
+    def wanted(self, target):
+        return self.options.report_executions if target.endswith("_report") else self.options.executions
+
+    def seconds_left(self):
+        return None if self.end is None else self.end - time.monotonic()
+
+    def program(self, target):
+        return [self.folder / f"fuzz_{target}", *LIMITS, "-close_fd_mask=1"]
+
+    def still_finds(self, target):
+        """The target's finds that are finds yet."""
+        return [find for find in self.state.of(target)["finds"]
+                if pathlib.Path(find).exists() and subprocess.run([*self.program(target), find], capture_output=True).returncode != 0]
+
+    def slice_of(self, target, runs):
+        """One process: executions, seconds, finds."""
+        corpus = self.folder / "corpus" / target
+        corpus.mkdir(parents=True, exist_ok=True)
+        finds = self.folder / "finds" / target
+        finds.mkdir(parents=True, exist_ok=True)
+        seeds = [folder for folder in (self.folder / "seeds" / base_of(target), ROOT / "tests/fuzz/findings" / base_of(target)) if folder.is_dir()]
+        dictionary = self.folder / "seeds" / f"{base_of(target)}.dict"
+        command = [*self.program(target), f"-runs={runs}", "-print_final_stats=1", f"-artifact_prefix={finds}/"]
+        if dictionary.exists():
+            command.append(f"-dict={dictionary}")
+        left = self.seconds_left()
+        if left is not None:
+            command.append(f"-max_total_time={max(1, int(left))}")
+        begin, known = time.monotonic(), set(finds.iterdir())
+        log = self.folder / f"{target}.log"
+        with open(log, "wb") as output:
+            done = subprocess.run([*command, corpus, *seeds], stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
+        text = log.read_text(errors="replace")
+        counted = re.search(r"stat::number_of_executed_units:\s*(\d+)", text)
+        fresh = sorted(str(path) for path in set(finds.iterdir()) - known)
+        if done.returncode != 0 and not fresh:
+            fresh = [str(log)]
+        return int(counted.group(1)) if counted else 0, time.monotonic() - begin, fresh
+
+    def run(self, target):
+        finds = self.still_finds(target)
+        self.state.add(target, 0, 0, finds)
+        while not finds and self.state.of(target)["executions"] < self.wanted(target):
+            left = self.seconds_left()
+            if left is not None and left < 1:
+                break
+            runs = min(self.options.slice, self.wanted(target) - self.state.of(target)["executions"])
+            executions, seconds, finds = self.slice_of(target, runs)
+            self.state.add(target, executions, seconds, finds)
+            rate = executions / max(seconds, 0.001)
+            print(f"{target}: {self.state.of(target)['executions']:,} of {self.wanted(target):,}, {rate:,.0f} a second{'; found ' + ', '.join(finds) if finds else ''}", flush=True)
+        return not finds
+
+    def table(self, head, row):
+        yield head
+        for target in self.all_targets():
+            entry = self.state.of(target)
+            rate = entry["executions"] / entry["seconds"] if entry["seconds"] else 0
+            yield row.format(target, f"{entry['executions']:,}", f"{rate:,.0f}", len(entry["finds"]))
+
+
+def main():
+    options = arguments()
+    options.build = (ROOT / options.build).resolve()
+    fuzzer = Fuzzer(options)
+    if options.table:
+        print("\n".join(fuzzer.table("| target | executions | a second | finds |\n|---|---|---|---|", "| {} | {} | {} | {} |")))
+        return 0
+    if not options.no_build:
+        fuzzer.build(options.target)
+    fuzzer.make_seeds()
+    targets = options.target or fuzzer.all_targets()
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        clean = list(pool.map(fuzzer.run, targets))
+    print("\n".join(fuzzer.table(f"{'target':<22}{'executions':>12}{'a second':>10}{'finds':>7}", "{:<22}{:>12}{:>10}{:>7}")))
+    return 0 if all(clean) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
