@@ -1,5 +1,7 @@
 // Entry point: one command line, one place that turns errors into messages and exit codes.
 #include <exception>
+#include <filesystem>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -18,6 +20,12 @@ std::string version_text() {
   return fmt::format("wanbench {} ({}{}), {}, {}, CUDA {}", build.version, build.revision,
                      build.dirty ? ", changed" : "", build.compiler, build.build_type,
                      build.cuda.empty() ? "not built in" : build.cuda);
+}
+
+/// Whether the path itself is at fault.
+bool of_its_name(const std::error_code& code) {
+  return code == std::errc::filename_too_long || code == std::errc::too_many_symbolic_link_levels ||
+         code == std::errc::not_a_directory;
 }
 
 }  // namespace
@@ -60,6 +68,9 @@ int main(int argc, char** argv) {
   } catch (const Error& problem) {
     log::error(problem.what());
     return static_cast<int>(exit_code(problem.kind()));
+  } catch (const std::filesystem::filesystem_error& problem) {  // a path that no file system has, mostly
+    log::error(fmt::format("{}: {}", problem.path1().string(), problem.code().message()));
+    return static_cast<int>(of_its_name(problem.code()) ? ExitCode::kUsage : ExitCode::kFailure);
   } catch (const std::exception& problem) {
     log::error(problem.what());
     return static_cast<int>(ExitCode::kFailure);

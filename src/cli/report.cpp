@@ -82,7 +82,8 @@ std::string poster_of(const fs::path& video) {
 }  // namespace
 
 std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction) {
-  const fs::path place = fs::is_directory(folder) ? folder : folder.parent_path();
+  std::error_code cannot_be;  // load_collection says so
+  const fs::path place = fs::is_directory(folder, cannot_be) ? folder : folder.parent_path();
   for (const char* name : {"report.md", "report.html", "results.csv", "trace.json", "trace.json.gz"})
     require_output(place / name);
   Collection collection = load_collection(folder, Parts::kSummedUp);

@@ -311,8 +311,9 @@ void read_safetensors_index(TensorFileBuilder& builder, const MappedFile& index)
   for (const auto& [shard, at] : shards) in_order[static_cast<size_t>(at)] = shard;
   for (const std::string& shard : in_order) {
     const auto shard_path = index.path().parent_path() / shard;
-    require(std::filesystem::exists(shard_path),
-            fmt::format("{} names the shard {}, which is not there: download it again", path, shard));
+    std::error_code cannot_be;  // such as a name longer than the file system has
+    require(std::filesystem::exists(shard_path, cannot_be),
+            fmt::format("{} names the shard {}, which is not there: download it again", path, printable(shard)));
     read_safetensors(builder, MappedFile(shard_path));
   }
   check_promises(builder, events.weights(), shards);

@@ -103,9 +103,10 @@ RunRecord load_record(const fs::path& file) { return record_from_json(read_text(
 
 Collection load_collection(const fs::path& path, Parts parts) {
   std::vector<fs::path> files;
-  if (fs::is_directory(path)) {
+  std::error_code cannot_be;  // such as a name longer than the file system has
+  if (fs::is_directory(path, cannot_be)) {
     files = record_files(path);
-  } else if (fs::exists(path)) {
+  } else if (fs::exists(path, cannot_be)) {
     files = {path};
   } else {
     throw Error(ErrorKind::kInput,

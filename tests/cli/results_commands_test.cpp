@@ -163,6 +163,17 @@ TEST_F(ResultsCommands, AFullDiskIsAFailure) {
     EXPECT_EQ(run(std::string(arguments) + " > /dev/full").code, static_cast<int>(ExitCode::kFailure)) << arguments;
 }
 
+TEST_F(ResultsCommands, APathThatNoFileSystemHasIsBadUsage) {
+  const std::string long_name(300, 'x');
+  for (const char* command :
+       {"report ", "inspect ", "export ", "compare a ", "run --dry-run --output o --checkpoint "}) {
+    const Ended ended = run(command + long_name);
+    EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage)) << command << ended.output;
+    EXPECT_THAT(ended.output, HasSubstr("xxx")) << command;
+    EXPECT_EQ(ended.output.find("filesystem error"), std::string::npos) << ended.output;
+  }
+}
+
 TEST_F(ResultsCommands, BadInputNamesTheFileOrTheFlag) {
   store("a", 1, 1);
   std::filesystem::create_directories(folder_ / "empty");
