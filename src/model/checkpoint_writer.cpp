@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <mutex>
 #include <span>
 
@@ -235,7 +236,7 @@ class CheckpointWriter {
 void write_config(const std::filesystem::path& folder, const Variant& variant, const DitConfig& config) {
   const nlohmann::ordered_json json{{"_class_name", "WanModel"},
                                     {"dim", config.dim},
-                                    {"eps", std::stod(fmt::format("{}", config.eps))},  // 1e-06, not its nearest float
+                                    {"eps", std::strtod(fmt::format("{}", config.eps).c_str(), nullptr)},  // 1e-06, not its nearest float
                                     {"ffn_dim", config.ffn_dim},
                                     {"freq_dim", config.freq_dim},
                                     {"in_dim", config.in_dim},

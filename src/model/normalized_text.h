@@ -7,8 +7,8 @@
 
 namespace wan {
 
-/// Of one text, after any step.
-inline constexpr size_t kMostNormalizedBytes = size_t{64} << 20;
+/// Of one text, after any step. 512 tokens of it are kept.
+inline constexpr size_t kMostNormalizedBytes = size_t{1} << 20;
 
 /// Throws Error(kInput) where `text` would be longer than that.
 void append_normalized(std::string& text, std::string_view more);

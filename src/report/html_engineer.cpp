@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <string>
 
@@ -22,7 +23,8 @@ namespace {
 using Json = nlohmann::json;
 
 /// More digits than anybody reads, and fewer than a double has, which would be most of the page.
-double rounded(double value) { return std::stod(fmt::format("{:.9g}", value)); }
+/// Not by std::stod, which throws for numbers below 2^-1022.
+double rounded(double value) { return std::strtod(fmt::format("{:.9g}", value).c_str(), nullptr); }
 int64_t microseconds(int64_t ns) { return static_cast<int64_t>(std::llround(static_cast<double>(ns) * 1e-3)); }
 
 Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }

@@ -164,6 +164,7 @@ TEST_F(ResultsCommands, AFullDiskIsAFailure) {
 }
 
 TEST_F(ResultsCommands, APathThatNoFileSystemHasIsBadUsage) {
+  store("a", 1, 1);
   const std::string long_name(300, 'x');
   for (const char* command :
        {"report ", "inspect ", "export ", "compare a ", "run --dry-run --output o --checkpoint "}) {

@@ -356,16 +356,17 @@ TEST_F(RunnerTest, ASuiteKilledAtAnyMomentEndsWithTheSameRecords) {
   }
 }
 
-/// Writes a line to a named pipe for each stage that begins.
+/// Writes a line to a named pipe for each stage that begins. The pipe stays open in both directions: were it closed
+/// after a line, who opened it in the meantime for the next would read its end.
 class AnswersEachStage final : public test::Silent {
  public:
-  explicit AnswersEachStage(fs::path pipe) : pipe_(std::move(pipe)) {}
+  explicit AnswersEachStage(const fs::path& pipe) : pipe_(pipe, std::ios::in | std::ios::out) {}
   void message(const Message& message) override {
-    if (std::holds_alternative<Begin>(message)) std::ofstream(pipe_) << "go on\n";
+    if (std::holds_alternative<Begin>(message)) pipe_ << "go on" << std::endl;
   }
 
  private:
-  fs::path pipe_;
+  std::fstream pipe_;
 };
 
 TEST_F(RunnerTest, MeasuresAnyCommandByItsLog) {
