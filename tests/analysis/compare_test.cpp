@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "analysis/gate.h"
 #include "analysis/tables.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -209,6 +210,34 @@ TEST(Tables, RefuseOtherFilesByName) {
   EXPECT_THROW(load_peaks(file), Error);
   write_atomically(file, R"({"schema": {"name": "wanbench.peaks", "major": 1}, "cards": [{"match": "x"}]})");
   EXPECT_THROW(load_peaks(file), Error);
+}
+
+/// Of all that was found the first of 3, 4, 5 and 0 that holds.
+TEST(Gate, TheWorstThatWasFoundDecides) {
+  struct Found {
+    GateCounts counts;
+    ExitCode code, strict;
+  };
+  const auto counts = [](int passed, int slower, int inconclusive, int missing, int incomparable) {
+    GateCounts out;
+    out.passed = passed;
+    out.slower = slower;
+    out.inconclusive = inconclusive;
+    out.missing = missing;
+    out.incomparable = incomparable;
+    return out;
+  };
+  const Found cases[] = {{counts(1, 0, 0, 0, 0), ExitCode::kSuccess, ExitCode::kSuccess},
+                         {counts(1, 0, 1, 0, 0), ExitCode::kSuccess, ExitCode::kInconclusive},
+                         {counts(1, 0, 0, 1, 0), ExitCode::kNotComparable, ExitCode::kInconclusive},
+                         {counts(1, 0, 0, 0, 1), ExitCode::kNotComparable, ExitCode::kNotComparable},
+                         {counts(1, 0, 1, 0, 1), ExitCode::kNotComparable, ExitCode::kInconclusive},
+                         {counts(0, 0, 0, 0, 0), ExitCode::kNotComparable, ExitCode::kNotComparable},
+                         {counts(1, 1, 1, 1, 1), ExitCode::kComparison, ExitCode::kComparison}};
+  for (const Found& found : cases) {
+    EXPECT_EQ(gate_code(found.counts, false), found.code) << gate_text(found.counts);
+    EXPECT_EQ(gate_code(found.counts, true), found.strict) << gate_text(found.counts);
+  }
 }
 
 }  // namespace

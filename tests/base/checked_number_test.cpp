@@ -22,7 +22,9 @@ TEST(CheckedNumber, TakesDecimalAloneAndAllOfTheText) {
     EXPECT_FALSE(checked_number<int64_t>(text)) << text;
     EXPECT_FALSE(checked_number<uint64_t>(text)) << text;
   }
-  EXPECT_EQ(checked_number<int64_t>("007"), 7);
+  EXPECT_EQ(checked_number<int64_t>("010"), 10) << "must not become 8";
+  EXPECT_EQ(checked_number<uint64_t>("0020"), 20u);
+  EXPECT_EQ(checked_number<int>("-010"), -10);
   for (const char* text : {"", " 5", "+5", "0x1p3", "5,5", "inf", "-inf", "nan", "infinity", "1e400", "five"})
     EXPECT_FALSE(checked_number<double>(text)) << text;
   EXPECT_EQ(checked_number<double>("-1.5e3"), -1500.0);

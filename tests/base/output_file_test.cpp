@@ -4,11 +4,13 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <fstream>
+#include <vector>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -17,6 +19,18 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "temporary_folder.h"
+
+namespace {
+
+std::vector<std::filesystem::path> synced;  // in their order
+
+}  // namespace
+
+/// In place of the C library's: what reaches the disk cannot be seen, what is asked of it can.
+extern "C" int fsync(int descriptor) {
+  synced.push_back(std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", descriptor)));
+  return static_cast<int>(::syscall(SYS_fsync, descriptor));
+}
 
 namespace wan {
 namespace {
@@ -103,6 +117,20 @@ TEST_F(OutputFile, ADeviceIsWrittenThroughOrRefusedNeverReplaced) {
   EXPECT_EQ(files(), 1u);
 }
 
+TEST_F(OutputFile, ALinkToADeviceIsWrittenThrough) {
+  fs::create_symlink("/dev/full", folder_ / "full");
+  fs::create_symlink("/dev/null", folder_ / "null");
+  try {
+    write_atomically(folder_ / "full", "x");
+    ADD_FAILURE() << "a device that is full took it";
+  } catch (const Error& problem) {
+    EXPECT_THAT(problem.what(), testing::HasSubstr("No space left"));
+  }
+  EXPECT_NO_THROW(write_atomically(folder_ / "null", "x"));
+  EXPECT_EQ(fs::read_symlink(folder_ / "null"), "/dev/null");
+  EXPECT_EQ(files(), 2u);
+}
+
 TEST_F(OutputFile, ATargetThatBecomesALinkMeanwhileIsNotReplaced) {
   write(folder_ / "victim", "precious");
   {
@@ -131,6 +159,19 @@ TEST_F(OutputFile, TwoPartsOfOneTargetAreTwoFiles) {
   EXPECT_EQ(read_text(folder_ / "out"), "2");
   EXPECT_EQ(files(), 1u);
   EXPECT_THROW(second.finish(Sync::kCached), Error);
+}
+
+TEST_F(OutputFile, ReachesTheDiskBeforeItsNameAndThenItsNameDoes) {
+  const fs::path folder = fs::canonical(folder_), part = sibling_temporary(folder / "out");
+  synced.clear();
+  write_atomically(folder / "out", "x");
+  EXPECT_EQ(synced, (std::vector<fs::path>{part, folder}));
+  synced.clear();
+  sync_to_disk(folder / "out");
+  EXPECT_EQ(synced, (std::vector<fs::path>{folder / "out", folder}));
+  synced.clear();
+  PartFile(folder / "out").finish(Sync::kCached);
+  EXPECT_EQ(synced, std::vector<fs::path>{});
 }
 
 TEST_F(OutputFile, ANameAsLongAsAFileMayHaveCanBeWritten) {

@@ -3,12 +3,31 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+
+namespace {
+
+// Of the last signal to a group, and whether its leader was then a child that nobody had waited for.
+volatile pid_t signalled_group = 0;
+volatile bool leader_was_there = false;
+
+}  // namespace
+
+/// In place of the C library's: the guard calls it, too, so that nothing is allocated here.
+extern "C" int kill(pid_t process, int signal_number) noexcept {
+  if (process < 0) {
+    siginfo_t found{};
+    signalled_group = -process;
+    leader_was_there = ::waitid(P_PID, static_cast<id_t>(-process), &found, WEXITED | WNOHANG | WNOWAIT) == 0;
+  }
+  return static_cast<int>(::syscall(SYS_kill, process, signal_number));
+}
 
 namespace wan {
 namespace {
@@ -84,8 +103,9 @@ struct Held {
   }
 };
 
-// One of the group, one that left it, and one whose starter has ended.
-constexpr const char* kFamily = "sleep 1000 & setsid sleep 1000 & (setsid sh -c 'sleep 1000 & sleep 1000' &) ; ";
+// Two of the group, of which one has not its environment, one that left it, and one whose starter has ended.
+constexpr const char* kFamily =
+    "sleep 1000 & env -i sleep 1000 & setsid sleep 1000 & (setsid sh -c 'sleep 1000 & sleep 1000' &) ; ";
 
 TEST(Subprocess, WhatItLeavesBehindEndsWithIt) {
   Held held;
@@ -99,7 +119,30 @@ TEST(Subprocess, WhatItLeavesBehindEndsWithIt) {
   EXPECT_EQ(::kill(child.pid(), SIGTERM), 0);
   EXPECT_EQ(child.wait().exit_code, 4);
   EXPECT_TRUE(held.ends());
-  child.signal_group(SIGKILL);  // nothing: its number is nobody's, or another's
+}
+
+TEST(Subprocess, ItsGroupIsSignalledWhileTheNumberIsItsOwnAndNeverAgain) {
+  Subprocess child(shell("exit 0"));
+  signalled_group = 0;
+  child.wait();
+  EXPECT_EQ(signalled_group, child.pid());
+  EXPECT_TRUE(leader_was_there) << "the number was nobody's, or another's";
+  signalled_group = 0;
+  child.signal_group(SIGKILL);
+  EXPECT_EQ(signalled_group, 0);
+}
+
+TEST(Subprocess, OneOfItsGroupWithoutItsEnvironmentEndsWithIt) {
+  Held held;
+  Subprocess child(shell("trap 'exit 4' TERM; env -i sh -c 'echo there >&3; exec sleep 1000' & wait"));
+  std::string said;
+  while (read_available(child.channel(), said) && said.empty()) {
+    pollfd wait{child.channel().get(), POLLIN, 0};
+    ::poll(&wait, 1, -1);
+  }
+  EXPECT_EQ(::kill(child.pid(), SIGTERM), 0);
+  EXPECT_EQ(child.wait().exit_code, 4);
+  EXPECT_TRUE(held.ends());
 }
 
 TEST(Subprocess, ItsFamilyEndsWithAProcessThatIsKilled) {
@@ -112,6 +155,22 @@ TEST(Subprocess, ItsFamilyEndsWithAProcessThatIsKilled) {
       pollfd wait{child.channel().get(), POLLIN, 0};
       ::poll(&wait, 1, -1);
     }
+    if (::write(started.write.get(), "x", 1) != 1) ::_exit(1);
+    while (true) ::pause();
+  }
+  char told = 0;
+  ASSERT_EQ(::read(started.read.get(), &told, 1), 1);
+  ASSERT_EQ(::kill(starter, SIGKILL), 0);
+  ASSERT_EQ(::waitpid(starter, nullptr, 0), starter);
+  EXPECT_TRUE(held.ends());
+}
+
+TEST(Subprocess, ItEndsWithAProcessThatIsKilledAfterTheGuardWas) {
+  Held held, started;
+  const pid_t starter = ::fork();
+  if (starter == 0) {
+    Subprocess child(shell("exec sleep 1000"));
+    ::kill(child.guard_pid(), SIGKILL);
     if (::write(started.write.get(), "x", 1) != 1) ::_exit(1);
     while (true) ::pause();
   }

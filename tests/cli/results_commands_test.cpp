@@ -157,6 +157,19 @@ TEST_F(ResultsCommands, NamesOfRecordsDoNotSteerTheTerminal) {
     expect(arguments, ExitCode::kSuccess, AllOf(Not(HasSubstr("\x1b")), Not(HasSubstr("\nfaked"))));
 }
 
+TEST_F(ResultsCommands, AReportReplacesNoLinkAndLooksBeforeItWrites) {
+  for (const char* name : {"report.html", "results.csv", "trace.json.gz"}) {
+    std::filesystem::remove_all(folder_ / "a");
+    store("a", 4, 1);
+    write("victim", "precious");
+    std::filesystem::create_symlink("../victim", folder_ / "a" / name);
+    expect("report a", ExitCode::kUsage, AllOf(HasSubstr(name), HasSubstr("a link")));
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "a" / "report.md")) << name;
+    EXPECT_TRUE(std::filesystem::is_symlink(folder_ / "a" / name));
+    EXPECT_EQ(read_text(folder_ / "victim"), "precious");
+  }
+}
+
 TEST_F(ResultsCommands, AFullDiskIsAFailure) {
   store("a", 4, 1);
   for (const char* arguments : {"compare a a", "export a", "--help", "history --reindex a"})

@@ -153,7 +153,8 @@ TEST(SeedMarkdown, SurvivesEveryTruncation) {
 
 TEST(Parse, TakesOnlyWholeFiniteNumbers) {
   EXPECT_EQ(parse_number(" 12.50 "), 12.5);
-  for (const char* bad : {"", "12x", "-1", "nan", "inf", "1e400", "0x10", "1 2"})
+  EXPECT_EQ(parse_number("1000000000000"), 1e12);
+  for (const char* bad : {"", "12x", "-1", "nan", "inf", "1e400", "0x10", "1 2", "1000000000001"})
     EXPECT_FALSE(parse_number(bad)) << bad;
   EXPECT_EQ(leading_number("**2.34x**"), 2.34);
 }

@@ -1,9 +1,13 @@
 // Stills of videos that we wrote: the right frame, small, a JPEG that our own decoder reads.
 #include "io/video_poster.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <random>
 #include <span>
+#include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -108,6 +112,47 @@ TEST_F(VideoPoster, AListOfOtherFilesIsNoVideo) {
     }
   }
   EXPECT_NO_THROW(video_poster(other));
+}
+
+/// Of the box at `at`.
+uint32_t size_at(const std::string& mp4, size_t at) {
+  uint32_t size = 0;
+  for (size_t i = at; i < at + 4; ++i) size = size << 8 | static_cast<unsigned char>(mp4[i]);
+  return size;
+}
+
+/// The same video, said to have its frames in the file `name` beside it. Source: "QuickTime File Format", Data
+/// Reference Atoms; the alias record is Mac OS's.
+std::string with_frames_in(std::string mp4, const std::string& name) {
+  using test::big;
+  const auto length = [](const std::string& text) { return static_cast<uint32_t>(text.size()); };
+  std::string path = "/" + name;
+  if (path.size() % 2 != 0) path += '\0';
+  const std::string alias = std::string(130, '\0') + big(0x00010001) + std::string(16, '\0') +
+                            big(0x00020000 + length(path)) + path + big(0xFFFF0000);
+  const std::string entry = big(length(alias) + 12) + "alis" + big(0) + alias;
+  const std::string dref = big(length(entry) + 16) + "dref" + big(0) + big(1) + entry;
+  std::vector<size_t> around;
+  size_t at = 0;
+  for (const char* box : {"moov", "trak", "mdia", "minf", "dinf", "dref"}) {
+    while (at + 8 <= mp4.size() && mp4.compare(at + 4, 4, box) != 0) at += std::max(size_at(mp4, at), 8u);
+    around.push_back(at);
+    at += 8;
+  }
+  if (at > mp4.size()) return "";
+  const uint32_t old_size = size_at(mp4, around.back());
+  mp4.replace(around.back(), old_size, dref);
+  around.pop_back();
+  for (const size_t box : around) mp4.replace(box, 4, big(size_at(mp4, box) + length(dref) - old_size));
+  return mp4;
+}
+
+TEST_F(VideoPoster, FramesInAnotherFileAreNone) {
+  const std::filesystem::path other = video(64, 64, 3, [](int) { return uint8_t{200}; });
+  const std::string referring = with_frames_in(test::read_file(other), "a.mp4");
+  ASSERT_FALSE(referring.empty());
+  test::write_file(folder_ / "b.mp4", referring);
+  EXPECT_THROW(video_poster(folder_ / "b.mp4"), Error);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Parsing of /proc texts as the kernel writes them, and one look at the real thing.
 #include "measure/proc.h"
 
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -61,6 +63,22 @@ TEST(Proc, FindsThisProcess) {
   EXPECT_EQ(tree.pids.front(), getpid());
   EXPECT_GT(tree.memory.resident(), 0u);
   EXPECT_GT(tree.cpu_ns, 0);
+}
+
+TEST(Proc, SeesWhichProcessesAreStopped) {
+  const pid_t child = fork();
+  if (child == 0) {
+    raise(SIGSTOP);
+    _exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, WUNTRACED), child);
+  ASSERT_TRUE(WIFSTOPPED(status));
+  EXPECT_EQ(read_tree(child).stopped, 1);
+  EXPECT_EQ(read_tree(getpid()).stopped, 1) << "one below it";
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  EXPECT_EQ(read_tree(getpid()).stopped, 0);
 }
 
 /// A card with a name and nothing to read.

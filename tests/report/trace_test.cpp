@@ -46,6 +46,21 @@ TEST(Trace, PassesTheChecker) {
   EXPECT_EQ(report::trace_problem(example_trace(records)), "");
 }
 
+TEST(Trace, NoTextOfARecordIsJson) {
+  for (const std::string hostile : {"a\",\"ph\":\"i", "a\\", "a\nb", "\x1b[2J", "\x7f", "</script>"}) {
+    RunRecord record = report_records().front();
+    record.run_case.name = record.stages.front().name = hostile;
+    record.validity.push_back({hostile, hostile, "", false});
+    const std::string text = report::trace_json({&record});
+    EXPECT_EQ(report::trace_problem(text), "") << hostile;
+    const Json trace = Json::parse(text, nullptr, false);
+    ASSERT_FALSE(trace.is_discarded()) << hostile;
+    size_t found = 0;
+    for (const Json& event : trace["traceEvents"]) found += event["name"] == hostile ? 1 : 0;
+    EXPECT_GE(found, 1u) << hostile;
+  }
+}
+
 TEST(Trace, HasEverySpanOnce) {
   std::vector<RunRecord> records;
   const Json trace = Json::parse(example_trace(records));

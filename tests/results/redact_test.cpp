@@ -90,6 +90,25 @@ TEST(Redact, NoSecretOfACommandOrOfItsTextsStays) {
   EXPECT_EQ(record.validity[1].detail, "3 pages");
 }
 
+TEST(Redact, OfThePlaceOfTheWeightsTheKindStays) {
+  RunRecord record = sealed();
+  record.system.weights_storage = "nfs4 on files.example:/home/someone/weights";
+  Redactor().redact(record);
+  EXPECT_EQ(record.system.weights_storage, "nfs4");
+}
+
+TEST(Redact, OfAnImportNoNameOfAPromptAHostOrAFileStays) {
+  RunRecord record = sealed();
+  record.imported = ImportInfo{};
+  record.imported->file = "/home/someone/report.md";
+  record.imported->notes = {"someone said so"};
+  record.imported->printed = {
+      {"Prompt", "someone"}, {"Host_Name", "someone"}, {"Output Path", "someone"}, {"Steps", "50"}};
+  Redactor().redact(record);
+  EXPECT_EQ(to_json(record).find("someone"), std::string::npos);
+  EXPECT_EQ(record.imported->printed, (std::map<std::string, std::string>{{"Steps", "50"}}));
+}
+
 TEST(Redact, WhatWasNotThereIsNotMade) {
   RunRecord record;
   Redactor().redact(record);

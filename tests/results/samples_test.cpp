@@ -48,7 +48,13 @@ TEST(Samples, DamagedFilesAreRefusedByName) {
                            R"({"format":"wanbench.samples 1","period_ms":1,"series":[{"name":"a","begin_ns":[0],
                                "end_ns":[],"values":[1]}]})",
                            R"({"format":"wanbench.samples 1","period_ms":1,"series":[{"name":"a","begin_ns":[5,0],
-                               "end_ns":[5,0],"values":[1,2]}]})"}) {
+                               "end_ns":[5,0],"values":[1,2]}]})",
+                           R"({"format":"wanbench.samples 1","period_ms":1,"series":[{"name":"a",
+                               "begin_ns":[-9223372036854775808],"end_ns":[5],"values":[1]}]})",
+                           R"({"format":"wanbench.samples 1","period_ms":1,"series":[{"name":"a","begin_ns":[0],
+                               "end_ns":[9223372036854775807],"values":[1]}]})",
+                           R"({"format":"wanbench.samples 1","period_ms":1,"series":[{"name":"a","begin_ns":[0.5],
+                               "end_ns":[5],"values":[1]}]})"}) {
     try {
       samples_from_json(text, "file.json");
       FAIL() << text;

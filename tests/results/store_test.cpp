@@ -85,6 +85,13 @@ TEST_F(StoreTest, AFolderIsHeldByOneRunAndFreeAfterIt) {
   EXPECT_THROW(FolderLock(folder_ / "nowhere"), Error);
 }
 
+TEST_F(StoreTest, ALockThatIsALinkMakesNoFileElsewhere) {
+  fs::create_directory(folder_ / "run");
+  fs::create_symlink("../victim", folder_ / "run" / ".lock");
+  EXPECT_THROW(FolderLock(folder_ / "run"), Error);
+  EXPECT_FALSE(fs::exists(folder_ / "victim"));
+}
+
 TEST_F(StoreTest, HistoryIsRebuiltFromFilesAndFilters) {
   RunRecord a = run("01_Speed", "2026-01-01T00:00:00.000Z");
   RunRecord b = run("02_Efficiency", "2026-02-01T00:00:00.000Z", RunStatus::kOutOfMemory);
@@ -193,7 +200,7 @@ TEST_F(StoreTest, AFileInsideAFolderIsFoundAndNoneOutsideIt) {
   EXPECT_TRUE(file_inside(results, "videos/in.mp4"));
   EXPECT_TRUE(file_beside(results / "a.run.json", "videos/v.mp4"));
   for (const char* name : {"", "videos", "videos/gone.mp4", "../private.mp4", "videos/../../private.mp4",
-                           "videos/out.mp4", "up/private.mp4", "/etc/passwd"})
+                           "videos/out.mp4", "up/private.mp4", "/etc/passwd", "videos/../videos/v.mp4"})
     EXPECT_FALSE(file_inside(results, name)) << name;
 }
 

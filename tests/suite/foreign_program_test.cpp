@@ -102,6 +102,14 @@ TEST_F(ForeignProgram, CountersFromNowhereAreNoReadings) {
   }
 }
 
+TEST_F(ForeignProgram, OneThatIsStoppedForAWhileDoesNotCount) {
+  const std::vector<RunRecord> records = run("(sleep 1; kill -CONT $$) & kill -STOP $$; wait");
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].status, RunStatus::kOk);
+  ASSERT_NE(flag_of(records[0], "stopped_process"), nullptr);
+  EXPECT_TRUE(flag_of(records[0], "stopped_process")->excludes);
+}
+
 TEST_F(ForeignProgram, MakesOneVideoHoweverManyItAnnounces) {
   std::vector<std::string> lines;
   for (int i = 1; i <= 50; ++i)

@@ -76,6 +76,12 @@ TEST(LogStages, NoPatternTakesMoreTimeThanItsLineIsLong) {
   }
 }
 
+TEST(LogStages, WhatIsBeyondTheLengthOfALineIsNotRead) {
+  LogStages log(std::vector<LogPattern>{{"step", "x"}});
+  EXPECT_EQ(log.line(std::string(4093, ' ') + "step", 1), nullptr);
+  EXPECT_NE(log.line(std::string(4092, ' ') + "step", 2), nullptr);
+}
+
 TEST(LogStages, ALineThatIsNotUtf8IsALine) {
   LogStages log(std::vector<LogPattern>{{"step (\\d+)", "s$1"}});
   EXPECT_EQ(log.line("\xff\xfe", 1), nullptr);
@@ -94,6 +100,8 @@ TEST(LogStages, RefusesWhatHasNoBoundByItsName) {
 }
 
 TEST(LogStages, RefusesTooManyAndTooLarge) {
+  EXPECT_THAT(refusal_of(std::string(1001, 'a'), "x"), HasSubstr("1001 bytes, at most 1000"));
+  EXPECT_EQ(refusal_of(std::string(1000, 'a'), "x"), "accepted");
   EXPECT_THAT(refusal_of(std::string(20000, '(') + std::string(20000, ')'), "x"), HasSubstr("at most"));
   EXPECT_THAT(refusal_of(repeated("(a)", 21), "x"), HasSubstr("21 groups"));
   EXPECT_EQ(refusal_of(repeated("(a)", 20), "$20"), "accepted");

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <random>
 #include <set>
+#include <utility>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -385,6 +386,30 @@ TEST_F(RunnerTest, MeasuresAnyCommandByItsLog) {
   EXPECT_EQ(record.engine.marker_source, "log");
   EXPECT_NE(find_stage(record, "Model_Initialization"), nullptr);
   EXPECT_NE(find_stage(record, "Step_2_Inference"), nullptr);
+}
+
+/// Shows the first stage until the program has long ended.
+class ShowsForLong final : public test::Silent {
+ public:
+  void message(const Message& message) override {
+    if (std::holds_alternative<Begin>(message) && !std::exchange(shown_, true)) ::poll(nullptr, 0, 1000);
+  }
+  void run_begins(const PlannedCase&, const Job&, int64_t, int64_t) override { shown_ = false; }
+
+ private:
+  bool shown_ = false;
+};
+
+TEST_F(RunnerTest, ALineThatIsReadAfterTheEndWasSaidBeforeIt) {
+  RunOptions options = test::options(folder_, "", "ok", 1);
+  options.command = {"sh", "-c", "echo loading; sleep 0.2; echo writing"};
+  options.patterns = {{"^(loading|writing)", "$1"}};
+  ShowsForLong display;
+  const SuiteOutcome outcome = run(options, display);
+  for (const RunRecord& record : outcome.records) {
+    EXPECT_NE(find_stage(record, "writing"), nullptr);
+    EXPECT_EQ(test::flag_of(record, "times_outside_the_run"), nullptr);
+  }
 }
 
 TEST_F(RunnerTest, MeasuresACommandByItsNvtxRangesBeforeItsLog) {

@@ -1,4 +1,5 @@
 // Suite files: what they mean, and that everything they must not say is refused by name.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -82,7 +83,8 @@ TEST(SuiteFile, RefusesWrongTypesWordsAndNames) {
   EXPECT_THAT(refusal(suite_text(R"({"name": "a", "steps": 5.5})")), HasSubstr("'steps' must be a whole number"));
   EXPECT_THAT(refusal(suite_text(R"({"name": "a", "seed": -1})")), HasSubstr("'seed' must be"));
   EXPECT_THAT(refusal(suite_text(R"({"name": "a", "solver": "ddim"})")), HasSubstr("one of unipc, dpm++, euler"));
-  EXPECT_THAT(refusal(suite_text(R"({"name": "../a"})")), HasSubstr("names files"));
+  for (const char* name : {"../a", ".a", "a/b", "a b", "a\\n", "a\\u001b[2J", "a|b", "a;b", "$(a)", "\u00e9"})
+    EXPECT_THAT(refusal(suite_text(fmt::format(R"({{"name": "{}"}})", name))), HasSubstr("names files")) << name;
   EXPECT_THAT(refusal(suite_text(R"({"steps": 5})")), HasSubstr("needs a 'name'"));
   EXPECT_THAT(refusal(suite_text(R"({"name": "a"}, {"name": "a"})")), HasSubstr("two cases are named 'a'"));
   EXPECT_THAT(refusal(suite_text(R"({"name": "a", "output": "x.mp4"})")), HasSubstr("chosen by the run"));

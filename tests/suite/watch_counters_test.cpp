@@ -32,12 +32,12 @@ class PaperGpu final : public measure::Gpu {
 
 /// A process that says these messages and ends.
 Watched watch_saying(const std::vector<Message>& messages, const std::string& uuid = "GPU-no-engine-knows",
-                     Silent&& listener = {}) {
+                     Silent&& listener = {}, measure::CounterRung counters = measure::CounterRung::kCupti) {
   std::string script;
   for (const Message& message : messages) script += "echo '" + encode(message) + "' >&3\n";
   WatchOptions options;
   options.spawn.argv = {"sh", "-c", script};
-  options.counters = measure::CounterRung::kCupti;
+  options.counters = counters;
   PaperGpu gpu(uuid);
   return watch(options, &gpu, "", listener);
 }
@@ -53,6 +53,15 @@ TEST(WatchCounters, BatchesAndNamesAreKept) {
   EXPECT_EQ(activity.source, "cupti_pm");
   ASSERT_EQ(activity.readings.size(), 1u);
   EXPECT_EQ(activity.readings[0].interval.end_ns, 900);
+}
+
+TEST(WatchCounters, OfAProcessThatNobodyAskedToCountNoneAreKept) {
+  for (const auto asked : {measure::CounterRung::kGpm, measure::CounterRung::kNone}) {
+    const Watched watched = watch_saying({Counters{{900, {{0, 10, 0.1, {}, {}}, {10, 20, 0.2, {}, {}}}}}},
+                                         "GPU-no-engine-knows", {}, asked);
+    EXPECT_EQ(watched.broken_line, "");
+    EXPECT_TRUE(watched.samples.counters.empty());
+  }
 }
 
 TEST(WatchCounters, ARefusalStepsDownTheLadder) {
