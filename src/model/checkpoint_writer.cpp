@@ -234,17 +234,18 @@ class CheckpointWriter {
 };
 
 void write_config(const std::filesystem::path& folder, const Variant& variant, const DitConfig& config) {
-  const nlohmann::ordered_json json{{"_class_name", "WanModel"},
-                                    {"dim", config.dim},
-                                    {"eps", std::strtod(fmt::format("{}", config.eps).c_str(), nullptr)},  // 1e-06, not its nearest float
-                                    {"ffn_dim", config.ffn_dim},
-                                    {"freq_dim", config.freq_dim},
-                                    {"in_dim", config.in_dim},
-                                    {"model_type", std::string(variant.task)},
-                                    {"num_heads", config.num_heads},
-                                    {"num_layers", config.num_layers},
-                                    {"out_dim", config.out_dim},
-                                    {"text_len", config.text_len}};
+  const nlohmann::ordered_json json{
+      {"_class_name", "WanModel"},
+      {"dim", config.dim},
+      {"eps", std::strtod(fmt::format("{}", config.eps).c_str(), nullptr)},  // 1e-06, not its nearest float
+      {"ffn_dim", config.ffn_dim},
+      {"freq_dim", config.freq_dim},
+      {"in_dim", config.in_dim},
+      {"model_type", std::string(variant.task)},
+      {"num_heads", config.num_heads},
+      {"num_layers", config.num_layers},
+      {"out_dim", config.out_dim},
+      {"text_len", config.text_len}};
   write_atomically(folder / "config.json", json.dump(2) + "\n");
 }
 
