@@ -85,7 +85,7 @@ suite::Watched watched_process(const Start& start) {
   return watched;
 }
 
-Kept records_of(suite::Watched watched, const Start& start, const suite::LogStages& log) {
+Kept records_of(suite::Watched watched, const Start& start, const suite::LogStages& log, Keep keep) {
   static Card card;
   static const suite::PlannedCase planned = [] {
     suite::PlannedCase made;
@@ -115,6 +115,7 @@ Kept records_of(suite::Watched watched, const Start& start, const suite::LogStag
                                                          preparation,
                                                          start.on_card ? &card : nullptr,
                                                          {}});
+  if (keep == Keep::kInMemory) return {std::move(records), {}};
   for (RunRecord& record : records) {
     const SpanSet spans = sum_up_parts(record.stages);
     seal(record);

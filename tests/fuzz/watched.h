@@ -31,7 +31,9 @@ struct Kept {
   report::Beside beside;
 };
 
-/// The records of the process and what lies beside them, each read back as it was written.
-Kept records_of(suite::Watched watched, const Start& start, const suite::LogStages& log);
+/// How far the records go: they are built, or also written with what lies beside them and read back, as a report does.
+enum class Keep { kInMemory, kAsFiles };
+
+Kept records_of(suite::Watched watched, const Start& start, const suite::LogStages& log, Keep keep);
 
 }  // namespace wan::fuzz

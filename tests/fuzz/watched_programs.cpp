@@ -31,7 +31,7 @@ void keep_counters(const suite::Message& message, measure::Samples& samples) {
   if (const auto* counters = std::get_if<suite::Counters>(&message)) samples.counters.push_back(counters->batch);
 }
 
-Kept read_pipe(Bytes input) {
+Kept read_pipe(Bytes input, Keep keep) {
   require(!input.empty(), "no byte that says how it was watched");
   const uint8_t bits = input.front();
   const Start start = start_of(bits);
@@ -53,12 +53,12 @@ Kept read_pipe(Bytes input) {
   check(messages <= limits.lines, "no more is taken than the limit says");
   require(messages > 0, "no message");
   display.tick(watched.samples);
-  Kept kept = records_of(std::move(watched), start, suite::LogStages({}));
+  Kept kept = records_of(std::move(watched), start, suite::LogStages({}), keep);
   display.run_ends(kept.records);
   return kept;
 }
 
-Kept read_log(Bytes input) {
+Kept read_log(Bytes input, Keep keep) {
   const auto [json, log] = cut_at_nul(input);
   suite::LogStages stages(suite::parse_patterns(std::string(json), "fuzz"));
   constexpr int64_t kBetweenNs = 10'000'000;
@@ -72,20 +72,20 @@ Kept read_log(Bytes input) {
   start.protocol = suite::EngineProtocol::kCommand;
   suite::Watched watched = watched_process(start);
   watched.stderr_tail = log;
-  return records_of(std::move(watched), start, stages);
+  return records_of(std::move(watched), start, stages, keep);
 }
 
 }  // namespace
 
-void protocol(Bytes input) { read_pipe(input); }
+void protocol(Bytes input) { read_pipe(input, Keep::kInMemory); }
 void protocol_report(Bytes input) {
-  Kept kept = read_pipe(input);
+  Kept kept = read_pipe(input, Keep::kAsFiles);
   report_and_compare(std::move(kept.records), std::move(kept.beside));
 }
 
-void patterns(Bytes input) { read_log(input); }
+void patterns(Bytes input) { read_log(input, Keep::kInMemory); }
 void patterns_report(Bytes input) {
-  Kept kept = read_log(input);
+  Kept kept = read_log(input, Keep::kAsFiles);
   report_and_compare(std::move(kept.records), std::move(kept.beside));
 }
 
