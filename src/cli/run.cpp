@@ -110,7 +110,8 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   plan.precision = enum_value<Precision>(options.precision);
   plan.random_weights = options.weights == flags::kRandomWeights;
   if (plan.device == "cuda") plan.device = "cuda:0";
-  const bool has_cuda = !gpus.gpus.empty() && !cuda_module_file().empty();
+  const bool has_cuda = !gpus.gpus.empty() && !cuda_module_file().empty() &&
+                        !measure::hides_all_cards(std::getenv("CUDA_VISIBLE_DEVICES"));
   plan.default_device = has_cuda ? "cuda:0" : "cpu";
   plan.default_checkpoint = default_checkpoint();
   require((options.engine == "command") == !options.command.empty(),

@@ -25,6 +25,12 @@ std::string entry(const std::string& list, size_t index) {
 
 }  // namespace
 
+bool hides_all_cards(const char* visible) {
+  if (visible == nullptr) return false;
+  const std::string first = entry(visible, 0);
+  return !index_in(first) && !first.starts_with("GPU-") && !first.starts_with("MIG-");
+}
+
 Gpu* find_gpu(const GpuSet& set, const std::string& device, const std::string& visible) {
   if (device == "cpu" || set.gpus.empty()) return nullptr;
   const size_t colon = device.find(':');

@@ -91,6 +91,10 @@ GpuSet open_gpus();
 /// Whether this program was built with nvml.h.
 bool built_with_nvml();
 
+/// Whether CUDA_VISIBLE_DEVICES, null where it is not set, leaves no card: CUDA reads it up to the first entry that
+/// names none, so an empty text, "-1" and "none" hide all.
+bool hides_all_cards(const char* visible);
+
 /// The card that `device` ("cuda", "cuda:1", "cpu", empty) and CUDA_VISIBLE_DEVICES' text (may be empty) mean, by UUID
 /// where the text names UUIDs; nullptr for cpu or when there is none.
 Gpu* find_gpu(const GpuSet& set, const std::string& device, const std::string& visible);

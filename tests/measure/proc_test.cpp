@@ -12,6 +12,14 @@
 namespace wan::measure {
 namespace {
 
+TEST(VisibleDevices, AnEmptyTextOrNoCardFirstHidesAll) {
+  for (const char* hiding : {"", "-1", "-1,0", "none", "NoDevFiles", ",0", " "})
+    EXPECT_TRUE(hides_all_cards(hiding)) << hiding;
+  for (const char* showing : {"0", "1,0", "0,-1", "GPU-b7c38af6", "MIG-1", "GPU-b7c38af6,1"})
+    EXPECT_FALSE(hides_all_cards(showing)) << showing;
+  EXPECT_FALSE(hides_all_cards(nullptr));
+}
+
 TEST(Proc, ReadsMemoryPartsInBytes) {
   const MemoryReading memory = parse_status(
       "Name:\tpython\nVmHWM:\t  2048 kB\nVmRSS:\t 1536 kB\nRssAnon:\t 1000 kB\nRssFile:\t  500 kB\nRssShmem:\t   36 "
