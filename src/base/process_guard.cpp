@@ -111,6 +111,7 @@ void leave_starter(int keep) noexcept {
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
   leave_starter(from_starter);
+  ProcessGuard::say_group(3, kReleased);  // any word: it is out of the group now
   pid_t group = 0;
   for (;;) {
     pid_t said = 0;
@@ -140,7 +141,7 @@ ProcessGuard::ProcessGuard(const std::string& mark) {
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
     throw Error(fmt::format("cannot create a socket: {}", std::strerror(errno)));
   to_guard_ = Descriptor(ends[0]);
-  const Descriptor at_guard(ends[1]);
+  Descriptor at_guard(ends[1]);
   // Off the standard numbers and the channel's, which the program gets before it speaks to the guard.
   if (to_guard_.get() <= Subprocess::kChannelDescriptor)
     to_guard_ = Descriptor(::fcntl(ends[0], F_DUPFD_CLOEXEC, Subprocess::kChannelDescriptor + 1));
@@ -148,6 +149,11 @@ ProcessGuard::ProcessGuard(const std::string& mark) {
   pid_ = ::fork();
   if (pid_ == 0) watch_over(ends[1], entry);
   if (pid_ < 0) throw Error(fmt::format("cannot start the process that guards a program: {}", std::strerror(errno)));
+  at_guard.reset();  // so that a guard that has ended is not waited for
+  // Until it has left the group, what kills the group kills it as well, and the program would live on.
+  pid_t said = 0;
+  while (::recv(to_guard_.get(), &said, sizeof said, 0) < 0 && errno == EINTR) {
+  }
 }
 
 void ProcessGuard::say_group(int descriptor, pid_t group) noexcept {
