@@ -178,9 +178,9 @@ class Fuzzer:
                 continue
             target, runs, number = job
             executions, seconds, finds = self.slice_of(target, runs, number)
-            with self.state.lock:
-                self.running[target] -= runs
             self.state.add(target, executions, seconds, finds)
+            with self.state.lock:  # after what it did is counted: who sees nothing under way ends
+                self.running[target] -= runs
             print(f"{target}: {self.state.of(target)['executions']:,} of {self.wanted(target):,}, {executions / max(seconds, 0.001):,.0f} a second"
                   f"{'; found ' + ', '.join(finds) if finds else ''}", flush=True)
 

@@ -53,7 +53,6 @@ class Layout {
 
  private:
   void place_total() {
-    at_the_end_ = true;
     const StageRecord* total = total_stage(record_);
     if (total != nullptr) place({total, 0, total->wall_ns}, "Run");
     for (const TimelineSpan& span : out_.spans) out_.earliest_ns = std::min(out_.earliest_ns, span.begin_ns);
@@ -98,7 +97,7 @@ class Layout {
 
   /// On the pipeline's row if it nests there, else on one of that name.
   void place(TimelineSpan span, const std::string& other_row) {
-    if (is_full())
+    if (!has_room(span))
       ++out_.left_out;
     else if (fits(span))
       add(span);
@@ -107,10 +106,12 @@ class Layout {
   }
 
   /// The run itself always has its place.
-  bool is_full() const { return out_.spans.size() >= kMostSpans && !at_the_end_; }
+  bool has_room(const TimelineSpan& span) const {
+    return out_.spans.size() < kMostSpans || span.stage->kind == StageKind::kParent;
+  }
 
   void place_beside(TimelineSpan span, const std::string& name) {
-    for (int copy = 1; copy <= kMostCopies && !is_full(); ++copy) {
+    for (int copy = 1; copy <= kMostCopies && has_room(span); ++copy) {
       span.row = row_named(copy == 1 ? name : fmt::format("{} ({})", name, copy), span.stage->kind);
       if (!fits(span)) continue;
       add(span);
@@ -165,7 +166,6 @@ class Layout {
   const RunRecord& record_;
   std::unordered_map<std::string_view, const PartSpans*> parts_;  // by the id of their sum
   std::vector<Placed> placed_;                                    // by row
-  bool at_the_end_ = false;
   Timeline out_;
 };
 

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/json_parse.h"
 #include "base/json_reader.h"
+#include "suite/run_bounds.h"
 
 namespace wan::suite {
 namespace {
@@ -22,7 +23,6 @@ constexpr size_t kLongestStage = 200;
 constexpr size_t kMostGroups = 20;
 constexpr int64_t kMostMemory = 4 << 20;  // of one pattern, compiled
 constexpr size_t kLongestLine = 4096;     // what is beyond it is no log line
-constexpr size_t kMostStages = 1000;      // as of NVTX ranges
 
 re2::RE2::Options syntax() {
   re2::RE2::Options options;
@@ -177,7 +177,7 @@ const StageId* LogStages::line(const std::string& text, int64_t at_ns) {
     const std::optional<std::string> stage = rule->match(head);
     if (!stage) continue;
     if (!seen_.empty() && seen_.back().stage.name == *stage) return nullptr;
-    if (++begun_ > kMostStages) return nullptr;
+    if (++begun_ > kMostLeaves) return nullptr;
     if (!seen_.empty()) seen_.back().end_ns = at_ns;
     StageSpan span;
     span.stage = stage_from_name(*stage);
@@ -189,15 +189,15 @@ const StageId* LogStages::line(const std::string& text, int64_t at_ns) {
 }
 
 std::vector<StageSpan> LogStages::spans(int64_t end_ns) const {
-  if (begun_ > kMostStages) return {};
+  if (begun_ > kMostLeaves) return {};
   std::vector<StageSpan> result = seen_;
   if (!result.empty()) result.back().end_ns = end_ns;
   return result;
 }
 
 std::string LogStages::left_out() const {
-  if (begun_ <= kMostStages) return {};
-  return fmt::format("{} stages cut by the log, more than {}: a trace, not stages", begun_, kMostStages);
+  if (begun_ <= kMostLeaves) return {};
+  return fmt::format("{} stages cut by the log, more than {}: a trace, not stages", begun_, kMostLeaves);
 }
 
 }  // namespace wan::suite

@@ -6,10 +6,11 @@
 
 #include <fmt/format.h>
 
+#include "suite/run_bounds.h"
+
 namespace wan::suite {
 namespace {
 
-constexpr size_t kMostLeaves = 1000;
 constexpr size_t kMostParts = 5000;
 
 /// In order of time, a range before those within it.

@@ -9,6 +9,9 @@
 
 namespace wan::suite {
 
+/// Stages of a program that is watched from outside, by its NVTX ranges or its log: more are a trace.
+inline constexpr size_t kMostLeaves = 1000;
+
 /// How far beyond the run a reported time may lie: clocks of a device are mapped to the host's with less error.
 inline constexpr int64_t kClockSlackNs = 1'000'000'000;
 

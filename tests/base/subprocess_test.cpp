@@ -107,15 +107,20 @@ struct Held {
 constexpr const char* kFamily =
     "sleep 1000 & env -i sleep 1000 & setsid sleep 1000 & (setsid sh -c 'sleep 1000 & sleep 1000' &) ; ";
 
-TEST(Subprocess, WhatItLeavesBehindEndsWithIt) {
-  Held held;
-  // Its end comes only when one has left the group.
-  Subprocess child(shell("trap 'exit 4' TERM; setsid sh -c 'echo left >&3; exec sleep 1000' & sleep 1000 & wait"));
+/// Until the program has said something on its channel, or closed it.
+void wait_for_a_word_of(Subprocess& child) {
   std::string said;
   while (read_available(child.channel(), said) && said.empty()) {
     pollfd wait{child.channel().get(), POLLIN, 0};
     ::poll(&wait, 1, -1);
   }
+}
+
+TEST(Subprocess, WhatItLeavesBehindEndsWithIt) {
+  Held held;
+  // Its end comes only when one has left the group.
+  Subprocess child(shell("trap 'exit 4' TERM; setsid sh -c 'echo left >&3; exec sleep 1000' & sleep 1000 & wait"));
+  wait_for_a_word_of(child);
   EXPECT_EQ(::kill(child.pid(), SIGTERM), 0);
   EXPECT_EQ(child.wait().exit_code, 4);
   EXPECT_TRUE(held.ends());
@@ -135,11 +140,7 @@ TEST(Subprocess, ItsGroupIsSignalledWhileTheNumberIsItsOwnAndNeverAgain) {
 TEST(Subprocess, OneOfItsGroupWithoutItsEnvironmentEndsWithIt) {
   Held held;
   Subprocess child(shell("trap 'exit 4' TERM; env -i sh -c 'echo there >&3; exec sleep 1000' & wait"));
-  std::string said;
-  while (read_available(child.channel(), said) && said.empty()) {
-    pollfd wait{child.channel().get(), POLLIN, 0};
-    ::poll(&wait, 1, -1);
-  }
+  wait_for_a_word_of(child);
   EXPECT_EQ(::kill(child.pid(), SIGTERM), 0);
   EXPECT_EQ(child.wait().exit_code, 4);
   EXPECT_TRUE(held.ends());
@@ -150,11 +151,7 @@ TEST(Subprocess, ItsFamilyEndsWithAProcessThatIsKilled) {
   const pid_t starter = ::fork();
   if (starter == 0) {
     Subprocess child(shell(kFamily + std::string("echo started >&3; wait")));
-    std::string said;
-    while (read_available(child.channel(), said) && said.empty()) {
-      pollfd wait{child.channel().get(), POLLIN, 0};
-      ::poll(&wait, 1, -1);
-    }
+    wait_for_a_word_of(child);
     if (::write(started.write.get(), "x", 1) != 1) ::_exit(1);
     while (true) ::pause();
   }
