@@ -31,18 +31,6 @@ void read_type(const std::string& type, OptionText& option) {
   }
 }
 
-OptionText option_text(const CLI::Option& option) {
-  OptionText text;
-  for (const std::string& name : option.get_lnames()) text.flags.push_back("--" + name);
-  for (const std::string& name : option.get_snames()) text.flags.push_back("-" + name);
-  if (option.get_positional()) text.name = option.get_name(true);
-  if (option.get_items_expected_max() > 0) read_type(option.get_type_name(), text);
-  text.description = option.get_description();
-  text.default_value = option.get_default_str();
-  text.required = option.get_required();
-  return text;
-}
-
 CommandText describe(const CLI::App& app, std::vector<std::string> words) {
   CommandText text{.words = std::move(words), .description = app.get_description(), .options = {}, .commands = {}};
   for (const CLI::Option* option : app.get_options([](const CLI::Option* one) { return !one->get_group().empty(); }))
@@ -57,6 +45,18 @@ CommandText describe(const CLI::App& app, std::vector<std::string> words) {
 }
 
 }  // namespace
+
+OptionText option_text(const CLI::Option& option) {
+  OptionText text;
+  for (const std::string& name : option.get_lnames()) text.flags.push_back("--" + name);
+  for (const std::string& name : option.get_snames()) text.flags.push_back("-" + name);
+  if (option.get_positional()) text.name = option.get_name(true);
+  if (option.get_items_expected_max() > 0) read_type(option.get_type_name(), text);
+  text.description = option.get_description();
+  text.default_value = option.get_default_str();
+  text.required = option.get_required();
+  return text;
+}
 
 CommandText command_tree(const CLI::App& app) { return describe(app, {}); }
 

@@ -6,7 +6,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace wan::cli {
 
@@ -26,6 +27,9 @@ struct CommandText {
   std::vector<OptionText> options;    // positional arguments first
   std::vector<CommandText> commands;  // the ones below it
 };
+
+/// What one option declares.
+OptionText option_text(const CLI::Option& option);
 
 /// What `app` and everything below it declares; commands and options of the group "" are hidden and left out.
 CommandText command_tree(const CLI::App& app);

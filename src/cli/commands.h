@@ -9,6 +9,9 @@ class App;
 
 namespace wan::cli {
 
+/// All of them, in the order of the help, and how the help is laid out.
+void add_commands(CLI::App& app, ExitCode& result);
+
 void add_tune_command(CLI::App& app, ExitCode& result);
 void add_generate_command(CLI::App& app, ExitCode& result);
 void add_diff_command(CLI::App& app, ExitCode& result);

@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/openmp_settings.h"
 #include "cli/signals.h"
+#include "cli/unknown_words.h"
 
 namespace {
 
@@ -36,24 +37,8 @@ int main(int argc, char** argv) {
   cli::restart_with_openmp_settings(argv);
   CLI::App app("Generates video with Wan2.2 natively, and measures what it costs on this machine.", "wanbench");
   app.set_version_flag("--version", version_text());
-  app.require_subcommand(1);
   ExitCode result = ExitCode::kSuccess;
-  cli::add_generate_command(app, result);
-  cli::add_tune_command(app, result);
-  cli::add_diff_command(app, result);
-  cli::add_inspect_command(app, result);
-  cli::add_compare_command(app, result);
-  cli::add_history_command(app, result);
-  cli::add_export_command(app, result);
-  cli::add_import_command(app, result);
-  cli::add_run_command(app, result);
-  cli::add_case_command(app, result);
-  cli::add_report_command(app, result);
-  cli::add_doctor_command(app, result);
-  cli::add_selftest_command(app, result);
-  cli::add_make_checkpoint_command(app, result);
-  cli::add_pack_command(app, result);
-  cli::add_manual_command(app, result);
+  cli::add_commands(app, result);
   try {
     try {
       app.parse(argc, argv);
@@ -62,7 +47,7 @@ int main(int argc, char** argv) {
     }
     finish_output();
   } catch (const CLI::ParseError& problem) {
-    log::error(problem.what());
+    log::error(cli::unknown_word(app, {argv + 1, argv + argc}).value_or(problem.what()));
     log::info("run with --help for the options");
     return static_cast<int>(ExitCode::kUsage);
   } catch (const Error& problem) {
