@@ -22,6 +22,7 @@ struct Suite {
   std::string name;
   std::string version;  // of the cases, set by their author
   std::vector<Case> cases;
+  std::string model = {};  // of random weights, for the cases that name none
 };
 
 /// The format version this program reads.

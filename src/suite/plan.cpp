@@ -54,7 +54,7 @@ const std::filesystem::path& checkpoint_for(const std::string& model,
   return found == checkpoints.end() ? checkpoints.front() : *found;
 }
 
-void complete(Request& request, const PlanOptions& options) {
+void complete(Request& request, const Suite& suite, const PlanOptions& options) {
   if (request.model.empty()) request.model = options.model;
   if (options.random_weights) {
     request.random_weights = true;
@@ -64,6 +64,8 @@ void complete(Request& request, const PlanOptions& options) {
     request.random_weights = false;
     request.checkpoint = checkpoint_for(request.model, options.checkpoints);
   }
+  // A checkpoint says itself what it is: the suite's own is for weights that have no file, and in no key but theirs.
+  if (request.model.empty() && request.random_weights && options.command.empty()) request.model = suite.model;
   if (request.checkpoint.empty() && !request.random_weights) request.checkpoint = options.default_checkpoint;
   if (!options.device.empty()) request.device = options.device;
   if (request.device.empty()) request.device = options.default_device;
@@ -132,7 +134,7 @@ std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& optio
   for (const Case& details : chosen(suite, options.only)) {
     PlannedCase planned{details, {}, {}, options.page_cache};
     Request& request = planned.details.request;
-    complete(request, options);
+    complete(request, suite, options);
     try {
       planned.workload = requested_workload(request);
       if (options.command.empty()) {

@@ -22,7 +22,7 @@ struct PlanOptions {
   std::vector<std::filesystem::path> checkpoints;  // a case takes the one of its model, the first when it names none
   std::filesystem::path default_checkpoint;        // when neither the suite nor the command line does
   bool random_weights = false;                     // for every case, at the published sizes of its model
-  std::string model;                               // of cases that name none
+  std::string model;                               // of cases that name none; before the suite's own
   std::string device;
   std::optional<Precision> precision;
   std::filesystem::path tuning_table;  // kernel choices made by `tune`, for every case

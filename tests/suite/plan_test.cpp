@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "fixtures.h"
 #include "suite/weights.h"
 #include "temporary_folder.h"
@@ -73,6 +74,45 @@ TEST(Plan, RandomWeightsOfTheCommandLineServeEveryCaseAndACheckpointReplacesThem
   plan = plan_cases(suite, options());
   EXPECT_FALSE(plan[0].details.request.random_weights) << "--checkpoint was named";
   EXPECT_EQ(plan[0].details.request.checkpoint, kCheckpoint);
+}
+
+TEST(Plan, EverySuiteThatComesWithTheProgramRunsWithRandomWeights) {
+  PlanOptions how;
+  how.random_weights = true;
+  size_t suites = 0;
+  for (const auto& file : std::filesystem::directory_iterator(WAN_SOURCE_DIR "/suites")) {
+    if (file.path().extension() != ".json" || read_text(file).find("\"wanbench.suite\"") == std::string::npos) continue;
+    const Suite suite = read_suite(file);
+    for (const PlannedCase& planned : plan_cases(suite, how)) {
+      EXPECT_TRUE(planned.details.request.random_weights);
+      EXPECT_FALSE(planned.details.request.model.empty()) << file << " " << planned.details.name;
+    }
+    ++suites;
+  }
+  EXPECT_EQ(suites, 5u);
+}
+
+TEST(Plan, TheModelOfASuiteIsThatOfRandomWeightsAlone) {
+  Suite quick = read_suite(WAN_SOURCE_DIR "/suites/quick.json");
+  ASSERT_EQ(quick.model, "ti2v-5B");
+  PlanOptions how = options();
+  how.only = {"01_Text_To_Video"};
+  const std::string key = plan_cases(quick, how)[0].key;
+  EXPECT_EQ(plan_cases(quick, how)[0].details.request.model, "") << "the checkpoint says what it is";
+  how.checkpoints = {WAN_FIXTURES "/mini-t2v-moe"};
+  EXPECT_EQ(plan_cases(quick, how)[0].workload.task, "t2v") << "any checkpoint that a case fits";
+  quick.model.clear();
+  EXPECT_EQ(plan_cases(quick, options())[0].key, key) << "runs of an older suite are found again";
+
+  PlanOptions random;
+  random.random_weights = true;
+  quick.model = "t2v-A14B";
+  quick.cases.resize(1);
+  EXPECT_EQ(plan_cases(quick, random)[0].workload.task, "t2v");
+  random.model = "ti2v-5B";
+  EXPECT_EQ(plan_cases(quick, random)[0].workload.task, "ti2v") << "--model goes before it";
+  quick.cases[0].request.model = "t2v-A14B";
+  EXPECT_EQ(plan_cases(quick, random)[0].workload.task, "t2v") << "a case's own before both";
 }
 
 TEST(Plan, ACaseTakesTheCheckpointOfItsModelAndIsLeftOutWithoutOne) {
