@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/file_pointer.h"
 #include "base/output_file.h"
 
 namespace wan {
@@ -37,11 +38,6 @@ int open_regular(const std::filesystem::path& path, struct stat& status) {
   if (descriptor >= 0) ::close(descriptor);
   throw Error(ErrorKind::kInput, fmt::format("{} is not a regular file but {}", path.string(),
                                              known ? kind_of(status.st_mode) : "something else"));
-}
-
-/// What git keeps in place of a large file that was not fetched.
-bool is_pointer(std::string_view text) {
-  return text.starts_with("version https://git-lfs.github.com/spec/") || text.starts_with("/annex/objects/");
 }
 
 std::string_view text_of(std::span<const std::byte> bytes) {
@@ -71,7 +67,6 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
     throw Error(ErrorKind::kRuntime, fmt::format("cannot map {}: {}", path.string(), why));
   }
   data_ = data;
-  constexpr size_t kLongestPointer = 1024;
   if (size_ > kLongestPointer || !is_pointer(text_of(bytes()))) return;
   close();
   throw Error(

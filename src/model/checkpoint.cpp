@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "model/foreign_files.h"
 
 namespace wan {
 namespace {
@@ -76,6 +77,7 @@ void open_dits(Checkpoint& c) {
 }  // namespace
 
 Checkpoint open_checkpoint(const std::filesystem::path& folder) {
+  if (const auto foreign = find_foreign_files(folder)) throw Error(ErrorKind::kInput, foreign->message());
   require(std::filesystem::is_directory(folder),
           fmt::format("there is no checkpoint folder {}\n{}", folder.string(), official_checkpoints_help()));
   Checkpoint c;

@@ -30,8 +30,8 @@ struct Checkpoint {
   std::filesystem::path tokenizer;  // its folder
 };
 
-/// Throws Error(kInput) that names what is missing and, for a folder that is not there, where each official checkpoint
-/// can be had.
+/// Throws Error(kInput) that names what is missing, what files of another program or half a download are
+/// (model/foreign_files.h) and, for a folder that is not there, where each official checkpoint can be had.
 Checkpoint open_checkpoint(const std::filesystem::path& folder);
 
 /// Names, sizes, licence and download command of the official checkpoints, for messages and documentation.

@@ -1,9 +1,10 @@
-// config.json and the card of a checkpoint.
+// config.json and the card of a checkpoint, and files that are none.
 #include <string>
 
 #include "cli/model_card.h"
 #include "io/tensor_file.h"
 #include "model/dit.h"
+#include "model/foreign_files.h"
 #include "model/variant.h"
 #include "targets.h"
 #include "temporary_folder.h"
@@ -46,6 +47,13 @@ void config(Bytes input) {
   check(dit_stem_layout(sizes, DType::kBF16).bytes() > 0 && dit_block_layout(sizes, 0, DType::kF32).bytes() > 0,
         "a model has weights");
   check(!model_name(variant, sizes).empty(), "a model has a name");
+}
+
+void foreign(Bytes input) {
+  const auto found = find_foreign_files(as_file(input));
+  check(found.has_value(), "a file is no folder in the official layout, whatever it holds");
+  constexpr size_t kLongest = 4096;
+  check(found->message().size() < kLongest, "a message has an end");
 }
 
 void card(Bytes input) {

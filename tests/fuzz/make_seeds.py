@@ -50,6 +50,25 @@ def tiny_pth(out):
         target.writestr("archive/data/0", struct.pack("<6f", *range(6)))
 
 
+def gguf(tensor):
+    """One tensor of 64 numbers in Q8_0, behind a text, a number and lists of both."""
+    def text(value):
+        return struct.pack("<Q", len(value)) + value
+
+    values = text(b"general.architecture") + struct.pack("<I", 8) + text(b"wan") + text(b"general.file_type") + struct.pack("<II", 4, 7)
+    values += text(b"tokens") + struct.pack("<IIQ", 9, 8, 2) + text(b"a") + text(b"bc") + text(b"shape") + struct.pack("<IIQII", 9, 5, 2, 8, 8)
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 4) + values + text(tensor) + struct.pack("<IQQIQ", 2, 32, 2, 8, 0)
+    return head + b"\0" * (-len(head) % 32) + b"x" * 68
+
+
+def lora():
+    """A pair of two tensors."""
+    entry = {"dtype": "F32", "shape": [1, 1]}
+    names = {f"blocks.0.ffn.0.{part}.weight": {**entry, "data_offsets": [4 * i, 4 * i + 4]} for i, part in enumerate(("lora_down", "lora_up"))}
+    header = json.dumps(names).encode()
+    return struct.pack("<Q", len(header)) + header + b"12345678"
+
+
 def png(width, height, depth, colour, row_bytes):
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -304,7 +323,7 @@ def dictionary(folder, out):
         write(out, "".join(f'"{word}"\n' for word in escaped))
 
 
-TARGETS = ("safetensors pth image index config card tokenizer spiece records samples spans kernel_events plan history poster suites imports "
+TARGETS = ("safetensors pth foreign image index config card tokenizer spiece records samples spans kernel_events plan history poster suites imports "
            "overhead tables tuning patterns protocol").split()
 
 
@@ -319,6 +338,9 @@ def main():
     for i, path in enumerate(sorted(fixtures.glob("**/*.pth"))):
         small_pth(path, out / "pth" / f"{i}.pth")
     tiny_pth(out / "pth" / "tiny.pth")
+    (out / "foreign" / "dit.gguf").write_bytes(gguf(b"blocks.0.self_attn.q.weight"))
+    (out / "foreign" / "lora.safetensors").write_bytes(lora())
+    (out / "foreign" / "pointer").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 99\n")
     for colour, depth, row in ((0, 8, 4), (2, 8, 12), (3, 4, 2), (4, 16, 16), (6, 8, 16)):
         (out / "image" / f"{colour}-{depth}.png").write_bytes(png(4, 3, depth, colour, row))
     for path in fixtures.glob("**/input.png"):

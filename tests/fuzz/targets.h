@@ -10,7 +10,8 @@ namespace wan::fuzz {
 // Files of a checkpoint.
 void safetensors(Bytes input);
 void pth(Bytes input);
-void index(Bytes input);  // of shards, beside two good ones
+void foreign(Bytes input);  // a single file named as a checkpoint: safetensors, GGUF or another
+void index(Bytes input);    // of shards, beside two good ones
 void config(Bytes input);
 void tokenizer(Bytes input);  // tokenizer.json; behind a NUL a text that it encodes
 void spiece(Bytes input);     // spiece.model; before a NUL a text that it encodes
