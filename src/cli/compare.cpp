@@ -9,12 +9,10 @@
 #include <optional>
 #include <set>
 
-#include "analysis/compare.h"
-#include "analysis/gate.h"
-#include "base/terminal.h"
 #include "cli/collections.h"
-#include "cli/columns.h"
 #include "cli/commands.h"
+#include "cli/compare_result.h"
+#include "cli/json_document.h"
 #include "cli/numbers.h"
 
 namespace wan::cli {
@@ -26,12 +24,8 @@ struct CompareArguments {
   double margin_percent = 1;
   std::optional<double> fail_if_slower_percent;  // absent: no gate
   bool strict = false;
+  Wording wording = Wording::kText;
   CompareOptions options;
-};
-
-struct Arm {
-  std::string label;
-  std::vector<const RunRecord*> runs;
 };
 
 /// What --by splits on.
@@ -115,73 +109,6 @@ bool stands_aside(const CaseSummary& summary, const std::vector<CaseSummary>& ar
   return std::find(shown.begin(), shown.end(), &summary) == shown.end();
 }
 
-std::string interval_text(const std::optional<Interval>& interval, int decimals) {
-  if (!interval) return "-";
-  return fmt::format("[{:.{}f}, {:.{}f}]", interval->low, decimals, interval->high, decimals);
-}
-
-void print_ratio(const std::string& name, const std::string& a, const std::string& b, const RatioTest& test) {
-  const std::string ratio = fmt::format("{:.{}f}", test.ratio, test.ratio < 100 ? 4 : 0);  // fits its column
-  print("  {:<17}{:>10}{:>10}{:>8}  {:>16}  {}\n", name, a, b, ratio, interval_text(test.interval, 4),
-        to_string(test.verdict));
-}
-
-void print_row(const ComparedRow& row) {
-  print_ratio(row.name, fmt::format("{:.3f}", row.a.median), fmt::format("{:.3f}", row.b.median), row.time);
-  if (row.cycles) print_ratio("  in cycles", "", "", *row.cycles);
-  if (row.clock_explains) print("{}", wrapped("clock: the gap is not there in cycles", 4));
-}
-
-/// The interval of each arm's median and from how many runs, and why there is no verdict.
-void print_arms(const ComparedRow& row) {
-  const auto arm = [](const Estimate& e) {
-    return e.interval ? fmt::format("{} n={}", interval_text(e.interval, 3), e.runs) : "1 run";
-  };
-  const std::string why = row.time.reason.empty() ? "" : ": " + row.time.reason;
-  print("{}", wrapped(fmt::format("A {}, B {}{}", arm(row.a), arm(row.b), why), 4));
-}
-
-std::string described(const CaseSummary& summary, const std::string& label) {
-  if (summary.example == nullptr) return label;
-  const RunRecord& r = *summary.example;
-  return fmt::format("{}: {} on {}, {}, precision {}, commit {}", label, summary.group.engine, summary.group.device,
-                     to_string(r.workload.scope), to_string(r.workload.precision_class),
-                     r.tool.git_commit.empty() ? "-" : r.tool.git_commit);
-}
-
-void print_comparison(const Comparison& c, const std::string& label_a, const std::string& label_b) {
-  print("{}\n{}{}", c.case_name, wrapped("A " + described(*c.a, label_a), 2),
-        wrapped("B " + described(*c.b, label_b), 2));
-  for (const std::string& refusal : c.refusals) print("{}", wrapped("not comparable: " + refusal, 2));
-  if (!c.comparable()) return;
-  print("  {:<17}{:>10}{:>10}{:>8}  {:>16}  {}\n", "seconds", "A", "B", "B/A", "95 % interval", "B is");
-  for (const ComparedRow& row : c.scopes) {
-    print_row(row);
-    print_arms(row);
-  }
-  for (const ComparedRow& row : c.stages) print_row(row);
-  if (c.split && c.split->gpu != 1) {
-    const std::string split = fmt::format(
-        "speedup of B: {:.2f}x in all, {:.2f}x in the GPU part, {:.2f}x in the host part; {}", c.split->total,
-        c.split->gpu, c.split->host, savings_text(*c.split, [](double value) { return fmt::format("{:.2f}", value); }));
-    print("{}", wrapped(split, 2));
-  }
-  for (const Caveat& caveat : c.caveats) print("{}", wrapped("note: " + caveat_text(caveat, "A", "B"), 2));
-  for (const FieldDifference& field : c.workload.unknown)
-    print(
-        "{}",
-        wrapped(fmt::format("note: {} is recorded on one side only: {} against {}", field.field, field.a, field.b), 2));
-}
-
-/// What two arms have in common, and what only one of them has.
-struct ArmComparison {
-  const Arm* base = nullptr;
-  const Arm* other = nullptr;
-  std::vector<CaseSummary> a, b;
-  std::vector<Comparison> pairs;  // point into a and b
-  std::vector<std::string> only_in_a, only_in_b;
-};
-
 std::vector<CaseSummary> shown(const Arm& arm, const std::string& case_name) {
   std::vector<CaseSummary> all = summaries(arm, case_name), out;
   for (const CaseSummary& summary : all)
@@ -206,33 +133,14 @@ ArmComparison compare_arms(const Arm& base, const Arm& other, const CompareArgum
   return out;
 }
 
-void print_arms(const ArmComparison& arms, const std::string& gate) {
-  for (const std::string& name : arms.only_in_a)
-    print("{}", wrapped(fmt::format("{}: only in {}", name, arms.base->label), 0));
-  for (const std::string& name : arms.only_in_b)
-    print("{}", wrapped(fmt::format("{}: only in {}", name, arms.other->label), 0));
-  for (const Comparison& pair : arms.pairs) {
-    print_comparison(pair, arms.base->label, arms.other->label);
-    const auto is_gate = [&](const ComparedRow& row) { return row.name == gate; };
-    if (pair.comparable() && std::none_of(pair.scopes.begin(), pair.scopes.end(), is_gate))
-      print("  gate: no '{}' in these runs\n", gate);
-  }
-  const auto mean = geometric_mean_ratio(arms.pairs);
-  if (mean && arms.pairs.size() > 1 && arms.pairs.size() == arms.a.size() && arms.a.size() == arms.b.size())
-    print("geometric mean of B/A over {} cases: {:.4f}\n", arms.pairs.size(), *mean);
-}
-
-/// Prints what all the arms amount to first, then each pair.
-ExitCode conclude(const std::vector<ArmComparison>& compared, const CompareArguments& arguments) {
+GateCounts counts_of(const std::vector<ArmComparison>& compared, const CompareArguments& arguments) {
   GateCounts counts;
   const bool has_limit = arguments.fail_if_slower_percent.has_value();
   for (const ArmComparison& arms : compared) {
     counts.missing += static_cast<int>(arms.only_in_a.size());
     for (const Comparison& pair : arms.pairs) count(counts, pair, arguments.gate, has_limit);
   }
-  print("{}", wrapped(gate_text(counts), 0));
-  for (const ArmComparison& arms : compared) print_arms(arms, arguments.gate);
-  return gate_code(counts, arguments.strict);
+  return counts;
 }
 
 ExitCode run_compare(CompareArguments arguments) {
@@ -256,9 +164,16 @@ ExitCode run_compare(CompareArguments arguments) {
                                                      "'{}'",
                                                      arguments.by, arms.empty() ? "" : arms[0].label));
   }
-  std::vector<ArmComparison> compared;
-  for (size_t i = 1; i < arms.size(); ++i) compared.push_back(compare_arms(arms[0], arms[i], arguments));
-  return conclude(compared, arguments);
+  CompareResult result{.gate = arguments.gate,
+                       .margin = arguments.options.margin,
+                       .fail_if_slower_percent = arguments.fail_if_slower_percent,
+                       .strict = arguments.strict,
+                       .compared = {},
+                       .counts = {}};
+  for (size_t i = 1; i < arms.size(); ++i) result.compared.push_back(compare_arms(arms[0], arms[i], arguments));
+  result.counts = counts_of(result.compared, arguments);
+  arguments.wording == Wording::kJson ? print_json(json_of(result)) : print_text(result);
+  return gate_code(result.counts, arguments.strict);
 }
 
 }  // namespace
@@ -282,6 +197,7 @@ void add_compare_command(CLI::App& app, ExitCode& result) {
                     "exit with 4 when the gate's verdict is inconclusive or a case is missing");
   command->add_option("--allow-different", arguments->options.allowed_fields,
                       "workload fields that may differ, for example steps or offload; '*' for any");
+  add_json_flag(*command, arguments->wording);
   command->add_flag("--across-precision", arguments->options.across_precision,
                     "compare runs of different precision classes, and say so");
   command->footer(
