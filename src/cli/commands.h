@@ -21,6 +21,7 @@ void add_history_command(CLI::App& app, ExitCode& result);
 void add_export_command(CLI::App& app, ExitCode& result);
 void add_import_command(CLI::App& app, ExitCode& result);
 void add_run_command(CLI::App& app, ExitCode& result);
+void add_suite_command(CLI::App& app, ExitCode& result);
 void add_case_command(CLI::App& app, ExitCode& result);
 void add_report_command(CLI::App& app, ExitCode& result);
 void add_selftest_command(CLI::App& app, ExitCode& result);
