@@ -29,7 +29,6 @@ EXCEPTIONS = {
     "suite": {
         "model/variant.h": "the family's table: names, sizes and defaults of the models",
         "model/dit_config.h": "the sizes in that table",
-        "model/official_layout.h": "what the files of a checkpoint are called",
         "sampler/schedule.h": "how many steps a request may have",
         "backend/device_clock.h": "how far two clocks came apart, which an observer is told",
     },

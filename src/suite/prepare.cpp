@@ -6,7 +6,7 @@
 
 #include "measure/cooldown.h"
 #include "measure/page_cache.h"
-#include "suite/weights.h"
+#include "pipeline/weight_files.h"
 
 namespace wan::suite {
 

@@ -1,4 +1,4 @@
-// Which weights a checkpoint holds, for the record and for telling two checkpoints apart without reading all of them.
+// The weights of a checkpoint as a record has them.
 #pragma once
 
 #include <filesystem>
@@ -8,12 +8,7 @@
 
 namespace wan::suite {
 
-/// Where the weight files of a folder in the official layout lie, sorted. Throws Error(kInput) when it is missing.
-std::vector<std::filesystem::path> weight_paths(const std::filesystem::path& checkpoint);
-
-/// The weight files of a folder in the official layout, sorted, each with its size and a digest of its size, its first
-/// and its last 64 KiB. Headers and indexes lie there, and trained values differ in any such window. Throws
-/// Error(kInput) when the folder is missing or a file cannot be read.
+/// identify_weights (pipeline/weight_files.h), in the words of a record. Throws as that does.
 std::vector<WeightsFile> weight_files(const std::filesystem::path& checkpoint);
 
 }  // namespace wan::suite
