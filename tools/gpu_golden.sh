@@ -12,7 +12,7 @@ one() {
   local fixture=$1 precision=$2 limit=$3
   shift 3
   "$wanbench" generate --checkpoint "$fixtures/$fixture" --prompt "$prompt" --negative-prompt "$negative" --device "$device" \
-    --precision "$precision" --dump "$work/dump.safetensors" --dump-level blocks "$@" >"$work/log" 2>&1 ||
+    --precision "$precision" --dump "$work/dump.safetensors" --force --dump-level blocks "$@" >"$work/log" 2>&1 ||
     { tail -3 "$work/log"; echo "$fixture $precision: FAILED"; status=1; return; }
   "$wanbench" diff "$work/dump.safetensors" "$fixtures/$fixture/golden.safetensors" --prefix-b fp32. --max-relative "$limit" >"$work/ours" || true
   echo "== $fixture $precision (limit $limit)"

@@ -1,6 +1,7 @@
 #include "cli/request_options.h"
 
 #include <algorithm>
+#include <random>
 #include <string>
 
 #include <fmt/format.h>
@@ -10,7 +11,6 @@
 #include "base/log.h"
 #include "cli/numbers.h"
 #include "pipeline/guidance.h"
-#include "pipeline/request_options.h"
 #include "pipeline/request_text.h"
 
 namespace wan::cli {
@@ -36,6 +36,9 @@ void read_guidance(const std::string& text, std::string_view flag, Request& requ
   request.guidance_high = number(std::string_view(text).substr(comma + 1), flag, kAnyNumber);
 }
 
+/// A seed of 32 bits: short enough to type, and exact wherever a number is read.
+uint64_t drawn_seed() { return std::random_device()(); }
+
 /// Adds the flag of each option, by the type of its member.
 class AddOption {
  public:
@@ -60,6 +63,9 @@ class AddOption {
         if constexpr (NamedEnum<T>)
           added = command_.add_flag_callback(
               flag, [&member] { member = enum_value<T>("off").value(); }, help);
+        else if constexpr (std::same_as<T, bool>)
+          added = command_.add_flag_callback(
+              flag, [&member] { member = true; }, help);
     }
     if (!option.value_name.empty()) added->type_name(std::string(option.value_name));
   }
@@ -87,9 +93,17 @@ class AddOption {
   }
   template <class T, Number N>
   CLI::Option* value(const std::string& flag, const std::string& help, T& member, const Bounds<N>& bounds) const {
-    CLI::Option* added =
-        text(flag, fmt::format("{} ({})", help, describe(bounds)),
-             [&member, flag, bounds](const std::string& word) { member = number(word, flag, bounds); });
+    // The one number of this type is the seed.
+    const bool may_be_drawn = std::same_as<T, uint64_t> && video_ == VideoFile::kYes;
+    const std::string what = describe(bounds) + (may_be_drawn ? ", or random: one is drawn and said" : "");
+    CLI::Option* added = text(flag, fmt::format("{} ({})", help, what), [=, &member](const std::string& word) {
+      if constexpr (std::same_as<T, uint64_t>)
+        if (may_be_drawn && word == kRandomSeed) {
+          member = drawn_seed();
+          return;
+        }
+      member = number(word, flag, bounds);
+    });
     return is_given(member) ? added->default_str(text_of(member)) : added;
   }
   CLI::Option* value(const std::string& flag, const std::string& help, std::string& member, const OneOf& choice) const {
@@ -120,17 +134,28 @@ void tell_newer_guidance(const Request& request) {
 
 }  // namespace
 
-void add_request_options(CLI::App& command, Request& request, VideoFile video) {
-  request_options(AddOption(command, request, video), request);
+void add_request_options(CLI::App& command, Request& request, VideoFile video,
+                         const std::function<bool(const Option&)>& wanted) {
+  const AddOption add(command, request, video);
+  request_options(
+      [&](const Option& option, auto& member, const auto& limit) {
+        if (!wanted || wanted(option)) add(option, member, limit);
+      },
+      request);
+}
+
+Request checked(Request request) {
+  check_request(request);
+  if (request.device == "cuda") request.device = "cuda:0";
+  return request;
 }
 
 Request understand(Request request) {
   require(!mixes_spellings(request),
           "--guidance-scale LOW,HIGH has the guidance of both experts: leave out --guidance-scale-2",
           ErrorKind::kUsage);
-  check_request(request);
+  request = checked(std::move(request));
   tell_newer_guidance(request);
-  if (request.device == "cuda") request.device = "cuda:0";
   return request;
 }
 

@@ -1,6 +1,9 @@
-// Stands in for video_writer.cpp and video_poster.cpp in builds without FFmpeg (WAN_VIDEO=OFF): says so instead.
+// Stands in for video_writer.cpp, video_poster.cpp and video_tags.cpp in builds without FFmpeg (WAN_VIDEO=OFF): says so
+// instead.
 #include "base/error.h"
+#include "io/video_name.h"
 #include "io/video_poster.h"
+#include "io/video_tags.h"
 #include "io/video_writer.h"
 
 namespace wan {
@@ -18,12 +21,20 @@ struct VideoWriter::State {};
 
 bool can_write_video() { return false; }
 
-VideoWriter::VideoWriter(const std::filesystem::path&, const VideoSettings&) { refuse(); }
+VideoWriter::VideoWriter(const std::filesystem::path& path, const VideoSettings&) {
+  require_video_name(path);
+  refuse();
+}
 VideoWriter::~VideoWriter() = default;
 void VideoWriter::write(std::span<const uint8_t>) { refuse(); }
+void VideoWriter::set_tag(const char*, const std::string&) { refuse(); }
 void VideoWriter::finish() { refuse(); }
 
 std::string video_poster(const std::filesystem::path& video) {
+  throw Error(ErrorKind::kUsage, video.string() + ": this build reads no mp4 (it was configured with WAN_VIDEO=OFF)");
+}
+
+VideoTags read_video_tags(const std::filesystem::path& video) {
   throw Error(ErrorKind::kUsage, video.string() + ": this build reads no mp4 (it was configured with WAN_VIDEO=OFF)");
 }
 

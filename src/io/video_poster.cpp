@@ -2,7 +2,6 @@
 #include "io/video_poster.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <memory>
 
@@ -10,17 +9,16 @@
 
 extern "C" {
 #include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
 #include <libswscale/swscale.h>
 }
 
 #include "base/error.h"
+#include "io/mp4_input.h"
 
 namespace wan {
 namespace {
 
 constexpr int64_t kMostPixels = int64_t{1} << 26;  // of a frame: 8192 x 8192
-constexpr size_t kMostBytes = size_t{256} << 20;   // that FFmpeg allocates at once, whatever a file says of itself
 
 // FFmpeg frees through a pointer to the pointer.
 template <auto kFree>
@@ -33,7 +31,6 @@ struct Freed {
 using Frame = std::unique_ptr<AVFrame, Freed<av_frame_free>>;
 using Packet = std::unique_ptr<AVPacket, Freed<av_packet_free>>;
 using Codec = std::unique_ptr<AVCodecContext, Freed<avcodec_free_context>>;
-using Input = std::unique_ptr<AVFormatContext, Freed<avformat_close_input>>;
 struct FreeScaler {
   void operator()(SwsContext* scaler) const { sws_freeContext(scaler); }
 };
@@ -57,10 +54,7 @@ class PosterMaker {
 
  private:
   void check(int code, const char* action) const {
-    if (code >= 0) return;
-    std::array<char, AV_ERROR_MAX_STRING_SIZE> text{};
-    av_strerror(code, text.data(), text.size());
-    throw Error(ErrorKind::kInput, fmt::format("{}: cannot {} for a still: {}", path_, action, text.data()));
+    if (code < 0) check_mp4(code, path_, fmt::format("{} for a still", action));
   }
 
   template <class T>
@@ -70,19 +64,8 @@ class PosterMaker {
   }
 
   void open() {
-    av_max_alloc(kMostBytes);
-    av_log_set_level(AV_LOG_QUIET);  // FFmpeg prints on its own otherwise; its errors come back as codes
-    // What a file holds would else choose its reader, and some readers open other files: a playlist its parts.
-    const AVInputFormat* mp4 = made(av_find_input_format("mp4"), "a reader of mp4");
-    AVDictionary* settings = nullptr;
-    av_dict_set(&settings, "protocol_whitelist", "file", 0);
-    av_dict_set(&settings, "enable_drefs", "0", 0);  // nor may an mp4 refer to another file
-    AVFormatContext* format = nullptr;
-    // "file:" keeps FFmpeg from reading a protocol into the name
-    const int opened = avformat_open_input(&format, ("file:" + path_).c_str(), mp4, &settings);
-    av_dict_free(&settings);
-    check(opened, "read it as mp4");
-    input_.reset(format);
+    input_ = open_mp4(path_, "read it as mp4 for a still");
+    AVFormatContext* format = input_.get();
     check(avformat_find_stream_info(format, nullptr), "read it");
     const AVCodec* decoder = nullptr;
     index_ = av_find_best_stream(format, AVMEDIA_TYPE_VIDEO, -1, -1, &decoder, 0);
@@ -174,7 +157,7 @@ class PosterMaker {
   }
 
   std::string path_;
-  Input input_;
+  Mp4Input input_;
   Codec codec_;
   Frame frame_, small_;
   Packet packet_;

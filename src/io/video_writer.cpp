@@ -9,7 +9,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 extern "C" {
 #include <libavcodec/avcodec.h>
@@ -20,6 +19,7 @@ extern "C" {
 
 #include "base/error.h"
 #include "base/output_file.h"
+#include "io/video_name.h"
 
 namespace wan {
 namespace {
@@ -135,10 +135,6 @@ void VideoWriter::State::open_file() {
   stream->time_base = codec->time_base;
   stream->avg_frame_rate = codec->framerate;
   check(avcodec_parameters_from_context(stream->codecpar, codec), "describe");
-  if (!settings.description.empty()) av_dict_set(&format->metadata, "description", settings.description.c_str(), 0);
-  const auto replace = nlohmann::json::error_handler_t::replace;
-  if (!settings.facts.empty())
-    av_dict_set(&format->metadata, "comment", nlohmann::json(settings.facts).dump(-1, ' ', false, replace).c_str(), 0);
   constexpr int kBufferBytes = 1 << 16;
   auto* buffer = check_made(static_cast<unsigned char*>(av_malloc(kBufferBytes)), "a buffer");
   stream_out = avio_alloc_context(buffer, kBufferBytes, 1, &*file, nullptr, &write_part, &seek_part);
@@ -173,6 +169,7 @@ void VideoWriter::State::finish() {
 
 VideoWriter::VideoWriter(const std::filesystem::path& path, const VideoSettings& settings)
     : state_(std::make_unique<State>()) {
+  require_video_name(path);
   require(settings.width > 0 && settings.height > 0 && settings.width <= kMaxSide && settings.height <= kMaxSide,
           fmt::format("{}: a video of {} x {} cannot be encoded: sides are 2 to {}", path.string(), settings.width,
                       settings.height, kMaxSide),
@@ -209,6 +206,11 @@ void VideoWriter::write(std::span<const uint8_t> rgb24_frame) {
           "convert a frame of");
   s.frame->pts = s.frames++;
   s.encode(s.frame);
+}
+
+void VideoWriter::set_tag(const char* key, const std::string& text) {
+  // The muxer writes them with the file's end.
+  state_->check(av_dict_set(&state_->format->metadata, key, text.c_str(), 0), "describe");
 }
 
 void VideoWriter::finish() {

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,8 +16,6 @@ struct VideoSettings {
   int fps_denominator = 1;
   int crf = 10;     // the official writer's quality 8
   int threads = 0;  // of the encoder; 0: as many as it likes. The thread count may change single bits of the video.
-  std::string description;                   // the mp4's description: the prompt
-  std::map<std::string, std::string> facts;  // the mp4's comment, as a JSON object: seed, settings, version
 };
 
 /// Whether this build and its FFmpeg can write mp4; where not, making a VideoWriter throws.
@@ -28,8 +25,8 @@ bool can_write_video();
 /// bounded number of frames. The file lands under its name only on `finish`; without it, it is removed.
 class VideoWriter {
  public:
-  /// Throws Error(kUsage) for sizes or rates that cannot be encoded or a build without FFmpeg, Error(kRuntime) when the
-  /// file cannot be created.
+  /// Throws Error(kUsage) for a name that does not end in .mp4, for sizes or rates that cannot be encoded or a build
+  /// without FFmpeg, Error(kRuntime) when the file cannot be created.
   VideoWriter(const std::filesystem::path& path, const VideoSettings& settings);
   ~VideoWriter();
   VideoWriter(const VideoWriter&) = delete;
@@ -37,6 +34,8 @@ class VideoWriter {
 
   /// Appends a frame, RGB24 [height, width, 3]. Throws Error(kRuntime) naming the file, also on a full disk.
   void write(std::span<const uint8_t> rgb24_frame);
+  /// What the mp4 says of itself, such as its description and comment; UTF-8, none for an empty text. Until `finish`.
+  void set_tag(const char* key, const std::string& text);
   /// Throws Error(kRuntime), also when no frame was written.
   void finish();
 

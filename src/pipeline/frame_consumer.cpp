@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "io/video_name.h"
 #include "io/video_writer.h"
 
 namespace wan {
@@ -18,8 +19,6 @@ VideoSettings settings_of(const VideoInfo& video) {
   settings.width = static_cast<int>(video.width);
   settings.height = static_cast<int>(video.height);
   settings.fps_numerator = static_cast<int>(std::lround(video.fps));
-  settings.description = video.prompt;
-  settings.facts = video.settings;
   return settings;
 }
 
@@ -29,12 +28,20 @@ Mp4File::Mp4File(std::filesystem::path path) : path_(std::move(path)) {}
 Mp4File::~Mp4File() = default;
 
 void Mp4File::begin(const VideoInfo& video) {
+  require_video_name(path_);
   // Noise, the worst there is for H.264, takes a quarter of its bytes at the official quality.
   require_writable(path_.parent_path(), bytes_of(video) / 4);
   writer_ = std::make_unique<VideoWriter>(path_, settings_of(video));
+  prompt_ = video.prompt;
 }
 
 void Mp4File::frame(std::span<const uint8_t> rgb) { writer_->write(rgb); }
+
+void Mp4File::describe(const VideoFacts& facts) {
+  if (facts.metadata.empty()) return;
+  writer_->set_tag("description", prompt_);
+  writer_->set_tag("comment", facts.metadata);
+}
 
 void Mp4File::finish() {
   writer_->finish();

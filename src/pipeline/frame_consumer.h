@@ -22,10 +22,16 @@ struct VideoInfo {
   std::map<std::string, std::string> settings;  // seed, steps and so on: what a file says about itself
 };
 
-/// Takes one video after another. Each gets `begin`, its frames in order, then `finish`; where the request ends
-/// otherwise, also because one of these calls threw, `abandon` in place of what is missing. What a call throws ends the
-/// request and comes out of `generate`. Calls come one at a time; `frame` from a thread of the engine, the others from
-/// the thread that called `generate`.
+/// Known after the last frame.
+struct VideoFacts {
+  std::string frames_sha256;  // of the RGB frames, in order
+  std::string metadata;       // what the video was made of, as JSON: docs/formats.md; empty: it is not to be said
+};
+
+/// Takes one video after another. Each gets `begin`, its frames in order, `describe`, then `finish`; where the request
+/// ends otherwise, also because one of these calls threw, `abandon` in place of what is missing. What a call throws
+/// ends the request and comes out of `generate`. Calls come one at a time; `frame` from a thread of the engine, the
+/// others from the thread that called `generate`.
 class FrameConsumer {
  public:
   virtual ~FrameConsumer() = default;
@@ -34,22 +40,26 @@ class FrameConsumer {
   /// RGB24 [height, width, 3], valid during the call. Later frames are computed meanwhile; more than 1 GiB of frames
   /// that wait for their call holds the engine up.
   virtual void frame(std::span<const uint8_t> rgb) = 0;
+  virtual void describe(const VideoFacts&) {}
   virtual void finish() = 0;
   /// Leaves nothing of the video behind.
   virtual void abandon() noexcept = 0;
 };
 
-/// An H.264 mp4, there under its name once finished. Needs a build with FFmpeg.
+/// An H.264 mp4, there under its name once finished, which must end in .mp4; with the prompt as its description and the
+/// metadata as its comment, where it is to be said. Needs a build with FFmpeg.
 class Mp4File final : public FrameConsumer {
  public:
   explicit Mp4File(std::filesystem::path path);
   ~Mp4File() override;
   void begin(const VideoInfo& video) override;
   void frame(std::span<const uint8_t> rgb) override;
+  void describe(const VideoFacts& facts) override;
   void finish() override;
   void abandon() noexcept override;
 
  private:
+  std::string prompt_;
   std::filesystem::path path_;
   std::unique_ptr<VideoWriter> writer_;
 };

@@ -85,7 +85,7 @@ void FrameSink::hand_out(const std::vector<uint8_t>& frame) {
   for (FrameConsumer* consumer : open_) consumer->frame(frame);
 }
 
-std::string FrameSink::finish() {
+std::string FrameSink::finish(const Describe& metadata) {
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;
@@ -93,8 +93,11 @@ std::string FrameSink::finish() {
   changed_.notify_all();
   thread_.join();
   if (failure_) std::rethrow_exception(failure_);
+  VideoFacts facts{hash_.hex(), {}};
+  if (metadata && !open_.empty()) facts.metadata = metadata(facts.frames_sha256);
+  for (FrameConsumer* consumer : open_) consumer->describe(facts);
   for (; !open_.empty(); open_.pop_front()) open_.front()->finish();
-  return hash_.hex();
+  return facts.frames_sha256;
 }
 
 }  // namespace wan

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -28,8 +29,11 @@ class FrameSink {
 
   /// Queues a copy of frames U8 [n, H, W, 3] in host memory. Waits while more than 1 GiB is queued.
   void push(TensorView frames);
-  /// Waits for everything queued, finishes the consumers, returns the SHA-256 of all frames' bytes.
-  std::string finish();
+  /// What a video's metadata is, given the SHA-256 of its frames; empty: it is not to be said.
+  using Describe = std::function<std::string(const std::string& frames_sha256)>;
+  /// Waits for everything queued, describes the video to the consumers and finishes them; returns the SHA-256 of all
+  /// frames' bytes. `metadata` is asked where there is a consumer.
+  std::string finish(const Describe& metadata = {});
 
  private:
   void run();

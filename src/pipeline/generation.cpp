@@ -129,6 +129,11 @@ StageContext Generation::stages() { return {request_, plan_, *models_, observer_
 void Generation::load() {
   ModelSet set = open_models(request_);
   plan_ = make_plan(request_, set);
+  const bool is_described = !request_.output.empty() || !call_.consumers.empty();
+  if (is_described && !request_.no_metadata) {
+    image_ = input_file(request_.image);
+    initial_latent_ = input_file(request_.initial_latent);
+  }
   sink_ = std::make_unique<FrameSink>(request_, plan_, call_.consumers);
   clock_ = std::make_unique<StageClock>(observer_, plan_.steps, call_.start_ns > 0 ? call_.start_ns : monotonic_ns());
   reuse_or_make_models(std::move(set));
@@ -170,6 +175,11 @@ void Generation::decode() {
   decode_.reset();
 }
 
+std::string Generation::metadata(const std::string& frames_sha256) const {
+  if (request_.no_metadata) return {};
+  return to_json(video_metadata(request_, plan_, image_, initial_latent_, frames_sha256));
+}
+
 Outcome Generation::finish() {
   clock_->enter({StageRole::kOutputEncoding});
   Outcome outcome;
@@ -179,7 +189,7 @@ Outcome Generation::finish() {
   outcome.num_frames = plan_.num_frames;
   outcome.fps = plan_.fps;
   outcome.steps = plan_.steps;
-  outcome.video_sha256 = sink_->finish();
+  outcome.video_sha256 = sink_->finish([this](const std::string& frames_sha256) { return metadata(frames_sha256); });
   dump_->write();
   clock_->finish();
   observer_.on_fact("video_sha256", outcome.video_sha256);

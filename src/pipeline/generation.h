@@ -11,6 +11,7 @@
 #include "pipeline/engine.h"
 #include "pipeline/image_stage.h"
 #include "pipeline/text_stage.h"
+#include "pipeline/video_metadata.h"
 
 namespace wan {
 
@@ -26,6 +27,7 @@ class Generation {
   void preprocess();  // noise, sizes
   void decode();      // VAE_Decoding
   Outcome finish();   // Output_Encoding
+  std::string metadata(const std::string& frames_sha256) const;
 
   Outcome run_stages();
   OutOfMemory explained(const OutOfMemory& problem) const;
@@ -39,6 +41,7 @@ class Generation {
   std::unique_ptr<Models>& models_;
   PromptCache& prompts_;
   Plan plan_;
+  std::optional<InputFile> image_, initial_latent_;  // as they were read
   std::unique_ptr<StageClock> clock_;
   std::unique_ptr<FrameSink> sink_;
   std::unique_ptr<Dump> dump_;

@@ -26,6 +26,8 @@ void choose_size(const Request& request, const ModelSet& models, const ModelDefa
   const int64_t step = models.variant->side_step();
   plan.width = request.width > 0 ? request.width : defaults.size.width;
   plan.height = request.height > 0 ? request.height : defaults.size.height;
+  plan.asked_width = plan.width;
+  plan.asked_height = plan.height;
   plan.area = plan.width * plan.height;
   if (plan.from_image) {
     plan.image = read_image(request.image);

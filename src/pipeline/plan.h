@@ -52,8 +52,9 @@ struct Plan {
   const Variant* variant = nullptr;
   std::string model;  // by model_name: the variant's name, or one made of the checkpoint's sizes
   bool from_image = false;
-  Image image;       // as read, when from_image
-  int64_t area = 0;  // that was asked for; an image's proportions then give the size
+  Image image;  // as read, when from_image
+  int64_t asked_width = 0, asked_height = 0;
+  int64_t area = 0;  // of these; an image's proportions then give the size
   int64_t width = 0, height = 0, num_frames = 0;
   double fps = 24;
   int steps = 0;

@@ -55,6 +55,7 @@ struct Request {
   // what to leave behind
   std::filesystem::path output;  // .mp4; empty: none
   std::filesystem::path frames;  // folder for PNG frames; empty: none
+  bool no_metadata = false;      // of the video: neither its prompt nor how it was made
   std::filesystem::path dump;    // safetensors of intermediates; empty: none
   DumpLevel dump_level = DumpLevel::kStages;
 

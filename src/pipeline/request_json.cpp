@@ -26,6 +26,20 @@ Json json_of(const T& member) {
     return member;
 }
 
+constexpr auto kAll = [](const Option&) { return true; };
+
+/// What is given of the options for which `wanted` holds.
+template <class Wanted>
+Json given(const Request& request, const Wanted& wanted) {
+  Json json = Json::object();
+  request_options(
+      [&](const Option& option, const auto& member, const auto&) {
+        if (wanted(option) && is_given(member)) json[std::string(option.key)] = json_of(member);
+      },
+      request);
+  return json;
+}
+
 struct Read {
   JsonReader& reader;
 
@@ -52,19 +66,28 @@ struct Read {
 
 }  // namespace
 
-std::string request_json(const Request& request) {
-  Json json = Json::object();
-  request_options(
-      [&](const Option& option, const auto& member, const auto&) {
-        if (is_given(member)) json[std::string(option.key)] = json_of(member);
-      },
-      request);
-  return json.dump();
+std::string request_json(const Request& request) { return given(request, kAll).dump(); }
+
+std::string shown_request_json(const Request& request) {
+  return given(request, kAll).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string video_request_json(const Request& request) {
+  const auto in_video = [](const Option& option) { return option.in_video(); };
+  return given(request, in_video).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 void read_request(JsonReader& reader, Request& request) {
   request_options(Read{reader}, request);
   if (mixes_spellings(request)) throw reader.error(kMixedSpellings);
+}
+
+void read_video_request(JsonReader& reader, Request& request) {
+  request_options(
+      [&](const Option& option, auto& member, const auto& limit) {
+        if (option.in_video()) Read{reader}(option, member, limit);
+      },
+      request);
 }
 
 Request request_from_json(const std::string& text) {

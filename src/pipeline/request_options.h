@@ -21,7 +21,7 @@ enum class Form {
   kValue,     // the flag and the value
   kSize,      // --size WxH: this option and the next
   kGuidance,  // one number, or the older LOW,HIGH
-  kOff,       // the flag alone, which sets "off"
+  kOff,       // the flag alone, which sets "off", or true
 };
 
 /// Where an option stands beside the request.
@@ -71,24 +71,27 @@ template <class Visitor, class R>
 void options_of_weights(Visitor& visit, R& r) {
   visit(Option{"checkpoint", flags::kCheckpoint, "DIR", "folder of the weights, in the official layout"}, r.checkpoint,
         Anything{});
-  visit(Option{"random_weights", flags::kWeights, "", "checkpoint, or random: seeded values at the published sizes"},
+  visit(Option{"random_weights", flags::kWeights, "", "checkpoint, or random: seeded values at the published sizes",
+               Also::kVideo},
         r.random_weights, OneOf{{"checkpoint", flags::kRandomWeights}});
-  visit(Option{"model", flags::kModel, "", "with --weights random: which model"}, r.model, OneOf{model_names()});
+  visit(Option{"model", flags::kModel, "", "with --weights random: which model", Also::kVideo}, r.model,
+        OneOf{model_names()});
 }
 
 template <class Visitor, class R>
 void options_of_video(Visitor& visit, R& r) {
-  visit(Option{"prompt", "--prompt", "TEXT", "what the video shows", Also::kWork}, r.prompt, Anything{});
+  visit(Option{"prompt", "--prompt", "TEXT", "what the video shows", Also::kWorkAndVideo}, r.prompt, Anything{});
   visit(Option{"negative_prompt", "--negative-prompt", "TEXT", "what it must not show; default: the model's own",
                Also::kWorkAndVideo},
         r.negative_prompt, Anything{});
   visit(Option{"image", "--image", "FILE", "first frame, PNG or JPEG: image-to-video", Also::kWork}, r.image,
         Anything{});
-  visit(Option{"width", "--size", "WxH", "width x height in pixels; with --image, the area", Also::kWork, Form::kSize},
+  visit(Option{"width", "--size", "WxH", "width x height in pixels; with --image, the area", Also::kWorkAndVideo,
+               Form::kSize},
         r.width, kSidePixels);
-  visit(Option{"height", "", "", "", Also::kWork}, r.height, kSidePixels);
+  visit(Option{"height", "", "", "", Also::kWorkAndVideo}, r.height, kSidePixels);
   visit(Option{"num_frames", "--num-frames", "N", "frames, one more than a multiple of the VAE's stride (4)",
-               Also::kWork},
+               Also::kWorkAndVideo},
         r.num_frames, kFrames);
 }
 
@@ -105,7 +108,7 @@ void options_of_sampling(Visitor& visit, R& r) {
   visit(Option{"guidance_low", "", "", "", Also::kWorkAndVideo}, r.guidance_low, kAnyNumber);
   visit(Option{"guidance_high", "", "", "", Also::kWorkAndVideo}, r.guidance_high, kAnyNumber);
   visit(Option{"boundary", "--boundary", "F", "share of the timesteps from which on the high-noise expert runs",
-               Also::kWork},
+               Also::kWorkAndVideo},
         r.boundary, kShare);
   visit(Option{"solver", "--solver", "", "sampler", Also::kWorkAndVideo}, r.solver, Anything{});
   visit(Option{"seed", "--seed", "N", "of the starting noise", Also::kWorkAndVideo}, r.seed, kAnySeed);
@@ -120,8 +123,9 @@ void options_of_execution(Visitor& visit, R& r) {
         r.device, Anything{});
   visit(Option{"precision", flags::kPrecision, "", "default: bf16 on cuda, fp32 on cpu", Also::kVideo}, r.precision,
         Anything{});
-  visit(Option{"vae_precision", "--vae-precision", "", "default: as --precision"}, r.vae_precision, Anything{});
-  visit(Option{"text_encoder_device", "--text-encoder-device", "DEVICE", "cpu, or as --device", Also::kWork},
+  visit(Option{"vae_precision", "--vae-precision", "", "default: as --precision", Also::kVideo}, r.vae_precision,
+        Anything{});
+  visit(Option{"text_encoder_device", "--text-encoder-device", "DEVICE", "cpu, or as --device", Also::kWorkAndVideo},
         r.text_encoder_device, Anything{});
   visit(Option{"offload", "--offload", "",
                "where DiT weights live: none (on the device), stream (page-locked host memory, or the mapped file "
@@ -145,6 +149,9 @@ template <class Visitor, class R>
 void options_of_output(Visitor& visit, R& r) {
   visit(Option{"output", flags::kOutput, "FILE.mp4", "video to write", Also::kVideoFile}, r.output, Anything{});
   visit(Option{"frames", "--frames", "DIR", "folder for the frames as PNG", Also::kVideoFile}, r.frames, Anything{});
+  visit(Option{"no_metadata", "--no-metadata", "", "leave out of the video what it was made of", Also::kVideoFile,
+               Form::kOff},
+        r.no_metadata, OneOf{{"false", "true"}});
   visit(Option{"dump", "--dump", "FILE", "write intermediates as safetensors", Also::kDump}, r.dump, Anything{});
   visit(Option{"dump_level", "--dump-level", "", "stages, or blocks: also the first step's DiT calls"}, r.dump_level,
         Anything{});

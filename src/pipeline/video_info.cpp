@@ -5,22 +5,28 @@
 #include "pipeline/request_words.h"
 
 namespace wan {
-namespace {
 
-/// The request as the plan settled it.
-Request settled(Request request, const Plan& plan) {
-  request.negative_prompt = plan.negative_prompt;
-  request.steps = plan.steps;
-  request.shift = plan.shift;
-  request.guidance_low = plan.guidance_low;
-  request.guidance_high = plan.guidance_high;
-  request.solver = plan.solver;
-  request.seed = plan.seed;
-  request.precision = precision_of(plan.compute);
-  return request;
+Request video_request(const Request& request, const Plan& plan) {
+  Request settled;
+  settled.random_weights = request.random_weights;
+  if (request.random_weights) settled.model = request.model;
+  settled.prompt = plan.prompt;
+  settled.negative_prompt = plan.negative_prompt;
+  settled.width = plan.asked_width;
+  settled.height = plan.asked_height;
+  settled.num_frames = plan.num_frames;
+  settled.steps = plan.steps;
+  settled.shift = plan.shift;
+  settled.guidance_low = plan.guidance_low;
+  settled.guidance_high = plan.guidance_high;
+  if (plan.variant->experts.size() > 1) settled.boundary = plan.boundary;
+  settled.solver = plan.solver;
+  settled.seed = plan.seed;
+  settled.precision = precision_of(plan.compute);
+  settled.vae_precision = precision_of(plan.vae_compute);
+  if (plan.text_encoder_device != plan.device) settled.text_encoder_device = plan.text_encoder_device;
+  return settled;
 }
-
-}  // namespace
 
 VideoInfo video_info(const Request& request, const Plan& plan) {
   VideoInfo video;
@@ -29,7 +35,7 @@ VideoInfo video_info(const Request& request, const Plan& plan) {
   video.num_frames = plan.num_frames;
   video.fps = plan.fps;
   video.prompt = plan.prompt;
-  video.settings = texts_of_video(settled(request, plan));
+  video.settings = texts_of_video(video_request(request, plan));
   video.settings["task"] = plan.variant->task;
   video.settings["generator"] = "wanbench " + build_info().version + " " + build_info().revision;
   return video;

@@ -49,7 +49,7 @@ TEST(RequestOptions, GoThroughTheCommandLine) {
   for (const OptionSample& sample : option_samples()) {
     if (sample.flag.empty() || sample.form == Form::kSize) continue;
     std::vector<std::string> words = {sample.flag};
-    if (sample.form == Form::kOff && sample.text == "on") continue;
+    if (sample.form == Form::kOff && (sample.text == "on" || sample.text == "false")) continue;
     if (sample.key == "random_weights")
       words.push_back(sample.text == "true" ? "random" : "checkpoint");
     else if (sample.form != Form::kOff)
@@ -112,6 +112,13 @@ TEST(RequestOptions, TheOlderGuidanceKeepsItsMeaningAndNamesTheNewer) {
   EXPECT_THAT(refusal({"--guidance-scale", "3,4.5", "--guidance-scale-2", "3"}), HasSubstr("leave out"));
   for (const char* text : {"3,", ",3", "3,4,5", "3;4", "nan", "inf,1"})
     EXPECT_THAT(refusal({"--guidance-scale", text}), HasSubstr("is not a number")) << text;
+}
+
+TEST(RequestOptions, ARandomSeedIsDrawnAsANumber) {
+  const uint64_t first = parsed({"--seed", "random"}).seed, second = parsed({"--seed", "random"}).seed,
+                 third = parsed({"--seed", "random"}).seed;
+  EXPECT_FALSE(first == second && second == third) << "by chance once in 2^64";
+  EXPECT_THAT(refusal({"--seed", "Random"}), HasSubstr("'Random' is not a whole number"));
 }
 
 TEST(RequestOptions, CudaIsItsFirstCard) { EXPECT_EQ(parsed({"--device", "cuda"}).device, "cuda:0"); }

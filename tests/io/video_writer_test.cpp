@@ -13,6 +13,8 @@
 #include "base/error.h"
 #include "builders.h"
 #include "io/image.h"
+#include "io/video_name.h"
+#include "io/video_tags.h"
 
 namespace wan {
 namespace {
@@ -92,13 +94,58 @@ TEST_F(VideoWriterTest, KeepsFractionalRatesExact) {
 }
 
 TEST_F(VideoWriterTest, CarriesItsFacts) {
-  VideoSettings with = settings();
-  with.description = "a cat; \"quoted\" = yes";
-  with.facts = {{"seed", "42"}, {"version", "0.1.0"}};
-  write(folder_ / "a.mp4", with);
+  const std::string comment = R"({"seed":42,"prompt":"ünï \"q\""})";
+  VideoWriter writer(folder_ / "a.mp4", settings());
+  for (int i = 0; i < kFrames; ++i) writer.write(gradient(i));
+  writer.set_tag("description", "a cat; \"quoted\" = yes");
+  writer.set_tag("comment", comment);  // after the last frame: what it says of them is known then
+  writer.finish();
   const std::string tags = probe(folder_ / "a.mp4", "format_tags");
   EXPECT_THAT(tags, HasSubstr("description=a cat; \"quoted\" = yes"));
-  EXPECT_THAT(tags, HasSubstr(R"(comment={"seed":"42","version":"0.1.0"})"));
+  EXPECT_THAT(tags, HasSubstr("comment=" + comment));
+  const VideoTags read = read_video_tags(folder_ / "a.mp4");
+  EXPECT_EQ(read.description, "a cat; \"quoted\" = yes");
+  EXPECT_EQ(read.comment, comment);
+  write(folder_ / "bare.mp4", settings());
+  EXPECT_EQ(read_video_tags(folder_ / "bare.mp4").comment, "") << "absent";
+}
+
+TEST_F(VideoWriterTest, TagsAreReadOfMp4FilesAloneAndBounded) {
+  const auto refusal = [&](const std::filesystem::path& file) {
+    try {
+      read_video_tags(file);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kInput);
+      return std::string(error.what());
+    }
+    return std::string("read");
+  };
+  EXPECT_THAT(refusal(folder_ / "none.mp4"), HasSubstr("none.mp4: there is no such file"));
+  EXPECT_THAT(refusal(folder_.path()), HasSubstr("no regular file"));
+  test::write_file(folder_ / "list.mp4", "#EXTM3U\n/etc/passwd\n");
+  EXPECT_THAT(refusal(folder_ / "list.mp4"), HasSubstr("cannot read it as mp4"));
+  VideoWriter writer(folder_ / "long.mp4", settings());
+  writer.write(gradient(0));
+  writer.set_tag("comment", std::string(kMostTagBytes + 1, 'x'));
+  writer.finish();
+  EXPECT_THAT(refusal(folder_ / "long.mp4"), HasSubstr("its comment has 1048577 bytes; 1048576 at most"));
+}
+
+TEST(VideoName, OnlyWhatIsWrittenIsTaken) {
+  for (const char* name : {"a.mp4", "a.MP4", "a.gif.mp4", "/x/y.z/a b.Mp4"}) EXPECT_NO_THROW(require_video_name(name));
+  const auto refusal = [](const std::string& name) {
+    try {
+      VideoWriter writer(name, settings());
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      return std::string(error.what());
+    }
+    return std::string("taken");
+  };
+  EXPECT_THAT(refusal("x.gif"), AllOf(HasSubstr("x.gif: a video's name must end in .mp4"), HasSubstr("--frames DIR"),
+                                      HasSubstr("ffmpeg -i VIDEO.mp4 -vf"), HasSubstr("VIDEO.gif")));
+  for (const char* name : {"x.webm", "x", ".mp4", "x.mp4.", "mp4", "x.mp4 "})
+    EXPECT_THAT(refusal(name), AllOf(HasSubstr(".mp4"), HasSubstr("--frames DIR"))) << name;
 }
 
 TEST_F(VideoWriterTest, DecodesBackToItsFrames) {

@@ -32,7 +32,12 @@ class Recorder final : public FrameConsumer {
 
   void begin(const VideoInfo& video) override { note("begin " + std::to_string(video.num_frames)); }
   void frame(std::span<const uint8_t> rgb) override { note("frame " + std::to_string(rgb[0])); }
+  void describe(const VideoFacts& facts) override {
+    facts_ = facts;
+    if (!facts.metadata.empty()) note("describe");
+  }
   void finish() override { note("finish"); }
+  const VideoFacts& facts() const { return facts_; }
   void abandon() noexcept override { calls.emplace_back("abandon"); }
 
  private:
@@ -41,6 +46,7 @@ class Recorder final : public FrameConsumer {
     if (call == failing_) throw std::runtime_error("failing in " + call);
   }
   std::string failing_;
+  VideoFacts facts_;
 };
 
 class FrameConsumers : public testing::Test {
@@ -80,6 +86,30 @@ TEST_F(FrameConsumers, EachGetsEveryFrameInOrder) {
   const Image last = read_image(request.frames / "frame_00002.png");
   EXPECT_EQ(std::vector<uint8_t>(last.rgb.begin(), last.rgb.end()),
             std::vector<uint8_t>(pushed.begin() + 2 * kSide * kSide * 3, pushed.end()));
+}
+
+TEST_F(FrameConsumers, EachIsToldWhatTheVideoWasMadeOfBeforeItFinishes) {
+  Recorder one, other;
+  FrameSink sink({}, plan_, {&one, &other});
+  sink.push(frames_);
+  std::string asked_with;
+  const std::string digest = sink.finish([&](const std::string& frames_sha256) {
+    asked_with = frames_sha256;
+    return "metadata";
+  });
+  EXPECT_EQ(asked_with, digest);
+  for (const Recorder* recorder : {&one, &other}) {
+    EXPECT_THAT(recorder->calls, ElementsAre("begin 3", "frame 0", "frame 10", "frame 20", "describe", "finish"));
+    EXPECT_EQ(recorder->facts().frames_sha256, digest);
+    EXPECT_EQ(recorder->facts().metadata, "metadata");
+  }
+}
+
+TEST_F(FrameConsumers, AVideoOfAnotherFormatIsRefusedBeforeAnyFrame) {
+  Request request;
+  request.output = folder_ / "video.gif";
+  EXPECT_THROW(FrameSink(request, plan_, {}), Error);
+  EXPECT_FALSE(fs::exists(request.output));
 }
 
 TEST_F(FrameConsumers, AnUnfinishedVideoIsAbandoned) {
