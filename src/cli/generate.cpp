@@ -1,215 +1,231 @@
-// `wanbench generate`: one video, with a progress line on a terminal and a table of the stages at the end.
-#include <chrono>
-#include <condition_variable>
-#include <csignal>
-#include <cstdlib>
+// `wanbench generate`: one video, or several by one engine, with a progress line on a terminal and what it cost at the
+// end.
+#include <algorithm>
+#include <cstdio>
 #include <memory>
-#include <mutex>
-#include <thread>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
-
-#include <unistd.h>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "analysis/kernels.h"
-#include "base/clock.h"
-#include "base/file.h"
 #include "base/flags.h"
 #include "base/log.h"
-#include "base/output_file.h"
 #include "base/terminal.h"
-#include "cli/columns.h"
 #include "cli/commands.h"
+#include "cli/generate_json.h"
+#include "cli/generate_outputs.h"
+#include "cli/numbers.h"
+#include "cli/prompts_file.h"
 #include "cli/request_options.h"
-#include "cli/signals.h"
-#include "cli/terminal.h"
-#include "measure/gpu.h"
-#include "measure/sampler.h"
-#include "pipeline/engine.h"
-#include "pipeline/observer.h"
-#include "pipeline/plan.h"
-#include "suite/kernel_stages.h"
-#include "suite/progress.h"
+#include "cli/video_batch.h"
+#include "cli/video_maker.h"
 
 namespace wan::cli {
 namespace {
 
+/// Seeds of one prompt follow one another: its text is encoded once.
+constexpr int64_t kCachedPrompts = 8;
+
+/// Of videos that were not made, named at the end.
+constexpr size_t kMostNamed = 20;
+
 struct GenerateOptions {
   Request request;
-  bool discard = false;
-  bool trace_kernels = false;
+  std::filesystem::path prompts;
+  std::vector<uint64_t> seeds;
+  bool discard = false, force = false, trace_kernels = false;
+  bool verbose = false, quiet = false, json = false;
+
+  bool is_batch() const { return !prompts.empty() || !seeds.empty(); }
+  Keep keep() const { return discard ? Keep::kNo : Keep::kYes; }
+  Existing existing() const { return force ? Existing::kReplaced : Existing::kRefused; }
+  Progress progress() const { return quiet ? Progress::kSilent : Progress::kShown; }
+  Kernels kernels() const { return trace_kernels ? Kernels::kWatched : Kernels::kUnwatched; }
 };
 
-/// Shows where the run is, on a terminal with what the machine does, and keeps the leaves for the table.
-class ShowStages final : public Observer {
- public:
-  /// `gpu` may be nullptr.
-  explicit ShowStages(measure::Gpu* gpu)
-      : terminal_(isatty(STDERR_FILENO) == 1), start_ns_(monotonic_ns()), sampler_(gpu, "", measure::kTimedRung) {
-    if (terminal_) reader_ = std::thread(&ShowStages::read, this);
+/// "1,2,3".
+std::vector<uint64_t> read_seeds(const std::string& text) {
+  std::vector<uint64_t> seeds;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    seeds.push_back(number(std::string_view(text).substr(begin, end - begin), "--seeds", kAnySeed));
+    begin = end + 1;
   }
-  ~ShowStages() override { end_line(); }
-  ShowStages(const ShowStages&) = delete;
-  ShowStages& operator=(const ShowStages&) = delete;
-
-  void on_span(const StageSpan& span) override {
-    if (!span.is_leaf()) return;
-    leaves_.push_back(span);
-    if (span.stage.role == StageRole::kStepInference) step_ns_ = span.length_ns();
-  }
-  void on_begin(const StageId& stage, int steps) override {
-    const std::lock_guard lock(mutex_);
-    state_.stage = stage_name(stage, task_);
-    state_.step = stage.index;
-    state_.steps = steps;
-    state_.left_s.reset();
-    if (stage.index >= 0 && step_ns_ > 0) state_.left_s = seconds_from_ns(step_ns_).value * (steps - stage.index);
-    show();
-  }
-  void on_memory(const MemoryMark&) override {}
-  void on_clock(const ClockDrift&) override {}
-  void on_plan(const Plan& plan) override {
-    const std::lock_guard lock(mutex_);
-    task_ = plan.variant->task;
-    say("memory_plan: " + plan.memory.text());
-    say(fmt::format("size: {}x{}", plan.width, plan.height));
-  }
-  void on_fact(const std::string&, const std::string&) override {}
-
-  void print_table(const Outcome& outcome) const {
-    int64_t total = 0;
-    print("{:<24} {:>10}\n", "stage", "seconds");
-    for (const StageSpan& leaf : leaves_) {
-      const int64_t ns = leaf.length_ns();
-      total += ns;
-      print("{:<24} {:>10.3f}\n", stage_name(leaf.stage, outcome.task), seconds_from_ns(ns).value);
-    }
-    print("{:<24} {:>10.3f}\n", "sum of stages", seconds_from_ns(total).value);
-  }
-  /// The line is final from here on. May be called twice.
-  void end_line() {
-    if (!reader_.joinable()) return;
-    {
-      const std::lock_guard lock(mutex_);
-      stop_ = true;
-    }
-    stopping_.notify_all();
-    reader_.join();
-    fmt::print(stderr, "\n");
-  }
-
- private:
-  void say(const std::string& text) {
-    fmt::print(stderr, "{}", terminal_ ? "\r\033[K" + wrapped(text, 0).text : terminal_text(text) + "\n");
-  }
-  void show() {
-    constexpr size_t kWithoutTerminal = 200;
-    state_.elapsed_s = seconds_from_ns(monotonic_ns() - start_ns_).value;
-    const std::string line = suite::progress_line(state_, terminal_ ? terminal_width() : kWithoutTerminal);
-    fmt::print(stderr, "{}{}{}", terminal_ ? "\r\033[K" : "", line, terminal_ ? "" : "\n");
-  }
-
-  void read() {
-    constexpr std::chrono::milliseconds kPeriod{500};
-    std::unique_lock lock(mutex_);
-    while (!stopping_.wait_for(lock, kPeriod, [this] { return stop_; })) {
-      lock.unlock();  // the engine must not wait for what is read; only this thread uses the sampler
-      sampler_.sample(::getpid());
-      lock.lock();
-      suite::show_readings(state_, sampler_.samples());
-      show();
-    }
-  }
-
-  bool terminal_;
-  int64_t start_ns_;
-  int64_t step_ns_ = 0;
-  std::vector<StageSpan> leaves_;
-  std::mutex mutex_;  // over what the line is made of
-  std::condition_variable stopping_;
-  bool stop_ = false;
-  suite::ProgressState state_;
-  std::string task_;  // of the fact; names the preprocessing stage
-  measure::Sampler sampler_;
-  std::thread reader_;
-};
-
-/// The longest kernels of each stage are listed down to this share of its time.
-constexpr double kListedShare = 0.01;
-
-void print_kernels(const KernelTrace& trace) {
-  if (!trace.reason.empty()) log::warning("no kernels: " + trace.reason);
-  if (!trace.missing.empty()) log::warning("kernels that are missing below: " + trace.missing);
-  for (const KernelView& view : kernel_views(trace)) {
-    print("\n{}, {:.3f} s\n", view.stages, view.seconds);
-    for (const KindShare& kind : view.kinds)
-      print("  {:<12} {:>6.1f} % {:>9.3f} s {:>8}\n", kind.name, 100 * kind.share, kind.seconds, kind.count);
-    for (const KernelShare& kernel : view.kernels)
-      if (kernel.share >= kListedShare)
-        print("    {:>6.1f} % {:>9.3f} s {:>8}  {}\n", 100 * kernel.share, kernel.seconds, kernel.count, kernel.name);
-  }
+  return seeds;
 }
 
-ExitCode interrupted() { return received_signal() == SIGTERM ? ExitCode::kTerminated : ExitCode::kInterrupted; }
+/// Results for people: on standard output, or beside the document that stands there.
+void tell(const GenerateOptions& options, const std::string& text) {
+  if (options.json)
+    fmt::print(stderr, "{}", text);
+  else
+    print_raw(text);
+}
 
-/// Everything that is written, seen before any work. An input has its name for itself, too.
-void require_outputs(const Request& request) {
-  require_distinct({{flags::kOutput, request.output},
-                    {"--dump", request.dump},
-                    {"--frames", request.frames},
-                    {"--image", request.image},
-                    {flags::kTuningTable, request.tuning_table},
-                    {flags::kCheckpoint, request.checkpoint}});
-  require(request.frames.empty() || !std::filesystem::exists(request.frames) ||
-              std::filesystem::is_directory(request.frames),
-          fmt::format("{} is no folder: name one for --frames", request.frames.string()), ErrorKind::kUsage);
-  for (const auto& file : {request.output, request.dump}) {
-    if (file.empty()) continue;
-    require_output(file);
-    require_writable(file.parent_path(), 0);
+/// The output that a request is to have, where nobody has named it.
+void name_output(Request& request, Keep keep) {
+  const bool is_in_folder = names_folder(request.output);
+  const bool is_unnamed = request.output.empty() && request.frames.empty() && request.dump.empty();
+  if (is_in_folder || (is_unnamed && keep == Keep::kYes))
+    request.output = unused_file(request.output, name_of_video(request.prompt, request.seed));
+}
+
+void tell_video(const GenerateOptions& options, const VideoResult& made, const std::string& kernels) {
+  const std::string place = place_of(made.request);
+  if (options.quiet) {
+    if (!place.empty()) tell(options, terminal_format("{}\n", place));
+    return;
+  }
+  tell(options, (options.verbose ? stage_table(made) : "") + kernels + summary(made) + summary_row(made));
+}
+
+/// One video, as one result. What was wrong before work is thrown; what went wrong in it as well, with the result kept.
+void generate_one(const GenerateOptions& options, std::vector<VideoResult>& results) {
+  VideoResult& result = results.emplace_back();
+  result.request = understand(options.request);
+  name_output(result.request, options.keep());
+  require_outputs(result.request, options.existing());
+  require_places(result.request);
+  VideoMaker maker(options.progress(), options.kernels());
+  maker.make(result);
+  if (!result.request.frames.empty()) remove_later_frames(result.request.frames, result.outcome->num_frames);
+  tell_video(options, result, maker.kernels());
+}
+
+std::vector<PlannedVideo> planned_videos(const GenerateOptions& options) {
+  require(!options.trace_kernels, "--trace-kernels watches one video: leave out --prompts and --seeds",
+          ErrorKind::kUsage);
+  const Request base = understand(options.request);
+  std::vector<PlannedVideo> videos =
+      options.prompts.empty() ? std::vector{PlannedVideo{"", base, false}} : read_prompts(options.prompts, base);
+  videos = with_seeds(videos, options.seeds);
+  name_outputs(videos, base, options.keep());
+  check_videos(videos, options.existing());
+  return videos;
+}
+
+/// What a video of several is called in messages.
+std::string name_of(const VideoResult& result) {
+  const std::string place = place_of(result.request);
+  const std::string name = place.empty() ? name_of_video(result.request.prompt, result.request.seed) : place;
+  return result.where.empty() ? name : fmt::format("{} ({})", name, result.where);
+}
+
+void tell_one_of(const GenerateOptions& options, const VideoResult& result, size_t number, size_t count) {
+  if (result.failure) {
+    if (result.failure->kind != ErrorKind::kInterrupted)
+      log::error(fmt::format("{}: {}", name_of(result), result.failure->message));
+    return;
+  }
+  if (!result.request.frames.empty()) remove_later_frames(result.request.frames, result.outcome->num_frames);
+  if (options.quiet) return tell_video(options, result, "");
+  const VideoCost& cost = *result.cost;
+  tell(options,
+       terminal_format("[{}/{}] {}  {:.2f} s, {:.2f} s a step, frames {}\n", number, count, name_of(result),
+                       1e-9 * double(total_ns(cost).value.value_or(0)), 1e-9 * double(step_ns(cost).value.value_or(0)),
+                       result.outcome->video_sha256.substr(0, 16)));
+  if (options.verbose) tell(options, stage_table(result));
+}
+
+void tell_failed(const std::vector<VideoResult>& results, size_t count) {
+  std::string names;
+  size_t failed = 0;
+  for (const VideoResult& result : results) {
+    if (!result.failure || result.failure->kind == ErrorKind::kInterrupted) continue;
+    if (++failed <= kMostNamed) names += (names.empty() ? "" : ", ") + name_of(result);
+  }
+  if (failed > kMostNamed) names += fmt::format(" and {} more", failed - kMostNamed);
+  if (failed > 0) log::error(fmt::format("{} of {} videos were not made: {}", failed, count, names));
+}
+
+ExitCode generate_several(const GenerateOptions& options, std::vector<VideoResult>& results) {
+  const std::vector<PlannedVideo> videos = planned_videos(options);
+  VideoMaker maker(options.progress(), Kernels::kUnwatched, EngineOptions{.cached_prompts = kCachedPrompts});
+  results = make_videos(videos, maker, [&](const VideoResult& result, size_t number) {
+    tell_one_of(options, result, number, videos.size());
+  });
+  tell_failed(results, videos.size());
+  const ExitCode code = code_of(results);
+  if (code != ExitCode::kSuccess && code != ExitCode::kFailure) log::warning(results.back().failure->message);
+  return code;
+}
+
+ExitCode generate(const GenerateOptions& options, std::vector<VideoResult>& results) {
+  if (options.is_batch()) return generate_several(options, results);
+  try {
+    generate_one(options, results);
+    return ExitCode::kSuccess;
+  } catch (const Error& problem) {
+    results.back().failure = failure_of(problem);
+    results.back().outcome.reset();
+    if (problem.kind() == ErrorKind::kInterrupted)
+      log::warning(problem.what());
+    else
+      log::error(problem.what());
+    return results.back().failure->code;
   }
 }
 
 ExitCode run_generate(const GenerateOptions& options) {
-  const Request request = understand(options.request);
-  require(options.discard || !request.output.empty() || !request.frames.empty() || !request.dump.empty(),
-          "nothing to write: name a video with --output FILE.mp4 or a folder with --frames, or say --discard",
-          ErrorKind::kUsage);
-  require_outputs(request);
-  const StopSource& stop = stop_on_signals();
-  const measure::GpuSet gpus = measure::open_gpus();
-  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
-  ShowStages stages(measure::find_gpu(gpus, request.device, visible != nullptr ? visible : ""));
-  const auto kernels = options.trace_kernels ? std::make_unique<suite::KernelStages>(stages) : nullptr;
+  std::vector<VideoResult> results;
+  std::optional<VideoFailure> failure;
+  ExitCode code = ExitCode::kSuccess;
   try {
-    const Outcome outcome = generate(request, {kernels ? static_cast<Observer*>(kernels.get()) : &stages, &stop});
-    stages.end_line();
-    stages.print_table(outcome);
-    if (kernels) print_kernels(kernels->take());
-    print("{}x{}, {} frames at {} fps\n", outcome.width, outcome.height, outcome.num_frames, outcome.fps);
-    print("frames' sha256 {}\n", outcome.video_sha256);
-    if (!request.output.empty()) sync_to_disk(request.output);
-    if (!request.output.empty()) print("wrote {}\n", request.output.string());
-    return ExitCode::kSuccess;
+    code = generate(options, results);
   } catch (const Error& problem) {
-    stages.end_line();
-    if (problem.kind() != ErrorKind::kInterrupted) throw;
-    log::warning(problem.what());
-    return interrupted();
+    if (!options.json) throw;
+    log::error(problem.what());
+    failure = failure_of(problem);
+    code = failure->code;
+  } catch (const std::exception& problem) {  // memory, or a path that no file system has
+    if (!options.json) throw;
+    log::error(problem.what());
+    code = ExitCode::kFailure;
+    failure = {ErrorKind::kRuntime, problem.what(), code};
   }
+  if (options.json) print_raw(generate_json(results, code, failure));
+  return code;
+}
+
+void add_several(CLI::App& command, GenerateOptions& options) {
+  CLI::Option* prompts =
+      command
+          .add_option("--prompts", options.prompts,
+                      "a video for each line: its prompt, or a JSON object with the options of a request; blank lines "
+                      "and lines that begin with # are passed over. All are checked before the first is made, and "
+                      "named by number and words in the folder of --output DIR/")
+          ->type_name("FILE");
+  prompts->excludes(command.get_option("--prompt"));
+  command
+      .add_option_function<std::string>(
+          "--seeds", [&options](const std::string& text) { options.seeds = read_seeds(text); },
+          "a video for each of these seeds, of every prompt: 1,2,3")
+      ->type_name("N,N,...")
+      ->excludes(command.get_option("--seed"));
 }
 
 }  // namespace
 
 void add_generate_command(CLI::App& app, ExitCode& result) {
   auto options = std::make_shared<GenerateOptions>();
-  CLI::App* command = app.add_subcommand("generate", "Generate one video");
+  CLI::App* command = app.add_subcommand("generate", "Generate a video, or several by one engine");
   add_request_options(*command, options->request, VideoFile::kYes);
+  add_several(*command, *options);
   command->add_flag("--discard", options->discard, "compute and hash the frames, write none");
+  command->add_flag(kForce, options->force, "replace outputs that are there already");
   command->add_flag("--trace-kernels", options->trace_kernels,
                     "watch every kernel (CUPTI) and say where the time of each stage goes; slows the run");
+  CLI::Option* verbose = command->add_flag("--verbose", options->verbose, "also say the time of every stage");
+  command->add_flag("--quiet", options->quiet, "say errors and the file's name alone")->excludes(verbose);
+  command->add_flag("--json", options->json,
+                    "one document on standard output: request, outcome, stages, memory, energy, files; all else goes "
+                    "to standard error");
+  command->footer(
+      "Without --output, --frames, --dump and --discard the video is named after its prompt and seed: "
+      "a-cat-on-a-skateboard-42.mp4. --output DIR/ names so what it puts into that folder.");
   command->callback([options, &result] { result = run_generate(*options); });
 }
 

@@ -405,6 +405,8 @@ KernelTrace kernels_from_json(std::string_view text, const std::string& where) {
   return trace;
 }
 
+std::string stages_to_json(const std::vector<StageRecord>& stages) { return one_line(Writer::encode(stages)); }
+
 std::string execution_to_json(const Execution& execution) { return one_line(Writer::encode(execution)); }
 
 Execution execution_from_json(std::string_view text, const std::string& where) {

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "results/record.h"
 
@@ -23,6 +24,9 @@ RunRecord record_from_json(std::string_view text, const std::string& where);
 /// by `record_from_json`.
 std::string kernels_to_json(const KernelTrace& trace);
 KernelTrace kernels_from_json(std::string_view text, const std::string& where);
+
+/// The stages of a run alone, as a list, as they stand in a record, on one line.
+std::string stages_to_json(const std::vector<StageRecord>& stages);
 
 /// What the engine decided, alone, likewise.
 std::string execution_to_json(const Execution& execution);

@@ -1,0 +1,115 @@
+#include "cli/generate_json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/build_info.h"
+#include "cli/engine_environment.h"
+#include "pipeline/request_json.h"
+#include "results/json.h"
+#include "suite/decided.h"
+
+namespace wan::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const char* word_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kUsage: return "usage";
+    case ErrorKind::kInput: return "input";
+    case ErrorKind::kOutOfMemory: return "out_of_memory";
+    case ErrorKind::kInterrupted: return "interrupted";
+    case ErrorKind::kRuntime:
+    case ErrorKind::kNotComparable: break;
+  }
+  return "runtime";
+}
+
+Json json_of(const std::optional<VideoFailure>& failure) {
+  if (!failure) return nullptr;
+  return {{"kind", word_of(failure->kind)}, {"message", failure->message}};
+}
+
+template <class T>
+Json json_of(const Measured<T>& value) {
+  if (value.has()) return {{"value", *value.value}, {"source", value.source}};
+  return {{"value", nullptr}, {"reason", value.reason.empty() ? "not_measured" : value.reason}};
+}
+
+Json json_of(const std::optional<Outcome>& outcome) {
+  if (!outcome) return nullptr;
+  return {{"task", outcome->task},
+          {"width", outcome->width},
+          {"height", outcome->height},
+          {"num_frames", outcome->num_frames},
+          {"fps", outcome->fps},
+          {"steps", outcome->steps},
+          {"frames_sha256", outcome->video_sha256}};
+}
+
+Json json_of_path(const std::filesystem::path& path) { return path.empty() ? Json(nullptr) : Json(path.string()); }
+
+Json files_of(const VideoResult& video) {
+  if (!video.outcome) return {{"output", nullptr}, {"frames", nullptr}, {"dump", nullptr}};
+  return {{"output", json_of_path(video.request.output)},
+          {"frames", json_of_path(video.request.frames)},
+          {"dump", json_of_path(video.request.dump)}};
+}
+
+const char* status_of(const std::optional<VideoFailure>& failure) {
+  if (!failure) return "ok";
+  return failure->kind == ErrorKind::kInterrupted ? "interrupted" : "failed";
+}
+
+Json execution_of_cost(const VideoCost& cost) {
+  if (!cost.decisions) return nullptr;
+  Execution execution = suite::execution_of(*cost.decisions);
+  execution.environment = engine_environment();
+  return Json::parse(execution_to_json(execution));
+}
+
+Json json_of(const VideoResult& video) {
+  const VideoCost cost = video.cost.value_or(VideoCost{});
+  return {{"status", status_of(video.failure)},
+          {"error", json_of(video.failure)},
+          {"source", video.where.empty() ? Json(nullptr) : Json(video.where)},
+          {"request", Json::parse(shown_request_json(video.request))},
+          {"outcome", json_of(video.outcome)},
+          {"files", files_of(video)},
+          {"execution", execution_of_cost(cost)},
+          {"total_ns", json_of(total_ns(cost))},
+          {"step_ns", json_of(step_ns(cost))},
+          {"device_peak_bytes", json_of(device_peak_bytes(cost))},
+          {"host_peak_bytes", json_of(host_peak_bytes(cost))},
+          {"energy_j", json_of(energy_j(cost))},
+          {"stages", Json::parse(stages_to_json(cost.stages))}};
+}
+
+/// The first that went wrong, of the whole or of a video.
+std::optional<VideoFailure> first_failure(const std::vector<VideoResult>& videos,
+                                          const std::optional<VideoFailure>& failure) {
+  if (failure) return failure;
+  for (const VideoResult& video : videos)
+    if (video.failure) return video.failure;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string generate_json(const std::vector<VideoResult>& videos, ExitCode code,
+                          const std::optional<VideoFailure>& failure) {
+  const BuildInfo& build = build_info();
+  const std::optional<VideoFailure> first = first_failure(videos, failure);
+  Json document = {{"schema", {{"name", "wanbench.generate"}, {"major", 1}, {"minor", 0}}},
+                   {"tool", {{"version", build.version}, {"git_commit", build.revision}, {"git_dirty", build.dirty}}},
+                   {"status", status_of(code == ExitCode::kInterrupted || code == ExitCode::kTerminated
+                                            ? VideoFailure{ErrorKind::kInterrupted, {}, code}
+                                            : first)},
+                   {"exit_code", static_cast<int>(code)},
+                   {"error", json_of(first)},
+                   {"videos", Json::array()}};
+  for (const VideoResult& video : videos) document["videos"].push_back(json_of(video));
+  return document.dump(1, ' ', true, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace wan::cli
