@@ -12,6 +12,7 @@ void add_commands(CLI::App& app, ExitCode& result) {
   app.formatter(std::make_shared<HelpFormatter>());  // commands take over that of the program as they are added
   app.require_subcommand(1);
   add_generate_command(app, result);
+  add_repeat_command(app, result);
   add_tune_command(app, result);
   add_diff_command(app, result);
   add_inspect_command(app, result);

@@ -1,0 +1,233 @@
+// `wanbench repeat`: makes a video again from what its mp4 says of itself, and says whether its frames are the same.
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "base/build_info.h"
+#include "base/flags.h"
+#include "base/log.h"
+#include "base/terminal.h"
+#include "cli/commands.h"
+#include "cli/data_files.h"
+#include "cli/generate_outputs.h"
+#include "cli/request_options.h"
+#include "cli/video_maker.h"
+#include "io/video_tags.h"
+#include "pipeline/request_words.h"
+#include "pipeline/video_metadata.h"
+
+namespace wan::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Where inputs are, how and where to compute, and what to write. What the video shows is the video's own.
+constexpr std::array<std::string_view, 15> kTaken{"checkpoint", "image",         "initial_latent",      "device",
+                                                  "precision",  "vae_precision", "text_encoder_device", "offload",
+                                                  "overlap",    "vae_chunk",     "vae_slice",           "tuning_table",
+                                                  "output",     "frames",        "no_metadata"};
+
+struct RepeatOptions {
+  fs::path video;
+  Request given;
+  bool force = false, quiet = false;
+};
+
+VideoMetadata read_metadata(const fs::path& video) {
+  const VideoTags tags = read_video_tags(video);
+  require(!tags.comment.empty(),
+          fmt::format("{}: says nothing of how it was made: expected the comment that wanbench writes into an mp4, and "
+                      "that --no-metadata or another program leaves out",
+                      video.string()));
+  return video_metadata_from_json(tags.comment, video.string() + ": its comment");
+}
+
+/// What is told of the video and of this run, where it is not the same.
+class Differences {
+ public:
+  void add(const char* what, const std::string& was, const std::string& now) {
+    if (was != now)
+      lines_.push_back(fmt::format("{}: now {}, was {}", what, now.empty() ? "none" : now, was.empty() ? "none" : was));
+  }
+  const std::vector<std::string>& lines() const { return lines_; }
+
+ private:
+  std::vector<std::string> lines_;
+};
+
+/// Which file an option must name, for the work of the video.
+fs::path input_of(const std::optional<InputFile>& made_of, const fs::path& given, const char* flag,
+                  const fs::path& video, Differences& differences) {
+  require(made_of || given.empty(),
+          fmt::format("{} {}: {} was made without such a file: leave it out", flag, given.string(), video.string()),
+          ErrorKind::kUsage);
+  if (!made_of) return {};
+  require(!given.empty(),
+          fmt::format("{} was made of the file '{}', SHA-256 {}: name it with {}", video.string(), made_of->name,
+                      made_of->sha256, flag),
+          ErrorKind::kUsage);
+  const std::string digest = input_file(given)->sha256;
+  differences.add(flag, "SHA-256 " + made_of->sha256, "SHA-256 " + digest);
+  return given;
+}
+
+/// By content: a file may have another name.
+bool are_same(std::vector<WeightFile> a, std::vector<WeightFile> b) {
+  const auto key = [](const WeightFile& file) { return std::tie(file.component, file.digest, file.size_bytes); };
+  const auto less = [&](const WeightFile& x, const WeightFile& y) { return key(x) < key(y); };
+  std::sort(a.begin(), a.end(), less);
+  std::sort(b.begin(), b.end(), less);
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](const WeightFile& x, const WeightFile& y) { return key(x) == key(y); });
+}
+
+std::string text_of(const std::vector<WeightFile>& weights) {
+  constexpr size_t kMostListed = 30;
+  constexpr size_t kDigits = 16;
+  std::string text;
+  for (size_t i = 0; i < weights.size() && i < kMostListed; ++i)
+    text += fmt::format("\n{} {}, {} bytes, {} {}", weights[i].component, weights[i].file, weights[i].size_bytes,
+                        kEdgeDigest, weights[i].digest.substr(0, kDigits));
+  return text + (weights.size() > kMostListed ? "\n..." : "");
+}
+
+/// The parts of a model whose files are others.
+std::string parts_that_differ(const std::vector<WeightFile>& was, const std::vector<WeightFile>& now) {
+  std::vector<std::string> parts;
+  for (const auto* list : {&was, &now})
+    for (const WeightFile& file : *list)
+      if (std::find(parts.begin(), parts.end(), file.component) == parts.end()) parts.push_back(file.component);
+  std::string text;
+  for (const std::string& part : parts) {
+    const auto of_part = [&](std::vector<WeightFile> files) {
+      std::erase_if(files, [&](const WeightFile& file) { return file.component != part; });
+      return files;
+    };
+    if (!are_same(of_part(was), of_part(now))) text += (text.empty() ? "" : ", ") + part;
+  }
+  return text;
+}
+
+/// The folder of the weights: the one that is named, else the program's own where the video was made with it.
+fs::path checkpoint_of(const VideoMetadata& metadata, const RepeatOptions& options, Differences& differences) {
+  const fs::path& given = options.given.checkpoint;
+  if (metadata.request.random_weights) {
+    require(given.empty(),
+            fmt::format("{} was made with random weights: leave out {}", options.video.string(), flags::kCheckpoint),
+            ErrorKind::kUsage);
+    return {};
+  }
+  const fs::path checkpoint = given.empty() ? default_checkpoint() : given;
+  const std::vector<WeightFile> weights = identify_weights(checkpoint);
+  if (are_same(metadata.weights, weights)) return checkpoint;
+  require(!given.empty(),
+          fmt::format("{} was made with the model {}, whose weights do not come with the program: name their folder "
+                      "with {}{}",
+                      options.video.string(), metadata.model, flags::kCheckpoint, text_of(metadata.weights)),
+          ErrorKind::kUsage);
+  differences.add(
+      "weights", metadata.weights.empty() ? std::string("not said") : "others (" + metadata.model + ")",
+      fmt::format("{} (other files: {})", checkpoint.string(), parts_that_differ(metadata.weights, weights)));
+  return checkpoint;
+}
+
+Request request_of(const VideoMetadata& metadata, const RepeatOptions& options, Differences& differences) {
+  const Request& given = options.given;
+  Request request = metadata.request;
+  request.image = input_of(metadata.image, given.image, "--image", options.video, differences);
+  request.initial_latent =
+      input_of(metadata.initial_latent, given.initial_latent, "--initial-latent", options.video, differences);
+  request.checkpoint = checkpoint_of(metadata, options, differences);
+  request.device = given.device;
+  if (given.precision) request.precision = given.precision;
+  if (given.vae_precision) request.vae_precision = given.vae_precision;
+  if (!given.text_encoder_device.empty()) request.text_encoder_device = given.text_encoder_device;
+  request.offload = given.offload;
+  request.overlap = given.overlap;
+  request.vae_chunk = given.vae_chunk;
+  request.vae_slice = given.vae_slice;
+  request.tuning_table = given.tuning_table;
+  request.output = given.output;
+  request.frames = given.frames;
+  request.no_metadata = given.no_metadata;
+  return checked(request);
+}
+
+std::string program_text(const std::string& version, const std::string& commit, bool is_dirty) {
+  return fmt::format("wanbench {} ({}{})", version, commit, is_dirty ? ", changed" : "");
+}
+
+std::string word_of(const std::optional<Precision>& precision) {
+  return precision ? std::string(enum_name(*precision)) : std::string();
+}
+
+void compare_runs(const VideoMetadata& metadata, const VideoResult& made, Differences& differences) {
+  const BuildInfo& build = build_info();
+  const Decisions now = made.cost->decisions.value_or(Decisions{});
+  differences.add("program", program_text(metadata.version, metadata.git_commit, metadata.git_dirty),
+                  program_text(build.version, build.revision, build.dirty));
+  differences.add("device", metadata.device_name, now.device_name);
+  differences.add("precision", word_of(metadata.request.precision), word_of(made.request.precision));
+  differences.add("VAE's precision", word_of(metadata.request.vae_precision), word_of(made.request.vae_precision));
+  differences.add("text encoder on", metadata.request.text_encoder_device, made.request.text_encoder_device);
+  differences.add("table of kernels", metadata.kernel_table, now.kernel_table);
+}
+
+ExitCode conclude(const VideoMetadata& metadata, const VideoResult& made, const Differences& differences) {
+  for (const std::string& line : differences.lines()) print("{}\n", line);
+  const std::string& frames = made.outcome->video_sha256;
+  if (!place_of(made.request).empty()) print("wrote {}\n", place_of(made.request));
+  if (frames == metadata.frames_sha256) {
+    print("same frames, SHA-256 {}\n", frames);
+    return ExitCode::kSuccess;
+  }
+  print("other frames: SHA-256 {}\n", frames);
+  print("       it was: SHA-256 {}\n", metadata.frames_sha256);
+  return ExitCode::kComparison;
+}
+
+ExitCode run_repeat(const RepeatOptions& options) {
+  const VideoMetadata metadata = read_metadata(options.video);
+  Differences differences;
+  VideoResult made;
+  made.request = request_of(metadata, options, differences);
+  require_outputs(made.request, options.force ? Existing::kReplaced : Existing::kRefused);
+  require_places(made.request);
+  VideoMaker maker(options.quiet ? Progress::kSilent : Progress::kShown);
+  try {
+    maker.make(made);
+  } catch (const Error& problem) {
+    if (problem.kind() != ErrorKind::kInterrupted) throw;
+    log::warning(problem.what());
+    return failure_of(problem).code;
+  }
+  compare_runs(metadata, made, differences);
+  return conclude(metadata, made, differences);
+}
+
+}  // namespace
+
+void add_repeat_command(CLI::App& app, ExitCode& result) {
+  auto options = std::make_shared<RepeatOptions>();
+  CLI::App* command =
+      app.add_subcommand("repeat", "Make a video again from its mp4, and say whether the frames are the same");
+  command->add_option("VIDEO", options->video, "an mp4 that wanbench made")->required()->type_name("FILE");
+  add_request_options(*command, options->given, VideoFile::kYes, [](const Option& option) {
+    return std::find(kTaken.begin(), kTaken.end(), option.key) != kTaken.end();
+  });
+  command->add_flag(kForce, options->force, "replace outputs that are there already");
+  command->add_flag("--quiet", options->quiet, "show no progress");
+  command->footer(
+      "The weights are those of --checkpoint, else those that come with the program where the video was made with "
+      "them. Nothing is written without --output or --frames. Exit code 3: the frames are others.");
+  command->callback([options, &result] { result = run_repeat(*options); });
+}
+
+}  // namespace wan::cli
