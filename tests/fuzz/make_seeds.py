@@ -291,6 +291,26 @@ def table_seeds(out):
     write(out / "tuning/table.txt", "# card, version\n" + "\n".join(rows) + "\nNVIDIA L40S\t1\tF32\tBF16\tsilu\t0\t1\t2\t3\tx\t1\n")
 
 
+def request_seeds(out):
+    write(out / "prompts/mixed.txt", '# two\n\na red star\r\n{"prompt": "a cat", "seed": 7, "steps": 3, "image": "first.png"}\n')
+    sha = "0123456789abcdef" * 4
+    weights = [{"component": "dit", "file": "a.safetensors", "size_bytes": 42, "digest": sha, "digest_kind": "size+head+tail"}]
+    write(
+        out / "video_metadata/whole.json",
+        json.dumps(
+            {
+                "schema": {"name": "wanbench.video", "major": 1, "minor": 0},
+                "request": {"prompt": "a cat", "seed": 42, "steps": 5, "width": 96, "height": 64, "solver": "unipc", "shift": 5.0, "precision": "fp32"},
+                "files": {"image": {"name": "x.png", "sha256": sha}},
+                "model": {"task": "ti2v", "name": "ti2v-5B", "weights": weights},
+                "tool": {"name": "wanbench", "version": "0.2.0", "git_commit": "abc", "git_dirty": False},
+                "device": {"kind": "cpu", "name": "Example CPU", "kernel_table": ""},
+                "video": {"width": 96, "height": 64, "num_frames": 5, "fps": 24.0, "frames_sha256": sha},
+            }
+        ),
+    )
+
+
 def write(path, text):
     path.write_text(text, encoding="utf-8")
 
@@ -324,7 +344,7 @@ def dictionary(folder, out):
 
 
 TARGETS = ("safetensors pth foreign image index config card tokenizer spiece records samples spans kernel_events plan history poster suites imports "
-           "overhead tables tuning patterns protocol").split()
+           "overhead tables tuning patterns protocol prompts video_metadata").split()
 
 
 def main():
@@ -360,6 +380,7 @@ def main():
     original_seeds(out / "imports", ROOT / "tests/golden/units")
     checkpoint_seeds(out)
     table_seeds(out)
+    request_seeds(out)
     for target in TARGETS:
         dictionary(out / target, out / f"{target}.dict")
 

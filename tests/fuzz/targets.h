@@ -32,6 +32,8 @@ void poster(Bytes input);  // an mp4, for its still
 
 // Files that a user names.
 void image(Bytes input);
+void video_metadata(Bytes input);  // the comment of an mp4
+void prompts(Bytes input);
 void suites(Bytes input);  // JSON where it begins with a brace, else TOML
 void imports(Bytes input);
 void imports_report(Bytes input);
