@@ -254,11 +254,11 @@ TEST_F(Generate, AFailureIsADocumentToo) {
     EXPECT_THAT(ended.output, HasSubstr("error: ")) << "people are told as well";
     return Json::parse(text("out"));
   };
-  Json json = document("--prompt x --num-frames 6 --discard", 2);
+  Json json = document("--prompt x --boundary 0.5 --discard", 2);
   EXPECT_EQ(json["status"], "failed");
   EXPECT_EQ(json["exit_code"], 2);
   EXPECT_EQ(json["error"]["kind"], "usage");
-  EXPECT_THAT(json["error"]["message"].get<std::string>(), HasSubstr("4n+1"));
+  EXPECT_THAT(json["error"]["message"].get<std::string>(), HasSubstr("two experts"));
   EXPECT_EQ(json["videos"][0]["status"], "failed");
   EXPECT_EQ(json["videos"][0]["outcome"], nullptr);
   json = document("--prompt x --output x.gif", 2);

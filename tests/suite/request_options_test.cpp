@@ -62,7 +62,7 @@ std::string refusal(const std::string& text, const char* file) {
 
 TEST(RequestOptions, GoThroughSuites) {
   for (const OptionSample& sample : option_samples()) {
-    if (is_output(sample)) {
+    if (is_output(sample) && sample.text != "false") {  // that says nothing
       EXPECT_THAT(refusal(case_in_json(sample.request), "s.json"),
                   HasSubstr("'" + sample.key + "' is chosen by the run"));
       continue;
