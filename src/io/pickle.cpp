@@ -77,6 +77,7 @@ struct Global {
 constexpr std::array kGlobals = {
     Global{"collections", "OrderedDict", PickleKind::kOrderedDict},
     Global{"torch._utils", "_rebuild_tensor_v2", PickleKind::kRebuildTensor},
+    Global{"torch._utils", "_rebuild_tensor_v3", PickleKind::kRebuildTypedTensor},
     Global{"torch._utils", "_rebuild_parameter", PickleKind::kRebuildParameter},
     Global{"torch", "FloatStorage", PickleKind::kStorageClass, DType::kF32},
     Global{"torch", "HalfStorage", PickleKind::kStorageClass, DType::kF16},
@@ -88,6 +89,13 @@ constexpr std::array kGlobals = {
     Global{"torch", "CharStorage", PickleKind::kStorageClass, DType::kI8},
     Global{"torch", "ByteStorage", PickleKind::kStorageClass, DType::kU8},
     Global{"torch", "BoolStorage", PickleKind::kStorageClass, DType::kBool},
+    Global{"torch", "Float8_e4m3fnStorage", PickleKind::kStorageClass, DType::kF8E4M3},
+    Global{"torch", "Float8_e5m2Storage", PickleKind::kStorageClass, DType::kF8E5M2},
+    Global{"torch", "UntypedStorage", PickleKind::kStorageClass, DType::kU8},
+    Global{"torch.storage", "UntypedStorage", PickleKind::kStorageClass, DType::kU8},
+    Global{"torch", "float8_e4m3fn", PickleKind::kDType, DType::kF8E4M3},
+    Global{"torch", "float8_e5m2", PickleKind::kDType, DType::kF8E5M2},
+    Global{"torch", "float8_e8m0fnu", PickleKind::kDType, DType::kF8E8M0},
 };
 
 }  // namespace
@@ -241,11 +249,18 @@ void Pickle::reduce() {
       result.kind = PickleKind::kTensor;
       result.items = {arguments};
       return push_new(std::move(result));
+    case PickleKind::kRebuildTypedTensor:
+      check((given.size() == 7 || given.size() == 8) && values_[given[6]].kind == PickleKind::kDType,
+            "_rebuild_tensor_v3 called without a known element type as its seventh argument");
+      result.kind = PickleKind::kTensor;
+      result.dtype = values_[given[6]].dtype;
+      result.items = {arguments, given[6]};
+      return push_new(std::move(result));
     case PickleKind::kRebuildParameter:
       check(given.size() == 3 && values_[given[0]].kind == PickleKind::kTensor,
             "_rebuild_parameter called without a tensor");
       return push(given[0]);
-    default: fail("something is called that is not one of the three functions tensors need");
+    default: fail("something is called that is not one of the four functions tensors need");
   }
 }
 

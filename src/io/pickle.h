@@ -27,17 +27,19 @@ enum class PickleKind : uint8_t {
   kTuple,
   kList,
   kDict,          // dict and OrderedDict; items are key, value, key, value, ...
-  kStorageClass,  // torch.FloatStorage and its kin
-  kOrderedDict,   // the three callables, as constants
+  kStorageClass,  // torch.FloatStorage and its kin; UntypedStorage is one of bytes
+  kDType,         // torch.float8_e4m3fn and its kin
+  kOrderedDict,   // the four callables, as constants
   kRebuildTensor,
+  kRebuildTypedTensor,  // _rebuild_tensor_v3: a storage of bytes, and the element type as seventh argument
   kRebuildParameter,
   kPersistent,  // items: the persistent id (a tuple)
-  kTensor,      // items: the arguments of _rebuild_tensor_v2 (a tuple)
+  kTensor,      // items: the arguments of _rebuild_tensor_v2 or _v3 (a tuple); of the latter also the kDType
 };
 
 struct PickleValue {
   PickleKind kind = PickleKind::kNone;
-  DType dtype = DType::kF32;  // of kStorageClass
+  DType dtype = DType::kF32;  // of kStorageClass, kDType, and a kTensor that names its type
   int64_t integer = 0;        // of kInt and kBool
   std::string_view text;      // of kString; lies in the pickle's bytes
   std::vector<PickleRef> items;

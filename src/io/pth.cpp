@@ -136,6 +136,16 @@ class PthReader {
     return {found, type.dtype};
   }
 
+  /// Of a tensor: its storage, and the element type that the storage has or that the tensor gives it.
+  std::pair<Storage, DType> typed_storage(const PickleValue& value) {
+    const bool named = value.items.size() == 2;
+    const auto [stored, dtype] = storage((*pickle_)[value.items[0]].items[0]);
+    if (!named) return {stored, dtype};
+    check(dtype == DType::kU8, "its storage should be of bytes, since the tensor names an element type");
+    check(stored.bytes % size_of(value.dtype) == 0, "its storage ends within an element");
+    return {stored, value.dtype};
+  }
+
   /// Entries are looked up by exact name, so a key cannot lead anywhere else.
   Storage locate(std::string_view key) {
     const auto known = storages_.find(key);
@@ -148,7 +158,7 @@ class PthReader {
   void add_tensor(const PickleValue& value) {
     check(value.kind == PickleKind::kTensor, "not a tensor");
     const std::vector<PickleRef>& arguments = (*pickle_)[value.items[0]].items;
-    const auto [stored, dtype] = storage(arguments[0]);
+    const auto [stored, dtype] = typed_storage(value);
     const uint64_t first = count(arguments[1], "its storage offset is no count");
     const Shape shape = checked_shape(counts(arguments[2], "its size is no tuple of counts"), dtype,
                                       fmt::format("{}: tensor '{}'", path_, printable(name_)));
@@ -212,6 +222,7 @@ class PthReader {
 }  // namespace
 
 void read_pth(TensorFileBuilder& builder, MappedFile file) {
+  builder.set_format("pth");
   const int index = builder.add_file(std::move(file));
   PthReader(builder, index).read();
 }

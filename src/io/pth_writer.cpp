@@ -58,7 +58,9 @@ const char* storage_class(DType dtype) {
     case DType::kI32: return "IntStorage";
     case DType::kI64: return "LongStorage";
     case DType::kBool: return "BoolStorage";
-    case DType::kF8E4M3: break;
+    case DType::kF8E4M3:
+    case DType::kF8E5M2:
+    case DType::kF8E8M0: break;
   }
   throw Error(fmt::format("a .pth file cannot hold tensors of {}", name_of(dtype)));
 }

@@ -24,8 +24,8 @@ constexpr int kMaxNesting = 16;
 constexpr std::string_view kMetadataKey = "__metadata__";
 
 std::optional<DType> dtype_from_name(std::string_view name) {
-  for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kF64, DType::kF8E4M3, DType::kU8, DType::kI8,
-                      DType::kI16, DType::kI32, DType::kI64, DType::kBool})
+  for (DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kF64, DType::kF8E4M3, DType::kF8E5M2,
+                      DType::kF8E8M0, DType::kU8, DType::kI8, DType::kI16, DType::kI32, DType::kI64, DType::kBool})
     if (name == name_of(dtype)) return dtype;
   return std::nullopt;
 }
@@ -283,6 +283,7 @@ void read_safetensors(TensorFileBuilder& builder, MappedFile file) {
   require(header_bytes <= kMaxHeaderBytes && header_bytes <= bytes.size() - kLengthBytes,
           fmt::format("{}: its safetensors header claims {} bytes, the file has {}: is it truncated?", path,
                       header_bytes, bytes.size()));
+  builder.set_format("safetensors");
   HeaderEvents header(path);
   parse(text_of(bytes.subspan(kLengthBytes, header_bytes)), header);
   const uint64_t data_begin = kLengthBytes + header_bytes;

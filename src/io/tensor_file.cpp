@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "io/checked.h"
+#include "io/gguf.h"
 #include "io/printable.h"
 #include "io/pth.h"
 #include "io/safetensors.h"
@@ -41,6 +42,16 @@ int64_t extent(const StoredTensor& tensor) {
 
 }  // namespace
 
+uint64_t StoredTensor::bytes() const {
+  const auto count = static_cast<uint64_t>(shape.count());
+  if (block == BlockType::kNone) return count * size_of(dtype);
+  return count / static_cast<uint64_t>(traits_of(block).values) * traits_of(block).bytes;
+}
+
+std::string_view StoredTensor::type_name() const {
+  return block == BlockType::kNone ? name_of(dtype) : traits_of(block).name;
+}
+
 struct TensorFile::AlignedCopies {
   std::mutex mutex;
   std::map<std::string, Tensor, std::less<>> by_name;
@@ -59,13 +70,16 @@ TensorFile TensorFile::open(const std::filesystem::path& path) {
     read_safetensors(builder, std::move(file));
   } else if (looks_like_zip(bytes)) {
     read_pth(builder, std::move(file));
+  } else if (looks_like_gguf(bytes)) {
+    read_gguf(builder, std::move(file));
   } else if (is_json_object(bytes)) {
     read_safetensors_index(builder, file);
   } else {
     const bool legacy = bytes.size() > 1 && bytes[0] == std::byte{0x80} && bytes[1] == std::byte{0x02};
     throw Error(
         ErrorKind::kInput,
-        fmt::format("{}: neither a safetensors file, nor an index of shards, nor a zip-based .pth{}", path.string(),
+        fmt::format("{}: neither a safetensors file, nor an index of shards, nor a zip-based .pth, nor GGUF{}",
+                    path.string(),
                     legacy ? "; it is a bare pickle as torch wrote before 1.6: save it again with a newer torch" : ""));
   }
   return std::move(builder).finish();
@@ -87,6 +101,9 @@ const StoredTensor& TensorFile::at(std::string_view name) const {
 }
 
 TensorView TensorFile::view(const StoredTensor& tensor) const {
+  require(tensor.block == BlockType::kNone,
+          fmt::format("{}: tensor '{}' is stored in blocks of {}, where elements of a plain type are needed",
+                      path_.string(), printable(tensor.name), tensor.type_name()));
   const std::byte* data = files_[static_cast<size_t>(tensor.file)].bytes().data() + tensor.offset;
   TensorView view(const_cast<std::byte*>(data), tensor.dtype, tensor.shape, Memory::kHost);
   view.strides = tensor.strides;
@@ -102,6 +119,27 @@ TensorView TensorFile::view(const StoredTensor& tensor) const {
   return view;
 }
 
+std::span<const std::byte> TensorFile::bytes_of(const StoredTensor& tensor) const {
+  require_op(tensor.contiguous, "the tensor is not contiguous");
+  return files_[static_cast<size_t>(tensor.file)].bytes().subspan(tensor.offset, tensor.bytes());
+}
+
+std::vector<double> TensorFile::numbers(std::string_view key) const {
+  return gguf_numbers(files_.front().bytes(), array_at(key, MetadataArray::Kind::kNumbers));
+}
+
+std::vector<std::string_view> TensorFile::strings(std::string_view key) const {
+  return gguf_strings(files_.front().bytes(), array_at(key, MetadataArray::Kind::kStrings));
+}
+
+const MetadataArray& TensorFile::array_at(std::string_view key, MetadataArray::Kind kind) const {
+  const auto at = arrays_.find(key);
+  require(at != arrays_.end() && at->second.kind == kind,
+          fmt::format("{} has no array of {} under the key '{}'", path_.string(),
+                      kind == MetadataArray::Kind::kNumbers ? "numbers" : "texts", printable(key)));
+  return at->second;
+}
+
 uint64_t TensorFile::total_bytes() const {
   uint64_t total = 0;
   for (const StoredTensor& tensor : tensors_) total += tensor.bytes();
@@ -111,6 +149,16 @@ uint64_t TensorFile::total_bytes() const {
 int TensorFileBuilder::add_file(MappedFile file) {
   file_.files_.push_back(std::move(file));
   return static_cast<int>(file_.files_.size()) - 1;
+}
+
+const std::string* TensorFileBuilder::metadata(const std::string& key) const {
+  const auto at = file_.metadata_.find(key);
+  return at != file_.metadata_.end() ? &at->second : nullptr;
+}
+
+const MetadataArray* TensorFileBuilder::array(std::string_view key) const {
+  const auto at = file_.arrays_.find(key);
+  return at != file_.arrays_.end() ? &at->second : nullptr;
 }
 
 TensorFile TensorFileBuilder::finish() && {

@@ -24,6 +24,11 @@ class TensorFileBuilder {
   void add_metadata(std::string key, std::string value) {
     file_.metadata_.insert_or_assign(std::move(key), std::move(value));
   }
+  void add_array(std::string key, const MetadataArray& array) { file_.arrays_.insert_or_assign(std::move(key), array); }
+  /// The value under `key`, or nullptr.
+  const std::string* metadata(const std::string& key) const;
+  const MetadataArray* array(std::string_view key) const;
+  void set_format(std::string format) { file_.format_ = std::move(format); }
   const std::filesystem::path& path() const { return file_.path_; }
 
   /// Sorts by name. Throws Error(kInput) when two tensors share a name.

@@ -27,17 +27,9 @@ template <>
 float widen(BF16 value) {
   return to_float(value);
 }
-struct Half {
-  uint16_t bits;
-};
-/// As half_to_float, without a branch or a call, so that loops vectorise: the exponent is rebased by a multiplication,
-/// which also normalises subnormals; infinity and NaN are then put back.
 template <>
-float widen(Half value) {
-  const uint32_t magnitude = uint32_t{value.bits & 0x7fffu} << 13;
-  const uint32_t finite = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f);
-  const uint32_t special = magnitude | 0x7f800000u;
-  return std::bit_cast<float>((magnitude >= 0x0f800000u ? special : finite) | (uint32_t{value.bits} & 0x8000u) << 16);
+float widen(F16 value) {
+  return to_float(value);
 }
 template <>
 float widen(double value) {
@@ -219,7 +211,7 @@ void convert_elements(const void* from, DType from_dtype, int64_t count, DType t
   switch (from_dtype) {
     case DType::kF32: return convert_from<float>(from, count, to_dtype, to);
     case DType::kBF16: return convert_from<BF16>(from, count, to_dtype, to);
-    case DType::kF16: return convert_from<Half>(from, count, to_dtype, to);
+    case DType::kF16: return convert_from<F16>(from, count, to_dtype, to);
     case DType::kF64: return convert_from<double>(from, count, to_dtype, to);
     default: throw Error(ErrorKind::kInput, fmt::format("weights stored as {} cannot be used", name_of(from_dtype)));
   }
