@@ -63,12 +63,15 @@ Widths published_widths(VaeVersion version) {
 }
 
 Widths read_widths(VaeVersion version, const TensorFile& file) {
-  const auto rows = [&](const std::string& name) {
+  return read_widths(version, [&](const std::string& name) {
     const Shape& shape = file.at(name + ".weight").shape;
     require(shape.rank() >= 4, fmt::format("{}: {}.weight has shape {}, expected a convolution", file.path().string(),
                                            name, shape.text()));
     return shape[0];
-  };
+  });
+}
+
+Widths read_widths(VaeVersion version, const std::function<int64_t(const std::string& name)>& rows) {
   Widths widths;
   widths.latent = rows("conv2");
   widths.encoder_in = rows("encoder.conv1");

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct Widths {
 
 Widths published_widths(VaeVersion version);
 Widths read_widths(VaeVersion version, const TensorFile& file);
+/// `rows` tells the rows of the convolution of a name, which has no ".weight".
+Widths read_widths(VaeVersion version, const std::function<int64_t(const std::string& name)>& rows);
 std::vector<WeightPart> expected_parts(VaeVersion version, const Widths& widths);
 
 /// Prefix of residual block `block` of a level, and of the level's resampling module.

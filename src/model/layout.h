@@ -1,0 +1,80 @@
+// The namings in which models of this family are passed around. Each is a map from the official names: what a file
+// should hold is known, so names are made and looked up, never taken apart.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/dit_config.h"
+#include "model/text_encoder.h"
+#include "model/variant.h"
+
+namespace wan {
+
+/// What a file of weights is for.
+enum class ModelPart : uint8_t { kDit, kTextEncoder, kVae };
+
+/// Whose names a file has.
+enum class WeightNaming : uint8_t { kOfficial, kDiffusers, kTransformers, kLlamaCpp };
+
+/// For messages: "text encoder"; "transformers' names".
+std::string_view name_of(ModelPart part);
+std::string_view name_of(WeightNaming naming);
+
+/// The namings that files of a part have, each with names by which it is known. A file of the naming has any of them,
+/// one of another naming none.
+struct NamingSigns {
+  ModelPart part;
+  WeightNaming naming;
+  std::vector<std::string_view> names;  // as stored, behind the prefix
+};
+const std::vector<NamingSigns>& naming_signs();
+
+/// What `naming` calls the tensor that is officially `official`. In transformers' naming a table of embeddings may
+/// have kOtherEmbedding as well or instead.
+std::string stored_name(ModelPart part, WeightNaming naming, std::string_view official);
+inline constexpr std::string_view kOtherEmbedding = "encoder.embed_tokens.weight";
+
+/// Sizes of a part as its tensors have them.
+struct PartSizes {
+  DitConfig dit;           // of a kDit; num_heads 0, since no tensor tells it
+  TextEncoderConfig text;  // of a kTextEncoder
+  VaeVersion vae = VaeVersion::k22;
+  int64_t latent_channels = 0;  // of a kVae
+};
+
+/// A tensor that a part has: its official name and shape.
+struct ExpectedWeight {
+  std::string name;
+  Shape shape;
+};
+
+struct ExpectedPart {
+  PartSizes sizes;
+  std::vector<ExpectedWeight> weights;
+};
+
+/// The shape of an official tensor in the file. Throws Error(kInput) that names it where it is missing.
+using ShapeOf = std::function<Shape(const std::string& official)>;
+/// Whether the file has it.
+using HasTensor = std::function<bool(const std::string& official)>;
+
+/// Every tensor of a part whose sizes are those of a few of its tensors. Throws Error(kInput) begun with `where` for a
+/// size that is absurd, and what `shape_of` throws.
+ExpectedPart expected_part(ModelPart part, const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
+
+// One of these a part; expected_part and stored_name are for all of them.
+std::string stored_dit_name(WeightNaming naming, std::string_view official);
+std::string stored_text_encoder_name(WeightNaming naming, std::string_view official);
+std::string stored_vae_name(WeightNaming naming, std::string_view official);
+ExpectedPart expected_dit(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
+ExpectedPart expected_text_encoder(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
+ExpectedPart expected_vae(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
+
+/// `size`, which must be one that a model could have. Throws Error(kInput).
+int64_t checked_size(int64_t size, std::string_view what, const std::string& where);
+
+}  // namespace wan

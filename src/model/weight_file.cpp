@@ -1,0 +1,81 @@
+#include "model/weight_file.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "io/printable.h"
+
+namespace wan {
+namespace {
+
+/// Whether an exponent is all ones: infinity or NaN.
+bool is_finite(float value) { return (std::bit_cast<uint32_t>(value) & 0x7f800000u) != 0x7f800000u; }
+bool is_finite(BF16 value) { return (value.bits & 0x7f80u) != 0x7f80u; }
+
+/// The first value that is no finite number, or `count`.
+template <typename T>
+int64_t first_bad(const T* values, int64_t count) {
+  bool all_finite = true;  // the common answer, without a branch a value
+  for (int64_t i = 0; i < count; ++i) all_finite &= is_finite(values[i]);
+  if (all_finite) return count;
+  return std::find_if(values, values + count, [](T value) { return !is_finite(value); }) - values;
+}
+
+void decode_rounded(const TensorFile& file, const StoredWeight& weight, int64_t begin, int64_t end, BF16* out) {
+  constexpr int64_t kBatch = 2048;
+  std::array<float, kBatch> values;
+  for (int64_t first = begin; first < end; first += kBatch) {
+    const int64_t count = std::min(kBatch, end - first);
+    decode(file, weight, first, first + count, values.data());
+    for (int64_t i = 0; i < count; ++i) out[first - begin + i] = to_bf16(values[static_cast<size_t>(i)]);
+  }
+}
+
+}  // namespace
+
+const StoredWeight* WeightFile::find(std::string_view name) const {
+  const auto at =
+      std::lower_bound(weights_.begin(), weights_.end(), name,
+                       [](const StoredWeight& weight, std::string_view wanted) { return weight.name < wanted; });
+  return at != weights_.end() && at->name == name ? &*at : nullptr;
+}
+
+const StoredWeight& WeightFile::at(std::string_view name) const {
+  const StoredWeight* weight = find(name);
+  if (weight == nullptr)
+    throw Error(ErrorKind::kInput, fmt::format("{} has no tensor {}: a {} does not have it", file_.path().string(),
+                                               printable(name), name_of(part())));
+  return *weight;
+}
+
+void WeightFile::read(const StoredWeight& weight, int64_t begin, int64_t end, DType dtype, void* out) const {
+  require_op(dtype == DType::kF32 || dtype == DType::kBF16, "weights are read as F32 or BF16");
+  require_op(begin >= 0 && begin <= end && end <= weight.shape.count(), "a range beyond " + weight.name);
+  const StoredTensor& values = *weight.values;
+  const int64_t count = end - begin;
+  int64_t bad = count;
+  if (dtype == DType::kF32) {
+    decode(file_, weight, begin, end, static_cast<float*>(out));
+    bad = first_bad(static_cast<const float*>(out), count);
+  } else {
+    if (weight.scheme == WeightScheme::kPlain && values.dtype == DType::kBF16 && values.contiguous)
+      std::memcpy(out, file_.bytes_of(values).data() + begin * static_cast<int64_t>(sizeof(BF16)),
+                  static_cast<size_t>(count) * sizeof(BF16));
+    else
+      decode_rounded(file_, weight, begin, end, static_cast<BF16*>(out));
+    bad = first_bad(static_cast<const BF16*>(out), count);
+  }
+  if (bad == count) return;
+  throw Error(
+      ErrorKind::kInput,
+      fmt::format("{}: {} holds NaN or infinity at value {} of {}: the file is damaged or was badly converted, take "
+                  "another one",
+                  file_.path().string(), printable(values.name), begin + bad, weight.shape.count()));
+}
+
+}  // namespace wan

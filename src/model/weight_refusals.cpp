@@ -1,0 +1,94 @@
+#include "model/weight_refusals.h"
+
+#include <array>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "io/printable.h"
+
+namespace wan {
+namespace {
+
+enum class Match { kBegins, kHolds, kEnds };
+
+struct Refusal {
+  Match match;
+  std::string_view text;
+  std::string_view what;
+  std::string_view instead;
+};
+
+constexpr std::string_view kPlainModel = "take a file of one of Wan2.2's own text- and image-to-video models";
+constexpr std::string_view kPlainFile = "take the file in BF16, FP8 (scaled) or as GGUF";
+constexpr std::string_view kAdapter = "it changes a model and is none itself; give the model it was made for";
+
+/// In the order of what says most.
+constexpr std::array kRefusals{
+    Refusal{Match::kBegins, "vace_patch_embedding.", "a VACE model", kPlainModel},
+    Refusal{Match::kBegins, "vace_blocks.", "a VACE model", kPlainModel},
+    Refusal{Match::kBegins, "control_adapter.", "a Fun model with camera control", kPlainModel},
+    Refusal{Match::kBegins, "casual_audio_encoder.", "an S2V (speech to video) model", kPlainModel},
+    Refusal{Match::kBegins, "audio_injector.", "an S2V (speech to video) model", kPlainModel},
+    Refusal{Match::kBegins, "cond_encoder.", "an S2V (speech to video) model", kPlainModel},
+    Refusal{Match::kBegins, "frame_packer.", "an S2V (speech to video) model", kPlainModel},
+    Refusal{Match::kBegins, "audio_proj.", "a HuMo model", kPlainModel},
+    Refusal{Match::kBegins, "pose_patch_embedding.", "an Animate model", kPlainModel},
+    Refusal{Match::kBegins, "face_adapter.", "an Animate model", kPlainModel},
+    Refusal{Match::kBegins, "motion_encoder.", "an Animate model", kPlainModel},
+    Refusal{Match::kBegins, "ref_conv.", "a Fun model with control or reference", kPlainModel},
+    Refusal{Match::kBegins, "img_emb.emb_pos", "a Wan2.1 model of first and last frame", kPlainModel},
+    Refusal{Match::kBegins, "img_emb.", "a Wan2.1 image model", kPlainModel},
+    Refusal{Match::kHolds, ".k_img.", "a Wan2.1 image model", kPlainModel},
+    Refusal{Match::kBegins, "condition_embedder.image_embedder.", "a Wan2.1 image model", kPlainModel},
+    Refusal{Match::kHolds, ".add_k_proj.", "a Wan2.1 image model", kPlainModel},
+    Refusal{Match::kHolds, "to_gate_compress", "a model of sparse attention (VSA), whose results differ without it",
+            kPlainModel},
+    Refusal{Match::kHolds, "attn_op.local_attn.proj_l",
+            "a model of sparse attention (SLA), whose results differ without it", kPlainModel},
+    Refusal{Match::kHolds, "delta_embedder", "an AnyFlow model", kPlainModel},
+    Refusal{Match::kHolds, "cam_encoder", "a ReCamMaster model", kPlainModel},
+    Refusal{Match::kHolds, "ip_adapter", "a model with an image adapter (Lynx and others)", kPlainModel},
+    Refusal{Match::kHolds, "motion_attn", "a model with motion attention", kPlainModel},
+    Refusal{Match::kEnds, ".weight._data", "quanto's quantisation", kPlainFile},
+    Refusal{Match::kEnds, ".weight._scale", "quanto's quantisation", kPlainFile},
+    Refusal{Match::kEnds, ".qweight", "AWQ or another packed 4-bit form", kPlainFile},
+    Refusal{Match::kEnds, ".qzeros", "AWQ or another packed 4-bit form", kPlainFile},
+    Refusal{Match::kHolds, "svdquant_lora_", "SVDQuant", kPlainFile},
+    Refusal{Match::kEnds, ".smooth_factor", "SVDQuant (Nunchaku)", kPlainFile},
+    Refusal{Match::kHolds, ".quant_state", "bitsandbytes' quantisation", kPlainFile},
+    Refusal{Match::kEnds, ".absmax", "bitsandbytes' quantisation", kPlainFile},
+    Refusal{Match::kEnds, "_quantizer._amax", "an unfinished export of ModelOpt", kPlainFile},
+    Refusal{Match::kEnds, ".weight_global_scale", "LightX2V's nvfp4", kPlainFile},
+    Refusal{Match::kHolds, ".dora_scale", "DoRA", kAdapter},
+    Refusal{Match::kHolds, "lora_magnitude_vector", "DoRA", kAdapter},
+    Refusal{Match::kHolds, ".hada_", "LoHa", kAdapter},
+    Refusal{Match::kHolds, ".lokr_", "LoKr", kAdapter},
+    Refusal{Match::kHolds, "lora_", "a LoRA", kAdapter},
+    Refusal{Match::kHolds, "taesd", "a tiny autoencoder", "take the VAE itself"},
+};
+
+bool matches(const Refusal& refusal, std::string_view name) {
+  switch (refusal.match) {
+    case Match::kBegins: return name.starts_with(refusal.text);
+    case Match::kHolds: return name.find(refusal.text) != name.npos;
+    case Match::kEnds: return name.ends_with(refusal.text);
+  }
+  return false;
+}
+
+}  // namespace
+
+void refuse_other_models(const TensorFile& file, const std::string& prefix) {
+  for (const Refusal& refusal : kRefusals)
+    for (const StoredTensor& tensor : file.tensors()) {
+      std::string_view name = tensor.name;
+      if (!name.starts_with(prefix)) continue;
+      name.remove_prefix(prefix.size());
+      require(!matches(refusal, name), fmt::format("{}: {} belongs to {}, which is not read: {}", file.path().string(),
+                                                   printable(tensor.name), refusal.what, refusal.instead));
+    }
+}
+
+}  // namespace wan

@@ -1,0 +1,14 @@
+// Files that are something else than what this program runs, by the names of their tensors.
+#pragma once
+
+#include <string>
+
+#include "io/tensor_file.h"
+
+namespace wan {
+
+/// Throws Error(kInput) that names the file, the tensor and what it belongs to where a tensor's name, behind `prefix`,
+/// is one of another model or of a form that is not read; says what would do instead.
+void refuse_other_models(const TensorFile& file, const std::string& prefix);
+
+}  // namespace wan

@@ -1,0 +1,74 @@
+// Writes the official miniatures in the forms that people pass around, so that what is read back can be held against
+// the digests that came with the format fixtures, which other programs computed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gguf_builder.h"
+#include "model/layout.h"
+#include "tensor/tensor.h"
+
+namespace wan::test {
+
+struct Values {
+  Shape shape;
+  std::vector<float> values;
+};
+
+/// Official names.
+using Model = std::map<std::string, Values>;
+
+inline const std::string kSingle = "mini-ti2v-t2v";
+inline const std::string kPair = "mini-t2v-moe";
+
+/// Of a miniature in WAN_FIXTURES; `expert` is "high" or "low" of the pair's DiTs.
+const Model& official(const std::string& miniature, ModelPart part, const std::string& expert = "high");
+
+struct FileTensor {
+  std::string name;
+  DType dtype;
+  Shape shape;
+  std::string bytes;
+};
+
+/// By name; writers take them in this order.
+using FileTensors = std::vector<FileTensor>;
+void write_safetensors(const std::filesystem::path& path, const FileTensors& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+/// As F32, F16, BF16, F8_E4M3 or F8_E5M2, rounded to the nearest.
+FileTensor stored(const std::string& name, const Values& values, DType dtype);
+FileTensor scalar(const std::string& name, float value, const Shape& shape = {});
+FileTensor text(const std::string& name, std::string_view text);
+/// All of a model, each with `rename`'s name, in the type that `dtype` gives it.
+FileTensors stored_all(const Model& model, const std::function<DType(const std::string&, const Values&)>& dtype,
+                       const std::function<std::string(const std::string&)>& rename = {});
+FileTensors stored_all(const Model& model, DType dtype);
+/// By name; fails the test where it is not there.
+FileTensor& tensor_in(FileTensors& tensors, const std::string& name);
+void remove(FileTensors& tensors, const std::string& name);
+
+/// A matrix that is multiplied: quantised in the fixtures. `is_block_linear`: within a block.
+bool is_linear(const std::string& name, const Values& values);
+bool is_block_linear(const std::string& name, const Values& values);
+
+/// A weight in 8 bits and the scale that makes it the largest number the type holds. The values are the fixtures'.
+struct Quantised {
+  FileTensor values;
+  FileTensor scale;  // called "NAME_scale" for a row's, where NAME ends in .weight
+};
+Quantised float8_by_tensor(const std::string& name, const Values& values, DType dtype);
+Quantised by_row(const std::string& name, const Values& values, DType dtype);  // E4M3 or I8
+
+/// Values as GGUF's Q8_0, F16, BF16 or F32 (by ggml's number).
+std::string gguf_data(const Values& values, uint32_t type);
+/// A model as the fixtures' writer stores it: F32 for vectors, modulations, the convolution and what is small; `other`
+/// for matrices outside the blocks; `block` for those within.
+std::vector<GgufTensor> gguf_tensors(const Model& model, uint32_t other, uint32_t block);
+
+}  // namespace wan::test
