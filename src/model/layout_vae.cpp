@@ -104,7 +104,8 @@ std::string stored_vae_name(WeightNaming, std::string_view official) {
 
 ExpectedPart expected_vae(const ShapeOf& shape_of, const HasTensor& has, const std::string& where) {
   ExpectedPart part;
-  const bool nested = has(vae::decoder_block(VaeVersion::k22, 0, 0) + ".residual.2.weight");
+  // In diffusers' naming both versions have the same residual blocks here; only what enlarges is called otherwise.
+  const bool nested = has(vae::decoder_resample(VaeVersion::k22, 0) + ".resample.1.weight");
   part.sizes.vae = nested ? VaeVersion::k22 : VaeVersion::k21;
   const vae::Widths widths = vae::read_widths(part.sizes.vae, [&](const std::string& name) {
     const Shape shape = shape_of(name + ".weight");

@@ -71,6 +71,7 @@ class WeightFileOpener {
     refuse_mixed_names();
     ExpectedPart expected = expect();
     result_.sizes_ = expected.sizes;
+    if (facts().part == ModelPart::kDit) refuse_other_sizes(expected.sizes.dit, where_);
     SchemeFinder schemes(file(), facts().prefix);
     for (const ExpectedWeight& weight : expected.weights) add(schemes, weight);
     report_problems();  // what is missing says more than what is left over
@@ -171,6 +172,8 @@ class WeightFileOpener {
       return "missing patch_embedding.weight: the unfinished file of a converter; take one that was completed "
              "(ComfyUI-GGUF's fix_5d_tensors.py)";
     const std::string name = stored(official);
+    if (official.ends_with("pos_embedding.embedding.weight"))
+      return fmt::format("missing {}, which UMT5 has in every block and plain T5 in the first only", name);
     return name == official ? "missing " + name : fmt::format("missing {} (officially {})", name, official);
   }
 

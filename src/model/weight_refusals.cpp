@@ -1,5 +1,6 @@
 #include "model/weight_refusals.h"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -7,6 +8,7 @@
 
 #include "base/error.h"
 #include "io/printable.h"
+#include "model/variant.h"
 
 namespace wan {
 namespace {
@@ -26,6 +28,12 @@ constexpr std::string_view kAdapter = "it changes a model and is none itself; gi
 
 /// In the order of what says most.
 constexpr std::array kRefusals{
+    Refusal{Match::kHolds, "svdquant_lora_", "SVDQuant", kPlainFile},
+    Refusal{Match::kHolds, ".dora_scale", "DoRA", kAdapter},
+    Refusal{Match::kHolds, "lora_magnitude_vector", "DoRA", kAdapter},
+    Refusal{Match::kHolds, ".hada_", "LoHa", kAdapter},
+    Refusal{Match::kHolds, ".lokr_", "LoKr", kAdapter},
+    Refusal{Match::kHolds, "lora_", "a LoRA", kAdapter},
     Refusal{Match::kBegins, "vace_patch_embedding.", "a VACE model", kPlainModel},
     Refusal{Match::kBegins, "vace_blocks.", "a VACE model", kPlainModel},
     Refusal{Match::kBegins, "control_adapter.", "a Fun model with camera control", kPlainModel},
@@ -55,17 +63,11 @@ constexpr std::array kRefusals{
     Refusal{Match::kEnds, ".weight._scale", "quanto's quantisation", kPlainFile},
     Refusal{Match::kEnds, ".qweight", "AWQ or another packed 4-bit form", kPlainFile},
     Refusal{Match::kEnds, ".qzeros", "AWQ or another packed 4-bit form", kPlainFile},
-    Refusal{Match::kHolds, "svdquant_lora_", "SVDQuant", kPlainFile},
     Refusal{Match::kEnds, ".smooth_factor", "SVDQuant (Nunchaku)", kPlainFile},
     Refusal{Match::kHolds, ".quant_state", "bitsandbytes' quantisation", kPlainFile},
     Refusal{Match::kEnds, ".absmax", "bitsandbytes' quantisation", kPlainFile},
     Refusal{Match::kEnds, "_quantizer._amax", "an unfinished export of ModelOpt", kPlainFile},
     Refusal{Match::kEnds, ".weight_global_scale", "LightX2V's nvfp4", kPlainFile},
-    Refusal{Match::kHolds, ".dora_scale", "DoRA", kAdapter},
-    Refusal{Match::kHolds, "lora_magnitude_vector", "DoRA", kAdapter},
-    Refusal{Match::kHolds, ".hada_", "LoHa", kAdapter},
-    Refusal{Match::kHolds, ".lokr_", "LoKr", kAdapter},
-    Refusal{Match::kHolds, "lora_", "a LoRA", kAdapter},
     Refusal{Match::kHolds, "taesd", "a tiny autoencoder", "take the VAE itself"},
 };
 
@@ -78,7 +80,45 @@ bool matches(const Refusal& refusal, std::string_view name) {
   return false;
 }
 
+/// Models of the same architecture in other sizes.
+struct OtherSize {
+  int64_t dim, layers;
+  std::string_view what;
+};
+constexpr std::array kOtherSizes{OtherSize{1536, 30, "Wan2.1 1.3B"}, OtherSize{4096, 48, "LongCat"}};
+
+/// Models as large as one of the family, told by the channels they read.
+struct OtherInput {
+  int64_t in_dim;
+  std::string_view what;
+};
+constexpr std::array kOtherInputs{OtherInput{32, "a Fun model with control"},
+                                  OtherInput{52, "a Fun model with control"}, OtherInput{96, "Lucy Edit"},
+                                  OtherInput{100, "a Fun model with control"}};
+
 }  // namespace
+
+void refuse_other_sizes(const DitConfig& dit, const std::string& where) {
+  const auto refuse = [&](std::string_view what) {
+    throw Error(
+        ErrorKind::kInput,
+        fmt::format("{}: a DiT of width {}, {} blocks, {} channels in and {} out, by which it is {}, which is not "
+                    "read: {}",
+                    where, dit.dim, dit.num_layers, dit.in_dim, dit.out_dim, what, kPlainModel));
+  };
+  for (const OtherSize& other : kOtherSizes)
+    if (dit.dim == other.dim && dit.num_layers == other.layers) refuse(other.what);
+  const auto of_this_size = [&](const Variant& variant) {
+    return variant.dit.dim == dit.dim && variant.dit.num_layers == dit.num_layers;
+  };
+  const auto same = [&](const Variant& variant) {
+    return of_this_size(variant) && variant.dit.in_dim == dit.in_dim && variant.dit.out_dim == dit.out_dim;
+  };
+  if (std::ranges::none_of(variants(), of_this_size) || std::ranges::any_of(variants(), same)) return;
+  for (const OtherInput& other : kOtherInputs)
+    if (dit.in_dim == other.in_dim) refuse(other.what);
+  refuse("a model that no table here names");
+}
 
 void refuse_other_models(const TensorFile& file, const std::string& prefix) {
   for (const Refusal& refusal : kRefusals)

@@ -1,14 +1,19 @@
-// Files that are something else than what this program runs, by the names of their tensors.
+// Files that are something else than what this program runs, by the names and sizes of their tensors.
 #pragma once
 
 #include <string>
 
 #include "io/tensor_file.h"
+#include "model/dit_config.h"
 
 namespace wan {
 
 /// Throws Error(kInput) that names the file, the tensor and what it belongs to where a tensor's name, behind `prefix`,
 /// is one of another model or of a form that is not read; says what would do instead.
 void refuse_other_models(const TensorFile& file, const std::string& prefix);
+
+/// The same for a DiT whose sizes are another model's. Sizes that no published model has are let pass: miniatures have
+/// them. `where` begins the message.
+void refuse_other_sizes(const DitConfig& dit, const std::string& where);
 
 }  // namespace wan

@@ -322,5 +322,43 @@ TEST(PthZip, LyingEndRecordsAreRefused) {
   EXPECT_THAT(end64(48, all), HasSubstr("outside"));
 }
 
+/// Types that torch got later have storages of bytes, and name themselves in the call.
+std::string typed_tensor(const std::string& storage, const std::string& type) {
+  const std::string hooks = p::global("collections", "OrderedDict") + ")R";
+  return p::global("torch._utils", "_rebuild_tensor_v3") +
+         p::tuple({storage, p::integer(1), p::numbers({2, 2}), p::numbers({2, 1}), "\x89", hooks, type}) + "R";
+}
+
+std::string bytes_storage(int64_t bytes) {
+  return p::tuple({p::text("storage"), p::global("torch.storage", "UntypedStorage"), p::text("0"), p::text("cpu"),
+                   p::integer(bytes)}) +
+         "Q";
+}
+
+TEST(Pth, Float8IsRead) {
+  const std::string bytes("\x00\x38\x40\xb8\x7e", 5);
+  const auto read = [&](const std::string& value) { return opened(pth(holding(value), {bytes})); };
+  for (const auto& [name, dtype] :
+       {std::pair{"float8_e4m3fn", DType::kF8E4M3}, std::pair{"float8_e5m2", DType::kF8E5M2},
+        std::pair{"float8_e8m0fnu", DType::kF8E8M0}}) {
+    const TensorFile file = read(typed_tensor(bytes_storage(5), p::global("torch", name)));
+    EXPECT_EQ(file.at("w").dtype, dtype);
+    EXPECT_EQ(file.at("w").shape, (Shape{2, 2}));
+    EXPECT_EQ(static_cast<const uint8_t*>(file.view("w").data)[0], 0x38);
+  }
+  const TensorFile older = read(p::tensor(p::storage("Float8_e4m3fnStorage", "0", 5), 1, {2, 2}, {2, 1}));
+  EXPECT_EQ(older.at("w").dtype, DType::kF8E4M3);
+}
+
+TEST(Pth, Float8ThatIsNotWholeIsRefused) {
+  const auto refusal = [&](const std::string& value) { return open_refusal(pth(holding(value), {"12345"})); };
+  const std::string type = p::global("torch", "float8_e4m3fn");
+  EXPECT_THAT(refusal(typed_tensor(bytes_storage(6), type)), HasSubstr("the archive's entry has 5 bytes"));
+  EXPECT_THAT(refusal(typed_tensor(p::storage("FloatStorage", "0", 5), type)), HasSubstr("storage"));
+  EXPECT_THAT(open_refusal(pth(holding(typed_tensor(bytes_storage(4), type)), {"1234"})), HasSubstr("reaches beyond"));
+  EXPECT_THAT(refusal(typed_tensor(bytes_storage(5), p::text("float8_e4m3fn"))), HasSubstr("seventh argument"));
+  EXPECT_THAT(refusal(typed_tensor(bytes_storage(5), p::global("torch", "complex64"))), HasSubstr("complex64"));
+}
+
 }  // namespace
 }  // namespace wan

@@ -110,6 +110,19 @@ TEST(Safetensors, EmptyTensorsAndScalarsAreRead) {
   EXPECT_TRUE(TensorFile::open(folder / "none").tensors().empty());
 }
 
+TEST(Safetensors, EveryElementTypeIsRead) {
+  const test::TemporaryFolder folder;
+  for (const DType dtype : {DType::kF8E4M3, DType::kF8E5M2, DType::kF8E8M0, DType::kI8, DType::kU8}) {
+    const std::string header = "{" + entry("t", "[3]", "[0,3]", std::string(name_of(dtype))) + "," +
+                               entry("marker", "[0]", "[3,3]", std::string(name_of(dtype))) + "}";
+    test::write_file(folder / "f", safetensors(header, "abc"));
+    const TensorFile file = TensorFile::open(folder / "f");
+    EXPECT_EQ(file.at("t").dtype, dtype);
+    EXPECT_EQ(file.at("marker").bytes(), 0u);
+    EXPECT_EQ(file.format(), "safetensors");
+  }
+}
+
 class Index : public ::testing::Test {
  protected:
   Index() {

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 
 #include <gtest/gtest.h>
 
+#include "base/hash.h"
 #include "builders.h"
 #include "io/tensor_file.h"
 #include "model/weights.h"
@@ -44,6 +46,7 @@ Model load(const std::string& miniature, ModelPart part, const std::string& expe
 uint16_t to_half(float value) {
   const auto sign = static_cast<uint16_t>(std::signbit(value) ? 0x8000 : 0);
   const float magnitude = std::abs(value);
+  if (magnitude == 0) return sign;
   if (magnitude >= 65520.0f) return sign | 0x7c00;
   int exponent = 0;
   std::frexp(magnitude, &exponent);                                  // magnitude in [2^(exponent - 1), 2^exponent)
@@ -202,6 +205,63 @@ std::vector<GgufTensor> gguf_tensors(const Model& model, uint32_t other, uint32_
     tensors.push_back({name, {extents.begin(), extents.end()}, type, gguf_data(values, type)});
   }
   return tensors;
+}
+
+const nlohmann::json& digests() {
+  static const nlohmann::json root = nlohmann::json::parse(std::ifstream(kFormats / "tensors.json"));
+  return root.at("tensors");
+}
+
+std::map<std::string, std::string> names(const std::string& miniature, const std::string& table) {
+  return nlohmann::json::parse(std::ifstream(kFormats / "names.json")).at(miniature).at(table);
+}
+
+std::vector<float> values_of(const WeightFile& file, const StoredWeight& weight) {
+  std::vector<float> values(static_cast<size_t>(weight.shape.count()));
+  file.read(weight, 0, weight.shape.count(), DType::kF32, values.data());
+  return values;
+}
+
+std::string digest_of(const std::vector<float>& values) {
+  return sha256_hex({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
+}
+
+std::vector<std::string> differences(const WeightFile& file, const std::string& case_file) {
+  const nlohmann::json& expected = digests().at(case_file);
+  std::vector<std::string> found;
+  if (file.weights().size() != expected.size()) found.push_back("the number of weights");
+  for (const StoredWeight& weight : file.weights()) {
+    const nlohmann::json& row = expected.at(weight.name);
+    const auto extents = weight.shape.extents();
+    if (row.at("shape") != nlohmann::json(std::vector<int64_t>(extents.begin(), extents.end())) ||
+        row.at("sha256_f32") != digest_of(values_of(file, weight)))
+      found.push_back(weight.name);
+  }
+  return found;
+}
+
+std::vector<std::string> differences(const WeightFile& file, const Model& expected) {
+  std::vector<std::string> found;
+  if (file.weights().size() != expected.size()) found.push_back("the number of weights");
+  for (const StoredWeight& weight : file.weights()) {
+    const Values& row = expected.at(weight.name);
+    if (!(row.shape == weight.shape) || digest_of(row.values) != digest_of(values_of(file, weight)))
+      found.push_back(weight.name);
+  }
+  return found;
+}
+
+Written::Written(const FileTensors& tensors, const std::map<std::string, std::string>& metadata)
+    : path_(folder_ / "weights.safetensors") {
+  write_safetensors(path_, tensors, metadata);
+}
+
+Written::Written(const GgufSpec& spec) : path_(folder_ / "weights.gguf") { write_file(path_, gguf(spec)); }
+
+std::string Written::refusal() const {
+  const std::string message = test::refusal([&] { open(); });
+  EXPECT_NE(message.find(path_.string()), std::string::npos) << "does not name the file: " << message;
+  return message;
 }
 
 }  // namespace wan::test

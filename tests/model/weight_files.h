@@ -10,8 +10,12 @@
 #include <string_view>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "gguf_builder.h"
 #include "model/layout.h"
+#include "model/weight_file.h"
+#include "temporary_folder.h"
 #include "tensor/tensor.h"
 
 namespace wan::test {
@@ -70,5 +74,33 @@ std::string gguf_data(const Values& values, uint32_t type);
 /// A model as the fixtures' writer stores it: F32 for vectors, modulations, the convolution and what is small; `other`
 /// for matrices outside the blocks; `block` for those within.
 std::vector<GgufTensor> gguf_tensors(const Model& model, uint32_t other, uint32_t block);
+
+/// The format fixtures, and in them what other programs computed: `tensors.json`, by file and official name.
+inline const std::filesystem::path kFormats = std::filesystem::path(WAN_FIXTURES) / "formats";
+const nlohmann::json& digests();
+/// Stored name and official name of every tensor of a miniature, as the fixtures' own writers map them.
+std::map<std::string, std::string> names(const std::string& miniature, const std::string& table);
+
+std::vector<float> values_of(const WeightFile& file, const StoredWeight& weight);
+std::string digest_of(const std::vector<float>& values);
+/// Names of the weights whose shape or digest is not the one expected: of a file of the fixtures, or of a model.
+std::vector<std::string> differences(const WeightFile& file, const std::string& case_file);
+std::vector<std::string> differences(const WeightFile& file, const Model& expected);
+inline const std::vector<std::string> kNone;
+
+/// A file that lasts as long as this.
+class Written {
+ public:
+  explicit Written(const FileTensors& tensors, const std::map<std::string, std::string>& metadata = {});
+  explicit Written(const GgufSpec& spec);
+  const std::filesystem::path& path() const { return path_; }
+  WeightFile open() const { return WeightFile::open(path_); }
+  /// The message; it names the file.
+  std::string refusal() const;
+
+ private:
+  TemporaryFolder folder_;
+  std::filesystem::path path_;
+};
 
 }  // namespace wan::test
