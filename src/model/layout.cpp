@@ -67,6 +67,15 @@ ExpectedPart expected_part(ModelPart part, const ShapeOf& shape_of, const HasTen
   return {};
 }
 
+int64_t count_blocks(const HasTensor& has, std::string_view name, const std::string& where) {
+  constexpr int64_t kMost = 1000;
+  int64_t blocks = 0;
+  while (blocks <= kMost && has(fmt::format("blocks.{}.{}", blocks, name))) ++blocks;
+  require(blocks >= 1 && blocks <= kMost, fmt::format("{}: {} blocks by their tensors '{}', expected 1 to {}", where,
+                                                      blocks > kMost ? "too many" : "no", name, kMost));
+  return blocks;
+}
+
 int64_t checked_size(int64_t size, std::string_view what, const std::string& where) {
   constexpr int64_t kMost = 1'000'000;
   require(size >= 1 && size <= kMost,

@@ -74,6 +74,9 @@ ExpectedPart expected_dit(const ShapeOf& shape_of, const HasTensor& has, const s
 ExpectedPart expected_text_encoder(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
 ExpectedPart expected_vae(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
 
+/// How many tensors blocks.0.NAME, blocks.1.NAME, ... there are, which must be 1 to 1000. Throws Error(kInput).
+int64_t count_blocks(const HasTensor& has, std::string_view name, const std::string& where);
+
 /// `size`, which must be one that a model could have. Throws Error(kInput).
 int64_t checked_size(int64_t size, std::string_view what, const std::string& where);
 

@@ -78,8 +78,7 @@ ExpectedPart expected_dit(const ShapeOf& shape_of, const HasTensor& has, const s
   c.text_dim = size("the text's width", columns("text_embedding.0.weight"));
   c.freq_dim = size("the width of timesteps", columns("time_embedding.0.weight"));
   c.ffn_dim = size("the width of the feed-forward network", shape_of("blocks.0.ffn.0.bias").count());
-  while (has(fmt::format("blocks.{}.modulation", c.num_layers))) ++c.num_layers;
-  size("the number of blocks", c.num_layers);
+  c.num_layers = count_blocks(has, "modulation", where);
   std::vector<WeightLayout> layouts{dit_stem_layout(c, DType::kF32)};
   for (int i = 0; i < c.num_layers; ++i) layouts.push_back(dit_block_layout(c, i, DType::kF32));
   for (const WeightLayout& layout : layouts)

@@ -67,8 +67,7 @@ ExpectedPart expected_text_encoder(const ShapeOf& shape_of, const HasTensor& has
   const Shape positions = matrix("blocks.0.pos_embedding.embedding.weight");
   c.num_buckets = size("the number of relative positions", positions[0]);
   c.num_heads = size("the number of heads", positions[1]);
-  while (has(fmt::format("blocks.{}.norm1.weight", c.num_layers))) ++c.num_layers;
-  size("the number of blocks", c.num_layers);
+  c.num_layers = count_blocks(has, "norm1.weight", where);
   require(c.num_buckets % 4 == 0 && c.dim_attention % c.num_heads == 0,
           fmt::format("{}: {} relative positions and {} heads do not fit attention of width {}", where, c.num_buckets,
                       c.num_heads, c.dim_attention));

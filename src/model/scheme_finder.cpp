@@ -160,7 +160,7 @@ void SchemeFinder::set_scale(const Layer& layer, const StoredTensor& scale, Stor
   weight.scheme = WeightScheme::kTensorScale;
   if (scale.shape.count() == 1) return;
   const Shape& shape = layer.values.shape;
-  if (shape.rank() == 2) {
+  if (shape.rank() == 2 && shape.count() > 0) {
     const int64_t rows = shape[0], columns = shape[1];
     weight.scheme = WeightScheme::kRowScale;
     if (scale.shape == Shape{rows} || scale.shape == Shape{rows, 1}) return;
@@ -182,7 +182,8 @@ void SchemeFinder::set_group_scale(const Layer& layer, StoredWeight& weight, int
       (weight.scale->dtype != expected && weight.scale->dtype != DType::kU8))
     fail(*weight.scale,
          fmt::format("is stored as {}, expected {} or U8", weight.scale->type_name(), name_of(expected)));
-  if (values.shape.rank() != 2) fail(values, fmt::format("has shape {}, expected a matrix", values.shape.text()));
+  if (values.shape.rank() != 2 || values.shape.count() == 0)
+    fail(values, fmt::format("has shape {}, expected a matrix", values.shape.text()));
   const int64_t columns = values.shape[1] * (packed ? 2 : 1);
   const Shape padded{round_up(values.shape[0], kSwizzleRows), round_up(columns / group, kSwizzleColumns)};
   if (columns % group != 0 || !(weight.scale->shape == padded))

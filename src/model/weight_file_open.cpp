@@ -199,14 +199,14 @@ class WeightFileOpener {
   void add(SchemeFinder& schemes, const ExpectedWeight& expected) {
     const StoredTensor* values = values_of(expected.name);
     if (values == nullptr) {
-      problems_.push_back(missing(expected.name));
+      add_problem(missing(expected.name));
       return;
     }
     read_.insert(values);
     StoredWeight weight = schemes.find(expected.name, expected.shape, *values);
     if (!fits(weight))
-      problems_.push_back(fmt::format("{} has shape {}, expected {}", printable(values->name), values->shape.text(),
-                                      expected.shape.text()));
+      add_problem(fmt::format("{} has shape {}, expected {}", printable(values->name), values->shape.text(),
+                              expected.shape.text()));
     result_.weights_.push_back(std::move(weight));
   }
 
@@ -236,9 +236,9 @@ class WeightFileOpener {
       else if (is_other || may_be_ignored(facts().part, facts().naming, name) || is_other_embedding(tensor))
         facts().ignored.push_back(tensor.name);
       else if (ends_with_any(name, {"scale_weight", "weight_scale", "weight_scale_2", "comfy_quant"}))
-        problems_.push_back(fmt::format("{} belongs to no weight", printable(tensor.name)));
+        add_problem(fmt::format("{} belongs to no weight", printable(tensor.name)));
       else
-        problems_.push_back(fmt::format("unexpected tensor {} {}", printable(tensor.name), tensor.shape.text()));
+        add_problem(fmt::format("unexpected tensor {} {}", printable(tensor.name), tensor.shape.text()));
     }
   }
 
@@ -254,18 +254,20 @@ class WeightFileOpener {
     const StoredTensor* other = file().find(known.prefix + std::string(kOtherEmbedding));
     const StoredTensor* table = values_of("token_embedding.weight");
     if (other == nullptr || table == nullptr || other == table || !is_other_embedding(*other)) return;
-    const bool same = other->dtype == table->dtype && other->shape == table->shape && other->contiguous &&
-                      table->contiguous && std::ranges::equal(file().bytes_of(*other), file().bytes_of(*table));
+    const bool same = other->dtype == table->dtype && other->block == table->block && other->shape == table->shape &&
+                      other->contiguous && table->contiguous &&
+                      std::ranges::equal(file().bytes_of(*other), file().bytes_of(*table));
     if (!same) fail(fmt::format("{} and {} should be the same table and differ", table->name, other->name));
+  }
+
+  void add_problem(std::string problem) {
+    if (++problem_count_ <= kShownProblems) problems_.push_back(std::move(problem));
   }
 
   void report_problems() const {
     if (problems_.empty()) return;
-    const size_t shown = std::min(problems_.size(), kShownProblems);
     fail(fmt::format("does not hold the tensors of a {} ({} problems): {}{}", name_of(result_.facts_.part),
-                     problems_.size(),
-                     fmt::join(problems_.begin(), problems_.begin() + static_cast<std::ptrdiff_t>(shown), "; "),
-                     shown < problems_.size() ? "; ..." : ""));
+                     problem_count_, fmt::join(problems_, "; "), problem_count_ > problems_.size() ? "; ..." : ""));
   }
 
   void count_forms() {
@@ -281,7 +283,8 @@ class WeightFileOpener {
   std::string where_;
   WeightFile result_;
   std::set<const StoredTensor*> read_;
-  std::vector<std::string> problems_;
+  std::vector<std::string> problems_;  // the first of them
+  size_t problem_count_ = 0;
 };
 
 WeightFile WeightFile::open(const std::filesystem::path& path, std::optional<ModelPart> part) {

@@ -122,7 +122,7 @@ void multiply(float* values, int64_t count, float factor) {
 
 void decode_row_scaled(const TensorFile& file, const StoredWeight& weight, int64_t begin, int64_t end, float* out) {
   decode_values(file, *weight.values, begin, end, out);
-  by_rows(weight.shape, begin, end, out, [&](int64_t row, int64_t first, int64_t last, float* to) {
+  by_rows(weight.values->shape, begin, end, out, [&](int64_t row, int64_t first, int64_t last, float* to) {
     multiply(to, last - first, scale_at(file, *weight.scale, row));
   });
 }
@@ -130,7 +130,7 @@ void decode_row_scaled(const TensorFile& file, const StoredWeight& weight, int64
 void decode_tile_scaled(const TensorFile& file, const StoredWeight& weight, int64_t begin, int64_t end, float* out) {
   decode_values(file, *weight.values, begin, end, out);
   const int64_t tiles = weight.scale->shape[-1];
-  by_rows(weight.shape, begin, end, out, [&](int64_t row, int64_t first, int64_t last, float* to) {
+  by_rows(weight.values->shape, begin, end, out, [&](int64_t row, int64_t first, int64_t last, float* to) {
     by_steps(first, last, kTile, [&](int64_t tile, int64_t from, int64_t until) {
       multiply(to + (from - first), until - from, scale_at(file, *weight.scale, row / kTile * tiles + tile));
     });

@@ -9,6 +9,8 @@ import sys
 import zipfile
 import zlib
 
+import weight_seeds
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
@@ -20,9 +22,9 @@ def small_safetensors(path):
     entries = {k: v for k, v in json.loads(data[8 : 8 + size]).items() if k != "__metadata__"}
     header, body = {"__metadata__": {"format": "pt"}}, b""
     for name in sorted(entries)[:3]:
-        width = {"F32": 4, "F16": 2, "BF16": 2}[entries[name]["dtype"]]
+        width = weight_seeds.FLOAT[entries[name]["dtype"]]
         header[name] = {"dtype": entries[name]["dtype"], "shape": [1] * len(entries[name]["shape"]), "data_offsets": [len(body), len(body) + width]}
-        body += data[8 + size + entries[name]["data_offsets"][0] :][:width]
+        body += data[8 + size + entries[name]["data_offsets"][0] :][:width].ljust(width, b"\0")
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + body
 
@@ -343,7 +345,7 @@ def dictionary(folder, out):
         write(out, "".join(f'"{word}"\n' for word in escaped))
 
 
-TARGETS = ("safetensors pth foreign image index config card tokenizer spiece records samples spans kernel_events plan history poster suites imports "
+TARGETS = ("safetensors pth gguf weights foreign image index config card tokenizer spiece records samples spans kernel_events plan history poster suites imports "
            "overhead tables tuning patterns protocol prompts video_metadata").split()
 
 
@@ -379,6 +381,7 @@ def main():
     history_seeds(out / "history")
     original_seeds(out / "imports", ROOT / "tests/golden/units")
     checkpoint_seeds(out)
+    weight_seeds.write_seeds(out)
     table_seeds(out)
     request_seeds(out)
     for target in TARGETS:

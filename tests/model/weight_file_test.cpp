@@ -218,6 +218,29 @@ TEST(WeightFileNaming, APublishedModelHasEveryNameOnce) {
   EXPECT_TRUE(distinct("vae2.2", ModelPart::kVae, WeightNaming::kDiffusers));
 }
 
+TEST(WeightFileNaming, TheFileSaysWhatItIs) {
+  const WeightFile file = WeightFile::open(kFormats / "moe-gguf/LowNoise/Wan2.2-T2V-A14B-LowNoise-Q5_1.gguf");
+  EXPECT_THAT(file.facts().evidence,
+              ::testing::ElementsAre("GGUF 3, general.architecture wan", "a DiT, with official names"));
+  EXPECT_EQ(file.facts().types,
+            (std::map<std::string, int64_t>{{"BF16", 6}, {"F32", 43}, {"Q5_1", 14}, {"Q6_K", 2}, {"Q8_0", 4}}));
+  EXPECT_EQ(file.sizes().dit.dim, 128);
+  EXPECT_EQ(file.sizes().dit.num_layers, 2);
+  EXPECT_EQ(file.sizes().dit.in_dim, 16);
+  EXPECT_EQ(file.sizes().dit.num_heads, 0);  // no tensor tells it
+  const WeightFile mixed =
+      WeightFile::open(kFormats / "moe-comfy-quant/diffusion_models/wan2.2_t2v_low_noise_14B_mixed.safetensors");
+  EXPECT_EQ(mixed.facts().schemes,
+            (std::map<std::string, int64_t>{
+                {"mxfp8", 4}, {"nvfp4", 4}, {"one scale a row", 6}, {"one scale a tensor", 6}, {"plain", 49}}));
+  const WeightFile encoder = WeightFile::open(kFormats / "ti2v-gguf/text_encoders/umt5-xxl-encoder-Q5_1.gguf");
+  EXPECT_EQ(encoder.sizes().text.num_heads, 4);
+  EXPECT_EQ(static_cast<int64_t>(encoder.file().strings("tokenizer.ggml.tokens").size()),
+            encoder.sizes().text.vocabulary);
+  EXPECT_EQ(encoder.file().numbers("tokenizer.ggml.scores").size(),
+            encoder.file().numbers("tokenizer.ggml.token_type").size());
+}
+
 /// One checkpoint with everything, as ComfyUI saves it.
 TEST(WeightFileNaming, PartsOfACheckpointAreChosen) {
   FileTensors all = test::stored_all(test::official(test::kPair, ModelPart::kDit), DType::kBF16);

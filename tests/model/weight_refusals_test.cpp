@@ -110,6 +110,20 @@ TEST(WeightRefusals, ThePrefixNetMustBeEverywhere) {
   EXPECT_THAT(Written(tensors).refusal(), HasSubstr("no DiT"));
 }
 
+/// Sizes that would overflow or take no end of time are refused before anything is made of them.
+TEST(WeightRefusals, AbsurdSizesAreRefused) {
+  FileTensors tensors = whole();
+  test::tensor_in(tensors, "text_embedding.0.weight") = {
+      "text_embedding.0.weight", DType::kF32, {0, INT64_MAX / 4}, ""};
+  EXPECT_THAT(Written(tensors).refusal(), HasSubstr("the text's width is"));
+  tensors = whole();
+  for (int i = 2; i < 1002; ++i) tensors.push_back(test::scalar("blocks." + std::to_string(i) + ".modulation", 1));
+  EXPECT_THAT(Written(tensors).refusal(), HasSubstr("too many blocks"));
+  tensors = whole();
+  test::remove(tensors, "blocks.0.modulation");
+  EXPECT_THAT(Written(tensors).refusal(), HasSubstr("no blocks by their tensors 'modulation'"));
+}
+
 TEST(WeightRefusals, PlainT5IsNamed) {
   FileTensors tensors;
   for (const auto& [stored_as, name] : test::names(test::kSingle, "text_encoder.transformers"))

@@ -123,6 +123,23 @@ TEST(WeightScheme, OneScaleARow) {
   EXPECT_EQ(differences(Written(by_row(DType::kI8)).open(), int8), kNone);
 }
 
+/// Rows are those of the matrix that is stored, also where the official tensor has more axes.
+TEST(WeightScheme, OneScaleARowOfAFoldedConvolution) {
+  FileTensors tensors = test::stored_all(single(), DType::kF32);
+  Values patch = single().at("patch_embedding.weight");
+  patch.shape = Shape{patch.shape[0], patch.shape.count() / patch.shape[0]};
+  const test::Quantised pair = test::by_row("patch_embedding.weight", patch, DType::kI8);
+  test::tensor_in(tensors, "patch_embedding.weight") = pair.values;
+  tensors.push_back(pair.scale);
+  const WeightFile file = Written(tensors).open();
+  const std::vector<float> read = test::values_of(file, file.at("patch_embedding.weight"));
+  for (size_t i = 0; i < read.size(); ++i) {
+    const auto row = i / static_cast<size_t>(patch.shape[1]);
+    const float scale = reinterpret_cast<const float*>(pair.scale.bytes.data())[row];
+    ASSERT_EQ(read[i], static_cast<float>(static_cast<int8_t>(pair.values.bytes[i])) * scale) << i;
+  }
+}
+
 /// A scale at another weight's place is seen: the check of digests can fail.
 TEST(WeightScheme, SwappedScalesAreSeen) {
   FileTensors tensors = by_row(DType::kI8);
