@@ -184,7 +184,7 @@ void SchemeFinder::set_group_scale(const Layer& layer, StoredWeight& weight, int
          fmt::format("is stored as {}, expected {} or U8", weight.scale->type_name(), name_of(expected)));
   if (values.shape.rank() != 2 || values.shape.count() == 0)
     fail(values, fmt::format("has shape {}, expected a matrix", values.shape.text()));
-  const int64_t columns = values.shape[1] * (packed ? 2 : 1);
+  const int64_t columns = values.shape[1] * (packed ? kNvfp4InByte : 1);
   const Shape padded{round_up(values.shape[0], kSwizzleRows), round_up(columns / group, kSwizzleColumns)};
   if (columns % group != 0 || !(weight.scale->shape == padded))
     fail(*weight.scale, fmt::format("has shape {}, expected {} for groups of {} values", weight.scale->shape.text(),

@@ -8,15 +8,20 @@ namespace wan {
 inline constexpr int64_t kMxfp8Group = 32;  // values of a row that share a scale
 inline constexpr int64_t kNvfp4Group = 16;
 
+inline constexpr int64_t kNvfp4InByte = 2;
+
 /// Rows and columns of scales are padded to multiples of these.
 inline constexpr int64_t kSwizzleRows = 128;
 inline constexpr int64_t kSwizzleColumns = 4;
+/// Of each tile, rows this far apart lie beside each other.
+inline constexpr int64_t kSwizzleLanes = 32;
 
 /// Where the scale of (row, column) lies among scales of `padded_columns` columns.
 constexpr int64_t swizzled_index(int64_t row, int64_t column, int64_t padded_columns) {
   const int64_t tile = row / kSwizzleRows * (padded_columns / kSwizzleColumns) + column / kSwizzleColumns;
-  return tile * (kSwizzleRows * kSwizzleColumns) + row % 32 * 16 + row % kSwizzleRows / 32 * 4 +
-         column % kSwizzleColumns;
+  const int64_t groups = kSwizzleRows / kSwizzleLanes;
+  const int64_t lane = row % kSwizzleLanes, group = row % kSwizzleRows / kSwizzleLanes;
+  return ((tile * kSwizzleLanes + lane) * groups + group) * kSwizzleColumns + column % kSwizzleColumns;
 }
 
 }  // namespace wan

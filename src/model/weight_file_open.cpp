@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "io/printable.h"
+#include "model/swizzle.h"
 #include "model/weight_file.h"
 #include "model/weight_refusals.h"
 
@@ -180,8 +181,9 @@ class WeightFileOpener {
   /// Bytes hold two 4-bit values each.
   static Shape unpacked(const StoredTensor& tensor) {
     Shape shape = tensor.shape;
-    if (tensor.dtype == DType::kU8 && tensor.block == BlockType::kNone && shape.rank() == 2 && shape[1] < INT64_MAX / 2)
-      shape[1] *= 2;
+    if (tensor.dtype == DType::kU8 && tensor.block == BlockType::kNone && shape.rank() == 2 &&
+        shape[1] < INT64_MAX / kNvfp4InByte)
+      shape[1] *= kNvfp4InByte;
     return shape;
   }
 
@@ -217,7 +219,7 @@ class WeightFileOpener {
     if (!packed && weight.scheme != WeightScheme::kMxfp8)
       return stored == weight.shape || (may_be_folded(weight.name) && stored.count() == weight.shape.count());
     constexpr int64_t kMostPadding = 32;
-    const int64_t columns = packed ? stored[1] * 2 : stored[1];
+    const int64_t columns = packed ? stored[1] * kNvfp4InByte : stored[1];
     return weight.shape.rank() == 2 && stored[0] >= weight.shape[0] && stored[0] < weight.shape[0] + kMostPadding &&
            columns >= weight.shape[1] && columns < weight.shape[1] + kMostPadding;
   }

@@ -161,8 +161,8 @@ void decode_nvfp4(const TensorFile& file, const StoredWeight& weight, int64_t be
     by_steps(first, last, kNvfp4Group, [&](int64_t group, int64_t from, int64_t until) {
       const float scale = whole * group_scale(file, weight, DType::kF8E4M3, row, group);
       for (int64_t column = from; column < until; ++column) {
-        const auto pair = std::to_integer<unsigned>(packed[row * bytes_a_row + column / 2]);
-        to[column - first] = kE2M1[column % 2 == 0 ? pair >> 4 : pair & 15] * scale;
+        const auto pair = std::to_integer<unsigned>(packed[row * bytes_a_row + column / kNvfp4InByte]);
+        to[column - first] = kE2M1[column % kNvfp4InByte == 0 ? pair >> 4 : pair & 15] * scale;
       }
     });
   });

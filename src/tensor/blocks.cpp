@@ -84,15 +84,21 @@ void decode_iq4_nl(const Byte* block, float* out) {
   each_nibble(block + 2, out, [&](int q, int) { return d * number(kIq4Values[static_cast<size_t>(q)]); });
 }
 
-/// scales[16], qs[64], d, dmin: value 128 h + 32 j + l is bits 2 j of qs[32 h + l]; a scale holds for 16 values, its
-/// low nibble the factor, its high one the offset.
+/// Where the 16 values of a group of Q2_K, Q3_K and Q6_K lie: a half has 32 bytes (of Q6_K's high bits), of which each
+/// quarter of the half takes two bits; a group is half a quarter.
+struct Group {
+  int half, quarter, first;
+  explicit Group(int index) : half(index / 8), quarter(index % 8 / 2), first(index % 2 * 16) {}
+};
+
+/// scales[16], qs[64], d, dmin. A scale's low nibble is the factor, its high one the offset.
 void decode_q2_k(const Byte* block, float* out) {
-  const Byte *scales = block, *qs = block + 16;
   const float d = half_at(block + 80), dmin = half_at(block + 82);
-  for (int i = 0; i < 256; ++i) {
-    const int half = i / 128, j = i % 128 / 32, l = i % 32;
-    const int scale = scales[i / 16];
-    out[i] = d * number(scale & 15) * number(qs[32 * half + l] >> 2 * j & 3) - dmin * number(scale >> 4);
+  for (int index = 0; index < 16; ++index) {
+    const Group group(index);
+    const Byte* qs = block + 16 + 32 * group.half + group.first;
+    const float factor = d * number(block[index] & 15), offset = dmin * number(block[index] >> 4);
+    for (int l = 0; l < 16; ++l) out[16 * index + l] = factor * number(qs[l] >> 2 * group.quarter & 3) - offset;
   }
 }
 
@@ -104,13 +110,15 @@ int q3_k_scale(const Byte* packed, int k) {
 
 /// hmask[32], qs[64], scales[12], d. A clear bit of hmask takes 4 away.
 void decode_q3_k(const Byte* block, float* out) {
-  const Byte *hmask = block, *qs = block + 32, *scales = block + 96;
   const float d = half_at(block + 108);
-  for (int i = 0; i < 256; ++i) {
-    const int half = i / 128, j = i % 128 / 32, l = i % 32;
-    const int low = qs[32 * half + l] >> 2 * j & 3;
-    const int q = low - ((hmask[l] >> (4 * half + j) & 1) != 0 ? 0 : 4);
-    out[i] = d * number(q3_k_scale(scales, i / 16) - 32) * number(q);
+  for (int index = 0; index < 16; ++index) {
+    const Group group(index);
+    const Byte *hmask = block + group.first, *qs = block + 32 + 32 * group.half + group.first;
+    const float factor = d * number(q3_k_scale(block + 96, index) - 32);
+    for (int l = 0; l < 16; ++l) {
+      const int high = hmask[l] >> (4 * group.half + group.quarter) & 1;
+      out[16 * index + l] = factor * number((qs[l] >> 2 * group.quarter & 3) + 4 * high - 4);
+    }
   }
 }
 
@@ -149,16 +157,19 @@ void decode_q5_k(const Byte* block, float* out) {
   }
 }
 
-/// ql[128], qh[64], scales[16], d: of half h and quarter q, low bits from a nibble of ql, high ones from two bits of
-/// qh.
+/// ql[128], qh[64], scales[16], d. Quarters 0 and 2 of a half share the bytes of ql, low and high nibbles; so do 1
+/// and 3.
 void decode_q6_k(const Byte* block, float* out) {
-  const Byte *ql = block, *qh = block + 128, *scales = block + 192;
   const float d = half_at(block + 208);
-  for (int i = 0; i < 256; ++i) {
-    const int half = i / 128, quarter = i % 128 / 32, l = i % 32;
-    const int low = ql[64 * half + 32 * (quarter % 2) + l] >> 4 * (quarter / 2) & 15;
-    const int high = qh[32 * half + l] >> 2 * quarter & 3;
-    out[i] = d * number(static_cast<int8_t>(scales[i / 16])) * number((low | high << 4) - 32);
+  for (int index = 0; index < 16; ++index) {
+    const Group group(index);
+    const Byte* ql = block + 64 * group.half + 32 * (group.quarter % 2) + group.first;
+    const Byte* qh = block + 128 + 32 * group.half + group.first;
+    const float factor = d * number(static_cast<int8_t>(block[192 + index]));
+    for (int l = 0; l < 16; ++l) {
+      const int low = ql[l] >> 4 * (group.quarter / 2) & 15, high = qh[l] >> 2 * group.quarter & 3;
+      out[16 * index + l] = factor * number((low | high << 4) - 32);
+    }
   }
 }
 

@@ -140,6 +140,26 @@ TEST(WeightScheme, OneScaleARowOfAFoldedConvolution) {
   }
 }
 
+/// LightX2V's text encoder: official names, its blocks' matrices in 8 bits.
+TEST(WeightScheme, OneScaleARowOfATextEncoder) {
+  const Model& model = test::official(test::kSingle, ModelPart::kTextEncoder);
+  const auto quantise = [](const std::string& name, const Values& values) {
+    return test::by_row(name, values, DType::kF8E4M3);
+  };
+  FileTensors tensors = quantised(model, test::is_block_linear, quantise);
+  const WeightFile file = Written(tensors).open();
+  EXPECT_EQ(file.part(), ModelPart::kTextEncoder);
+  EXPECT_EQ(file.facts().naming, WeightNaming::kOfficial);
+  EXPECT_EQ(file.facts().schemes.at("one scale a row"), 21);
+  const std::string name = "blocks.2.ffn.fc2.weight";
+  const FileTensor &stored = test::tensor_in(tensors, name), &scales = test::tensor_in(tensors, name + "_scale");
+  const std::vector<float> read = test::values_of(file, file.at(name));
+  for (size_t i = 0; i < read.size(); ++i) {
+    const float scale = reinterpret_cast<const float*>(scales.bytes.data())[i / static_cast<size_t>(stored.shape[1])];
+    ASSERT_EQ(read[i], values_of_bytes(DType::kF8E4M3)[static_cast<uint8_t>(stored.bytes[i])] * scale) << i;
+  }
+}
+
 /// A scale at another weight's place is seen: the check of digests can fail.
 TEST(WeightScheme, SwappedScalesAreSeen) {
   FileTensors tensors = by_row(DType::kI8);
