@@ -17,7 +17,7 @@
 namespace wan {
 namespace {
 
-/// Prefixes of a DiT's, a text encoder's and a VAE's names, the longer ones first.
+/// What may stand in front of all names of a part, in the order in which it is tried.
 constexpr std::array<std::string_view, 9> kPrefixes{"",
                                                     "model.diffusion_model.",
                                                     "diffusion_model.",

@@ -15,15 +15,15 @@ namespace wan {
 
 /// `q` a stored value, `s` its scale. Each product is rounded as written, from the left.
 enum class WeightScheme : uint8_t {
-  kPlain,        // q, of any element type or in ggml's blocks
-  kTensorScale,  // q * s                 E4M3, E5M2 or I8; one scale
-  kRowScale,     // q * s[row]            the same types; [N] or [N, 1] scales
-  kTileScale,    // q * s[row / 128][column / 128]       the same types
-  kMxfp8,        // q * 2^(s - 127)       E4M3; one E8M0 scale for 32 values of a row
-  kNvfp4,  // q * (whole * s)       E2M1, two a byte, the first in the high half; one E4M3 scale for 16 values of a row
+  kPlain,        // q: of any element type, or in ggml's blocks
+  kTensorScale,  // q * s: of E4M3, E5M2 or I8
+  kRowScale,     // q * s[row]: the same; [N] or [N, 1] scales
+  kTileScale,    // q * s[row / 128][column / 128]: the same
+  kMxfp8,        // q * 2^(s - 127): E4M3, an E8M0 scale for 32 values of a row
+  kNvfp4,        // q * (whole * s): E2M1, two a byte, the first in the high half; an E4M3 scale for 16 values of a row
 };
 
-/// "fp8 or int8, one scale a tensor", for people.
+/// "one scale a row", for people.
 std::string_view name_of(WeightScheme scheme);
 
 /// One weight as a file has it. Points into the TensorFile.

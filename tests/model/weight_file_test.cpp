@@ -274,6 +274,9 @@ TEST(WeightFileNaming, TheTableOfEmbeddingsMayBeThereTwice) {
   EXPECT_EQ(differences(twice, model), kNone);
   ASSERT_NE(twice.facts().spiece_model, nullptr);
   EXPECT_EQ(twice.facts().spiece_model->shape, (Shape{11}));
+  tensors.push_back(test::scalar("decoder.block.0.layer.0.layer_norm.weight", 1));
+  tensors.push_back(test::scalar("lm_head.weight", 1));
+  EXPECT_EQ(Written(tensors).open().facts().ignored.size(), 3u);  // with the second table
   test::tensor_in(tensors, "encoder.embed_tokens.weight").bytes[7] ^= 1;
   EXPECT_THAT(Written(tensors).refusal(), HasSubstr("differ"));
   test::remove(tensors, "encoder.embed_tokens.weight");
