@@ -1,20 +1,17 @@
-// Viterbi over byte positions; the vocabulary is a hash table, tried for every prefix up to the longest piece.
+// Viterbi over byte positions; the pieces that begin at one are found by narrowing the sorted vocabulary byte by byte.
 #include "model/unigram.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
+#include "base/error.h"
 #include "base/utf8.h"
 
 namespace wan {
 namespace {
 
 constexpr double kUnknownPenalty = 10.0;
-
-bool continues_character(std::string_view text, size_t at) {
-  return at < text.size() && (static_cast<uint8_t>(text[at]) & 0xC0) == 0x80;
-}
 
 // The best way found so far to cut the text up to some position.
 struct Node {
@@ -39,12 +36,39 @@ Unigram::Unigram(std::vector<ScoredPiece> vocabulary, int32_t unknown_id, Unknow
   double least = 0;
   for (ScoredPiece& piece : vocabulary) {
     least = scores_.empty() ? piece.score : std::min(least, piece.score);
-    longest_ = std::max(longest_, piece.text.size());
     ids_[std::move(piece.text)] = size();
     scores_.push_back(piece.score);
   }
   unknown_score_ = least - kUnknownPenalty;
+  for (const auto& [text, id] : ids_) sorted_.push_back({text, id});
+  std::ranges::sort(sorted_, {}, &Piece::text);
 }
+
+/// The pieces that begin as the text does from some position on, as more and more of it is looked at.
+class Unigram::Matches {
+ public:
+  explicit Matches(const std::vector<Piece>& sorted) : first_(sorted.begin()), last_(sorted.end()) {}
+
+  /// Takes one more byte; whether any piece is left.
+  bool take(char next) {
+    const auto byte_of = [this](const Piece& piece) { return static_cast<uint8_t>(piece.text[length_]); };
+    const auto byte = static_cast<uint8_t>(next);
+    while (first_ != last_ && first_->text.size() == length_) ++first_;  // it has ended; only the first can
+    if (first_ != last_ && (byte_of(*first_) != byte || byte_of(*(last_ - 1)) != byte)) {
+      const auto kept = std::ranges::equal_range(first_, last_, byte, {}, byte_of);
+      first_ = kept.begin();
+      last_ = kept.end();
+    }
+    ++length_;
+    return first_ != last_;
+  }
+  /// The piece that is all of what was taken, or -1.
+  int32_t whole() const { return first_ != last_ && first_->text.size() == length_ ? first_->id : -1; }
+
+ private:
+  Pieces first_, last_;
+  size_t length_ = 0;
+};
 
 int32_t Unigram::id_of(std::string_view piece) const {
   const auto found = ids_.find(piece);
@@ -53,15 +77,17 @@ int32_t Unigram::id_of(std::string_view piece) const {
 
 std::vector<Unigram::Cut> Unigram::best_cuts(std::string_view text) const {
   std::vector<Node> ends(text.size() + 1);
+  size_t steps = 0;
   for (size_t begin = 0; begin < text.size();) {
     size_t next = begin;
     next_code_point(text, next);
     const double so_far = ends[begin].score;
     bool has_own_piece = false;
-    const size_t limit = std::min(text.size(), begin + longest_);
-    for (size_t end = next; end <= limit; ++end) {
-      if (continues_character(text, end)) continue;
-      const int32_t id = id_of(text.substr(begin, end - begin));
+    Matches matches(sorted_);
+    for (size_t end = begin; end < text.size() && matches.take(text[end]);) {
+      ++end;
+      require(++steps <= kMostSteps, "the tokenizer's pieces are too alike to cut so long a text: shorten the prompt");
+      const int32_t id = matches.whole();
       if (id < 0) continue;
       ends[end].offer(so_far + scores_[static_cast<size_t>(id)], begin, id);
       has_own_piece = has_own_piece || end == next;

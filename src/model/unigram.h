@@ -19,14 +19,18 @@ enum class UnknownAs { kId, kBytes };
 
 class Unigram {
  public:
+  /// Bytes of pieces compared with one text: 32 for each byte of the longest text there may be. Languages need about
+  /// ten.
+  static constexpr size_t kMostSteps = size_t{1} << 25;
+
   /// A piece's id is its place in `vocabulary`; of equal pieces the last one counts. `unknown_id` is within it.
   /// kBytes: text no piece covers becomes the ids of its bytes' pieces "<0xNN>", if all of them exist.
   Unigram(std::vector<ScoredPiece> vocabulary, int32_t unknown_id, UnknownAs unknown_as);
 
   /// Appends the ids of the best cut: the largest sum of scores, in float64 from left to right; of equal sums the first
-  /// found wins. A character without a piece of its own costs the least score - 10; neighbouring unknowns fuse. Every
-  /// piece takes part, so the literal text "<0x41>" gives that piece, unlike in SentencePiece. Source: Kudo 2018;
-  /// tokenizers, models/unigram/model.rs.
+  /// found wins. Throws Error(kInput) where the pieces make this too long (kMostSteps). A character without a piece of
+  /// its own costs the least score - 10; neighbouring unknowns fuse. Every piece takes part, so the literal text
+  /// "<0x41>" gives that piece, unlike in SentencePiece. Source: Kudo 2018; tokenizers, models/unigram/model.rs.
   void append_ids(std::string_view text, std::vector<int32_t>& ids) const;
 
   /// The id of a piece, or -1.
@@ -40,12 +44,18 @@ class Unigram {
   struct Cut {
     size_t begin, end;
   };
+  struct Piece {
+    std::string_view text;  // a key of ids_
+    int32_t id;
+  };
+  using Pieces = std::vector<Piece>::const_iterator;
+  class Matches;
   std::vector<Cut> best_cuts(std::string_view text) const;
   void append_unknown(std::string_view text, std::vector<int32_t>& ids) const;
 
   std::unordered_map<std::string, int32_t, Hash, std::equal_to<>> ids_;
+  std::vector<Piece> sorted_;  // by their bytes
   std::vector<double> scores_;
-  size_t longest_ = 0;  // bytes
   double unknown_score_ = 0;
   int32_t unknown_id_;
   UnknownAs unknown_as_;
