@@ -175,12 +175,23 @@ KernelEvents kernel_events_from_json(std::string_view text, const std::string& w
 }
 
 void shift(KernelEvents& events, int64_t by_ns) {
-  const auto move = [by_ns](auto& event) {
-    event.begin_ns += by_ns;
-    event.end_ns += by_ns;
+  const auto moved = [by_ns](int64_t& at_ns) {
+    at_ns = std::clamp(at_ns, kTimes.least, kTimes.most) + by_ns;
+    return kTimes.hold(at_ns);
   };
-  std::for_each(events.device.begin(), events.device.end(), move);
-  std::for_each(events.host.begin(), events.host.end(), move);
+  const auto is_lost = [&](auto& event) {
+    const bool begins = moved(event.begin_ns), ends = moved(event.end_ns);
+    return !begins || !ends;
+  };
+  const auto move_all = [&](auto& all) {
+    std::vector<bool> lost;
+    lost.reserve(all.size());
+    for (auto& event : all) lost.push_back(is_lost(event));
+    size_t index = 0;
+    std::erase_if(all, [&](const auto&) { return lost[index++]; });
+  };
+  move_all(events.device);
+  move_all(events.host);
 }
 
 void store_kernel_events(const fs::path& folder, RunRecord& record, const KernelEvents& events) {

@@ -76,7 +76,7 @@ std::string kernel_events_to_json(const KernelEvents& events);
 /// index without its entry.
 KernelEvents kernel_events_from_json(std::string_view text, const std::string& where);
 
-/// Moves all times by `by_ns`.
+/// Moves all times by `by_ns`. What then lies beyond what a file may hold (kTimes) was never of a run: it is left out.
 void shift(KernelEvents& events, int64_t by_ns);
 
 /// Writes "<stem of the record>.kernels.json" into `folder` and refers to it in the record, which must not be sealed

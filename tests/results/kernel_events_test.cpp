@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_number.h"
 #include "example.h"
 #include "results/store.h"
 #include "temporary_folder.h"
@@ -66,6 +67,16 @@ TEST(KernelEvents, MoveTogether) {
   EXPECT_EQ(events.device[0].begin_ns, 110);
   EXPECT_EQ(events.device[0].end_ns, 130);
   EXPECT_EQ(events.host[0].end_ns, 109);
+}
+
+TEST(KernelEvents, WhatMovesBeyondAFilesTimesIsLeftOut) {
+  KernelEvents events = example_events();
+  events.device.front().begin_ns = -kMostNs;
+  shift(events, -100);
+  ASSERT_EQ(events.device.size(), 1u);
+  EXPECT_EQ(events.device[0].begin_ns, -80);
+  EXPECT_EQ(events.host.size(), 1u);
+  EXPECT_EQ(kernel_events_from_json(kernel_events_to_json(events), "x"), events);
 }
 
 TEST(KernelEvents, DamagedFilesAreRefusedByName) {
