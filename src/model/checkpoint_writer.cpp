@@ -301,6 +301,8 @@ void pack_checkpoint(const std::filesystem::path& source, const std::filesystem:
     writer.add_dit(folder, sources[i], dit);
     std::filesystem::copy_file(source / folders[i] / "config.json", folder / "config.json");
   }
+  if (const auto defaults = source / kCheckpointDefaultsName; std::filesystem::exists(defaults))
+    std::filesystem::copy_file(defaults, writer.folder() / kCheckpointDefaultsName);
   writer.add_copy(text);
   writer.add_copy(vae);
   writer.copy_tokenizer(checkpoint.tokenizer);

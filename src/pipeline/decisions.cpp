@@ -1,5 +1,6 @@
 #include "pipeline/decisions.h"
 
+#include "base/machine.h"
 #include "model/checkpoint.h"
 #include "pipeline/plan.h"
 
@@ -43,6 +44,14 @@ Decisions decisions_of(const Plan& plan) {
 }
 
 Decisions decide(const Request& request) { return decisions_of(make_plan(request, open_models(request))); }
+
+void require_fits_card(const Request& request, uint64_t card_bytes) {
+  const ModelSet models = open_models(request);
+  const Plan plan = make_plan(request, models);
+  // What is free now is not asked: another program may end before this one begins.
+  const MemoryLimits limits{card_bytes, available_host_bytes(), card_bytes, total_host_bytes()};
+  plan_memory(request, models, plan, HistoryMemory::kApart, limits);  // the smaller need of the two
+}
 
 bool holds_model(const std::filesystem::path& checkpoint, std::string_view model) {
   return open_checkpoint(checkpoint).variant == &variant_named(model);

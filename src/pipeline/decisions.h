@@ -51,6 +51,10 @@ Decisions decisions_of(const Plan& plan);
 /// Error(kUsage) or Error(kInput) where the request or the checkpoint is refused.
 Decisions decide(const Request& request);
 
+/// Throws OutOfMemory that names the largest video that fits where a card of `card_bytes` could never hold this one;
+/// no device is opened. Throws Error(kUsage, kInput) as `decide` does.
+void require_fits_card(const Request& request, uint64_t card_bytes);
+
 /// Whether the checkpoint is one of this model of the family, of whatever size. Throws Error for a folder that cannot
 /// be opened and for an unknown model.
 bool holds_model(const std::filesystem::path& checkpoint, std::string_view model);

@@ -40,6 +40,17 @@ Outcome Engine::generate(const Request& request, const CallOptions& call) {
   }
 }
 
+Expectation Engine::expect(const Request& request) {
+  try {
+    state_->bind_to_this_thread();
+    const CallOptions call;
+    return Generation(request, call, state_->models, state_->prompts).expect();
+  } catch (...) {
+    state_->models.reset();
+    throw;
+  }
+}
+
 Outcome generate(const Request& request, const CallOptions& call) {
   Engine engine;
   return engine.generate(request, call);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "pipeline/expectation.h"
 #include "pipeline/frame_consumer.h"
 #include "pipeline/observer.h"
 #include "pipeline/request.h"
@@ -43,6 +44,11 @@ class Engine {
   /// checkpoint; OutOfMemory; Error(kInterrupted) after `call.stop`. The engine takes the next request after any of
   /// them.
   Outcome generate(const Request& request, const CallOptions& call = {});
+
+  /// What `request` will take here, computed in well under a second; reads headers, loads no weights. The engine keeps
+  /// what it opened for `generate`. Throws Error(kUsage, kInput) for a bad request or checkpoint, and OutOfMemory that
+  /// names the largest video that fits where the device could never hold this one.
+  Expectation expect(const Request& request);
 
  private:
   struct State;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "pipeline/expected_time.h"
 #include "sampler/noise.h"
 
 namespace wan {
@@ -64,6 +65,24 @@ Outcome Generation::run() {
   }
 }
 
+Expectation Generation::expect() {
+  ModelSet set = open_models(request_);
+  plan_ = make_plan(request_, set);
+  reuse_or_make_models(std::move(set));
+  Models& m = *models_;
+  settle(plan_, *m.backend, m.text_device(), m.memory);
+  Expectation expectation;
+  expectation.width = plan_.width;
+  expectation.height = plan_.height;
+  expectation.num_frames = plan_.num_frames;
+  expectation.steps = plan_.steps;
+  expectation.device_kind = m.backend->info().kind;
+  expectation.peak_bytes = m.memory.predicted_peak;
+  expectation.product_rate = measure_product_rate(*m.backend, m.set.dit, plan_.compute, plan_.grid().tokens());
+  expectation.time = expected_time(work_of(m.set, plan_), expectation.product_rate, shares_of(expectation.device_kind));
+  return expectation;
+}
+
 /// The same facts with the stage they happened in and the setting that would need less.
 OutOfMemory Generation::explained(const OutOfMemory& problem) const {
   std::string advice = problem.advice();
@@ -71,8 +90,8 @@ OutOfMemory Generation::explained(const OutOfMemory& problem) const {
       plan_.device != "cpu") {
     Request streamed = request_;
     streamed.offload = Offload::kStream;
-    const MemoryPlan plan =
-        plan_memory(streamed, models_->set, plan_, *models_->backend, memory_limits(*models_->backend));
+    const MemoryPlan plan = plan_memory(streamed, models_->set, plan_,
+                                        models_->backend->history_memory(plan_.vae_compute), {UINT64_MAX, UINT64_MAX});
     advice = fmt::format("--offload stream needs about {:.1f} GiB in all",
                          static_cast<double>(plan.predicted_peak) / (1 << 30));
   } else if (advice.empty()) {
@@ -106,7 +125,8 @@ void Generation::reuse_or_make_models(ModelSet set) {
     if (allows(request_.offload, models_->memory.dit_residency))
       again.offload = offload_of(models_->memory.dit_residency);
     constexpr uint64_t kHeldAlready = UINT64_MAX;
-    MemoryPlan same = plan_memory(again, set, plan_, *models_->backend, {kHeldAlready, kHeldAlready});
+    const HistoryMemory history = models_->backend->history_memory(plan_.vae_compute);
+    MemoryPlan same = plan_memory(again, set, plan_, history, {kHeldAlready, kHeldAlready});
     same.host_free = models_->memory.host_free;  // as it was when that was decided
     if (models_->key == models_key(request_, plan_, same)) {
       models_->memory = same;
@@ -118,7 +138,8 @@ void Generation::reuse_or_make_models(ModelSet set) {
   models_->backend = make_backend(options);
   if (plan_.text_encoder_device != plan_.device)
     models_->text_backend = make_backend({plan_.text_encoder_device, 0, {}});
-  models_->memory = plan_memory(request_, set, plan_, *models_->backend, memory_limits(*models_->backend));
+  models_->memory = plan_memory(request_, set, plan_, models_->backend->history_memory(plan_.vae_compute),
+                                memory_limits(*models_->backend));
   models_->key = models_key(request_, plan_, models_->memory);
   models_->set = std::move(set);
   models_->make_experts(plan_);

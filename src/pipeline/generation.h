@@ -9,6 +9,7 @@
 #include "pipeline/decode_stage.h"
 #include "pipeline/denoise_stage.h"
 #include "pipeline/engine.h"
+#include "pipeline/expectation.h"
 #include "pipeline/image_stage.h"
 #include "pipeline/text_stage.h"
 #include "pipeline/video_metadata.h"
@@ -21,6 +22,9 @@ class Generation {
   Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models, PromptCache& prompts);
   ~Generation();
   Outcome run();
+  /// Opens what the request needs, loads nothing, and says what the rest will take. `models` are ready for `run` of the
+  /// same request by another Generation.
+  Expectation expect();
 
  private:
   void load();        // Model_Initialization

@@ -1,7 +1,10 @@
 // Predicts device memory by running the models on a backend that only counts.
 #include <algorithm>
+#include <optional>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "base/machine.h"
@@ -13,6 +16,9 @@ namespace {
 /// The CUDA context, cuBLASLt's workspace and loaded kernels: what NVML sees beyond our own allocations. H100 80GB
 /// HBM3, driver 580.159: 0.24 to 0.55 GiB over the TI2V-5B cases at 161 and 361 frames.
 constexpr uint64_t kLibraryBytes = uint64_t{576} << 20;
+
+/// The program itself, oneDNN's kernels and buffers on a CPU: 0.09 GiB in all for the small model, on two cores.
+constexpr uint64_t kProgramBytes = uint64_t{64} << 20;
 
 /// Host memory left to everybody else when weights are page-locked: decoded frames, the encoder, the page cache's own.
 constexpr uint64_t kHostReserveBytes = uint64_t{4} << 30;
@@ -58,8 +64,8 @@ struct VaeNeed {
   uint64_t arena = 0, histories = 0, weights = 0;
 };
 
-VaeNeed vae_need(const ModelSet& models, const Plan& plan, const Backend& backend, VaePieces pieces) {
-  const auto dry = make_dry_backend(backend.history_memory(plan.vae_compute));
+VaeNeed vae_need(const ModelSet& models, const Plan& plan, HistoryMemory history, VaePieces pieces) {
+  const auto dry = make_dry_backend(history);
   VaeNeed need;
   for (const WeightPart& part : vae_parts(models.vae.version, models.vae_file()))
     if (part.source.rfind("encoder.", 0) != 0)
@@ -101,14 +107,14 @@ uint64_t pinned_bytes(const ModelSet& models, DType compute) {
 }
 
 /// All phases' own bytes for one residency and chunk length.
-MemoryPlan estimate(const ModelSet& models, const Plan& plan, const Backend& backend, Residency residency,
+MemoryPlan estimate(const ModelSet& models, const Plan& plan, HistoryMemory history, Residency residency,
                     VaePieces pieces, uint64_t dit_arena) {
   MemoryPlan memory;
   memory.dit_residency = residency;
   memory.vae_chunk = pieces.chunk;
   memory.vae_slice = pieces.slice;
   memory.dit_arena = dit_arena;
-  const VaeNeed vae = vae_need(models, plan, backend, pieces);
+  const VaeNeed vae = vae_need(models, plan, history, pieces);
   memory.vae_arena = vae.arena;
   const uint64_t weights = dit_weight_bytes(models, plan.compute, residency);
   const uint64_t latent = static_cast<uint64_t>(plan.latent.count()) * sizeof(float);
@@ -123,11 +129,120 @@ MemoryPlan estimate(const ModelSet& models, const Plan& plan, const Backend& bac
   // Slots of streamed layers are given back before decoding; others stay for the next video.
   memory.peak_decode = (residency == Residency::kStream ? 0 : weights) + text_context + vae.weights + vae.arena +
                        vae.histories + 9 * latent;
-  memory.predicted_peak = std::max({memory.peak_text, memory.peak_denoise, memory.peak_decode}) + kLibraryBytes;
+  memory.predicted_peak = std::max({memory.peak_text, memory.peak_denoise, memory.peak_decode}) +
+                          (plan.device == "cpu" ? kProgramBytes : kLibraryBytes);
   return memory;
 }
 
+/// The fastest that fits what is free, or as the request has it.
+MemoryPlan choose(const Request& request, const ModelSet& models, const Plan& plan, HistoryMemory history,
+                  const MemoryLimits& limits) {
+  const uint64_t dit_arena = dit_arena_bytes(models, plan);
+  const VaePieces pieces{request.vae_chunk > 0 ? request.vae_chunk : 1,
+                         request.vae_slice > 0 ? request.vae_slice : kSliceFrames};
+  const MemoryPlan resident = estimate(models, plan, history, Residency::kResident, pieces, dit_arena);
+  if (plan.device == "cpu") return resident;  // the host's memory is one: nothing to stream from
+  if (request.offload == Offload::kNone) return resident;
+  if (request.offload == Offload::kAuto && resident.predicted_peak <= limits.device_free) return resident;
+  const uint64_t pinned = pinned_bytes(models, plan.compute);
+  // Random weights have no file: they live in host memory or nowhere.
+  const bool mapped =
+      request.offload == Offload::kMapped || (models.checkpoint && pinned + kHostReserveBytes > limits.host_free);
+  MemoryPlan streamed =
+      estimate(models, plan, history, mapped ? Residency::kMapped : Residency::kStream, pieces, dit_arena);
+  streamed.pinned = pinned;
+  streamed.host_free = limits.host_free;
+  return streamed;
+}
+
+/// Which memory a plan is too large for.
+struct Excess {
+  const char* memory;
+  uint64_t needed, there;
+};
+
+std::optional<Excess> excess_of(const MemoryPlan& memory, const MemoryLimits& limits) {
+  if (memory.predicted_peak > limits.device_total)
+    return Excess{"the memory plan, all of the device counted as free", memory.predicted_peak, limits.device_total};
+  if (memory.dit_residency == Residency::kStream && memory.pinned > limits.host_total)
+    return Excess{"page-locked host memory", memory.pinned, limits.host_total};
+  return std::nullopt;
+}
+
+/// The plan of another video by the same request.
+Plan resized(const Plan& plan, const VaeTraits& vae, const VideoSize& size) {
+  Plan other = plan;
+  other.width = size.width;
+  other.height = size.height;
+  other.num_frames = size.num_frames;
+  other.latent = {plan.latent[0], vae.latent_frames(size.num_frames), size.height / vae.stride_spatial,
+                  size.width / vae.stride_spatial};
+  return other;
+}
+
+std::string size_text(const VideoSize& size) {
+  return fmt::format("{}x{}, {} frames", size.width, size.height, size.num_frames);
+}
+
+/// The largest number from 1 to `most` for which `fits`, which holds below it and not above; 0: for none.
+template <class Fits>
+int64_t largest(int64_t most, const Fits& fits) {
+  int64_t good = 0, bad = most + 1;
+  while (bad - good > 1) {
+    const int64_t middle = good + (bad - good) / 2;
+    (fits(middle) ? good : bad) = middle;
+  }
+  return good;
+}
+
+/// "the largest that fits: 832x480, 121 frames; or 1280x704, 33 frames": of the same proportions and length, or of the
+/// same size.
+std::string what_fits(const Request& request, const ModelSet& models, const Plan& plan, HistoryMemory history,
+                      const MemoryLimits& limits) {
+  const VaeTraits& vae = models.vae.traits();
+  const int64_t step = models.variant->side_step();
+  const auto fits = [&](const VideoSize& size) {
+    return !excess_of(choose(request, models, resized(plan, vae, size), history, limits), limits);
+  };
+  const auto scaled = [&](int64_t columns) {
+    const int64_t rows = std::max<int64_t>(1, (columns * plan.height + plan.width / 2) / plan.width);
+    return VideoSize{columns * step, rows * step, plan.num_frames};
+  };
+  const auto shortened = [&](int64_t latent) { return VideoSize{plan.width, plan.height, vae.video_frames(latent)}; };
+  const int64_t columns = largest(plan.width / step, [&](int64_t n) { return fits(scaled(n)); });
+  const int64_t latent = largest(plan.latent[1], [&](int64_t n) { return fits(shortened(n)); });
+  std::vector<std::string> videos;
+  if (columns > 0) videos.push_back(size_text(scaled(columns)));
+  if (latent > 0) videos.push_back(size_text(shortened(latent)));
+  if (videos.empty()) return "no video of these proportions fits: the weights alone are too large for this memory";
+  return fmt::format("the largest that fits: {}", fmt::join(videos, "; or "));
+}
+
+/// How the same video fits, where other places for its weights make it fit.
+std::string other_offload(Request request, const ModelSet& models, const Plan& plan, HistoryMemory history,
+                          const MemoryLimits& limits) {
+  request.offload = Offload::kAuto;
+  const MemoryPlan automatic = choose(request, models, plan, history, limits);
+  if (excess_of(automatic, limits)) return {};
+  return fmt::format("with --offload auto it takes {:.1f} GiB; as asked, ",
+                     static_cast<double>(automatic.predicted_peak) / (1 << 30));
+}
+
 }  // namespace
+
+MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, HistoryMemory history,
+                       const MemoryLimits& limits) {
+  MemoryPlan memory = choose(request, models, plan, history, limits);
+  if (const auto excess = excess_of(memory, limits))
+    throw OutOfMemory(
+        excess->memory, excess->needed, excess->there,
+        other_offload(request, models, plan, history, limits) + what_fits(request, models, plan, history, limits));
+  const bool must_fit = request.offload == Offload::kAuto && memory.dit_residency != Residency::kResident;
+  if (must_fit && memory.predicted_peak > limits.device_free)
+    throw OutOfMemory("the memory plan", memory.predicted_peak, limits.device_free,
+                      "even streamed weights do not fit: ask for fewer frames or a smaller size");
+  return memory;
+}
 
 std::string MemoryPlan::text() const {
   constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
@@ -145,28 +260,8 @@ std::string MemoryPlan::text() const {
       static_cast<double>(peak_decode) / kGiB, static_cast<double>(predicted_peak) / kGiB);
 }
 
-MemoryLimits memory_limits(const Backend& backend) { return {backend.free_bytes(), available_host_bytes()}; }
-
-MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, const Backend& backend,
-                       const MemoryLimits& limits) {
-  const uint64_t dit_arena = dit_arena_bytes(models, plan);
-  const VaePieces pieces{request.vae_chunk > 0 ? request.vae_chunk : 1,
-                         request.vae_slice > 0 ? request.vae_slice : kSliceFrames};
-  const MemoryPlan resident = estimate(models, plan, backend, Residency::kResident, pieces, dit_arena);
-  if (plan.device == "cpu") return resident;  // the host's memory is one: nothing to stream from
-  if (request.offload == Offload::kNone) return resident;
-  if (request.offload == Offload::kAuto && resident.predicted_peak <= limits.device_free) return resident;
-  const uint64_t pinned = pinned_bytes(models, plan.compute);
-  // Random weights have no file: they live in host memory or nowhere.
-  const bool mapped =
-      request.offload == Offload::kMapped || (models.checkpoint && pinned + kHostReserveBytes > limits.host_free);
-  MemoryPlan streamed =
-      estimate(models, plan, backend, mapped ? Residency::kMapped : Residency::kStream, pieces, dit_arena);
-  streamed.pinned = pinned;
-  streamed.host_free = limits.host_free;
-  if (request.offload != Offload::kAuto || streamed.predicted_peak <= limits.device_free) return streamed;
-  throw OutOfMemory("the memory plan", streamed.predicted_peak, limits.device_free,
-                    "even streamed weights do not fit: ask for fewer frames or a smaller size");
+MemoryLimits memory_limits(const Backend& backend) {
+  return {backend.free_bytes(), available_host_bytes(), backend.info().total_bytes, total_host_bytes()};
 }
 
 }  // namespace wan

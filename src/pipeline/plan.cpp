@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "io/resize.h"
+#include "pipeline/checkpoint_defaults.h"
 #include "pipeline/guidance.h"
 #include "pipeline/request_options.h"
 #include "sampler/guidance.h"
@@ -146,6 +147,7 @@ ModelSet open_models(const Request& request) {
   models.dit = models.checkpoint->dit;
   models.text = models.checkpoint->text;
   models.vae = models.checkpoint->vae;
+  models.defaults = read_checkpoint_defaults(request.checkpoint);
   if (!request.model.empty()) {
     const Variant& expected = variant_named(request.model);
     require_usage(models.variant == &expected,
@@ -155,8 +157,9 @@ ModelSet open_models(const Request& request) {
   return models;
 }
 
-Plan make_plan(const Request& request, const ModelSet& models) {
-  check_request(request);
+Plan make_plan(const Request& asked, const ModelSet& models) {
+  check_request(asked);
+  const Request request = with_defaults(asked, models.defaults);
   const Variant& variant = *models.variant;
   const ModelDefaults& defaults = variant.defaults;
   const VaeTraits& vae = models.vae.traits();

@@ -25,6 +25,7 @@ struct ModelSet {
   DitConfig dit;
   TextEncoderConfig text;
   VaeConfig vae;
+  Request defaults;  // of the checkpoint's own: checkpoint_defaults.h
 
   size_t expert_count() const { return variant->experts.size(); }
   const TensorFile* vae_file() const { return checkpoint ? &checkpoint->vae_file : nullptr; }
@@ -96,15 +97,18 @@ Plan make_plan(const Request& request, const ModelSet& models);
 /// Writes into the plan what the opened devices and their memory decided. `text_backend`: where text is encoded.
 void settle(Plan& plan, const Backend& backend, const Backend& text_backend, const MemoryPlan& memory);
 
-/// What a plan is made for.
+/// What a plan is made for: bytes free now, and bytes there could ever be.
 struct MemoryLimits {
   uint64_t device_free = 0, host_free = 0;
+  uint64_t device_total = UINT64_MAX, host_total = UINT64_MAX;
 };
 
 /// Chooses the fastest residency that fits the device: resident, else streamed from page-locked host memory, or from
 /// the mapped file where the host cannot hold the weights page-locked. `request.offload` overrides: stream only forbids
-/// resident, the others are taken as they are. Throws OutOfMemory with the smallest need when nothing fits.
-MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, const Backend& backend,
+/// resident, the others are taken as they are. `history` is what the device does for the VAE's activations
+/// (Backend::history_memory). Throws OutOfMemory with the smallest need when nothing fits what is free, and with the
+/// largest video that fits when the plan needs more than there could ever be.
+MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, HistoryMemory history,
                        const MemoryLimits& limits);
 
 /// The limits of `backend` and this machine now.

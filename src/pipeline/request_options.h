@@ -69,8 +69,9 @@ namespace detail {
 
 template <class Visitor, class R>
 void options_of_weights(Visitor& visit, R& r) {
-  visit(Option{"checkpoint", flags::kCheckpoint, "DIR", "folder of the weights, in the official layout"}, r.checkpoint,
-        Anything{});
+  visit(Option{"checkpoint", flags::kCheckpoint, "DIR",
+               "folder of the weights, in the official layout; default: the small model that comes with the program"},
+        r.checkpoint, Anything{});
   visit(Option{"random_weights", flags::kWeights, "", "checkpoint, or random: seeded values at the published sizes",
                Also::kVideo},
         r.random_weights, OneOf{{"checkpoint", flags::kRandomWeights}});

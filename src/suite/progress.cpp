@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/terminal.h"
 
 namespace wan::suite {
@@ -20,13 +21,6 @@ std::optional<double> recent_cores(const measure::Samples& samples) {
   return double(now.cpu_ns - before.cpu_ns) / double(now.at_ns - before.at_ns);
 }
 
-std::string duration(double seconds) {
-  if (seconds < 60) return fmt::format("{:.1f} s", seconds);
-  const auto whole = static_cast<int64_t>(seconds);
-  if (whole < 3600) return fmt::format("{}:{:02} min", whole / 60, whole % 60);
-  return fmt::format("{}:{:02} h", whole / 3600, whole / 60 % 60);
-}
-
 }  // namespace
 
 std::string progress_line(const ProgressState& state, size_t width) {
@@ -37,8 +31,8 @@ std::string progress_line(const ProgressState& state, size_t width) {
   else
     line += state.stage.empty() ? "starting" : state.stage;
   // The most wanted first: what does not fit any more is left out whole.
-  std::vector<std::string> parts = {"  " + duration(state.elapsed_s)};
-  if (state.left_s) parts.push_back(fmt::format(", about {} left", duration(*state.left_s)));
+  std::vector<std::string> parts = {"  " + duration_text(state.elapsed_s)};
+  if (state.left_s) parts.push_back(fmt::format(", about {} left", duration_text(*state.left_s)));
   if (state.gpu_bytes) parts.push_back(fmt::format("  GPU {:.1f} GiB", double(*state.gpu_bytes) / kGiB));
   if (state.power_w) parts.push_back(fmt::format("  {:.0f} W", *state.power_w));
   if (state.sm_active) parts.push_back(fmt::format("  SM {:.0f} %", 100 * *state.sm_active));

@@ -30,8 +30,7 @@ MemoryPlan plan_with(const Planned& planned, Offload offload, const MemoryLimits
   Request request;
   request.offload = offload;
   // As a Hopper card, but with more free memory than any plan needs.
-  const auto backend = make_dry_backend(HistoryMemory::kApart);
-  return plan_memory(request, planned.models, planned.plan, *backend, limits);
+  return plan_memory(request, planned.models, planned.plan, HistoryMemory::kApart, limits);
 }
 
 TEST(MemoryPlan, KeepsTheSeedCaseUnderSeventeenGigabytesResident) {

@@ -1,0 +1,81 @@
+#include "pipeline/checkpoint_defaults.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json_parse.h"
+#include "base/json_reader.h"
+#include "model/official_layout.h"
+#include "pipeline/request_json.h"
+
+namespace wan {
+namespace {
+
+constexpr const char* kSchema = "wanbench.checkpoint";
+constexpr int kFormat = 1;
+constexpr uint64_t kMostBytes = uint64_t{1} << 16;
+
+constexpr std::array<std::string_view, 9> kKeys{"width",          "height",         "num_frames",       "steps",
+                                                "shift",          "guidance_scale", "guidance_scale_2", "boundary",
+                                                "negative_prompt"};
+
+void refuse_other_keys(const nlohmann::json& defaults, const JsonReader& reader) {
+  for (const auto& [key, value] : defaults.items())
+    if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end())
+      throw reader.error(fmt::format("'{}' is no default of a checkpoint; there are {}", key, fmt::join(kKeys, ", ")));
+}
+
+bool has_guidance(const Request& request) {
+  return request.guidance_scale || request.guidance_scale_2 || request.guidance_low || request.guidance_high;
+}
+
+}  // namespace
+
+Request read_checkpoint_defaults(const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / kCheckpointDefaultsName;
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return {};
+  const nlohmann::json json = parse_json(read_text(file, kMostBytes), file.string(), JsonComments::kRefused);
+  std::string schema;
+  int format = 0;
+  nlohmann::json values = nlohmann::json::object();
+  JsonReader whole(json, file.string());
+  whole.read("schema", schema);
+  whole.read("format", format);
+  whole.read("defaults", values);
+  whole.refuse_unknown();
+  if (schema != kSchema) throw whole.error(fmt::format("'schema' must be \"{}\"", kSchema));
+  if (format != kFormat) throw whole.error(fmt::format("'format' is {}, this program reads {}", format, kFormat));
+  JsonReader reader(values, file.string() + ": defaults");
+  refuse_other_keys(values, reader);
+  Request defaults;
+  read_request(reader, defaults);
+  if ((defaults.width > 0) != (defaults.height > 0)) throw reader.error("'width' and 'height' go together");
+  return defaults;
+}
+
+Request with_defaults(Request request, const Request& defaults) {
+  if (request.width == 0 && request.height == 0) {
+    request.width = defaults.width;
+    request.height = defaults.height;
+  }
+  if (request.num_frames == 0) request.num_frames = defaults.num_frames;
+  if (request.steps == 0) request.steps = defaults.steps;
+  if (!request.shift) request.shift = defaults.shift;
+  if (!request.boundary) request.boundary = defaults.boundary;
+  if (request.negative_prompt.empty()) request.negative_prompt = defaults.negative_prompt;
+  if (!has_guidance(request)) {
+    request.guidance_scale = defaults.guidance_scale;
+    request.guidance_scale_2 = defaults.guidance_scale_2;
+  }
+  return request;
+}
+
+}  // namespace wan

@@ -1,0 +1,21 @@
+// What a checkpoint is best sampled with: a file of its folder may say, where the published models' own defaults do not
+// fit a model of other sizes or with other training.
+#pragma once
+
+#include <filesystem>
+
+#include "pipeline/request.h"
+
+namespace wan {
+
+/// A request that says nothing but what the folder's file (kCheckpointDefaultsName) says, nothing at all where there is
+/// none: {"schema": "wanbench.checkpoint", "format": 1, "defaults": {...}} with any of width and height (together),
+/// num_frames, steps, shift, guidance_scale, guidance_scale_2, boundary and negative_prompt, as a suite writes them.
+/// Throws Error(kInput) naming the file and the field.
+Request read_checkpoint_defaults(const std::filesystem::path& folder);
+
+/// `request` with what it leaves open taken from `defaults`. An option the user gave is never changed; width and height
+/// are one option, and so is guidance in all its spellings.
+Request with_defaults(Request request, const Request& defaults);
+
+}  // namespace wan

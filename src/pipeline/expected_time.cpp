@@ -1,0 +1,84 @@
+#include "pipeline/expected_time.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "model/cost.h"
+
+namespace wan {
+namespace {
+
+/// A trial must fill the device and be over at once.
+constexpr int64_t kMostCpuRows = 256, kMostCudaRows = 8192, kMostColumns = 4096;
+constexpr int kTrials = 3;
+
+/// UMT5 makes about one token of four bytes of English.
+int64_t guessed_tokens(const std::string& prompt) {
+  constexpr int64_t kBytesAToken = 4, kMostTokens = 512;
+  return std::clamp<int64_t>(static_cast<int64_t>(prompt.size()) / kBytesAToken + 1, 1, kMostTokens);
+}
+
+}  // namespace
+
+VideoWork work_of(const ModelSet& models, const Plan& plan) {
+  VideoWork work;
+  for (const std::string& prompt : {plan.prompt, plan.negative_prompt})
+    work.text += text_encoder_cost(models.text, guessed_tokens(prompt));
+  const DitCost dit = dit_cost(models.dit, plan.grid().tokens());
+  constexpr double kBranches = 2;
+  work.step_products = kBranches * dit.gemm;
+  work.step_attention = kBranches * (dit.self_attention + dit.cross_attention);
+  work.vae = vae_decode_cost(models.vae, models.vae_file(), plan.latent[1], plan.latent[2], plan.latent[3]);
+  if (plan.from_image) {
+    const int64_t frames = plan.variant->first_frame_is_latent() ? 1 : plan.num_frames;
+    work.vae += vae_encode_cost(models.vae, models.vae_file(), frames, plan.height, plan.width);
+  }
+  work.steps = plan.steps;
+  return work;
+}
+
+RateShares shares_of(std::string_view device_kind) {
+  // TI2V-5B and the small model on two cores; TI2V-5B and T2V-A14B on an H100 and an H200 (docs/results).
+  return device_kind == "cpu" ? RateShares{0.5, 0.5} : RateShares{0.95, 0.75};
+}
+
+ExpectedTime expected_time(const VideoWork& work, double product_rate, const RateShares& shares) {
+  ExpectedTime time;
+  time.text_s = work.text / product_rate;
+  time.step_s = (work.step_products + work.step_attention / shares.attention) / product_rate;
+  time.denoise_s = time.step_s * work.steps;
+  time.vae_s = work.vae / (product_rate * shares.convolution);
+  return time;
+}
+
+double measure_product_rate(Backend& backend, const DitConfig& dit, DType compute, int64_t tokens) {
+  const int64_t rows = std::min(tokens, backend.info().kind == "cpu" ? kMostCpuRows : kMostCudaRows);
+  const int64_t columns = std::min(dit.ffn_dim, kMostColumns), depth = std::min(dit.dim, kMostColumns);
+  const Tensor x = backend.allocate(compute, {rows, depth}, "trial input");
+  const Tensor weight = backend.allocate(compute, {columns, depth}, "trial weights");
+  const Tensor y = backend.allocate(compute, {rows, columns}, "trial output");
+  backend.fill_normal(x, 1, 0, 1);
+  backend.fill_normal(weight, 2, 0, 1);
+  std::array<int64_t, kTrials> lengths_ns{};
+  for (int trial = -1; trial < kTrials; ++trial) {  // the first one loads and chooses kernels
+    backend.synchronize();
+    const int64_t begin_ns = monotonic_ns();
+    backend.linear(x, weight, {}, Activation::kNone, y);
+    backend.synchronize();
+    if (trial >= 0) lengths_ns[static_cast<size_t>(trial)] = std::max<int64_t>(1, monotonic_ns() - begin_ns);
+  }
+  std::sort(lengths_ns.begin(), lengths_ns.end());
+  return 2.0 * static_cast<double>(rows * columns * depth) / seconds_from_ns(lengths_ns[kTrials / 2]).value;
+}
+
+std::string Expectation::time_basis() const {
+  return fmt::format(
+      "the operations counted, by a trial matrix product of {:.3g} TFLOP/s on this {}; reading the "
+      "weights is not counted",
+      product_rate * 1e-12, device_kind == "cpu" ? "processor" : "card");
+}
+
+}  // namespace wan
