@@ -12,7 +12,10 @@
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <mutex>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -28,6 +31,18 @@ namespace fs = std::filesystem;
 constexpr std::string_view kPartSuffix = ".part";
 constexpr size_t kHostDigits = 8;
 constexpr size_t kLongestName = 255;  // of a file, in bytes, on what Linux mounts
+
+/// What is unfinished, of the whole process: a signal comes to the process, not to who writes. Never destroyed, since
+/// the process may end while others still write.
+struct Unfinished {
+  std::mutex mutex;
+  std::set<fs::path> paths;
+};
+
+Unfinished& unfinished() {
+  static Unfinished* const all = new Unfinished;
+  return *all;
+}
 
 std::string reason() { return std::strerror(errno); }
 
@@ -135,7 +150,9 @@ PartFile::PartFile(const fs::path& target) : target_(target) {
   constexpr int kMostTries = 1000;
   for (int attempt = 0; attempt < kMostTries; ++attempt) {
     path_ = part_name(target, attempt);
+    const std::lock_guard lock(unfinished().mutex);
     descriptor_ = Descriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+    if (descriptor_.open()) unfinished().paths.insert(path_);
     if (descriptor_.open()) break;
     if (errno != EEXIST) fail("create");
   }
@@ -144,7 +161,10 @@ PartFile::PartFile(const fs::path& target) : target_(target) {
 }
 
 PartFile::~PartFile() {
-  if (descriptor_.open()) ::unlink(path_.c_str());
+  if (!descriptor_.open()) return;
+  const std::lock_guard lock(unfinished().mutex);
+  ::unlink(path_.c_str());
+  unfinished().paths.erase(path_);
 }
 
 void PartFile::fail(const char* action) const {
@@ -155,9 +175,31 @@ void PartFile::finish(Sync sync) {
   require(!finished(), target_.string() + ": finished twice", ErrorKind::kRuntime);
   if (sync == Sync::kOnDisk && ::fsync(descriptor_.get()) != 0) fail("sync");
   require_output(target_);  // much may have happened since it was judged
-  if (::rename(path_.c_str(), target_.c_str()) != 0) fail("rename");
+  {
+    const std::lock_guard lock(unfinished().mutex);
+    if (::rename(path_.c_str(), target_.c_str()) != 0) fail("rename");
+    unfinished().paths.erase(path_);
+  }
   if (::close(descriptor_.release()) != 0) fail("close");
   if (sync == Sync::kOnDisk) sync_folder(folder_of(target_));
+}
+
+UnfinishedFile::UnfinishedFile(fs::path path) : path_(std::move(path)) {
+  const std::lock_guard lock(unfinished().mutex);
+  unfinished().paths.insert(path_);
+}
+
+UnfinishedFile::UnfinishedFile(UnfinishedFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+
+UnfinishedFile::~UnfinishedFile() {
+  if (path_.empty()) return;
+  const std::lock_guard lock(unfinished().mutex);
+  unfinished().paths.erase(path_);
+}
+
+void remove_unfinished_files() noexcept {
+  unfinished().mutex.lock();  // and never unlocked
+  for (const fs::path& path : unfinished().paths) ::unlink(path.c_str());
 }
 
 void sync_to_disk(const fs::path& file) {

@@ -52,6 +52,26 @@ class PartFile {
   Descriptor descriptor_;
 };
 
+/// A file that means nothing until the work it belongs to is over, such as one frame of a video: part files are such
+/// files of themselves. Until it is kept or dropped, remove_unfinished_files removes it.
+class UnfinishedFile {
+ public:
+  /// Before the file is made.
+  explicit UnfinishedFile(std::filesystem::path path);
+  ~UnfinishedFile();  // the file stays
+  UnfinishedFile(UnfinishedFile&& other) noexcept;
+  UnfinishedFile& operator=(UnfinishedFile&&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;  // empty: moved from
+};
+
+/// Removes every part file and every other unfinished file of this process. From then on whoever makes or finishes one
+/// waits for ever: for a thread that ends the process next, whatever the others are doing.
+void remove_unfinished_files() noexcept;
+
 /// Brings a file that is complete, and its name, to the disk. Throws Error(kRuntime).
 void sync_to_disk(const std::filesystem::path& file);
 

@@ -35,7 +35,7 @@ void add_case_command(CLI::App& app, ExitCode& result) {
   process->is_watched = &monitored_block;
   process->environment = engine_environment();
   command->callback([process, &result] {
-    process->stop = &stop_on_signals();
+    process->stop = &stop_on_signals({.tells = false});  // `run` does
     result = suite::run_engine_process(*process);
     _exit(static_cast<int>(result));  // all has been said, and nothing is left to write
   });

@@ -22,7 +22,7 @@ double gigabytes(uint64_t bytes) { return static_cast<double>(bytes) * 1e-9; }
 
 ExitCode write_with_progress(const std::filesystem::path& target,
                              const std::function<void(const WriteOptions& options)>& write) {
-  stop_on_signals();
+  stop_on_signals({.patience = std::nullopt});  // a folder of large files takes its time to remove
   const bool terminal = isatty(STDERR_FILENO) == 1;
   const int64_t start_ns = monotonic_ns();
   int64_t shown_ns = 0;

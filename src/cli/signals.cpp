@@ -8,10 +8,15 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/output_file.h"
+#include "suite/signal_watch.h"
 
 namespace wan::cli {
 namespace {
@@ -20,14 +25,45 @@ namespace {
 std::atomic<int> first_signal{0};
 StopSource stop;
 
-void watch(sigset_t signals) {
+/// The process's end from this thread, whatever the others do.
+[[noreturn]] void leave(int signal) {
+  remove_unfinished_files();
+  _exit(128 + signal);
+}
+
+/// To standard error past all buffers and locks: whoever holds those may be what is to be stopped. Not where nobody
+/// reads it.
+void tell(const char* text) {
+  pollfd ready{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return;
+  const std::string line = fmt::format("{}{}\n", isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "", text);
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+/// The next of `signals`, or 0 when `patience` is over first.
+int wait_for(const sigset_t& signals, const std::optional<std::chrono::milliseconds>& patience) {
+  constexpr int64_t kMsPerSecond = 1000, kNsPerMs = 1'000'000;
   for (;;) {
     int signal = 0;
-    if (sigwait(&signals, &signal) != 0) continue;
-    if (first_signal != 0) _exit(128 + signal);
-    first_signal = signal;
-    stop.request_stop();
+    if (patience) {
+      const timespec limit{patience->count() / kMsPerSecond, patience->count() % kMsPerSecond * kNsPerMs};
+      signal = sigtimedwait(&signals, nullptr, &limit);
+      if (signal < 0 && errno == EAGAIN) return 0;
+    } else if (sigwait(&signals, &signal) != 0) {
+      continue;
+    }
+    if (signal > 0) return signal;
   }
+}
+
+void watch(const sigset_t& signals, const StopManner& manner) {
+  const int first = wait_for(signals, std::nullopt);
+  first_signal = first;
+  stop.request_stop();
+  if (manner.tells) tell(suite::kStopping);
+  const int second = wait_for(signals, manner.patience);
+  if (second == 0 && manner.tells) tell("interrupted in the middle of its work; nothing was left behind");
+  leave(second == 0 ? first : second);
 }
 
 sigset_t answered() {
@@ -41,7 +77,8 @@ sigset_t answered() {
 }  // namespace
 
 bool answers_signals(std::string_view subcommand) {
-  return subcommand == "run" || subcommand == "case" || subcommand == "generate" || subcommand == "selftest";
+  return subcommand == "run" || subcommand == "case" || subcommand == "generate" || subcommand == "repeat" ||
+         subcommand == "selftest";
 }
 
 void hold_signals() {
@@ -74,11 +111,11 @@ void EndOnSignal::watch() const {
   _exit(128 + static_cast<int>(info.ssi_signo));
 }
 
-const StopSource& stop_on_signals() {
+const StopSource& stop_on_signals(const StopManner& manner) {
   // A thread of its own takes the signals and every other has them blocked: the matrix kernels oneDNN makes at run time
   // keep data where a handler's stack frame would go, so a handler on a computing thread destroys it.
   hold_signals();
-  std::thread(watch, answered()).detach();
+  std::thread([manner] { watch(answered(), manner); }).detach();
   return stop;
 }
 

@@ -1,6 +1,9 @@
-// Ctrl-C and SIGTERM: the first asks the engine to stop at its next safe point, the second ends the process at once.
+// Ctrl-C and SIGTERM: the first asks the engine to stop at its next safe point; a second one, or a safe point that is
+// too far away, ends the process at once. Neither leaves a file.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -34,9 +37,16 @@ class EndOnSignal {
   std::thread thread_;
 };
 
+/// How a signal is answered.
+struct StopManner {
+  bool tells = true;  // says at once, on standard error, that it was heard
+  /// From the first signal until the process is ended, its unfinished files removed; none: it is waited for.
+  std::optional<std::chrono::milliseconds> patience = std::chrono::seconds(3);
+};
+
 /// From now on SIGINT and SIGTERM stop the requests that are given the result, which lives as long as the process.
 /// Called before any other thread exists: threads inherit that the signals are blocked.
-const StopSource& stop_on_signals();
+const StopSource& stop_on_signals(const StopManner& manner = {});
 
 /// The signal that asked to stop, or 0.
 int received_signal();

@@ -1,4 +1,6 @@
 // Frames as numbered PNG files; needs no FFmpeg.
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -18,13 +20,15 @@ FrameWriter::FrameWriter(const std::filesystem::path& folder, int width, int hei
 std::filesystem::path FrameWriter::file(int index) const { return folder_ / fmt::format("frame_{:05}.png", index); }
 
 void FrameWriter::write(std::span<const uint8_t> rgb24_frame) {
-  write_png(file(count_), width_, height_, rgb24_frame);
-  ++count_;
+  UnfinishedFile frame(file(count()));
+  write_png(frame.path(), width_, height_, rgb24_frame);
+  written_.push_back(std::move(frame));
 }
 
 void FrameWriter::remove_written() noexcept {
   std::error_code ignored;
-  for (; count_ > 0; --count_) std::filesystem::remove(file(count_ - 1), ignored);
+  for (const UnfinishedFile& frame : written_) std::filesystem::remove(frame.path(), ignored);
+  written_.clear();
 }
 
 }  // namespace wan

@@ -6,6 +6,9 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
+
+#include "base/output_file.h"
 
 namespace wan {
 
@@ -44,14 +47,15 @@ class VideoWriter {
   std::unique_ptr<State> state_;
 };
 
-/// Writes frames as frame_00000.png, frame_00001.png, ... into a folder, each atomically.
+/// Writes frames as frame_00000.png, frame_00001.png, ... into a folder, each atomically. While it lives they are
+/// unfinished files.
 class FrameWriter {
  public:
   /// Creates the folder. Throws Error(kRuntime) when that fails, Error(kUsage) for sizes below 1.
   FrameWriter(const std::filesystem::path& folder, int width, int height);
   /// RGB24 [height, width, 3]. Throws Error(kRuntime).
   void write(std::span<const uint8_t> rgb24_frame);
-  int count() const { return count_; }
+  int count() const { return static_cast<int>(written_.size()); }
   /// Removes what was written, of a video that ends unfinished.
   void remove_written() noexcept;
 
@@ -60,7 +64,7 @@ class FrameWriter {
   std::filesystem::path folder_;
   int width_;
   int height_;
-  int count_ = 0;
+  std::vector<UnfinishedFile> written_;
 };
 
 }  // namespace wan

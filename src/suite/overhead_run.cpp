@@ -3,6 +3,7 @@
 #include <map>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "suite/runner.h"
 
 namespace wan::suite {
@@ -17,6 +18,7 @@ class StepListener final : public Listener {
   }
   void on_output(const std::string&, int64_t) override {}
   void on_tick(const measure::Samples&) override {}
+  void on_interrupt() override { log::warning(kStopping); }
 
  private:
   const std::function<void(int, int)>& step_begins_;

@@ -100,6 +100,7 @@ class RunListener final : public Listener {
     if (const StageId* begun = log_.line(line, at_ns)) display_.message(Begin{*begun, 0, {}});
   }
   void on_tick(const measure::Samples& samples) override { display_.tick(samples); }
+  void on_interrupt() override { display_.note(kStopping); }
   const LogStages& log() const { return log_; }
 
  private:

@@ -7,6 +7,9 @@
 
 namespace wan::suite {
 
+/// What is said at once to who asked for an end.
+inline constexpr const char* kStopping = "stopping; a second Ctrl-C ends at once";
+
 /// For its life SIGINT and SIGTERM do not end this process but wait to be taken. Children start with the default.
 class SignalWatch {
  public:

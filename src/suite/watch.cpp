@@ -142,6 +142,7 @@ class Watcher {
     }
     seen_.stop_signal = signal;
     begin_stop(StopCause::kInterrupt);
+    listener_.on_interrupt();
   }
 
   void begin_stop(StopCause cause) {

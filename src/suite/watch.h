@@ -27,6 +27,8 @@ class Listener {
   virtual void on_output(const std::string& line, int64_t at_ns) = 0;
   /// After each sample.
   virtual void on_tick(const measure::Samples& samples) = 0;
+  /// A signal asked for an end, and the process was told so.
+  virtual void on_interrupt() {}
 };
 
 struct WatchOptions {

@@ -232,5 +232,22 @@ TEST_F(OutputFile, OtherPartsAreLeft) {
   EXPECT_EQ(files(), before);
 }
 
+TEST_F(OutputFile, WhoEndsTheProcessRemovesWhatIsUnfinished) {
+  const auto leave = [&] {
+    const PartFile part(folder_ / "video.mp4");
+    UnfinishedFile frame(folder_ / "frame.png");
+    write_atomically(frame.path(), "half a video");
+    const UnfinishedFile moved(std::move(frame));
+    { const UnfinishedFile kept(folder_ / "kept.png"); }
+    write_atomically(folder_ / "kept.png", "a whole video");
+    remove_unfinished_files();
+    _exit(7);
+  };
+  EXPECT_EXIT(leave(), testing::ExitedWithCode(7), "");
+  EXPECT_FALSE(fs::exists(folder_ / "frame.png"));
+  EXPECT_TRUE(fs::exists(folder_ / "kept.png"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), fs::directory_iterator()), 1);
+}
+
 }  // namespace
 }  // namespace wan
