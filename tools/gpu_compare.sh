@@ -43,6 +43,9 @@ echo "== a case too large for the card"
 # 1.48 million tokens: 145 GiB of activations and weights, more than an H200 has.
 suite large '{"name": "too_large", "steps": 1, "width": 3840, "height": 2176, "num_frames": 721, "offload": "none"}, {"name": "fits", "steps": 1}'
 run large
+check "a suite with a case that the card could never hold is refused before its first" test $? = 2
+check "the largest that fits is named" grep -q "the largest that fits" "$work/large.log"
+run large --allow-too-large
 check "the suite ends with code 1" test $? = 1
 grep -E "too_large|fits" "$work/out-large/report.md" | head -4
 check "the report has the row" grep -q "| too_large .*| oom" "$work/out-large/report.md"

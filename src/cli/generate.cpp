@@ -15,6 +15,8 @@
 #include "base/log.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
+#include "cli/data_files.h"
+#include "cli/expected.h"
 #include "cli/generate_json.h"
 #include "cli/generate_outputs.h"
 #include "cli/numbers.h"
@@ -37,10 +39,11 @@ struct GenerateOptions {
   std::filesystem::path prompts;
   std::vector<uint64_t> seeds;
   bool discard = false, force = false, trace_kernels = false;
-  bool verbose = false, quiet = false, json = false;
+  bool verbose = false, quiet = false, json = false, yes = false;
 
   bool is_batch() const { return !prompts.empty() || !seeds.empty(); }
   Keep keep() const { return discard ? Keep::kNo : Keep::kYes; }
+  Agreement agreement() const { return yes ? Agreement::kGiven : Agreement::kAsk; }
   Existing existing() const { return force ? Existing::kReplaced : Existing::kRefused; }
   Progress progress() const { return quiet ? Progress::kSilent : Progress::kShown; }
   Kernels kernels() const { return trace_kernels ? Kernels::kWatched : Kernels::kUnwatched; }
@@ -82,14 +85,27 @@ void tell_video(const GenerateOptions& options, const VideoResult& made, const s
   tell(options, (options.verbose ? stage_table(made) : "") + kernels + summary(made) + summary_row(made));
 }
 
+/// Where nobody has said which weights, the small model that comes with the program.
+Request with_weights(Request request, bool is_quiet) {
+  if (!request.checkpoint.empty() || request.random_weights) return request;
+  request.checkpoint = default_checkpoint();
+  if (!is_quiet)
+    log::info(
+        fmt::format("no {}: the small model that comes with the program makes it; `wanbench inspect {}` says "
+                    "what it knows",
+                    flags::kCheckpoint, request.checkpoint.string()));
+  return request;
+}
+
 /// One video, as one result. What was wrong before work is thrown; what went wrong in it as well, with the result kept.
 void generate_one(const GenerateOptions& options, std::vector<VideoResult>& results) {
   VideoResult& result = results.emplace_back();
-  result.request = understand(options.request);
+  result.request = with_weights(understand(options.request), options.quiet);
   name_output(result.request, options.keep());
   require_outputs(result.request, options.existing());
-  require_places(result.request);
   VideoMaker maker(options.progress(), options.kernels());
+  expect_videos(maker, {&result.request}, options.agreement(), options.quiet);
+  require_places(result.request);
   maker.make(result);
   if (!result.request.frames.empty()) remove_later_frames(result.request.frames, result.outcome->num_frames);
   tell_video(options, result, maker.kernels());
@@ -98,7 +114,7 @@ void generate_one(const GenerateOptions& options, std::vector<VideoResult>& resu
 std::vector<PlannedVideo> planned_videos(const GenerateOptions& options) {
   require(!options.trace_kernels, "--trace-kernels watches one video: leave out --prompts and --seeds",
           ErrorKind::kUsage);
-  const Request base = understand(options.request);
+  const Request base = with_weights(understand(options.request), options.quiet);
   std::vector<PlannedVideo> videos =
       options.prompts.empty() ? std::vector{PlannedVideo{"", base, false}} : read_prompts(options.prompts, base);
   videos = with_seeds(videos, options.seeds);
@@ -144,6 +160,10 @@ void tell_failed(const std::vector<VideoResult>& results, size_t count) {
 ExitCode generate_several(const GenerateOptions& options, std::vector<VideoResult>& results) {
   const std::vector<PlannedVideo> videos = planned_videos(options);
   VideoMaker maker(options.progress(), Kernels::kUnwatched, EngineOptions{.cached_prompts = kCachedPrompts});
+  std::vector<const Request*> requests;
+  for (const PlannedVideo& video : videos) requests.push_back(&video.request);
+  expect_videos(maker, requests, options.agreement(), options.quiet);
+  for (const PlannedVideo& video : videos) require_places(video.request);
   results = make_videos(videos, maker, [&](const VideoResult& result, size_t number) {
     tell_one_of(options, result, number, videos.size());
   });
@@ -216,6 +236,7 @@ void add_generate_command(CLI::App& app, ExitCode& result) {
   add_several(*command, *options);
   command->add_flag("--discard", options->discard, "compute and hash the frames, write none");
   command->add_flag(kForce, options->force, "replace outputs that are there already");
+  command->add_flag("--yes", options->yes, "go on without asking where a CPU will take more than 10 minutes");
   command->add_flag("--trace-kernels", options->trace_kernels,
                     "watch every kernel (CUPTI) and say where the time of each stage goes; slows the run");
   CLI::Option* verbose = command->add_flag("--verbose", options->verbose, "also say the time of every stage");

@@ -16,6 +16,8 @@
 #include "cli/json_document.h"
 #include "cli/model_card.h"
 #include "model/checkpoint.h"
+#include "pipeline/checkpoint_defaults.h"
+#include "pipeline/guidance.h"
 
 namespace wan::cli {
 namespace {
@@ -34,6 +36,8 @@ struct Inspection {
   Checkpoint checkpoint;
   std::vector<Component> components;
   std::optional<ModelCard> card;
+  ModelDefaults defaults;  // the checkpoint's own where it says so, else the published model's
+  Guidance guidance;       // the same
 
   const Variant& variant() const { return *checkpoint.variant; }
 };
@@ -54,8 +58,18 @@ std::string dit_title(const ExpertSpec& expert) {
   return title;
 }
 
+void add_defaults(Inspection& out) {
+  const Request own = read_checkpoint_defaults(out.folder);
+  out.defaults = out.variant().defaults;
+  if (own.width > 0) out.defaults.size = {own.width, own.height, out.defaults.size.num_frames};
+  if (own.num_frames > 0) out.defaults.size.num_frames = own.num_frames;
+  if (own.steps > 0) out.defaults.steps = own.steps;
+  out.defaults.shift = own.shift.value_or(out.defaults.shift);
+  out.guidance = choose_guidance(own, out.variant().experts);
+}
+
 Inspection look_at(const std::string& folder) {
-  Inspection out{folder, open_checkpoint(folder), {}, read_model_card(folder)};
+  Inspection out{folder, open_checkpoint(folder), {}, read_model_card(folder), {}, {}};
   const Checkpoint& c = out.checkpoint;
   for (size_t i = 0; i < c.dits.size(); ++i) {
     const ExpertSpec& expert = out.variant().experts[i];
@@ -64,6 +78,7 @@ Inspection look_at(const std::string& folder) {
   }
   out.components.push_back(component("text encoder", "text_encoder", c.text_encoder));
   out.components.push_back(component(std::string(out.variant().vae_traits().name), "vae", c.vae_file));
+  add_defaults(out);
   return out;
 }
 
@@ -97,7 +112,7 @@ void print_card(const Inspection& found) {
 void print_text(const Inspection& found) {
   const Checkpoint& c = found.checkpoint;
   const Variant& variant = found.variant();
-  const ModelDefaults& defaults = variant.defaults;
+  const ModelDefaults& defaults = found.defaults;
   print("{}\n{}: {}\n\n", found.folder, variant.abbreviation, variant.description);
   print("{:<14} {:>14} {:>8} {:>9}  {}\n", "component", "parameters", "tensors", "GiB", "stored as");
   for (const Component& each : found.components) print_component(each);
@@ -107,7 +122,7 @@ void print_text(const Inspection& found) {
         c.text.vocabulary);
   print("defaults: {}x{}, {} frames at {} fps, {} steps, shift {}, guidance {} (low), {} (high)\n", defaults.size.width,
         defaults.size.height, defaults.size.num_frames, defaults.fps, defaults.steps, defaults.shift,
-        variant.experts.back().guidance, variant.experts.front().guidance);
+        found.guidance.low, found.guidance.high);
   print_card(found);
 }
 
@@ -124,7 +139,7 @@ OrderedJson json_of(const Component& c) {
 OrderedJson json_of(const Inspection& found) {
   const Checkpoint& c = found.checkpoint;
   const Variant& variant = found.variant();
-  const ModelDefaults& defaults = variant.defaults;
+  const ModelDefaults& defaults = found.defaults;
   OrderedJson json = json_document("wanbench.inspect", 1, 0);
   json["folder"] = found.folder;
   json["model"] = model_name(variant, c.dit);
@@ -149,8 +164,8 @@ OrderedJson json_of(const Inspection& found) {
                       {"fps", defaults.fps},
                       {"steps", defaults.steps},
                       {"shift", defaults.shift},
-                      {"guidance_low", variant.experts.back().guidance},
-                      {"guidance_high", variant.experts.front().guidance}};
+                      {"guidance_low", found.guidance.low},
+                      {"guidance_high", found.guidance.high}};
   const bool licensed = found.card && !found.card->licence.empty();
   json["licence"] =
       licensed ? json_value(found.card->licence) : json_value(nullptr, found.card ? "not_said_in_readme" : "no_readme");

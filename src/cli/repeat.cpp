@@ -16,6 +16,7 @@
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
+#include "cli/expected.h"
 #include "cli/generate_outputs.h"
 #include "cli/request_options.h"
 #include "cli/video_maker.h"
@@ -37,7 +38,7 @@ constexpr std::array<std::string_view, 15> kTaken{"checkpoint", "image",        
 struct RepeatOptions {
   fs::path video;
   Request given;
-  bool force = false, quiet = false;
+  bool force = false, quiet = false, yes = false;
 };
 
 VideoMetadata read_metadata(const fs::path& video) {
@@ -199,9 +200,10 @@ ExitCode run_repeat(const RepeatOptions& options) {
   VideoResult made;
   made.request = request_of(metadata, options, differences);
   require_outputs(made.request, options.force ? Existing::kReplaced : Existing::kRefused);
-  require_places(made.request);
   VideoMaker maker(options.quiet ? Progress::kSilent : Progress::kShown);
   try {
+    expect_videos(maker, {&made.request}, options.yes ? Agreement::kGiven : Agreement::kAsk, options.quiet);
+    require_places(made.request);
     maker.make(made);
   } catch (const Error& problem) {
     if (problem.kind() != ErrorKind::kInterrupted) throw;
@@ -223,6 +225,7 @@ void add_repeat_command(CLI::App& app, ExitCode& result) {
     return std::find(kTaken.begin(), kTaken.end(), option.key) != kTaken.end();
   });
   command->add_flag(kForce, options->force, "replace outputs that are there already");
+  command->add_flag("--yes", options->yes, "go on without asking where a CPU will take more than 10 minutes");
   command->add_flag("--quiet", options->quiet, "show no progress");
   command->footer(
       "The weights are those of --checkpoint, else those that come with the program where the video was made with "

@@ -17,6 +17,7 @@
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
+#include "cli/expected.h"
 #include "cli/numbers.h"
 #include "cli/openmp_settings.h"
 #include "cli/report_files.h"
@@ -26,6 +27,8 @@
 #include "measure/gpu.h"
 #include "measure/stopping.h"
 #include "model/variant.h"
+#include "pipeline/decisions.h"
+#include "pipeline/engine.h"
 #include "pipeline/request_words.h"
 #include "suite/plan.h"
 #include "suite/progress.h"
@@ -50,6 +53,7 @@ struct RunCommand {
   std::optional<int> warmups;
   std::string counters = "auto";
   double memory_limit_gib = 0;
+  bool yes = false, allow_too_large = false;
   bool dry_run = false, resume = false, allow_other_build = false, no_video = false, trace_kernels = false,
        trace_all = false, no_python_shim = false;
 };
@@ -166,6 +170,37 @@ ExitCode conclude(const suite::SuiteOutcome& outcome, const RunCommand& options)
   return all_ok ? ExitCode::kSuccess : ExitCode::kFailure;
 }
 
+/// Of one case, those that count for nothing included; of a stopping rule the least there may be.
+int64_t videos_a_case(const suite::Repetition& repetition) {
+  const int64_t cold = repetition.until ? repetition.until->min_runs : repetition.repeats;
+  const int64_t warm = repetition.warm_until ? repetition.warm_until->min_runs : repetition.warm_repeats;
+  return repetition.warmups + cold + (warm > 0 ? warm + 1 : 0);
+}
+
+/// What the cases will take. Throws OutOfMemory for one that this machine could never hold: on a card by the plan
+/// alone, since only the processes of the runs may open it.
+std::vector<ExpectedVideos> expect_cases(const std::vector<suite::PlannedCase>& plan, const RunCommand& options,
+                                         const measure::GpuSet& gpus) {
+  std::vector<ExpectedVideos> expected;
+  for (const suite::PlannedCase& planned : plan) {
+    const Request& request = planned.details.request;
+    try {
+      if (request.device == "cpu") {
+        expected.push_back({planned.details.name, Engine().expect(request), videos_a_case(options.run.repetition)});
+        continue;
+      }
+      const measure::Gpu* gpu = measure::find_gpu(gpus, request.device, options.run.cuda_visible_devices);
+      if (gpu != nullptr && gpu->facts().memory_bytes) require_fits_card(request, *gpu->facts().memory_bytes);
+    } catch (const OutOfMemory& problem) {
+      const std::string text = fmt::format("case {}: {}", planned.details.name, problem.what());
+      require(options.allow_too_large,
+              text + "\nchoose others with --case, or keep it as a result with --allow-too-large", ErrorKind::kUsage);
+      log::warning(text);
+    }
+  }
+  return expected;
+}
+
 /// Everything that is read and seen before the first run.
 std::vector<suite::PlannedCase> prepare(RunCommand& options, const measure::GpuSet& gpus, suite::Suite& suite) {
   const EndOnSignal end("interrupted; nothing was run");
@@ -173,7 +208,14 @@ std::vector<suite::PlannedCase> prepare(RunCommand& options, const measure::GpuS
   suite = suite::read_suite(options.suite);
   for (const std::string& line : suite::leave_out_other_models(suite, options.plan)) log::info(line);
   require(!suite.cases.empty(), fmt::format("{}: no case is left to run", options.suite.string()), ErrorKind::kUsage);
-  return suite::plan_cases(suite, options.plan);
+  auto plan = suite::plan_cases(suite, options.plan);
+  if (!options.plan.command.empty()) return plan;
+  const std::vector<ExpectedVideos> expected = expect_cases(plan, options, gpus);
+  for (const std::string& line : expectation_lines(expected)) log::info(line);
+  const StopSource nobody;  // a signal ends the process here
+  const bool agreed = options.yes || options.dry_run;
+  require_agreement(expected, agreed ? Agreement::kGiven : Agreement::kAsk, nobody);
+  return plan;
 }
 
 ExitCode run_command(RunCommand options) {
@@ -304,6 +346,9 @@ void add_run_options(CLI::App& command, RunCommand& o) {
   command.add_flag("--trace-all", o.trace_all,
                    "as --trace-kernels, with each kernel of the whole run in trace.json, which grows by about 1 MB a "
                    "step and 6 MB for the decoder");
+  command.add_flag("--yes", o.yes, "go on without asking where a CPU will take more than 10 minutes");
+  command.add_flag("--allow-too-large", o.allow_too_large,
+                   "run cases, too, that this machine's memory could never hold: out of memory is their result");
   command.add_flag("--dry-run", o.dry_run, "check everything and say what would run");
 }
 

@@ -71,7 +71,6 @@ void check_videos(std::vector<PlannedVideo>& videos, Existing existing) {
       throw at_line(problem, video.where);
     }
   }
-  for (const PlannedVideo& video : videos) require_places(video.request);
 }
 
 std::vector<VideoResult> make_videos(const std::vector<PlannedVideo>& videos, VideoMaker& maker,

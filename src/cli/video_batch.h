@@ -20,7 +20,7 @@ enum class Keep { kYes, kNo };
 void name_outputs(std::vector<PlannedVideo>& videos, const Request& base, Keep keep);
 
 /// All that can be known before work, of each: the options, its outputs, the prompt, the bounds of the model. Throws
-/// Error(kUsage, kInput) that names the line of the file. Then makes the folders.
+/// Error(kUsage, kInput) that names the line of the file. Writes nothing.
 void check_videos(std::vector<PlannedVideo>& videos, Existing existing);
 
 /// Makes them one after another and hands each result to `told`. One that fails is left behind; a signal ends all.

@@ -9,6 +9,7 @@
 #include "base/output_file.h"
 #include "base/terminal.h"
 #include "cli/signals.h"
+#include "pipeline/request_json.h"
 #include "suite/kernel_stages.h"
 
 namespace wan::cli {
@@ -40,6 +41,17 @@ measure::Gpu* card_of(const measure::GpuSet& gpus, const Request& request) {
   return measure::find_gpu(gpus, request.device, visible != nullptr ? visible : "");
 }
 
+/// Equal for two requests that take the same time and memory, but for the length of their prompts.
+std::string cost_key(Request request) {
+  request.prompt.clear();
+  request.negative_prompt.clear();
+  request.seed = 0;
+  request.output.clear();
+  request.frames.clear();
+  request.dump.clear();
+  return request_json(request);
+}
+
 }  // namespace
 
 VideoFailure failure_of(const Error& problem) {
@@ -51,10 +63,23 @@ VideoFailure failure_of(const Error& problem) {
 VideoMaker::VideoMaker(Progress progress, Kernels kernels, const EngineOptions& options)
     : stop_(stop_on_signals()), gpus_(measure::open_gpus()), progress_(progress), kernels_(kernels), engine_(options) {}
 
+Expectation VideoMaker::expect(const Request& request) {
+  const std::string key = cost_key(request);
+  const auto found = expected_.find(key);
+  if (found != expected_.end()) return found->second;
+  try {
+    return expected_.emplace(key, engine_.expect(request)).first->second;
+  } catch (const OutOfMemory& problem) {
+    throw Error(ErrorKind::kUsage, problem.what());
+  }
+}
+
 void VideoMaker::make(VideoResult& result) {
   measure::Gpu* card = card_of(gpus_, result.request);
   const std::string no_card = card != nullptr ? "" : gpus_.gpus.empty() ? gpus_.reason : "the run does not use a GPU";
-  WatchVideo watch(card, no_card, progress_);
+  const auto expected = expected_.find(cost_key(result.request));
+  WatchVideo watch(card, no_card, progress_,
+                   expected != expected_.end() ? std::optional(expected->second.time) : std::nullopt);
   const auto kernels = kernels_ == Kernels::kWatched ? std::make_unique<suite::KernelStages>(watch) : nullptr;
   Observer* observer = kernels ? static_cast<Observer*>(kernels.get()) : &watch;
   try {

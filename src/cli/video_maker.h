@@ -1,6 +1,7 @@
 // Makes the videos of a command by one engine, and watches each.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -18,6 +19,11 @@ class VideoMaker {
   /// From now on signals stop the videos. Before any other thread exists.
   explicit VideoMaker(Progress progress, Kernels kernels = Kernels::kUnwatched, const EngineOptions& options = {});
 
+  /// What a video will take here; of two of one size and model it is computed once. Throws Error(kUsage) naming the
+  /// largest video that fits where this machine could never hold it, and as Engine::expect does.
+  Expectation expect(const Request& request);
+  /// What signals have asked for.
+  const StopSource& stop() const { return stop_; }
   /// The video is on the disk when it returns. What `result.request` asks for; what it cost is in the result also where
   /// an Error is thrown.
   void make(VideoResult& result);
@@ -33,6 +39,7 @@ class VideoMaker {
   Kernels kernels_;
   std::string kernel_text_;
   Engine engine_;
+  std::map<std::string, Expectation> expected_;  // by the text of what decides it
 };
 
 /// What ended a request, as it is kept. Signals have their own exit codes.

@@ -23,9 +23,10 @@ constexpr std::chrono::milliseconds kWithCard{100}, kWithoutCard{500};
 
 }  // namespace
 
-WatchVideo::WatchVideo(measure::Gpu* gpu, std::string no_gpu, Progress progress)
+WatchVideo::WatchVideo(measure::Gpu* gpu, std::string no_gpu, Progress progress, std::optional<ExpectedTime> expected)
     : progress_(progress),
       terminal_(progress == Progress::kShown && ::isatty(STDERR_FILENO) == 1),
+      expected_(expected),
       gpu_(gpu),
       sampler_(gpu, std::move(no_gpu), terminal_ ? measure::kTimedRung : measure::CounterRung::kNone) {
   boundaries_.push_back(measure::read_own_and_reset_peak());
@@ -51,14 +52,25 @@ void WatchVideo::on_span(const StageSpan& span) {
   if (span.is_leaf() && span.stage.role == StageRole::kStepInference) step_ns_ = span.length_ns();
 }
 
+/// From the beginning of `stage` on: by the step before, else by what is expected; nothing where neither is known.
+std::optional<double> WatchVideo::left_s(const StageId& stage, int steps) const {
+  const double decoding_s = expected_ ? expected_->vae_s : 0;
+  if (is_step(stage.role)) {
+    if (step_ns_ == 0 && !expected_) return std::nullopt;
+    const double step_s = step_ns_ > 0 ? seconds_from_ns(step_ns_).value : expected_->step_s;
+    return step_s * (steps - stage.index) + decoding_s;
+  }
+  if (!expected_ || stage.role > StageRole::kVaeDecoding) return std::nullopt;
+  return stage.role == StageRole::kVaeDecoding ? decoding_s : expected_->denoise_s + decoding_s;
+}
+
 void WatchVideo::on_begin(const StageId& stage, int steps) {
   boundaries_.push_back(measure::read_own_and_reset_peak());
   const std::lock_guard lock(mutex_);
   state_.stage = named(stage).name;
   state_.step = stage.index;
   state_.steps = steps;
-  state_.left_s.reset();
-  if (stage.index >= 0 && step_ns_ > 0) state_.left_s = seconds_from_ns(step_ns_).value * (steps - stage.index);
+  state_.left_s = left_s(stage, steps);
   show();
 }
 

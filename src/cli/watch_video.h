@@ -13,6 +13,7 @@
 #include "measure/gpu.h"
 #include "measure/sampler.h"
 #include "pipeline/decisions.h"
+#include "pipeline/expectation.h"
 #include "pipeline/observer.h"
 #include "results/record.h"
 #include "suite/progress.h"
@@ -31,8 +32,9 @@ struct VideoCost {
 
 class WatchVideo final : public Observer {
  public:
-  /// `gpu` may be nullptr, then `no_gpu` says why. It is read from now on, by a thread of its own.
-  WatchVideo(measure::Gpu* gpu, std::string no_gpu, Progress progress);
+  /// `gpu` may be nullptr, then `no_gpu` says why. It is read from now on, by a thread of its own. `expected` is what
+  /// is left to begin with, until a step has been timed.
+  WatchVideo(measure::Gpu* gpu, std::string no_gpu, Progress progress, std::optional<ExpectedTime> expected = {});
   ~WatchVideo() override { end(); }
   WatchVideo(const WatchVideo&) = delete;
   WatchVideo& operator=(const WatchVideo&) = delete;
@@ -56,9 +58,11 @@ class WatchVideo final : public Observer {
   void say(const std::string& text);
   void show();
   StageId named(StageId stage) const;
+  std::optional<double> left_s(const StageId& stage, int steps) const;
 
   Progress progress_;
   bool terminal_;
+  std::optional<ExpectedTime> expected_;
   measure::Gpu* gpu_;
   int64_t step_ns_ = 0;
   std::vector<measure::TreeReading> boundaries_;

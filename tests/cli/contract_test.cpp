@@ -259,23 +259,68 @@ TEST_F(CommandLine, ASignalBeforeTheFirstRunIsAnsweredLikeAnyOther) {
   FAIL() << "no signal was held before the plan was made";
 }
 
-TEST_F(CommandLine, ASignalStopsTheRunAndLeavesNoPartialVideo) {
-  // Minutes of work, so that the signal always comes in the middle.
+/// A `generate` that takes hours, in the test's folder; its words go to `said` until it has begun a step.
+std::unique_ptr<Subprocess> long_work(const fs::path& folder, const std::string& checkpoint,
+                                      const std::vector<std::string>& more, std::string& said) {
   SpawnOptions spawn;
-  spawn.argv = {std::string(WAN_BINARY_DIR) + "/wanbench", "generate", "--device", "cpu", "--checkpoint", checkpoint()};
-  for (const char* word :
-       {"--prompt", "x", "--size", "640x640", "--num-frames", "81", "--steps", "50", "--output", "v.mp4"})
-    spawn.argv.emplace_back(word);
-  spawn.folder = folder_;
-  Subprocess child(spawn);
-  std::string said;
+  spawn.argv = {std::string(WAN_BINARY_DIR) + "/wanbench",
+                "generate",
+                "--yes",
+                "--device",
+                "cpu",
+                "--checkpoint",
+                checkpoint,
+                "--prompt",
+                "x",
+                "--steps",
+                "50"};
+  spawn.argv.insert(spawn.argv.end(), more.begin(), more.end());
+  spawn.folder = folder;
+  auto child = std::make_unique<Subprocess>(spawn);
   while (said.find("step 1/50") == std::string::npos) {
-    pollfd wait{child.err().get(), POLLIN, 0};
+    pollfd wait{child->err().get(), POLLIN, 0};
     ::poll(&wait, 1, -1);
-    ASSERT_TRUE(read_available(child.err(), said)) << said;
+    if (!read_available(child->err(), said)) break;
   }
-  child.signal_group(SIGTERM);
-  EXPECT_EQ(child.wait().exit_code, 143);
+  return child;
+}
+
+TEST_F(CommandLine, ASignalStopsTheRunAndLeavesNoPartialVideo) {
+  std::string said;
+  const auto child =
+      long_work(folder_.path(), checkpoint(), {"--size", "640x640", "--num-frames", "81", "--output", "v.mp4"}, said);
+  child->signal_group(SIGTERM);
+  EXPECT_EQ(child->wait().exit_code, 143);
+  read_available(child->err(), said);
+  EXPECT_THAT(said, HasSubstr("stopping; a second Ctrl-C ends at once"));
+  EXPECT_EQ(files(), 0u);
+}
+
+TEST_F(CommandLine, ASignalEndsAStepThatTakesHours) {
+  std::string said;
+  const auto child =
+      long_work(folder_.path(), checkpoint(),
+                {"--size", "1280x704", "--num-frames", "121", "--output", "v.mp4", "--frames", "f"}, said);
+  child->signal_group(SIGINT);
+  EXPECT_EQ(child->wait().exit_code, 130);
+  read_available(child->err(), said);
+  EXPECT_THAT(said, HasSubstr("nothing was left behind"));
+  EXPECT_FALSE(fs::exists(folder_ / "v.mp4"));
+  for (const auto& entry : fs::recursive_directory_iterator(folder_.path())) EXPECT_TRUE(entry.is_directory()) << entry;
+}
+
+TEST_F(CommandLine, ASecondSignalEndsAtOnce) {
+  std::string said;
+  const auto child =
+      long_work(folder_.path(), checkpoint(), {"--size", "1280x704", "--num-frames", "121", "--output", "v.mp4"}, said);
+  child->signal_group(SIGINT);
+  while (said.find("stopping") == std::string::npos) {
+    pollfd wait{child->err().get(), POLLIN, 0};
+    ::poll(&wait, 1, -1);
+    ASSERT_TRUE(read_available(child->err(), said)) << said;
+  }
+  child->signal_group(SIGTERM);
+  EXPECT_EQ(child->wait().exit_code, 143);
   EXPECT_EQ(files(), 0u);
 }
 

@@ -1,0 +1,111 @@
+// What the program says before its work, and what it does not begin without being told.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/duration.h"
+#include "base/file.h"
+#include "cli/expected.h"
+#include "command_line.h"
+
+namespace wan::cli {
+namespace {
+
+using test::CommandLine;
+using testing::HasSubstr;
+using testing::Not;
+
+ExpectedVideos videos(double step_s, int steps, const std::string& device = "cpu") {
+  ExpectedVideos one;
+  one.expectation.steps = steps;
+  one.expectation.time.step_s = step_s;
+  one.expectation.time.denoise_s = step_s * steps;
+  one.expectation.time.vae_s = 1;
+  one.expectation.device_kind = device;
+  one.expectation.peak_bytes = uint64_t{3} << 30;
+  one.expectation.product_rate = 5e11;
+  return one;
+}
+
+TEST(Expected, LengthsOfTimeAreReadable) {
+  EXPECT_EQ(duration_text(3.21), "3.2 s");
+  EXPECT_EQ(duration_text(125), "2:05 min");
+  EXPECT_EQ(duration_text(3661), "1:01 h");
+  EXPECT_EQ(duration_text(1e300).substr(0, 6), "277777");
+}
+
+TEST(Expected, LinesHoldTimeMemoryAndTheirBasis) {
+  ExpectedVideos warm = videos(2, 3);
+  warm.name = "case";
+  warm.videos = 4;
+  const auto lines = expectation_lines({videos(2, 60), warm});
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0], "expected: about 2:01 min (60 steps of 2.0 s, VAE 1.0 s), 3.0 GiB of host memory");
+  EXPECT_EQ(lines[1],
+            "case: expected: about 28.0 s for 4 videos (3 steps of 2.0 s, VAE 1.0 s), 3.0 GiB of host memory");
+  EXPECT_THAT(lines[2], testing::AllOf(HasSubstr("0.5 TFLOP/s"), HasSubstr("not counted"), HasSubstr("memory:")));
+}
+
+TEST(Expected, OnlyALongWaitOnTheCpuNeedsAgreement) {
+  const StopSource stop;
+  EXPECT_NO_THROW(require_agreement({videos(10, 50)}, Agreement::kAsk, stop));
+  EXPECT_NO_THROW(require_agreement({videos(1000, 50, "cuda")}, Agreement::kAsk, stop));
+  EXPECT_NO_THROW(require_agreement({videos(1000, 50)}, Agreement::kGiven, stop));
+  EXPECT_THROW(require_agreement({videos(7, 50), videos(7, 50)}, Agreement::kAsk, stop), Error) << "together";
+}
+
+TEST_F(CommandLine, GenerateSaysWhatItWillTake) {
+  const auto ended = run(small_video("--discard"));
+  EXPECT_EQ(ended.code, 0) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("expected: about "));
+  EXPECT_THAT(ended.output, HasSubstr("GiB of host memory"));
+}
+
+TEST_F(CommandLine, ALongComputationOnACpuNeedsYes) {
+  const std::string work = "generate --device cpu --checkpoint " + checkpoint() +
+                           " --prompt x --size 1280x704 --num-frames 121 --steps 50 --output v.mp4";
+  const auto ended = run(work + " </dev/null");
+  EXPECT_EQ(ended.code, 2) << ended.output;
+  EXPECT_THAT(ended.output, testing::AllOf(HasSubstr("on the CPU"), HasSubstr("--yes")));
+  EXPECT_THAT(ended.output, Not(HasSubstr("step 1/")));
+  EXPECT_EQ(files(), 0u);
+}
+
+TEST_F(CommandLine, WhatTheMachineCannotHoldIsRefusedEvenWithYes) {
+  const auto ended = run("generate --yes --device cpu --checkpoint " + checkpoint() +
+                         " --prompt x --size 16384x16384 --num-frames 401 --steps 1 --output v.mp4");
+  EXPECT_NE(ended.code, 0);
+  EXPECT_THAT(ended.output, testing::AllOf(HasSubstr("out of memory"), HasSubstr("the largest that fits: ")));
+  EXPECT_EQ(files(), 0u);
+}
+
+TEST_F(CommandLine, RunChecksItsWholeSuiteBeforeItsFirstCase) {
+  const auto suite = [&](const std::string& second) {
+    write_atomically(folder_ / "s.json", R"({"schema":"wanbench.suite","format":1,"name":"s","version":"1",
+      "defaults":{"prompt":"x","device":"cpu","width":32,"height":32,"num_frames":5,"steps":1},
+      "cases":[{"name":"small"},{"name":"second",)" +
+                                             second + "}]}");
+    return "run --suite s.json --output o --checkpoint " + checkpoint();
+  };
+  auto ended = run(suite(R"("width":16384,"height":16384,"num_frames":401)") + " --yes");
+  EXPECT_EQ(ended.code, 2) << ended.output;
+  EXPECT_THAT(ended.output, testing::AllOf(HasSubstr("case second: out of memory"), HasSubstr("the largest that fits"),
+                                           HasSubstr("--allow-too-large")));
+  ended = run(suite(R"("width":1280,"height":704,"num_frames":121,"steps":50)") + " </dev/null");
+  EXPECT_EQ(ended.code, 2) << ended.output;
+  EXPECT_THAT(ended.output, testing::AllOf(HasSubstr("second: expected: about "), HasSubstr("--yes")));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "o"));
+  ended = run(suite(R"("width":1280,"height":704,"num_frames":121,"steps":50)") + " --dry-run </dev/null");
+  EXPECT_EQ(ended.code, 0) << "a dry run only says it: " << ended.output;
+}
+
+TEST_F(CommandLine, ACaseThatCannotFitMayBeKeptAsAResult) {
+  write_atomically(folder_ / "s.json", R"({"schema":"wanbench.suite","format":1,"name":"s","version":"1",
+    "cases":[{"name":"large","prompt":"x","device":"cpu","width":16384,"height":16384,"num_frames":401,"steps":1}]})");
+  const auto ended = run("run --suite s.json --output o --allow-too-large --yes --checkpoint " + checkpoint());
+  EXPECT_EQ(ended.code, 1) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("0 ok, 1 not ok"));
+  EXPECT_THAT(ended.output, HasSubstr("out of memory"));
+}
+
+}  // namespace
+}  // namespace wan::cli
