@@ -30,7 +30,7 @@ ExitCode write_with_progress(const std::filesystem::path& target,
   WriteOptions options;
   options.progress = [&](uint64_t done_bytes, uint64_t total_bytes) {
     total = total_bytes;
-    if (received_signal() != 0) throw Error(ErrorKind::kInterrupted, "interrupted; nothing was left behind");
+    if (received_signal() != 0) throw Error(ErrorKind::kInterrupted, "interrupted; no unfinished file is left");
     const int64_t now = monotonic_ns();
     if (!terminal || (now - shown_ns < kShowEveryNs && done_bytes < total_bytes)) return;
     shown_ns = now;

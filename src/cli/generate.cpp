@@ -22,6 +22,7 @@
 #include "cli/numbers.h"
 #include "cli/prompts_file.h"
 #include "cli/request_options.h"
+#include "cli/signals.h"
 #include "cli/video_batch.h"
 #include "cli/video_maker.h"
 
@@ -88,6 +89,10 @@ void tell_video(const GenerateOptions& options, const VideoResult& made, const s
 /// Where nobody has said which weights, the small model that comes with the program.
 Request with_weights(Request request, bool is_quiet) {
   if (!request.checkpoint.empty() || request.random_weights) return request;
+  require(request.model.empty(),
+          fmt::format("{} {} without its weights: name their folder with {}, or say {} {}", flags::kModel,
+                      request.model, flags::kCheckpoint, flags::kWeights, flags::kRandomWeights),
+          ErrorKind::kUsage);
   request.checkpoint = default_checkpoint();
   if (!is_quiet)
     log::info(
@@ -104,8 +109,8 @@ void generate_one(const GenerateOptions& options, std::vector<VideoResult>& resu
   name_output(result.request, options.keep());
   require_outputs(result.request, options.existing());
   VideoMaker maker(options.progress(), options.kernels());
-  expect_videos(maker, {&result.request}, options.agreement(), options.quiet);
   require_places(result.request);
+  expect_videos(maker, {&result.request}, options.agreement(), options.quiet);
   maker.make(result);
   if (!result.request.frames.empty()) remove_later_frames(result.request.frames, result.outcome->num_frames);
   tell_video(options, result, maker.kernels());
@@ -162,8 +167,8 @@ ExitCode generate_several(const GenerateOptions& options, std::vector<VideoResul
   VideoMaker maker(options.progress(), Kernels::kUnwatched, EngineOptions{.cached_prompts = kCachedPrompts});
   std::vector<const Request*> requests;
   for (const PlannedVideo& video : videos) requests.push_back(&video.request);
-  expect_videos(maker, requests, options.agreement(), options.quiet);
   for (const PlannedVideo& video : videos) require_places(video.request);
+  expect_videos(maker, requests, options.agreement(), options.quiet);
   results = make_videos(videos, maker, [&](const VideoResult& result, size_t number) {
     tell_one_of(options, result, number, videos.size());
   });
@@ -193,6 +198,12 @@ ExitCode run_generate(const GenerateOptions& options) {
   std::vector<VideoResult> results;
   std::optional<VideoFailure> failure;
   ExitCode code = ExitCode::kSuccess;
+  if (options.json)
+    on_leaving([](ExitCode left_with) {
+      const VideoFailure interrupted{ErrorKind::kInterrupted, "interrupted in the middle of its work", left_with};
+      print_raw(generate_json({}, left_with, interrupted));
+      finish_output();
+    });
   try {
     code = generate(options, results);
   } catch (const Error& problem) {
@@ -206,6 +217,7 @@ ExitCode run_generate(const GenerateOptions& options) {
     code = ExitCode::kFailure;
     failure = {ErrorKind::kRuntime, problem.what(), code};
   }
+  on_leaving({});
   if (options.json) print_raw(generate_json(results, code, failure));
   return code;
 }

@@ -202,8 +202,8 @@ ExitCode run_repeat(const RepeatOptions& options) {
   require_outputs(made.request, options.force ? Existing::kReplaced : Existing::kRefused);
   VideoMaker maker(options.quiet ? Progress::kSilent : Progress::kShown);
   try {
-    expect_videos(maker, {&made.request}, options.yes ? Agreement::kGiven : Agreement::kAsk, options.quiet);
     require_places(made.request);
+    expect_videos(maker, {&made.request}, options.yes ? Agreement::kGiven : Agreement::kAsk, options.quiet);
     maker.make(made);
   } catch (const Error& problem) {
     if (problem.kind() != ErrorKind::kInterrupted) throw;

@@ -1,6 +1,8 @@
 #include "cli/request_options.h"
 
 #include <algorithm>
+#include <concepts>
+#include <filesystem>
 #include <random>
 #include <string>
 
@@ -88,7 +90,12 @@ class AddOption {
       return words(flag, help, enum_words<E>(),
                    [&member](const std::string& word) { member = enum_value<E>(word).value(); });
     } else {
-      return text(flag, help, [&member](const std::string& word) { member = word; });
+      return text(flag, help, [&member, flag](const std::string& word) {
+        // A script's variable that is not set: what it was to name would be found somewhere else.
+        if constexpr (std::same_as<T, std::filesystem::path>)
+          require(!word.empty(), flag + ": expected a path, found an empty text", ErrorKind::kUsage);
+        member = word;
+      });
     }
   }
   template <class T, Number N>

@@ -209,6 +209,14 @@ std::vector<suite::PlannedCase> prepare(RunCommand& options, const measure::GpuS
   for (const std::string& line : suite::leave_out_other_models(suite, options.plan)) log::info(line);
   require(!suite.cases.empty(), fmt::format("{}: no case is left to run", options.suite.string()), ErrorKind::kUsage);
   auto plan = suite::plan_cases(suite, options.plan);
+  std::error_code ignored;
+  const bool is_quick = fs::equivalent(options.suite, default_suite(), ignored);
+  const bool is_small = std::any_of(plan.begin(), plan.end(), [&](const suite::PlannedCase& planned) {
+    return planned.details.request.checkpoint == default_checkpoint();
+  });
+  if (is_small && !is_quick && options.plan.command.empty())
+    log::info(fmt::format("no {}: the small model that comes with the program makes what names no weights",
+                          flags::kCheckpoint));
   if (!options.plan.command.empty()) return plan;
   const std::vector<ExpectedVideos> expected = expect_cases(plan, options, gpus);
   for (const std::string& line : expectation_lines(expected)) log::info(line);

@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <mutex>
 #include <utility>
 
 #include <fmt/format.h>
@@ -24,10 +25,18 @@ namespace {
 // Signals come to the process, not to an object: what they say is kept here.
 std::atomic<int> first_signal{0};
 StopSource stop;
+std::mutex words_mutex;
+std::function<void(ExitCode)> words;
 
 /// The process's end from this thread, whatever the others do.
 [[noreturn]] void leave(int signal) {
   remove_unfinished_files();
+  const std::lock_guard lock(words_mutex);
+  try {
+    if (words) words(static_cast<ExitCode>(128 + signal));
+  } catch (const Error&) {
+    // Nobody takes them.
+  }
   _exit(128 + signal);
 }
 
@@ -62,7 +71,7 @@ void watch(const sigset_t& signals, const StopManner& manner) {
   stop.request_stop();
   if (manner.tells) tell(suite::kStopping);
   const int second = wait_for(signals, manner.patience);
-  if (second == 0 && manner.tells) tell("interrupted in the middle of its work; nothing was left behind");
+  if (second == 0 && manner.tells) tell("interrupted in the middle of its work; no unfinished file is left");
   leave(second == 0 ? first : second);
 }
 
@@ -117,6 +126,11 @@ const StopSource& stop_on_signals(const StopManner& manner) {
   hold_signals();
   std::thread([manner] { watch(answered(), manner); }).detach();
   return stop;
+}
+
+void on_leaving(std::function<void(ExitCode)> last_words) {
+  const std::lock_guard lock(words_mutex);
+  words = std::move(last_words);
 }
 
 int received_signal() { return first_signal; }

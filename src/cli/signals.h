@@ -3,11 +3,13 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
 
+#include "base/error.h"
 #include "base/subprocess.h"
 #include "pipeline/stop.h"
 
@@ -47,6 +49,10 @@ struct StopManner {
 /// From now on SIGINT and SIGTERM stop the requests that are given the result, which lives as long as the process.
 /// Called before any other thread exists: threads inherit that the signals are blocked.
 const StopSource& stop_on_signals(const StopManner& manner = {});
+
+/// What is still said before a signal ends the process in the middle of its work; called once, from a thread of its
+/// own, with the process's exit code. Empty: nothing. Once this has returned no earlier one is under way.
+void on_leaving(std::function<void(ExitCode)> last_words);
 
 /// The signal that asked to stop, or 0.
 int received_signal();

@@ -61,12 +61,22 @@ Dit::Dit(Backend& backend, const DitConfig& config, DType compute, TensorView st
              fmt::format("the backend's operations cut a latent into patches of 1 x {0} x {0}", kPatchSide));
 }
 
-void Dit::set_grid(const PatchGrid& grid) {
+void Dit::set_grid(const PatchGrid& grid, Tables tables) {
   require(grid.frames <= kRopeLimit && grid.rows <= kRopeLimit && grid.columns <= kRopeLimit,
           fmt::format("a latent of {} x {} x {} patches exceeds the model's position tables ({} on each axis)",
                       grid.frames, grid.rows, grid.columns, kRopeLimit),
           ErrorKind::kUsage);
   grid_ = grid;
+  const int64_t length = grid.tokens();
+  const int64_t pairs = config_.head_dim() / 2;
+  rope_cos_ = backend_.allocate(DType::kF32, {length, pairs}, "RoPE table");
+  rope_sin_ = backend_.allocate(DType::kF32, {length, pairs}, "RoPE table");
+  first_frame_index_ = backend_.allocate(DType::kI32, {length}, "token rows");
+  if (tables == Tables::kFilled) fill_tables();
+}
+
+void Dit::fill_tables() {
+  const PatchGrid& grid = grid_;
   const int64_t length = grid.tokens();
   const int64_t pairs = config_.head_dim() / 2;
   const int64_t spatial = 2 * (config_.head_dim() / 6);
@@ -86,13 +96,10 @@ void Dit::set_grid(const PatchGrid& grid) {
     fill_axis(positions[axis], extents[axis], channels[axis], first, pairs, cos->as<float>(), sin->as<float>());
     first += channels[axis] / 2;
   }
-  rope_cos_ = backend_.allocate(DType::kF32, {length, pairs}, "RoPE table");
-  rope_sin_ = backend_.allocate(DType::kF32, {length, pairs}, "RoPE table");
   backend_.upload(cos, rope_cos_);
   backend_.upload(sin, rope_sin_);
   Tensor index = host_tensor(DType::kI32, {length});
   for (int64_t l = 0; l < length; ++l) index->as<int32_t>()[l] = l < grid.rows * grid.columns ? 0 : 1;
-  first_frame_index_ = backend_.allocate(DType::kI32, {length}, "token rows");
   backend_.upload(index, first_frame_index_);
 }
 

@@ -51,9 +51,12 @@ class Dit {
 
   const DitConfig& config() const { return config_; }
 
+  /// Whether the tables of positions have their values, or their places alone: to count memory, where a video too large
+  /// for this machine must not take it.
+  enum class Tables { kFilled, kUnfilled };
   /// Sets the size of the latents to come (computes the RoPE tables). Throws Error(kUsage) when a side exceeds the
   /// table limit 1024.
-  void set_grid(const PatchGrid& grid);
+  void set_grid(const PatchGrid& grid, Tables tables = Tables::kFilled);
 
   /// text: rows [n, text_dim] F32 on the host, n <= text_len; padded with zero rows before the embedding, as the source
   /// does.
@@ -77,6 +80,7 @@ class Dit {
   struct Activations;
   void run_block(int index, TensorView slab, const Call& call, Activations& act, const TensorView& modulation);
   void prepare_modulation(const Call& call, Activations& act);
+  void fill_tables();
   TensorView stem(const char* name) const { return stem_layout_.view(stem_, name); }
 
   Backend& backend_;

@@ -62,10 +62,8 @@ Request read_checkpoint_defaults(const std::filesystem::path& folder) {
 }
 
 Request with_defaults(Request request, const Request& defaults) {
-  if (request.width == 0 && request.height == 0) {
-    request.width = defaults.width;
-    request.height = defaults.height;
-  }
+  if (request.width == 0) request.width = defaults.width;
+  if (request.height == 0) request.height = defaults.height;
   if (request.num_frames == 0) request.num_frames = defaults.num_frames;
   if (request.steps == 0) request.steps = defaults.steps;
   if (!request.shift) request.shift = defaults.shift;

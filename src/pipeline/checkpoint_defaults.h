@@ -14,8 +14,8 @@ namespace wan {
 /// Throws Error(kInput) naming the file and the field.
 Request read_checkpoint_defaults(const std::filesystem::path& folder);
 
-/// `request` with what it leaves open taken from `defaults`. An option the user gave is never changed; width and height
-/// are one option, and so is guidance in all its spellings.
+/// `request` with what it leaves open taken from `defaults`. An option the user gave is never changed; guidance in
+/// all its spellings is one option.
 Request with_defaults(Request request, const Request& defaults);
 
 }  // namespace wan

@@ -1,5 +1,6 @@
 // Predicts device memory by running the models on a backend that only counts.
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <vector>
 
@@ -44,7 +45,7 @@ uint64_t dit_arena_bytes(const ModelSet& models, const Plan& plan) {
   const auto dry = make_dry_backend();
   const TensorView stem(reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice);
   Dit dit(*dry, models.dit, plan.compute, stem);
-  dit.set_grid(plan.grid());
+  dit.set_grid(plan.grid(), Dit::Tables::kUnfilled);
   const Tensor text = host_tensor(DType::kF32, {1, models.dit.text_dim});
   TextContext context = dit.embed_text(text);
   const std::vector<double> timesteps{0.0, 1.0};
@@ -205,8 +206,8 @@ std::string what_fits(const Request& request, const ModelSet& models, const Plan
     return !excess_of(choose(request, models, resized(plan, vae, size), history, limits), limits);
   };
   const auto scaled = [&](int64_t columns) {
-    const int64_t rows = std::max<int64_t>(1, (columns * plan.height + plan.width / 2) / plan.width);
-    return VideoSize{columns * step, rows * step, plan.num_frames};
+    const double rows = static_cast<double>(columns * plan.height) / static_cast<double>(plan.width);
+    return VideoSize{columns * step, std::max<int64_t>(1, std::llround(rows)) * step, plan.num_frames};
   };
   const auto shortened = [&](int64_t latent) { return VideoSize{plan.width, plan.height, vae.video_frames(latent)}; };
   const int64_t columns = largest(plan.width / step, [&](int64_t n) { return fits(scaled(n)); });

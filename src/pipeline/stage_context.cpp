@@ -14,7 +14,7 @@ std::string suffix_of(DType compute) { return compute == DType::kBF16 ? ".bf16" 
 
 void StageContext::check_stop() const {
   if (stop != nullptr && stop->stop_requested())
-    throw Error(ErrorKind::kInterrupted, "interrupted; nothing was left behind");
+    throw Error(ErrorKind::kInterrupted, "interrupted; no unfinished file is left");
 }
 
 void StageContext::enter(StageRole role, int step) const {

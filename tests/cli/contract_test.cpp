@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <nlohmann/json.hpp>
 
 #include <cstdio>
 #include <cstdlib>
@@ -304,9 +305,21 @@ TEST_F(CommandLine, ASignalEndsAStepThatTakesHours) {
   child->signal_group(SIGINT);
   EXPECT_EQ(child->wait().exit_code, 130);
   read_available(child->err(), said);
-  EXPECT_THAT(said, HasSubstr("nothing was left behind"));
+  EXPECT_THAT(said, HasSubstr("no unfinished file is left"));
   EXPECT_FALSE(fs::exists(folder_ / "v.mp4"));
   for (const auto& entry : fs::recursive_directory_iterator(folder_.path())) EXPECT_TRUE(entry.is_directory()) << entry;
+}
+
+TEST_F(CommandLine, AStepThatIsCutOffLeavesItsDocument) {
+  std::string said, document;
+  const auto child = long_work(folder_.path(), checkpoint(),
+                               {"--size", "1280x704", "--num-frames", "121", "--discard", "--json"}, said);
+  child->signal_group(SIGINT);
+  EXPECT_EQ(child->wait().exit_code, 130);
+  read_available(child->out(), document);
+  const auto json = nlohmann::json::parse(document);
+  EXPECT_EQ(json.at("schema").at("name"), "wanbench.generate");
+  EXPECT_THAT(document, HasSubstr("interrupted"));
 }
 
 TEST_F(CommandLine, ASecondSignalEndsAtOnce) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/duration.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "cli/expected.h"
 #include "command_line.h"
@@ -105,6 +106,27 @@ TEST_F(CommandLine, ACaseThatCannotFitMayBeKeptAsAResult) {
   EXPECT_EQ(ended.code, 1) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr("0 ok, 1 not ok"));
   EXPECT_THAT(ended.output, HasSubstr("out of memory"));
+}
+
+TEST_F(CommandLine, WithoutACheckpointTheSmallModelMakesItsOwnSizeAndSaysSo) {
+  const auto ended = run("generate --device cpu --prompt 'a red circle' --steps 1 --discard");
+  EXPECT_EQ(ended.code, 0) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("the small model that comes with the program"));
+  EXPECT_THAT(ended.output, HasSubstr("128x96, 17 frames"));
+  const auto named = run("generate --device cpu --prompt x --model ti2v-5B --discard");
+  EXPECT_EQ(named.code, 2) << named.output;
+  EXPECT_THAT(named.output, testing::AllOf(HasSubstr("--checkpoint"), HasSubstr("--weights random")));
+  EXPECT_THAT(run("inspect " + std::string(WAN_BINARY_DIR) + "/share/wanbench/checkpoint").output,
+              HasSubstr("defaults: 128x96, 17 frames at 24 fps, 20 steps, shift 5, guidance 3.5"));
+}
+
+TEST_F(CommandLine, AnEmptyPathIsNoPath) {
+  for (const char* flag : {"--output", "--checkpoint", "--frames", "--image"}) {
+    const auto ended = run(std::string("generate --device cpu --prompt x ") + flag + " ''");
+    EXPECT_EQ(ended.code, 2) << flag << ": " << ended.output;
+    EXPECT_THAT(ended.output, HasSubstr("expected a path"));
+  }
+  EXPECT_EQ(files(), 0u);
 }
 
 }  // namespace

@@ -175,7 +175,8 @@ TEST_F(Generate, AFailedVideoDoesNotLoseTheOthers) {
 TEST_F(Generate, ASignalEndsAllVideos) {
   // Minutes of work, so that the signal always comes in the first.
   SpawnOptions spawn;
-  spawn.argv = {std::string(WAN_BINARY_DIR) + "/wanbench", "generate", "--device", "cpu", "--checkpoint", checkpoint()};
+  spawn.argv = {
+      std::string(WAN_BINARY_DIR) + "/wanbench", "generate", "--yes", "--device", "cpu", "--checkpoint", checkpoint()};
   for (const char* word : {"--prompt", "x", "--size", "640x640", "--num-frames", "81", "--steps", "50", "--seeds",
                            "1,2", "--output", "o/"})
     spawn.argv.emplace_back(word);
