@@ -12,7 +12,7 @@
 
 #include "base/duration.h"
 #include "base/error.h"
-#include "base/log.h"
+#include "cli/columns.h"
 #include "cli/video_maker.h"
 
 namespace wan::cli {
@@ -20,14 +20,14 @@ namespace {
 
 constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
 
-double seconds_of(const ExpectedVideos& job) {
-  return job.expectation.time.total_s() * static_cast<double>(job.videos);
+double seconds_of(const ExpectedVideos& one) {
+  return one.expectation.time.total_s() * static_cast<double>(one.videos);
 }
 
-double cpu_seconds(const std::vector<ExpectedVideos>& jobs) {
+double cpu_seconds(const std::vector<ExpectedVideos>& videos) {
   double seconds = 0;
-  for (const ExpectedVideos& job : jobs)
-    if (job.expectation.device_kind == "cpu") seconds += seconds_of(job);
+  for (const ExpectedVideos& one : videos)
+    if (one.expectation.device_kind == "cpu") seconds += seconds_of(one);
   return seconds;
 }
 
@@ -36,13 +36,13 @@ std::string step_text(double seconds) {
   return seconds < 1 ? fmt::format("{:.2f} s", seconds) : duration_text(seconds);
 }
 
-std::string line_of(const ExpectedVideos& job) {
-  const Expectation& e = job.expectation;
-  const std::string many = job.videos > 1 ? fmt::format(" for {} videos", job.videos) : "";
-  return fmt::format("{}expected: about {}{} ({} steps of {}, VAE {}), {:.1f} GiB of {} memory",
-                     job.name.empty() ? "" : job.name + ": ", duration_text(seconds_of(job)), many, e.steps,
-                     step_text(e.time.step_s), duration_text(e.time.vae_s), static_cast<double>(e.peak_bytes) / kGiB,
-                     e.device_kind == "cpu" ? "host" : "GPU");
+std::string line_of(const ExpectedVideos& one) {
+  const Expectation& e = one.expectation;
+  const std::string many = one.videos > 1 ? fmt::format(" for {} videos", one.videos) : "";
+  return fmt::format("{}expected: about {}{} ({} step{} of {}, VAE {}), {:.1f} GiB of {} memory",
+                     one.name.empty() ? "" : one.name + ": ", duration_text(seconds_of(one)), many, e.steps,
+                     e.steps == 1 ? "" : "s", step_text(e.time.step_s), duration_text(e.time.vae_s),
+                     static_cast<double>(e.peak_bytes) / kGiB, e.device_kind == "cpu" ? "host" : "GPU");
 }
 
 /// The answer of a person; nothing where a stop was asked for first or the input ended.
@@ -63,16 +63,20 @@ bool answered_yes(const StopSource& stop) {
 
 }  // namespace
 
-std::vector<std::string> expectation_lines(const std::vector<ExpectedVideos>& jobs) {
+std::vector<std::string> expectation_lines(const std::vector<ExpectedVideos>& videos) {
   std::vector<std::string> lines;
-  for (const ExpectedVideos& job : jobs) lines.push_back(line_of(job));
-  if (!jobs.empty())
-    lines.push_back(fmt::format("  time: {}; memory: every tensor of the plan", jobs.front().expectation.time_basis()));
+  for (const ExpectedVideos& one : videos) lines.push_back(line_of(one));
+  if (!videos.empty())
+    lines.push_back(fmt::format("time: {}; memory: every tensor of the plan", videos.front().expectation.time_basis()));
   return lines;
 }
 
-void require_agreement(const std::vector<ExpectedVideos>& jobs, Agreement agreement, const StopSource& stop) {
-  const double seconds = cpu_seconds(jobs);
+void tell_expected(const std::vector<ExpectedVideos>& videos) {
+  for (const std::string& line : expectation_lines(videos)) fmt::print(stderr, "{}", wrapped(line, 0).text);
+}
+
+void require_agreement(const std::vector<ExpectedVideos>& videos, Agreement agreement, const StopSource& stop) {
+  const double seconds = cpu_seconds(videos);
   if (seconds <= kLongSeconds || agreement == Agreement::kGiven) return;
   const std::string long_wait = fmt::format("about {} on the CPU", duration_text(seconds));
   const bool terminal = isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
@@ -94,8 +98,7 @@ void expect_videos(VideoMaker& maker, const std::vector<const Request*>& request
   std::vector<ExpectedVideos> all;
   for (auto& [size, videos] : by_size) all.push_back(std::move(videos));
   if (all.size() == 1) all.front().name.clear();
-  if (!is_quiet)
-    for (const std::string& line : expectation_lines(all)) log::info(line);
+  if (!is_quiet) tell_expected(all);
   require_agreement(all, agreement, maker.stop());
 }
 

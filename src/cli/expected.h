@@ -23,16 +23,19 @@ struct ExpectedVideos {
   int64_t videos = 1;
 };
 
-/// "expected: about 2:05 min (20 steps of 5.1 s, decoding 8.2 s), 3.1 GiB of memory": one line a job, and what it is
+/// "expected: about 2:05 min (20 steps of 5.1 s, decoding 8.2 s), 3.1 GiB of memory": one line each, and what it is
 /// computed from.
-std::vector<std::string> expectation_lines(const std::vector<ExpectedVideos>& jobs);
+std::vector<std::string> expectation_lines(const std::vector<ExpectedVideos>& videos);
+
+/// The lines on standard error, in 80 columns.
+void tell_expected(const std::vector<ExpectedVideos>& videos);
 
 /// Beyond this a computation on the CPU needs agreement.
 inline constexpr double kLongSeconds = 600;
 
-/// Goes on at once unless the jobs that run on the CPU take longer than kLongSeconds together. Then a terminal asks,
+/// Goes on at once unless the videos that run on the CPU take longer than kLongSeconds together. Then a terminal asks,
 /// until `stop`; elsewhere, and after any answer but yes, throws Error(kUsage) naming --yes.
-void require_agreement(const std::vector<ExpectedVideos>& jobs, Agreement agreement, const StopSource& stop);
+void require_agreement(const std::vector<ExpectedVideos>& videos, Agreement agreement, const StopSource& stop);
 
 class VideoMaker;
 

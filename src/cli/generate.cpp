@@ -11,15 +11,16 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "base/checked_number.h"
 #include "base/flags.h"
 #include "base/log.h"
 #include "base/terminal.h"
+#include "cli/columns.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
 #include "cli/expected.h"
 #include "cli/generate_json.h"
 #include "cli/generate_outputs.h"
-#include "cli/numbers.h"
 #include "cli/prompts_file.h"
 #include "cli/request_options.h"
 #include "cli/signals.h"
@@ -55,7 +56,16 @@ std::vector<uint64_t> read_seeds(const std::string& text) {
   std::vector<uint64_t> seeds;
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find(',', begin), text.size());
-    seeds.push_back(number(std::string_view(text).substr(begin, end - begin), "--seeds", kAnySeed));
+    const std::string_view word = std::string_view(text).substr(begin, end - begin);
+    const std::optional<uint64_t> seed = checked_number(word, kAnySeed);
+    require(seed.has_value(),
+            fmt::format("--seeds '{}': expected whole numbers with a comma between each two, as 1,2,3; found '{}'",
+                        text, word),
+            ErrorKind::kUsage);
+    require(std::find(seeds.begin(), seeds.end(), *seed) == seeds.end(),
+            fmt::format("--seeds '{}': {} is there twice, and both videos would be the same", text, *seed),
+            ErrorKind::kUsage);
+    seeds.push_back(*seed);
     begin = end + 1;
   }
   return seeds;
@@ -95,10 +105,12 @@ Request with_weights(Request request, bool is_quiet) {
           ErrorKind::kUsage);
   request.checkpoint = default_checkpoint();
   if (!is_quiet)
-    log::info(
-        fmt::format("no {}: the small model that comes with the program makes it; `wanbench inspect {}` says "
-                    "what it knows",
-                    flags::kCheckpoint, request.checkpoint.string()));
+    fmt::print(stderr, "{}",
+               wrapped(fmt::format("no {}: the small model that comes with the program makes it; `wanbench inspect {}` "
+                                   "says what it knows",
+                                   flags::kCheckpoint, request.checkpoint.string()),
+                       0)
+                   .text);
   return request;
 }
 

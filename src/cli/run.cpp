@@ -219,7 +219,7 @@ std::vector<suite::PlannedCase> prepare(RunCommand& options, const measure::GpuS
                           flags::kCheckpoint));
   if (!options.plan.command.empty()) return plan;
   const std::vector<ExpectedVideos> expected = expect_cases(plan, options, gpus);
-  for (const std::string& line : expectation_lines(expected)) log::info(line);
+  tell_expected(expected);
   const StopSource nobody;  // a signal ends the process here
   const bool agreed = options.yes || options.dry_run;
   require_agreement(expected, agreed ? Agreement::kGiven : Agreement::kAsk, nobody);

@@ -32,13 +32,17 @@ std::string case_text(const CheckedCase& checked) {
   if (checked.undecided == "not_a_model_of_this_program")
     return fmt::format("{}: its model '{}' is none of this program's: only --engine command runs it", checked.name,
                        checked.model);
-  if (!checked.decided) return checked.name + ": see below";
+  if (!checked.decided) return (checked.name.empty() ? "a case without a name" : checked.name) + ": see below";
   const Decisions& d = *checked.decided;
   return fmt::format("{}: {}, {}x{}, {} frames, {} steps", checked.name, checked.model, d.width, d.height, d.num_frames,
                      d.steps);
 }
 
 void print_text(const SuiteCheck& check) {
+  if (check.name.empty() && check.cases.empty()) {  // no suite at all: its problems say all there is
+    for (const SuiteProblem& problem : check.problems) print("{}", wrapped(problem_text(check.file, problem), 0));
+    return;
+  }
   const std::string problems = check.problems.empty() ? "no problem" : counted(check.problems.size(), "problem");
   const std::string name = check.name.empty() ? "no name" : fmt::format("suite {}", check.name);
   print("{}",

@@ -57,6 +57,8 @@ std::optional<std::string> unknown_word(const CLI::App& app, const std::vector<s
       if (name.size() == word.size()) i += static_cast<size_t>(std::max(option->get_items_expected_min(), 0));
     } else if (const std::vector<std::string> below = commands_of(*command); !below.empty()) {
       const CLI::App* next = command_named(*command, word);
+      if (next == nullptr && (word == "help" || word == "version"))
+        return fmt::format("{} has no command '{}': write --{}", path_of(*command), word, word);
       if (next == nullptr)
         return fmt::format("{} has no command '{}'{}", path_of(*command), word, did_you_mean(word, below));
       command = next;

@@ -111,7 +111,7 @@ TEST_F(CommandLine, ACaseThatCannotFitMayBeKeptAsAResult) {
 TEST_F(CommandLine, WithoutACheckpointTheSmallModelMakesItsOwnSizeAndSaysSo) {
   const auto ended = run("generate --device cpu --prompt 'a red circle' --steps 1 --discard");
   EXPECT_EQ(ended.code, 0) << ended.output;
-  EXPECT_THAT(ended.output, HasSubstr("the small model that comes with the program"));
+  EXPECT_THAT(ended.output, HasSubstr("no --checkpoint: the small model that comes"));
   EXPECT_THAT(ended.output, HasSubstr("128x96, 17 frames"));
   const auto named = run("generate --device cpu --prompt x --model ti2v-5B --discard");
   EXPECT_EQ(named.code, 2) << named.output;

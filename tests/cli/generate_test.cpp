@@ -154,7 +154,8 @@ TEST_F(Generate, AllOfAFileIsCheckedBeforeTheFirstVideo) {
   expect_refused(small("--prompts p.txt --dump d"), HasSubstr("--dump"));
   expect_refused(small("--prompts p.txt --prompt x"), HasSubstr("--prompt"));
   expect_refused(small("--prompt x --seeds 1,2 --seed 3"), HasSubstr("--seed"));
-  expect_refused(small("--prompt x --seeds 1,,2"), AllOf(HasSubstr("--seeds: ''"), HasSubstr("whole number")));
+  expect_refused(small("--prompt x --seeds 1,,2"), AllOf(HasSubstr("--seeds '1,,2'"), HasSubstr("as 1,2,3; found ''")));
+  expect_refused(small("--prompt x --seeds 1,2,1"), HasSubstr("1 is there twice"));
   expect_refused(small("--prompts none.txt"), HasSubstr("none.txt"));
   expect_refused(small("--prompts p.txt --trace-kernels"), HasSubstr("--trace-kernels"));
 }

@@ -97,6 +97,8 @@ TEST_F(Help, SaysWhatMayHaveBeenMeant) {
   EXPECT_EQ(unknown({"--verson"}), "wanbench has no option --verson: did you mean --version?");
   EXPECT_EQ(unknown({"run", "--checkpont", "d"}), "wanbench run has no option --checkpont: did you mean --checkpoint?");
   EXPECT_EQ(unknown({"selftest", "overhaed"}), "wanbench selftest has no command 'overhaed': did you mean overhead?");
+  EXPECT_EQ(unknown({"help", "generate"}), "wanbench has no command 'help': write --help");
+  EXPECT_EQ(unknown({"version"}), "wanbench has no command 'version': write --version");
   EXPECT_EQ(unknown({"selftest", "overhead", "--pair", "3"}),
             "wanbench selftest overhead has no option --pair: did you mean --pairs?");
 }
