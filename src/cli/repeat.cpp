@@ -80,16 +80,16 @@ fs::path input_of(const std::optional<InputFile>& made_of, const fs::path& given
 }
 
 /// By content: a file may have another name.
-bool are_same(std::vector<WeightFile> a, std::vector<WeightFile> b) {
-  const auto key = [](const WeightFile& file) { return std::tie(file.component, file.digest, file.size_bytes); };
-  const auto less = [&](const WeightFile& x, const WeightFile& y) { return key(x) < key(y); };
+bool are_same(std::vector<WeightIdentity> a, std::vector<WeightIdentity> b) {
+  const auto key = [](const WeightIdentity& file) { return std::tie(file.component, file.digest, file.size_bytes); };
+  const auto less = [&](const WeightIdentity& x, const WeightIdentity& y) { return key(x) < key(y); };
   std::sort(a.begin(), a.end(), less);
   std::sort(b.begin(), b.end(), less);
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [&](const WeightFile& x, const WeightFile& y) { return key(x) == key(y); });
+                    [&](const WeightIdentity& x, const WeightIdentity& y) { return key(x) == key(y); });
 }
 
-std::string text_of(const std::vector<WeightFile>& weights) {
+std::string text_of(const std::vector<WeightIdentity>& weights) {
   constexpr size_t kMostListed = 30;
   constexpr size_t kDigits = 16;
   std::string text;
@@ -100,15 +100,15 @@ std::string text_of(const std::vector<WeightFile>& weights) {
 }
 
 /// The parts of a model whose files are others.
-std::string parts_that_differ(const std::vector<WeightFile>& was, const std::vector<WeightFile>& now) {
+std::string parts_that_differ(const std::vector<WeightIdentity>& was, const std::vector<WeightIdentity>& now) {
   std::vector<std::string> parts;
   for (const auto* list : {&was, &now})
-    for (const WeightFile& file : *list)
+    for (const WeightIdentity& file : *list)
       if (std::find(parts.begin(), parts.end(), file.component) == parts.end()) parts.push_back(file.component);
   std::string text;
   for (const std::string& part : parts) {
-    const auto of_part = [&](std::vector<WeightFile> files) {
-      std::erase_if(files, [&](const WeightFile& file) { return file.component != part; });
+    const auto of_part = [&](std::vector<WeightIdentity> files) {
+      std::erase_if(files, [&](const WeightIdentity& file) { return file.component != part; });
       return files;
     };
     if (!are_same(of_part(was), of_part(now))) text += (text.empty() ? "" : ", ") + part;
@@ -126,7 +126,7 @@ fs::path checkpoint_of(const VideoMetadata& metadata, const RepeatOptions& optio
     return {};
   }
   const fs::path checkpoint = given.empty() ? default_checkpoint() : given;
-  const std::vector<WeightFile> weights = identify_weights(checkpoint);
+  const std::vector<WeightIdentity> weights = identify_weights(checkpoint);
   if (are_same(metadata.weights, weights)) return checkpoint;
   require(!given.empty(),
           fmt::format("{} was made with the model {}, whose weights do not come with the program: name their folder "

@@ -28,8 +28,6 @@ struct FileOutline {
 /// with `where`, for a header that is there and no JSON or no header.
 FileOutline outline_of_safetensors(std::span<const std::byte> bytes, const std::string& where);
 
-bool looks_like_gguf(std::span<const std::byte> bytes);
-
 /// Of a GGUF file, versions 2 and 3. Throws Error(kInput), begun with `where`, for another version, for numbers that no
 /// file has, and for more than five axes.
 FileOutline outline_of_gguf(std::span<const std::byte> bytes, const std::string& where);

@@ -138,11 +138,6 @@ class GgufReader {
 
 }  // namespace
 
-bool looks_like_gguf(std::span<const std::byte> bytes) {
-  constexpr std::array kMagic{std::byte{'G'}, std::byte{'G'}, std::byte{'U'}, std::byte{'F'}};
-  return bytes.size() >= kMagic.size() && std::equal(kMagic.begin(), kMagic.end(), bytes.begin());
-}
-
 FileOutline outline_of_gguf(std::span<const std::byte> bytes, const std::string& where) {
   FileOutline outline;
   GgufReader reader(bytes, where);

@@ -11,6 +11,7 @@
 #include "base/file_pointer.h"
 #include "base/terminal.h"
 #include "io/file_outline.h"
+#include "io/gguf.h"
 #include "io/printable.h"
 #include "io/safetensors.h"
 #include "io/zip.h"

@@ -50,16 +50,16 @@ constexpr uint64_t kSmallWan21Width = 1536;
 struct PartMark {
   std::string_view ending;  // of a name, the prefix before it at a dot
   HeldPart part;
-  WeightNaming naming;
+  HeldNaming naming;
 };
 constexpr std::array kPartMarks{
-    PartMark{"blocks.0.self_attn.q.weight", HeldPart::kDit, WeightNaming::kOfficial},
-    PartMark{"blocks.0.attn1.to_q.weight", HeldPart::kDit, WeightNaming::kDiffusers},
-    PartMark{"encoder.block.0.layer.0.SelfAttention.q.weight", HeldPart::kTextEncoder, WeightNaming::kDiffusers},
-    PartMark{"blocks.0.attn.q.weight", HeldPart::kTextEncoder, WeightNaming::kOfficial},
-    PartMark{"enc.blk.0.attn_q.weight", HeldPart::kTextEncoder, WeightNaming::kGguf},
-    PartMark{"decoder.middle.0.residual.0.gamma", HeldPart::kVae, WeightNaming::kOfficial},
-    PartMark{"decoder.mid_block.resnets.0.norm1.gamma", HeldPart::kVae, WeightNaming::kDiffusers},
+    PartMark{"blocks.0.self_attn.q.weight", HeldPart::kDit, HeldNaming::kOfficial},
+    PartMark{"blocks.0.attn1.to_q.weight", HeldPart::kDit, HeldNaming::kDiffusers},
+    PartMark{"encoder.block.0.layer.0.SelfAttention.q.weight", HeldPart::kTextEncoder, HeldNaming::kDiffusers},
+    PartMark{"blocks.0.attn.q.weight", HeldPart::kTextEncoder, HeldNaming::kOfficial},
+    PartMark{"enc.blk.0.attn_q.weight", HeldPart::kTextEncoder, HeldNaming::kGguf},
+    PartMark{"decoder.middle.0.residual.0.gamma", HeldPart::kVae, HeldNaming::kOfficial},
+    PartMark{"decoder.mid_block.resnets.0.norm1.gamma", HeldPart::kVae, HeldNaming::kDiffusers},
 };
 
 /// Whether `name` is `ending`, or that behind a prefix that ends with a dot.
@@ -117,7 +117,7 @@ int64_t count_blocks(const FileOutline& outline, std::string_view modulation) {
 }
 
 void describe_dit(const FileOutline& outline, NamedWeights& weights) {
-  const bool official = weights.naming == WeightNaming::kOfficial;
+  const bool official = weights.naming == HeldNaming::kOfficial;
   const OutlineTensor* patches = find_ending(outline, "patch_embedding.weight");
   if (patches == nullptr || patches->shape.size() < 2) return;
   const uint64_t width = patches->shape[0], channels = patches->shape[1];

@@ -12,11 +12,11 @@ namespace wan {
 enum class HeldPart { kUnknown, kDit, kTextEncoder, kVae, kLora };
 
 /// Whose names the tensors have.
-enum class WeightNaming { kOfficial, kDiffusers, kGguf };
+enum class HeldNaming { kOfficial, kDiffusers, kGguf };
 
 struct NamedWeights {
   HeldPart part = HeldPart::kUnknown;
-  WeightNaming naming = WeightNaming::kOfficial;
+  HeldNaming naming = HeldNaming::kOfficial;
   const Variant* variant = nullptr;  // of a DiT: the row of its sizes; nullptr: none has them
   std::string other_model;           // of another family, such as "Wan2.1 image to video"; empty: of this one
   std::string evidence;              // the tensors that show it, with names made fit for messages

@@ -27,9 +27,9 @@ constexpr Bounds<double> kRates{0, 1000};
 
 Json json_of(const InputFile& file) { return {{"name", file.name}, {"sha256", file.sha256}}; }
 
-Json json_of(const std::vector<WeightFile>& weights) {
+Json json_of(const std::vector<WeightIdentity>& weights) {
   Json list = Json::array();
-  for (const WeightFile& file : weights)
+  for (const WeightIdentity& file : weights)
     list.push_back({{"component", file.component},
                     {"file", file.file},
                     {"size_bytes", file.size_bytes},
@@ -39,7 +39,7 @@ Json json_of(const std::vector<WeightFile>& weights) {
 }
 
 /// The identity of weights for a file that outlives them: none is better than no video.
-std::vector<WeightFile> weights_now(const Request& request) {
+std::vector<WeightIdentity> weights_now(const Request& request) {
   if (request.random_weights) return {};
   try {
     return identify_weights(request.checkpoint);
@@ -87,15 +87,15 @@ std::optional<InputFile> read_input(JsonReader& files, const char* key, const st
   return InputFile{read_name(*file, "name"), read_sha256(*file, "sha256")};
 }
 
-std::vector<WeightFile> read_weights(JsonReader& model, const std::string& where) {
+std::vector<WeightIdentity> read_weights(JsonReader& model, const std::string& where) {
   Json list = Json::array();
   model.read("weights", list);
   if (!list.is_array() || list.size() > kMostWeights)
     throw model.error(fmt::format("field 'weights' must be a list of at most {} files", kMostWeights));
-  std::vector<WeightFile> weights;
+  std::vector<WeightIdentity> weights;
   for (const Json& item : list) {
     JsonReader reader(item, where + ": weights");
-    WeightFile file{read_name(reader, "component"), read_name(reader, "file"), 0, read_sha256(reader, "digest")};
+    WeightIdentity file{read_name(reader, "component"), read_name(reader, "file"), 0, read_sha256(reader, "digest")};
     reader.read("size_bytes", file.size_bytes, kFileBytes);
     weights.push_back(std::move(file));
   }

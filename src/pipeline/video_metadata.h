@@ -27,9 +27,9 @@ struct InputFile {
 struct VideoMetadata {
   Request request;  // every option that decides the pixels, defaults filled in; no path and no device
   std::optional<InputFile> image, initial_latent;
-  std::string task, model;          // as Decisions has them
-  std::vector<WeightFile> weights;  // empty: random ones, or not known
-  std::string version, git_commit;  // of this program
+  std::string task, model;              // as Decisions has them
+  std::vector<WeightIdentity> weights;  // empty: random ones, or not known
+  std::string version, git_commit;      // of this program
   bool git_dirty = false;
   std::string device;        // cpu or cuda
   std::string device_name;   // of the card or the processor

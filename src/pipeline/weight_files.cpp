@@ -40,8 +40,8 @@ std::vector<fs::path> weight_paths(const fs::path& checkpoint) {
   return files;
 }
 
-std::vector<WeightFile> identify_weights(const fs::path& checkpoint) {
-  std::vector<WeightFile> weights;
+std::vector<WeightIdentity> identify_weights(const fs::path& checkpoint) {
+  std::vector<WeightIdentity> weights;
   for (const fs::path& path : weight_paths(checkpoint)) {
     const fs::path relative = path.lexically_relative(checkpoint);
     const MappedFile file(path);

@@ -12,13 +12,13 @@ namespace wan {
 inline constexpr const char* kEdgeDigest = "size+head+tail";
 
 /// A file of weights, by its content.
-struct WeightFile {
+struct WeightIdentity {
   std::string component;  // as component_of (model/official_layout.h)
   std::string file;       // name without folders
   uint64_t size_bytes = 0;
   std::string digest;  // kEdgeDigest, in hexadecimal
 
-  bool operator==(const WeightFile&) const = default;
+  bool operator==(const WeightIdentity&) const = default;
 };
 
 /// Where the weight files of a folder in the official layout lie, sorted. Throws Error(kInput) when it is missing.
@@ -27,6 +27,6 @@ std::vector<std::filesystem::path> weight_paths(const std::filesystem::path& che
 /// The weight files of a folder in the official layout, sorted by their paths. Headers and indexes lie at the ends that
 /// the digest covers, and trained values differ in any such window. Reads 128 KiB a file. Throws Error(kInput) when the
 /// folder is missing or a file cannot be read.
-std::vector<WeightFile> identify_weights(const std::filesystem::path& checkpoint);
+std::vector<WeightIdentity> identify_weights(const std::filesystem::path& checkpoint);
 
 }  // namespace wan

@@ -6,7 +6,7 @@ namespace wan::suite {
 
 std::vector<WeightsFile> weight_files(const std::filesystem::path& checkpoint) {
   std::vector<WeightsFile> weights;
-  for (WeightFile& file : identify_weights(checkpoint))
+  for (WeightIdentity& file : identify_weights(checkpoint))
     weights.push_back(
         {std::move(file.component), std::move(file.file), file.size_bytes, std::move(file.digest), kEdgeDigest});
   return weights;
