@@ -63,7 +63,7 @@ TEST_F(CommandLine, GenerateSaysWhatItWillTake) {
 
 TEST_F(CommandLine, ALongComputationOnACpuNeedsYes) {
   const std::string work = "generate --device cpu --checkpoint " + checkpoint() +
-                           " --prompt x --size 1280x704 --num-frames 121 --steps 50 --output v.mp4";
+                           " --prompt x --size 1280x704 --num-frames 241 --steps 1000 --output v.mp4";
   const auto ended = run(work + " </dev/null");
   EXPECT_EQ(ended.code, 2) << ended.output;
   EXPECT_THAT(ended.output, testing::AllOf(HasSubstr("on the CPU"), HasSubstr("--yes")));
@@ -91,11 +91,11 @@ TEST_F(CommandLine, RunChecksItsWholeSuiteBeforeItsFirstCase) {
   EXPECT_EQ(ended.code, 2) << ended.output;
   EXPECT_THAT(ended.output, testing::AllOf(HasSubstr("case second: out of memory"), HasSubstr("the largest that fits"),
                                            HasSubstr("--allow-too-large")));
-  ended = run(suite(R"("width":1280,"height":704,"num_frames":121,"steps":50)") + " </dev/null");
+  ended = run(suite(R"("width":1280,"height":704,"num_frames":241,"steps":1000)") + " </dev/null");
   EXPECT_EQ(ended.code, 2) << ended.output;
   EXPECT_THAT(ended.output, testing::AllOf(HasSubstr("second: expected: about "), HasSubstr("--yes")));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "o"));
-  ended = run(suite(R"("width":1280,"height":704,"num_frames":121,"steps":50)") + " --dry-run </dev/null");
+  ended = run(suite(R"("width":1280,"height":704,"num_frames":241,"steps":1000)") + " --dry-run </dev/null");
   EXPECT_EQ(ended.code, 0) << "a dry run only says it: " << ended.output;
 }
 

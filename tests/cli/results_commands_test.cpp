@@ -295,7 +295,7 @@ TEST_F(ResultsCommands, ACaseThatRunsOutOfMemoryIsARowAndTheSuiteGoesOn) {
     "defaults": {"steps": 1, "num_frames": 5, "prompt": "x"},
     "cases": [{"name": "large", "width": 1280, "height": 1280, "num_frames": 81},
               {"name": "small", "width": 96, "height": 64}]})");
-  const Ended ended = run("run --suite suite.json --device cpu --memory-limit 0.5 --no-video --output results");
+  const Ended ended = run("run --yes --suite suite.json --device cpu --memory-limit 0.5 --no-video --output results");
   EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kFailure)) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr("1 ok, 1 not ok"));
   const std::string report = read_text(folder_ / "results/report.md");
