@@ -19,8 +19,7 @@ enum class UnknownAs { kId, kBytes };
 
 class Unigram {
  public:
-  /// Bytes of pieces compared with one text: 32 for each byte of the longest text there may be. Languages need about
-  /// ten.
+  /// Bytes of pieces compared with one text: 32 for each byte of the longest text there may be (kMostNormalizedBytes).
   static constexpr size_t kMostSteps = size_t{1} << 25;
 
   /// A piece's id is its place in `vocabulary`; of equal pieces the last one counts. `unknown_id` is within it.
