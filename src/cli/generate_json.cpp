@@ -7,27 +7,16 @@
 #include "pipeline/request_json.h"
 #include "results/json.h"
 #include "suite/decided.h"
+#include "suite/engine_process.h"
 
 namespace wan::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-const char* word_of(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kUsage: return "usage";
-    case ErrorKind::kInput: return "input";
-    case ErrorKind::kOutOfMemory: return "out_of_memory";
-    case ErrorKind::kInterrupted: return "interrupted";
-    case ErrorKind::kRuntime:
-    case ErrorKind::kNotComparable: break;
-  }
-  return "runtime";
-}
-
 Json json_of(const std::optional<VideoFailure>& failure) {
   if (!failure) return nullptr;
-  return {{"kind", word_of(failure->kind)}, {"message", failure->message}};
+  return {{"kind", suite::word_of(failure->kind)}, {"message", failure->message}};
 }
 
 template <class T>

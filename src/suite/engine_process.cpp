@@ -17,18 +17,6 @@
 namespace wan::suite {
 namespace {
 
-std::string kind_word(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kUsage: return "usage";
-    case ErrorKind::kInput: return "input";
-    case ErrorKind::kOutOfMemory: return "out_of_memory";
-    case ErrorKind::kInterrupted: return "interrupted";
-    case ErrorKind::kRuntime:
-    case ErrorKind::kNotComparable: return "runtime";
-  }
-  return "runtime";
-}
-
 Finished finished(const Outcome& outcome) {
   return {outcome.task, outcome.width, outcome.height,       outcome.num_frames,
           outcome.fps,  outcome.steps, outcome.video_sha256, measure::read_own_and_reset_peak()};
@@ -77,6 +65,18 @@ void generate_in_turns(const EngineProcess& process, PipeObserver& pipe) {
 
 }  // namespace
 
+const char* word_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kUsage: return "usage";
+    case ErrorKind::kInput: return "input";
+    case ErrorKind::kOutOfMemory: return "out_of_memory";
+    case ErrorKind::kInterrupted: return "interrupted";
+    case ErrorKind::kRuntime:
+    case ErrorKind::kNotComparable: return "runtime";
+  }
+  return "runtime";
+}
+
 ExitCode run_engine_process(const EngineProcess& process) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::signal(SIGPIPE, SIG_IGN);  // a watching process that has gone is an error to report, not a silent end
@@ -92,7 +92,7 @@ ExitCode run_engine_process(const EngineProcess& process) {
                           problem.requested_bytes(), problem.free_bytes()});
     return ExitCode::kFailure;
   } catch (const Error& problem) {
-    observer.send(Failure{kind_word(problem.kind()), problem.what(), {}, {}, {}, {}});
+    observer.send(Failure{word_of(problem.kind()), problem.what(), {}, {}, {}, {}});
     return exit_code(problem.kind());
   } catch (const std::bad_alloc&) {
     observer.send(Failure{"out_of_memory", "host memory ran out (std::bad_alloc)", "host memory", {}, {}, {}});

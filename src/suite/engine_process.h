@@ -28,6 +28,10 @@ struct EngineProcess {
   const StopSource* stop = nullptr;  // ends the videos early; none: nobody can
 };
 
+/// What an error's kind is called on the pipe and in documents: "usage", "out_of_memory"; "runtime" where nothing else
+/// is known.
+const char* word_of(ErrorKind kind);
+
 /// Runs to the end and reports errors through the pipe as well; never throws what the engine throws. After success the
 /// models are left for the kernel to free with the process, which ends next: taking them apart would only add to the
 /// total.
