@@ -21,7 +21,7 @@ constexpr uint64_t kDefaultAlignment = 32;
 
 /// Of metadata values, by their number in the file; 0: of no fixed size.
 constexpr std::array<uint8_t, 13> kValueBytes{1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-constexpr uint32_t kU32 = 4, kText = 8, kArray = 9, kU64 = 10;
+constexpr uint32_t kU32 = 4, kText = 8, kU64 = 10;
 
 struct BlockType {
   uint32_t number;
