@@ -55,9 +55,8 @@ class Unigram::Matches {
     const auto byte = static_cast<uint8_t>(next);
     while (first_ != last_ && first_->text.size() == length_) ++first_;  // it has ended; only the first can
     if (first_ != last_ && (byte_of(*first_) != byte || byte_of(*(last_ - 1)) != byte)) {
-      const auto kept = std::ranges::equal_range(first_, last_, byte, {}, byte_of);
-      first_ = kept.begin();
-      last_ = kept.end();
+      first_ = std::partition_point(first_, last_, [&](const Piece& piece) { return byte_of(piece) < byte; });
+      last_ = std::partition_point(first_, last_, [&](const Piece& piece) { return byte_of(piece) == byte; });
     }
     ++length_;
     return first_ != last_;
