@@ -38,6 +38,18 @@ if(WAN_SANITIZERS)
 else()
   target_compile_options(wan_flags INTERFACE $<$<AND:${test_code},$<NOT:$<CONFIG:Debug>>,$<COMPILE_LANGUAGE:CXX>>:-O1>)
 endif()
+# So is code of ours that waits for others most of its time (wan_library(... COLD)). The checks of pointers are left out of it and of
+# what builds texts and documents (LIGHT): they took half of the time to compile it. Where bytes are read and computed they stay.
+set(cold_code "$<BOOL:$<TARGET_PROPERTY:WAN_COLD_CODE>>")
+set(light_code "$<BOOL:$<TARGET_PROPERTY:WAN_LIGHT_CODE>>")
+if(WAN_SANITIZERS)
+  target_compile_options(wan_flags INTERFACE $<${cold_code}:-O0>)
+  if(WAN_SANITIZERS MATCHES undefined)
+    target_compile_options(wan_flags INTERFACE $<$<OR:${cold_code},${light_code}>:-fno-sanitize=null,alignment,vptr,object-size>)
+  endif()
+elseif(NOT WAN_FUZZ)
+  target_compile_options(wan_flags INTERFACE $<$<AND:${cold_code},$<NOT:$<CONFIG:Debug>>,$<COMPILE_LANGUAGE:CXX>>:-O1>)
+endif()
 if(WAN_FUZZ)
   target_compile_options(wan_flags INTERFACE -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
   target_compile_definitions(wan_flags INTERFACE _GLIBCXX_ASSERTIONS)
@@ -52,15 +64,16 @@ if(WAN_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)  # a launcher of the user's o
   endif()
 endif()
 
-# wan_library(name [DEPS targets...] [SOURCES files...]): a static library `wan_<name>` of this folder's .cpp and .cu files,
-# or of SOURCES alone. Folder dependencies are written as drawn in docs/design.md.
+# wan_library(name [COLD] [LIGHT] [DEPS targets...] [SOURCES files...]): a static library `wan_<name>` of this folder's .cpp and
+# .cu files, or of SOURCES alone; COLD and LIGHT as above. Folder dependencies are written as drawn in docs/design.md.
 function(wan_library name)
-  cmake_parse_arguments(ARG "" "" "DEPS;SOURCES" ${ARGN})
+  cmake_parse_arguments(ARG "COLD;LIGHT" "" "DEPS;SOURCES" ${ARGN})
   if(NOT ARG_SOURCES)
     file(GLOB ARG_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   endif()
   if(ARG_SOURCES)
     add_library(wan_${name} STATIC ${ARG_SOURCES})
+    set_target_properties(wan_${name} PROPERTIES WAN_COLD_CODE "${ARG_COLD}" WAN_LIGHT_CODE "${ARG_LIGHT}")
     target_link_libraries(wan_${name} PUBLIC $<BUILD_INTERFACE:wan_flags> ${ARG_DEPS})
   else()
     add_library(wan_${name} INTERFACE)

@@ -42,8 +42,9 @@ class EndOnSignal {
 /// How a signal is answered.
 struct StopManner {
   bool tells = true;  // says at once, on standard error, that it was heard
-  /// From the first signal until the process is ended, its unfinished files removed; none: it is waited for.
-  std::optional<std::chrono::milliseconds> patience = std::chrono::seconds(3);
+  /// From the first signal until the process is ended, its unfinished files removed; none: it is waited for. The kernel
+  /// needs two seconds more to take back 100 GB of a process's memory.
+  std::optional<std::chrono::milliseconds> patience = std::chrono::milliseconds(1500);
 };
 
 /// From now on SIGINT and SIGTERM stop the requests that are given the result, which lives as long as the process.
