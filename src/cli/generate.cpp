@@ -98,7 +98,7 @@ void tell_video(const GenerateOptions& options, const VideoResult& made, const s
 
 /// Where nobody has said which weights, the small model that comes with the program.
 Request with_weights(Request request, bool is_quiet) {
-  if (!request.checkpoint.empty() || request.random_weights) return request;
+  if (request.names_weights() || request.random_weights) return request;
   require(request.model.empty(),
           fmt::format("{} {} without its weights: name their folder with {}, or say {} {}", flags::kModel,
                       request.model, flags::kCheckpoint, flags::kWeights, flags::kRandomWeights),

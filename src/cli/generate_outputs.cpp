@@ -67,7 +67,13 @@ void require_outputs(const Request& request, Existing existing) {
                     {"--image", request.image},
                     {"--initial-latent", request.initial_latent},
                     {flags::kTuningTable, request.tuning_table},
-                    {flags::kCheckpoint, request.checkpoint}});
+                    {flags::kCheckpoint, request.checkpoint},
+                    {"--dit", request.dit},
+                    {"--dit-high", request.dit_high},
+                    {"--dit-low", request.dit_low},
+                    {"--text-encoder", request.text_encoder},
+                    {"--vae", request.vae},
+                    {"--tokenizer", request.tokenizer}});
   require(request.frames.empty() || !fs::exists(request.frames) || fs::is_directory(request.frames),
           fmt::format("{} is no folder: name one for {}", request.frames.string(), kFrames), ErrorKind::kUsage);
   for (const fs::path& file : {request.output, request.dump})

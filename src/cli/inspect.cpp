@@ -9,12 +9,17 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
+#include "base/error.h"
+#include "base/subprocess.h"
 #include "base/terminal.h"
+#include "cli/columns.h"
 #include "cli/commands.h"
 #include "cli/json_document.h"
 #include "cli/model_card.h"
+#include "cli/part_options.h"
 #include "model/checkpoint.h"
 #include "pipeline/checkpoint_defaults.h"
 #include "pipeline/guidance.h"
@@ -22,17 +27,20 @@
 namespace wan::cli {
 namespace {
 
-/// One file of a checkpoint, or one set of shards.
+/// One part of a model, in a file or a set of shards.
 struct Component {
   std::string title;  // "DiT high noise"
   std::string key;    // "dit.high_noise"
+  std::string file;
+  std::string evidence;  // what it is and by what that is known
   int64_t parameters = 0;
   uint64_t tensors = 0, bytes = 0;
-  std::map<std::string, int64_t> by_type;  // elements
+  std::map<std::string, int64_t> by_type;    // elements
+  std::map<std::string, int64_t> by_scheme;  // weights
 };
 
 struct Inspection {
-  std::string folder;
+  WeightChoice choice;
   Checkpoint checkpoint;
   std::vector<Component> components;
   std::optional<ModelCard> card;
@@ -42,11 +50,16 @@ struct Inspection {
   const Variant& variant() const { return *checkpoint.variant; }
 };
 
-Component component(std::string title, std::string key, const TensorFile& file) {
-  Component out{std::move(title), std::move(key), 0, file.tensors().size(), file.total_bytes(), {}};
-  for (const StoredTensor& tensor : file.tensors()) {
-    out.by_type[std::string(name_of(tensor.dtype))] += tensor.shape.count();
-    out.parameters += tensor.shape.count();
+Component component(std::string title, std::string key, const WeightFile& file, std::string_view found_by) {
+  std::vector<std::string> evidence = file.facts().evidence;
+  if (!found_by.empty()) evidence.emplace_back(found_by);
+  Component out{std::move(title), std::move(key), file.file().path().string(),
+                fmt::format("{}", fmt::join(evidence, "; ")), 0, file.weights().size(), 0, {}, file.facts().schemes};
+  for (const StoredWeight& weight : file.weights()) {
+    out.by_type[std::string(weight.values->type_name())] += weight.shape.count();
+    out.parameters += weight.shape.count();
+    for (const StoredTensor* stored : {weight.values, weight.scale, weight.whole_scale})
+      out.bytes += stored == nullptr ? 0 : stored->bytes();
   }
   return out;
 }
@@ -59,7 +72,7 @@ std::string dit_title(const ExpertSpec& expert) {
 }
 
 void add_defaults(Inspection& out) {
-  const Request own = read_checkpoint_defaults(out.folder);
+  const Request own = read_checkpoint_defaults(out.checkpoint.files.folder);
   out.defaults = out.variant().defaults;
   if (own.width > 0) out.defaults.size = {own.width, own.height, out.defaults.size.num_frames};
   if (own.num_frames > 0) out.defaults.size.num_frames = own.num_frames;
@@ -68,16 +81,18 @@ void add_defaults(Inspection& out) {
   out.guidance = choose_guidance(own, out.variant().experts);
 }
 
-Inspection look_at(const std::string& folder) {
-  Inspection out{folder, open_checkpoint(folder), {}, read_model_card(folder), {}, {}};
+Inspection look_at(const WeightChoice& choice) {
+  Inspection out{choice, open_checkpoint(choice), {}, {}, {}, {}};
   const Checkpoint& c = out.checkpoint;
+  out.card = read_model_card(c.files.folder);
   for (size_t i = 0; i < c.dits.size(); ++i) {
     const ExpertSpec& expert = out.variant().experts[i];
-    out.components.push_back(
-        component(dit_title(expert), expert.name.empty() ? "dit" : fmt::format("dit.{}", expert.name), c.dits[i]));
+    out.components.push_back(component(dit_title(expert),
+                                       expert.name.empty() ? "dit" : fmt::format("dit.{}", expert.name), c.dits[i],
+                                       "taken for that by " + c.files.evidence[i]));
   }
-  out.components.push_back(component("text encoder", "text_encoder", c.text_encoder));
-  out.components.push_back(component(std::string(out.variant().vae_traits().name), "vae", c.vae_file));
+  out.components.push_back(component("text encoder", "text_encoder", c.text_encoder, {}));
+  out.components.push_back(component(std::string(out.variant().vae_traits().name), "vae", c.vae_file, {}));
   add_defaults(out);
   return out;
 }
@@ -94,6 +109,34 @@ void print_component(const Component& c) {
         static_cast<double>(c.bytes) / (1024.0 * 1024.0 * 1024.0), types);
 }
 
+/// Where a part lies, what it is by which evidence, and its schemes where they are not plain.
+void print_evidence(const Component& c) {
+  std::string schemes;
+  for (const auto& [scheme, count] : c.by_scheme)
+    schemes += fmt::format("{}{} of {} weights", schemes.empty() ? "" : ", ", scheme, count);
+  print("{}", wrapped(fmt::format("{}: {}: {}; {}", c.title, terminal_text(c.file), terminal_text(c.evidence), schemes), 0,
+                      2));
+}
+
+std::string tokenizer_of(const Checkpoint& c) {
+  if (!c.files.tokenizer.empty()) return c.files.tokenizer.string();
+  return c.text_encoder.facts().spiece_model != nullptr ? "within the text encoder's file (spiece_model)"
+                                                        : "within the text encoder's file (tokenizer.ggml.*)";
+}
+
+/// What to type to make a video of it.
+std::string generate_line(const Inspection& found) {
+  std::string line = "wanbench generate";
+  const WeightChoice& w = found.choice;
+  const std::pair<const char*, const std::filesystem::path*> flags[] = {
+      {"--checkpoint", &w.checkpoint},      {"--dit", &w.dit}, {"--dit-high", &w.dit_high}, {"--dit-low", &w.dit_low},
+      {"--text-encoder", &w.text_encoder}, {"--vae", &w.vae}, {"--tokenizer", &w.tokenizer}};
+  for (const auto& [flag, path] : flags)
+    if (!path->empty()) line += fmt::format(" {} {}", flag, shell_quoted(path->string()));
+  if (found.variant().image.presence == Presence::kRequired) line += " --image FILE";
+  return line + " --prompt TEXT";
+}
+
 /// The licence, and the card itself where it is short enough to be read here.
 void print_card(const Inspection& found) {
   constexpr size_t kShort = 6000;  // bytes; the cards of model hubs are longer, mostly pictures and instructions
@@ -106,16 +149,21 @@ void print_card(const Inspection& found) {
   if (card->text.size() <= kShort)
     print("\n{}\n", Lines{terminal_lines(card->text)});
   else
-    print("model card: {}\n", (std::filesystem::path(found.folder) / "README.md").string());
+    print("model card: {}\n", (found.checkpoint.files.folder / "README.md").string());
 }
 
 void print_text(const Inspection& found) {
   const Checkpoint& c = found.checkpoint;
   const Variant& variant = found.variant();
   const ModelDefaults& defaults = found.defaults;
-  print("{}\n{}: {}\n\n", found.folder, variant.abbreviation, variant.description);
+  print("{}\n{}: {}\nlayout: {}\n\n", found.choice.title().string(), variant.abbreviation, variant.description,
+        c.files.layout.empty() ? "single files" : c.files.layout);
   print("{:<14} {:>14} {:>8} {:>9}  {}\n", "component", "parameters", "tensors", "GiB", "stored as");
   for (const Component& each : found.components) print_component(each);
+  print("\n");
+  for (const Component& each : found.components) print_evidence(each);
+  print("tokenizer: {}\n", tokenizer_of(c));
+  print("heads: by {}\n", c.heads_evidence);
   print("\nDiT: {} layers, width {}, {} heads of {}, feed-forward {}, channels {} in, {} out\n", c.dit.num_layers,
         c.dit.dim, c.dit.num_heads, c.dit.head_dim(), c.dit.ffn_dim, c.dit.in_dim, c.dit.out_dim);
   print("text encoder: {} layers, width {}, {} heads, vocabulary {}\n", c.text.num_layers, c.text.dim, c.text.num_heads,
@@ -123,6 +171,7 @@ void print_text(const Inspection& found) {
   print("defaults: {}x{}, {} frames at {} fps, {} steps, shift {}, guidance {} (low), {} (high)\n", defaults.size.width,
         defaults.size.height, defaults.size.num_frames, defaults.fps, defaults.steps, defaults.shift,
         found.guidance.low, found.guidance.high);
+  print("to make a video: {}\n", generate_line(found));
   print_card(found);
 }
 
@@ -133,15 +182,22 @@ OrderedJson json_of(const Component& c) {
           {"parameters", c.parameters},
           {"tensors", c.tensors},
           {"bytes", c.bytes},
-          {"stored_percent", std::move(types)}};
+          {"stored_percent", std::move(types)},
+          {"file", c.file},
+          {"evidence", c.evidence},
+          {"schemes", c.by_scheme}};
 }
 
 OrderedJson json_of(const Inspection& found) {
   const Checkpoint& c = found.checkpoint;
   const Variant& variant = found.variant();
   const ModelDefaults& defaults = found.defaults;
-  OrderedJson json = json_document("wanbench.inspect", 1, 0);
-  json["folder"] = found.folder;
+  OrderedJson json = json_document("wanbench.inspect", 1, 1);
+  json["folder"] = c.files.folder.string();
+  json["layout"] = c.files.layout.empty() ? "single files" : c.files.layout;
+  json["tokenizer"] = tokenizer_of(c);
+  json["heads_by"] = c.heads_evidence;
+  json["generate"] = generate_line(found);
   json["model"] = model_name(variant, c.dit);
   json["task"] = variant.task;
   json["description"] = variant.description;
@@ -173,8 +229,9 @@ OrderedJson json_of(const Inspection& found) {
   return json;
 }
 
-ExitCode run_inspect(const std::string& folder, Wording wording) {
-  const Inspection found = look_at(folder);
+ExitCode run_inspect(const WeightChoice& choice, Wording wording) {
+  require(!choice.empty(), "inspect: name a checkpoint, a file, or parts with --dit and others", ErrorKind::kUsage);
+  const Inspection found = look_at(choice);
   wording == Wording::kJson ? print_json(json_of(found)) : print_text(found);
   return ExitCode::kSuccess;
 }
@@ -182,12 +239,13 @@ ExitCode run_inspect(const std::string& folder, Wording wording) {
 }  // namespace
 
 void add_inspect_command(CLI::App& app, ExitCode& result) {
-  auto folder = std::make_shared<std::string>();
+  auto choice = std::make_shared<WeightChoice>();
   auto wording = std::make_shared<Wording>(Wording::kText);
   CLI::App* command = app.add_subcommand("inspect", "Say what a checkpoint is");
-  command->add_option("DIR", *folder, "checkpoint folder")->required();
+  command->add_option("PATH", choice->checkpoint, "checkpoint folder in any layout, or a file");
+  add_part_options(*command, *choice);
   add_json_flag(*command, *wording);
-  command->callback([folder, wording, &result] { result = run_inspect(*folder, *wording); });
+  command->callback([choice, wording, &result] { result = run_inspect(*choice, *wording); });
 }
 
 }  // namespace wan::cli

@@ -6,15 +6,17 @@
 
 #include "cli/checkpoint_progress.h"
 #include "cli/commands.h"
+#include "cli/part_options.h"
 
 namespace wan::cli {
 
 void add_pack_command(CLI::App& app, ExitCode& result) {
-  auto source = std::make_shared<std::string>();
+  auto source = std::make_shared<WeightChoice>();
   auto target = std::make_shared<std::string>();
   CLI::App* command =
       app.add_subcommand("pack", "Copy a checkpoint with its DiT in bf16, in the order it is loaded; the same results");
-  command->add_option("DIR", *source, "checkpoint folder")->required();
+  command->add_option("PATH", source->checkpoint, "checkpoint folder in any layout, or a file")->required();
+  add_part_options(*command, *source);
   command->add_option("OUT", *target, "folder to write, new or empty")->required();
   command->callback([source, target, &result] {
     result =

@@ -30,10 +30,10 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Where inputs are, how and where to compute, and what to write. What the video shows is the video's own.
-constexpr std::array<std::string_view, 15> kTaken{"checkpoint", "image",         "initial_latent",      "device",
-                                                  "precision",  "vae_precision", "text_encoder_device", "offload",
-                                                  "overlap",    "vae_chunk",     "vae_slice",           "tuning_table",
-                                                  "output",     "frames",        "no_metadata"};
+constexpr std::array<std::string_view, 21> kTaken{
+    "checkpoint", "dit",    "dit_high",  "dit_low",       "text_encoder",        "vae",     "tokenizer",
+    "image",      "initial_latent", "device", "precision", "vae_precision", "text_encoder_device", "offload",
+    "overlap",    "vae_chunk", "vae_slice", "tuning_table", "output", "frames", "no_metadata"};
 
 struct RepeatOptions {
   fs::path video;
@@ -116,18 +116,19 @@ std::string parts_that_differ(const std::vector<WeightIdentity>& was, const std:
   return text;
 }
 
-/// The folder of the weights: the one that is named, else the program's own where the video was made with it.
-fs::path checkpoint_of(const VideoMetadata& metadata, const RepeatOptions& options, Differences& differences) {
-  const fs::path& given = options.given.checkpoint;
+/// The weights: those that are named, else the program's own where the video was made with it.
+WeightChoice weights_of(const VideoMetadata& metadata, const RepeatOptions& options, Differences& differences) {
+  const WeightChoice given = options.given.weights();
   if (metadata.request.random_weights) {
     require(given.empty(),
             fmt::format("{} was made with random weights: leave out {}", options.video.string(), flags::kCheckpoint),
             ErrorKind::kUsage);
     return {};
   }
-  const fs::path checkpoint = given.empty() ? default_checkpoint() : given;
-  const std::vector<WeightIdentity> weights = identify_weights(checkpoint);
-  if (are_same(metadata.weights, weights)) return checkpoint;
+  WeightChoice choice = given;
+  if (given.empty()) choice.checkpoint = default_checkpoint();
+  const std::vector<WeightIdentity> weights = identify_weights(choice);
+  if (are_same(metadata.weights, weights)) return choice;
   require(!given.empty(),
           fmt::format("{} was made with the model {}, whose weights do not come with the program: name their folder "
                       "with {}{}",
@@ -135,8 +136,8 @@ fs::path checkpoint_of(const VideoMetadata& metadata, const RepeatOptions& optio
           ErrorKind::kUsage);
   differences.add(
       "weights", metadata.weights.empty() ? std::string("not said") : "others (" + metadata.model + ")",
-      fmt::format("{} (other files: {})", checkpoint.string(), parts_that_differ(metadata.weights, weights)));
-  return checkpoint;
+      fmt::format("{} (other files: {})", choice.title().string(), parts_that_differ(metadata.weights, weights)));
+  return choice;
 }
 
 Request request_of(const VideoMetadata& metadata, const RepeatOptions& options, Differences& differences) {
@@ -145,7 +146,7 @@ Request request_of(const VideoMetadata& metadata, const RepeatOptions& options, 
   request.image = input_of(metadata.image, given.image, "--image", options.video, differences);
   request.initial_latent =
       input_of(metadata.initial_latent, given.initial_latent, "--initial-latent", options.video, differences);
-  request.checkpoint = checkpoint_of(metadata, options, differences);
+  request.set_weights(weights_of(metadata, options, differences));
   request.device = given.device;
   if (given.precision) request.precision = given.precision;
   if (given.vae_precision) request.vae_precision = given.vae_precision;

@@ -38,7 +38,7 @@ struct OverheadCommand {
 
 Request understood(const OverheadCommand& options, const measure::GpuSet& gpus) {
   Request request = understand(options.request);
-  if (request.checkpoint.empty() && !request.random_weights) request.checkpoint = default_checkpoint();
+  if (!request.names_weights() && !request.random_weights) request.checkpoint = default_checkpoint();
   if (request.device.empty()) request.device = !gpus.gpus.empty() && !why_cuda_is_unusable() ? "cuda:0" : "cpu";
   if (request.prompt.empty()) request.prompt = "a lighthouse at dusk";
   request.steps = 2 * options.pairs * options.steps_in_block;
@@ -48,7 +48,7 @@ Request understood(const OverheadCommand& options, const measure::GpuSet& gpus) 
 /// The size is the video's: of the request it may be 0, the model's default.
 std::string work_of(const Request& request, const std::optional<suite::Finished>& video) {
   const std::string weights = request.random_weights ? request.model + " random weights"
-                                                     : "checkpoint " + request.checkpoint.filename().string();
+                                                     : "checkpoint " + request.weights().title().filename().string();
   if (!video) return weights;
   return fmt::format("{}, {}x{}, {} frames", weights, video->width, video->height, video->num_frames);
 }

@@ -1,38 +1,44 @@
-// A checkpoint folder in the official layout: which variant it is, its files, and whether they hold what the model
-// needs.
+// A model's weights, opened: which variant it is, its files in whatever form, and whether they belong together.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "io/tensor_file.h"
+#include "model/checkpoint_files.h"
 #include "model/dit.h"
-#include "model/official_layout.h"
 #include "model/text_encoder.h"
+#include "model/tokenizer.h"
 #include "model/vae.h"
 #include "model/variant.h"
+#include "model/weight_file.h"
 
 namespace wan {
 
 /// An opened and checked checkpoint. Nothing is read but headers.
 struct Checkpoint {
-  std::filesystem::path folder;
+  CheckpointFiles files;
   const Variant* variant = nullptr;
-  std::vector<TensorFile> dits;  // of the variant's experts, in their order
+  std::vector<WeightFile> dits;  // of the variant's experts, in their order
   DitConfig dit;
-  TensorFile text_encoder;
+  std::string heads_evidence;  // by what the number of heads is known
+  WeightFile text_encoder;
   TextEncoderConfig text;
-  TensorFile vae_file;
+  WeightFile vae_file;
   VaeConfig vae;
-  std::filesystem::path tokenizer;  // its folder
+  std::vector<std::string> warnings;  // what may be meant otherwise
 };
 
 /// Throws Error(kInput) that names what is missing, what files of another program or half a download are
-/// (model/foreign_files.h) and, for a folder that is not there, where each official checkpoint can be had.
-Checkpoint open_checkpoint(const std::filesystem::path& folder);
+/// (model/foreign_files.h), what does not belong together and, for a folder that is not there, where each official
+/// checkpoint can be had.
+Checkpoint open_checkpoint(const WeightChoice& choice);
+/// The same of one folder or file.
+Checkpoint open_checkpoint(const std::filesystem::path& checkpoint);
+
+/// From its folder or file, or from within the text encoder's file. Throws Error(kInput) naming the file.
+Tokenizer open_tokenizer(const Checkpoint& checkpoint);
 
 /// Names, sizes, licence and download command of the official checkpoints, for messages and documentation.
 std::string official_checkpoints_help();

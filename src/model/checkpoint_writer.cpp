@@ -14,6 +14,7 @@
 #include "base/threads.h"
 #include "io/pth_writer.h"
 #include "io/streamed_file.h"
+#include "model/official_layout.h"
 
 namespace wan {
 namespace {
@@ -174,10 +175,10 @@ class CheckpointWriter {
     });
   }
 
-  void add_copy(const std::filesystem::path& from) {
-    tasks_.push_back([this, from](const std::atomic<bool>& failed) {
+  void add_copy(const std::filesystem::path& from, std::string_view name) {
+    tasks_.push_back([this, from, name](const std::atomic<bool>& failed) {
       const MappedFile source(from);
-      StreamedFile copy(folder() / from.filename());
+      StreamedFile copy(folder() / name);
       for (uint64_t at = 0; at < source.bytes().size(); at += kCopyBytes) {
         const auto bytes = source.bytes().subspan(at, std::min<uint64_t>(kCopyBytes, source.bytes().size() - at));
         copy.append(bytes);
@@ -187,10 +188,33 @@ class CheckpointWriter {
     });
   }
 
+  /// From a folder, or a file of its own.
   void copy_tokenizer(const std::filesystem::path& from) {
+    const std::filesystem::path to = tokenizer_folder(folder());
+    std::filesystem::create_directories(to);
+    if (std::filesystem::is_regular_file(from)) {
+      std::filesystem::copy_file(from, to / (from.extension() == ".json" ? "tokenizer.json" : "spiece.model"));
+      return;
+    }
     require(std::filesystem::is_directory(from), fmt::format("there is no tokenizer folder {}", from.string()));
+    for (const char* name : {"tokenizer.json", "spiece.model", "tokenizer_config.json", "special_tokens_map.json"})
+      if (std::filesystem::exists(from / name)) std::filesystem::copy_file(from / name, to / name);
+  }
+
+  /// The same where it lies within the text encoder's file. Throws Error(kUsage) for GGUF's, which no file of the
+  /// official layout holds.
+  void put_tokenizer(const Checkpoint& checkpoint) {
+    if (!checkpoint.files.tokenizer.empty()) return copy_tokenizer(checkpoint.files.tokenizer);
+    const StoredTensor* model = checkpoint.text_encoder.facts().spiece_model;
+    require(model != nullptr,
+            fmt::format("{}: its tokenizer is in keys of GGUF, which the official layout has no file for: name "
+                        "tokenizer.json or spiece.model with --tokenizer",
+                        checkpoint.files.text_encoder.string()),
+            ErrorKind::kUsage);
+    const auto bytes = checkpoint.text_encoder.file().bytes_of(*model);
     std::filesystem::create_directories(tokenizer_folder(folder()));
-    std::filesystem::copy(from, tokenizer_folder(folder()), std::filesystem::copy_options::recursive);
+    write_atomically(tokenizer_folder(folder()) / "spiece.model",
+                     {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   }
 
   /// Writes all files. What was written must be what the engine accepts.
@@ -283,29 +307,52 @@ void make_checkpoint(const CheckpointSizes& sizes, uint64_t seed, DType dit_dtyp
   writer.finish();
 }
 
-void pack_checkpoint(const std::filesystem::path& source, const std::filesystem::path& target,
-                     const WriteOptions& options) {
-  const Checkpoint checkpoint = open_checkpoint(source);
-  const std::vector<Item> dit = dit_items(checkpoint.dit, DType::kBF16);
-  const std::vector<std::string> folders = expert_folders(*checkpoint.variant);
-  const auto& text = checkpoint.text_encoder.path();
-  const auto& vae = checkpoint.vae_file.path();
+namespace {
 
-  CheckpointWriter writer(
-      target, folders.size() * total_bytes(dit) + std::filesystem::file_size(text) + std::filesystem::file_size(vae),
-      Sync::kOnDisk, options);
+/// Whether a file is what the official layout has for its part: copied, not converted.
+bool is_official_pth(const WeightFile& file) {
+  const auto& schemes = file.facts().schemes;
+  return file.file().format() == "pth" && file.facts().naming == WeightNaming::kOfficial &&
+         file.facts().prefix.empty() && schemes.size() == 1 && schemes.contains(std::string(name_of(WeightScheme::kPlain))) &&
+         file.file().files().size() == 1;
+}
+
+uint64_t packed_bytes(const WeightFile& file, std::span<const Item> items) {
+  return is_official_pth(file) ? std::filesystem::file_size(file.file().path()) : total_bytes(items);
+}
+
+}  // namespace
+
+void pack_checkpoint(const WeightChoice& choice, const std::filesystem::path& target, const WriteOptions& options) {
+  const Checkpoint checkpoint = open_checkpoint(choice);
+  const std::vector<Item> dit = dit_items(checkpoint.dit, DType::kBF16);
+  const std::vector<Item> text = text_items(checkpoint.text);
+  std::vector<Item> vae;
+  for (const WeightPart& part : vae_parts(checkpoint.vae.version, &checkpoint.vae_file)) vae.push_back({part, DType::kF32});
+  const std::vector<std::string> folders = expert_folders(*checkpoint.variant);
+
+  CheckpointWriter writer(target,
+                          folders.size() * total_bytes(dit) + packed_bytes(checkpoint.text_encoder, text) +
+                              packed_bytes(checkpoint.vae_file, vae),
+                          Sync::kOnDisk, options);
   std::vector<WeightSource> sources;
-  for (const TensorFile& file : checkpoint.dits) sources.push_back(WeightSource::from_file(file));
+  for (const WeightFile& file : checkpoint.dits) sources.push_back(WeightSource::from_file(file));
   for (size_t i = 0; i < folders.size(); ++i) {
     const std::filesystem::path folder = writer.folder() / folders[i];
     writer.add_dit(folder, sources[i], dit);
-    std::filesystem::copy_file(source / folders[i] / "config.json", folder / "config.json");
+    write_config(folder, *checkpoint.variant, checkpoint.dit);
   }
-  if (const auto defaults = source / kCheckpointDefaultsName; std::filesystem::exists(defaults))
+  if (const auto defaults = checkpoint.files.folder / kCheckpointDefaultsName; std::filesystem::exists(defaults))
     std::filesystem::copy_file(defaults, writer.folder() / kCheckpointDefaultsName);
-  writer.add_copy(text);
-  writer.add_copy(vae);
-  writer.copy_tokenizer(checkpoint.tokenizer);
+  const WeightSource text_source = WeightSource::from_file(checkpoint.text_encoder);
+  const WeightSource vae_source = WeightSource::from_file(checkpoint.vae_file);
+  const auto add = [&](const WeightFile& file, const WeightSource& source, const std::vector<Item>& items,
+                       std::string_view name) {
+    is_official_pth(file) ? writer.add_copy(file.file().path(), name) : writer.add_pth(name, source, items);
+  };
+  add(checkpoint.text_encoder, text_source, text, kTextEncoderName);
+  add(checkpoint.vae_file, vae_source, vae, checkpoint.variant->vae_traits().file_name);
+  writer.put_tokenizer(checkpoint);
   writer.finish();
 }
 

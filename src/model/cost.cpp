@@ -42,7 +42,7 @@ class VaeCounter {
   double total_ = 0;
 };
 
-vae::Widths widths_of(const VaeConfig& config, const TensorFile* file) {
+vae::Widths widths_of(const VaeConfig& config, const WeightFile* file) {
   return file != nullptr ? vae::read_widths(config.version, *file) : vae::published_widths(config.version);
 }
 
@@ -65,7 +65,7 @@ double text_encoder_cost(const TextEncoderConfig& c, int64_t tokens) {
                                6 * n * real(c.dim) * real(c.dim_ffn));
 }
 
-double vae_decode_cost(const VaeConfig& config, const TensorFile* file, int64_t frames, int64_t height, int64_t width) {
+double vae_decode_cost(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height, int64_t width) {
   const vae::Widths w = widths_of(config, file);
   VaeCounter count(real(frames), real(height), real(width));
   const double z = real(w.latent);
@@ -93,7 +93,7 @@ double vae_decode_cost(const VaeConfig& config, const TensorFile* file, int64_t 
   return count.total();
 }
 
-double vae_encode_cost(const VaeConfig& config, const TensorFile* file, int64_t frames, int64_t height, int64_t width) {
+double vae_encode_cost(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height, int64_t width) {
   const vae::Widths w = widths_of(config, file);
   const double patch = real(config.patch());
   VaeCounter count(real(frames), real(height) / patch, real(width) / patch);

@@ -25,8 +25,8 @@ DitCost dit_cost(const DitConfig& config, int64_t tokens);
 double text_encoder_cost(const TextEncoderConfig& config, int64_t tokens);
 
 /// Decoding latents [z, T, H, W]; widths are read off `file`, or the published ones when it is null.
-double vae_decode_cost(const VaeConfig& config, const TensorFile* file, int64_t frames, int64_t height, int64_t width);
+double vae_decode_cost(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height, int64_t width);
 /// Encoding F pixel frames of H x W.
-double vae_encode_cost(const VaeConfig& config, const TensorFile* file, int64_t frames, int64_t height, int64_t width);
+double vae_encode_cost(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height, int64_t width);
 
 }  // namespace wan

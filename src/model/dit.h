@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <span>
 #include <vector>
 
@@ -14,15 +13,6 @@
 #include "model/weights.h"
 
 namespace wan {
-
-struct Variant;
-
-/// The row of the model_type that `folder`'s config.json names. Throws Error(kInput) naming the file.
-const Variant& read_variant(const std::filesystem::path& folder);
-
-/// Reads config.json beside the weights; sizes a tensor shape can tell are taken from the file's shapes. Throws
-/// Error(kInput) naming the file, for a Wan2.1 file (image embedding tensors) too.
-DitConfig read_dit_config(const std::filesystem::path& folder, const TensorFile& file);
 
 /// Weights outside the blocks. Matrices of the bulk work in `compute`; time embedding, head, norms and modulations in
 /// F32.

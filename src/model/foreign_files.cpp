@@ -69,8 +69,8 @@ ForeignFiles lora(const fs::path& file, const NamedWeights& weights) {
           file,
           "a LoRA, a change to a model and no model",
           weights.evidence,
-          "this program reads whole checkpoints and applies no LoRA to them",
-          "name the checkpoint that it was made for, without it: " + download_advice()};
+          "a LoRA is added to a model",
+          "name the model that it was made for with --checkpoint, and this with --lora"};
 }
 
 ForeignFiles other_model(const fs::path& file, const NamedWeights& weights) {
@@ -82,30 +82,21 @@ ForeignFiles other_model(const fs::path& file, const NamedWeights& weights) {
           "name a checkpoint of one of these: " + download_advice()};
 }
 
-/// What a DiT's sizes leave open.
-std::string doubt_of(const NamedWeights& weights) {
-  if (weights.variant == nullptr || weights.variant->experts.size() < 2) return {};
-  return weights.variant->image.presence == Presence::kNever
-             ? "; the file does not say which expert it is, nor whether it is Wan2.1's model of the same tensors"
-             : "; the file does not say which of the two experts it is";
-}
-
-ForeignFiles single_weights(ForeignKind kind, const char* format, const fs::path& file, const FileOutline& outline) {
+/// Nothing for a part of this family's models.
+std::optional<ForeignFiles> single_weights(const char* format, const fs::path& file, const FileOutline& outline) {
   const NamedWeights weights = name_weights(outline);
   if (weights.part == HeldPart::kLora) return lora(file, weights);
   if (!weights.other_model.empty()) return other_model(file, weights);
-  std::string evidence = fmt::format("{} ({}){}", weights.evidence, types_of(outline), doubt_of(weights));
+  if (weights.part != HeldPart::kUnknown) return std::nullopt;
+  std::string evidence = fmt::format("{} ({})", weights.evidence, types_of(outline));
   if (!outline.architecture.empty())
     evidence += fmt::format("; its architecture is '{}'", printable(outline.architecture));
-  const bool known = weights.part != HeldPart::kUnknown;
-  return {known || kind == ForeignKind::kGguf ? kind : ForeignKind::kOtherFile,
-          file,
-          fmt::format("a single {} file: {}", format, title_of(weights)),
-          std::move(evidence),
-          kind == ForeignKind::kGguf
-              ? "GGUF is not read, and a checkpoint is a folder with DiT, text encoder, VAE and tokenizer"
-              : "a checkpoint is a folder in the official layout, with DiT, text encoder, VAE and tokenizer",
-          download_advice(weights.variant)};
+  return ForeignFiles{ForeignKind::kOtherFile,
+                      file,
+                      fmt::format("a single {} file: {}", format, title_of(weights)),
+                      std::move(evidence),
+                      "it holds no DiT, text encoder or VAE of this family",
+                      download_advice(weights.variant)};
 }
 
 /// A file of the official layout, named by itself.
@@ -167,9 +158,9 @@ std::optional<ForeignFiles> foreign_file(const fs::path& file) {
   const MappedFile mapped(file);
   const auto bytes = mapped.bytes();
   if (looks_like_gguf(bytes))
-    return single_weights(ForeignKind::kGguf, "GGUF", file, outline_of_gguf(bytes, file.string()));
+    return single_weights("GGUF", file, outline_of_gguf(bytes, file.string()));
   if (looks_like_safetensors(bytes))
-    return single_weights(ForeignKind::kSafetensors, "safetensors", file, outline_of_safetensors(bytes, file.string()));
+    return single_weights("safetensors", file, outline_of_safetensors(bytes, file.string()));
   if (is_index(bytes, file))
     if (auto index = index_of_shards(file)) return index;
   if (looks_like_zip(bytes)) return part(file, "it is an archive as torch writes .pth files");

@@ -1,5 +1,5 @@
-// Files of other programs, and half of our own, where a checkpoint in the official layout was expected: what they are,
-// by which evidence, and what to do. Nothing here reads weights; open_checkpoint asks it first.
+// Files that are no weights of this family, or not whole: what they are, by which evidence, and what to do. Nothing
+// here reads weights; find_checkpoint_files asks it first.
 #pragma once
 
 #include <filesystem>
@@ -9,14 +9,9 @@
 namespace wan {
 
 enum class ForeignKind {
-  kSafetensors,   // one file of a DiT, a text encoder or a VAE, as ComfyUI takes them, or a folder of such
-  kGguf,          // the same, quantised as GGUF
   kLora,          // a change to a model, in a file or a folder
-  kComfyFolder,   // `models` of a ComfyUI installation, the installation, or a folder in it
-  kDiffusers,     // a folder of the diffusers library, or one of its parts
-  kHubCache,      // a repository in the cache of huggingface_hub, not the snapshot in it
   kOtherModel,    // Wan2.1, or another model of the name, in any of these forms
-  kPart,          // of a checkpoint in the official layout: one of its files, an expert's folder
+  kPart,          // of a checkpoint in the official layout or that of diffusers: a file, an expert's folder
   kPointer,       // of git-lfs or git-annex in place of a weight file
   kHalfDownload,  // fewer bytes than the header says, missing shards, what a download leaves while it goes on
   kOtherFile,     // no weights that are known here
@@ -34,8 +29,8 @@ struct ForeignFiles {
   std::string message() const;
 };
 
-/// What `checkpoint` is, a file or a folder, where it is no checkpoint in the official layout or not a whole one.
-/// Nothing where nothing tells, or where nothing is. Reads headers and small files of JSON only, at most
+/// What `checkpoint` is, a file or a folder, where it holds no weights that are read, or not all of them. Nothing where
+/// nothing tells, or where nothing is. Reads headers and small files of JSON only, at most
 /// kMostLooked files of a folder. Throws Error(kInput), naming the file, for one whose header contradicts its kind.
 std::optional<ForeignFiles> find_foreign_files(const std::filesystem::path& checkpoint);
 

@@ -27,12 +27,8 @@ constexpr uint64_t kMostConfigBytes = uint64_t{1} << 20;
 constexpr size_t kMostEntries = 10'000;
 constexpr size_t kMostNamed = 3;
 
-/// Folders of ComfyUI's `models`. Source: ComfyUI folder_paths.py.
-constexpr std::array<std::string_view, 7> kComfyFolders{
-    "diffusion_models", "unet", "text_encoders", "clip", "vae", "loras", "checkpoints"};
 /// The image encoder of Wan2.1, which no Wan2.2 model of the table has.
 constexpr std::string_view kWan21ImageEncoder = "models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth";
-constexpr std::string_view kOneLayout = "one layout is read, the official one; this has other files and other names";
 
 bool is_folder(const fs::path& path) {
   std::error_code unknown;
@@ -200,17 +196,6 @@ Found official(const fs::path& folder) {
   return unfinished(folder);
 }
 
-/// Of the row that a diffusers pipeline's parts fit.
-const Variant* row_of_pipeline(const Json& index, const std::string& pipeline) {
-  const bool experts = !index.value("boundary_ratio", Json()).is_null();
-  const bool image = pipeline.find("ImageToVideo") != std::string::npos;
-  for (const Variant& row : variants()) {
-    const bool takes_image_only = row.image.presence == Presence::kRequired;
-    if ((row.experts.size() > 1) == experts && (!experts || takes_image_only == image)) return &row;
-  }
-  return nullptr;
-}
-
 Found diffusers_pipeline(const fs::path& folder) {
   const Json index = object_in(folder / "model_index.json");
   if (index.is_null()) return std::nullopt;
@@ -228,18 +213,21 @@ Found diffusers_pipeline(const fs::path& folder) {
                         evidence,
                         "this program runs " + model_names_text() + " of Wan2.2 only",
                         download_advice()};
-  return ForeignFiles{ForeignKind::kDiffusers, folder,
-                      "a diffusers folder",    evidence,
-                      std::string(kOneLayout), download_advice(row_of_pipeline(index, pipeline))};
+  return std::nullopt;
 }
 
 /// A component's folder by itself: `transformer` and the like.
 Found diffusers_component(const fs::path& folder) {
   const std::string name = text_in(object_in(folder / "config.json"), "_class_name");
   if (!name.starts_with("WanTransformer") && !name.starts_with("AutoencoderKLWan")) return std::nullopt;
-  return ForeignFiles{ForeignKind::kDiffusers,          folder,
-                      "one part of a diffusers folder", fmt::format("config.json has the class '{}'", printable(name)),
-                      std::string(kOneLayout),          download_advice()};
+  return ForeignFiles{ForeignKind::kPart,
+                      folder,
+                      "one part of a diffusers folder",
+                      fmt::format("config.json has the class '{}'", printable(name)),
+                      "a model is named by the folder that holds its parts",
+                      fmt::format("name the folder above: --checkpoint {}; or name this one with --dit, --dit-high, "
+                                  "--dit-low or --vae",
+                                  printable((folder / "..").lexically_normal().string()))};
 }
 
 Found hub_cache(const fs::path& folder) {
@@ -259,12 +247,7 @@ Found hub_cache(const fs::path& folder) {
         fmt::format("{} unfinished files among its blobs, {} snapshots", waiting.size(), snapshots.size()),
         "weights are read whole or not at all",
         "run the same `hf download` again, which goes on where it stopped"};
-  return ForeignFiles{ForeignKind::kHubCache,
-                      folder,
-                      "a repository in the cache of huggingface_hub",
-                      "it has the folders snapshots and refs",
-                      "the files lie in a snapshot below it",
-                      fmt::format("--checkpoint {}", printable(snapshots.front().string()))};
+  return std::nullopt;
 }
 
 Found lora_folder(const fs::path& folder) {
@@ -273,41 +256,24 @@ Found lora_folder(const fs::path& folder) {
                       folder,
                       "a LoRA, a change to a model and no model",
                       "it has an adapter_config.json",
-                      "this program reads whole checkpoints and applies no LoRA to them",
-                      "name the checkpoint that it was made for, without it: " + download_advice()};
+                      "a LoRA is added to a model",
+                      "name the model that it was made for with --checkpoint, and this with --lora"};
 }
 
-ForeignFiles comfy(const fs::path& folder, const std::string& evidence) {
-  return {ForeignKind::kComfyFolder, folder,           "a folder of models of ComfyUI", evidence,
-          std::string(kOneLayout),   download_advice()};
-}
-
-Found comfy_folder(const fs::path& folder) {
-  for (const fs::path& models : {folder, folder / "models"}) {
-    std::vector<std::string_view> found;
-    std::copy_if(kComfyFolders.begin(), kComfyFolders.end(), std::back_inserter(found),
-                 [&](std::string_view name) { return is_folder(models / name); });
-    const bool has_weights = found.size() == 1 && !weights_in(models / found.front()).empty();
-    if (found.size() > 1 || has_weights)
-      return comfy(folder, fmt::format("it has the folder{} {}{}", found.size() == 1 ? "" : "s", fmt::join(found, ", "),
-                                       models == folder ? "" : " in its folder models"));
-  }
-  return std::nullopt;
-}
-
-/// Single files side by side: one that says more than its format speaks for the folder.
+/// Files side by side, of which none is read.
 Found loose_files(const fs::path& folder) {
   const std::vector<fs::path> files = weights_in_or_below(folder);
-  if (files.empty()) return std::nullopt;
-  const std::string name = (folder.has_filename() ? folder : folder.parent_path()).filename().string();
-  if (std::find(kComfyFolders.begin(), kComfyFolders.end(), name) != kComfyFolders.end())
-    return comfy(folder, fmt::format("it is called {} and has {}", name, names_of(files)));
-  Found found = foreign_file(files.front());
-  if (!found || found->kind == ForeignKind::kHalfDownload || found->kind == ForeignKind::kPointer) return found;
-  found->what = fmt::format("a folder of single files ({}); {} is {}", names_of(files),
-                            printable(files.front().filename().string()), found->what);
-  found->path = folder;
-  return found;
+  Found first;
+  for (const fs::path& file : files) {
+    Found found = foreign_file(file);
+    if (!found) return std::nullopt;
+    if (!first) first = std::move(found);
+  }
+  if (!first || first->kind == ForeignKind::kHalfDownload || first->kind == ForeignKind::kPointer) return first;
+  first->what = fmt::format("a folder of single files ({}); {} is {}", names_of(files),
+                            printable(files.front().filename().string()), first->what);
+  first->path = folder;
+  return first;
 }
 
 }  // namespace
@@ -328,7 +294,7 @@ std::optional<ForeignFiles> foreign_folder(const fs::path& folder) {
   if (auto found = first_of({diffusers_pipeline, diffusers_component, hub_cache, lora_folder})) return found;
   if (!dit_folders(folder).empty() || is_file(folder / kTextEncoderName) || is_file(folder / kWan21ImageEncoder))
     return official(folder);
-  return first_of({comfy_folder, loose_files, unfinished});
+  return first_of({loose_files, unfinished});
 }
 
 }  // namespace wan

@@ -24,8 +24,4 @@ std::filesystem::path tokenizer_folder(const std::filesystem::path& checkpoint);
 /// Of the variant's experts, relative to the checkpoint's; empty: that folder itself.
 std::vector<std::string> expert_folders(const Variant& variant);
 
-/// What a file is by its path relative to the checkpoint's folder: "dit", "dit.high_noise", "text_encoder", "vae" or
-/// "tokenizer"; empty for one the engine does not read.
-std::string component_of(const std::filesystem::path& relative);
-
 }  // namespace wan

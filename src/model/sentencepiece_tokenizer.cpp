@@ -13,6 +13,7 @@
 #include "model/added_tokens.h"
 #include "model/charsmap.h"
 #include "model/tokenizer_engine.h"
+#include "model/tokenizer_pieces.h"
 
 namespace wan {
 namespace {
@@ -62,9 +63,11 @@ class Fields {
   std::string_view rest_;
 };
 
+// Numbers of fields in sentencepiece_model.proto.
+constexpr uint64_t kNormalizer = 3, kDenormalizer = 5, kCharsmap = 2;
+
 // The library follows its character map unchecked, so check it first; ours refuses what leads outside.
 void check_character_maps(std::string_view model) {
-  constexpr uint64_t kNormalizer = 3, kDenormalizer = 5, kCharsmap = 2;  // sentencepiece_model.proto
   for (const uint64_t spec_field : {kNormalizer, kDenormalizer}) {
     Fields specs(model);
     while (const auto spec = specs.next(spec_field)) {
@@ -74,11 +77,30 @@ void check_character_maps(std::string_view model) {
   }
 }
 
+// The trie library inside lets its own exceptions through, for example for an empty piece.
+void load(sentencepiece::SentencePieceProcessor& processor, std::string_view model) {
+  check_character_maps(model);
+  std::string problem;
+  try {
+    const auto status = processor.LoadFromSerializedProto(absl::string_view(model.data(), model.size()));
+    if (!status.ok()) problem = status.ToString();
+  } catch (const std::exception& error) {
+    problem = error.what();
+  }
+  if (!problem.empty()) throw Error(ErrorKind::kInput, "spiece.model: " + problem);
+}
+
+PieceKind kind_of(const sentencepiece::SentencePieceProcessor& processor, int id) {
+  if (processor.IsUnknown(id)) return PieceKind::kUnknown;
+  if (processor.IsControl(id)) return PieceKind::kControl;
+  if (processor.IsUnused(id)) return PieceKind::kUnused;
+  return processor.IsByte(id) ? PieceKind::kByte : PieceKind::kNormal;
+}
+
 class SentencePieceTokenizer final : public TokenizerEngine {
  public:
   explicit SentencePieceTokenizer(std::string_view model) {
-    check_character_maps(model);
-    load(model);
+    load(processor_, model);
     size_ = processor_.GetPieceSize();
     for (const char* name : {"<pad>", "</s>", "<s>", "<unk>"}) {
       const int id = processor_.PieceToId(name);
@@ -107,18 +129,6 @@ class SentencePieceTokenizer final : public TokenizerEngine {
   int32_t id_bound() const override { return size_ + kExtraIds; }
 
  private:
-  // The trie library inside lets its own exceptions through, for example for an empty piece.
-  void load(std::string_view model) {
-    std::string problem;
-    try {
-      const auto status = processor_.LoadFromSerializedProto(absl::string_view(model.data(), model.size()));
-      if (!status.ok()) problem = status.ToString();
-    } catch (const std::exception& error) {
-      problem = error.what();
-    }
-    if (!problem.empty()) throw Error(ErrorKind::kInput, "spiece.model: " + problem);
-  }
-
   void add_token(int32_t id, std::string text) {
     AddedToken token;
     token.id = id;
@@ -136,6 +146,24 @@ class SentencePieceTokenizer final : public TokenizerEngine {
 
 std::unique_ptr<const TokenizerEngine> make_sentencepiece_tokenizer(std::string_view model) {
   return std::make_unique<SentencePieceTokenizer>(model);
+}
+
+PieceTable read_sentencepiece_pieces(std::string_view model) {
+  sentencepiece::SentencePieceProcessor processor;
+  load(processor, model);
+  PieceTable table;
+  for (int id = 0; id < processor.GetPieceSize(); ++id) {
+    table.pieces.push_back({processor.IdToPiece(id), static_cast<double>(processor.GetScore(id))});
+    table.kinds.push_back(kind_of(processor, id));
+  }
+  Fields specs(model);
+  while (const auto spec = specs.next(kNormalizer)) {
+    Fields maps(*spec);
+    while (const auto map = maps.next(kCharsmap)) table.charsmap = *map;
+  }
+  table.unknown_id = processor.unk_id();
+  table.extra_ids = kExtraIds;
+  return table;
 }
 
 }  // namespace wan

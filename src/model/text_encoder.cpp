@@ -81,29 +81,6 @@ void run_layer(Backend& b, const TextEncoderConfig& c, const WeightLayout& layou
 
 }  // namespace
 
-TextEncoderConfig read_text_encoder_config(const TensorFile& file) {
-  const auto shape = [&](const std::string& name) {
-    const Shape& found = file.at(name).shape;
-    require(found.rank() == 2,
-            fmt::format("{}: {} has shape {}, expected two axes", file.path().string(), name, found.text()));
-    return found;
-  };
-  TextEncoderConfig config;
-  const Shape embedding = shape("token_embedding.weight");
-  config.vocabulary = embedding[0];
-  config.dim = embedding[1];
-  config.dim_attention = shape("blocks.0.attn.q.weight")[0];
-  config.dim_ffn = shape("blocks.0.ffn.gate.0.weight")[0];
-  const Shape position = shape("blocks.0.pos_embedding.embedding.weight");
-  config.num_buckets = position[0];
-  config.num_heads = position[1];
-  while (file.find(fmt::format("blocks.{}.norm1.weight", config.num_layers)) != nullptr) ++config.num_layers;
-  require(config.num_buckets % 4 == 0 && config.num_heads > 0 && config.dim_attention % config.num_heads == 0,
-          fmt::format("{}: {} buckets and {} heads do not fit attention width {}", file.path().string(),
-                      config.num_buckets, config.num_heads, config.dim_attention));
-  return config;
-}
-
 TextEncoderConfig published_text_encoder_config() { return {256384, 4096, 4096, 10240, 64, 24, 32, 1e-6f}; }
 
 WeightLayout text_encoder_layer_layout(const TextEncoderConfig& c, int layer, DType compute) {

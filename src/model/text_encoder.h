@@ -17,9 +17,6 @@ struct TextEncoderConfig {
   float eps = 1e-6f;
 };
 
-/// Throws Error(kInput) naming the file when it is not a UMT5 encoder (a relative-position table in every layer) in the
-/// official naming.
-TextEncoderConfig read_text_encoder_config(const TensorFile& file);
 TextEncoderConfig published_text_encoder_config();
 
 WeightLayout text_encoder_layer_layout(const TextEncoderConfig& config, int layer, DType compute);

@@ -8,7 +8,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/utf8.h"
+#include "io/tensor_file.h"
 #include "model/tokenizer_engine.h"
+#include "model/tokenizer_pieces.h"
 
 namespace wan {
 namespace {
@@ -17,9 +19,9 @@ constexpr size_t kMaxTextBytes = size_t{16} << 20;
 
 // Puts the path in front of what a reader found wrong.
 template <typename Read>
-auto naming(const std::filesystem::path& path, Read read) {
+auto naming_file(const std::filesystem::path& path, Read read) {
   try {
-    return read(read_text(path));
+    return read();
   } catch (const Error& error) {
     const std::string message = error.what();
     if (message.find(path.string()) != std::string::npos) throw;
@@ -27,9 +29,17 @@ auto naming(const std::filesystem::path& path, Read read) {
   }
 }
 
+template <typename Read>
+auto naming(const std::filesystem::path& path, Read read) {
+  return naming_file(path, [&] { return read(read_text(path)); });
+}
+
 std::unique_ptr<const TokenizerEngine> open_engine(const std::filesystem::path& folder) {
-  const auto json = folder / "tokenizer.json", model = folder / "spiece.model";
   std::error_code ignored;
+  const bool is_file = std::filesystem::is_regular_file(folder, ignored);
+  const bool is_json = is_file && folder.extension() == ".json";
+  const auto json = is_json ? folder : folder / "tokenizer.json";
+  const auto model = is_file && !is_json ? folder : folder / "spiece.model";
   if (std::filesystem::exists(json, ignored))
     return naming(json, [](const std::string& text) { return make_fast_tokenizer(parse_tokenizer_json(text)); });
   if (std::filesystem::exists(model, ignored))
@@ -42,7 +52,7 @@ std::unique_ptr<const TokenizerEngine> open_engine(const std::filesystem::path& 
 
 }  // namespace
 
-Tokenizer::Tokenizer(const std::filesystem::path& google_umt5_dir) : Tokenizer(open_engine(google_umt5_dir)) {}
+Tokenizer::Tokenizer(const std::filesystem::path& path) : Tokenizer(open_engine(path)) {}
 Tokenizer::Tokenizer(std::unique_ptr<const TokenizerEngine> engine) : engine_(std::move(engine)) {}
 Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
@@ -54,6 +64,19 @@ Tokenizer Tokenizer::from_tokenizer_json(std::string_view json) {
 
 Tokenizer Tokenizer::from_sentencepiece_model(std::string_view model) {
   return Tokenizer(make_sentencepiece_tokenizer(model));
+}
+
+Tokenizer Tokenizer::from_spiece_within(const TensorFile& file, const StoredTensor& model) {
+  return naming_file(file.path(), [&] {
+    const auto bytes = file.bytes_of(model);
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return Tokenizer(make_fast_tokenizer(tokenizer_of_pieces(read_sentencepiece_pieces(text))));
+  });
+}
+
+Tokenizer Tokenizer::from_gguf(const TensorFile& file) {
+  return naming_file(file.path(),
+                     [&] { return Tokenizer(make_fast_tokenizer(tokenizer_of_pieces(read_gguf_pieces(file)))); });
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view cleaned_text, int max_length) const {

@@ -20,16 +20,25 @@ namespace wan {
 inline constexpr int kTextLength = 512;  // tokens, with the one that ends the text; Wan2.2's text_len
 
 class TokenizerEngine;
+class TensorFile;
+struct StoredTensor;
+
+/// Whether a GGUF file has a tokenizer.
+bool holds_gguf_tokenizer(const TensorFile& file);
 
 /// Immutable; `encode` may be called from several threads.
 class Tokenizer {
  public:
-  /// Opens tokenizer.json in an official google/umt5-xxl folder, or else spiece.model.
+  /// Opens tokenizer.json in an official google/umt5-xxl folder, or else spiece.model; or one of these by its own path.
   /// Throws Error(kInput) naming the file when neither is there or it is malformed.
-  explicit Tokenizer(const std::filesystem::path& google_umt5_dir);
+  explicit Tokenizer(const std::filesystem::path& path);
   /// From the contents of those files. Throws Error(kInput).
   static Tokenizer from_tokenizer_json(std::string_view json);
   static Tokenizer from_sentencepiece_model(std::string_view model);
+  /// From a SentencePiece model within a file of weights, and from the keys tokenizer.ggml.* of a GGUF file: by the
+  /// engine that runs tokenizer.json. Throws Error(kInput) naming the file.
+  static Tokenizer from_spiece_within(const TensorFile& file, const StoredTensor& model);
+  static Tokenizer from_gguf(const TensorFile& file);
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;

@@ -125,7 +125,7 @@ struct Vae::Network {
   int64_t height = 0, width = 0;  // latent size
 };
 
-Vae::Vae(Backend& backend, const VaeConfig& config, const WeightSource& source, const TensorFile* file, DType compute,
+Vae::Vae(Backend& backend, const VaeConfig& config, const WeightSource& source, const WeightFile* file, DType compute,
          Parts parts)
     : backend_(backend), config_(config), compute_(compute) {
   const std::vector<WeightPart> all = vae_parts(config.version, file);

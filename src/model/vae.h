@@ -23,20 +23,15 @@ struct VaeConfig {
   std::span<const float> deviation() const;
 };
 
-/// Throws Error(kInput) naming the file when it holds neither VAE.
-VaeConfig read_vae_config(const TensorFile& file);
-
 /// The stored tensors a VAE of these widths has; widths are read off `file`, or the published ones when it is null.
-std::vector<WeightPart> vae_parts(VaeVersion version, const TensorFile* file);
-/// Throws Error(kInput) unless the file holds exactly these.
-void check_vae_tensors(const TensorFile& file);
+std::vector<WeightPart> vae_parts(VaeVersion version, const WeightFile* file);
 
 /// Decoder or encoder on one backend.
 class Vae {
  public:
   enum class Parts { kDecoder, kEncoder };
   /// Loads and prepares all weights for activations of `compute`. Blocking.
-  Vae(Backend& backend, const VaeConfig& config, const WeightSource& source, const TensorFile* file, DType compute,
+  Vae(Backend& backend, const VaeConfig& config, const WeightSource& source, const WeightFile* file, DType compute,
       Parts parts);
   ~Vae();
   Vae(Vae&&) noexcept;

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "base/error.h"
+#include "model/weight_file.h"
 
 namespace wan::vae {
 namespace {
@@ -62,13 +62,8 @@ Widths published_widths(VaeVersion version) {
   return {16, 96, {96, 192, 384, 384}, 384, {384, 384, 192, 96}};
 }
 
-Widths read_widths(VaeVersion version, const TensorFile& file) {
-  return read_widths(version, [&](const std::string& name) {
-    const Shape& shape = file.at(name + ".weight").shape;
-    require(shape.rank() >= 4, fmt::format("{}: {}.weight has shape {}, expected a convolution", file.path().string(),
-                                           name, shape.text()));
-    return shape[0];
-  });
+Widths read_widths(VaeVersion version, const WeightFile& file) {
+  return read_widths(version, [&](const std::string& name) { return file.at(name + ".weight").shape[0]; });
 }
 
 Widths read_widths(VaeVersion version, const std::function<int64_t(const std::string& name)>& rows) {
@@ -139,35 +134,9 @@ std::string decoder_resample(VaeVersion version, int level) { return decoder_blo
 
 namespace wan {
 
-VaeConfig read_vae_config(const TensorFile& file) {
-  VaeConfig config;
-  if (file.find("decoder.upsamples.0.upsamples.0.residual.2.weight") != nullptr)
-    config.version = VaeVersion::k22;
-  else if (file.find("decoder.middle.0.residual.0.gamma") != nullptr)
-    config.version = VaeVersion::k21;
-  else
-    throw Error(
-        ErrorKind::kInput,
-        fmt::format(
-            "{} is neither VAE 2.1 nor VAE 2.2 in the official naming: it has no decoder.middle.0.residual.0.gamma",
-            file.path().string()));
-  config.latent_channels = vae::read_widths(config.version, file).latent;
-  require(config.latent_channels == static_cast<int64_t>(config.mean().size()),
-          fmt::format("{}: {} latent channels, but the statistics of this VAE are for {}", file.path().string(),
-                      config.latent_channels, config.mean().size()));
-  return config;
-}
-
-std::vector<WeightPart> vae_parts(VaeVersion version, const TensorFile* file) {
+std::vector<WeightPart> vae_parts(VaeVersion version, const WeightFile* file) {
   return vae::expected_parts(version,
                              file != nullptr ? vae::read_widths(version, *file) : vae::published_widths(version));
-}
-
-void check_vae_tensors(const TensorFile& file) {
-  WeightLayout layout;
-  for (const WeightPart& part : vae_parts(read_vae_config(file).version, &file))
-    layout.add(part.source, DType::kF32, part.shape, part.source, part.init);
-  check_tensors(file, {layout});
 }
 
 }  // namespace wan

@@ -27,7 +27,7 @@ struct Widths {
 };
 
 Widths published_widths(VaeVersion version);
-Widths read_widths(VaeVersion version, const TensorFile& file);
+Widths read_widths(VaeVersion version, const WeightFile& file);
 /// `rows` tells the rows of the convolution of a name, which has no ".weight".
 Widths read_widths(VaeVersion version, const std::function<int64_t(const std::string& name)>& rows);
 std::vector<WeightPart> expected_parts(VaeVersion version, const Widths& widths);

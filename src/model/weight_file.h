@@ -39,6 +39,9 @@ struct WeightFacts {
   const StoredTensor* spiece_model = nullptr;  // ComfyUI's tokenizer: U8, the bytes of a SentencePiece model
 };
 
+/// The parts of a model of this family that a file holds, by their names; empty for LoRAs and files of other models.
+std::vector<ModelPart> parts_held(const TensorFile& file);
+
 /// An opened and checked file of weights. Move-only; nothing is read but headers, scales' shapes and a few texts.
 class WeightFile {
  public:

@@ -289,6 +289,22 @@ class WeightFileOpener {
   size_t problem_count_ = 0;
 };
 
+std::vector<ModelPart> parts_held(const TensorFile& file) {
+  try {
+    refuse_other_models(file, "");
+  } catch (const Error&) {
+    return {};
+  }
+  std::vector<ModelPart> parts;
+  for (const NamingSigns& signs : naming_signs())
+    for (std::string_view prefix : kPrefixes)
+      for (std::string_view name : signs.names)
+        if (file.find(fmt::format("{}{}", prefix, name)) != nullptr &&
+            std::find(parts.begin(), parts.end(), signs.part) == parts.end())
+          parts.push_back(signs.part);
+  return parts;
+}
+
 WeightFile WeightFile::open(const std::filesystem::path& path, std::optional<ModelPart> part) {
   return WeightFileOpener(path, part).open();
 }

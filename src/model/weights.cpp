@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <set>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "backend/backend.h"
 #include "backend/seeded.h"
 #include "base/error.h"
+#include "model/weight_file.h"
 
 namespace wan {
 namespace {
@@ -55,22 +54,6 @@ uint64_t hash_name(std::string_view name) {
   return hash;
 }
 
-/// Elements [begin, end) in row-major order of a view with any strides; only unusual .pth files need it.
-void read_strided(TensorView view, int64_t begin, int64_t end, DType dtype, void* out) {
-  const size_t element = size_of(view.dtype);
-  auto* to = static_cast<std::byte*>(out);
-  for (int64_t i = begin; i < end; ++i) {
-    int64_t rest = i;
-    int64_t offset = 0;
-    for (int axis = view.rank() - 1; axis >= 0; --axis) {
-      offset += rest % view.shape[axis] * view.stride(axis);
-      rest /= view.shape[axis];
-    }
-    const auto* from = static_cast<const std::byte*>(view.data) + offset * static_cast<int64_t>(element);
-    convert_elements(from, view.dtype, 1, dtype, to + (i - begin) * static_cast<int64_t>(size_of(dtype)));
-  }
-}
-
 }  // namespace
 
 void WeightLayout::add(std::string name, DType dtype, const Shape& shape, std::vector<Source> sources) {
@@ -98,7 +81,7 @@ TensorView WeightLayout::view(TensorView slab, std::string_view name) const {
   throw Error(fmt::format("no weight slot named {}", name));
 }
 
-WeightSource WeightSource::from_file(const TensorFile& file) {
+WeightSource WeightSource::from_file(const WeightFile& file) {
   WeightSource source;
   source.kind_ = Kind::kFile;
   source.file_ = &file;
@@ -129,14 +112,7 @@ WeightSource WeightSource::shapes_only() { return {}; }
 void WeightSource::read(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const {
   if (kind_ == Kind::kShapesOnly) return;
   if (kind_ == Kind::kFile) {
-    const StoredTensor& stored = file_->at(part.source);
-    const TensorView view = file_->view(stored);
-    if (!stored.contiguous) {
-      read_strided(view, begin, end, dtype, out);
-      return;
-    }
-    const auto* from = static_cast<const std::byte*>(view.data) + begin * static_cast<int64_t>(size_of(stored.dtype));
-    convert_elements(from, stored.dtype, end - begin, dtype, out);
+    file_->read(part.source, begin, end, dtype, out);
     return;
   }
   const uint64_t key = key_of(part);
@@ -170,36 +146,6 @@ void WeightSource::make_on_device(Backend& backend, const WeightLayout& layout, 
       backend.fill_normal({data, slot.dtype, part.shape, slab.memory}, key_of(part), part.init.mean,
                           part.init.deviation);
     }
-}
-
-void check_tensors(const TensorFile& file, const std::vector<WeightLayout>& layouts,
-                   const std::vector<std::string>& ignored) {
-  std::set<std::string, std::less<>> expected;
-  std::vector<std::string> problems;
-  for (const WeightLayout& layout : layouts)
-    for (const WeightSlot& slot : layout.slots())
-      for (const WeightPart& part : slot.parts) {
-        expected.insert(part.source);
-        const StoredTensor* stored = file.find(part.source);
-        if (stored == nullptr)
-          problems.push_back(fmt::format("missing {} {}", part.source, part.shape.text()));
-        else if (!(stored->shape == part.shape))
-          problems.push_back(
-              fmt::format("{} has shape {}, expected {}", part.source, stored->shape.text(), part.shape.text()));
-        else if (stored->dtype != DType::kF32 && stored->dtype != DType::kF16 && stored->dtype != DType::kBF16)
-          problems.push_back(
-              fmt::format("{} is stored as {}, expected F32, F16 or BF16", part.source, name_of(stored->dtype)));
-      }
-  for (const StoredTensor& stored : file.tensors())
-    if (!expected.contains(stored.name) && std::find(ignored.begin(), ignored.end(), stored.name) == ignored.end())
-      problems.push_back(fmt::format("unexpected tensor {} {}", stored.name, stored.shape.text()));
-  if (problems.empty()) return;
-  const size_t shown = std::min<size_t>(problems.size(), 5);
-  throw Error(ErrorKind::kInput,
-              fmt::format("{} does not hold the tensors this model needs ({} problems): {}{}", file.path().string(),
-                          problems.size(),
-                          fmt::join(problems.begin(), problems.begin() + static_cast<std::ptrdiff_t>(shown), "; "),
-                          shown < problems.size() ? "; ..." : ""));
 }
 
 void convert_elements(const void* from, DType from_dtype, int64_t count, DType to_dtype, void* to) {

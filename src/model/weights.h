@@ -8,12 +8,12 @@
 #include <string_view>
 #include <vector>
 
-#include "io/tensor_file.h"
 #include "tensor/tensor.h"
 
 namespace wan {
 
 class Backend;
+class WeightFile;
 
 /// How to make a weight when no checkpoint is given: what the official initialiser does.
 struct Initializer {
@@ -64,16 +64,16 @@ class WeightLayout {
 /// Where a component's stored tensors come from: a file, or a seeded initialiser.
 class WeightSource {
  public:
-  /// Tensors of `file`, each name with `prefix` in front. The file must outlive the source.
-  static WeightSource from_file(const TensorFile& file);
+  /// Weights of `file` in whatever form it has them, by their official names. The file must outlive the source.
+  static WeightSource from_file(const WeightFile& file);
   /// Seeded random values, rounded to what a file of `stored` (F32 or BF16) would hold; the same for the same (seed,
   /// name) everywhere.
   static WeightSource random(uint64_t seed, DType stored = DType::kF32);
   /// Leaves what is asked for unset: for planning, where only shapes count.
   static WeightSource shapes_only();
 
-  const TensorFile* file() const { return file_; }
-  /// Fills elements [begin, end) of `part` (row-major), converted to `dtype`, into `out`. Thread-safe.
+  /// Fills elements [begin, end) of `part` (row-major) into `out`, as F32 or rounded once to BF16. Thread-safe. Throws
+  /// Error(kInput) for a weight that the file has not, or whose values are no finite numbers.
   void read(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const;
   /// Whether `make_on_device` gives the bits of `read`.
   bool can_make_on_device(const WeightLayout& layout) const;
@@ -85,7 +85,7 @@ class WeightSource {
 
   enum class Kind { kFile, kRandom, kShapesOnly };
   Kind kind_ = Kind::kShapesOnly;
-  const TensorFile* file_ = nullptr;
+  const WeightFile* file_ = nullptr;
   uint64_t seed_ = 0;
   DType stored_ = DType::kF32;
 };
@@ -101,12 +101,6 @@ inline constexpr uint64_t kRandomWeightsSeed = 20220722;
 /// The weights of a model without a checkpoint, in the precision of the official files (the text encoder in BF16, the
 /// rest in F32): the engine's `--weights random` and a written checkpoint hold the same.
 WeightSource random_weights(Component component, uint64_t seed = kRandomWeightsSeed);
-
-/// Throws Error(kInput) unless `file` has exactly the tensors the layouts name, each with its shape: names the file,
-/// the first few tensors that are missing, extra or of another shape, and what was expected. `ignored` are names that
-/// may be there unused.
-void check_tensors(const TensorFile& file, const std::vector<WeightLayout>& layouts,
-                   const std::vector<std::string>& ignored = {});
 
 /// Converts `count` elements of a float dtype to F32 or BF16. The CPU reference for every conversion of weights.
 void convert_elements(const void* from, DType from_dtype, int64_t count, DType to_dtype, void* to);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "model/weight_scheme.h"
 #include "pipeline/expected_time.h"
 #include "sampler/noise.h"
 
@@ -25,8 +26,7 @@ Tensor starting_noise(const Request& request, const Plan& plan) {
           fmt::format("{}: {} has shape {}, this request needs {}", request.initial_latent.string(), kNoise,
                       stored.shape.text(), plan.latent.text()));
   Tensor noise = host_tensor(DType::kF32, plan.latent);
-  const WeightSource source = WeightSource::from_file(file);
-  source.read({kNoise, stored.shape, 0, {}}, 0, stored.shape.count(), DType::kF32, noise->data);
+  decode(file, {kNoise, stored.shape, WeightScheme::kPlain, &stored}, 0, stored.shape.count(), noise->as<float>());
   return noise;
 }
 

@@ -34,7 +34,7 @@ void Models::make_experts(const Plan& plan) {
   experts.resize(set.expert_count());
   for (size_t i = 0; i < experts.size(); ++i) {
     LoadedExpert& expert = experts[i];
-    const TensorFile* file = dit_file(i);
+    const WeightFile* file = dit_file(i);
     expert.source = std::make_unique<WeightSource>(file != nullptr ? WeightSource::from_file(*file)
                                                                    : random_weights(dit_component(i)));
     expert.stem = single(*backend, dit_stem_layout(set.dit, plan.compute), *expert.source, "DiT stem");
@@ -79,8 +79,11 @@ void Models::forget_prompts() {
 }
 
 std::string models_key(const Request& request, const Plan& plan, const MemoryPlan& memory) {
-  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", request.checkpoint.string(),
-                     request.random_weights ? request.model : "", plan.device, plan.text_encoder_device,
+  std::string weights;
+  for (const std::filesystem::path& path : {request.checkpoint, request.dit, request.dit_high, request.dit_low,
+                                            request.text_encoder, request.vae, request.tokenizer})
+    weights += path.string() + "|";
+  return fmt::format("{}{}|{}|{}|{}|{}|{}|{}", weights, request.random_weights ? request.model : "", plan.device, plan.text_encoder_device,
                      static_cast<int>(plan.compute), static_cast<int>(plan.vae_compute),
                      static_cast<int>(memory.dit_residency), request.tuning_table.string());
 }

@@ -79,12 +79,12 @@ void choose_devices(const Request& request, Plan& plan) {
                 fmt::format("--text-encoder-device {}: use cpu or {}", plan.text_encoder_device, plan.device));
 }
 
-/// "BF16", "BF16+F32": of tensors with two axes and more, in the order of their names.
-std::string element_types(std::span<const TensorFile> files) {
+/// "BF16", "F8_E4M3+F32", "Q4_K+Q6_K": of weights with two axes and more, in the order of their names.
+std::string element_types(std::span<const WeightFile> files) {
   std::set<std::string> types;
-  for (const TensorFile& file : files)
-    for (const StoredTensor& tensor : file.tensors())
-      if (tensor.shape.rank() > 1) types.emplace(name_of(tensor.dtype));
+  for (const WeightFile& file : files)
+    for (const StoredWeight& weight : file.weights())
+      if (weight.shape.rank() > 1) types.emplace(weight.values->type_name());
   std::string text;
   for (const std::string& type : types) text += (text.empty() ? "" : "+") + type;
   return text;
@@ -140,19 +140,19 @@ ModelSet open_models(const Request& request) {
     models.vae = {models.variant->vae, models.variant->vae_traits().latent_channels};
     return models;
   }
-  require_usage(!request.checkpoint.empty(),
-                "--checkpoint names the folder of the weights\n" + official_checkpoints_help());
-  models.checkpoint = open_checkpoint(request.checkpoint);
+  require_usage(request.names_weights(),
+                "--checkpoint names the folder or the file of the weights\n" + official_checkpoints_help());
+  models.checkpoint = open_checkpoint(request.weights());
   models.variant = models.checkpoint->variant;
   models.dit = models.checkpoint->dit;
   models.text = models.checkpoint->text;
   models.vae = models.checkpoint->vae;
-  models.defaults = read_checkpoint_defaults(request.checkpoint);
+  models.defaults = read_checkpoint_defaults(models.checkpoint->files.folder);
   if (!request.model.empty()) {
     const Variant& expected = variant_named(request.model);
     require_usage(models.variant == &expected,
                   fmt::format("{} holds a model of type {}, but {} is asked for: name a checkpoint of type {}",
-                              request.checkpoint.string(), models.variant->task, request.model, expected.task));
+                              request.weights().title().string(), models.variant->task, request.model, expected.task));
   }
   return models;
 }

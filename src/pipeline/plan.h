@@ -28,7 +28,7 @@ struct ModelSet {
   Request defaults;  // of the checkpoint's own: checkpoint_defaults.h
 
   size_t expert_count() const { return variant->experts.size(); }
-  const TensorFile* vae_file() const { return checkpoint ? &checkpoint->vae_file : nullptr; }
+  const WeightFile* vae_file() const { return checkpoint ? &checkpoint->vae_file : nullptr; }
 };
 
 /// Opens and checks the checkpoint, or takes the published sizes. Reads headers only.

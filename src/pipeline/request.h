@@ -6,8 +6,10 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include "base/solver.h"
+#include "model/weight_choice.h"
 
 namespace wan {
 
@@ -37,7 +39,11 @@ struct Request {
   std::filesystem::path initial_latent;  // safetensors with the key `noise` [C, T, H, W]
 
   // with what
-  std::filesystem::path checkpoint;  // a folder in the official layout
+  std::filesystem::path checkpoint;  // a folder in any layout, or one file
+  // Files in place of parts of it, or by themselves: see model/checkpoint_files.h.
+  std::filesystem::path dit;                // of a model with one DiT
+  std::filesystem::path dit_high, dit_low;  // experts
+  std::filesystem::path text_encoder, vae, tokenizer;
   std::string model;                 // of model_names(): the sizes of random_weights, or what the checkpoint must hold
   bool random_weights = false;
 
@@ -60,6 +66,15 @@ struct Request {
   DumpLevel dump_level = DumpLevel::kStages;
 
   bool operator==(const Request&) const = default;
+
+  WeightChoice weights() const { return {checkpoint, dit, dit_high, dit_low, text_encoder, vae, tokenizer}; }
+  void set_weights(WeightChoice choice) {
+    std::tie(checkpoint, dit, dit_high, dit_low, text_encoder, vae, tokenizer) =
+        std::tie(choice.checkpoint, choice.dit, choice.dit_high, choice.dit_low, choice.text_encoder, choice.vae,
+                 choice.tokenizer);
+  }
+  /// Whether a checkpoint or a part of one is named.
+  bool names_weights() const { return !weights().empty(); }
 };
 
 /// What came out, beside the files.

@@ -69,9 +69,19 @@ namespace detail {
 
 template <class Visitor, class R>
 void options_of_weights(Visitor& visit, R& r) {
-  visit(Option{"checkpoint", flags::kCheckpoint, "DIR",
-               "folder of the weights, in the official layout; default: the small model that comes with the program"},
+  visit(Option{"checkpoint", flags::kCheckpoint, "PATH",
+               "folder of the weights in any layout (official, diffusers, ComfyUI, Hugging Face's cache), or one file; "
+               "default: the small model that comes with the program"},
         r.checkpoint, Anything{});
+  visit(Option{"dit", "--dit", "FILE", "DiT of a model with one, in place of the checkpoint's"}, r.dit, Anything{});
+  visit(Option{"dit_high", "--dit-high", "FILE", "high-noise expert, likewise"}, r.dit_high, Anything{});
+  visit(Option{"dit_low", "--dit-low", "FILE", "low-noise expert, likewise"}, r.dit_low, Anything{});
+  visit(Option{"text_encoder", "--text-encoder", "FILE", "UMT5 text encoder, likewise"}, r.text_encoder, Anything{});
+  visit(Option{"vae", "--vae", "FILE", "VAE, likewise"}, r.vae, Anything{});
+  visit(Option{"tokenizer", "--tokenizer", "PATH",
+               "tokenizer.json or spiece.model, or their folder; default: the checkpoint's, or that within the text "
+               "encoder's file"},
+        r.tokenizer, Anything{});
   visit(Option{"random_weights", flags::kWeights, "", "checkpoint, or random: seeded values at the published sizes",
                Also::kVideo},
         r.random_weights, OneOf{{"checkpoint", flags::kRandomWeights}});

@@ -31,7 +31,7 @@ std::string encoder_identity(const StageContext& context) {
   const Models& m = context.models;
   std::string identity = fmt::format("{}|{}", context.plan.text_encoder_device, context.request.tuning_table.string());
   if (!m.set.checkpoint) return identity + "|random weights";
-  for (const MappedFile& file : m.set.checkpoint->text_encoder.files()) {
+  for (const MappedFile& file : m.set.checkpoint->text_encoder.file().files()) {
     struct stat facts {};
     require(::fstat(file.descriptor(), &facts) == 0, "cannot ask for the facts of " + file.path().string());
     identity += fmt::format("|{}:{}:{}:{}.{:09}", facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtim.tv_sec,
@@ -69,7 +69,7 @@ std::vector<std::vector<int32_t>> TextStage::tokenize() const {
   // Kept where prompts are; read anew otherwise, as it is part of what a request costs.
   std::optional<Tokenizer> own;
   std::optional<Tokenizer>& kept = cache_.is_on() ? context_.models.tokenizer : own;
-  if (!kept) kept.emplace(set.checkpoint->tokenizer);
+  if (!kept) kept.emplace(open_tokenizer(*set.checkpoint));
   const Tokenizer& tokenizer = *kept;
   return {tokenizer.encode(clean_prompt(plan.prompt)), tokenizer.encode(clean_prompt(plan.negative_prompt))};
 }

@@ -42,7 +42,7 @@ Json json_of(const std::vector<WeightIdentity>& weights) {
 std::vector<WeightIdentity> weights_now(const Request& request) {
   if (request.random_weights) return {};
   try {
-    return identify_weights(request.checkpoint);
+    return identify_weights(request.weights());
   } catch (const Error&) {
     return {};
   }

@@ -1,13 +1,14 @@
 #include "pipeline/weight_files.h"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
-#include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "model/official_layout.h"
+#include "model/checkpoint_files.h"
 
 namespace wan {
 namespace {
@@ -27,27 +28,28 @@ std::string edge_digest(const MappedFile& file) {
 
 }  // namespace
 
-std::vector<fs::path> weight_paths(const fs::path& checkpoint) {
-  std::error_code failure;
-  fs::recursive_directory_iterator entries(checkpoint, fs::directory_options::follow_directory_symlink, failure);
-  require(!failure, fmt::format("cannot list the checkpoint {}: {}", checkpoint.string(), failure.message()));
-  std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : entries) {
-    const fs::path relative = entry.path().lexically_relative(checkpoint);
-    if (entry.is_regular_file() && !component_of(relative).empty()) files.push_back(entry.path());
-  }
+std::vector<fs::path> weight_paths(const WeightChoice& choice) {
+  std::set<fs::path> paths;
+  for (const PartFiles& part : files_of_parts(find_checkpoint_files(choice)))
+    paths.insert(part.files.begin(), part.files.end());
+  return {paths.begin(), paths.end()};
+}
+
+std::vector<WeightIdentity> identify_weights(const WeightChoice& choice) {
+  std::vector<std::pair<fs::path, std::string>> files;
+  for (const PartFiles& part : files_of_parts(find_checkpoint_files(choice)))
+    for (const fs::path& path : part.files) files.emplace_back(path, part.component);
   std::sort(files.begin(), files.end());
-  return files;
+  std::vector<WeightIdentity> weights;
+  for (const auto& [path, component] : files) {
+    const MappedFile file(path);
+    weights.push_back({component, path.filename().string(), file.bytes().size(), edge_digest(file)});
+  }
+  return weights;
 }
 
 std::vector<WeightIdentity> identify_weights(const fs::path& checkpoint) {
-  std::vector<WeightIdentity> weights;
-  for (const fs::path& path : weight_paths(checkpoint)) {
-    const fs::path relative = path.lexically_relative(checkpoint);
-    const MappedFile file(path);
-    weights.push_back({component_of(relative), relative.filename().string(), file.bytes().size(), edge_digest(file)});
-  }
-  return weights;
+  return identify_weights(WeightChoice::at(checkpoint));
 }
 
 }  // namespace wan

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "model/weight_choice.h"
+
 namespace wan {
 
 /// What is said with a digest of this kind: of a file's size, its first and its last 64 KiB.
@@ -21,12 +23,14 @@ struct WeightIdentity {
   bool operator==(const WeightIdentity&) const = default;
 };
 
-/// Where the weight files of a folder in the official layout lie, sorted. Throws Error(kInput) when it is missing.
-std::vector<std::filesystem::path> weight_paths(const std::filesystem::path& checkpoint);
+/// Where the weight files of a model lie, sorted; each once. Throws as
+/// find_checkpoint_files does.
+std::vector<std::filesystem::path> weight_paths(const WeightChoice& choice);
 
-/// The weight files of a folder in the official layout, sorted by their paths. Headers and indexes lie at the ends that
-/// the digest covers, and trained values differ in any such window. Reads 128 KiB a file. Throws Error(kInput) when the
-/// folder is missing or a file cannot be read.
+/// The weight files of a model, sorted by their paths; one that holds several parts stands for each. Headers and indexes lie at the
+/// ends that the digest covers, and trained values differ in any such window. Reads 128 KiB a file. Throws as
+/// find_checkpoint_files does, and Error(kInput) for a file that cannot be read.
+std::vector<WeightIdentity> identify_weights(const WeightChoice& choice);
 std::vector<WeightIdentity> identify_weights(const std::filesystem::path& checkpoint);
 
 }  // namespace wan

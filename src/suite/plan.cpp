@@ -58,15 +58,16 @@ void complete(Request& request, const Suite& suite, const PlanOptions& options) 
   if (request.model.empty()) request.model = options.model;
   if (options.random_weights) {
     request.random_weights = true;
-    request.checkpoint.clear();
+    request.set_weights({});
   }
   if (!options.checkpoints.empty()) {
     request.random_weights = false;
+    request.set_weights({});
     request.checkpoint = checkpoint_for(request.model, options.checkpoints);
   }
   // A checkpoint says itself what it is: the suite's own is for weights that have no file, and in no key but theirs.
   if (request.model.empty() && request.random_weights && options.command.empty()) request.model = suite.model;
-  if (request.checkpoint.empty() && !request.random_weights) request.checkpoint = options.default_checkpoint;
+  if (!request.names_weights() && !request.random_weights) request.checkpoint = options.default_checkpoint;
   if (!options.device.empty()) request.device = options.device;
   if (request.device.empty()) request.device = options.default_device;
   if (options.precision) request.precision = options.precision;
@@ -97,7 +98,7 @@ void fill_from_decisions(Workload& work, const Decisions& plan) {
 
 std::string key_of(const PlannedCase& planned, const std::vector<std::string>& command) {
   Request request = by_expert(planned.details.request);
-  request.checkpoint.clear();  // where the weights lie does not matter, which they are does
+  request.set_weights({});  // where the weights lie does not matter, which they are does
   const std::string tuning = file_digest(request.tuning_table);
   request.tuning_table.clear();
   std::string text = planned.details.name + "\n" + request_json(request);
@@ -117,7 +118,7 @@ std::vector<std::string> leave_out_other_models(Suite& suite, const PlanOptions&
   const auto& given = options.checkpoints.empty() ? std::vector{options.default_checkpoint} : options.checkpoints;
   std::erase_if(suite.cases, [&](const Case& details) {
     const Request& request = details.request;
-    const bool has_its_own = options.checkpoints.empty() && (request.random_weights || !request.checkpoint.empty());
+    const bool has_its_own = options.checkpoints.empty() && (request.random_weights || request.names_weights());
     if (request.model.empty() || has_its_own) return false;
     if (std::any_of(given.begin(), given.end(), [&](const auto& folder) { return holds_model(folder, request.model); }))
       return false;
@@ -130,7 +131,7 @@ std::vector<std::string> leave_out_other_models(Suite& suite, const PlanOptions&
 
 std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& options) {
   std::vector<PlannedCase> plan;
-  std::map<std::filesystem::path, std::vector<WeightsFile>> known;
+  std::map<WeightChoice, std::vector<WeightsFile>> known;
   for (const Case& details : chosen(suite, options.only)) {
     PlannedCase planned{details, {}, {}, options.page_cache};
     Request& request = planned.details.request;
@@ -140,8 +141,8 @@ std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& optio
       if (options.command.empty()) {
         fill_from_decisions(planned.workload, decide(request));
         if (!request.random_weights) {
-          auto [found, fresh] = known.try_emplace(request.checkpoint);
-          if (fresh) found->second = weight_files(request.checkpoint);
+          auto [found, fresh] = known.try_emplace(request.weights());
+          if (fresh) found->second = weight_files(request.weights());
           planned.workload.weights = found->second;
         } else {
           planned.workload.weights = {{"dit", request.model, 0, "random", "random"}};

@@ -4,11 +4,25 @@
 
 #include <fmt/format.h>
 
+#include "base/error.h"
 #include "measure/cooldown.h"
 #include "measure/page_cache.h"
 #include "pipeline/weight_files.h"
 
 namespace wan::suite {
+namespace {
+
+/// None of weights that are those of another program, in a layout of its own.
+std::vector<std::filesystem::path> paths_of(const WeightChoice& weights) {
+  if (weights.empty()) return {};
+  try {
+    return weight_paths(weights);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+}  // namespace
 
 void Preparer::note_once(const std::string& text) {
   if (noted_.insert(text).second) note_(text);
@@ -29,13 +43,11 @@ void Preparer::cool(const Job& job, measure::Gpu* gpu, const Stop& stop, Prepara
 void Preparer::set_page_cache(const Job& job, Preparation& into) {
   if (job.warmup || job.scope != RunScope::kCold) return;
   const PlannedCase& planned = *job.planned;
-  const std::filesystem::path& checkpoint = planned.details.request.checkpoint;
-  const auto files = checkpoint.empty() || !std::filesystem::is_directory(checkpoint)
-                         ? std::vector<std::filesystem::path>{}
-                         : weight_paths(checkpoint);
+  const WeightChoice weights = planned.details.request.weights();
+  const std::vector<std::filesystem::path> files = paths_of(weights);
   Measured<double> share = measure::share_resident(files);
   if (planned.page_cache == PageCacheSetting::kHot && measure::page_cache_of(share) != PageCache::kHot) {
-    if (share.has() || read_once_.insert(checkpoint).second) measure::read_through(files);
+    if (share.has() || read_once_.insert(weights).second) measure::read_through(files);
     share = measure::share_resident(files);
   }
   if (planned.page_cache == PageCacheSetting::kEvict) {

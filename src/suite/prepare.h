@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "measure/gpu.h"
+#include "model/weight_choice.h"
 #include "suite/record_builder.h"
 
 namespace wan::suite {
@@ -36,7 +37,7 @@ class Preparer {
   Seconds cool_down_;
   Note note_;
   std::map<const measure::Gpu*, double> first_start_c_;
-  std::set<std::filesystem::path> read_once_;  // checkpoints whose share in the cache the kernel does not tell
+  std::set<WeightChoice> read_once_;  // weights whose share in the cache the kernel does not tell
   std::set<std::string> noted_;
 };
 

@@ -194,7 +194,7 @@ RunRecord named_record(const JobFacts& facts, const VideoLog& video, int64_t rep
   fill_execution(record, facts, video);
   record.engine = describe_engine(facts, video);
   record.system = facts.context.system;
-  record.system.weights_storage = measure::storage_of(planned.details.request.checkpoint);
+  record.system.weights_storage = measure::storage_of(planned.details.request.weights().title());
   const measure::Samples& samples = facts.watched.samples;
   if (facts.gpu != nullptr)
     record.system.gpus = {measure::describe_gpu(facts.gpu->facts(),

@@ -4,9 +4,9 @@
 
 namespace wan::suite {
 
-std::vector<WeightsFile> weight_files(const std::filesystem::path& checkpoint) {
+std::vector<WeightsFile> weight_files(const WeightChoice& choice) {
   std::vector<WeightsFile> weights;
-  for (WeightIdentity& file : identify_weights(checkpoint))
+  for (WeightIdentity& file : identify_weights(choice))
     weights.push_back(
         {std::move(file.component), std::move(file.file), file.size_bytes, std::move(file.digest), kEdgeDigest});
   return weights;

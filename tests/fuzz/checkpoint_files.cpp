@@ -4,6 +4,7 @@
 #include "cli/model_card.h"
 #include "io/tensor_file.h"
 #include "model/dit.h"
+#include "model/dit_identity.h"
 #include "model/foreign_files.h"
 #include "model/variant.h"
 #include "targets.h"
@@ -15,24 +16,23 @@ namespace {
 /// A checkpoint's folder whose config.json is the input, with the tensors that its sizes are read off.
 struct Folder {
   test::TemporaryFolder path;
-  TensorFile tensors;
+  WeightFile tensors;
 
   Folder() {
     std::filesystem::create_symlink(as_file({}), path / "config.json");
-    const std::vector<SafetensorsWriter::Declared> declared = {
-        {"patch_embedding.weight", DType::kF32, {16, 4, 1, 2, 2}},
-        {"text_embedding.0.weight", DType::kF32, {16, 8}},
-        {"blocks.0.ffn.0.weight", DType::kF32, {32, 16}},
-        {"blocks.0.modulation", DType::kF32, {1, 6, 16}},
-        {"head.head.weight", DType::kF32, {16, 16}},
-    };
+    DitConfig sizes{16, 32, 4, 4, 8, 1, 1};
+    sizes.freq_dim = 8;
+    std::vector<SafetensorsWriter::Declared> declared;
+    for (const WeightLayout& layout : {dit_stem_layout(sizes, DType::kF32), dit_block_layout(sizes, 0, DType::kF32)})
+      for (const WeightSlot& slot : layout.slots())
+        for (const WeightPart& part : slot.parts) declared.push_back({part.source, DType::kF32, part.shape});
     SafetensorsWriter writer(path / "model.safetensors", declared);
     for (const SafetensorsWriter::Declared& tensor : declared) {
       const std::string zeros(static_cast<size_t>(tensor.shape.count()) * sizeof(float), '\0');
       writer.write(std::as_bytes(std::span(zeros)));
     }
     writer.finish(Sync::kCached);
-    tensors = TensorFile::open(path / "model.safetensors");
+    tensors = WeightFile::open(path / "model.safetensors");
   }
 };
 
@@ -41,8 +41,8 @@ struct Folder {
 void config(Bytes input) {
   static const Folder folder;
   as_file(input);
-  const Variant& variant = read_variant(folder.path);
-  const DitConfig sizes = read_dit_config(folder.path, folder.tensors);
+  const auto [row, sizes, evidence] = identify_dit(folder.tensors, folder.path / "config.json");
+  const Variant& variant = *row;
   check(sizes.patch == variant.dit.patch && sizes.head_dim() * sizes.num_heads == sizes.dim, "heads fill the width");
   check(dit_stem_layout(sizes, DType::kBF16).bytes() > 0 && dit_block_layout(sizes, 0, DType::kF32).bytes() > 0,
         "a model has weights");

@@ -1,6 +1,8 @@
 // Written checkpoints pass the engine's own checks and hold the very weights the engine would use.
 #include "model/checkpoint_writer.h"
 
+#include "model/official_layout.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -38,7 +40,7 @@ class CheckpointWriter : public testing::Test {
   Checkpoint make_like(const std::string& fixture, DType dit_dtype) {
     const Checkpoint model = open_checkpoint(kFixtures / fixture);
     const CheckpointSizes sizes{model.variant, model.dit, model.text, vae_parts(model.vae.version, &model.vae_file)};
-    make_checkpoint(sizes, kSeed, dit_dtype, model.tokenizer, folder_ / "made", options_);
+    make_checkpoint(sizes, kSeed, dit_dtype, model.files.tokenizer, folder_ / "made", options_);
     return open_checkpoint(folder_ / "made");
   }
   std::vector<std::string> names_in(const fs::path& folder) const {
@@ -58,7 +60,7 @@ std::vector<float> values_of(const WeightSource& source, const WeightPart& part)
   return values;
 }
 
-void expect_equal(const TensorFile& file, const WeightSource& source, std::span<const WeightPart> parts) {
+void expect_equal(const WeightFile& file, const WeightSource& source, std::span<const WeightPart> parts) {
   for (const WeightPart& part : parts)
     EXPECT_EQ(values_of(WeightSource::from_file(file), part), values_of(source, part)) << part.source;
 }
@@ -91,24 +93,24 @@ TEST_F(CheckpointWriter, HoldsTheEnginesRandomWeightsInTheOfficialTypes) {
   EXPECT_EQ(made.variant, &variant_named("ti2v-5B"));
   EXPECT_EQ(made.dit.text_len, 512);
   EXPECT_EQ(made.dit.eps, 1e-6f);
-  expect_dtype(made.dits[0], DType::kF32);
-  expect_dtype(made.text_encoder, DType::kBF16);
-  expect_dtype(made.vae_file, DType::kF32);
+  expect_dtype(made.dits[0].file(), DType::kF32);
+  expect_dtype(made.text_encoder.file(), DType::kBF16);
+  expect_dtype(made.vae_file.file(), DType::kF32);
   expect_equal(made.dits[0], random_weights(Component::kDit, kSeed), parts_of(dit_layouts(made.dit, DType::kF32)));
   std::vector<WeightPart> text = parts_of(text_layouts(made.text));
   text.push_back(text_embedding_part(made.text));
   expect_equal(made.text_encoder, random_weights(Component::kTextEncoder, kSeed), text);
   expect_equal(made.vae_file, random_weights(Component::kVae, kSeed), vae_parts(made.vae.version, &made.vae_file));
-  EXPECT_THAT(names_in(made.tokenizer),
+  EXPECT_THAT(names_in(made.files.tokenizer),
               testing::UnorderedElementsAreArray(names_in(tokenizer_folder(kFixtures / "mini-ti2v-t2v"))));
 }
 
 TEST_F(CheckpointWriter, ShardsAndIndexFollowTheOfficialLayout) {
   const Checkpoint made = make_like("mini-ti2v-t2v", DType::kF32);
   const auto index = nlohmann::json::parse(read_text(folder_ / "made" / kDitIndexName));
-  EXPECT_EQ(index.at("metadata").at("total_size"), made.dits[0].total_bytes());
-  EXPECT_EQ(index.at("weight_map").size(), made.dits[0].tensors().size());
-  const size_t shards = made.dits[0].files().size();
+  EXPECT_EQ(index.at("metadata").at("total_size"), made.dits[0].file().total_bytes());
+  EXPECT_EQ(index.at("weight_map").size(), made.dits[0].file().tensors().size());
+  const size_t shards = made.dits[0].file().files().size();
   EXPECT_GE(shards, 2u);
   for (size_t i = 1; i <= shards; ++i) {
     char name[80];
@@ -123,7 +125,7 @@ TEST_F(CheckpointWriter, ExpertsHaveWeightsOfTheirOwn) {
   ASSERT_EQ(made.dits.size(), 2u);
   const std::vector<WeightPart> parts = parts_of(dit_layouts(made.dit, DType::kF32));
   for (size_t i = 0; i < 2; ++i) {
-    expect_dtype(made.dits[i], DType::kBF16);
+    expect_dtype(made.dits[i].file(), DType::kBF16);
     const uint64_t seed = kSeed + i;
     expect_equal(made.dits[i], WeightSource::random(seed, DType::kBF16), parts);
   }
@@ -148,7 +150,7 @@ TEST_F(CheckpointWriter, TellsProgressToTheLastByte) {
   };
   const Checkpoint made = make_like("mini-ti2v-t2v", DType::kF32);
   EXPECT_EQ(last, announced);
-  EXPECT_EQ(announced, made.dits[0].total_bytes() + made.text_encoder.total_bytes() + made.vae_file.total_bytes());
+  EXPECT_EQ(announced, made.dits[0].file().total_bytes() + made.text_encoder.file().total_bytes() + made.vae_file.file().total_bytes());
 }
 
 TEST_F(CheckpointWriter, LeavesExistingFoldersAlone) {
@@ -156,7 +158,7 @@ TEST_F(CheckpointWriter, LeavesExistingFoldersAlone) {
   EXPECT_THAT(refusal([&] { make_like("mini-ti2v-t2v", DType::kF32); }, ErrorKind::kUsage),
               HasSubstr("is there already"));
   EXPECT_THAT(
-      refusal([&] { pack_checkpoint(kFixtures / "mini-ti2v-t2v", folder_ / "made", options_); }, ErrorKind::kUsage),
+      refusal([&] { pack_checkpoint(WeightChoice::at(kFixtures / "mini-ti2v-t2v"), folder_ / "made", options_); }, ErrorKind::kUsage),
       HasSubstr("is there already"));
   EXPECT_EQ(names_in(folder_ / "made"), std::vector<std::string>{"precious"});
   fs::remove(folder_ / "made" / "precious");
@@ -175,7 +177,7 @@ TEST_F(CheckpointWriter, RefusesWhatTheDiskCannotHoldBeforeWriting) {
 }
 
 /// What the engine keeps of each tensor when it computes in bf16, from either file.
-void expect_same_slots(const TensorFile& packed, const TensorFile& original, const DitConfig& config) {
+void expect_same_slots(const TensorFile& packed, const WeightFile& original, const DitConfig& config) {
   for (const WeightLayout& layout : dit_layouts(config, DType::kBF16))
     for (const WeightSlot& slot : layout.slots())
       for (const WeightPart& part : slot.parts) {
@@ -191,27 +193,27 @@ void expect_same_slots(const TensorFile& packed, const TensorFile& original, con
 TEST_F(CheckpointWriter, PackedTensorsAreTheBytesTheEngineUploads) {
   for (const char* fixture : {"mini-ti2v-t2v", "mini-t2v-moe"}) {
     const Checkpoint original = open_checkpoint(kFixtures / fixture);
-    pack_checkpoint(kFixtures / fixture, folder_ / fixture, options_);
+    pack_checkpoint(WeightChoice::at(kFixtures / fixture), folder_ / fixture, options_);
     const Checkpoint packed = open_checkpoint(folder_ / fixture);
     ASSERT_EQ(packed.dits.size(), original.dits.size());
-    for (size_t i = 0; i < packed.dits.size(); ++i) expect_same_slots(packed.dits[i], original.dits[i], original.dit);
+    for (size_t i = 0; i < packed.dits.size(); ++i) expect_same_slots(packed.dits[i].file(), original.dits[i], original.dit);
     // What stays F32 is untouched.
-    const StoredTensor& time = packed.dits[0].at("time_embedding.0.bias");
+    const StoredTensor& time = packed.dits[0].file().at("time_embedding.0.bias");
     EXPECT_EQ(time.dtype, DType::kF32);
-    EXPECT_EQ(packed.dits[0].at("blocks.0.self_attn.q.weight").dtype, DType::kBF16);
+    EXPECT_EQ(packed.dits[0].file().at("blocks.0.self_attn.q.weight").dtype, DType::kBF16);
     EXPECT_EQ(packed.dit.eps, original.dit.eps);
-    for (const auto& name : {original.text_encoder.path().filename(), original.vae_file.path().filename()})
+    for (const auto& name : {original.text_encoder.file().path().filename(), original.vae_file.file().path().filename()})
       EXPECT_EQ(read_text(folder_ / fixture / name), read_text(kFixtures / fixture / name)) << name;
   }
 }
 
 TEST_F(CheckpointWriter, PackedTensorsLieInTheOrderOfLoading) {
   options_.shard_bytes = 1'000'000'000;
-  pack_checkpoint(kFixtures / "mini-ti2v-t2v", folder_ / "packed", options_);
+  pack_checkpoint(WeightChoice::at(kFixtures / "mini-ti2v-t2v"), folder_ / "packed", options_);
   const Checkpoint packed = open_checkpoint(folder_ / "packed");
   uint64_t last = 0;
   for (const WeightPart& part : parts_of(dit_layouts(packed.dit, DType::kBF16))) {
-    const uint64_t offset = packed.dits[0].at(part.source).offset;
+    const uint64_t offset = packed.dits[0].file().at(part.source).offset;
     EXPECT_GT(offset, last) << part.source;
     last = offset;
   }

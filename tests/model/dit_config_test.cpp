@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "model/dit.h"
+#include "model/dit_identity.h"
 #include "model/official_layout.h"
 #include "temporary_folder.h"
 
@@ -23,7 +23,7 @@ class DitConfigFile : public testing::Test {
  protected:
   DitConfig read(const std::string& text) {
     write_atomically(folder_ / "config.json", text);
-    return read_dit_config(folder_.path(), file_);
+    return identify_dit(file_, folder_ / "config.json").config;
   }
   std::string refusal(const std::string& text) {
     try {
@@ -41,7 +41,7 @@ class DitConfigFile : public testing::Test {
   }
 
   const test::TemporaryFolder folder_;
-  const TensorFile file_ = TensorFile::open(kMiniature / kDitIndexName);
+  const WeightFile file_ = WeightFile::open(kMiniature / kDitIndexName);
   const Json official_ = Json::parse(read_text(kMiniature / "config.json"));
 };
 

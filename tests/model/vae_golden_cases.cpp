@@ -88,7 +88,7 @@ TEST_P(VaeGolden, DecodesTheOfficialLatents) {
   std::vector<float> latent = values_of(golden, "fp32.vae.decode.latent");
   const Shape latent_shape = golden.at("fp32.vae.decode.latent").shape;
   const std::vector<float> got =
-      decode(checkpoint, read_vae_config(checkpoint.vae_file), golden.at("fp32.vae.decode.video").shape,
+      decode(checkpoint, checkpoint.vae, golden.at("fp32.vae.decode.video").shape,
              {latent.data(), DType::kF32, latent_shape, Memory::kHost});
   const double error = relative_error(got, want);
   const double limit = dtype() == DType::kF32 ? kExactLimit : 1.5 * param().rounded_error;

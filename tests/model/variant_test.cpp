@@ -130,18 +130,5 @@ TEST(VaeTraits, CodesAFirstFrameAndThenWholeStrides) {
   EXPECT_EQ(vae.latent_frames(81), 21);
 }
 
-TEST(OfficialLayout, ComponentsAreKnownByTheirFiles) {
-  EXPECT_EQ(component_of("diffusion_pytorch_model.safetensors"), "dit");
-  EXPECT_EQ(component_of(dit_shard_name(0, 3)), "dit");
-  EXPECT_EQ(component_of("high_noise_model/" + dit_shard_name(5, 6)), "dit.high_noise");
-  EXPECT_EQ(component_of("low_noise_model/" + dit_shard_name(0, 6)), "dit.low_noise");
-  EXPECT_EQ(component_of("models_t5_umt5-xxl-enc-bf16.pth"), "text_encoder");
-  EXPECT_EQ(component_of("Wan2.1_VAE.pth"), "vae");
-  EXPECT_EQ(component_of("Wan2.2_VAE.pth"), "vae");
-  EXPECT_EQ(component_of("google/umt5-xxl/spiece.model"), "tokenizer");
-  for (const char* other : {"config.json", "diffusion_pytorch_model.safetensors.index.json", "README.md", "x_VAE.pth"})
-    EXPECT_EQ(component_of(other), "") << other;
-}
-
 }  // namespace
 }  // namespace wan

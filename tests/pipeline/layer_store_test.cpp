@@ -145,7 +145,7 @@ TEST_P(LayerStoreTest, SaysOnceWhatFillingTheHostMemoryTook) {
 }
 
 TEST_P(LayerStoreTest, AWorkersFailureSurfacesInAcquire) {
-  const TensorFile nothing;
+  const WeightFile nothing;
   const WeightSource missing = WeightSource::from_file(nothing);
   LayerStore layers(*backend_, layouts(), missing, options(3));
   layers.start();

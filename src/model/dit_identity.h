@@ -1,0 +1,28 @@
+// Which model a DiT is of, and what no tensor of it tells: its heads and a few numbers, read from a config.json beside
+// it, from GGUF's keys, or known of the published models.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "model/dit_config.h"
+#include "model/variant.h"
+#include "model/weight_file.h"
+
+namespace wan {
+
+struct DitIdentity {
+  const Variant* variant = nullptr;
+  DitConfig config;
+  std::string evidence;  // of the heads: "config.json", "128 a head, as the published models have"
+};
+
+/// `config` is a config.json of the official form or of diffusers'; where there is no such file its numbers are those
+/// of GGUF's wan.attention.head_count or of the published models. Sizes are the tensors'. Throws Error(kInput) naming
+/// the config and the field that is absurd or contradicts the tensors, or the file whose model or heads nothing tells.
+DitIdentity identify_dit(const WeightFile& file, const std::filesystem::path& config);
+
+/// With the config.json in the file's own folder.
+DitIdentity identify_dit(const WeightFile& file);
+
+}  // namespace wan
