@@ -62,6 +62,9 @@ class Lora {
   /// Whether something in it is for that expert: behind transformer_2., diffusers' pipelines save the low-noise one's.
   bool is_for(LoraExpert expert) const;
 
+  /// With the stored bytes of factors, for a device that takes them as they are.
+  const TensorFile& file() const { return file_; }
+
   /// Writes values [begin, end) of a factor or difference, row-major, to `out`. Thread-safe. Throws Error(kInput) that
   /// names the tensor and the place of a value that is no finite number.
   void read(const StoredTensor& tensor, int64_t begin, int64_t end, float* out) const;

@@ -14,6 +14,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
+std::string edge_digest(const MappedFile& file) {
+  constexpr size_t kEdge = 65536;
+  const auto bytes = file.bytes();
+  const size_t edge = std::min(bytes.size(), kEdge);
+  Sha256 hash;
+  hash.update(fmt::format("{}\n", bytes.size()));
+  hash.update(bytes.first(edge));
+  hash.update(bytes.last(edge));
+  return hash.hex();
+}
+
 }  // namespace
 
 std::vector<fs::path> weight_paths(const fs::path& checkpoint) {
@@ -34,8 +45,7 @@ std::vector<WeightIdentity> identify_weights(const fs::path& checkpoint) {
   for (const fs::path& path : weight_paths(checkpoint)) {
     const fs::path relative = path.lexically_relative(checkpoint);
     const MappedFile file(path);
-    weights.push_back(
-        {component_of(relative), relative.filename().string(), file.bytes().size(), edge_digest(file.bytes())});
+    weights.push_back({component_of(relative), relative.filename().string(), file.bytes().size(), edge_digest(file)});
   }
   return weights;
 }

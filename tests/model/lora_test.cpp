@@ -10,8 +10,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "builders.h"
 #include "lora_files.h"
+#include "model/variant.h"
 
 namespace wan {
 namespace {
@@ -168,6 +170,21 @@ TEST(LoraKeys, FlatAndHalfFlatNamesAreLookedUp) {
                                        {"transformer.blocks.1.attn1.to_v", "blocks.1.self_attn.v.weight"}}) {
     const Lora lora = WrittenLora(one_pair(module)).open();
     EXPECT_EQ(only_change(lora).weight, weight) << module;
+  }
+}
+
+/// Of random weights there is no file to take names from.
+TEST(LoraKeys, AModelsOwnWeightsAreThoseOfItsFile) {
+  const auto manifests = nlohmann::json::parse(std::ifstream(std::string(WAN_FIXTURES) + "/units/manifests.json"));
+  for (const Variant& variant : variants()) {
+    const auto manifest = manifests.find("dit." + std::string(variant.name));
+    ASSERT_NE(manifest, manifests.end()) << variant.name;
+    std::map<std::string, std::vector<int64_t>> weights;
+    for (const ExpectedWeight& weight : dit_weights(variant.dit)) {
+      const auto extents = weight.shape.extents();
+      weights[weight.name] = {extents.begin(), extents.end()};
+    }
+    EXPECT_EQ(nlohmann::json(weights), *manifest) << variant.name;
   }
 }
 
@@ -352,6 +369,13 @@ TEST(LoraScale, APeftFolderIsReadAndItsConfigIsPartOfItsIdentity) {
   fs::remove(folder / "adapter_model.safetensors");
   EXPECT_THAT(test::refusal([&] { Lora::open(folder / "", single_weights()); }),
               HasSubstr("without adapter_model.safetensors or adapter_model.bin"));
+}
+
+TEST(LoraFacts, TheDigestIsThatOfFilesOfWeights) {
+  const WrittenLora file(one_pair());
+  const std::string bytes = test::read_file(file.path());
+  ASSERT_LE(bytes.size(), 65536u);  // then both ends are the whole file
+  EXPECT_EQ(file.open().facts().digest, sha256_hex(std::to_string(bytes.size()) + "\n" + bytes + bytes));
 }
 
 // --- what is not read
