@@ -1,4 +1,4 @@
-// Merging a LoRA: the same order of operations as model/lora_patches.cpp, so that both give the same bits.
+// Merging a LoRA, in the order of operations of model/lora_patches.cpp.
 #include <algorithm>
 #include <array>
 #include <string>
