@@ -33,16 +33,27 @@ std::vector<float> columns_of(const PatchTerm& term, int64_t columns, int64_t be
   return down;
 }
 
+/// sum += up[k] * (row k of `down`) for all k in order; four rows a pass, so that sums stay in registers.
+void add_rows(const float* up, int64_t rank, const float* down, int64_t width, int64_t count, float* sum) {
+  int64_t k = 0;
+  for (; k + 4 <= rank; k += 4) {
+    const float *const a = down + k * width, *const b = a + width, *const c = b + width, *const d = c + width;
+    const float p = up[k], q = up[k + 1], r = up[k + 2], s = up[k + 3];
+    for (int64_t i = 0; i < count; ++i) sum[i] = (((sum[i] + p * a[i]) + q * b[i]) + r * c[i]) + s * d[i];
+  }
+  for (; k < rank; ++k) {
+    const float p = up[k];
+    for (int64_t i = 0; i < count; ++i) sum[i] += p * down[k * width + i];
+  }
+}
+
 /// out += factor * (up down) over `count` columns of one row; `down` begins at the first of them.
 void add_row(const float* up, int64_t rank, const float* down, int64_t width, float factor, int64_t count, float* out) {
   std::array<float, kBatch> sum;
   for (int64_t first = 0; first < count; first += kBatch) {
     const int64_t n = std::min(kBatch, count - first);
     std::fill_n(sum.data(), n, 0.0f);
-    for (int64_t k = 0; k < rank; ++k) {
-      const float* const row = down + k * width + first;
-      for (int64_t i = 0; i < n; ++i) sum[static_cast<size_t>(i)] += up[k] * row[i];
-    }
+    add_rows(up, rank, down + first, width, n, sum.data());
     for (int64_t i = 0; i < n; ++i) out[first + i] += factor * sum[static_cast<size_t>(i)];
   }
 }
