@@ -59,6 +59,22 @@ void latents(const Bench& bench) {
   bench.row("latent to channels last, bf16", 1.5 * bytes, [&] { backend.copy(latent->permute({1, 2, 3, 0}), last); });
 }
 
+/// The three kinds of matrices of an A14B block: 8, 1 and 1 of them in each of 40 blocks of two experts.
+void lora_merges(const Bench& bench) {
+  cuda::CudaBackend& backend = bench.backend;
+  constexpr int64_t kWidth = 5120, kInner = 13824, kRank = 64;
+  for (const auto& [rows, columns] : {std::pair{kWidth, kWidth}, {kInner, kWidth}, {kWidth, kInner}})
+    for (const DType stored : {DType::kBF16, DType::kF32}) {
+      const Tensor base = random_tensor(backend, stored, {rows, columns});
+      const Tensor merged = random_tensor(backend, DType::kBF16, {rows, columns});
+      const Tensor up = random_tensor(backend, DType::kBF16, {rows, kRank});
+      const Tensor down = random_tensor(backend, DType::kBF16, {kRank, columns});
+      bench.row(fmt::format("add_low_rank {}x{}, rank {}, {} -> BF16", rows, columns, kRank, name_of(stored)),
+                static_cast<double>(base->bytes() + merged->bytes()),
+                [&] { backend.add_low_rank(base, up, down, 0.125f, merged); });
+    }
+}
+
 void channel_norms(const Bench& bench) {
   cuda::CudaBackend& backend = bench.backend;
   struct Stage {
@@ -116,6 +132,7 @@ void run_memory_bound(cuda::CudaBackend& backend, const Ceilings& ceilings) {
   for (const DitShape& shape : dit_shapes()) token_rows(bench, shape);
   for (const DitShape& shape : dit_shapes()) plain_rows(bench, shape);
   latents(bench);
+  lora_merges(bench);
   channel_norms(bench);
   vae_ends(bench);
 }

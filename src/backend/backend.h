@@ -148,6 +148,12 @@ class Backend {
   /// x and W share a dtype (F32, or BF16 accumulated in F32); bias has W's dtype; y is F32 or BF16.
   virtual void linear(TensorView x, TensorView weight, TensorView bias, Activation activation, TensorView y) = 0;
 
+  /// y = base + factor * (up down), the sum over k from 0 of up[n, k] * down[k, m] in F32, and rounded once to y's
+  /// type: how a LoRA is merged into a weight. base and y [N, M] contiguous, F32 or BF16 each; y may be base, and
+  /// overlaps it in no other way. up [N, R] and down [R, M] contiguous, both of one of F32, F16 and BF16; no TF32 in
+  /// their product.
+  virtual void add_low_rank(TensorView base, TensorView up, TensorView down, float factor, TensorView y) = 0;
+
   // ---- normalisation ---------------------------------------------------------------------------------------------
   /// y = (x - mean) / sqrt(var + eps) [* weight + bias]; biased variance; x rows [L, D] F32 or BF16, weight and bias
   /// [D] F32 or empty.

@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -41,6 +42,16 @@ std::string Sha256::hex() {
 std::string sha256_hex(std::string_view text) {
   Sha256 hash;
   hash.update(text);
+  return hash.hex();
+}
+
+std::string edge_digest(std::span<const std::byte> file) {
+  constexpr size_t kEdge = 65536;
+  const size_t edge = std::min(file.size(), kEdge);
+  Sha256 hash;
+  hash.update(fmt::format("{}\n", file.size()));
+  hash.update(file.first(edge));
+  hash.update(file.last(edge));
   return hash.hex();
 }
 

@@ -74,6 +74,9 @@ ExpectedPart expected_dit(const ShapeOf& shape_of, const HasTensor& has, const s
 ExpectedPart expected_text_encoder(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
 ExpectedPart expected_vae(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
 
+/// Every tensor of a DiT of these sizes.
+std::vector<ExpectedWeight> dit_weights(const DitConfig& config);
+
 /// How many tensors blocks.0.NAME, blocks.1.NAME, ... there are, which must be 1 to 1000. Throws Error(kInput).
 int64_t count_blocks(const HasTensor& has, std::string_view name, const std::string& where);
 

@@ -62,6 +62,16 @@ std::string stored_dit_name(WeightNaming, std::string_view official) {
   return fmt::format("{}{}", official.substr(0, inside), renamed(official.substr(inside), kBlock));
 }
 
+std::vector<ExpectedWeight> dit_weights(const DitConfig& config) {
+  std::vector<WeightLayout> layouts{dit_stem_layout(config, DType::kF32)};
+  for (int i = 0; i < config.num_layers; ++i) layouts.push_back(dit_block_layout(config, i, DType::kF32));
+  std::vector<ExpectedWeight> weights;
+  for (const WeightLayout& layout : layouts)
+    for (const WeightSlot& slot : layout.slots())
+      for (const WeightPart& weight : slot.parts) weights.push_back({weight.source, weight.shape});
+  return weights;
+}
+
 ExpectedPart expected_dit(const ShapeOf& shape_of, const HasTensor& has, const std::string& where) {
   const auto size = [&](std::string_view what, int64_t count) { return checked_size(count, what, where); };
   const auto columns = [&](const char* name) {
@@ -79,11 +89,7 @@ ExpectedPart expected_dit(const ShapeOf& shape_of, const HasTensor& has, const s
   c.freq_dim = size("the width of timesteps", columns("time_embedding.0.weight"));
   c.ffn_dim = size("the width of the feed-forward network", shape_of("blocks.0.ffn.0.bias").count());
   c.num_layers = count_blocks(has, "modulation", where);
-  std::vector<WeightLayout> layouts{dit_stem_layout(c, DType::kF32)};
-  for (int i = 0; i < c.num_layers; ++i) layouts.push_back(dit_block_layout(c, i, DType::kF32));
-  for (const WeightLayout& layout : layouts)
-    for (const WeightSlot& slot : layout.slots())
-      for (const WeightPart& weight : slot.parts) part.weights.push_back({weight.source, weight.shape});
+  part.weights = dit_weights(c);
   return part;
 }
 

@@ -69,6 +69,25 @@ Expected linear(const Values& x, const Values& weight, const Values& bias, int64
   return activate(std::move(out), kind);
 }
 
+Expected add_low_rank(const Values& base, const Values& up, const Values& down, double factor, int64_t n, int64_t m,
+                      int64_t r) {
+  Expected out(n * m);
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < m; ++j) {
+      double total = 0, size = 0;
+      for (int64_t k = 0; k < r; ++k) {
+        const double term = up[at(i * r + k)] * down[at(k * m + j)];
+        total += term;
+        size += std::abs(term);
+      }
+      const size_t here = at(i * m + j);
+      out.value[here] = base[here] + factor * total;
+      // The sum, its product with the factor, and the sum with the base.
+      out.slack[here] = kUnit * ((sum_factor(r) + 1) * std::abs(factor) * size + std::abs(out.value[here]));
+    }
+  return out;
+}
+
 Expected layer_norm(const Expected& x, int64_t width, double eps) {
   Expected out(static_cast<int64_t>(x.value.size()));
   for (size_t begin = 0; begin < x.value.size(); begin += at(width)) {

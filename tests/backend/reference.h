@@ -21,6 +21,10 @@ Expected activate(Expected in, Activation kind);
 Expected linear(const Values& x, const Values& weight, const Values& bias, int64_t m, int64_t n, int64_t k,
                 Activation kind);
 
+/// y[n, m] = base + factor * (up down), with rank r.
+Expected add_low_rank(const Values& base, const Values& up, const Values& down, double factor, int64_t n, int64_t m,
+                      int64_t r);
+
 /// Normalised rows, before any weight.
 Expected layer_norm(const Expected& x, int64_t width, double eps);
 Expected rms_norm(const Expected& x, const Values& weight, int64_t width, double eps);

@@ -345,7 +345,7 @@ def dictionary(folder, out):
         write(out, "".join(f'"{word}"\n' for word in escaped))
 
 
-TARGETS = ("safetensors pth gguf weights foreign image index config card tokenizer spiece records samples spans kernel_events plan history poster suites imports "
+TARGETS = ("safetensors pth gguf weights lora foreign image index config card tokenizer spiece records samples spans kernel_events plan history poster suites imports "
            "overhead tables tuning patterns protocol prompts video_metadata").split()
 
 

@@ -12,6 +12,7 @@ void safetensors(Bytes input);
 void pth(Bytes input);
 void gguf(Bytes input);
 void weights(Bytes input);  // a model's part in any container, naming and scheme
+void lora(Bytes input);     // its changes to a small DiT
 void foreign(Bytes input);  // a single file named as a checkpoint: safetensors, GGUF or another
 void index(Bytes input);    // of shards, beside two good ones
 void config(Bytes input);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "model/lora_patches.h"
 #include "model/weight_file.h"
 #include "targets.h"
 
@@ -20,6 +21,31 @@ void read_ends(const WeightFile& file) {
     file.read(weight, count - part, count, DType::kBF16, values.data());
     check(file.find(weight.name) == &weight, "a weight is found under its name");
   }
+}
+
+/// As the seeds have it (weight_seeds.py): one block, 4 wide.
+std::vector<ExpectedWeight> small_dit() {
+  constexpr int64_t kWidth = 4;
+  std::vector<ExpectedWeight> weights{{"patch_embedding.weight", {kWidth, 1, 1, 2, 2}},
+                                      {"blocks.0.modulation", {1, 6, kWidth}},
+                                      {"head.modulation", {1, 2, kWidth}},
+                                      {"blocks.0.norm3.weight", {kWidth}},
+                                      {"blocks.0.norm3.bias", {kWidth}}};
+  for (const char* layer : {"blocks.0.self_attn.q", "blocks.0.cross_attn.k", "blocks.0.ffn.0", "time_projection.1"}) {
+    weights.push_back({std::string(layer) + ".weight", {kWidth, kWidth}});
+    weights.push_back({std::string(layer) + ".bias", {kWidth}});
+  }
+  return weights;
+}
+
+/// In one piece and cut in two, which must be the same.
+void patch(const WeightPatches& patches, const ExpectedWeight& weight) {
+  const int64_t count = weight.shape.count(), cut = count / 3;
+  std::vector<float> whole(static_cast<size_t>(count), 0.5f), parts = whole;
+  patches.apply(weight.name, 0, count, whole.data());
+  patches.apply(weight.name, cut, count, parts.data() + cut);
+  patches.apply(weight.name, 0, cut, parts.data());
+  check(whole == parts, "a weight's values do not depend on how it is cut");
 }
 
 }  // namespace
@@ -41,5 +67,19 @@ void gguf(Bytes input) {
 }
 
 void weights(Bytes input) { read_ends(WeightFile::open(as_file(input))); }
+
+void lora(Bytes input) {
+  const std::vector<ExpectedWeight> weights = small_dit();
+  const Lora lora = Lora::open(as_file(input), weights);
+  const LoraFacts& facts = lora.facts();
+  check(facts.applied > 0 && facts.applied + facts.ignored + facts.unmatched > 0, "a LoRA that is read is of use");
+  for (const LoraExpert expert : {LoraExpert::kHigh, LoraExpert::kLow}) {
+    if (!lora.is_for(expert)) continue;
+    WeightPatches patches;
+    patches.add(lora, -0.7f, expert);
+    patches.add(lora, 1, expert);
+    for (const ExpectedWeight& weight : weights) patch(patches, weight);
+  }
+}
 
 }  // namespace wan::fuzz

@@ -105,7 +105,41 @@ def schemes():
     yield "text_encoder", {**encoder, "spiece_model": ("U8", [3], b"abc")}, None
 
 
+def pair(down, up, dtype="F32", rank=2):
+    """Factors of a matrix [4, 4]; bytes of 0x01 are small numbers in every float type."""
+    return {down: (dtype, [rank, 4], None), up: (dtype, [4, rank], None)}
+
+
+def loras():
+    """Name of a seed, tensors, metadata: every spelling once, for small_dit of weight_files.cpp."""
+    half, one = struct.pack("<e", 0.5), struct.pack("<f", 1)
+    module = "base_model.model.blocks.0.self_attn.q.lora_"
+    said = {"r": 2, "lora_alpha": 4, "use_rslora": True, "alpha_pattern": {"q": 1}, "rank_pattern": {"ffn.0": 3}}
+    yield "peft", pair(module + "A.default.weight", module + "B.default.weight", "BF16"), {"lora_adapter_metadata": json.dumps(said)}
+    flat = "lora_unet_blocks_0_ffn_0."
+    yield "kohya", {**pair(flat + "lora_down.weight", flat + "lora_up.weight", "F16"), flat + "alpha": ("F16", [], half)}, {"ss_network_alpha": "1"}
+    tensors = pair("lora_unet__time_projection_1.lora_down.weight", "lora_unet__time_projection_1.lora_up.weight", "F8_E4M3")
+    tensors["lora_unet__time_projection_1.alpha"] = ("F32", [1], one)
+    yield "fun", tensors, None
+    layer = "diffusion_model.blocks.0."
+    tensors = {layer + "diff_m": ("BF16", [6, 4], None), layer + "norm3.diff": ("F32", [4], None), layer + "norm3.diff_b": ("F32", [4], None)}
+    tensors.update({"diffusion_model.head.diff_m": ("F16", [1, 2, 4], None), "diffusion_model.patch_embedding.diff": ("F32", [4, 1, 1, 2, 2], None)})
+    tensors.update(pair(layer + "cross_attn.k_img.lora_down.weight", layer + "cross_attn.k_img.lora_up.weight"))
+    tensors["diffusion_model.img_emb.proj.0.diff"] = tensors["lora_te_other.alpha"] = ("F32", [4], None)
+    yield "lightx2v", tensors, None
+    tensors = {}
+    for component, to in (("transformer", "to_q"), ("transformer_2", "to_k")):
+        layer = f"{component}.blocks.0.{'attn1' if to == 'to_q' else 'attn2'}.{to}.lora_"
+        tensors.update(pair(layer + "A.weight", layer + "B.weight"))
+        tensors[layer + "B.bias"] = ("F32", [4], None)
+    said = {"transformer.r": 2, "transformer.lora_alpha": 1, "transformer_2.lora_alpha": 3}
+    yield "diffusers", tensors, {"lora_adapter_metadata": json.dumps(said)}
+    yield "dora", {**pair("blocks.0.ffn.0.lora_A.weight", "blocks.0.ffn.0.lora_B.weight"), "blocks.0.ffn.0.dora_scale": ("F32", [4, 1], None)}, None
+
+
 def write_seeds(out):
+    for name, tensors, metadata in loras():
+        (out / "lora" / f"{name}.safetensors").write_bytes(safetensors(tensors, metadata))
     for name, tensors, metadata in schemes():
         (out / "weights" / f"{name}.safetensors").write_bytes(safetensors(tensors, metadata))
     architecture = gguf_text("general.architecture") + struct.pack("<I", 8) + gguf_text("wan")
