@@ -69,8 +69,8 @@ ForeignFiles lora(const fs::path& file, const NamedWeights& weights) {
           file,
           "a LoRA, a change to a model and no model",
           weights.evidence,
-          "a LoRA is added to a model",
-          "name the model that it was made for with --checkpoint, and this with --lora"};
+          "this program reads whole models and applies no LoRA to them",
+          "name the model that it was made for, without it: " + download_advice()};
 }
 
 ForeignFiles other_model(const fs::path& file, const NamedWeights& weights) {

@@ -256,8 +256,8 @@ Found lora_folder(const fs::path& folder) {
                       folder,
                       "a LoRA, a change to a model and no model",
                       "it has an adapter_config.json",
-                      "a LoRA is added to a model",
-                      "name the model that it was made for with --checkpoint, and this with --lora"};
+                      "this program reads whole models and applies no LoRA to them",
+                      "name the model that it was made for, without it: " + download_advice()};
 }
 
 /// Files side by side, of which none is read.
