@@ -28,7 +28,7 @@ struct Decisions {
   double boundary = 0;
   Solver solver = Solver::kUniPC;
   std::string prompt, negative_prompt;
-  std::vector<int64_t> timesteps;
+  std::vector<double> timesteps;
   std::optional<int64_t> low_noise_from_step;  // Plan::low_noise_from_step
   std::map<std::string, Precision> computed;   // component -> what it computes in: dit, text_encoder, vae
   std::map<std::string, std::string> stored;   // component -> Plan::stored
