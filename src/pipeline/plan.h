@@ -59,7 +59,7 @@ struct Plan {
   int64_t area = 0;  // of these; an image's proportions then give the size
   int64_t width = 0, height = 0, num_frames = 0;
   double fps = 24;
-  const Recipe* recipe = nullptr;
+  const Recipe* recipe = &recipes().front();
   int steps = 0;
   std::optional<double> shift;  // nullopt: the recipe has none
   double guidance_low = 0, guidance_high = 0;

@@ -46,6 +46,7 @@ TEST(Groups, RunsOfOtherRecipesAreNotPooled) {
   runs[1].workload.recipe = "lightx2v-4";
   runs[2].workload.recipe = "lightx2v-4";
   runs[2].workload.split_step = 1;
+  for (RunRecord& run : runs) run.execution = measured(Execution{}, "engine");
   EXPECT_EQ(group_runs({&runs[0], &runs[1], &runs[2]}).size(), 3u);
   runs[2].workload.split_step.reset();
   EXPECT_EQ(group_runs({&runs[0], &runs[1], &runs[2]}).size(), 2u);
