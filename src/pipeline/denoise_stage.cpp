@@ -56,12 +56,7 @@ void DenoiseStage::run() {
 void DenoiseStage::announce_passes() {
   Models& m = context_.models;
   if (m.memory.dit_residency == Residency::kResident) return;
-  for (size_t e = 0; e < m.experts.size(); ++e) {
-    int passes = 0;
-    for (int i = 0; i < plan_.steps; ++i)
-      if (plan_.expert_of(i) == e) passes += plan_.is_guided(i) ? 2 : 1;
-    m.experts[e].blocks->expect_passes(passes);
-  }
+  for (size_t e = 0; e < m.experts.size(); ++e) m.experts[e].blocks->expect_passes(plan_.passes_of(e));
 }
 
 void DenoiseStage::run_step(int step, Sampler& sampler) {

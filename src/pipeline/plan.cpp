@@ -107,7 +107,14 @@ bool Plan::uses_negative_prompt() const { return passes() > steps; }
 
 int Plan::passes() const {
   int count = 0;
-  for (int step = 0; step < steps; ++step) count += is_guided(step) ? 2 : 1;
+  for (size_t expert = 0; expert < variant->experts.size(); ++expert) count += passes_of(expert);
+  return count;
+}
+
+int Plan::passes_of(size_t expert) const {
+  int count = 0;
+  for (int step = 0; step < steps; ++step)
+    if (expert_of(step) == expert) count += is_guided(step) ? 2 : 1;
   return count;
 }
 

@@ -89,8 +89,9 @@ struct Plan {
   /// Whether step i computes both branches: not with guidance 1, where the positive prompt's velocity is the result.
   bool is_guided(int step) const;
   bool uses_negative_prompt() const;
-  /// Calls of a DiT, of all steps.
+  /// Calls of a DiT: of all steps, and of the steps of one of the variant's experts.
   int passes() const;
+  int passes_of(size_t expert) const;
   /// First step of the low-noise expert, the number of steps where it has none; nothing for a model with one expert.
   std::optional<int64_t> low_noise_from_step() const;
   PatchGrid grid() const { return variant->dit.patch.grid(latent[1], latent[2], latent[3]); }

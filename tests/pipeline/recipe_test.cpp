@@ -134,6 +134,8 @@ TEST(Recipes, EachPartMayHaveAnotherValue) {
   EXPECT_TRUE(plan.is_guided(0));
   EXPECT_FALSE(plan.is_guided(1));
   EXPECT_EQ(plan.passes(), 7);
+  EXPECT_EQ(plan.passes_of(0), 2);
+  EXPECT_EQ(plan.passes_of(1), 5);
   EXPECT_TRUE(plan.uses_negative_prompt());
 }
 
