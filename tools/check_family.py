@@ -14,6 +14,7 @@ CODE = {".h", ".cpp", ".cu", ".cuh", ".in", ".inc", ".js", ".py"}
 # Folders and files that may, and why. A folder ends with a slash.
 MAY_NAME = {
     "import/": "other programs' reports name models in words of their own",
+    "pipeline/recipe.cpp": "a recipe says which models its authors state it for",
     "inject/python/wanbench_hooks.py": "the classes of the official program are called so",
     "backend/cuda/builtin_tuning.cpp": "the shapes of matrix products a card was tuned for, one line each, and remarks between them",
 }

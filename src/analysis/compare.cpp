@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace wan {
@@ -143,6 +144,12 @@ bool allowed(const std::string& field, const std::vector<std::string>& list) {
   });
 }
 
+/// Whether a recipe decides the field: where recipes may differ, so may it.
+bool is_of_recipe(const std::string& field) {
+  constexpr std::array kFields{"steps", "solver", "shift", "guidance_low", "guidance_high", "boundary", "split_step"};
+  return std::find(kFields.begin(), kFields.end(), field) != kFields.end();
+}
+
 void check_comparable(Comparison& out, const CompareOptions& options) {
   const auto need_runs = [&](const CaseSummary& side, const char* name) {
     if (side.selection.used.empty()) {
@@ -155,9 +162,14 @@ void check_comparable(Comparison& out, const CompareOptions& options) {
   need_runs(*out.b, "B");
   if (!out.refusals.empty()) return;
   out.workload = compare_workloads(*out.a->example, *out.b->example);
-  for (const FieldDifference& d : out.workload.different) {
-    const bool passes =
-        d.field == "precision_class" ? options.across_precision : allowed(d.field, options.allowed_fields);
+  const auto& different = out.workload.different;
+  const bool across_recipes =
+      allowed("recipe", options.allowed_fields) &&
+      std::any_of(different.begin(), different.end(), [](const FieldDifference& d) { return d.field == "recipe"; });
+  for (const FieldDifference& d : different) {
+    const bool passes = d.field == "precision_class"
+                            ? options.across_precision
+                            : allowed(d.field, options.allowed_fields) || (across_recipes && is_of_recipe(d.field));
     const std::string text = fmt::format("{} differs: {} against {}", d.field, d.a, d.b);
     if (passes)
       out.caveats.push_back({Caveat::Of::kBoth, text});

@@ -3,6 +3,6 @@
 
 namespace wan {
 
-enum class Solver { kUniPC, kDpmPlusPlus, kEuler };
+enum class Solver { kUniPC, kDpmPlusPlus, kEuler, kLcm };
 
 }  // namespace wan

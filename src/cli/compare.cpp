@@ -196,7 +196,8 @@ void add_compare_command(CLI::App& app, ExitCode& result) {
   command->add_flag("--strict", arguments->strict,
                     "exit with 4 when the gate's verdict is inconclusive or a case is missing");
   command->add_option("--allow-different", arguments->options.allowed_fields,
-                      "workload fields that may differ, for example steps or offload; '*' for any");
+                      "workload fields that may differ, for example steps or offload; recipe: and all that a "
+                      "recipe decides; '*' for any");
   add_json_flag(*command, arguments->wording);
   command->add_flag("--across-precision", arguments->options.across_precision,
                     "compare runs of different precision classes, and say so");

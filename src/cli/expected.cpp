@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "cli/columns.h"
 #include "cli/video_maker.h"
+#include "pipeline/recipe_names.h"
 
 namespace wan::cli {
 namespace {
@@ -39,10 +40,11 @@ std::string step_text(double seconds) {
 std::string line_of(const ExpectedVideos& one) {
   const Expectation& e = one.expectation;
   const std::string many = one.videos > 1 ? fmt::format(" for {} videos", one.videos) : "";
-  return fmt::format("{}expected: about {}{} ({} step{} of {}, VAE {}), {:.1f} GiB of {} memory",
-                     one.name.empty() ? "" : one.name + ": ", duration_text(seconds_of(one)), many, e.steps,
-                     e.steps == 1 ? "" : "s", step_text(e.time.step_s), duration_text(e.time.vae_s),
-                     static_cast<double>(e.peak_bytes) / kGiB, e.device_kind == "cpu" ? "host" : "GPU");
+  return fmt::format("{}expected: about {}{} ({}{} step{} of {}, VAE {}), {:.1f} GiB of {} memory",
+                     one.name.empty() ? "" : one.name + ": ", duration_text(seconds_of(one)), many,
+                     is_official(e.recipe) ? "" : e.recipe + ": ", e.steps, e.steps == 1 ? "" : "s",
+                     step_text(e.time.step_s), duration_text(e.time.vae_s), static_cast<double>(e.peak_bytes) / kGiB,
+                     e.device_kind == "cpu" ? "host" : "GPU");
 }
 
 /// The answer of a person; nothing where a stop was asked for first or the input ended.
@@ -90,8 +92,9 @@ void expect_videos(VideoMaker& maker, const std::vector<const Request*>& request
   std::map<std::string, ExpectedVideos> by_size;
   for (const Request* request : requests) {
     const Expectation expectation = maker.expect(*request);
-    const std::string size = fmt::format("{}x{}, {} frames, {} steps", expectation.width, expectation.height,
-                                         expectation.num_frames, expectation.steps);
+    const std::string recipe = is_official(expectation.recipe) ? "" : " of " + expectation.recipe;
+    const std::string size = fmt::format("{}x{}, {} frames, {} steps{}", expectation.width, expectation.height,
+                                         expectation.num_frames, expectation.steps, recipe);
     ExpectedVideos& videos = by_size.try_emplace(size, ExpectedVideos{size, expectation, 0}).first->second;
     ++videos.videos;
   }

@@ -65,6 +65,7 @@ Json json_of(const VideoResult& video) {
           {"request", Json::parse(shown_request_json(video.request))},
           {"outcome", json_of(video.outcome)},
           {"files", files_of(video)},
+          {"recipe", cost.decisions ? Json(cost.decisions->recipe) : Json(nullptr)},
           {"execution", execution_of_cost(cost)},
           {"total_ns", json_of(total_ns(cost))},
           {"step_ns", json_of(step_ns(cost))},

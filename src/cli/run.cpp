@@ -29,6 +29,7 @@
 #include "model/variant.h"
 #include "pipeline/decisions.h"
 #include "pipeline/engine.h"
+#include "pipeline/recipe_names.h"
 #include "pipeline/request_words.h"
 #include "suite/plan.h"
 #include "suite/progress.h"
@@ -63,9 +64,10 @@ void print_plan(const suite::Suite& suite, const std::vector<suite::PlannedCase>
         options.repeats, options.warm_repeats, options.order);
   for (const suite::PlannedCase& planned : plan) {
     const Workload& work = planned.workload;
-    print("{}  {}x{}, {} frames, {} steps, {}, device {}, {}\n", planned.details.name, work.width.value_or(0),
+    print("{}  {}x{}, {} frames, {} steps, {}{}, device {}, {}\n", planned.details.name, work.width.value_or(0),
           work.height.value_or(0), work.num_frames.value_or(0), work.steps.value_or(0), work.solver,
-          planned.details.request.device, to_string(work.precision_class));
+          is_official(work.recipe) ? "" : ", recipe " + work.recipe, planned.details.request.device,
+          to_string(work.precision_class));
     if (!planned.details.notes.empty()) print("    {}\n", planned.details.notes);
   }
 }

@@ -12,6 +12,7 @@
 #include "cli/columns.h"
 #include "cli/commands.h"
 #include "cli/json_document.h"
+#include "pipeline/recipe_names.h"
 #include "suite/suite_check.h"
 
 namespace wan::cli {
@@ -34,8 +35,9 @@ std::string case_text(const CheckedCase& checked) {
                        checked.model);
   if (!checked.decided) return (checked.name.empty() ? "a case without a name" : checked.name) + ": see below";
   const Decisions& d = *checked.decided;
-  return fmt::format("{}: {}, {}x{}, {} frames, {} steps", checked.name, checked.model, d.width, d.height, d.num_frames,
-                     d.steps);
+  const std::string recipe = is_official(d.recipe) ? "" : " of " + d.recipe;
+  return fmt::format("{}: {}, {}x{}, {} frames, {} steps{}", checked.name, checked.model, d.width, d.height,
+                     d.num_frames, d.steps, recipe);
 }
 
 void print_text(const SuiteCheck& check) {
@@ -70,8 +72,9 @@ OrderedJson json_of(const CheckedCase& checked) {
   json["decided"] = json_value({{"width", d.width},
                                 {"height", d.height},
                                 {"num_frames", d.num_frames},
+                                {"recipe", d.recipe},
                                 {"steps", d.steps},
-                                {"shift", d.shift},
+                                {"shift", d.shift ? OrderedJson(*d.shift) : OrderedJson(nullptr)},
                                 {"guidance_low", d.guidance_low},
                                 {"guidance_high", d.guidance_high}});
   return json;

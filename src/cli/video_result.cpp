@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/terminal.h"
 #include "cli/columns.h"
+#include "pipeline/recipe_names.h"
 #include "pipeline/request_words.h"
 #include "report/escape.h"
 #include "report/format.h"
@@ -74,6 +75,11 @@ std::string precision_word(const Decisions& decisions) {
   return dit == decisions.computed.end() ? "-" : std::string(enum_name(dit->second));
 }
 
+/// ", recipe lightning-4"; nothing for the official one.
+std::string recipe_text(const VideoCost& cost) {
+  return !cost.decisions || is_official(cost.decisions->recipe) ? "" : ", recipe " + cost.decisions->recipe;
+}
+
 std::string memory_text(const VideoCost& cost) {
   const Measured<uint64_t> peak = cost.on_card ? device_peak_bytes(cost) : host_peak_bytes(cost);
   if (!peak.has()) return fmt::format("- ({})", report::explain(peak.reason));
@@ -127,8 +133,8 @@ std::string summary(const VideoResult& made) {
   const VideoCost& cost = *made.cost;
   const std::string place = place_of(made.request);
   std::string text = line(
-      "video", fmt::format("{}x{}, {} frames, {} fps, seed {}: {}", outcome.width, outcome.height, outcome.num_frames,
-                           outcome.fps, made.request.seed, place.empty() ? "not kept" : place));
+      "video", fmt::format("{}x{}, {} frames, {} fps, seed {}{}: {}", outcome.width, outcome.height, outcome.num_frames,
+                           outcome.fps, made.request.seed, recipe_text(cost), place.empty() ? "not kept" : place));
   text += line("time", fmt::format("{} a step, {} in all", seconds(step_ns(cost), "s"), seconds(total_ns(cost), "s")));
   text += line("memory", memory_text(cost));
   const Measured<double> energy = energy_j(cost);
@@ -140,12 +146,12 @@ std::string summary_row(const VideoResult& made) {
   const Outcome& outcome = *made.outcome;
   const VideoCost& cost = *made.cost;
   const Decisions decisions = cost.decisions.value_or(Decisions{});
-  return fmt::format("| {} | {} {}x{}x{}, {} step{}, {} | {} | {} | {} | {} | wanbench {} |\n",
+  return fmt::format("| {} | {} {}x{}x{}, {} step{}{}, {} | {} | {} | {} | {} | wanbench {} |\n",
                      report::markdown_text(decisions.device_name), report::markdown_text(model_label(decisions.model)),
                      outcome.width, outcome.height, outcome.num_frames, outcome.steps, outcome.steps == 1 ? "" : "s",
-                     precision_word(decisions), seconds(step_ns(cost), "s/step"), seconds(total_ns(cost), "s"),
-                     gib(cost.on_card ? device_peak_bytes(cost) : host_peak_bytes(cost)), watt_hours(energy_j(cost)),
-                     build_info().version);
+                     recipe_text(cost), precision_word(decisions), seconds(step_ns(cost), "s/step"),
+                     seconds(total_ns(cost), "s"), gib(cost.on_card ? device_peak_bytes(cost) : host_peak_bytes(cost)),
+                     watt_hours(energy_j(cost)), build_info().version);
 }
 
 std::string stage_table(const VideoResult& made) {

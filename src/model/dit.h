@@ -52,7 +52,7 @@ class Dit {
   /// does.
   TextContext embed_text(TensorView text, Probe* probe = nullptr);
 
-  /// timesteps as the model sees them (integers; 0 for the fixed first frame of image-to-video).
+  /// timesteps as the model sees them (whole in the official schedules; 0 for the fixed first frame of image-to-video).
   TimeTable embed_times(std::span<const double> timesteps);
 
   struct Call {

@@ -13,6 +13,7 @@
 #include "base/json_parse.h"
 #include "base/json_reader.h"
 #include "model/official_layout.h"
+#include "pipeline/recipe_names.h"
 #include "pipeline/request_json.h"
 
 namespace wan {
@@ -22,9 +23,9 @@ constexpr const char* kSchema = "wanbench.checkpoint";
 constexpr int kFormat = 1;
 constexpr uint64_t kMostBytes = uint64_t{1} << 16;
 
-constexpr std::array<std::string_view, 9> kKeys{"width",          "height",         "num_frames",       "steps",
-                                                "shift",          "guidance_scale", "guidance_scale_2", "boundary",
-                                                "negative_prompt"};
+constexpr std::array<std::string_view, 11> kKeys{"width",    "height",     "num_frames",     "recipe",
+                                                 "steps",    "shift",      "guidance_scale", "guidance_scale_2",
+                                                 "boundary", "split_step", "negative_prompt"};
 
 void refuse_other_keys(const nlohmann::json& defaults, const JsonReader& reader) {
   for (const auto& [key, value] : defaults.items())
@@ -62,13 +63,19 @@ Request read_checkpoint_defaults(const std::filesystem::path& folder) {
 }
 
 Request with_defaults(Request request, const Request& defaults) {
+  const std::string own = defaults.recipe.empty() ? std::string(kOfficialRecipe) : defaults.recipe;
+  if (request.recipe.empty()) request.recipe = own;
   if (request.width == 0) request.width = defaults.width;
   if (request.height == 0) request.height = defaults.height;
   if (request.num_frames == 0) request.num_frames = defaults.num_frames;
+  if (request.negative_prompt.empty()) request.negative_prompt = defaults.negative_prompt;
+  if (request.recipe != own) return request;
   if (request.steps == 0) request.steps = defaults.steps;
   if (!request.shift) request.shift = defaults.shift;
-  if (!request.boundary) request.boundary = defaults.boundary;
-  if (request.negative_prompt.empty()) request.negative_prompt = defaults.negative_prompt;
+  if (!request.boundary && !request.split_step) {
+    request.boundary = defaults.boundary;
+    request.split_step = defaults.split_step;
+  }
   if (!has_guidance(request)) {
     request.guidance_scale = defaults.guidance_scale;
     request.guidance_scale_2 = defaults.guidance_scale_2;

@@ -10,12 +10,14 @@ namespace wan {
 
 /// A request that says nothing but what the folder's file (kCheckpointDefaultsName) says, nothing at all where there is
 /// none: {"schema": "wanbench.checkpoint", "format": 1, "defaults": {...}} with any of width and height (together),
-/// num_frames, steps, shift, guidance_scale, guidance_scale_2, boundary and negative_prompt, as a suite writes them.
+/// num_frames, recipe, steps, shift, guidance_scale, guidance_scale_2, boundary, split_step and negative_prompt, as a
+/// suite writes them.
 /// Throws Error(kInput) naming the file and the field.
 Request read_checkpoint_defaults(const std::filesystem::path& folder);
 
 /// `request` with what it leaves open taken from `defaults`. An option the user gave is never changed; guidance in
-/// all its spellings is one option.
+/// all its spellings is one option. How the checkpoint is sampled is of its own recipe, the official one where it names
+/// none: a request for another recipe takes none of it.
 Request with_defaults(Request request, const Request& defaults);
 
 }  // namespace wan

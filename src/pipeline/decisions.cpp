@@ -15,11 +15,13 @@ Decisions decisions_of(const Plan& plan) {
   out.height = plan.height;
   out.num_frames = plan.num_frames;
   out.fps = plan.fps;
+  out.recipe = plan.recipe->name;
   out.steps = plan.steps;
   out.shift = plan.shift;
   out.guidance_low = plan.guidance_low;
   out.guidance_high = plan.guidance_high;
   out.boundary = plan.boundary;
+  out.split_step = plan.split_step;
   out.solver = plan.solver;
   out.prompt = plan.prompt;
   out.negative_prompt = plan.negative_prompt;

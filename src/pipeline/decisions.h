@@ -22,13 +22,15 @@ struct Decisions {
   size_t experts = 1;
   int64_t width = 0, height = 0, num_frames = 0;
   double fps = 0;
+  std::string recipe;  // of the table in recipe.h
   int steps = 0;
-  double shift = 0;
+  std::optional<double> shift;                 // nullopt: the recipe has none
   double guidance_low = 0, guidance_high = 0;  // the second of several experts only
   double boundary = 0;
+  std::optional<int64_t> split_step;  // Plan::split_step
   Solver solver = Solver::kUniPC;
   std::string prompt, negative_prompt;
-  std::vector<int64_t> timesteps;
+  std::vector<double> timesteps;
   std::optional<int64_t> low_noise_from_step;  // Plan::low_noise_from_step
   std::map<std::string, Precision> computed;   // component -> what it computes in: dit, text_encoder, vae
   std::map<std::string, std::string> stored;   // component -> Plan::stored

@@ -6,14 +6,38 @@
 
 #include "model/cost.h"
 #include "sampler/guidance.h"
+#include "sampler/latent_noise.h"
 
 namespace wan {
+namespace {
+
+/// What a solver adds, drawn on the host after the starting noise while the device computes.
+class FreshNoise final : public NoiseSource {
+ public:
+  explicit FreshNoise(const StageContext& context)
+      : context_(context), host_(host_tensor(DType::kF32, context.plan.latent)) {}
+
+  void draw(int i, TensorView out) override {
+    const Plan& plan = context_.plan;
+    draw_latent(plan.seed, i + 1, plan.recipe->draws, host_);
+    context_.dump.add(fmt::format("step{}.noise", i), host_);
+    context_.device().upload(host_, out);
+  }
+
+ private:
+  const StageContext& context_;
+  Tensor host_;
+};
+
+}  // namespace
 
 void DenoiseStage::run() {
   Models& m = context_.models;
   velocity_positive_ = device().allocate(DType::kF32, plan_.latent, "velocity");
-  velocity_negative_ = device().allocate(DType::kF32, plan_.latent, "velocity");
-  const auto sampler = make_sampler(plan_.solver, plan_.schedule, plan_.latent, device());
+  if (plan_.uses_negative_prompt()) velocity_negative_ = device().allocate(DType::kF32, plan_.latent, "velocity");
+  std::optional<FreshNoise> noise;
+  if (plan_.solver == Solver::kLcm) noise.emplace(context_);
+  const auto sampler = make_sampler(plan_.solver, plan_.schedule, plan_.latent, device(), noise ? &*noise : nullptr);
   arena_block_ = device().allocate(DType::kU8, {static_cast<int64_t>(m.memory.dit_arena)}, "DiT activations");
   arena_ = Arena(arena_block_);
   m.forget_prompts();
@@ -32,35 +56,33 @@ void DenoiseStage::run() {
 void DenoiseStage::announce_passes() {
   Models& m = context_.models;
   if (m.memory.dit_residency == Residency::kResident) return;
-  for (size_t e = 0; e < m.experts.size(); ++e) {
-    int passes = 0;
-    for (int i = 0; i < plan_.steps; ++i) passes += plan_.expert_of(i) == e ? 2 : 0;
-    m.experts[e].blocks->expect_passes(passes);
-  }
+  for (size_t e = 0; e < m.experts.size(); ++e) m.experts[e].blocks->expect_passes(plan_.passes_of(e));
 }
 
 void DenoiseStage::run_step(int step, Sampler& sampler) {
   Models& m = context_.models;
-  const size_t index = plan_.expert_of(step);
-  LoadedExpert& expert = m.experts[index];
+  LoadedExpert& expert = m.experts[plan_.expert_of(step)];
+  const bool is_guided = plan_.is_guided(step);
   context_.enter(StageRole::kStepInference, step);
   // The DiT is still on its way and the device idle: the VAE comes now, when its small kernels wait for nobody.
   if (step == 0 && plan_.device != "cpu") load_vae(context_);
   if (!expert.dit || expert.positive.embedded.empty()) embed_prompts(expert, step);
   const DitCost cost = dit_cost(m.set.dit, plan_.grid().tokens());
-  context_.clock.add_flops(2 * cost.total());
+  context_.clock.add_flops((is_guided ? 2 : 1) * cost.total());
   context_.dump.add(fmt::format("step{}.sample_in", step), x_);
+  // Between a step's calls where there are two; before the only one, but for that of the first step, with which the
+  // first expert has all its weights.
+  const bool before_call = !is_guided && step > 0;
+  if (before_call) bring_next_expert(step);
   call_dit(expert, step, 0);
   context_.clock.mark("cond");
-  // The first expert has all its weights by now: the second one's follow, with all threads, while this one computes.
-  if (const size_t last = plan_.expert_of(plan_.steps - 1); last != index) m.start_expert(last);
-  // Its first layers reach the card while this one computes its last step.
-  if (step + 1 < plan_.steps && plan_.expert_of(step + 1) != index)
-    m.experts[plan_.expert_of(step + 1)].blocks->prefetch();
-  call_dit(expert, step, 1);
-  context_.clock.mark("uncond");
-  guide(device(), velocity_positive_, velocity_negative_, static_cast<float>(plan_.guidance_of(step)),
-        velocity_positive_);
+  if (!before_call) bring_next_expert(step);
+  if (is_guided) {
+    call_dit(expert, step, 1);
+    context_.clock.mark("uncond");
+    guide(device(), velocity_positive_, velocity_negative_, static_cast<float>(plan_.guidance_of(step)),
+          velocity_positive_);
+  }
   context_.dump.add(fmt::format("step{}.noise_pred", step), velocity_positive_);
   sampler.step(step, velocity_positive_, x_);
   context_.dump.add(fmt::format("step{}.sample_out", step), x_);  // as the sampler leaves it
@@ -72,6 +94,16 @@ void DenoiseStage::run_step(int step, Sampler& sampler) {
   report_memory(context_, nullptr, arena_block_->bytes());
 }
 
+/// The second expert's weights load, with all threads, once the first one has its own. Its first layers reach the card
+/// while the first one computes its last step.
+void DenoiseStage::bring_next_expert(int step) {
+  Models& m = context_.models;
+  const size_t index = plan_.expert_of(step);
+  if (const size_t last = plan_.expert_of(plan_.steps - 1); last != index) m.start_expert(last);
+  if (step + 1 < plan_.steps && plan_.expert_of(step + 1) != index)
+    m.experts[plan_.expert_of(step + 1)].blocks->prefetch();
+}
+
 void DenoiseStage::embed_prompts(LoadedExpert& expert, int step) {
   const TensorView stem = expert.stem->acquire(0);
   expert.stem->release(0);
@@ -81,9 +113,9 @@ void DenoiseStage::embed_prompts(LoadedExpert& expert, int step) {
   expert.dit->set_grid(plan_.grid());
   Dump& dump = context_.dump;
   expert.positive = expert.dit->embed_text(text_rows_[0], dump.takes_blocks_of(step) ? &dump.call(0) : nullptr);
-  expert.negative = expert.dit->embed_text(text_rows_[1]);
+  if (plan_.is_guided(step)) expert.negative = expert.dit->embed_text(text_rows_[1]);
   std::vector<double> timesteps{0.0};  // row 0: the fixed first frame of image-to-video
-  for (int64_t t : plan_.schedule.timesteps) timesteps.push_back(static_cast<double>(t));
+  timesteps.insert(timesteps.end(), plan_.schedule.timesteps.begin(), plan_.schedule.timesteps.end());
   expert.times = expert.dit->embed_times(timesteps);
 }
 

@@ -1,6 +1,7 @@
 // The denoising loop: Step_i_Loading and Step_i_Inference. Private to pipeline/.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "pipeline/image_stage.h"
@@ -11,8 +12,8 @@ namespace wan {
 
 class DenoiseStage {
  public:
-  /// All must outlive this. `text_rows` are the positive prompt's and the negative one's; `x` is the latent, F32
-  /// [z, T, H, W]: noise in, a video's latent out.
+  /// All must outlive this. `text_rows` are the positive prompt's, and the negative one's where a step uses it; `x` is
+  /// the latent, F32 [z, T, H, W]: noise in, a video's latent out.
   DenoiseStage(const StageContext& context, const std::vector<Tensor>& text_rows, const Conditioning& conditioning,
                const Tensor& x)
       : context_(context), plan_(context.plan), text_rows_(text_rows), conditioning_(conditioning), x_(x) {}
@@ -23,6 +24,7 @@ class DenoiseStage {
  private:
   void announce_passes();
   void run_step(int step, Sampler& sampler);
+  void bring_next_expert(int step);
   void embed_prompts(LoadedExpert& expert, int step);
   /// `call` is 0 for the positive prompt, 1 for the negative one.
   void call_dit(LoadedExpert& expert, int step, int call);

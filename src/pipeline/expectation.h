@@ -10,7 +10,7 @@ namespace wan {
 /// Seconds of each part. Reading the weights is not in it: a disk's speed is not known ahead.
 struct ExpectedTime {
   double text_s = 0;
-  double step_s = 0;     // one denoising step with both branches
+  double step_s = 0;     // one denoising step, with one branch or both; the mean where they differ
   double denoise_s = 0;  // all of them
   double vae_s = 0;      // decoding, and encoding of an image
 
@@ -20,6 +20,7 @@ struct ExpectedTime {
 struct Expectation {
   int64_t width = 0, height = 0, num_frames = 0;  // with every default filled in
   int steps = 0;
+  std::string recipe;  // of the table in recipe.h
   ExpectedTime time;
   double product_rate = 0;  // of a trial matrix product on the device, operations a second
   std::string device_kind;  // "cpu" or "cuda"

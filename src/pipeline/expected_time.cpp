@@ -27,12 +27,12 @@ int64_t guessed_tokens(const std::string& prompt) {
 
 VideoWork work_of(const ModelSet& models, const Plan& plan) {
   VideoWork work;
-  for (const std::string& prompt : {plan.prompt, plan.negative_prompt})
-    work.text += text_encoder_cost(models.text, guessed_tokens(prompt));
+  work.text = text_encoder_cost(models.text, guessed_tokens(plan.prompt));
+  if (plan.uses_negative_prompt()) work.text += text_encoder_cost(models.text, guessed_tokens(plan.negative_prompt));
   const DitCost dit = dit_cost(models.dit, plan.grid().tokens());
-  constexpr double kBranches = 2;
-  work.step_products = kBranches * dit.gemm;
-  work.step_attention = kBranches * (dit.self_attention + dit.cross_attention);
+  const double branches = static_cast<double>(plan.passes()) / plan.steps;
+  work.step_products = branches * dit.gemm;
+  work.step_attention = branches * (dit.self_attention + dit.cross_attention);
   work.vae = vae_decode_cost(models.vae, models.vae_file(), plan.latent[1], plan.latent[2], plan.latent[3]);
   if (plan.from_image) {
     const int64_t frames = plan.variant->first_frame_is_latent() ? 1 : plan.num_frames;

@@ -1,13 +1,15 @@
 // The order of the stages, and those that are short: models, noise, closing the outputs.
 #include "pipeline/generation.h"
 
+#include <array>
+
 #include <fmt/format.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "model/weight_scheme.h"
 #include "pipeline/expected_time.h"
-#include "sampler/noise.h"
+#include "sampler/latent_noise.h"
 
 namespace wan {
 namespace {
@@ -16,7 +18,7 @@ namespace {
 Tensor starting_noise(const Request& request, const Plan& plan) {
   if (request.initial_latent.empty()) {
     Tensor noise = host_tensor(DType::kF32, plan.latent);
-    cuda_normal(plan.seed, CudaGrid{}, {noise->as<float>(), static_cast<size_t>(noise->count())});
+    draw_latent(plan.seed, 0, plan.recipe->draws, noise);
     return noise;
   }
   const TensorFile file = TensorFile::open(request.initial_latent);
@@ -76,6 +78,7 @@ Expectation Generation::expect() {
   expectation.height = plan_.height;
   expectation.num_frames = plan_.num_frames;
   expectation.steps = plan_.steps;
+  expectation.recipe = plan_.recipe->name;
   expectation.device_kind = m.backend->info().kind;
   expectation.peak_bytes = m.memory.predicted_peak;
   expectation.product_rate = measure_product_rate(*m.backend, m.set.dit, plan_.compute, plan_.grid().tokens());
@@ -181,6 +184,7 @@ void Generation::preprocess() {
   x_ = device.allocate(DType::kF32, plan_.latent, "latent");
   device.upload(noise, x_);
   dump_->add("noise", noise);
+  if (const float scale = plan_.schedule.noise_scale; scale != 1.0f) device.combine(std::array{Term{scale, x_}}, x_);
 }
 
 void Generation::decode() {

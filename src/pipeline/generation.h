@@ -51,7 +51,7 @@ class Generation {
   std::unique_ptr<Dump> dump_;
   // What one stage leaves for the next; freed after ~Generation has seen the device idle.
   std::unique_ptr<TextStage> text_;
-  std::vector<Tensor> text_rows_;  // host F32, positive then negative
+  std::vector<Tensor> text_rows_;  // host F32, positive, then negative where a step uses it
   Tensor x_;                       // latent F32 [z, T, H, W]
   Conditioning conditioning_;
   std::optional<DenoiseStage> denoise_;

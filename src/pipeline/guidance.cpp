@@ -13,8 +13,9 @@ bool is_by_expert(const Request& request) { return request.guidance_low || reque
 
 bool mixes_spellings(const Request& request) { return is_by_scale(request) && is_by_expert(request); }
 
-Guidance choose_guidance(const Request& request, std::span<const ExpertSpec> experts) {
-  const double default_low = experts.back().guidance, default_high = experts.front().guidance;
+Guidance choose_guidance(const Request& request, std::span<const ExpertSpec> experts, std::optional<double> of_recipe) {
+  const double default_low = of_recipe.value_or(experts.back().guidance);
+  const double default_high = of_recipe.value_or(experts.front().guidance);
   require(!mixes_spellings(request), kMixedSpellings, ErrorKind::kUsage);
   require(!request.guidance_scale_2 || experts.size() > 1, "--guidance-scale-2 needs a model with two experts",
           ErrorKind::kUsage);

@@ -5,6 +5,7 @@
 // keep the first names.
 #pragma once
 
+#include <optional>
 #include <span>
 
 #include "model/variant.h"
@@ -17,9 +18,11 @@ struct Guidance {
   double high = 0;  // high-noise expert
 };
 
-/// What a model of these experts is guided with; where nothing is said, by their own defaults. Throws
-/// Error(kUsage) for a guidance_scale_2 of one expert, and for both spellings in one request.
-Guidance choose_guidance(const Request& request, std::span<const ExpertSpec> experts);
+/// What a model of these experts is guided with; where nothing is said, by the recipe's scale `of_recipe`, else by
+/// their own defaults. Throws Error(kUsage) for a guidance_scale_2 of one expert, and for both spellings in one
+/// request.
+Guidance choose_guidance(const Request& request, std::span<const ExpertSpec> experts,
+                         std::optional<double> of_recipe = {});
 
 /// Whether both spellings are used, which nobody can have meant.
 bool mixes_spellings(const Request& request);

@@ -10,10 +10,9 @@
 #include "base/threads.h"
 #include "io/resize.h"
 #include "pipeline/checkpoint_defaults.h"
-#include "pipeline/guidance.h"
 #include "pipeline/request_options.h"
+#include "pipeline/sampling.h"
 #include "sampler/guidance.h"
-#include "sampler/sampler.h"
 
 namespace wan {
 namespace {
@@ -43,20 +42,6 @@ void choose_size(const Request& request, const ModelSet& models, const ModelDefa
       plan.width % step == 0 && plan.height % step == 0 && plan.width > 0 && plan.height > 0,
       fmt::format("--size {}x{}: both sides must be multiples of {} for this model; the nearest is {}x{}", plan.width,
                   plan.height, step, nearest_multiple(plan.width, step), nearest_multiple(plan.height, step)));
-}
-
-void choose_sampling(const Request& request, const ModelSet& models, const ModelDefaults& defaults, Plan& plan) {
-  plan.steps = request.steps > 0 ? request.steps : defaults.steps;
-  plan.shift = request.shift.value_or(defaults.shift);
-  const std::span<const ExpertSpec> experts = models.variant->experts;
-  const Guidance guidance = choose_guidance(request, experts);
-  plan.guidance_low = guidance.low;
-  plan.guidance_high = guidance.high;
-  require_usage(!request.boundary || experts.size() > 1, "--boundary needs a model with two experts");
-  plan.boundary = request.boundary.value_or(defaults.boundary);
-  plan.solver = request.solver;
-  plan.schedule = make_schedule(request.solver, plan.steps, plan.shift);
-  plan.seed = request.seed;
 }
 
 void choose_devices(const Request& request, Plan& plan) {
@@ -101,8 +86,10 @@ std::map<std::string, std::string> stored_types(const ModelSet& models) {
 }  // namespace
 
 size_t Plan::expert_of(int step) const {
-  const Expert wanted = choose_expert(schedule.timesteps[static_cast<size_t>(step)], boundary);
-  const NoiseRange range = wanted == Expert::kHighNoise ? NoiseRange::kHigh : NoiseRange::kLow;
+  const bool is_high =
+      split_step ? step < *split_step
+                 : choose_expert(schedule.timesteps[static_cast<size_t>(step)], boundary) == Expert::kHighNoise;
+  const NoiseRange range = is_high ? NoiseRange::kHigh : NoiseRange::kLow;
   const std::span<const ExpertSpec> experts = variant->experts;
   const auto found = std::find_if(experts.begin(), experts.end(), [&](const ExpertSpec& expert) {
     return expert.range == NoiseRange::kAll || expert.range == range;
@@ -112,6 +99,23 @@ size_t Plan::expert_of(int step) const {
 
 double Plan::guidance_of(int step) const {
   return variant->experts[expert_of(step)].range == NoiseRange::kHigh ? guidance_high : guidance_low;
+}
+
+bool Plan::is_guided(int step) const { return needs_guidance(guidance_of(step)); }
+
+bool Plan::uses_negative_prompt() const { return passes() > steps; }
+
+int Plan::passes() const {
+  int count = 0;
+  for (size_t expert = 0; expert < variant->experts.size(); ++expert) count += passes_of(expert);
+  return count;
+}
+
+int Plan::passes_of(size_t expert) const {
+  int count = 0;
+  for (int step = 0; step < steps; ++step)
+    if (expert_of(step) == expert) count += is_guided(step) ? 2 : 1;
+  return count;
 }
 
 std::optional<int64_t> Plan::low_noise_from_step() const {
@@ -180,7 +184,7 @@ Plan make_plan(const Request& asked, const ModelSet& models) {
                 fmt::format("--num-frames {}: must be {}n+1; the nearest are {} and {}", request.num_frames,
                             vae.stride_temporal, vae.video_frames(latent_frames), vae.video_frames(latent_frames + 1)));
   choose_size(request, models, defaults, plan);
-  choose_sampling(request, models, defaults, plan);
+  choose_sampling(request, plan);
   choose_devices(request, plan);
   plan.overlap = request.overlap;
   plan.stored = stored_types(models);

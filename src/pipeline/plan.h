@@ -12,6 +12,7 @@
 #include "io/image.h"
 #include "model/checkpoint.h"
 #include "pipeline/layer_store.h"
+#include "pipeline/recipe.h"
 #include "pipeline/request.h"
 #include "sampler/schedule.h"
 #include "tensor/tensor.h"
@@ -58,10 +59,12 @@ struct Plan {
   int64_t area = 0;  // of these; an image's proportions then give the size
   int64_t width = 0, height = 0, num_frames = 0;
   double fps = 24;
+  const Recipe* recipe = &recipes().front();
   int steps = 0;
-  double shift = 0;
+  std::optional<double> shift;  // nullopt: the recipe has none
   double guidance_low = 0, guidance_high = 0;
-  double boundary = 0;  // 0: the first expert runs at every step
+  double boundary = 0;            // 0: the first expert runs at every step
+  std::optional<int> split_step;  // first step of the low-noise expert: the boundary then says nothing
   Solver solver = Solver::kUniPC;
   uint64_t seed = 0;
   std::string prompt, negative_prompt;
@@ -83,6 +86,12 @@ struct Plan {
   /// Index among the variant's experts of the one that runs step i.
   size_t expert_of(int step) const;
   double guidance_of(int step) const;
+  /// Whether step i computes both branches: not with guidance 1, where the positive prompt's velocity is the result.
+  bool is_guided(int step) const;
+  bool uses_negative_prompt() const;
+  /// Calls of a DiT: of all steps, and of the steps of one of the variant's experts.
+  int passes() const;
+  int passes_of(size_t expert) const;
   /// First step of the low-noise expert, the number of steps where it has none; nothing for a model with one expert.
   std::optional<int64_t> low_noise_from_step() const;
   PatchGrid grid() const { return variant->dit.patch.grid(latent[1], latent[2], latent[3]); }

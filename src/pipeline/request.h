@@ -25,6 +25,7 @@ struct Request {
   std::filesystem::path image;    // image-to-video when set
   int64_t width = 0, height = 0;  // 0: the model's default; area only for image-to-video
   int64_t num_frames = 0;         // one and whole strides of the VAE
+  std::string recipe;             // of recipe_names(); empty: the checkpoint's own, else the official one
   int steps = 0;
   std::optional<double> shift;
   std::optional<double> guidance_scale;    // high-noise expert, or the only model
@@ -34,7 +35,8 @@ struct Request {
   std::optional<double> guidance_high;  // high-noise expert; nullopt: as guidance_low
   std::optional<double>
       boundary;  // two-expert models: share of 1000 timesteps at and above which the high-noise expert runs
-  Solver solver = Solver::kUniPC;
+  std::optional<int> split_step;  // instead of it: first step of the low-noise expert
+  std::optional<Solver> solver;   // nullopt: the recipe's
   uint64_t seed = 42;
   std::filesystem::path initial_latent;  // safetensors with the key `noise` [C, T, H, W]
 

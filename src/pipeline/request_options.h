@@ -10,6 +10,7 @@
 #include "base/checked_number.h"
 #include "base/flags.h"
 #include "model/variant.h"
+#include "pipeline/recipe_names.h"
 #include "pipeline/request.h"
 #include "pipeline/request_words.h"
 #include "sampler/schedule.h"
@@ -60,6 +61,7 @@ struct OneOf {
 inline constexpr Bounds<int64_t> kSidePixels{1, 16384};
 inline constexpr Bounds<int64_t> kFrames{1, 1'000'000};
 inline constexpr Bounds<int> kSteps{1, kMaxSteps};
+inline constexpr Bounds<int> kSplitStep{0, kMaxSteps};
 inline constexpr Bounds<double> kShare{0, 1};
 inline constexpr Bounds<double> kShift{0.01, 1000};  // the models use 3 to 12; beyond, steps fall together
 inline constexpr Bounds<double> kAnyNumber{};
@@ -108,6 +110,9 @@ void options_of_video(Visitor& visit, R& r) {
 
 template <class Visitor, class R>
 void options_of_sampling(Visitor& visit, R& r) {
+  visit(Option{"recipe", "--recipe", "", "way to sample, whose parts the next options change; default: official",
+               Also::kWorkAndVideo},
+        r.recipe, OneOf{recipe_names()});
   visit(Option{"steps", "--steps", "N", "denoising steps", Also::kWorkAndVideo}, r.steps, kSteps);
   visit(Option{"shift", "--shift", "F", "timestep shift", Also::kWorkAndVideo}, r.shift, kShift);
   visit(Option{"guidance_scale", "--guidance-scale", "F", "guidance of the high-noise expert, or of the only model",
@@ -121,7 +126,13 @@ void options_of_sampling(Visitor& visit, R& r) {
   visit(Option{"boundary", "--boundary", "F", "share of the timesteps from which on the high-noise expert runs",
                Also::kWorkAndVideo},
         r.boundary, kShare);
-  visit(Option{"solver", "--solver", "", "sampler", Also::kWorkAndVideo}, r.solver, Anything{});
+  visit(Option{"split_step", "--split-step", "N", "instead of --boundary: first step of the low-noise expert",
+               Also::kWorkAndVideo},
+        r.split_step, kSplitStep);
+  visit(Option{"solver", "--solver", "",
+               "sampler; lcm adds fresh noise in each step; default: the recipe's, officially unipc",
+               Also::kWorkAndVideo},
+        r.solver, Anything{});
   visit(Option{"seed", "--seed", "N", "of the starting noise", Also::kWorkAndVideo}, r.seed, kAnySeed);
   visit(Option{"initial_latent", "--initial-latent", "FILE", "starting noise: safetensors with the key noise [C,T,H,W]",
                Also::kWork},
@@ -181,8 +192,8 @@ void request_options(Visitor&& visit, R& request) {
   detail::options_of_output(visit, request);
 }
 
-/// Throws Error(kUsage) naming the flag when an option is not what it may be, or guidance is given in both spellings:
-/// for requests that no reader has checked.
+/// Throws Error(kUsage) naming the flag when an option is not what it may be, guidance is given in both spellings, or
+/// the split in both ways: for requests that no reader has checked.
 void check_request(const Request& request);
 
 }  // namespace wan

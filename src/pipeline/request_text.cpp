@@ -1,12 +1,19 @@
 #include "pipeline/request_text.h"
 
 #include "pipeline/guidance.h"
+#include "pipeline/recipe.h"
 #include "pipeline/request_options.h"
 
 namespace wan {
 
+Request with_recipe_named(Request request) {
+  if (request.recipe.empty()) request.recipe = kOfficialRecipe;
+  if (request.recipe == kOfficialRecipe && !request.solver) request.solver = recipes().front().solver;
+  return request;
+}
+
 std::map<std::string, std::string> texts_of_case(const Request& request) {
-  const Request named = in_both_spellings(request);
+  const Request named = with_recipe_named(in_both_spellings(request));
   std::map<std::string, std::string> texts;
   request_options(
       [&](const Option& option, const auto& member, const auto&) {

@@ -45,7 +45,10 @@ std::string text_of(const T& member) {
     return fmt::format("{}", member);
 }
 
-/// Of every option that a suite may have, by its key; guidance in both spellings.
+/// The same request with the official recipe and its solver named where it names none.
+Request with_recipe_named(Request request);
+
+/// Of every option that a suite may have, by its key; guidance in both spellings, the official recipe by its name.
 std::map<std::string, std::string> texts_of_case(const Request& request);
 
 /// Of those that stand in the mp4's comment and are given, by their keys.

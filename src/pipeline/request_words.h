@@ -32,10 +32,11 @@ struct EnumNames<Offload> {
 
 template <>
 struct EnumNames<Solver> {
-  static constexpr std::array<std::pair<Solver, std::string_view>, 3> kTable{{
+  static constexpr std::array<std::pair<Solver, std::string_view>, 4> kTable{{
       {Solver::kUniPC, "unipc"},
       {Solver::kDpmPlusPlus, "dpm++"},
       {Solver::kEuler, "euler"},
+      {Solver::kLcm, "lcm"},
   }};
 };
 

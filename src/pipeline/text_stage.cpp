@@ -64,14 +64,19 @@ void TextStage::look_up() {
 std::vector<std::vector<int32_t>> TextStage::tokenize() const {
   const ModelSet& set = context_.models.set;
   const Plan& plan = context_.plan;
-  if (!set.checkpoint)
-    return {invented_ids(plan.prompt, set.text.vocabulary), invented_ids(plan.negative_prompt, set.text.vocabulary)};
+  std::vector<std::string> prompts{plan.prompt};
+  if (plan.uses_negative_prompt()) prompts.push_back(plan.negative_prompt);
+  std::vector<std::vector<int32_t>> ids;
+  if (!set.checkpoint) {
+    for (const std::string& prompt : prompts) ids.push_back(invented_ids(prompt, set.text.vocabulary));
+    return ids;
+  }
   // Kept where prompts are; read anew otherwise, as it is part of what a request costs.
   std::optional<Tokenizer> own;
   std::optional<Tokenizer>& kept = cache_.is_on() ? context_.models.tokenizer : own;
   if (!kept) kept.emplace(open_tokenizer(*set.checkpoint));
-  const Tokenizer& tokenizer = *kept;
-  return {tokenizer.encode(clean_prompt(plan.prompt)), tokenizer.encode(clean_prompt(plan.negative_prompt))};
+  for (const std::string& prompt : prompts) ids.push_back(kept->encode(clean_prompt(prompt)));
+  return ids;
 }
 
 std::vector<Tensor> TextStage::encode() {
@@ -89,7 +94,7 @@ std::vector<Tensor> TextStage::encode() {
   store_.reset();
   m.start_expert(context_.plan.expert_of(0));
   context_.dump.add("text.positive", rows_[0]);
-  context_.dump.add("text.negative", rows_[1]);
+  if (rows_.size() > 1) context_.dump.add("text.negative", rows_[1]);
   return std::move(rows_);
 }
 

@@ -14,7 +14,7 @@ class TextStage {
   TextStage(const StageContext& context, PromptCache& cache) : context_(context), cache_(cache) {}
   /// Begins to read the encoder in the background, unless the cache has all prompts.
   void start();
-  /// Host F32 rows [n, dim] of the positive and of the negative prompt.
+  /// Host F32 rows [n, dim] of the positive prompt, and of the negative one where a step uses it.
   std::vector<Tensor> encode();
 
  private:
@@ -26,7 +26,7 @@ class TextStage {
 
   StageContext context_;
   PromptCache& cache_;
-  std::vector<PromptKey> prompts_;  // positive, negative
+  std::vector<PromptKey> prompts_;  // positive, negative where it is used
   std::vector<Tensor> rows_;        // of each; empty: not known yet
   std::unique_ptr<LayerStore> store_;
 };

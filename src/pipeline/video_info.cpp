@@ -15,11 +15,13 @@ Request video_request(const Request& request, const Plan& plan) {
   settled.width = plan.asked_width;
   settled.height = plan.asked_height;
   settled.num_frames = plan.num_frames;
+  settled.recipe = plan.recipe->name;
   settled.steps = plan.steps;
   settled.shift = plan.shift;
   settled.guidance_low = plan.guidance_low;
   settled.guidance_high = plan.guidance_high;
-  if (plan.variant->experts.size() > 1) settled.boundary = plan.boundary;
+  settled.split_step = plan.split_step;
+  if (plan.variant->experts.size() > 1 && !plan.split_step) settled.boundary = plan.boundary;
   settled.solver = plan.solver;
   settled.seed = plan.seed;
   settled.precision = precision_of(plan.compute);

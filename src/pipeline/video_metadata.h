@@ -16,7 +16,7 @@ namespace wan {
 
 inline constexpr std::string_view kVideoSchema = "wanbench.video";
 inline constexpr int kVideoMajor = 1;
-inline constexpr int kVideoMinor = 0;
+inline constexpr int kVideoMinor = 1;  // 1: `recipe`, `split_step`
 
 /// A file that a request reads: its name without folders, and the SHA-256 of its content.
 struct InputFile {

@@ -77,11 +77,14 @@ std::string workload_lines(const RunRecord& run) {
   for (const auto& [component, type] : work.dtypes)
     dtypes += fmt::format("{}{} {}", dtypes.empty() ? "" : ", ", component, type);
   const auto word = [](const std::string& text) { return text.empty() ? std::string("–") : markdown_text(text); };
-  std::string out = fmt::format(
-      "- **Workload**: {} {}, {}\\*{}, {} frames, {} steps, {}, shift {}, guidance {}{}, seed {}\n",
-      markdown_text(work.task), markdown_text(work.model), number(work.width), number(work.height),
-      number(work.num_frames), number(work.steps), word(work.solver), number(work.shift), number(work.guidance_low),
-      work.guidance_high ? fmt::format(" (high noise {})", *work.guidance_high) : "", number(work.seed));
+  const bool is_official = work.recipe.empty() || work.recipe == "official";
+  const std::string recipe = is_official ? "" : fmt::format(" (recipe {})", markdown_text(work.recipe));
+  std::string out =
+      fmt::format("- **Workload**: {} {}, {}\\*{}, {} frames, {} steps{}, {}, shift {}, guidance {}{}, seed {}\n",
+                  markdown_text(work.task), markdown_text(work.model), number(work.width), number(work.height),
+                  number(work.num_frames), number(work.steps), recipe, word(work.solver), number(work.shift),
+                  number(work.guidance_low),
+                  work.guidance_high ? fmt::format(" (high noise {})", *work.guidance_high) : "", number(work.seed));
   out += fmt::format("- **Precision**: class {}{}; offload {}; text encoder on {}; scope {}\n",
                      to_string(work.precision_class), dtypes.empty() ? "" : ": " + markdown_text(dtypes),
                      word(work.offload), word(work.text_encoder_device), to_string(work.scope));

@@ -52,6 +52,8 @@ void fields(V& visit, R& r) {
   visit("approximations", r.approximations);
   visit("scope", r.scope);
   visit("page_cache", r.page_cache);
+  visit.added("recipe", r.recipe);
+  visit.added("split_step", r.split_step);
 }
 
 template <class V, Is<CaseInfo> R>

@@ -291,9 +291,12 @@ int64_t check_schema(const JsonValue& json, const Place& top) {
   return minor;
 }
 
-/// What later minor versions keep in fields of their own. Before 1.2 a stage's role was in its name alone, and some
-/// values were kept among the engine's facts, which are for people now.
+constexpr std::string_view kOfficialRecipe = "official";
+
+/// What later minor versions keep in fields of their own. Before 1.3 there was the official recipe alone. Before 1.2 a
+/// stage's role was in its name alone, and some values were kept among the engine's facts, which are for people now.
 void bring_up_to_date(RunRecord& record, int64_t minor) {
+  if (minor < 3 && record.engine.kind != EngineKind::kImported) record.workload.recipe = kOfficialRecipe;
   if (minor >= 2) return;
   for (StageRecord& stage : record.stages) {
     const bool is_part = stage.kind == StageKind::kHidden || stage.kind == StageKind::kComponent;
@@ -420,7 +423,10 @@ std::string workload_key(const Workload& workload) {
   const Json full = Writer::encode(workload);
   nlohmann::json canonical;  // std::map underneath: keys sorted, so the order of fields.h does not matter
   for (const auto& [key, value] : full.items()) {
-    if (key != "prompt" && key != "negative_prompt" && key != "weights") canonical[key] = value;
+    // What was no field before 1.3 is left out where it says what all records said then: their keys stay.
+    const bool as_before =
+        (key == "recipe" && (value == "" || value == kOfficialRecipe)) || (key == "split_step" && value.is_null());
+    if (!as_before && key != "prompt" && key != "negative_prompt" && key != "weights") canonical[key] = value;
   }
   for (const WeightsFile& file : workload.weights) canonical["weights"][file.component].push_back(file.digest);
   return sha256_hex(canonical.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));

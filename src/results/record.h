@@ -18,7 +18,8 @@ namespace wan {
 /// The version of the record format this program writes. The rule for changing it is in docs/formats.md.
 inline constexpr std::string_view kRecordSchema = "wanbench.run";
 inline constexpr int kRecordMajor = 1;
-inline constexpr int kRecordMinor = 2;  // 1: `kernels`; 2: `execution`, sums of spans
+inline constexpr int kRecordMinor =
+    3;  // 1: `kernels`; 2: `execution`, sums of spans; 3: `workload.recipe`, `split_step`
 
 /// A value with where it came from. Absent is never 0: `value` is empty and `reason` says why.
 template <class T>
@@ -46,7 +47,7 @@ enum class PrecisionClass {
   kExact,     // same maths in fp32
   kRounding,  // same maths, bf16 rounding
   kDrift,     // quantised: fp8, int8
-  kAltered,   // caching, sparsity, distillation, fewer steps than the model's own
+  kAltered,   // caching, sparsity, gates: not the maths of the weights and the recipe that were used
   kUnknown,   // imported, not recorded there
 };
 
@@ -72,11 +73,13 @@ struct Workload {
   std::vector<WeightsFile> weights;
   std::optional<int64_t> width, height, num_frames;
   std::optional<double> fps;
+  std::string recipe;  // how it is sampled, by its name: "official", "lightning-4"
   std::optional<int64_t> steps;
   std::string solver;
   std::optional<double> shift;
   std::optional<double> guidance_low, guidance_high;
   std::optional<double> boundary;
+  std::optional<int64_t> split_step;  // first step of the low-noise expert, where that is asked for and no boundary
   std::optional<uint64_t> seed;
   std::string initial_latent_sha256;
   std::string image_sha256;     // image-to-video

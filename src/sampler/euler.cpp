@@ -1,4 +1,6 @@
-// The Euler step. Not in the official repository; offered because other engines do.
+// The Euler step. Not in the official repository; distilled models run on it, and other engines offer it. That of
+// consistency models without noise, x0 = x - sigma v and x = x0 + sigma_next v, is the same. Source: Wan2.2-Lightning
+// wan/utils/fm_solvers_euler.py; LightX2V models/schedulers/wan/step_distill/scheduler.py.
 #include <array>
 
 #include "sampler/solvers.h"

@@ -3,10 +3,13 @@
 #include "sampler/guidance.h"
 
 #include <array>
+#include <cmath>
 
 #include "base/error.h"
 
 namespace wan {
+
+bool needs_guidance(double scale) { return !(std::abs(scale - 1.0) <= 1e-6); }
 
 void guide(Backend& backend, TensorView conditional, TensorView unconditional, float scale, TensorView out) {
   require_op(out.data != unconditional.data, "out must not alias the unconditional velocity");
@@ -14,8 +17,8 @@ void guide(Backend& backend, TensorView conditional, TensorView unconditional, f
   backend.combine(std::array{Term{1.0f, unconditional}, Term{scale, out}}, out);
 }
 
-Expert choose_expert(int64_t timestep, double boundary) {
-  return static_cast<double>(timestep) >= boundary * 1000.0 ? Expert::kHighNoise : Expert::kLowNoise;
+Expert choose_expert(double timestep, double boundary) {
+  return timestep >= boundary * 1000.0 ? Expert::kHighNoise : Expert::kLowNoise;
 }
 
 }  // namespace wan

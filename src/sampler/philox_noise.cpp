@@ -47,7 +47,7 @@ Pair box_muller(uint32_t radius_bits, uint32_t angle_bits) {
 
 }  // namespace
 
-void cuda_normal(uint64_t seed, const CudaGrid& grid, std::span<float> out) {
+void cuda_normal(uint64_t seed, const CudaGrid& grid, std::span<float> out, uint64_t draws_before) {
   const int64_t blocks_per_multiprocessor = grid.threads_per_multiprocessor / kBlockThreads;
   constexpr int64_t kLimit = int64_t{1} << 20;  // keeps the products below far from overflow
   if (grid.multiprocessors < 1 || grid.multiprocessors > kLimit || blocks_per_multiprocessor < 1 ||
@@ -62,6 +62,7 @@ void cuda_normal(uint64_t seed, const CudaGrid& grid, std::span<float> out) {
   const int64_t per_call = threads * kValuesPerCall;
   if (count == 0) return;
   const int64_t calls = (count - 1) / per_call + 1;
+  const uint64_t first_call = draws_before * static_cast<uint64_t>(calls);
   float* values = out.data();
 #pragma omp parallel for schedule(static)
   for (int64_t block = 0; block < calls * blocks; ++block) {
@@ -69,7 +70,7 @@ void cuda_normal(uint64_t seed, const CudaGrid& grid, std::span<float> out) {
     for (int64_t thread = first_thread; thread < first_thread + kBlockThreads; ++thread) {
       const int64_t at = call * per_call + thread;
       if (at >= count) break;
-      const auto bits = philox(seed, static_cast<uint64_t>(call), static_cast<uint64_t>(thread));
+      const auto bits = philox(seed, first_call + static_cast<uint64_t>(call), static_cast<uint64_t>(thread));
       const Pair a = box_muller(bits[0], bits[1]), b = box_muller(bits[2], bits[3]);
       values[at] = a.first;
       if (at + threads < count) values[at + threads] = a.second;

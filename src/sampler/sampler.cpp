@@ -39,11 +39,15 @@ void Sampler::step(int i, TensorView velocity, TensorView x) {
   next_ = i + 1;
 }
 
-std::unique_ptr<Sampler> make_sampler(Solver solver, const Schedule& schedule, const Shape& shape, Backend& backend) {
+std::unique_ptr<Sampler> make_sampler(Solver solver, const Schedule& schedule, const Shape& shape, Backend& backend,
+                                      NoiseSource* noise) {
   switch (solver) {
     case Solver::kUniPC: return make_unipc(schedule, shape, backend);
     case Solver::kDpmPlusPlus: return make_dpmpp(schedule, shape, backend);
     case Solver::kEuler: return make_euler(schedule, shape, backend);
+    case Solver::kLcm:
+      require_op(noise != nullptr, "this solver adds noise and needs a source of it");
+      return make_lcm(schedule, shape, backend, *noise);
   }
   throw Error("unknown solver");
 }

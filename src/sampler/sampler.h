@@ -11,6 +11,14 @@
 
 namespace wan {
 
+/// Where a solver that adds noise takes it from.
+class NoiseSource {
+ public:
+  virtual ~NoiseSource() = default;
+  /// Fills `out`, F32 contiguous on the backend, with the standard normals of step `i`.
+  virtual void draw(int i, TensorView out) = 0;
+};
+
 /// One run through a schedule. Keeps its history on the backend, allocated at construction; `step` allocates nothing
 /// there. With two experts one sampler serves both: its history crosses the switch.
 class Sampler {
@@ -42,8 +50,10 @@ class Sampler {
 };
 
 /// A sampler for samples of `shape`. `schedule` is unipc_schedule's for kUniPC and dpmpp_schedule's for the others, but
-/// any decreasing one from at most 1 down to 0 works. Throws Error on an empty or malformed schedule, OutOfMemory.
-std::unique_ptr<Sampler> make_sampler(Solver solver, const Schedule& schedule, const Shape& shape, Backend& backend);
+/// any decreasing one from at most 1 down to 0 works. `noise` is kLcm's alone and must outlive the sampler: it draws
+/// for every step but the last. Throws Error on an empty or malformed schedule and for kLcm without noise, OutOfMemory.
+std::unique_ptr<Sampler> make_sampler(Solver solver, const Schedule& schedule, const Shape& shape, Backend& backend,
+                                      NoiseSource* noise = nullptr);
 
 /// The schedule `solver` officially runs on.
 Schedule make_schedule(Solver solver, int steps, double shift);

@@ -15,17 +15,12 @@ namespace {
 constexpr double kUniPcSigmaMax = 0.999f;
 constexpr double kTimesteps = 1000.0;
 
-/// Extreme shifts put all steps at one level of noise, or at none.
-void require_steps(const Schedule& schedule, double shift, double sigma_max) {
+[[noreturn]] void refuse(const Schedule& schedule, const std::string& what) {
   const std::vector<float>& sigmas = schedule.sigmas;
-  bool descends = std::isfinite(sigmas.front()) && (sigmas.front() < 1.0f || sigma_max == 1.0);
-  for (size_t i = 0; i + 1 < sigmas.size(); ++i) descends = descends && sigmas[i] > sigmas[i + 1];
-  if (!descends)
-    throw Error(
-        ErrorKind::kUsage,
-        fmt::format("shift {} with {} steps makes no schedule: the noise must fall in every step, here it begins "
-                    "at {} and the last step begins at {}; the models use shifts from 3 to 12",
-                    shift, schedule.steps(), sigmas.front(), sigmas[sigmas.size() - 2]));
+  throw Error(ErrorKind::kUsage,
+              fmt::format("{} with {} steps makes no schedule: the noise must fall in every step, here it begins "
+                          "at {} and the last step begins at {}; the models use shifts from 3 to 12",
+                          what, schedule.steps(), sigmas.front(), sigmas[sigmas.size() - 2]));
 }
 
 Schedule shifted_schedule(int steps, double shift, double sigma_max) {
@@ -39,14 +34,24 @@ Schedule shifted_schedule(int steps, double shift, double sigma_max) {
     const double base = i * increment + sigma_max;
     const double sigma = shift * base / (1.0 + (shift - 1.0) * base);
     schedule.sigmas.push_back(static_cast<float>(sigma));
-    schedule.timesteps.push_back(static_cast<int64_t>(sigma * kTimesteps));
+    schedule.timesteps.push_back(std::trunc(sigma * kTimesteps));
   }
   schedule.sigmas.push_back(0.0f);
-  require_steps(schedule, shift, sigma_max);
+  const std::string what = fmt::format("shift {}", shift);
+  // An extreme shift rounds UniPC's first sigma to exactly 1.
+  if (sigma_max < 1.0 && schedule.sigmas.front() == 1.0f) refuse(schedule, what);
+  require_falling(schedule, what);
   return schedule;
 }
 
 }  // namespace
+
+void require_falling(const Schedule& schedule, const std::string& what) {
+  const std::vector<float>& sigmas = schedule.sigmas;
+  bool falls = std::isfinite(sigmas.front());
+  for (size_t i = 0; i + 1 < sigmas.size(); ++i) falls = falls && sigmas[i] > sigmas[i + 1];
+  if (!falls) refuse(schedule, what);
+}
 
 Schedule unipc_schedule(int steps, double shift) { return shifted_schedule(steps, shift, kUniPcSigmaMax); }
 

@@ -10,5 +10,6 @@ namespace wan {
 std::unique_ptr<Sampler> make_unipc(const Schedule& schedule, const Shape& shape, Backend& backend);
 std::unique_ptr<Sampler> make_dpmpp(const Schedule& schedule, const Shape& shape, Backend& backend);
 std::unique_ptr<Sampler> make_euler(const Schedule& schedule, const Shape& shape, Backend& backend);
+std::unique_ptr<Sampler> make_lcm(const Schedule& schedule, const Shape& shape, Backend& backend, NoiseSource& noise);
 
 }  // namespace wan

@@ -15,6 +15,7 @@
 #include "pipeline/guidance.h"
 #include "pipeline/request_json.h"
 #include "pipeline/request_text.h"
+#include "pipeline/request_words.h"
 #include "results/json.h"
 #include "suite/command.h"
 #include "suite/decided.h"
@@ -81,12 +82,15 @@ void fill_from_decisions(Workload& work, const Decisions& plan) {
   work.height = plan.height;
   work.num_frames = plan.num_frames;
   work.fps = plan.fps;
+  work.recipe = plan.recipe;
   work.steps = plan.steps;
+  work.solver = enum_name(plan.solver);
   work.shift = plan.shift;
   work.guidance_low = plan.guidance_low;
   if (plan.experts > 1) {
     work.guidance_high = plan.guidance_high;
-    work.boundary = plan.boundary;
+    work.boundary = plan.split_step ? std::nullopt : std::optional(plan.boundary);
+    work.split_step = plan.split_step;
   }
   work.prompt = plan.prompt;
   work.negative_prompt = plan.negative_prompt;
@@ -99,6 +103,7 @@ void fill_from_decisions(Workload& work, const Decisions& plan) {
 std::string key_of(const PlannedCase& planned, const std::vector<std::string>& command) {
   Request request = by_expert(planned.details.request);
   request.set_weights({});  // where the weights lie does not matter, which they are does
+  if (request.recipe.empty()) request.solver = with_recipe_named(request).solver;  // as before there were recipes
   const std::string tuning = file_digest(request.tuning_table);
   request.tuning_table.clear();
   std::string text = planned.details.name + "\n" + request_json(request);

@@ -43,7 +43,7 @@ struct FillField {
 std::string file_digest(const std::filesystem::path& path) { return path.empty() ? "" : sha256_of_file(path); }
 
 Workload requested_workload(const Request& request) {
-  const Request named = in_both_spellings(request);
+  const Request named = with_recipe_named(in_both_spellings(request));
   Workload work;
   request_options(
       [&]<class T>(const Option& option, const T& member, const auto&) {

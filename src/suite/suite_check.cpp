@@ -36,9 +36,10 @@ const std::array kAspects{
     Aspect{"image", {"image"}},
     Aspect{"width, height", {"image", "width", "height"}},
     Aspect{"num_frames", {"num_frames"}},
-    Aspect{"steps, shift, solver", {"steps", "shift", "solver"}},
     Aspect{"guidance", {"guidance_scale", "guidance_scale_2", "guidance_low", "guidance_high"}},
     Aspect{"boundary", {"boundary"}},
+    Aspect{"recipe, steps, shift, solver, split_step",
+           {"recipe", "steps", "shift", "solver", "boundary", "split_step"}},
     Aspect{"device, precision", {"device", "precision", "vae_precision", "text_encoder_device"}},
 };
 

@@ -16,8 +16,10 @@ namespace wan {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 /// Five runs whose steps take `step` seconds, +- 0.2 %, at `clock` MHz (0: no clocks).
 std::vector<RunRecord> arm(double step, double clock = 0, int runs = 5) {
@@ -108,6 +110,33 @@ TEST(Compare, RefusesOtherWorkAndNamesTheField) {
   c = compare_cases(sa, sb, options);
   EXPECT_TRUE(c.comparable());
   EXPECT_THAT(c.caveats, Contains(Field(&Caveat::text, HasSubstr("precision_class differs"))));
+}
+
+TEST(Compare, OtherRecipesAreComparedOnlyWhereTheyMayDiffer) {
+  auto a = arm(10), b = arm(10);
+  for (RunRecord& run : a) run.workload.recipe = "official";
+  for (RunRecord& run : b) {
+    run.workload.recipe = "lightning-4";
+    run.workload.steps = 4;
+    run.workload.shift = 5.0;
+    run.workload.guidance_low = 1.0;
+    run.workload.solver = "euler";
+  }
+  const CaseSummary sa = summary_of(a), sb = summary_of(b);
+  EXPECT_THAT(compare_cases(sa, sb).refusals, Contains("recipe differs: official against lightning-4"));
+  CompareOptions options;
+  options.allowed_fields = {"steps", "shift", "guidance_low", "solver"};
+  EXPECT_THAT(compare_cases(sa, sb, options).refusals, ElementsAre("recipe differs: official against lightning-4"));
+  options.allowed_fields = {"recipe"};
+  const Comparison c = compare_cases(sa, sb, options);
+  EXPECT_THAT(c.refusals, IsEmpty()) << "what a recipe decides differs with it";
+  EXPECT_THAT(c.caveats, Contains(Field(&Caveat::text, HasSubstr("recipe differs"))));
+  EXPECT_THAT(c.caveats, Contains(Field(&Caveat::text, HasSubstr("steps differs"))));
+  for (RunRecord& run : b) run.workload.width = 64;
+  EXPECT_THAT(compare_cases(sa, summary_of(b), options).refusals, ElementsAre(HasSubstr("width differs")));
+  for (RunRecord& run : b) run.workload = a[0].workload, run.workload.steps = 4;
+  EXPECT_THAT(compare_cases(sa, summary_of(b), options).refusals, ElementsAre(HasSubstr("steps differs")))
+      << "of one recipe";
 }
 
 TEST(Compare, ACaveatOfOneSideBeginsWithItsName) {

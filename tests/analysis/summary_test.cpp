@@ -41,6 +41,17 @@ TEST(Breakdown, SplitsGpuPartFromHostPart) {
   EXPECT_EQ(scopes(run).warm_total_ns, std::nullopt) << "a run that died has no warm total";
 }
 
+TEST(Groups, RunsOfOtherRecipesAreNotPooled) {
+  std::vector<RunRecord> runs{synthetic_run({2}), synthetic_run({2}), synthetic_run({2})};
+  runs[1].workload.recipe = "lightx2v-4";
+  runs[2].workload.recipe = "lightx2v-4";
+  runs[2].workload.split_step = 1;
+  for (RunRecord& run : runs) run.execution = measured(Execution{}, "engine");
+  EXPECT_EQ(group_runs({&runs[0], &runs[1], &runs[2]}).size(), 3u);
+  runs[2].workload.split_step.reset();
+  EXPECT_EQ(group_runs({&runs[0], &runs[1], &runs[2]}).size(), 2u);
+}
+
 TEST(Steps, TellsSteadyFromDriftingFromBimodal) {
   std::vector<double> steady(20, 5.0), drifting, bimodal;
   steady[0] = 5.5;

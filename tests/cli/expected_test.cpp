@@ -37,12 +37,14 @@ TEST(Expected, LengthsOfTimeAreReadable) {
 TEST(Expected, LinesHoldTimeMemoryAndTheirBasis) {
   ExpectedVideos warm = videos(2, 3);
   warm.name = "case";
+  warm.expectation.recipe = "fastwan-3";
   warm.videos = 4;
   const auto lines = expectation_lines({videos(2, 60), warm});
   ASSERT_EQ(lines.size(), 3u);
   EXPECT_EQ(lines[0], "expected: about 2:01 min (60 steps of 2.0 s, VAE 1.0 s), 3.0 GiB of host memory");
-  EXPECT_EQ(lines[1],
-            "case: expected: about 28.0 s for 4 videos (3 steps of 2.0 s, VAE 1.0 s), 3.0 GiB of host memory");
+  EXPECT_EQ(
+      lines[1],
+      "case: expected: about 28.0 s for 4 videos (fastwan-3: 3 steps of 2.0 s, VAE 1.0 s), 3.0 GiB of host memory");
   EXPECT_THAT(lines[2], testing::AllOf(HasSubstr("0.5 TFLOP/s"), HasSubstr("not counted"), HasSubstr("memory:")));
 }
 

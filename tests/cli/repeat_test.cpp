@@ -64,6 +64,28 @@ TEST_F(Repeat, MakesTheSameFrames) {
   expect("v.mp4 --output again.mp4 --checkpoint " + checkpoint(), ExitCode::kUsage, HasSubstr("--force"));
 }
 
+TEST_F(Repeat, SamplesAsTheVideoWas) {
+  const Ended made = run(
+      "generate --device cpu --size 32x32 --num-frames 5 --seed 7 --prompt 'a cat' --output v.mp4 --recipe fastwan-3 "
+      "--shift 8 --checkpoint " +
+      checkpoint());
+  ASSERT_EQ(made.code, 0) << made.output;
+  EXPECT_THAT(made.output, AllOf(HasSubstr("(fastwan-3: 3 steps of "), HasSubstr("seed 7, recipe fastwan-3: v.mp4")));
+  const Json request = comment()["request"];
+  EXPECT_EQ(request["recipe"], "fastwan-3");
+  EXPECT_EQ(request["steps"], 3);
+  EXPECT_EQ(request["shift"], 8);
+  EXPECT_EQ(request["solver"], "lcm");
+  expect("v.mp4 --checkpoint " + checkpoint(), ExitCode::kSuccess, HasSubstr("same frames"));
+  Json official = comment();
+  official["request"]["recipe"] = "official";
+  write_video("official.mp4", official.dump());
+  expect("official.mp4 --checkpoint " + checkpoint(), ExitCode::kComparison, HasSubstr("other frames"));
+  official["request"]["recipe"] = "lightning-4";
+  write_video("foreign.mp4", official.dump());
+  expect("foreign.mp4 --checkpoint " + checkpoint(), ExitCode::kUsage, HasSubstr("--recipe lightning-4 is for"));
+}
+
 TEST_F(Repeat, TakesTheProgramsOwnWeightsWhereTheyAreTheOnes) {
   make("--checkpoint " WAN_BINARY_DIR "/share/wanbench/checkpoint");
   expect("v.mp4", ExitCode::kSuccess, HasSubstr("same frames"));

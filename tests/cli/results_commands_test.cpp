@@ -87,9 +87,15 @@ TEST_F(ResultsCommands, CompareRefusesUnlikeWorkloads) {
   store("a", 5, 1);
   store("larger", 5, 1, [](RunRecord& record) { record.workload.width = 1280; });
   store("exact", 5, 1, [](RunRecord& record) { record.workload.precision_class = PrecisionClass::kExact; });
+  store("few", 5, 1, [](RunRecord& record) {
+    record.workload.recipe = "lightning-4";
+    record.workload.steps = 4;
+  });
   store("other", 5, 1, [](RunRecord& record) { record.run_case.name = "another"; });
   expect("compare a larger", ExitCode::kNotComparable, AllOf(HasSubstr("not comparable"), HasSubstr("width")));
   expect("compare a larger --allow-different width", ExitCode::kSuccess, HasSubstr("width"));
+  expect("compare a few --allow-different steps", ExitCode::kNotComparable, HasSubstr("recipe differs"));
+  expect("compare a few --allow-different recipe", ExitCode::kSuccess, HasSubstr("recipe differs"));
   expect("compare a exact", ExitCode::kNotComparable, HasSubstr("precision"));
   expect("compare a exact --across-precision --allow-different precision_class", ExitCode::kSuccess,
          HasSubstr("precision"));

@@ -101,6 +101,15 @@ TEST(SummaryRow, IsOneRowToPaste) {
   EXPECT_THAT(summary_row(on_processor()), HasSubstr(" | 0.50 GiB | - | "));
 }
 
+TEST(SummaryRow, NamesARecipeThatIsNotTheOfficial) {
+  VideoResult made = on_card();
+  made.cost->decisions->recipe = "official";
+  EXPECT_EQ(summary_row(made), summary_row(on_card()));
+  made.cost->decisions->recipe = "fastwan-3";
+  EXPECT_THAT(summary_row(made), HasSubstr("5 steps, recipe fastwan-3, bf16"));
+  EXPECT_THAT(summary(made), HasSubstr(", recipe fastwan-3: cat.mp4"));
+}
+
 TEST(StageTable, AddsUpTheLeaves) {
   EXPECT_THAT(stage_table(on_card()), HasSubstr("Step_1_Inference              2.360\n"));
   EXPECT_THAT(stage_table(on_card()), HasSubstr("sum of stages                13.710\n"));

@@ -72,6 +72,30 @@ TEST_F(CheckpointDefaults, ReplaceTheModelsOwnAndNothingTheUserSaid) {
   EXPECT_EQ(given.guidance_low, 4);
 }
 
+TEST_F(CheckpointDefaults, MayNameTheRecipeThatTheCheckpointIsMadeFor) {
+  say_defaults(R"({"num_frames": 17, "recipe": "fastwan-3", "shift": 8})");
+  const Plan own = plan();
+  EXPECT_EQ(own.recipe->name, "fastwan-3");
+  EXPECT_EQ(own.steps, 3);
+  EXPECT_EQ(own.shift, 8);
+  Request official;
+  official.recipe = "official";
+  EXPECT_EQ(plan(official).steps, 50);
+  EXPECT_EQ(plan(official).shift, 5) << "the shift is of the checkpoint's own recipe";
+  EXPECT_EQ(plan(official).num_frames, 17);
+}
+
+TEST_F(CheckpointDefaults, OfSamplingAreNotForAnotherRecipe) {
+  say_defaults(R"({"num_frames": 17, "steps": 20, "shift": 3.5, "guidance_scale": 2.5})");
+  Request asked;
+  asked.recipe = "fastwan-3";
+  const Plan few = plan(asked);
+  EXPECT_EQ(few.steps, 3);
+  EXPECT_EQ(few.shift, 5);
+  EXPECT_EQ(few.guidance_low, 1);
+  EXPECT_EQ(few.num_frames, 17);
+}
+
 TEST_F(CheckpointDefaults, WithoutAFileTheModelsOwnStand) {
   EXPECT_EQ(plan().width, 1280);
   EXPECT_EQ(plan().steps, 50);

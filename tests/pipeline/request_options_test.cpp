@@ -80,8 +80,7 @@ TEST(RequestOptions, GoThroughJsonAndBack) {
 }
 
 TEST(RequestOptions, LeaveOutOfJsonWhatIsNotGiven) {
-  EXPECT_EQ(request_json(Request{}),
-            R"({"dump_level":"stages","offload":"auto","overlap":"on","seed":42,"solver":"unipc"})");
+  EXPECT_EQ(request_json(Request{}), R"({"dump_level":"stages","offload":"auto","overlap":"on","seed":42})");
   const Request zeros =
       request_from_json(R"({"width": 0, "height": 0, "num_frames": 0, "steps": 0, "vae_chunk": 0, "vae_slice": 0})");
   EXPECT_EQ(zeros, Request{}) << "0 is the model's own";
@@ -143,6 +142,7 @@ TEST(CheckRequest, RefusesWhatNoReaderHasSeen) {
   EXPECT_THAT(refused([](Request& r) { r.boundary = 1.5; }), HasSubstr("--boundary 1.5"));
   EXPECT_THAT(refused([](Request& r) { r.guidance_scale = std::nan(""); }), HasSubstr("--guidance-scale nan"));
   EXPECT_THAT(refused([](Request& r) { r.guidance_scale = r.guidance_high = 1.0; }), HasSubstr("two spellings"));
+  EXPECT_THAT(refused([](Request& r) { r.boundary = 0.5, r.split_step = 1; }), HasSubstr("leave one out"));
   for (const test::OptionSample& sample : test::option_samples()) EXPECT_NO_THROW(check_request(sample.request));
 }
 
@@ -153,7 +153,9 @@ TEST(VideoInfo, SettingsHoldEveryOptionThatDecidesThePixels) {
     if (sample.text == "false") continue;  // not said
     Request request = sample.request;
     request.random_weights = true;
-    if (request.model.empty()) request.model = sample.key == "boundary" ? "t2v-A14B" : "ti2v-5B";
+    if (request.model.empty())
+      request.model = sample.key == "boundary" || sample.key == "split_step" ? "t2v-A14B" : "ti2v-5B";
+    if (sample.key == "recipe" && sample.text != "fastwan-3") request.model = "t2v-A14B";
     request.device = "cpu";
     if (request.model == "i2v-A14B" || sample.text == "bf16") continue;  // needs an image; not on a CPU
     try {
@@ -164,8 +166,8 @@ TEST(VideoInfo, SettingsHoldEveryOptionThatDecidesThePixels) {
     }
   }
   EXPECT_THAT(seen, testing::IsSupersetOf({"prompt", "negative_prompt", "num_frames", "steps", "shift", "guidance_low",
-                                           "guidance_high", "boundary", "solver", "seed", "precision", "vae_precision",
-                                           "model", "random_weights"}));
+                                           "guidance_high", "boundary", "solver", "seed", "recipe", "split_step",
+                                           "precision", "vae_precision", "model", "random_weights"}));
 }
 
 TEST(VideoInfo, TheCommentHoldsTheModelsOwnDefaults) {
@@ -181,7 +183,7 @@ TEST(VideoInfo, TheCommentHoldsTheModelsOwnDefaults) {
   for (const auto& [key, value] : video.settings) keys += key + " ";
   EXPECT_EQ(keys,
             "boundary generator guidance_high guidance_low height model negative_prompt num_frames precision prompt "
-            "random_weights seed shift solver steps task vae_precision width ");
+            "random_weights recipe seed shift solver steps task vae_precision width ");
   EXPECT_EQ(video.settings.at("guidance_low"), "3");
   EXPECT_EQ(video.settings.at("guidance_high"), "4");
   EXPECT_EQ(video.settings.at("precision"), "fp32");

@@ -82,13 +82,21 @@ TEST(VideoMetadata, OptionsThatDoNotDecideThePixelsAreNotInIt) {
 TEST(VideoMetadata, AsksForTheSameWorkAgain) {
   const test::TemporaryFolder folder;
   write_png(folder / "wide.png", 90, 40, std::vector<uint8_t>(size_t{90} * 40 * 3, 128));
-  std::vector<Request> requests(4);
+  std::vector<Request> requests(7);
   requests[0].model = "ti2v-5B";
   requests[1].model = "ti2v-5B";
   requests[1].image = folder / "wide.png";
   requests[2].model = "t2v-A14B";
   requests[2].guidance_scale = 6;
   requests[2].boundary = 0.5;
+  requests[4].model = "t2v-A14B";
+  requests[4].recipe = "lightx2v-4";
+  requests[4].shift = 6.0;
+  requests[5].model = "i2v-A14B";
+  requests[5].recipe = "rcm-3";
+  requests[5].image = folder / "wide.png";
+  requests[6].model = "ti2v-5B";
+  requests[6].recipe = "fastwan-3";
   requests[3].model = "ti2v-5B";
   requests[3].width = 96;
   requests[3].height = 64;
@@ -108,7 +116,12 @@ TEST(VideoMetadata, AsksForTheSameWorkAgain) {
     EXPECT_EQ(second.width, plan.width);
     EXPECT_EQ(second.height, plan.height);
     EXPECT_EQ(second.schedule.timesteps, plan.schedule.timesteps);
-    EXPECT_EQ(second.boundary, plan.boundary);
+    EXPECT_EQ(second.schedule.sigmas, plan.schedule.sigmas);
+    EXPECT_EQ(second.low_noise_from_step(), plan.low_noise_from_step());
+    EXPECT_EQ(second.recipe, plan.recipe);
+    EXPECT_EQ(second.solver, plan.solver);
+    EXPECT_EQ(second.shift, plan.shift);
+    EXPECT_EQ(second.passes(), plan.passes());
   }
 }
 

@@ -46,6 +46,8 @@ Workload example_workload() {
   workload.height = 704;
   workload.num_frames = 161;
   workload.fps = 24;
+  workload.recipe = "lightx2v-4";
+  workload.split_step = 2;
   workload.steps = 5;
   workload.solver = "unipc";
   workload.shift = 5.0;

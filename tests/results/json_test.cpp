@@ -79,6 +79,10 @@ TEST(RecordJson, WritesTheGoldenFileOfThisVersion) {
 /// The example as a program of that minor version would have kept it.
 RunRecord example_of_minor(int minor) {
   RunRecord record = example_record();
+  if (minor < 3) {
+    record.workload.recipe = "official";
+    record.workload.split_step.reset();
+  }
   if (minor < 2) {
     record.execution = absent<Execution>("not_recorded");
     record.predicted_peak_bytes = absent<uint64_t>("not_recorded");
@@ -126,6 +130,35 @@ TEST(RecordJson, TakesFieldsOutOfTheFactsOfOlderRecords) {
   EXPECT_THAT(old.engine.facts, ::testing::ElementsAre(::testing::Pair("libraries", "cuDNN")));
   json["engine"]["facts"]["predicted_peak_bytes"] = "much";
   EXPECT_FALSE(record_from_json(json.dump(), "old").predicted_peak_bytes.has());
+}
+
+TEST(RecordJson, OfOlderRecordsTheRecipeIsTheOfficialOneUnlessTheyAreImported) {
+  Json json = example_json();
+  json["workload"].erase("recipe");
+  json["workload"].erase("split_step");
+  json["schema"]["minor"] = 2;
+  EXPECT_EQ(record_from_json(json.dump(), "old").workload.recipe, "official");
+  json["engine"]["kind"] = "external";
+  EXPECT_EQ(record_from_json(json.dump(), "old").workload.recipe, "official");
+  json["engine"]["kind"] = "imported";
+  EXPECT_EQ(record_from_json(json.dump(), "old").workload.recipe, "");
+}
+
+TEST(RecordJson, TheKeyOfAWorkloadKnowsItsRecipeAndIsWhatItWasForTheOfficialOne) {
+  RunRecord sealed = example_record();
+  seal(sealed);
+  Workload work = sealed.workload;
+  const std::string few = workload_key(work);
+  work.split_step = 1;
+  EXPECT_NE(workload_key(work), few);
+  work.split_step.reset();
+  work.recipe = "official";
+  const std::string official = workload_key(work);
+  EXPECT_EQ(official, record_from_json(read_text(golden_path("1.2")), "golden").workload_key);
+  work.recipe.clear();
+  EXPECT_EQ(workload_key(work), official);
+  work.recipe = "lightning-4";
+  EXPECT_NE(workload_key(work), official);
 }
 
 TEST(RecordJson, ExecutionTravelsAlone) {
@@ -186,6 +219,8 @@ TEST(RecordJson, EveryKeyIsRequired) {
                                        "predicted_peak_bytes",
                                        "tool.program_sha256",
                                        "case.key",
+                                       "workload.recipe",
+                                       "workload.split_step",
                                        "clock.gpu_uncertainty_ns"};
   int tried = 0;
   for (const auto& [key, value] : json.items()) {

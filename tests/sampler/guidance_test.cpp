@@ -34,6 +34,16 @@ TEST(Guidance, RoundsTheDifferenceBeforeScaling) {
   EXPECT_EQ(out, 1.0f + 3 * 0x1p-23f);
 }
 
+TEST(Guidance, AtOneNeedsOneBranch) {
+  for (double one : {1.0, 1.0 + 9e-7, 1.0 - 9e-7}) EXPECT_FALSE(needs_guidance(one)) << one;
+  for (double other : {0.0, 0.99999, 1.00001, 5.0, -1.0}) EXPECT_TRUE(needs_guidance(other)) << other;
+}
+
+TEST(Guidance, SplitsFloatTimesteps) {
+  EXPECT_EQ(choose_expert(874.99, 0.875), Expert::kLowNoise);
+  EXPECT_EQ(choose_expert(892.86, 0.875), Expert::kHighNoise);
+}
+
 TEST(Guidance, HighNoiseExpertRunsAtTheBoundaryAndAbove) {
   EXPECT_EQ(choose_expert(875, 0.875), Expert::kHighNoise);
   EXPECT_EQ(choose_expert(874, 0.875), Expert::kLowNoise);
@@ -44,7 +54,7 @@ TEST(Guidance, HighNoiseExpertRunsAtTheBoundaryAndAbove) {
 TEST(Guidance, SplitsTheDefaultSchedulesAsOfficial) {
   const auto high_steps = [](const Schedule& schedule, double boundary) {
     int count = 0;
-    for (int64_t t : schedule.timesteps) count += choose_expert(t, boundary) == Expert::kHighNoise ? 1 : 0;
+    for (double t : schedule.timesteps) count += choose_expert(t, boundary) == Expert::kHighNoise ? 1 : 0;
     return count;
   };
   EXPECT_EQ(high_steps(unipc_schedule(40, 12.0), 0.875), 26);

@@ -11,6 +11,8 @@
 
 #include "base/error.h"
 #include "fixture.h"
+#include "sampler/latent_noise.h"
+#include "tensor/tensor.h"
 
 namespace wan {
 namespace {
@@ -72,6 +74,44 @@ TEST(Noise, CudaDependsOnTheCardOnlyBeyondItsThreads) {
   cuda_normal(42, {108, 2048}, a100);
   EXPECT_TRUE(std::equal(h100.begin(), h100.begin() + 221'184, a100.begin()));
   EXPECT_FALSE(std::equal(h100.begin() + 221'184, h100.begin() + 270'336, a100.begin() + 221'184));
+}
+
+// A draw moves the generator on by its threads' calls: with a grid of 256 threads a draw of 2048 values makes two calls
+// of four each, and the second half of it is the second draw of 1024.
+TEST(Noise, CudaDrawsFollowOneAnother) {
+  const CudaGrid grid{1, 256};
+  std::vector<float> both(2048), first(1024), second(1024), third(1024), later(2048);
+  cuda_normal(42, grid, both);
+  cuda_normal(42, grid, first);
+  cuda_normal(42, grid, second, 1);
+  EXPECT_TRUE(std::equal(first.begin(), first.end(), both.begin()));
+  EXPECT_TRUE(std::equal(second.begin(), second.end(), both.begin() + 1024));
+  cuda_normal(42, grid, later, 1);
+  cuda_normal(42, grid, third, 2);
+  EXPECT_TRUE(std::equal(third.begin(), third.end(), later.begin())) << "two calls a draw";
+  EXPECT_NE(first, third);
+}
+
+TEST(LatentNoise, FillsFramesOrChannelsFirst) {
+  const Shape shape{2, 3, 2, 2};
+  std::vector<float> flat(24);
+  for (int index : {0, 2}) {
+    cuda_normal(7, {}, flat, static_cast<uint64_t>(index));
+    const Tensor channels = host_tensor(DType::kF32, shape), frames = host_tensor(DType::kF32, shape);
+    draw_latent(7, index, DrawOrder::kChannelsFirst, channels);
+    draw_latent(7, index, DrawOrder::kFramesFirst, frames);
+    for (int c = 0; c < 2; ++c)
+      for (int t = 0; t < 3; ++t)
+        for (int p = 0; p < 4; ++p) {
+          const auto at = static_cast<size_t>((c * 3 + t) * 4 + p);
+          EXPECT_EQ(channels->as<float>()[at], flat[at]);
+          EXPECT_EQ(frames->as<float>()[at], flat[static_cast<size_t>((t * 2 + c) * 4 + p)]);
+        }
+  }
+  const Tensor flat_tensor = host_tensor(DType::kF32, {24});
+  EXPECT_THROW(draw_latent(7, 0, DrawOrder::kChannelsFirst, flat_tensor), Error);
+  const Tensor right = host_tensor(DType::kF32, shape);
+  EXPECT_THROW(draw_latent(7, -1, DrawOrder::kChannelsFirst, right), Error);
 }
 
 TEST(Noise, IsStandardNormal) {

@@ -33,7 +33,7 @@ float largest_difference(const Floats& a, std::span<const float> b) {
 }
 
 // The velocity the golden traces were made with: it feeds the sample back, so a wrong step shows in all later ones.
-Floats golden_velocity(const Floats& x, const Floats& target, int64_t timestep) {
+Floats golden_velocity(const Floats& x, const Floats& target, double timestep) {
   Floats v(x.size());
   for (size_t i = 0; i < x.size(); ++i)
     v[i] = 0.7f * (x[i] - target[i]) + 0.3f * std::sin(3.0f * x[i]) + 0.2f * static_cast<float>(timestep) / 1000.0f;

@@ -59,6 +59,52 @@ TEST(Plan, FillsTheWorkloadWithTheModelsOwnDefaults) {
   EXPECT_GE(work.weights.size(), 6u);
 }
 
+TEST(Plan, TheWorkloadNamesItsRecipeAndWhereItSplits) {
+  EXPECT_EQ(plan_cases(one_case(), options())[0].workload.recipe, "official");
+  EXPECT_EQ(plan_cases(one_case(), options())[0].workload.solver, "unipc");
+  Suite suite = one_case();
+  suite.cases[0].request.recipe = "fastwan-3";
+  suite.cases[0].request.steps = 0;
+  const Workload work = plan_cases(suite, options())[0].workload;
+  EXPECT_EQ(work.recipe, "fastwan-3");
+  EXPECT_EQ(work.steps, 3);
+  EXPECT_EQ(work.solver, "lcm");
+  EXPECT_EQ(work.guidance_low, 1.0);
+  EXPECT_FALSE(work.split_step);
+  suite.cases[0].request.recipe = "lightning-4";
+  EXPECT_THAT(refusal(suite, options()), HasSubstr("--recipe lightning-4 is for"));
+  PlanOptions how = options();
+  how.checkpoints.clear();
+  how.random_weights = true;
+  how.model = "t2v-A14B";
+  EXPECT_EQ(plan_cases(suite, how)[0].workload.boundary, 0.875);
+  suite.cases[0].request.split_step = 1;
+  const auto split = plan_cases(suite, how);
+  EXPECT_EQ(split[0].workload.split_step, 1);
+  EXPECT_FALSE(split[0].workload.boundary);
+}
+
+TEST(Plan, ARecipeIsPartOfACasesKeyAndNoneChangesIt) {
+  Suite suite = one_case();
+  const std::string key = plan_cases(suite, options())[0].key;
+  suite.cases[0].request.solver = Solver::kUniPC;
+  EXPECT_EQ(plan_cases(suite, options())[0].key, key) << "keys had the solver's name before there were recipes";
+  suite.cases[0].request.solver = Solver::kEuler;
+  EXPECT_NE(plan_cases(suite, options())[0].key, key);
+  suite = one_case();
+  suite.cases[0].request.steps = 0;
+  suite.cases[0].request.recipe = "fastwan-3";
+  EXPECT_NE(plan_cases(suite, options())[0].key, key);
+}
+
+TEST(Plan, AnotherProgramIsAskedForTheOfficialRecipe) {
+  PlanOptions how = options();
+  how.command = {"engine", "{prompt}"};
+  const Workload work = plan_cases(one_case(), how)[0].workload;
+  EXPECT_EQ(work.recipe, "official");
+  EXPECT_EQ(work.solver, "unipc");
+}
+
 TEST(Plan, RandomWeightsOfTheCommandLineServeEveryCaseAndACheckpointReplacesThem) {
   PlanOptions how = options();
   how.checkpoints.clear();

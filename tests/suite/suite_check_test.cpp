@@ -61,7 +61,7 @@ TEST_F(Check, NamesEveryFaultOfACaseByItsField) {
       of_cases(R"({"name":"a","steps":-5,"width":"wide","stepz":3,"colour":1,"output":"x.mp4","solver":"ddim"})"),
       ElementsAre(AllOf(HasSubstr("1 a colour: unknown field; known fields: "), HasSubstr("steps")),
                   "1 a output: is chosen by the run, not by a suite",
-                  "1 a solver: must be one of unipc, dpm++, euler, found \"ddim\"",
+                  "1 a solver: must be one of unipc, dpm++, euler, lcm, found \"ddim\"",
                   "1 a steps: must be a whole number from 1 to 1000, found -5",
                   "1 a stepz: unknown field: did you mean steps?",
                   "1 a width: must be a whole number from 1 to 16384, found \"wide\""));
@@ -97,6 +97,15 @@ TEST_F(Check, AsksTheRowOfTheModel) {
   EXPECT_THAT(
       of_cases(R"({"name":"a","model":"t2v-A14B","width":112,"height":64,"boundary":0.5,"guidance_scale_2":3})"),
       IsEmpty());
+  EXPECT_THAT(of_cases(R"({"name":"a","model":"ti2v-5B","recipe":"lightning-4"},
+                          {"name":"b","model":"t2v-A14B","recipe":"lightx2v-4","steps":5},
+                          {"name":"c","model":"t2v-A14B","split_step":41},
+                          {"name":"d","model":"t2v-A14B","split_step":3,"boundary":0.5},
+                          {"name":"e","model":"t2v-A14B","steps":50,"split_step":45},
+                          {"name":"f","model":"t2v-A14B","recipe":"20-step-split","steps":8,"boundary":0.9})"),
+              ElementsAre(HasSubstr("1 a recipe, steps, shift, solver, split_step: --recipe lightning-4 is for"),
+                          HasSubstr("--steps 5: the recipe lightx2v-4"), HasSubstr("--split-step 41"),
+                          HasSubstr("leave one out")));
   EXPECT_THAT(of_cases(R"({"name":"a","width":112,"height":64})", R"("model":"ti2v-5B",)"),
               ElementsAre(HasSubstr("multiples of 32")))
       << "the suite's, where a case names none";

@@ -176,7 +176,7 @@ const workloadList = (c) => {
   const dtypes = Object.entries(w.dtypes).map(([k, v]) => k + " " + v).join(", ");
   const lines = [
     ["Task and model", w.task + " " + w.model], ["Size", sizeText(w) + ", " + write("plain", w.num_frames) + " frames"],
-    ["Steps", write("plain", w.steps) + ", " + (w.solver || "solver " + DASH) + ", shift " + write("plain", w.shift) + ", guidance "
+    ["Steps", write("plain", w.steps) + (w.recipe && w.recipe !== "official" ? ", recipe " + w.recipe : "") + ", " + (w.solver || "solver " + DASH) + ", shift " + write("plain", w.shift) + ", guidance "
       + write("plain", w.guidance_low) + (w.guidance_high === null ? "" : " / " + w.guidance_high)],
     ["Precision", w.precision_class + (dtypes ? ": " + dtypes : "")],
     ["Approximations", w.approximations.join(", ") || "none"],
