@@ -53,8 +53,15 @@ struct Inspection {
 Component component(std::string title, std::string key, const WeightFile& file, std::string_view found_by) {
   std::vector<std::string> evidence = file.facts().evidence;
   if (!found_by.empty()) evidence.emplace_back(found_by);
-  Component out{std::move(title), std::move(key), file.file().path().string(),
-                fmt::format("{}", fmt::join(evidence, "; ")), 0, file.weights().size(), 0, {}, file.facts().schemes};
+  Component out{std::move(title),
+                std::move(key),
+                file.file().path().string(),
+                fmt::format("{}", fmt::join(evidence, "; ")),
+                0,
+                file.weights().size(),
+                0,
+                {},
+                file.facts().schemes};
   for (const StoredWeight& weight : file.weights()) {
     out.by_type[std::string(weight.values->type_name())] += weight.shape.count();
     out.parameters += weight.shape.count();
@@ -114,8 +121,8 @@ void print_evidence(const Component& c) {
   std::string schemes;
   for (const auto& [scheme, count] : c.by_scheme)
     schemes += fmt::format("{}{} of {} weights", schemes.empty() ? "" : ", ", scheme, count);
-  print("{}", wrapped(fmt::format("{}: {}: {}; {}", c.title, terminal_text(c.file), terminal_text(c.evidence), schemes), 0,
-                      2));
+  print("{}", wrapped(fmt::format("{}: {}: {}; {}", c.title, terminal_text(c.file), terminal_text(c.evidence), schemes),
+                      0, 2));
 }
 
 std::string tokenizer_of(const Checkpoint& c) {
@@ -129,7 +136,7 @@ std::string generate_line(const Inspection& found) {
   std::string line = "wanbench generate";
   const WeightChoice& w = found.choice;
   const std::pair<const char*, const std::filesystem::path*> flags[] = {
-      {"--checkpoint", &w.checkpoint},      {"--dit", &w.dit}, {"--dit-high", &w.dit_high}, {"--dit-low", &w.dit_low},
+      {"--checkpoint", &w.checkpoint},     {"--dit", &w.dit}, {"--dit-high", &w.dit_high},  {"--dit-low", &w.dit_low},
       {"--text-encoder", &w.text_encoder}, {"--vae", &w.vae}, {"--tokenizer", &w.tokenizer}};
   for (const auto& [flag, path] : flags)
     if (!path->empty()) line += fmt::format(" {} {}", flag, shell_quoted(path->string()));

@@ -3,7 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "model/weight_choice.h"
+#include "base/weight_choice.h"
 
 namespace wan::cli {
 
@@ -14,7 +14,8 @@ inline void add_part_options(CLI::App& command, WeightChoice& choice) {
   command.add_option("--dit-low", choice.dit_low, "low-noise expert")->type_name("FILE");
   command.add_option("--text-encoder", choice.text_encoder, "UMT5 text encoder")->type_name("FILE");
   command.add_option("--vae", choice.vae, "VAE")->type_name("FILE");
-  command.add_option("--tokenizer", choice.tokenizer, "tokenizer.json, spiece.model or their folder")->type_name("PATH");
+  command.add_option("--tokenizer", choice.tokenizer, "tokenizer.json, spiece.model or their folder")
+      ->type_name("PATH");
 }
 
 }  // namespace wan::cli

@@ -30,10 +30,12 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Where inputs are, how and where to compute, and what to write. What the video shows is the video's own.
-constexpr std::array<std::string_view, 21> kTaken{
-    "checkpoint", "dit",    "dit_high",  "dit_low",       "text_encoder",        "vae",     "tokenizer",
-    "image",      "initial_latent", "device", "precision", "vae_precision", "text_encoder_device", "offload",
-    "overlap",    "vae_chunk", "vae_slice", "tuning_table", "output", "frames", "no_metadata"};
+constexpr std::array<std::string_view, 21> kTaken{"checkpoint",          "dit",          "dit_high",  "dit_low",
+                                                  "text_encoder",        "vae",          "tokenizer", "image",
+                                                  "initial_latent",      "device",       "precision", "vae_precision",
+                                                  "text_encoder_device", "offload",      "overlap",   "vae_chunk",
+                                                  "vae_slice",           "tuning_table", "output",    "frames",
+                                                  "no_metadata"};
 
 struct RepeatOptions {
   fs::path video;

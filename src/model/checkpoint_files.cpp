@@ -86,7 +86,9 @@ fs::path weights_in_part(const fs::path& folder, const char* part) {
 bool is_official(const fs::path& folder) {
   if (is_file(folder / kTextEncoderName)) return true;
   if (is_file(folder / "model_index.json")) return false;
-  const auto has_dit = [](const fs::path& place) { return is_file(place / kDitName) || is_file(place / kDitIndexName); };
+  const auto has_dit = [](const fs::path& place) {
+    return is_file(place / kDitName) || is_file(place / kDitIndexName);
+  };
   if (has_dit(folder)) return true;
   for (const Variant& row : variants())
     for (const ExpertSpec& expert : row.experts)
@@ -140,7 +142,7 @@ class Finder {
     if (!choice_.vae.empty()) found_.vae = named(choice_.vae, "--vae");
     require_part(found_.text_encoder, "text encoder", "--text-encoder",
                  "umt5_xxl_fp16.safetensors or umt5-xxl-encoder-Q8_0.gguf");
-    require_part(found_.vae, "VAE", "--vae", "wan_2.1_vae.safetensors, of TI2V-5B wan2.2_vae.safetensors");
+    require_part(found_.vae, "VAE", "--vae", "wan_2.1_vae.safetensors or wan2.2_vae.safetensors");
     put_tokenizer();
     return std::move(found_);
   }
@@ -161,7 +163,8 @@ class Finder {
 
   void look_at_checkpoint() {
     fs::path place = choice_.checkpoint;
-    require(fs::exists(place), fmt::format("there is no checkpoint {}\n{}", place.string(), official_checkpoints_help()));
+    require(fs::exists(place),
+            fmt::format("there is no checkpoint {}\n{}", place.string(), official_checkpoints_help()));
     if (const auto foreign = find_foreign_files(place)) throw Error(ErrorKind::kInput, foreign->message());
     if (is_folder(place)) place = snapshot_of(place);
     if (place != choice_.checkpoint)
@@ -180,8 +183,7 @@ class Finder {
       found_.evidence.push_back(below.empty() ? "the only DiT of its folder" : fmt::format("its folder {}", below));
     }
     const bool experts = found_.dits.size() > 1;
-    if (choice_.text_encoder.empty())
-      found_.text_encoder = require_file(folder / kTextEncoderName, "the text encoder");
+    if (choice_.text_encoder.empty()) found_.text_encoder = require_file(folder / kTextEncoderName, "the text encoder");
     if (choice_.vae.empty()) {
       for (const Variant& row : variants())
         if ((row.experts.size() > 1) == experts && is_file(folder / row.vae_traits().file_name))
@@ -294,8 +296,8 @@ class Finder {
       found_.evidence.emplace_back("the only DiT there");
       return;
     }
-    require(!scanned.dits.empty(), fmt::format("{}: no DiT of this family is among its {} files of weights",
-                                               folder.string(), scanned.files));
+    require(!scanned.dits.empty(),
+            fmt::format("{}: no DiT of this family is among its {} files of weights", folder.string(), scanned.files));
     throw Error(ErrorKind::kUsage,
                 fmt::format("{}: which DiT is meant? {} of high noise by their names ({}), {} of low noise ({}), {} "
                             "others ({}): name the file with --dit, or the experts with --dit-high and --dit-low",
@@ -318,8 +320,9 @@ class Finder {
   fs::path choose_one(const fs::path& folder, const std::vector<fs::path>& files, const char* part,
                       const char* flag) const {
     if (files.empty()) return {};
-    require(files.size() == 1, fmt::format("{}: which {} is meant? There are {}: name one with {}", folder.string(),
-                                           part, names_of(files), flag),
+    require(files.size() == 1,
+            fmt::format("{}: which {} is meant? There are {}: name one with {}", folder.string(), part, names_of(files),
+                        flag),
             ErrorKind::kUsage);
     return files.front();
   }
@@ -379,6 +382,13 @@ std::optional<NoiseRange> expert_by_name(const fs::path& file) {
 
 CheckpointFiles find_checkpoint_files(const WeightChoice& choice) { return Finder(choice).find(); }
 
+/// "dit", or with the expert's name, which is the same in every model of as many.
+static std::string dit_component(size_t index, size_t count) {
+  for (const Variant& row : variants())
+    if (count > 1 && row.experts.size() == count) return fmt::format("dit.{}", row.experts[index].name);
+  return "dit";
+}
+
 std::vector<PartFiles> files_of_parts(const CheckpointFiles& files) {
   std::vector<PartFiles> parts;
   const auto add = [&](std::string component, const fs::path& path) {
@@ -396,9 +406,7 @@ std::vector<PartFiles> files_of_parts(const CheckpointFiles& files) {
     std::sort(part.files.begin(), part.files.end());
     parts.push_back(std::move(part));
   };
-  const bool experts = files.dits.size() > 1;
-  for (size_t i = 0; i < files.dits.size(); ++i)
-    add(!experts ? "dit" : i == 0 ? "dit.high_noise" : "dit.low_noise", files.dits[i]);
+  for (size_t i = 0; i < files.dits.size(); ++i) add(dit_component(i, files.dits.size()), files.dits[i]);
   add("text_encoder", files.text_encoder);
   add("vae", files.vae);
   add("tokenizer", files.tokenizer);

@@ -1,6 +1,6 @@
-// Where the parts of a model lie, in whatever layout: the official folder, a diffusers folder, a repository in the cache
-// of huggingface_hub, the folders of a ComfyUI installation, single files. Nothing is guessed: what could be meant in
-// two ways is asked for by a flag.
+// Where the parts of a model lie, in whatever layout: the official folder, a diffusers folder, a repository in the
+// cache of huggingface_hub, the folders of a ComfyUI installation, single files. Nothing is guessed: what could be
+// meant in two ways is asked for by a flag.
 #pragma once
 
 #include <filesystem>
@@ -8,14 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "base/weight_choice.h"
 #include "model/variant.h"
-#include "model/weight_choice.h"
 
 namespace wan {
 
 struct CheckpointFiles {
-  std::string layout;            // "official", "diffusers", "ComfyUI", "single files": for people
-  std::filesystem::path folder;  // of the whole model, or that of the DiT: what else describes it lies there
+  std::string layout;                       // "official", "diffusers", "ComfyUI", "single files": for people
+  std::filesystem::path folder;             // of the whole model, or that of the DiT: what else describes it lies there
   std::vector<std::filesystem::path> dits;  // the only one, or high noise and low noise
   std::vector<std::string> evidence;        // by what each was taken for that
   std::filesystem::path text_encoder, vae;  // may be a DiT's file, which then holds several parts

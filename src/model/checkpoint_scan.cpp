@@ -21,8 +21,8 @@ constexpr int kDeepest = 4;
 constexpr size_t kMostEntries = 10'000;
 
 /// Folders of ComfyUI's `models` that hold parts of a model. Source: ComfyUI folder_paths.py.
-constexpr std::array<std::string_view, 6> kComfyFolders{"diffusion_models", "unet", "text_encoders",
-                                                        "clip",             "vae",  "checkpoints"};
+constexpr std::array<std::string_view, 6> kComfyFolders{"diffusion_models", "unet", "text_encoders", "clip", "vae",
+                                                        "checkpoints"};
 
 bool is_folder(const fs::path& path) {
   std::error_code unknown;
@@ -69,7 +69,8 @@ HeldParts parts_in(const fs::path& file) {
 
 ScannedFolder scan_folder(const fs::path& folder) {
   ScannedFolder found;
-  const fs::path place = !has_comfy_folders(folder) && has_comfy_folders(folder / "models") ? folder / "models" : folder;
+  const fs::path place =
+      !has_comfy_folders(folder) && has_comfy_folders(folder / "models") ? folder / "models" : folder;
   found.is_comfy = has_comfy_folders(place);
   std::vector<fs::path> files;
   std::set<fs::path> tokenizers;

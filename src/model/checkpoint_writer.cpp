@@ -313,8 +313,8 @@ namespace {
 bool is_official_pth(const WeightFile& file) {
   const auto& schemes = file.facts().schemes;
   return file.file().format() == "pth" && file.facts().naming == WeightNaming::kOfficial &&
-         file.facts().prefix.empty() && schemes.size() == 1 && schemes.contains(std::string(name_of(WeightScheme::kPlain))) &&
-         file.file().files().size() == 1;
+         file.facts().prefix.empty() && schemes.size() == 1 &&
+         schemes.contains(std::string(name_of(WeightScheme::kPlain))) && file.file().files().size() == 1;
 }
 
 uint64_t packed_bytes(const WeightFile& file, std::span<const Item> items) {
@@ -328,7 +328,8 @@ void pack_checkpoint(const WeightChoice& choice, const std::filesystem::path& ta
   const std::vector<Item> dit = dit_items(checkpoint.dit, DType::kBF16);
   const std::vector<Item> text = text_items(checkpoint.text);
   std::vector<Item> vae;
-  for (const WeightPart& part : vae_parts(checkpoint.vae.version, &checkpoint.vae_file)) vae.push_back({part, DType::kF32});
+  for (const WeightPart& part : vae_parts(checkpoint.vae.version, &checkpoint.vae_file))
+    vae.push_back({part, DType::kF32});
   const std::vector<std::string> folders = expert_folders(*checkpoint.variant);
 
   CheckpointWriter writer(target,

@@ -44,8 +44,8 @@ void make_checkpoint(const CheckpointSizes& sizes, uint64_t seed, DType dit_dtyp
 
 /// Writes a copy whose DiT holds, in the order they are loaded, the very bytes the engine puts on the device in bf16:
 /// BF16 where it computes in bf16, F32 for what it keeps (time embedding, head, norms, modulation). Results in bf16 are
-/// the same bit for bit. Text encoder, VAE and tokenizer are copied, those of another form written as the official files
-/// have them. Throws as make_checkpoint and open_checkpoint.
+/// the same bit for bit. Text encoder, VAE and tokenizer are copied, those of another form written as the official
+/// files have them. Throws as make_checkpoint and open_checkpoint.
 void pack_checkpoint(const WeightChoice& source, const std::filesystem::path& target, const WriteOptions& options);
 
 }  // namespace wan

@@ -89,7 +89,8 @@ void require_even_heads(const DitConfig& c, const std::string& where, std::strin
 void refuse_others(JsonReader& json, const nlohmann::json& config) {
   for (const char* key : {"image_dim", "added_kv_proj_dim", "vace_layers", "motion_encoder_size"})
     if (const auto found = config.find(key); found != config.end() && !found->is_null())
-      throw json.error(fmt::format("field '{}' is set: a model of another family, which this program does not run", key));
+      throw json.error(
+          fmt::format("field '{}' is set: a model of another family, which this program does not run", key));
 }
 
 DitIdentity read_config(const WeightFile& file, const std::filesystem::path& path) {

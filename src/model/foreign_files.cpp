@@ -157,8 +157,7 @@ std::optional<ForeignFiles> foreign_file(const fs::path& file) {
   if (auto damaged = damaged_weights(file)) return damaged;
   const MappedFile mapped(file);
   const auto bytes = mapped.bytes();
-  if (looks_like_gguf(bytes))
-    return single_weights("GGUF", file, outline_of_gguf(bytes, file.string()));
+  if (looks_like_gguf(bytes)) return single_weights("GGUF", file, outline_of_gguf(bytes, file.string()));
   if (looks_like_safetensors(bytes))
     return single_weights("safetensors", file, outline_of_safetensors(bytes, file.string()));
   if (is_index(bytes, file))

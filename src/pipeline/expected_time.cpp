@@ -14,8 +14,8 @@ namespace {
 /// A trial must fill the device and be over at once.
 constexpr int64_t kMostCpuRows = 256, kMostCudaRows = 8192, kMostColumns = 4096;
 constexpr int kTrials = 3;
-constexpr int kProductsOnCard = 16;            // a trial's: one alone is over before the launch of the next would be hidden
-constexpr int64_t kWakingNs = 60'000'000;      // until a card at rest runs at its full clock
+constexpr int kProductsOnCard = 16;        // a trial's: one alone is over before the launch of the next would be hidden
+constexpr int64_t kWakingNs = 60'000'000;  // until a card at rest runs at its full clock
 
 /// A guess: no tokenizer is read before the work.
 int64_t guessed_tokens(const std::string& prompt) {
@@ -80,8 +80,7 @@ double measure_product_rate(Backend& backend, const DitConfig& dit, DType comput
   std::array<int64_t, kTrials> lengths_ns{};
   for (int64_t& length : lengths_ns) length = length_ns();
   std::sort(lengths_ns.begin(), lengths_ns.end());
-  return 2.0 * products * static_cast<double>(rows * columns * depth) /
-         seconds_from_ns(lengths_ns[kTrials / 2]).value;
+  return 2.0 * products * static_cast<double>(rows * columns * depth) / seconds_from_ns(lengths_ns[kTrials / 2]).value;
 }
 
 std::string Expectation::time_basis() const {

@@ -83,8 +83,8 @@ std::string models_key(const Request& request, const Plan& plan, const MemoryPla
   for (const std::filesystem::path& path : {request.checkpoint, request.dit, request.dit_high, request.dit_low,
                                             request.text_encoder, request.vae, request.tokenizer})
     weights += path.string() + "|";
-  return fmt::format("{}{}|{}|{}|{}|{}|{}|{}", weights, request.random_weights ? request.model : "", plan.device, plan.text_encoder_device,
-                     static_cast<int>(plan.compute), static_cast<int>(plan.vae_compute),
+  return fmt::format("{}{}|{}|{}|{}|{}|{}|{}", weights, request.random_weights ? request.model : "", plan.device,
+                     plan.text_encoder_device, static_cast<int>(plan.compute), static_cast<int>(plan.vae_compute),
                      static_cast<int>(memory.dit_residency), request.tuning_table.string());
 }
 

@@ -9,7 +9,7 @@
 #include <tuple>
 
 #include "base/solver.h"
-#include "model/weight_choice.h"
+#include "base/weight_choice.h"
 
 namespace wan {
 
@@ -46,7 +46,7 @@ struct Request {
   std::filesystem::path dit;                // of a model with one DiT
   std::filesystem::path dit_high, dit_low;  // experts
   std::filesystem::path text_encoder, vae, tokenizer;
-  std::string model;                 // of model_names(): the sizes of random_weights, or what the checkpoint must hold
+  std::string model;  // of model_names(): the sizes of random_weights, or what the checkpoint must hold
   bool random_weights = false;
 
   // how

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "model/weight_choice.h"
+#include "base/weight_choice.h"
 
 namespace wan {
 
@@ -27,9 +27,9 @@ struct WeightIdentity {
 /// find_checkpoint_files does.
 std::vector<std::filesystem::path> weight_paths(const WeightChoice& choice);
 
-/// The weight files of a model, sorted by their paths; one that holds several parts stands for each. Headers and indexes lie at the
-/// ends that the digest covers, and trained values differ in any such window. Reads 128 KiB a file. Throws as
-/// find_checkpoint_files does, and Error(kInput) for a file that cannot be read.
+/// The weight files of a model, sorted by their paths; one that holds several parts stands for each. Headers and
+/// indexes lie at the ends that the digest covers, and trained values differ in any such window. Reads 128 KiB a file.
+/// Throws as find_checkpoint_files does, and Error(kInput) for a file that cannot be read.
 std::vector<WeightIdentity> identify_weights(const WeightChoice& choice);
 std::vector<WeightIdentity> identify_weights(const std::filesystem::path& checkpoint);
 

@@ -10,8 +10,8 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/weight_choice.h"
 #include "measure/gpu.h"
-#include "model/weight_choice.h"
 #include "suite/record_builder.h"
 
 namespace wan::suite {

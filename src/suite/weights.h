@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "model/weight_choice.h"
+#include "base/weight_choice.h"
 #include "results/record.h"
 
 namespace wan::suite {

@@ -150,7 +150,8 @@ TEST_F(CheckpointWriter, TellsProgressToTheLastByte) {
   };
   const Checkpoint made = make_like("mini-ti2v-t2v", DType::kF32);
   EXPECT_EQ(last, announced);
-  EXPECT_EQ(announced, made.dits[0].file().total_bytes() + made.text_encoder.file().total_bytes() + made.vae_file.file().total_bytes());
+  EXPECT_EQ(announced, made.dits[0].file().total_bytes() + made.text_encoder.file().total_bytes() +
+                           made.vae_file.file().total_bytes());
 }
 
 TEST_F(CheckpointWriter, LeavesExistingFoldersAlone) {
@@ -158,7 +159,8 @@ TEST_F(CheckpointWriter, LeavesExistingFoldersAlone) {
   EXPECT_THAT(refusal([&] { make_like("mini-ti2v-t2v", DType::kF32); }, ErrorKind::kUsage),
               HasSubstr("is there already"));
   EXPECT_THAT(
-      refusal([&] { pack_checkpoint(WeightChoice::at(kFixtures / "mini-ti2v-t2v"), folder_ / "made", options_); }, ErrorKind::kUsage),
+      refusal([&] { pack_checkpoint(WeightChoice::at(kFixtures / "mini-ti2v-t2v"), folder_ / "made", options_); },
+              ErrorKind::kUsage),
       HasSubstr("is there already"));
   EXPECT_EQ(names_in(folder_ / "made"), std::vector<std::string>{"precious"});
   fs::remove(folder_ / "made" / "precious");
@@ -196,13 +198,15 @@ TEST_F(CheckpointWriter, PackedTensorsAreTheBytesTheEngineUploads) {
     pack_checkpoint(WeightChoice::at(kFixtures / fixture), folder_ / fixture, options_);
     const Checkpoint packed = open_checkpoint(folder_ / fixture);
     ASSERT_EQ(packed.dits.size(), original.dits.size());
-    for (size_t i = 0; i < packed.dits.size(); ++i) expect_same_slots(packed.dits[i].file(), original.dits[i], original.dit);
+    for (size_t i = 0; i < packed.dits.size(); ++i)
+      expect_same_slots(packed.dits[i].file(), original.dits[i], original.dit);
     // What stays F32 is untouched.
     const StoredTensor& time = packed.dits[0].file().at("time_embedding.0.bias");
     EXPECT_EQ(time.dtype, DType::kF32);
     EXPECT_EQ(packed.dits[0].file().at("blocks.0.self_attn.q.weight").dtype, DType::kBF16);
     EXPECT_EQ(packed.dit.eps, original.dit.eps);
-    for (const auto& name : {original.text_encoder.file().path().filename(), original.vae_file.file().path().filename()})
+    for (const auto& name :
+         {original.text_encoder.file().path().filename(), original.vae_file.file().path().filename()})
       EXPECT_EQ(read_text(folder_ / fixture / name), read_text(kFixtures / fixture / name)) << name;
   }
 }

@@ -87,9 +87,8 @@ TEST_P(VaeGolden, DecodesTheOfficialLatents) {
   const std::vector<float> want = values_of(golden, "fp32.vae.decode.video");
   std::vector<float> latent = values_of(golden, "fp32.vae.decode.latent");
   const Shape latent_shape = golden.at("fp32.vae.decode.latent").shape;
-  const std::vector<float> got =
-      decode(checkpoint, checkpoint.vae, golden.at("fp32.vae.decode.video").shape,
-             {latent.data(), DType::kF32, latent_shape, Memory::kHost});
+  const std::vector<float> got = decode(checkpoint, checkpoint.vae, golden.at("fp32.vae.decode.video").shape,
+                                        {latent.data(), DType::kF32, latent_shape, Memory::kHost});
   const double error = relative_error(got, want);
   const double limit = dtype() == DType::kF32 ? kExactLimit : 1.5 * param().rounded_error;
   std::printf("%s: error %.3g, limit %.3g\n", param().name.c_str(), error, limit);

@@ -9,8 +9,8 @@ namespace wan {
 
 /// What a request names: a whole model, and files in place of parts of it. Parts may also stand alone.
 struct WeightChoice {
-  std::filesystem::path checkpoint;       // a folder, or one file
-  std::filesystem::path dit;              // of a model with one DiT
+  std::filesystem::path checkpoint;         // a folder, or one file
+  std::filesystem::path dit;                // of a model with one DiT
   std::filesystem::path dit_high, dit_low;  // experts
   std::filesystem::path text_encoder, vae;
   std::filesystem::path tokenizer;  // tokenizer.json, spiece.model, or a folder of either
