@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "eventually.h"
+#include "model/weight_file.h"
 
 namespace wan {
 namespace {

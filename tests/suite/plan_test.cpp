@@ -245,7 +245,7 @@ TEST(Plan, ACommandThatCannotBeExpandedIsRefusedBeforeAnythingRuns) {
 }
 
 TEST(Weights, AreListedByComponentWithDigests) {
-  const auto weights = weight_files(kCheckpoint);
+  const auto weights = weight_files(WeightChoice::at(kCheckpoint));
   std::map<std::string, int> components;
   for (const WeightsFile& file : weights) {
     ++components[file.component];
@@ -255,7 +255,7 @@ TEST(Weights, AreListedByComponentWithDigests) {
   EXPECT_EQ(components["dit"], 4);
   EXPECT_EQ(components["vae"], 1);
   EXPECT_EQ(components["text_encoder"], 1);
-  EXPECT_THROW(weight_files("/nonexistent"), Error);
+  EXPECT_THROW(weight_files(WeightChoice::at("/nonexistent")), Error);
 }
 
 }  // namespace
