@@ -1,5 +1,8 @@
 #include "suite/prepare.h"
 
+#include <algorithm>
+#include <string>
+#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
@@ -12,13 +15,31 @@
 namespace wan::suite {
 namespace {
 
-/// None of weights that are those of another program, in a layout of its own.
+constexpr size_t kMostFiles = 1000;
+
+/// Of weights in a layout that only another program knows, every file that is called as weights are.
+std::vector<std::filesystem::path> files_called_weights(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  std::error_code failure;
+  std::filesystem::recursive_directory_iterator entry(
+      folder, std::filesystem::directory_options::follow_directory_symlink, failure);
+  for (const std::filesystem::recursive_directory_iterator end; !failure && entry != end && files.size() < kMostFiles;
+       entry.increment(failure)) {
+    const std::string extension = entry->path().extension().string();
+    std::error_code unknown;
+    if ((extension == ".safetensors" || extension == ".gguf" || extension == ".pth") && entry->is_regular_file(unknown))
+      files.push_back(entry->path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 std::vector<std::filesystem::path> paths_of(const WeightChoice& weights) {
   if (weights.empty()) return {};
   try {
     return weight_paths(weights);
   } catch (const Error&) {
-    return {};
+    return files_called_weights(weights.checkpoint);
   }
 }
 

@@ -121,12 +121,11 @@ TEST_F(CommandLine, SaysWhereACheckpointCanBeHad) {
 TEST_F(CommandLine, FilesOfOtherProgramsAreNamedByEveryCommandThatTakesACheckpoint) {
   write_atomically(folder_ / "dit.gguf", std::string("GGUF\3\0\0\0", 8) + std::string(16, '\0'));
   std::filesystem::create_directories(folder_ / "diffusers");
-  write_atomically(folder_ / "diffusers/model_index.json",
-                   R"({"_class_name":"WanPipeline","boundary_ratio":0.875,"x":"\u001b[2J"})");
+  write_atomically(folder_ / "diffusers/model_index.json", R"({"_class_name":"FluxPipeline","x":"\u001b[2J"})");
   for (const char* command : {"inspect ", "generate --prompt x --discard --device cpu --checkpoint ", "pack ",
                               "run --device cpu --output results --checkpoint "})
     for (const auto& [name, what] :
-         {std::pair("dit.gguf", "a single GGUF file"), {"diffusers", "a diffusers folder"}}) {
+         {std::pair("dit.gguf", "a single GGUF file"), {"diffusers", "a diffusers folder of another model"}}) {
       const Ended ended = run(std::string(command) + name + (command == std::string("pack ") ? " packed" : ""));
       EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage)) << command << ended.output;
       EXPECT_THAT(ended.output, AllOf(HasSubstr(std::string(name) + " is " + what), HasSubstr("\n  found: "),

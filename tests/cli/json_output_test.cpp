@@ -49,7 +49,8 @@ class JsonOutput : public test::CommandLine {
     EXPECT_FALSE(found.is_discarded()) << text;
     if (found.is_discarded()) return json::object();
     EXPECT_TRUE(text.starts_with("{\n \"schema\"")) << "what it is stands first";
-    EXPECT_EQ(found.at("schema"), json({{"name", schema}, {"major", 1}, {"minor", 0}}));
+    EXPECT_EQ(found.at("schema"),
+              json({{"name", schema}, {"major", 1}, {"minor", schema == "wanbench.inspect" ? 1 : 0}}));
     expect_reasons(found, arguments);
     return found;
   }
@@ -68,6 +69,9 @@ class JsonOutput : public test::CommandLine {
 TEST_F(JsonOutput, InspectHasTheFactsOfItsText) {
   const json found = document("inspect " + checkpoint(), "wanbench.inspect");
   EXPECT_EQ(found["task"], "ti2v");
+  EXPECT_EQ(found["layout"], "official");
+  EXPECT_THAT(found["generate"].get<std::string>(), HasSubstr("wanbench generate --checkpoint "));
+  EXPECT_THAT(found["components"][0]["evidence"].get<std::string>(), HasSubstr("a DiT, with official names"));
   EXPECT_EQ(found["model"], "ti2v-256x2");
   EXPECT_EQ(found["dit"]["width"], 256);
   EXPECT_EQ(found["dit"]["layers"], 2);

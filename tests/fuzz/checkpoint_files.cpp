@@ -51,9 +51,8 @@ void config(Bytes input) {
 
 void foreign(Bytes input) {
   const auto found = find_foreign_files(as_file(input));
-  check(found.has_value(), "a file is no folder in the official layout, whatever it holds");
   constexpr size_t kLongest = 4096;
-  check(found->message().size() < kLongest, "a message has an end");
+  check(!found || found->message().size() < kLongest, "a message has an end");
 }
 
 void card(Bytes input) {
