@@ -44,7 +44,7 @@ TEST_P(OneModel, MakesTheSameVideoFromEveryLayout) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, OneModel, testing::Values(test::kSingle, test::kPair),
-                         [](const auto& info) { return std::string(info.param == test::kPair ? "pair" : "single"); });
+                         [](const auto& each) { return std::string(each.param == test::kPair ? "pair" : "single"); });
 
 }  // namespace
 }  // namespace wan
