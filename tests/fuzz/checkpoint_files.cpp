@@ -20,8 +20,11 @@ struct Folder {
 
   Folder() {
     std::filesystem::create_symlink(as_file({}), path / "config.json");
-    DitConfig sizes{16, 32, 4, 4, 8, 1, 1};
-    sizes.freq_dim = 8;
+    DitConfig sizes;
+    sizes.dim = sizes.ffn_dim = 16;
+    sizes.in_dim = sizes.out_dim = 4;
+    sizes.text_dim = sizes.freq_dim = 8;
+    sizes.num_heads = sizes.num_layers = 1;
     std::vector<SafetensorsWriter::Declared> declared;
     for (const WeightLayout& layout : {dit_stem_layout(sizes, DType::kF32), dit_block_layout(sizes, 0, DType::kF32)})
       for (const WeightSlot& slot : layout.slots())
