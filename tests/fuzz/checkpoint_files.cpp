@@ -21,7 +21,8 @@ struct Folder {
   Folder() {
     std::filesystem::create_symlink(as_file({}), path / "config.json");
     DitConfig sizes;
-    sizes.dim = sizes.ffn_dim = 16;
+    sizes.dim = 16;
+    sizes.ffn_dim = 32;
     sizes.in_dim = sizes.out_dim = 4;
     sizes.text_dim = sizes.freq_dim = 8;
     sizes.num_heads = sizes.num_layers = 1;
