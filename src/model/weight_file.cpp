@@ -36,6 +36,26 @@ void decode_rounded(const TensorFile& file, const StoredWeight& weight, int64_t 
   }
 }
 
+/// Values that are read and looked at together: they are still in the nearest cache then.
+constexpr int64_t kPiece = 8192;
+
+/// Writes values [begin, end); how many of them, from the first on, are finite numbers.
+int64_t read_piece(const TensorFile& file, const StoredWeight& weight, int64_t begin, int64_t end, DType dtype,
+                   void* out) {
+  const StoredTensor& values = *weight.values;
+  const int64_t count = end - begin;
+  if (dtype == DType::kF32) {
+    decode(file, weight, begin, end, static_cast<float*>(out));
+    return first_bad(static_cast<const float*>(out), count);
+  }
+  if (weight.scheme == WeightScheme::kPlain && values.dtype == DType::kBF16 && values.contiguous)
+    std::memcpy(out, file.bytes_of(values).data() + begin * static_cast<int64_t>(sizeof(BF16)),
+                static_cast<size_t>(count) * sizeof(BF16));
+  else
+    decode_rounded(file, weight, begin, end, static_cast<BF16*>(out));
+  return first_bad(static_cast<const BF16*>(out), count);
+}
+
 }  // namespace
 
 const StoredWeight* WeightFile::find(std::string_view name) const {
@@ -56,26 +76,17 @@ const StoredWeight& WeightFile::at(std::string_view name) const {
 void WeightFile::read(const StoredWeight& weight, int64_t begin, int64_t end, DType dtype, void* out) const {
   require_op(dtype == DType::kF32 || dtype == DType::kBF16, "weights are read as F32 or BF16");
   require_op(begin >= 0 && begin <= end && end <= weight.shape.count(), "a range beyond " + weight.name);
-  const StoredTensor& values = *weight.values;
-  const int64_t count = end - begin;
-  int64_t bad = count;
-  if (dtype == DType::kF32) {
-    decode(file_, weight, begin, end, static_cast<float*>(out));
-    bad = first_bad(static_cast<const float*>(out), count);
-  } else {
-    if (weight.scheme == WeightScheme::kPlain && values.dtype == DType::kBF16 && values.contiguous)
-      std::memcpy(out, file_.bytes_of(values).data() + begin * static_cast<int64_t>(sizeof(BF16)),
-                  static_cast<size_t>(count) * sizeof(BF16));
-    else
-      decode_rounded(file_, weight, begin, end, static_cast<BF16*>(out));
-    bad = first_bad(static_cast<const BF16*>(out), count);
+  auto* to = static_cast<std::byte*>(out);
+  for (int64_t first = begin; first < end; first += kPiece) {
+    const int64_t last = std::min(end, first + kPiece);
+    const int64_t good = first + read_piece(file_, weight, first, last, dtype, to);
+    if (good != last)
+      throw Error(ErrorKind::kInput,
+                  fmt::format("{}: {} holds NaN or infinity at value {} of {}: the file is damaged "
+                              "or was badly converted, take another one",
+                              file_.path().string(), printable(weight.values->name), good, weight.shape.count()));
+    to += static_cast<size_t>(last - first) * size_of(dtype);
   }
-  if (bad == count) return;
-  throw Error(
-      ErrorKind::kInput,
-      fmt::format("{}: {} holds NaN or infinity at value {} of {}: the file is damaged or was badly converted, take "
-                  "another one",
-                  file_.path().string(), printable(values.name), begin + bad, weight.shape.count()));
 }
 
 }  // namespace wan
