@@ -164,7 +164,7 @@ void print_text(const Inspection& found) {
   const Variant& variant = found.variant();
   const ModelDefaults& defaults = found.defaults;
   print("{}\n{}: {}\nlayout: {}\n\n", found.choice.title().string(), variant.abbreviation, variant.description,
-        c.files.layout.empty() ? "single files" : c.files.layout);
+        c.files.layout);
   print("{:<14} {:>14} {:>8} {:>9}  {}\n", "component", "parameters", "tensors", "GiB", "stored as");
   for (const Component& each : found.components) print_component(each);
   print("\n");
@@ -201,7 +201,7 @@ OrderedJson json_of(const Inspection& found) {
   const ModelDefaults& defaults = found.defaults;
   OrderedJson json = json_document("wanbench.inspect", 1, 1);
   json["folder"] = c.files.folder.string();
-  json["layout"] = c.files.layout.empty() ? "single files" : c.files.layout;
+  json["layout"] = c.files.layout;
   json["tokenizer"] = tokenizer_of(c);
   json["heads_by"] = c.heads_evidence;
   json["generate"] = generate_line(found);

@@ -27,7 +27,6 @@ struct Checkpoint {
   TextEncoderConfig text;
   WeightFile vae_file;
   VaeConfig vae;
-  std::vector<std::string> warnings;  // what may be meant otherwise
 };
 
 /// Throws Error(kInput) that names what is missing, what files of another program or half a download are

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/json_parse.h"
 #include "io/printable.h"
 #include "io/tensor_file.h"
@@ -25,15 +26,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kTokenizerFlag = "--tokenizer";
 constexpr uint64_t kMostConfigBytes = uint64_t{1} << 20;
-
-bool is_folder(const fs::path& path) {
-  std::error_code unknown;
-  return fs::is_directory(path, unknown);
-}
-bool is_file(const fs::path& path) {
-  std::error_code unknown;
-  return fs::is_regular_file(path, unknown);
-}
 
 bool is_letter(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0; }
 bool is_lower(char c) { return std::islower(static_cast<unsigned char>(c)) != 0; }
@@ -137,6 +129,7 @@ class Finder {
     require(!found_.dits.empty(), fmt::format("{}: no DiT is named: give --dit FILE, or --dit-high FILE and --dit-low "
                                               "FILE of a model with two experts",
                                               choice_.title().string()));
+    if (found_.layout.empty()) found_.layout = "single files";
     if (found_.folder.empty()) found_.folder = found_.dits.front().parent_path();
     if (!choice_.text_encoder.empty()) found_.text_encoder = named(choice_.text_encoder, "--text-encoder");
     if (!choice_.vae.empty()) found_.vae = named(choice_.vae, "--vae");
@@ -151,7 +144,7 @@ class Finder {
   fs::path named(const fs::path& file, const char* flag) const {
     require(fs::exists(file), fmt::format("{} {}: there is no such file", flag, file.string()), ErrorKind::kUsage);
     if (std::string_view(flag) == kTokenizerFlag) return file;
-    if (is_folder(file)) return weights_in_part(file, flag);
+    if (is_folder(file)) return weights_in_part(file, "part");
     if (const auto damaged = damaged_weights(file)) throw Error(ErrorKind::kInput, damaged->message());
     return file;
   }
@@ -366,6 +359,13 @@ class Finder {
   CheckpointFiles found_;
 };
 
+/// "dit", or with the expert's name, which is the same in every model of as many.
+std::string dit_component(size_t index, size_t count) {
+  for (const Variant& row : variants())
+    if (count > 1 && row.experts.size() == count) return fmt::format("dit.{}", row.experts[index].name);
+  return "dit";
+}
+
 }  // namespace
 
 fs::path WeightChoice::title() const {
@@ -381,13 +381,6 @@ std::optional<NoiseRange> expert_by_name(const fs::path& file) {
 }
 
 CheckpointFiles find_checkpoint_files(const WeightChoice& choice) { return Finder(choice).find(); }
-
-/// "dit", or with the expert's name, which is the same in every model of as many.
-static std::string dit_component(size_t index, size_t count) {
-  for (const Variant& row : variants())
-    if (count > 1 && row.experts.size() == count) return fmt::format("dit.{}", row.experts[index].name);
-  return "dit";
-}
 
 std::vector<PartFiles> files_of_parts(const CheckpointFiles& files) {
   std::vector<PartFiles> parts;

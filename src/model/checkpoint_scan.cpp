@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "io/tensor_file.h"
 #include "model/foreign_files.h"
 #include "model/weight_file.h"
@@ -23,11 +24,6 @@ constexpr size_t kMostEntries = 10'000;
 /// Folders of ComfyUI's `models` that hold parts of a model. Source: ComfyUI folder_paths.py.
 constexpr std::array<std::string_view, 6> kComfyFolders{"diffusion_models", "unet", "text_encoders", "clip", "vae",
                                                         "checkpoints"};
-
-bool is_folder(const fs::path& path) {
-  std::error_code unknown;
-  return fs::is_directory(path, unknown);
-}
 
 bool has_comfy_folders(const fs::path& folder) {
   return std::count_if(kComfyFolders.begin(), kComfyFolders.end(),
@@ -84,8 +80,7 @@ ScannedFolder scan_folder(const fs::path& folder) {
                                                 place.string(), kMostEntries));
     if (entry.depth() >= kDeepest) entry.disable_recursion_pending();
     const fs::path& path = entry->path();
-    std::error_code unknown;
-    if (!fs::is_regular_file(path, unknown)) continue;
+    if (!is_file(path)) continue;
     const std::string name = path.filename().string();
     if (name == "tokenizer.json" || name == "spiece.model") tokenizers.insert(path.parent_path());
     const bool is_lora = path.string().find("/loras/") != std::string::npos;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/file_pointer.h"
 #include "base/terminal.h"
 #include "io/file_outline.h"
@@ -135,8 +136,7 @@ std::optional<ForeignFiles> missing_shards(const fs::path& index, const std::vec
 }
 
 std::optional<ForeignFiles> damaged_weights(const fs::path& file) {
-  std::error_code unknown;
-  if (!fs::is_regular_file(file, unknown)) return std::nullopt;
+  if (!is_file(file)) return std::nullopt;
   if (const auto text = pointer_text(file)) return pointer(file, *text);
   const MappedFile mapped(file);
   const auto bytes = mapped.bytes();
@@ -172,9 +172,8 @@ std::optional<ForeignFiles> foreign_file(const fs::path& file) {
 }
 
 std::optional<ForeignFiles> find_foreign_files(const fs::path& checkpoint) {
-  std::error_code unknown;
-  if (fs::is_directory(checkpoint, unknown)) return foreign_folder(checkpoint);
-  if (fs::is_regular_file(checkpoint, unknown)) return foreign_file(checkpoint);
+  if (is_folder(checkpoint)) return foreign_folder(checkpoint);
+  if (is_file(checkpoint)) return foreign_file(checkpoint);
   return std::nullopt;
 }
 

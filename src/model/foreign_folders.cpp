@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/file_pointer.h"
 #include "base/json_parse.h"
 #include "io/file_outline.h"
@@ -29,15 +30,6 @@ constexpr size_t kMostNamed = 3;
 
 /// The image encoder of Wan2.1, which no Wan2.2 model of the table has.
 constexpr std::string_view kWan21ImageEncoder = "models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth";
-
-bool is_folder(const fs::path& path) {
-  std::error_code unknown;
-  return fs::is_directory(path, unknown);
-}
-bool is_file(const fs::path& path) {
-  std::error_code unknown;
-  return fs::is_regular_file(path, unknown);
-}
 
 /// A small object of JSON; null where there is none.
 Json object_in(const fs::path& file) {

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/hash.h"
 #include "base/json_parse.h"
 #include "io/printable.h"
@@ -41,9 +42,9 @@ struct Pair {
 };
 
 fs::path file_in(const fs::path& path) {
-  if (!fs::is_directory(path)) return path;
+  if (!is_folder(path)) return path;
   for (const char* name : kPeftFiles)
-    if (fs::is_regular_file(path / name)) return path / name;
+    if (is_file(path / name)) return path / name;
   throw Error(ErrorKind::kInput,
               fmt::format("{} is a folder without {}: give the LoRA's file itself, or a folder as peft saves it",
                           path.string(), fmt::join(kPeftFiles, " or ")));
@@ -197,7 +198,7 @@ class LoraOpener {
 
   void read_adapters() {
     const fs::path config = result_.facts_.file.parent_path() / kPeftConfig;
-    if (fs::is_regular_file(config)) {
+    if (is_file(config)) {
       const std::string text = read_text(config, kMostConfigBytes);
       adapter_ = LoraAdapter::read(parse_json(text, config.string()), "", config.string());
       if (adapter_) result_.facts_.adapter_digest = sha256_hex(text);

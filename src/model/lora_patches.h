@@ -1,6 +1,6 @@
 // What LoRAs add to the weights of one DiT. In F32, whatever the weights are stored as: a base is decoded, changed
 // here, and rounded once by whoever keeps it. This is the reference for devices that merge by themselves
-// (Backend::add_product).
+// (Backend::add_low_rank).
 #pragma once
 
 #include <cstdint>

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/utf8.h"
 #include "io/tensor_file.h"
 #include "model/tokenizer_engine.h"
@@ -36,10 +37,10 @@ auto naming(const std::filesystem::path& path, Read read) {
 
 std::unique_ptr<const TokenizerEngine> open_engine(const std::filesystem::path& folder) {
   std::error_code ignored;
-  const bool is_file = std::filesystem::is_regular_file(folder, ignored);
-  const bool is_json = is_file && folder.extension() == ".json";
+  const bool alone = is_file(folder);
+  const bool is_json = alone && folder.extension() == ".json";
   const auto json = is_json ? folder : folder / "tokenizer.json";
-  const auto model = is_file && !is_json ? folder : folder / "spiece.model";
+  const auto model = alone && !is_json ? folder : folder / "spiece.model";
   if (std::filesystem::exists(json, ignored))
     return naming(json, [](const std::string& text) { return make_fast_tokenizer(parse_tokenizer_json(text)); });
   if (std::filesystem::exists(model, ignored))

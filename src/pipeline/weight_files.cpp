@@ -15,17 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string edge_digest(const MappedFile& file) {
-  constexpr size_t kEdge = 65536;
-  const auto bytes = file.bytes();
-  const size_t edge = std::min(bytes.size(), kEdge);
-  Sha256 hash;
-  hash.update(fmt::format("{}\n", bytes.size()));
-  hash.update(bytes.first(edge));
-  hash.update(bytes.last(edge));
-  return hash.hex();
-}
-
 }  // namespace
 
 std::vector<fs::path> weight_paths(const WeightChoice& choice) {
@@ -43,7 +32,7 @@ std::vector<WeightIdentity> identify_weights(const WeightChoice& choice) {
   std::vector<WeightIdentity> weights;
   for (const auto& [path, component] : files) {
     const MappedFile file(path);
-    weights.push_back({component, path.filename().string(), file.bytes().size(), edge_digest(file)});
+    weights.push_back({component, path.filename().string(), file.bytes().size(), edge_digest(file.bytes())});
   }
   return weights;
 }

@@ -3,14 +3,13 @@
 #include "sampler/few_steps.h"
 
 #include <array>
-#include <bit>
 #include <cmath>
-#include <cstdint>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "tensor/dtype.h"
 
 namespace wan {
 namespace {
@@ -38,11 +37,6 @@ Schedule finished(Schedule schedule, const std::string& what) {
 void add(Schedule& schedule, float sigma) {
   schedule.sigmas.push_back(sigma);
   schedule.timesteps.push_back(static_cast<double>(sigma * kTimesteps));
-}
-
-float to_bf16(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  return std::bit_cast<float>((bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u);
 }
 
 void require_list(std::span<const int> list) {
@@ -104,7 +98,7 @@ Schedule tangent_schedule(int steps, double sigma_max) {
     const double angle = angles[static_cast<size_t>(i)];
     const auto sigma = static_cast<float>(std::sin(angle) / (std::cos(angle) + std::sin(angle)));
     schedule.sigmas.push_back(sigma);
-    schedule.timesteps.push_back(to_bf16(sigma * kTimesteps));
+    schedule.timesteps.push_back(round_to_bf16(sigma * kTimesteps));
   }
   schedule.noise_scale = schedule.sigmas.front();
   return finished(std::move(schedule), fmt::format("a largest sigma of {}", sigma_max));
