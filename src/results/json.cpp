@@ -75,7 +75,8 @@ class Writer {
   }
   template <class T>
   static Json encode_one(const std::vector<T>& values) {
-    Json out = Json::array();
+    Json::array_t out;
+    out.reserve(values.size());
     for (const T& value : values) out.push_back(encode(value));
     return out;
   }
@@ -257,8 +258,8 @@ template <class T>
 Json document(const Schema& schema, const T& content) {
   Json out;
   out["schema"] = {{"name", schema.name}, {"major", schema.major}, {"minor", schema.minor}};
-  const Json body = Writer::encode(content);
-  for (const auto& [key, value] : body.items()) out[key] = value;
+  Json body = Writer::encode(content);
+  for (auto entry = body.begin(); entry != body.end(); ++entry) out[entry.key()] = std::move(entry.value());
   return out;
 }
 
@@ -436,14 +437,26 @@ std::string prompts_digest(std::string_view prompt, std::string_view negative_pr
   return sha256_hex(fmt::format("{}\n{}", prompt, negative_prompt));
 }
 
-void seal(RunRecord& record) {
+namespace {
+
+/// Sets what `seal` sets; the record's document.
+Json sealed_document(RunRecord& record) {
   Workload& workload = record.workload;
   if (workload.prompts_sha256.empty() && !(workload.prompt.empty() && workload.negative_prompt.empty())) {
     workload.prompts_sha256 = prompts_digest(workload.prompt, workload.negative_prompt);
   }
   record.workload_key = workload_key(workload);
   record.id.clear();
-  record.id = sha256_hex(to_json_line(record)).substr(0, 16);
+  Json json = document(kRecord, record);
+  record.id = sha256_hex(one_line(json)).substr(0, 16);
+  json["id"] = record.id;
+  return json;
 }
+
+}  // namespace
+
+void seal(RunRecord& record) { sealed_document(record); }
+
+std::string seal_to_json(RunRecord& record) { return pretty(sealed_document(record)); }
 
 }  // namespace wan

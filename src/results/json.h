@@ -42,5 +42,7 @@ std::string prompts_digest(std::string_view prompt, std::string_view negative_pr
 /// Fills workload.prompts_sha256 if empty and there is a prompt, workload_key, and id (16 hex digits over the whole
 /// content). Call once, before storing.
 void seal(RunRecord& record);
+/// The same; the sealed record as `to_json` writes it, made once.
+std::string seal_to_json(RunRecord& record);
 
 }  // namespace wan

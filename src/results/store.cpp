@@ -90,12 +90,12 @@ std::string record_file_name(const RunRecord& record) {
 }
 
 fs::path store_record(const fs::path& folder, RunRecord& record) {
-  if (record.id.empty()) seal(record);
+  const std::string text = record.id.empty() ? seal_to_json(record) : to_json(record);
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw Error(fmt::format("cannot create the results folder {}: {}", folder.string(), error.message()));
   const fs::path file = folder / record_file_name(record);
-  write_atomically(file, to_json(record));
+  write_atomically(file, text);
   return file;
 }
 
