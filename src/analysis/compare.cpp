@@ -147,6 +147,7 @@ bool allowed(const std::string& field, const std::vector<std::string>& list) {
 /// Whether a recipe decides the field: where recipes may differ, so may it.
 bool is_of_recipe(const std::string& field) {
   constexpr std::array kFields{"steps", "solver", "shift", "guidance_low", "guidance_high", "boundary", "split_step"};
+  if (field.starts_with("weights.lora")) return true;
   return std::find(kFields.begin(), kFields.end(), field) != kFields.end();
 }
 

@@ -55,7 +55,7 @@ class Flatten {
     for (const WeightsFile& file : files) {
       std::string& digests = out_[fmt::format("{}.{}", key, file.component)];
       if (!digests.empty()) digests += " ";
-      digests += file.digest;
+      digests += text_of(file);
     }
   }
   template <class T>

@@ -83,7 +83,7 @@ class Backend {
   // ---- device, memory, order -------------------------------------------------------------------------------------
   virtual const DeviceInfo& info() const = 0;
   /// A thread other than the one that made the backend calls this once before any other call. Copies, events and
-  /// allocations may then come from several threads; operations only from one at a time.
+  /// allocations may then come from several threads; operations only from one at a time, but for add_low_rank.
   virtual void bind_thread() {}
   /// Bytes free for new allocations right now.
   virtual uint64_t free_bytes() const = 0;
@@ -151,8 +151,10 @@ class Backend {
   /// y = base + factor * (up down), the sum over k from 0 of up[n, k] * down[k, m] in F32, and rounded once to y's
   /// type: how a LoRA is merged into a weight. base and y [N, M] contiguous, F32 or BF16 each; y may be base, and
   /// overlaps it in no other way. up [N, R] and down [R, M] contiguous, both of one of F32, F16 and BF16; no TF32 in
-  /// their product.
-  virtual void add_low_rank(TensorView base, TensorView up, TensorView down, float factor, TensorView y) = 0;
+  /// their product. Runs on `queue`, and uses no memory but its arguments' there: it may be called from any thread, as
+  /// copies may.
+  virtual void add_low_rank(TensorView base, TensorView up, TensorView down, float factor, TensorView y,
+                            Queue queue) = 0;
 
   // ---- normalisation ---------------------------------------------------------------------------------------------
   /// y = (x - mean) / sqrt(var + eps) [* weight + bias]; biased variance; x rows [L, D] F32 or BF16, weight and bias

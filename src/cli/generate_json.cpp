@@ -5,6 +5,7 @@
 #include "base/build_info.h"
 #include "cli/engine_environment.h"
 #include "pipeline/request_json.h"
+#include "pipeline/weight_files.h"
 #include "results/json.h"
 #include "suite/decided.h"
 #include "suite/engine_process.h"
@@ -57,6 +58,25 @@ Json execution_of_cost(const VideoCost& cost) {
   return Json::parse(execution_to_json(execution));
 }
 
+Json loras_of_cost(const VideoCost& cost) {
+  Json list = Json::array();
+  if (!cost.decisions) return list;
+  for (const LoraUse& use : cost.decisions->loras) {
+    Json weights = Json::array();
+    for (const auto& [expert, count] : use.weights)
+      weights.push_back({{"expert", expert.empty() ? Json(nullptr) : Json(expert)}, {"count", count}});
+    list.push_back({{"file", use.file},
+                    {"strength", use.strength},
+                    {"expert", use.expert.empty() ? Json(nullptr) : Json(use.expert)},
+                    {"digest", use.digest},
+                    {"digest_kind", kEdgeDigest},
+                    {"tensors", {{"applied", use.applied}, {"ignored", use.ignored}, {"unmatched", use.unmatched}}},
+                    {"unmatched_names", use.unmatched_names},
+                    {"weights", weights}});
+  }
+  return list;
+}
+
 Json json_of(const VideoResult& video) {
   const VideoCost cost = video.cost.value_or(VideoCost{});
   return {{"status", status_of(video.failure)},
@@ -66,6 +86,7 @@ Json json_of(const VideoResult& video) {
           {"outcome", json_of(video.outcome)},
           {"files", files_of(video)},
           {"recipe", cost.decisions ? Json(cost.decisions->recipe) : Json(nullptr)},
+          {"loras", loras_of_cost(cost)},
           {"execution", execution_of_cost(cost)},
           {"total_ns", json_of(total_ns(cost))},
           {"step_ns", json_of(step_ns(cost))},

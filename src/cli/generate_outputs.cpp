@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -61,19 +63,23 @@ void require_new_frames(const fs::path& folder) {
 }  // namespace
 
 void require_outputs(const Request& request, Existing existing) {
-  require_distinct({{flags::kOutput, request.output},
-                    {kDump, request.dump},
-                    {kFrames, request.frames},
-                    {"--image", request.image},
-                    {"--initial-latent", request.initial_latent},
-                    {flags::kTuningTable, request.tuning_table},
-                    {flags::kCheckpoint, request.checkpoint},
-                    {"--dit", request.dit},
-                    {"--dit-high", request.dit_high},
-                    {"--dit-low", request.dit_low},
-                    {"--text-encoder", request.text_encoder},
-                    {"--vae", request.vae},
-                    {"--tokenizer", request.tokenizer}});
+  std::vector<std::pair<std::string, fs::path>> paths{{flags::kOutput, request.output},
+                                                      {kDump, request.dump},
+                                                      {kFrames, request.frames},
+                                                      {"--image", request.image},
+                                                      {"--initial-latent", request.initial_latent},
+                                                      {flags::kTuningTable, request.tuning_table},
+                                                      {flags::kCheckpoint, request.checkpoint},
+                                                      {"--dit", request.dit},
+                                                      {"--dit-high", request.dit_high},
+                                                      {"--dit-low", request.dit_low},
+                                                      {"--text-encoder", request.text_encoder},
+                                                      {"--vae", request.vae},
+                                                      {"--tokenizer", request.tokenizer}};
+  std::set<fs::path> loras;  // one may serve both experts
+  for (const LoraChoice& lora : request.weights().loras)
+    if (loras.insert(lora.file).second) paths.emplace_back(flags::kLora, lora.file);
+  require_distinct(paths);
   require(request.frames.empty() || !fs::exists(request.frames) || fs::is_directory(request.frames),
           fmt::format("{} is no folder: name one for {}", request.frames.string(), kFrames), ErrorKind::kUsage);
   for (const fs::path& file : {request.output, request.dump})

@@ -31,9 +31,8 @@ std::string_view trimmed(std::string_view text) {
 /// A path that the line itself has is taken from the folder of the file.
 void place_paths(const Json& json, const fs::path& folder, Request& request) {
   request_options(
-      [&]<class T>(const Option& option, T& member, const auto&) {
-        if constexpr (std::same_as<T, fs::path>)
-          if (json.contains(option.key) && !member.empty() && member.is_relative()) member = folder / member;
+      [&](const Option& option, auto& member, const auto&) {
+        if (json.contains(option.key)) place_in(folder, member);
       },
       request);
 }

@@ -30,12 +30,12 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Where inputs are, how and where to compute, and what to write. What the video shows is the video's own.
-constexpr std::array<std::string_view, 21> kTaken{"checkpoint",          "dit",          "dit_high",  "dit_low",
-                                                  "text_encoder",        "vae",          "tokenizer", "image",
-                                                  "initial_latent",      "device",       "precision", "vae_precision",
-                                                  "text_encoder_device", "offload",      "overlap",   "vae_chunk",
-                                                  "vae_slice",           "tuning_table", "output",    "frames",
-                                                  "no_metadata"};
+constexpr std::array<std::string_view, 24> kTaken{"checkpoint",   "dit",       "dit_high",      "dit_low",
+                                                  "text_encoder", "vae",       "tokenizer",     "lora",
+                                                  "lora_high",    "lora_low",  "image",         "initial_latent",
+                                                  "device",       "precision", "vae_precision", "text_encoder_device",
+                                                  "offload",      "overlap",   "vae_chunk",     "vae_slice",
+                                                  "tuning_table", "output",    "frames",        "no_metadata"};
 
 struct RepeatOptions {
   fs::path video;
@@ -118,6 +118,50 @@ std::string parts_that_differ(const std::vector<WeightIdentity>& was, const std:
   return text;
 }
 
+bool is_lora(const WeightIdentity& file) { return file.component.starts_with("lora"); }
+
+/// Those of the model, or the LoRAs.
+std::vector<WeightIdentity> part_of(std::vector<WeightIdentity> weights, bool are_loras) {
+  std::erase_if(weights, [&](const WeightIdentity& file) { return is_lora(file) != are_loras; });
+  return weights;
+}
+
+/// " --lora style.safetensors=0.7 --lora-high ...", as they would be given.
+std::string flags_of(const std::vector<WeightIdentity>& loras) {
+  std::string text;
+  for (const WeightIdentity& file : loras) {
+    if (!file.strength) continue;  // what peft says beside the factors before it
+    const char* flag = file.component == "lora"              ? flags::kLora
+                       : file.component == "lora.high_noise" ? flags::kLoraHigh
+                                                             : flags::kLoraLow;
+    text += fmt::format(" {} {}={}", flag, file.file, *file.strength);
+  }
+  return text;
+}
+
+/// The LoRAs that are named, which a video that was made with some must be given.
+void take_loras(const VideoMetadata& metadata, const RepeatOptions& options, Request& request,
+                Differences& differences) {
+  const std::vector<WeightIdentity> was = part_of(metadata.weights, true);
+  const std::vector<LoraChoice> given = options.given.weights().loras;
+  require(!was.empty() || given.empty(),
+          fmt::format("{} was made without LoRAs: leave out {}", options.video.string(), flags::kLora),
+          ErrorKind::kUsage);
+  require(was.empty() || !given.empty(),
+          fmt::format("{} was made with LoRAs: name them with{}", options.video.string(), flags_of(was)),
+          ErrorKind::kUsage);
+  request.lora = options.given.lora;
+  request.lora_high = options.given.lora_high;
+  request.lora_low = options.given.lora_low;
+  const std::vector<WeightIdentity> now = identify_loras(given);
+  const auto same = [](const WeightIdentity& a, const WeightIdentity& b) {
+    return a.component == b.component && a.digest == b.digest && a.size_bytes == b.size_bytes &&
+           a.strength == b.strength;
+  };
+  if (!std::equal(was.begin(), was.end(), now.begin(), now.end(), same))
+    differences.add("LoRAs", "other files, strengths or order:" + flags_of(was), flags_of(now).substr(1));
+}
+
 /// The weights: those that are named, else the program's own where the video was made with it.
 WeightChoice weights_of(const VideoMetadata& metadata, const RepeatOptions& options, Differences& differences) {
   const WeightChoice given = options.given.weights();
@@ -129,16 +173,16 @@ WeightChoice weights_of(const VideoMetadata& metadata, const RepeatOptions& opti
   }
   WeightChoice choice = given;
   if (given.empty()) choice.checkpoint = default_checkpoint();
-  const std::vector<WeightIdentity> weights = identify_weights(choice);
-  if (are_same(metadata.weights, weights)) return choice;
+  const std::vector<WeightIdentity> weights = part_of(identify_weights(choice), false);
+  const std::vector<WeightIdentity> was = part_of(metadata.weights, false);
+  if (are_same(was, weights)) return choice;
   require(!given.empty(),
           fmt::format("{} was made with the model {}, whose weights do not come with the program: name their folder "
                       "with {}{}",
-                      options.video.string(), metadata.model, flags::kCheckpoint, text_of(metadata.weights)),
+                      options.video.string(), metadata.model, flags::kCheckpoint, text_of(was)),
           ErrorKind::kUsage);
-  differences.add(
-      "weights", metadata.weights.empty() ? std::string("not said") : "others (" + metadata.model + ")",
-      fmt::format("{} (other files: {})", choice.title().string(), parts_that_differ(metadata.weights, weights)));
+  differences.add("weights", was.empty() ? std::string("not said") : "others (" + metadata.model + ")",
+                  fmt::format("{} (other files: {})", choice.title().string(), parts_that_differ(was, weights)));
   return choice;
 }
 
@@ -149,6 +193,7 @@ Request request_of(const VideoMetadata& metadata, const RepeatOptions& options, 
   request.initial_latent =
       input_of(metadata.initial_latent, given.initial_latent, "--initial-latent", options.video, differences);
   request.set_weights(weights_of(metadata, options, differences));
+  take_loras(metadata, options, request, differences);
   request.device = given.device;
   if (given.precision) request.precision = given.precision;
   if (given.vae_precision) request.vae_precision = given.vae_precision;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <random>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -85,6 +86,9 @@ class AddOption {
       return words(flag, help, enum_words<T>(),
                    [&member](const std::string& word) { member = enum_value<T>(word).value(); })
           ->default_str(text_of(member));
+    } else if constexpr (std::same_as<T, std::vector<std::string>>) {
+      const auto take = [&member](const std::vector<std::string>& given) { member = given; };
+      return command_.add_option_function<std::vector<std::string>>(flag, take, help)->allow_extra_args(false);
     } else if constexpr (requires { member.has_value(); }) {
       using E = typename T::value_type;
       return words(flag, help, enum_words<E>(),

@@ -135,6 +135,8 @@ std::string summary(const VideoResult& made) {
   std::string text = line(
       "video", fmt::format("{}x{}, {} frames, {} fps, seed {}{}: {}", outcome.width, outcome.height, outcome.num_frames,
                            outcome.fps, made.request.seed, recipe_text(cost), place.empty() ? "not kept" : place));
+  if (cost.decisions)
+    for (const LoraUse& lora : cost.decisions->loras) text += line("lora", text_of(lora));
   text += line("time", fmt::format("{} a step, {} in all", seconds(step_ns(cost), "s"), seconds(total_ns(cost), "s")));
   text += line("memory", memory_text(cost));
   const Measured<double> energy = energy_j(cost);

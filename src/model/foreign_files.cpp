@@ -66,12 +66,14 @@ std::optional<ForeignFiles> short_of(const fs::path& file, const FileOutline& ou
 }
 
 ForeignFiles lora(const fs::path& file, const NamedWeights& weights) {
-  return {ForeignKind::kLora,
-          file,
-          "a LoRA, a change to a model and no model",
-          weights.evidence,
-          "this program reads whole models and applies no LoRA to them",
-          "name the model that it was made for, without it: " + download_advice()};
+  return {
+      ForeignKind::kLora,
+      file,
+      "a LoRA, a change to a model and no model",
+      weights.evidence,
+      "a LoRA is added to a model and does nothing alone",
+      "name the model that it was made for, and this with --lora FILE, or --lora-high and --lora-low for an expert: " +
+          download_advice()};
 }
 
 ForeignFiles other_model(const fs::path& file, const NamedWeights& weights) {

@@ -244,12 +244,14 @@ Found hub_cache(const fs::path& folder) {
 
 Found lora_folder(const fs::path& folder) {
   if (!is_file(folder / "adapter_config.json")) return std::nullopt;
-  return ForeignFiles{ForeignKind::kLora,
-                      folder,
-                      "a LoRA, a change to a model and no model",
-                      "it has an adapter_config.json",
-                      "this program reads whole models and applies no LoRA to them",
-                      "name the model that it was made for, without it: " + download_advice()};
+  return ForeignFiles{
+      ForeignKind::kLora,
+      folder,
+      "a LoRA, a change to a model and no model",
+      "it has an adapter_config.json",
+      "a LoRA is added to a model and does nothing alone",
+      "name the model that it was made for, and this with --lora FILE, or --lora-high and --lora-low for an expert: " +
+          download_advice()};
 }
 
 /// Files side by side, of which none is read.

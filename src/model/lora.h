@@ -43,6 +43,15 @@ struct LoraFacts {
   std::map<std::string, int64_t> scales;     // pairs by where their scale is from: "alpha", "adapter_config.json"
 };
 
+/// Where the parts of a LoRA lie.
+struct LoraFiles {
+  std::filesystem::path factors;  // the file of the weights
+  std::filesystem::path adapter;  // adapter_config.json beside it; empty: there is none
+};
+
+/// Of a file, or of a folder as peft saves it. Throws Error(kInput) for a folder without such files.
+LoraFiles lora_files(const std::filesystem::path& path);
+
 /// What becomes of tensors that change nothing the model has.
 enum class LoraUnmatched : uint8_t { kCounted, kRefused };
 

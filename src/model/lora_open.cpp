@@ -41,7 +41,7 @@ struct Pair {
   const ExpectedWeight* bias = nullptr;  // what up_bias changes
 };
 
-fs::path file_in(const fs::path& path) {
+fs::path factors_in(const fs::path& path) {
   if (!is_folder(path)) return path;
   for (const char* name : kPeftFiles)
     if (is_file(path / name)) return path / name;
@@ -96,7 +96,9 @@ bool has_plain_values(const StoredTensor& tensor) {
 class LoraOpener {
  public:
   LoraOpener(const fs::path& path, std::span<const ExpectedWeight> weights) : names_(weights) {
-    result_.facts_.file = file_in(path);
+    const LoraFiles files = lora_files(path);
+    result_.facts_.file = files.factors;
+    adapter_file_ = files.adapter;
     where_ = result_.facts_.file.string();
     result_.file_ = TensorFile::open(result_.facts_.file);
     require(result_.file_.files().size() == 1 && !result_.file_.format().starts_with("GGUF"),
@@ -197,10 +199,9 @@ class LoraOpener {
   }
 
   void read_adapters() {
-    const fs::path config = result_.facts_.file.parent_path() / kPeftConfig;
-    if (is_file(config)) {
-      const std::string text = read_text(config, kMostConfigBytes);
-      adapter_ = LoraAdapter::read(parse_json(text, config.string()), "", config.string());
+    if (!adapter_file_.empty()) {
+      const std::string text = read_text(adapter_file_, kMostConfigBytes);
+      adapter_ = LoraAdapter::read(parse_json(text, adapter_file_.string()), "", adapter_file_.string());
       if (adapter_) result_.facts_.adapter_digest = sha256_hex(text);
     }
     const auto header = result_.file_.metadata().find(kHeaderConfig);
@@ -323,10 +324,17 @@ class LoraOpener {
   LoraNames names_;
   std::string where_;
   Lora result_;
+  fs::path adapter_file_;
   std::map<std::pair<LoraExpert, const ExpectedWeight*>, Pair> pairs_;
   std::optional<LoraAdapter> adapter_;                         // of adapter_config.json
   std::array<std::optional<LoraAdapter>, 3> header_adapters_;  // of all, of transformer, of transformer_2
 };
+
+LoraFiles lora_files(const fs::path& path) {
+  LoraFiles files{factors_in(path), {}};
+  if (const fs::path config = files.factors.parent_path() / kPeftConfig; is_file(config)) files.adapter = config;
+  return files;
+}
 
 Lora Lora::open(const fs::path& path, std::span<const ExpectedWeight> weights, LoraUnmatched unmatched) {
   return LoraOpener(path, weights).open(unmatched);

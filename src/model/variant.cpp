@@ -41,9 +41,11 @@ constexpr std::array kStages{StageRole::kInitialization, StageRole::kPreprocess,
 
 constexpr std::array<ExpertSpec, 1> kOneModel{{{"", "", NoiseRange::kAll, 5.0}}};
 
+constexpr std::string_view kHighNoise = "high_noise", kLowNoise = "low_noise";
+
 constexpr std::array<ExpertSpec, 2> two_experts(double high_guidance, double low_guidance) {
-  return {{{"high_noise", "high_noise_model", NoiseRange::kHigh, high_guidance},
-           {"low_noise", "low_noise_model", NoiseRange::kLow, low_guidance}}};
+  return {{{kHighNoise, "high_noise_model", NoiseRange::kHigh, high_guidance},
+           {kLowNoise, "low_noise_model", NoiseRange::kLow, low_guidance}}};
 }
 constexpr auto kTextExperts = two_experts(4.0, 3.0);
 constexpr auto kImageExperts = two_experts(3.5, 3.5);
@@ -142,6 +144,15 @@ PatchGrid Variant::grid(const VideoSize& size) const {
 }
 
 std::span<const Variant> variants() { return kVariants; }
+
+std::string_view expert_name(NoiseRange range) {
+  switch (range) {
+    case NoiseRange::kHigh: return kHighNoise;
+    case NoiseRange::kLow: return kLowNoise;
+    case NoiseRange::kAll: break;
+  }
+  return {};
+}
 
 const Variant& variant_named(std::string_view name) {
   for (const Variant& variant : kVariants)

@@ -37,6 +37,9 @@ const VaeTraits& traits_of(VaeVersion version);
 /// Which timesteps an expert runs at: all, those from the boundary on, those below it.
 enum class NoiseRange { kAll, kHigh, kLow };
 
+/// "high_noise", "low_noise"; nothing of the only one.
+std::string_view expert_name(NoiseRange range);
+
 /// One DiT of a model.
 struct ExpertSpec {
   std::string_view name;    // "high_noise"; empty: the only one

@@ -33,7 +33,7 @@ constexpr std::array kRefusals{
     Refusal{Match::kHolds, "lora_magnitude_vector", "DoRA", kAdapter},
     Refusal{Match::kHolds, ".hada_", "LoHa", kAdapter},
     Refusal{Match::kHolds, ".lokr_", "LoKr", kAdapter},
-    Refusal{Match::kHolds, "lora_", "a LoRA", kAdapter},
+    Refusal{Match::kHolds, "lora_", "a LoRA", "name the model that it was made for, and this with --lora"},
     Refusal{Match::kBegins, "vace_patch_embedding.", "a VACE model", kPlainModel},
     Refusal{Match::kBegins, "vace_blocks.", "a VACE model", kPlainModel},
     Refusal{Match::kBegins, "control_adapter.", "a Fun model with camera control", kPlainModel},

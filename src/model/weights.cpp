@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "backend/seeded.h"
 #include "base/error.h"
+#include "model/lora_patches.h"
 #include "model/weight_file.h"
 
 namespace wan {
@@ -109,7 +110,38 @@ WeightSource random_weights(Component component, uint64_t seed) {
 
 WeightSource WeightSource::shapes_only() { return {}; }
 
+WeightSource WeightSource::with(const WeightPatches& patches) const {
+  WeightSource source = *this;
+  source.patches_ = &patches;
+  return source;
+}
+
+bool WeightSource::is_patched() const { return patches_ != nullptr && !patches_->empty(); }
+
+std::span<const PatchTerm> WeightSource::terms(const WeightPart& part) const {
+  return is_patched() ? patches_->terms(part.source) : std::span<const PatchTerm>();
+}
+
+bool WeightSource::is_stored_as(const WeightPart& part, DType dtype) const {
+  if (dtype == DType::kF32 || kind_ == Kind::kShapesOnly) return true;
+  if (kind_ == Kind::kRandom) return stored_ == dtype;
+  const StoredWeight& weight = file_->at(part.source);
+  return weight.scheme == WeightScheme::kPlain && weight.values->block == BlockType::kNone &&
+         weight.values->dtype == dtype;
+}
+
 void WeightSource::read(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const {
+  if (kind_ == Kind::kShapesOnly) return;
+  if (terms(part).empty()) return read_base(part, begin, end, dtype, out);
+  const int64_t count = end - begin;
+  std::vector<float> sums(dtype == DType::kF32 ? 0 : static_cast<size_t>(count));
+  float* const values = dtype == DType::kF32 ? static_cast<float*>(out) : sums.data();
+  read_base(part, begin, end, DType::kF32, values);
+  patches_->apply(part.source, begin, end, values);
+  if (values != out) convert_elements(values, DType::kF32, count, dtype, out);
+}
+
+void WeightSource::read_base(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const {
   if (kind_ == Kind::kShapesOnly) return;
   if (kind_ == Kind::kFile) {
     file_->read(part.source, begin, end, dtype, out);
@@ -138,14 +170,8 @@ bool WeightSource::can_make_on_device(const WeightLayout& layout) const {
          });
 }
 
-void WeightSource::make_on_device(Backend& backend, const WeightLayout& layout, TensorView slab) const {
-  for (const WeightSlot& slot : layout.slots())
-    for (const WeightPart& part : slot.parts) {
-      auto* const data = static_cast<std::byte*>(slab.data) + slot.offset +
-                         static_cast<size_t>(part.element_offset) * size_of(slot.dtype);
-      backend.fill_normal({data, slot.dtype, part.shape, slab.memory}, key_of(part), part.init.mean,
-                          part.init.deviation);
-    }
+void WeightSource::make_on_device(Backend& backend, const WeightPart& part, TensorView out) const {
+  backend.fill_normal(out, key_of(part), part.init.mean, part.init.deviation);
 }
 
 void convert_elements(const void* from, DType from_dtype, int64_t count, DType to_dtype, void* to) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,8 @@ namespace wan {
 
 class Backend;
 class WeightFile;
+class WeightPatches;
+struct PatchTerm;
 
 /// How to make a weight when no checkpoint is given: what the official initialiser does.
 struct Initializer {
@@ -71,14 +74,26 @@ class WeightSource {
   static WeightSource random(uint64_t seed, DType stored = DType::kF32);
   /// Leaves what is asked for unset: for planning, where only shapes count.
   static WeightSource shapes_only();
+  /// The same with LoRAs, which `read` adds in F32 before it rounds. `patches` must outlive the source.
+  WeightSource with(const WeightPatches& patches) const;
 
   /// Fills elements [begin, end) of `part` (row-major) into `out`, as F32 or rounded once to BF16. Thread-safe. Throws
   /// Error(kInput) for a weight that the file has not, or whose values are no finite numbers.
   void read(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const;
-  /// Whether `make_on_device` gives the bits of `read`.
+
+  // For those that add the LoRAs elsewhere.
+  bool is_patched() const;
+  /// What is added to a weight; nothing where nothing is.
+  std::span<const PatchTerm> terms(const WeightPart& part) const;
+  /// As `read`, without LoRAs.
+  void read_base(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const;
+  /// Whether every value of the weight is one of `dtype`, F32 or BF16.
+  bool is_stored_as(const WeightPart& part, DType dtype) const;
+
+  /// Whether `make_on_device` gives the bits of `read_base`.
   bool can_make_on_device(const WeightLayout& layout) const;
-  /// Random values straight into `slab`, the device memory of one layer, on the compute queue.
-  void make_on_device(Backend& backend, const WeightLayout& layout, TensorView slab) const;
+  /// Random values straight into `out`, device memory of all of a part, on the compute queue.
+  void make_on_device(Backend& backend, const WeightPart& part, TensorView out) const;
 
  private:
   uint64_t key_of(const WeightPart& part) const;
@@ -86,6 +101,7 @@ class WeightSource {
   enum class Kind { kFile, kRandom, kShapesOnly };
   Kind kind_ = Kind::kShapesOnly;
   const WeightFile* file_ = nullptr;
+  const WeightPatches* patches_ = nullptr;
   uint64_t seed_ = 0;
   DType stored_ = DType::kF32;
 };

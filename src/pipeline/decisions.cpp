@@ -32,6 +32,7 @@ Decisions decisions_of(const Plan& plan) {
                   {"text_encoder", text_apart ? Precision::kBF16 : precision_of(plan.compute)},
                   {"vae", precision_of(plan.vae_compute)}};
   out.stored = plan.stored;
+  out.loras = plan.loras;
   out.text_encoder_device = plan.text_encoder_device == "cpu" ? "cpu" : "cuda";
   out.overlap = plan.overlap;
   out.device_name = plan.device_name;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pipeline/lora_use.h"
 #include "pipeline/request.h"
 #include "pipeline/residency.h"
 
@@ -34,6 +35,7 @@ struct Decisions {
   std::optional<int64_t> low_noise_from_step;  // Plan::low_noise_from_step
   std::map<std::string, Precision> computed;   // component -> what it computes in: dit, text_encoder, vae
   std::map<std::string, std::string> stored;   // component -> Plan::stored
+  std::vector<LoraUse> loras;                  // in the order in which they are added
   std::string text_encoder_device;             // cpu or cuda
   Overlap overlap = Overlap::kOn;
 

@@ -167,6 +167,8 @@ void Generation::load() {
   observer_.on_plan(plan_);
   observer_.on_fact("libraries", m.backend->info().libraries);
   observer_.on_fact("memory_plan", m.memory.text());
+  for (size_t i = 0; i < plan_.loras.size(); ++i)
+    observer_.on_fact(fmt::format("lora_{}", i + 1), text_of(plan_.loras[i]));
   dump_ = std::make_unique<Dump>(*m.backend, request_, plan_.grid());
   text_ = std::make_unique<TextStage>(stages(), prompts_);
   text_->start();

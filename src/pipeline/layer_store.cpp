@@ -1,6 +1,7 @@
 #include "pipeline/layer_store.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/clock.h"
@@ -17,16 +18,29 @@ void quiesce(Backend& backend) noexcept {
   }
 }
 
+namespace {
+
+std::vector<WeightLayout> checked(std::vector<WeightLayout> layouts) {
+  require_op(!layouts.empty(), "a store has at least one layer");
+  for (const WeightLayout& layout : layouts)
+    require_op(layout.bytes() == layouts.front().bytes(), "all layers of a store have one size");
+  return layouts;
+}
+
+}  // namespace
+
 LayerStore::LayerStore(Backend& backend, std::vector<WeightLayout> layouts, const WeightSource& source,
                        LayerStoreOptions options)
-    : backend_(backend), layouts_(std::move(layouts)), source_(source), options_(std::move(options)) {
-  require_op(!layouts_.empty(), "a store has at least one layer");
+    : backend_(backend),
+      layouts_(checked(std::move(layouts))),
+      source_(source),
+      options_(std::move(options)),
+      filler_(backend, layouts_, source, options_.chunk_bytes,
+              options_.merge_on_device.value_or(backend.info().kind != "cpu")) {
   slab_bytes_ = layouts_.front().bytes();
-  for (const WeightLayout& layout : layouts_)
-    require_op(layout.bytes() == slab_bytes_, "all layers of a store have one size");
   if (options_.threads <= 0) options_.threads = worker_threads();
   options_.slots = std::clamp(options_.slots, 2, std::max(2, layers()));
-  chunks_per_layer_ = static_cast<int64_t>((slab_bytes_ + options_.chunk_bytes - 1) / options_.chunk_bytes);
+  chunks_per_layer_ = static_cast<int64_t>(filler_.chunks().size());
 }
 
 LayerStore::~LayerStore() {
@@ -58,9 +72,12 @@ void LayerStore::start() {
     return;
   }
   if (options_.residency != Residency::kResident) allocate_slots();
-  if (options_.residency != Residency::kStream) {
+  filler_.start();
+  if (options_.residency == Residency::kStream && filler_.merges_on_device())
+    merged_ = backend_.allocate(DType::kU8, {static_cast<int64_t>(filler_.staging_bytes())}, what.c_str());
+  if (options_.residency != Residency::kStream || filler_.merges_on_device()) {
     staging_.resize(static_cast<size_t>(options_.threads) + 2);
-    const Shape chunk{static_cast<int64_t>(std::min(options_.chunk_bytes, slab_bytes_))};
+    const Shape chunk{static_cast<int64_t>(filler_.staging_bytes())};
     for (size_t i = 0; i < staging_.size(); ++i) {
       staging_[i].host = backend_.allocate_pinned(DType::kU8, chunk, "weight staging");
       free_staging_.push_back(i);
@@ -73,10 +90,12 @@ void LayerStore::start() {
 }
 
 void LayerStore::make_on_device() {
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    source_.make_on_device(backend_, layouts_[i], layers_[i].device);
-    layers_[i].load.ready = backend_.record(Queue::kCompute);
-    layers_[i].load.filled = true;
+  std::vector<TensorView> slabs;
+  for (const Layer& layer : layers_) slabs.push_back(layer.device);
+  filler_.make_on_device(slabs);
+  for (Layer& layer : layers_) {
+    layer.load.ready = backend_.record(Queue::kCompute);
+    layer.load.filled = true;
   }
 }
 
@@ -111,25 +130,24 @@ void LayerStore::run_worker() {
 
 void LayerStore::work() {
   int64_t position = 0;
-  size_t begin = 0;
-  while (next_chunk(position, begin)) {
-    const size_t end = std::min(begin + options_.chunk_bytes, slab_bytes_);
+  LayerFiller::Chunk chunk;
+  while (next_chunk(position, chunk)) {
     if (options_.residency == Residency::kStream)
-      convert_in_place(static_cast<int>(position), begin, end);
+      convert_in_place(static_cast<int>(position), chunk);
     else
-      convert_and_copy(position, begin, end);
+      convert_and_copy(position, chunk);
   }
 }
 
 /// The next chunk nobody has taken; false when there will be none. kMapped waits for more passes.
-bool LayerStore::next_chunk(int64_t& position, size_t& begin) {
+bool LayerStore::next_chunk(int64_t& position, LayerFiller::Chunk& chunk) {
   std::unique_lock lock(mutex_);
   const bool mapped = options_.residency == Residency::kMapped;
   const auto next = [&] { return next_chunk_ / chunks_per_layer_; };
   if (mapped) changed_.wait(lock, [&] { return stop_ || next() < last_position_; });
   if (stop_ || (!mapped && next() == layers())) return false;
   position = next();
-  begin = static_cast<size_t>(next_chunk_ % chunks_per_layer_) * options_.chunk_bytes;
+  chunk = filler_.chunks()[static_cast<size_t>(next_chunk_ % chunks_per_layer_)];
   ++next_chunk_;
   return true;
 }
@@ -158,20 +176,9 @@ void LayerStore::leave() {
   lock.unlock();
   for (const Staging& buffer : staging)
     if (buffer.copied.valid()) backend_.synchronize(buffer.copied);
-}
-
-void LayerStore::fill_chunk(int layer, size_t begin, size_t end, std::byte* out) const {
-  for (const WeightSlot& slot : layouts_[static_cast<size_t>(layer)].slots()) {
-    const size_t element = size_of(slot.dtype);
-    for (const WeightPart& part : slot.parts) {
-      const size_t part_begin = slot.offset + static_cast<size_t>(part.element_offset) * element;
-      const size_t part_end = part_begin + static_cast<size_t>(part.shape.count()) * element;
-      const size_t from = std::max(begin, part_begin), to = std::min(end, part_end);
-      if (from >= to) continue;
-      source_.read(part, static_cast<int64_t>((from - part_begin) / element),
-                   static_cast<int64_t>((to - part_begin) / element), slot.dtype, out + (from - begin));
-    }
-  }
+  if (options_.residency == Residency::kMapped) return;
+  merged_.reset();
+  filler_.finish();
 }
 
 size_t LayerStore::take_staging(std::unique_lock<std::mutex>& lock) {
@@ -195,13 +202,13 @@ size_t LayerStore::take_staging(std::unique_lock<std::mutex>& lock) {
   }
 }
 
-void LayerStore::convert_and_copy(int64_t position, size_t begin, size_t end) {
+void LayerStore::convert_and_copy(int64_t position, const LayerFiller::Chunk& chunk) {
   const auto layer = static_cast<int>(position % layers());
   std::unique_lock lock(mutex_);
   const size_t index = take_staging(lock);
   lock.unlock();
   Staging& staging = staging_[index];
-  fill_chunk(layer, begin, end, static_cast<std::byte*>(staging.host->data));
+  filler_.stage(layer, chunk, static_cast<std::byte*>(staging.host->data));
   lock.lock();
   if (passes_through()) {
     // A slot is free once the layer that used it before was released.
@@ -219,9 +226,8 @@ void LayerStore::convert_and_copy(int64_t position, size_t begin, size_t end) {
   Load& target = load_of(position);
   if (target.chunks_started++ == 0) target.copy_begin = backend_.record(Queue::kCopy);
   const TensorView slab = device_slab(layer, position);
-  const auto length = static_cast<int64_t>(end - begin);
-  backend_.copy_bytes(staging.host.view().slice(0, 0, length),
-                      slab.slice(0, static_cast<int64_t>(begin), static_cast<int64_t>(end)), Queue::kCopy);
+  filler_.issue(layer, chunk, staging.host,
+                slab.slice(0, static_cast<int64_t>(chunk.begin), static_cast<int64_t>(chunk.end)));
   staging.copied = backend_.record(Queue::kCopy);
   flying_staging_.push_back(index);
   if (--target.chunks_left == 0) {
@@ -233,7 +239,29 @@ void LayerStore::convert_and_copy(int64_t position, size_t begin, size_t end) {
   changed_.notify_all();
 }
 
-void LayerStore::convert_in_place(int layer, size_t begin, size_t end) {
+/// Adds LoRAs on the device and brings the result back.
+void LayerStore::merge_to_host(int layer, const LayerFiller::Chunk& chunk, std::byte* out) {
+  std::unique_lock lock(mutex_);
+  const size_t index = take_staging(lock);
+  lock.unlock();
+  Staging& staging = staging_[index];
+  filler_.stage(layer, chunk, static_cast<std::byte*>(staging.host->data));
+  lock.lock();
+  const auto length = static_cast<int64_t>(chunk.bytes());
+  const TensorView merged = merged_.view().slice(0, 0, length), host = staging.host.view().slice(0, 0, length);
+  filler_.issue(layer, chunk, staging.host, merged);
+  backend_.copy_bytes(merged, host, Queue::kCopy);
+  staging.copied = backend_.record(Queue::kCopy);
+  lock.unlock();
+  backend_.synchronize(staging.copied);
+  std::memcpy(out, host.data, chunk.bytes());
+  lock.lock();
+  free_staging_.push_back(index);
+  lock.unlock();
+  changed_.notify_all();
+}
+
+void LayerStore::convert_in_place(int layer, const LayerFiller::Chunk& chunk) {
   constexpr const char* kWhat = "streamed weights";
   Layer& target = layers_[static_cast<size_t>(layer)];
   {
@@ -241,7 +269,11 @@ void LayerStore::convert_in_place(int layer, size_t begin, size_t end) {
     if (target.host.empty())  // also after another worker could not have it
       target.host = backend_.allocate_host(DType::kU8, {static_cast<int64_t>(slab_bytes_)}, kWhat);
   }
-  fill_chunk(layer, begin, end, static_cast<std::byte*>(target.host->data) + begin);
+  std::byte* const out = static_cast<std::byte*>(target.host->data) + chunk.begin;
+  if (filler_.merges_on_device())
+    merge_to_host(layer, chunk, out);
+  else
+    filler_.write(layer, chunk, out);
   std::unique_lock lock(mutex_);
   if (--target.load.chunks_left > 0) return;
   lock.unlock();

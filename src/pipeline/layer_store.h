@@ -15,6 +15,7 @@
 #include "backend/backend.h"
 #include "model/layers.h"
 #include "model/weights.h"
+#include "pipeline/layer_filler.h"
 #include "pipeline/residency.h"
 
 namespace wan {
@@ -27,6 +28,8 @@ struct LayerStoreOptions {
   /// Bytes one worker converts at a time, a multiple of every element's size: large enough for full copy speed, small
   /// enough to keep all workers busy on one layer.
   size_t chunk_bytes = size_t{16} << 20;
+  /// Where LoRAs are added; nullopt: on the device where it is a card.
+  std::optional<bool> merge_on_device{};
 };
 
 /// Two instants on the device's clock; `bytes` moved in between, 0 for a wait.
@@ -114,14 +117,14 @@ class LayerStore final : public LayerSource {
   }
   Slot& slot_of(int64_t position) { return slots_[static_cast<size_t>(position) % slots_.size()]; }
   Load& load_of(int64_t position);
-  bool next_chunk(int64_t& position, size_t& begin);
+  bool next_chunk(int64_t& position, LayerFiller::Chunk& chunk);
   bool is_filled(int64_t position);
   void work();
   void run_worker();
   void leave();
-  void fill_chunk(int layer, size_t begin, size_t end, std::byte* out) const;
-  void convert_and_copy(int64_t position, size_t begin, size_t end);
-  void convert_in_place(int layer, size_t begin, size_t end);
+  void convert_and_copy(int64_t position, const LayerFiller::Chunk& chunk);
+  void convert_in_place(int layer, const LayerFiller::Chunk& chunk);
+  void merge_to_host(int layer, const LayerFiller::Chunk& chunk, std::byte* out);
   size_t take_staging(std::unique_lock<std::mutex>& lock);
   bool issue(int64_t position, bool wait_for_host);
   void rethrow_failure();
@@ -133,6 +136,7 @@ class LayerStore final : public LayerSource {
   std::vector<WeightLayout> layouts_;
   const WeightSource& source_;
   LayerStoreOptions options_;
+  LayerFiller filler_;
   size_t slab_bytes_ = 0;
 
   mutable std::mutex mutex_;
@@ -140,6 +144,7 @@ class LayerStore final : public LayerSource {
   std::vector<Layer> layers_;
   std::vector<Slot> slots_;
   std::vector<Staging> staging_;
+  Tensor merged_;  // kStream with LoRAs: a chunk on the device on its way to the host
   std::vector<size_t> free_staging_;
   std::deque<size_t> flying_staging_;  // oldest first
   std::vector<std::thread> threads_;

@@ -35,8 +35,8 @@ void Models::make_experts(const Plan& plan) {
   for (size_t i = 0; i < experts.size(); ++i) {
     LoadedExpert& expert = experts[i];
     const WeightFile* file = dit_file(i);
-    expert.source = std::make_unique<WeightSource>(file != nullptr ? WeightSource::from_file(*file)
-                                                                   : random_weights(dit_component(i)));
+    const WeightSource base = file != nullptr ? WeightSource::from_file(*file) : random_weights(dit_component(i));
+    expert.source = std::make_unique<WeightSource>(base.with(set.loras.patches[i]));
     expert.stem = single(*backend, dit_stem_layout(set.dit, plan.compute), *expert.source, "DiT stem");
     std::vector<WeightLayout> layouts;
     for (int64_t block = 0; block < set.dit.num_layers; ++block)
@@ -83,6 +83,8 @@ std::string models_key(const Request& request, const Plan& plan, const MemoryPla
   for (const std::filesystem::path& path : {request.checkpoint, request.dit, request.dit_high, request.dit_low,
                                             request.text_encoder, request.vae, request.tokenizer})
     weights += path.string() + "|";
+  for (const LoraChoice& lora : request.weights().loras)
+    weights += fmt::format("{}|{}|{}|", lora.file.string(), lora.strength, lora.expert);
   return fmt::format("{}{}|{}|{}|{}|{}|{}|{}", weights, request.random_weights ? request.model : "", plan.device,
                      plan.text_encoder_device, static_cast<int>(plan.compute), static_cast<int>(plan.vae_compute),
                      static_cast<int>(memory.dit_residency), request.tuning_table.string());

@@ -142,11 +142,13 @@ ModelSet open_models(const Request& request) {
     models.dit = models.variant->dit;
     models.text = published_text_encoder_config();
     models.vae = {models.variant->vae, models.variant->vae_traits().latent_channels};
+    models.loras = open_loras(request.weights().loras, *models.variant, models.dit);
     return models;
   }
   require_usage(request.names_weights(),
                 "--checkpoint names the folder or the file of the weights\n" + official_checkpoints_help());
-  models.checkpoint = open_checkpoint(request.weights());
+  const WeightChoice weights = request.weights();
+  models.checkpoint = open_checkpoint(weights);
   models.variant = models.checkpoint->variant;
   models.dit = models.checkpoint->dit;
   models.text = models.checkpoint->text;
@@ -156,8 +158,9 @@ ModelSet open_models(const Request& request) {
     const Variant& expected = variant_named(request.model);
     require_usage(models.variant == &expected,
                   fmt::format("{} holds a model of type {}, but {} is asked for: name a checkpoint of type {}",
-                              request.weights().title().string(), models.variant->task, request.model, expected.task));
+                              weights.title().string(), models.variant->task, request.model, expected.task));
   }
+  models.loras = open_loras(weights.loras, *models.variant, models.dit);
   return models;
 }
 
@@ -187,6 +190,7 @@ Plan make_plan(const Request& asked, const ModelSet& models) {
   choose_sampling(request, plan);
   choose_devices(request, plan);
   plan.overlap = request.overlap;
+  plan.loras = models.loras.uses;
   plan.stored = stored_types(models);
   plan.latent = {models.vae.latent_channels, latent_frames, plan.height / vae.stride_spatial,
                  plan.width / vae.stride_spatial};

@@ -12,6 +12,7 @@
 #include "io/image.h"
 #include "model/checkpoint.h"
 #include "pipeline/layer_store.h"
+#include "pipeline/loras.h"
 #include "pipeline/recipe.h"
 #include "pipeline/request.h"
 #include "sampler/schedule.h"
@@ -27,12 +28,13 @@ struct ModelSet {
   TextEncoderConfig text;
   VaeConfig vae;
   Request defaults;  // of the checkpoint's own: checkpoint_defaults.h
+  LoraSet loras;
 
   size_t expert_count() const { return variant->experts.size(); }
   const WeightFile* vae_file() const { return checkpoint ? &checkpoint->vae_file : nullptr; }
 };
 
-/// Opens and checks the checkpoint, or takes the published sizes. Reads headers only.
+/// Opens and checks the checkpoint, or takes the published sizes, and the LoRAs. Reads headers only.
 ModelSet open_models(const Request& request);
 
 /// What the run will hold on the device, computed before anything is allocated.
@@ -74,6 +76,7 @@ struct Plan {
   DType vae_compute = DType::kF32;
   std::string device, text_encoder_device;
   Overlap overlap = Overlap::kOn;
+  std::vector<LoraUse> loras;
   std::map<std::string, std::string> stored;  // component -> element types of its matrices in the file, or "random"
 
   // Filled in by `settle`.

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "base/solver.h"
 #include "base/weight_choice.h"
@@ -46,6 +47,9 @@ struct Request {
   std::filesystem::path dit;                // of a model with one DiT
   std::filesystem::path dit_high, dit_low;  // experts
   std::filesystem::path text_encoder, vae, tokenizer;
+  // LoRAs, as FILE or FILE=STRENGTH (lora_choice), in the order in which they are added; behind `lora` those of an
+  // expert.
+  std::vector<std::string> lora, lora_high, lora_low;
   std::string model;  // of model_names(): the sizes of random_weights, or what the checkpoint must hold
   bool random_weights = false;
 
@@ -69,15 +73,24 @@ struct Request {
 
   bool operator==(const Request&) const = default;
 
-  WeightChoice weights() const { return {checkpoint, dit, dit_high, dit_low, text_encoder, vae, tokenizer}; }
+  /// Throws Error(kUsage) as lora_choice does.
+  WeightChoice weights() const;
+  /// Of the model and its parts; LoRAs stay.
   void set_weights(WeightChoice choice) {
     std::tie(checkpoint, dit, dit_high, dit_low, text_encoder, vae, tokenizer) =
         std::tie(choice.checkpoint, choice.dit, choice.dit_high, choice.dit_low, choice.text_encoder, choice.vae,
                  choice.tokenizer);
   }
   /// Whether a checkpoint or a part of one is named.
-  bool names_weights() const { return !weights().empty(); }
+  bool names_weights() const {
+    return !(checkpoint.empty() && dit.empty() && dit_high.empty() && dit_low.empty() && text_encoder.empty() &&
+             vae.empty() && tokenizer.empty());
+  }
 };
+
+/// FILE or FILE=STRENGTH, a number of kLoraStrength. Behind the last '=' stands a strength, unless there is a file of
+/// the whole name. Throws Error(kUsage) that names `flag`.
+LoraChoice lora_choice(std::string_view text, std::string_view flag, std::string_view expert = {});
 
 /// What came out, beside the files.
 struct Outcome {

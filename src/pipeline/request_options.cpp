@@ -29,6 +29,7 @@ struct Check {
 
 void check_request(const Request& request) {
   request_options(Check{}, request);
+  request.weights();  // the strengths of LoRAs
   require(!mixes_spellings(request), kMixedSpellings, ErrorKind::kUsage);
   require(!request.boundary || !request.split_step,
           "--boundary and --split-step both say where the low-noise expert begins: leave one out; a suite's defaults "

@@ -3,8 +3,10 @@
 // mp4's comment all walk it. The defaults are the members' own, in request.h; the words of enums in request_words.h.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "base/checked_number.h"
@@ -63,7 +65,8 @@ inline constexpr Bounds<int64_t> kFrames{1, 1'000'000};
 inline constexpr Bounds<int> kSteps{1, kMaxSteps};
 inline constexpr Bounds<int> kSplitStep{0, kMaxSteps};
 inline constexpr Bounds<double> kShare{0, 1};
-inline constexpr Bounds<double> kShift{0.01, 1000};  // the models use 3 to 12; beyond, steps fall together
+inline constexpr Bounds<double> kShift{0.01, 1000};        // the models use 3 to 12; beyond, steps fall together
+inline constexpr Bounds<double> kLoraStrength{-100, 100};  // a negative one takes away
 inline constexpr Bounds<double> kAnyNumber{};
 inline constexpr Bounds<uint64_t> kAnySeed{};
 
@@ -84,6 +87,13 @@ void options_of_weights(Visitor& visit, R& r) {
                "tokenizer.json or spiece.model, or their folder; default: the checkpoint's, or that within the text "
                "encoder's file"},
         r.tokenizer, Anything{});
+  visit(Option{"lora", flags::kLora, "FILE[=STRENGTH]",
+               "LoRA that is added to the DiT, of a pair to each expert that it is for; may be given several times"},
+        r.lora, Anything{});
+  visit(Option{"lora_high", flags::kLoraHigh, "FILE[=STRENGTH]", "LoRA of the high-noise expert, likewise"},
+        r.lora_high, Anything{});
+  visit(Option{"lora_low", flags::kLoraLow, "FILE[=STRENGTH]", "LoRA of the low-noise expert, likewise"}, r.lora_low,
+        Anything{});
   visit(Option{"random_weights", flags::kWeights, "", "checkpoint, or random: seeded values at the published sizes",
                Also::kVideo},
         r.random_weights, OneOf{{"checkpoint", flags::kRandomWeights}});
@@ -190,6 +200,17 @@ void request_options(Visitor&& visit, R& request) {
   detail::options_of_sampling(visit, request);
   detail::options_of_execution(visit, request);
   detail::options_of_output(visit, request);
+}
+
+/// Makes relative paths those below `folder`, of lists (FILE or FILE=STRENGTH) each. Other members stay.
+template <class T>
+void place_in(const std::filesystem::path& folder, T& member) {
+  if constexpr (std::is_same_v<T, std::filesystem::path>) {
+    if (!member.empty() && member.is_relative()) member = folder / member;
+  } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+    for (std::string& text : member)
+      if (std::filesystem::path path = text; path.is_relative()) text = (folder / path).string();
+  }
 }
 
 /// Throws Error(kUsage) naming the flag when an option is not what it may be, guidance is given in both spellings, or

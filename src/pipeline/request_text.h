@@ -7,8 +7,10 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/checked_number.h"
 #include "base/enum_names.h"
@@ -30,7 +32,8 @@ bool is_given(const T& member) {
     return !member.empty();
 }
 
-/// Numbers as short as they can be read back, choices as their words, nothing where nothing is given; 0 is "0".
+/// Numbers as short as they can be read back, choices as their words, nothing where nothing is given; 0 is "0"; a
+/// list's texts with commas between them.
 template <class T>
 std::string text_of(const T& member) {
   if constexpr (NamedEnum<T>)
@@ -39,6 +42,8 @@ std::string text_of(const T& member) {
     return member.string();
   else if constexpr (std::same_as<T, std::string>)
     return member;
+  else if constexpr (std::same_as<T, std::vector<std::string>>)
+    return fmt::format("{}", fmt::join(member, ", "));
   else if constexpr (requires { member.has_value(); })
     return member ? text_of(*member) : std::string();
   else

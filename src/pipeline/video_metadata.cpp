@@ -12,6 +12,7 @@
 #include "base/json_reader.h"
 #include "pipeline/decisions.h"
 #include "pipeline/request_json.h"
+#include "pipeline/request_options.h"
 #include "pipeline/video_info.h"
 
 namespace wan {
@@ -29,20 +30,22 @@ Json json_of(const InputFile& file) { return {{"name", file.name}, {"sha256", fi
 
 Json json_of(const std::vector<WeightIdentity>& weights) {
   Json list = Json::array();
-  for (const WeightIdentity& file : weights)
+  for (const WeightIdentity& file : weights) {
     list.push_back({{"component", file.component},
                     {"file", file.file},
                     {"size_bytes", file.size_bytes},
                     {"digest", file.digest},
                     {"digest_kind", kEdgeDigest}});
+    if (file.strength) list.back()["strength"] = *file.strength;
+  }
   return list;
 }
 
 /// The identity of weights for a file that outlives them: none is better than no video.
 std::vector<WeightIdentity> weights_now(const Request& request) {
-  if (request.random_weights) return {};
   try {
-    return identify_weights(request.weights());
+    const WeightChoice weights = request.weights();
+    return request.random_weights ? identify_loras(weights.loras) : identify_weights(weights);
   } catch (const Error&) {
     return {};
   }
@@ -97,6 +100,7 @@ std::vector<WeightIdentity> read_weights(JsonReader& model, const std::string& w
     JsonReader reader(item, where + ": weights");
     WeightIdentity file{read_name(reader, "component"), read_name(reader, "file"), 0, read_sha256(reader, "digest")};
     reader.read("size_bytes", file.size_bytes, kFileBytes);
+    reader.read("strength", file.strength, kLoraStrength);
     weights.push_back(std::move(file));
   }
   return weights;

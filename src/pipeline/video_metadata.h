@@ -16,7 +16,7 @@ namespace wan {
 
 inline constexpr std::string_view kVideoSchema = "wanbench.video";
 inline constexpr int kVideoMajor = 1;
-inline constexpr int kVideoMinor = 1;  // 1: `recipe`, `split_step`
+inline constexpr int kVideoMinor = 2;  // 1: `recipe`, `split_step`; 2: LoRAs among the weights, with `strength`
 
 /// A file that a request reads: its name without folders, and the SHA-256 of its content.
 struct InputFile {
@@ -28,7 +28,7 @@ struct VideoMetadata {
   Request request;  // every option that decides the pixels, defaults filled in; no path and no device
   std::optional<InputFile> image, initial_latent;
   std::string task, model;              // as Decisions has them
-  std::vector<WeightIdentity> weights;  // empty: random ones, or not known
+  std::vector<WeightIdentity> weights;  // as identify_weights; empty but for LoRAs: random ones, or not known
   std::string version, git_commit;      // of this program
   bool git_dirty = false;
   std::string device;        // cpu or cuda

@@ -22,6 +22,7 @@ void fields(V& visit, R& r) {
   visit("size_bytes", r.size_bytes);
   visit("digest", r.digest);
   visit("digest_kind", r.digest_kind);
+  visit.added("strength", r.strength);
 }
 
 template <class V, Is<Workload> R>

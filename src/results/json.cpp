@@ -429,7 +429,7 @@ std::string workload_key(const Workload& workload) {
         (key == "recipe" && (value == "" || value == kOfficialRecipe)) || (key == "split_step" && value.is_null());
     if (!as_before && key != "prompt" && key != "negative_prompt" && key != "weights") canonical[key] = value;
   }
-  for (const WeightsFile& file : workload.weights) canonical["weights"][file.component].push_back(file.digest);
+  for (const WeightsFile& file : workload.weights) canonical["weights"][file.component].push_back(text_of(file));
   return sha256_hex(canonical.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 

@@ -17,6 +17,10 @@ std::string_view to_string(RunStatus value) { return enum_name(value); }
 std::string_view to_string(StageKind value) { return enum_name(value); }
 std::string_view to_string(KernelKind value) { return enum_name(value); }
 
+std::string text_of(const WeightsFile& file) {
+  return file.strength ? fmt::format("{} x {}", file.digest, *file.strength) : file.digest;
+}
+
 std::string build_text(const ToolInfo& tool) {
   std::string text = fmt::format("{}, commit {}", tool.version, tool.git_commit.empty() ? "unknown" : tool.git_commit);
   if (tool.git_dirty) text += ", changed";

@@ -19,7 +19,7 @@ namespace wan {
 inline constexpr std::string_view kRecordSchema = "wanbench.run";
 inline constexpr int kRecordMajor = 1;
 inline constexpr int kRecordMinor =
-    3;  // 1: `kernels`; 2: `execution`, sums of spans; 3: `workload.recipe`, `split_step`
+    4;  // 1: `kernels`; 2: `execution`, sums of spans; 3: `workload.recipe`, `split_step`; 4: `weights.strength`
 
 /// A value with where it came from. Absent is never 0: `value` is empty and `reason` says why.
 template <class T>
@@ -57,13 +57,19 @@ enum class PageCache { kHot, kEvicted, kUnknown };  // of the weight files, befo
 
 /// A file of weights. The digest covers what `digest_kind` says: "sha256", "size+head+tail", "random" (the seed).
 struct WeightsFile {
-  std::string component;  // dit, dit.high_noise, dit.low_noise, text_encoder, vae, tokenizer
-  std::string file;       // name without folders
+  // dit, dit.high_noise, dit.low_noise, text_encoder, vae, tokenizer; behind them, in the order in which they are
+  // added, lora, lora.high_noise, lora.low_noise
+  std::string component;
+  std::string file;  // name without folders
   uint64_t size_bytes = 0;
   std::string digest;
   std::string digest_kind;
+  std::optional<double> strength{};  // of a LoRA; since 1.4
   bool operator==(const WeightsFile&) const = default;
 };
+
+/// Which weights these are: the digest, and a LoRA's strength.
+std::string text_of(const WeightsFile& file);
 
 /// All that decides what is computed. Two runs compare only if these fields are equal; `workload_key` hashes them.
 /// Empty or nullopt: not applicable to the model, or, in an imported run, not recorded.

@@ -102,13 +102,15 @@ void fill_from_decisions(Workload& work, const Decisions& plan) {
 
 std::string key_of(const PlannedCase& planned, const std::vector<std::string>& command) {
   Request request = by_expert(planned.details.request);
-  request.set_weights({});  // where the weights lie does not matter, which they are does
+  // Where the weights lie does not matter, which they are does.
+  request.set_weights({});
+  request.lora = request.lora_high = request.lora_low = {};
   if (request.recipe.empty()) request.solver = with_recipe_named(request).solver;  // as before there were recipes
   const std::string tuning = file_digest(request.tuning_table);
   request.tuning_table.clear();
   std::string text = planned.details.name + "\n" + request_json(request);
   if (!tuning.empty()) text += "\ntuning table " + tuning;
-  for (const WeightsFile& file : planned.workload.weights) text += "\n" + file.component + " " + file.digest;
+  for (const WeightsFile& file : planned.workload.weights) text += "\n" + file.component + " " + text_of(file);
   for (const std::string& word : command) text += "\n$ " + word;
   if (planned.page_cache != PageCacheSetting::kAsIs)
     text += planned.page_cache == PageCacheSetting::kHot ? "\npage cache hot" : "\npage cache evicted";
@@ -151,8 +153,10 @@ std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& optio
           planned.workload.weights = found->second;
         } else {
           planned.workload.weights = {{"dit", request.model, 0, "random", "random"}};
+          for (WeightsFile& lora : lora_files(request.weights())) planned.workload.weights.push_back(std::move(lora));
         }
       } else {
+        planned.workload.weights = lora_files(request.weights());
         expand_command(options.command, details, "x.mp4");
       }
     } catch (const Error& problem) {

@@ -90,12 +90,7 @@ Case read_case(const Json& defaults, const Json& json, const std::string& where)
 }
 
 void resolve_paths(Request& request, const std::filesystem::path& folder) {
-  request_options(
-      [&](const Option&, auto& member, const auto&) {
-        if constexpr (std::is_same_v<std::remove_reference_t<decltype(member)>, std::filesystem::path>)
-          if (!member.empty() && member.is_relative()) member = folder / member;
-      },
-      request);
+  request_options([&](const Option&, auto& member, const auto&) { place_in(folder, member); }, request);
 }
 
 }  // namespace wan::suite

@@ -44,11 +44,11 @@ void run(Bench bench, const LowRankCase& c, DType base_type, DType factors, DTyp
   const Expected want =
       reference::add_low_rank(base.values, up.values, down.values, c.factor, c.rows, c.columns, c.rank);
   const Operand y = bench.blank(y_type, {c.rows, c.columns});
-  bench.backend().add_low_rank(base, up, down, c.factor, y);
+  bench.backend().add_low_rank(base, up, down, c.factor, y, Queue::kCompute);
   EXPECT_TRUE(bench.matches(y, want));
   EXPECT_EQ(bench.get(base), base.values);
   if (base_type != y_type) return;
-  bench.backend().add_low_rank(base, up, down, c.factor, base);
+  bench.backend().add_low_rank(base, up, down, c.factor, base, Queue::kCompute);
   EXPECT_EQ(bench.get(base), bench.get(y)) << "in place";
 }
 
@@ -98,12 +98,12 @@ TEST_F(LowRankForms, FactorsOfAnyTypeGiveTheSame) {
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     const Operand y = bench.blank(DType::kF32, shape);
     backend().add_low_rank(base, bench.put(dtype, {150, 21}, up.values), bench.put(dtype, {21, 176}, down.values),
-                           0.25f, y);
+                           0.25f, y, Queue::kCompute);
     if (first.empty()) first = bench.get(y);
     EXPECT_EQ(bench.get(y), first);
   }
   const Operand y = bench.blank(DType::kF32, shape);
-  backend().add_low_rank(base, up.half, down.half, 0.25f, y);
+  backend().add_low_rank(base, up.half, down.half, 0.25f, y, Queue::kCompute);
   EXPECT_EQ(bench.get(y), first);
 }
 
@@ -115,7 +115,7 @@ TEST_F(LowRankForms, FactorsKeepAllTheirBits) {
   const Operand up = bench.put(DType::kF32, {1, 3}, {fine, 1, 1}),
                 down = bench.put(DType::kF32, {3, 1}, {1, fine, fine});
   const Operand y = bench.blank(DType::kF32, {1, 1});
-  backend().add_low_rank(base, up, down, 1, y);
+  backend().add_low_rank(base, up, down, 1, y, Queue::kCompute);
   EXPECT_EQ(bench.get(y), std::vector<double>{3 * 0x1p-20});
 }
 
@@ -126,25 +126,26 @@ TEST_F(LowRankForms, RefusesWhatDoesNotFit) {
   const Operand bf16 = bench.normal(DType::kBF16, {2, 8}), turned = bench.normal(DType::kF32, {8, 2});
   const Operand other = bench.normal(DType::kF32, {3, 8}), padded = bench.normal(DType::kF32, {6, 8}, {}, 2);
   const Operand flat = bench.normal(DType::kF32, {48});
-  EXPECT_ANY_THROW(backend().add_low_rank(base, up, bf16, 1, y));
-  EXPECT_ANY_THROW(backend().add_low_rank(base, up, turned, 1, y));
-  EXPECT_ANY_THROW(backend().add_low_rank(base, up, other, 1, y));
-  EXPECT_ANY_THROW(backend().add_low_rank(base, down, down, 1, y));
-  EXPECT_ANY_THROW(backend().add_low_rank(padded, up, down, 1, y));
-  EXPECT_ANY_THROW(backend().add_low_rank(base, up, down, 1, padded));
-  EXPECT_ANY_THROW(backend().add_low_rank(base, up, down, 1, turned));
-  EXPECT_ANY_THROW(backend().add_low_rank(flat, up, down, 1, flat));
-  EXPECT_NO_THROW(backend().add_low_rank(base, up, down, 1, y));
+  EXPECT_ANY_THROW(backend().add_low_rank(base, up, bf16, 1, y, Queue::kCompute));
+  EXPECT_ANY_THROW(backend().add_low_rank(base, up, turned, 1, y, Queue::kCompute));
+  EXPECT_ANY_THROW(backend().add_low_rank(base, up, other, 1, y, Queue::kCompute));
+  EXPECT_ANY_THROW(backend().add_low_rank(base, down, down, 1, y, Queue::kCompute));
+  EXPECT_ANY_THROW(backend().add_low_rank(padded, up, down, 1, y, Queue::kCompute));
+  EXPECT_ANY_THROW(backend().add_low_rank(base, up, down, 1, padded, Queue::kCompute));
+  EXPECT_ANY_THROW(backend().add_low_rank(base, up, down, 1, turned, Queue::kCompute));
+  EXPECT_ANY_THROW(backend().add_low_rank(flat, up, down, 1, flat, Queue::kCompute));
+  EXPECT_NO_THROW(backend().add_low_rank(base, up, down, 1, y, Queue::kCompute));
 }
 
 TEST_F(LowRankForms, AcceptsNothing) {
   Bench bench(backend(), "empty");
   const Operand base = bench.normal(DType::kF32, {2, 8}), up = bench.normal(DType::kF32, {2, 3});
   const Operand down = bench.normal(DType::kF32, {3, 8});
-  backend().add_low_rank(base.view.slice(0, 0, 0), up.view.slice(0, 0, 0), down, 1, base.view.slice(0, 0, 0));
+  backend().add_low_rank(base.view.slice(0, 0, 0), up.view.slice(0, 0, 0), down, 1, base.view.slice(0, 0, 0),
+                         Queue::kCompute);
   EXPECT_EQ(bench.get(base), base.values);
   const TensorView none(up.view.data, DType::kF32, {2, 0}, up.view.memory);
-  backend().add_low_rank(base, none, down.view.slice(0, 0, 0), 1, base);
+  backend().add_low_rank(base, none, down.view.slice(0, 0, 0), 1, base, Queue::kCompute);
   EXPECT_EQ(bench.get(base), base.values);  // of rank 0
 }
 

@@ -48,11 +48,13 @@ TEST(RequestOptions, GoThroughTheCommandLine) {
   size_t seen = 0;
   for (const OptionSample& sample : option_samples()) {
     if (sample.flag.empty() || sample.form == Form::kSize) continue;
-    std::vector<std::string> words = {sample.flag};
+    std::vector<std::string> words;
+    for (const std::string& text : sample.texts) words.insert(words.end(), {sample.flag, text});
+    if (words.empty()) words = {sample.flag};
     if (sample.form == Form::kOff && (sample.text == "on" || sample.text == "false")) continue;
     if (sample.key == "random_weights")
       words.push_back(sample.text == "true" ? "random" : "checkpoint");
-    else if (sample.form != Form::kOff)
+    else if (sample.form != Form::kOff && sample.texts.empty())
       words.push_back(sample.text);
     EXPECT_EQ(parsed(words), sample.request) << sample.flag << " " << sample.text;
     ++seen;

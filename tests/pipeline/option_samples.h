@@ -21,7 +21,8 @@ struct OptionSample {
   std::string key, flag;
   Form form = Form::kValue;
   Also also = Also::kNowhere;
-  std::string text;  // the value's
+  std::string text;                // the value's
+  std::vector<std::string> texts;  // of a list, each of which has the flag before it
   Request request;
 };
 
@@ -35,13 +36,21 @@ class SetOption {
   void operator()(const Option& option, T& member, const Limit& limit) {
     if (count_++ != wanted_) return;
     made_ = set(member, limit);
-    sample_ = {std::string(option.key), std::string(option.flag), option.form, option.also, text_of(member), {}};
+    sample_ = {std::string(option.key), std::string(option.flag), option.form, option.also,
+               text_of(member),         texts_in(member),         {}};
   }
   bool made() const { return made_; }
   size_t count() const { return count_; }
   const OptionSample& sample() const { return sample_; }
 
  private:
+  template <class T>
+  static std::vector<std::string> texts_in(const T& member) {
+    if constexpr (std::is_same_v<T, std::vector<std::string>>)
+      return member;
+    else
+      return {};
+  }
   template <class T>
   bool set(T& member, const Anything&) {
     if constexpr (NamedEnum<T>) {
@@ -50,6 +59,9 @@ class SetOption {
     } else if constexpr (requires { member.has_value(); }) {
       member.emplace();
       return set(*member, Anything{});
+    } else if constexpr (std::same_as<T, std::vector<std::string>>) {
+      member = {"/nowhere/it's a file=0.7", "second, \"Ünïcode\"=-1"};
+      return value_ == 0;
     } else {
       member = std::is_same_v<T, std::filesystem::path> ? "/nowhere/it's a file" : "it's \"Ünïcode\",\nrm -rf $HOME";
       return value_ == 0;

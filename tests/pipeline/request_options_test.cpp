@@ -108,7 +108,7 @@ TEST(RequestOptions, RefuseOtherTypesAndWords) {
   Request request;
   request_options(
       [&]<class T>(const Option& option, const T&, const auto&) {
-        const std::string message = refusal(fmt::format(R"({{"{}": ["x"]}})", option.key));
+        const std::string message = refusal(fmt::format(R"({{"{}": [1]}})", option.key));
         EXPECT_THAT(message, HasSubstr("'" + std::string(option.key) + "' must be")) << option.key;
         if constexpr (requires { takes_choice(T{}); }) {
           EXPECT_THAT(refusal(fmt::format(R"({{"{}": "x"}})", option.key)), HasSubstr("one of ")) << option.key;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <vector>
 
 #include "backend/cpu/checks.h"
 #include "backend/cpu/cpu_backend.h"
@@ -21,7 +22,7 @@ void require_factor(const TensorView& view, const char* name) {
 
 }  // namespace
 
-void CpuBackend::add_low_rank(TensorView base, TensorView up, TensorView down, float factor, TensorView y) {
+void CpuBackend::add_low_rank(TensorView base, TensorView up, TensorView down, float factor, TensorView y, Queue) {
   require_packed(base, "base");
   require_packed(y, "y");
   require_factor(up, "up");
@@ -33,8 +34,10 @@ void CpuBackend::add_low_rank(TensorView base, TensorView up, TensorView down, f
       up.dtype == down.dtype && up.shape == (Shape{rows, rank}) && down.shape == (Shape{rank, columns}),
       "up " + up.shape.text() + " and down " + down.shape.text() + " must share a dtype and fit " + base.shape.text());
   if (y.count() == 0) return;
-  const float* a = floats_at(down, 0, rank * columns, scratch(Slot::kWeight, rank * columns));
-  const float* b = floats_at(up, 0, rows * rank, scratch(Slot::kOperand, rows * rank));
+  // Memory of this call alone: it may run beside another operation.
+  std::vector<float> own_down(static_cast<size_t>(rank * columns)), own_up(static_cast<size_t>(rows * rank));
+  const float* a = floats_at(down, 0, rank * columns, own_down.data());
+  const float* b = floats_at(up, 0, rows * rank, own_up.data());
   parallel_for(threads_, rows, columns * (rank + 1), [&](int64_t row, int) {
     std::array<float, kChunk> sum, values;
     for (int64_t first = 0; first < columns; first += kChunk) {

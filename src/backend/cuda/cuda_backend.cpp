@@ -158,8 +158,9 @@ void CudaBackend::fill_normal(TensorView y, uint64_t seed, float mean, float dev
 void CudaBackend::linear(TensorView x, TensorView weight, TensorView bias, Activation activation, TensorView y) {
   linear_.forward(x, weight, bias, activation, y);
 }
-void CudaBackend::add_low_rank(TensorView base, TensorView up, TensorView down, float factor, TensorView y) {
-  cuda::add_low_rank(context_, base, up, down, factor, y);
+void CudaBackend::add_low_rank(TensorView base, TensorView up, TensorView down, float factor, TensorView y,
+                               Queue queue) {
+  cuda::add_low_rank(stream(queue), base, up, down, factor, y);
 }
 void CudaBackend::layer_norm(TensorView x, TensorView weight, TensorView bias, float eps, TensorView y) {
   cuda::layer_norm(context_, x, weight, bias, eps, y);

@@ -183,7 +183,7 @@ void check_arguments(const TensorView& base, const TensorView& up, const TensorV
 
 }  // namespace
 
-void add_low_rank(Context& context, TensorView base, TensorView up, TensorView down, float factor, TensorView y) {
+void add_low_rank(cudaStream_t stream, TensorView base, TensorView up, TensorView down, float factor, TensorView y) {
   check_arguments(base, up, down, y);
   if (y.count() == 0) return;
   Problem problem{.rows = y.shape[0], .columns = y.shape[1], .rank = up.shape[1], .factor = factor};
@@ -195,7 +195,7 @@ void add_low_rank(Context& context, TensorView base, TensorView up, TensorView d
   with_factor_type(up, [&]<typename Factor>(Factor*) {
     with_float_type(base, [&]<typename Base>(Base*) {
       with_float_type(y, [&]<typename Y>(Y*) {
-        low_rank_kernel<<<static_cast<unsigned>(blocks), kThreads, 0, context.compute>>>(
+        low_rank_kernel<<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(
             static_cast<const Base*>(base.data), static_cast<const Factor*>(up.data),
             static_cast<const Factor*>(down.data), static_cast<Y*>(y.data), problem);
       });

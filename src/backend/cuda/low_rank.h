@@ -6,6 +6,6 @@
 
 namespace wan::cuda {
 
-void add_low_rank(Context& context, TensorView base, TensorView up, TensorView down, float factor, TensorView y);
+void add_low_rank(cudaStream_t stream, TensorView base, TensorView up, TensorView down, float factor, TensorView y);
 
 }  // namespace wan::cuda
