@@ -31,7 +31,7 @@ struct MakeOptions {
 std::string models_and_sizes() {
   std::vector<std::string> all;
   for (const Variant& variant : variants()) all.push_back(fmt::format("{} ({} GB)", variant.name, variant.gigabytes));
-  return fmt::format("{}", fmt::join(all, ", "));
+  return fmt::format("{}, as official", fmt::join(all, ", "));
 }
 
 ExitCode run_make_checkpoint(const MakeOptions& options) {
