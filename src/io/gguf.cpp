@@ -13,53 +13,27 @@
 
 #include "base/error.h"
 #include "io/checked.h"
+#include "io/gguf_types.h"
 #include "io/printable.h"
 
 namespace wan {
 namespace {
 
-constexpr std::string_view kMagic = "GGUF";
+using namespace gguf;
+
 constexpr uint64_t kMaxKeys = 1 << 16;
 constexpr uint64_t kMaxTensors = 1 << 16;
 constexpr uint64_t kMaxNameBytes = 1 << 12;  // of a key or a tensor
 constexpr uint64_t kMaxTextBytes = 1 << 20;
 constexpr uint64_t kMaxAlignment = 1 << 20;
-constexpr uint32_t kMaxAxes = 5;
 constexpr int kMaxArrayDepth = 4;
 constexpr std::string_view kOriginalShape = "comfy.gguf.orig_shape.";
-
-/// Types of metadata, by GGUF's numbers.
-enum ValueType : uint32_t { kU8, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64, kTypes };
 
 /// Bytes of a value of a type that has no length of its own.
 uint64_t size_of_value(uint32_t type) {
   constexpr std::array<uint64_t, kTypes> kSizes{1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
   return kSizes[type];
 }
-
-struct TensorType {
-  uint32_t id;
-  DType dtype;
-  BlockType block = BlockType::kNone;
-};
-
-constexpr std::array kTensorTypes{
-    TensorType{0, DType::kF32},
-    TensorType{1, DType::kF16},
-    TensorType{30, DType::kBF16},
-    TensorType{2, DType::kU8, BlockType::kQ4_0},
-    TensorType{3, DType::kU8, BlockType::kQ4_1},
-    TensorType{6, DType::kU8, BlockType::kQ5_0},
-    TensorType{7, DType::kU8, BlockType::kQ5_1},
-    TensorType{8, DType::kU8, BlockType::kQ8_0},
-    TensorType{10, DType::kU8, BlockType::kQ2K},
-    TensorType{11, DType::kU8, BlockType::kQ3K},
-    TensorType{12, DType::kU8, BlockType::kQ4K},
-    TensorType{13, DType::kU8, BlockType::kQ5K},
-    TensorType{14, DType::kU8, BlockType::kQ6K},
-    TensorType{20, DType::kU8, BlockType::kIQ4NL},
-    TensorType{23, DType::kU8, BlockType::kIQ4XS},
-};
 
 /// ggml's names of types that are not read, for messages.
 std::string_view unread_type_name(uint32_t id) {
@@ -314,7 +288,7 @@ class GgufReader {
   std::string path_;
   std::span<const std::byte> bytes_;
   uint64_t position_ = 0;
-  uint64_t alignment_ = 32;
+  uint64_t alignment_ = kAlignment;
   std::set<std::string> keys_;
   std::vector<Entry> entries_;
 };

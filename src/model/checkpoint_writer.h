@@ -1,5 +1,5 @@
-// Writes checkpoints in the official layout: of random weights in the published sizes, and packed copies of existing
-// ones.
+// Writes checkpoints: of random weights in the published sizes, in any form that people download, and packed copies of
+// existing ones in the official layout.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/checkpoint.h"
+#include "model/checkpoint_format.h"
 #include "model/dit.h"
 #include "model/text_encoder.h"
 #include "model/vae.h"
@@ -35,10 +36,24 @@ struct CheckpointSizes {
 /// Of a row of the family's table.
 CheckpointSizes published_checkpoint_sizes(const Variant& variant);
 
-/// Writes the weights of `random_weights` with `seed`: the DiT in `dit_dtype` (F32 or BF16), the text encoder in BF16,
-/// the VAE in F32; the tokenizer is copied from folder `tokenizer`. `target` appears complete or not at all. Throws
-/// Error(kUsage) when it is there and not empty or the disk lacks space, Error(kRuntime) when writing fails.
-void make_checkpoint(const CheckpointSizes& sizes, uint64_t seed, DType dit_dtype,
+/// How a made checkpoint is stored.
+struct CheckpointForm {
+  CheckpointFormat format = CheckpointFormat::kOfficial;
+  /// F32 or BF16: of the DiT in the official layout and in diffusers'. The other formats say it by their names.
+  DType dit_dtype = DType::kF32;
+};
+
+/// Whether CheckpointForm::dit_dtype decides anything.
+bool has_dit_dtype(CheckpointFormat format);
+
+/// Writes the weights of `random_weights` with `seed`, each rounded once to the type it is stored in:
+///   official, diffusers  the DiT in `dit_dtype`, the text encoder in BF16, the VAE in F32
+///   the others           what is no matrix, the VAE, and the comfy format's matrices in BF16 (see checkpoint_format.h)
+/// The tokenizer is copied from `tokenizer`, a folder or a file; the folders of ComfyUI hold its spiece.model within
+/// the text encoder's file. Where no tensor tells what the DiT is (heads of another size than the published models'), a
+/// config.json lies beside it. `target` appears complete or not at all. Throws Error(kUsage) when it is there and not
+/// empty or the disk lacks space, Error(kInput) where there is no such tokenizer, Error(kRuntime) when writing fails.
+void make_checkpoint(const CheckpointSizes& sizes, uint64_t seed, const CheckpointForm& form,
                      const std::filesystem::path& tokenizer, const std::filesystem::path& target,
                      const WriteOptions& options);
 

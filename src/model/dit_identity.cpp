@@ -154,6 +154,12 @@ DitIdentity identify_dit(const WeightFile& file, const std::filesystem::path& co
   return there ? read_config(file, config) : identify_alone(file);
 }
 
+bool is_told_by_tensors(const DitConfig& config) {
+  const DitConfig usual;
+  return config.num_heads * kPublishedHeadDim == config.dim && config.text_len == usual.text_len &&
+         config.eps == usual.eps;
+}
+
 DitIdentity identify_dit(const WeightFile& file) {
   return identify_dit(file, file.file().path().parent_path() / "config.json");
 }

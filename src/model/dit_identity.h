@@ -22,6 +22,9 @@ struct DitIdentity {
 /// the config and the field that is absurd or contradicts the tensors, or the file whose model or heads nothing tells.
 DitIdentity identify_dit(const WeightFile& file, const std::filesystem::path& config);
 
+/// Whether a DiT of these sizes is known without a config.json: by its tensors, and else as the published models are.
+bool is_told_by_tensors(const DitConfig& config);
+
 /// With the config.json in the file's own folder.
 DitIdentity identify_dit(const WeightFile& file);
 

@@ -154,6 +154,18 @@ TEST_F(ResultsCommands, ANumberIsTakenWholeOrNotAtAll) {
   expect("compare a a --margin 010 --strict", ExitCode::kSuccess, HasSubstr("SAME"));
 }
 
+TEST_F(ResultsCommands, MakeCheckpointNamesTheFormatsThereAre) {
+  const std::string make = "make-checkpoint --model ti2v-5B --output new ";
+  for (const char* word : {"official", "diffusers", "comfy", "comfy-fp8", "gguf-q4_k_m", "gguf-q8_0"}) {
+    expect("make-checkpoint --help", ExitCode::kSuccess, HasSubstr(word));
+    expect(make + "--format q4", ExitCode::kUsage, AllOf(HasSubstr("--format"), HasSubstr("q4"), HasSubstr(word)));
+  }
+  for (const char* format : {"comfy", "comfy-fp8", "gguf-q4_k_m", "gguf-q8_0"})
+    expect(make + "--dit-dtype bf16 --format " + format, ExitCode::kUsage,
+           AllOf(HasSubstr("--dit-dtype bf16"), HasSubstr(format), HasSubstr("diffusers")));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "new"));
+}
+
 TEST_F(ResultsCommands, NamesOfRecordsDoNotSteerTheTerminal) {
   store("a", 4, 1, [](RunRecord& record) {
     record.run_case.name = "\x1b]0;owned\x07\nfaked row";

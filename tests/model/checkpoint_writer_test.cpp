@@ -40,7 +40,8 @@ class CheckpointWriter : public testing::Test {
   Checkpoint make_like(const std::string& fixture, DType dit_dtype) {
     const Checkpoint model = open_checkpoint(kFixtures / fixture);
     const CheckpointSizes sizes{model.variant, model.dit, model.text, vae_parts(model.vae.version, &model.vae_file)};
-    make_checkpoint(sizes, kSeed, dit_dtype, model.files.tokenizer, folder_ / "made", options_);
+    make_checkpoint(sizes, kSeed, {CheckpointFormat::kOfficial, dit_dtype}, model.files.tokenizer, folder_ / "made",
+                    options_);
     return open_checkpoint(folder_ / "made");
   }
   std::vector<std::string> names_in(const fs::path& folder) const {
@@ -172,9 +173,8 @@ TEST_F(CheckpointWriter, RefusesWhatTheDiskCannotHoldBeforeWriting) {
   sizes.dit.num_layers = 3'000;  // 2 TB of blocks
   const auto disk = fs::space(folder_);
   if (disk.available > uint64_t{1'900'000'000'000}) GTEST_SKIP() << "this disk could hold it";
-  EXPECT_THAT(
-      refusal([&] { make_checkpoint(sizes, 1, DType::kF32, folder_, folder_ / "made", options_); }, ErrorKind::kUsage),
-      HasSubstr("bytes free"));
+  EXPECT_THAT(refusal([&] { make_checkpoint(sizes, 1, {}, folder_, folder_ / "made", options_); }, ErrorKind::kUsage),
+              HasSubstr("bytes free"));
   EXPECT_TRUE(fs::is_empty(folder_));
 }
 
