@@ -74,6 +74,11 @@ void require_outputs(const Request& request, Existing existing) {
                     {"--text-encoder", request.text_encoder},
                     {"--vae", request.vae},
                     {"--tokenizer", request.tokenizer}});
+  // An output is no input; a video may end with the frame it begins with.
+  require_distinct({{flags::kOutput, request.output},
+                    {kDump, request.dump},
+                    {kFrames, request.frames},
+                    {"--last-image", request.last_image}});
   require(request.frames.empty() || !fs::exists(request.frames) || fs::is_directory(request.frames),
           fmt::format("{} is no folder: name one for {}", request.frames.string(), kFrames), ErrorKind::kUsage);
   for (const fs::path& file : {request.output, request.dump})

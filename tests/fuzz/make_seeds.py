@@ -294,7 +294,7 @@ def table_seeds(out):
 
 
 def request_seeds(out):
-    write(out / "prompts/mixed.txt", '# two\n\na red star\r\n{"prompt": "a cat", "seed": 7, "steps": 3, "image": "first.png"}\n')
+    write(out / "prompts/mixed.txt", '# two\n\na red star\r\n{"prompt": "a cat", "seed": 7, "steps": 3, "image": "first.png", "last_image": "last.png"}\n')
     sha = "0123456789abcdef" * 4
     weights = [{"component": "dit", "file": "a.safetensors", "size_bytes": 42, "digest": sha, "digest_kind": "size+head+tail"}]
     write(
@@ -303,7 +303,7 @@ def request_seeds(out):
             {
                 "schema": {"name": "wanbench.video", "major": 1, "minor": 0},
                 "request": {"prompt": "a cat", "seed": 42, "steps": 5, "width": 96, "height": 64, "solver": "unipc", "shift": 5.0, "precision": "fp32"},
-                "files": {"image": {"name": "x.png", "sha256": sha}},
+                "files": {"image": {"name": "x.png", "sha256": sha}, "last_image": {"name": "y.png", "sha256": sha}},
                 "model": {"task": "ti2v", "name": "ti2v-5B", "weights": weights},
                 "tool": {"name": "wanbench", "version": "0.2.0", "git_commit": "abc", "git_dirty": False},
                 "device": {"kind": "cpu", "name": "Example CPU", "kernel_table": ""},
