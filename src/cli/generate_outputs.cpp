@@ -80,6 +80,11 @@ void require_outputs(const Request& request, Existing existing) {
   for (const LoraChoice& lora : request.weights().loras)
     if (loras.insert(lora.file).second) paths.emplace_back(flags::kLora, lora.file);
   require_distinct(paths);
+  // An output is no input; a video may end with the frame it begins with.
+  require_distinct({{flags::kOutput, request.output},
+                    {kDump, request.dump},
+                    {kFrames, request.frames},
+                    {"--last-image", request.last_image}});
   require(request.frames.empty() || !fs::exists(request.frames) || fs::is_directory(request.frames),
           fmt::format("{} is no folder: name one for {}", request.frames.string(), kFrames), ErrorKind::kUsage);
   for (const fs::path& file : {request.output, request.dump})

@@ -30,12 +30,13 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Where inputs are, how and where to compute, and what to write. What the video shows is the video's own.
-constexpr std::array<std::string_view, 24> kTaken{"checkpoint",   "dit",       "dit_high",      "dit_low",
-                                                  "text_encoder", "vae",       "tokenizer",     "lora",
-                                                  "lora_high",    "lora_low",  "image",         "initial_latent",
-                                                  "device",       "precision", "vae_precision", "text_encoder_device",
-                                                  "offload",      "overlap",   "vae_chunk",     "vae_slice",
-                                                  "tuning_table", "output",    "frames",        "no_metadata"};
+constexpr std::array<std::string_view, 25> kTaken{"checkpoint",          "dit",          "dit_high",  "dit_low",
+                                                  "text_encoder",        "vae",          "tokenizer", "lora",
+                                                  "lora_high",           "lora_low",     "image",     "last_image",
+                                                  "initial_latent",      "device",       "precision", "vae_precision",
+                                                  "text_encoder_device", "offload",      "overlap",   "vae_chunk",
+                                                  "vae_slice",           "tuning_table", "output",    "frames",
+                                                  "no_metadata"};
 
 struct RepeatOptions {
   fs::path video;
@@ -190,6 +191,7 @@ Request request_of(const VideoMetadata& metadata, const RepeatOptions& options, 
   const Request& given = options.given;
   Request request = metadata.request;
   request.image = input_of(metadata.image, given.image, "--image", options.video, differences);
+  request.last_image = input_of(metadata.last_image, given.last_image, "--last-image", options.video, differences);
   request.initial_latent =
       input_of(metadata.initial_latent, given.initial_latent, "--initial-latent", options.video, differences);
   request.set_weights(weights_of(metadata, options, differences));

@@ -173,6 +173,21 @@ Image fit_covering(const Image& image, Size size) {
   return crop(resized, (scaled.width - size.width) / 2, (scaled.height - size.height) / 2, size);
 }
 
+Image crop_to_proportions(const Image& image, Size like) {
+  require_op(image.width > 0 && image.height > 0 && like.width > 0 && like.height > 0, "an image has pixels");
+  const int64_t across = int64_t{image.width} * like.height, down = int64_t{image.height} * like.width;
+  if (across == down) return image;
+  const auto part = [](int64_t product, int side) {
+    return std::max(1, static_cast<int>(std::nearbyint(static_cast<double>(product) / side)));
+  };
+  Size kept{image.width, image.height};
+  if (across > down)
+    kept.width = part(down, like.height);
+  else
+    kept.height = part(across, like.width);
+  return crop(image, (image.width - kept.width) / 2, (image.height - kept.height) / 2, kept);
+}
+
 Size near_output_size(Size image, int step, int64_t area) {
   const double aspect = static_cast<double>(image.height) / image.width;
   const auto side = [step](double length) { return std::floor(length / step) * step; };

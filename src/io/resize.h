@@ -26,6 +26,10 @@ Size best_output_size(Size image, int step, int64_t area);
 /// Scaled (Lanczos) to cover `size`, then cropped about its centre. Source: Wan2.2 wan/textimage2video.py, i2v.
 Image fit_covering(const Image& image, Size size);
 
+/// The largest part of `image` about its centre with the proportions of `like`, to whole pixels: all of it where it has
+/// them already.
+Image crop_to_proportions(const Image& image, Size like);
+
 /// The size whose sides are the multiples of `step` next below those of the image's ratio and of `area`. Throws
 /// Error(kInput) when a side would be 0. Source: Wan2.2 wan/image2video.py, generate.
 Size near_output_size(Size image, int step, int64_t area);

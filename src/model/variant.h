@@ -59,10 +59,11 @@ enum class ImageFit {
 /// Where the encoded image goes.
 enum class ImageLatent {
   kFirstFrame,  // it is the latent's first frame at every step, whose tokens have timestep 0
-  kChannels,    // a mask and the encoded video of it and empty frames stand behind the noise, as channels of the input
+  kChannels,    // a mask of the frames that are given and the encoded video of these, empty between them, stand behind
+                // the noise, as channels of the input
 };
 
-/// What a first frame does to a model that takes one.
+/// What a first frame, and a last one, does to a model that takes it.
 struct ImageConditioning {
   Presence presence = Presence::kNever;
   ImageFit fit = ImageFit::kCover;
@@ -104,6 +105,8 @@ struct Variant {
   bool appends_condition_channels() const {
     return image.presence != Presence::kNever && image.latent == ImageLatent::kChannels;
   }
+  /// Whether a last frame may be given beside the first: where a mask says which frames are.
+  bool takes_last_image() const { return appends_condition_channels(); }
   const VaeTraits& vae_traits() const { return traits_of(vae); }
   /// A video's sides are multiples of it.
   int64_t side_step() const { return vae_traits().stride_spatial * dit.patch.columns; }

@@ -156,6 +156,7 @@ void Generation::load() {
   const bool is_described = !request_.output.empty() || !call_.consumers.empty();
   if (is_described && !request_.no_metadata) {
     image_ = input_file(request_.image);
+    last_image_ = input_file(request_.last_image);
     initial_latent_ = input_file(request_.initial_latent);
   }
   sink_ = std::make_unique<FrameSink>(request_, plan_, call_.consumers);
@@ -204,7 +205,7 @@ void Generation::decode() {
 
 std::string Generation::metadata(const std::string& frames_sha256) const {
   if (request_.no_metadata) return {};
-  return to_json(video_metadata(request_, plan_, image_, initial_latent_, frames_sha256));
+  return to_json(video_metadata(request_, plan_, image_, last_image_, initial_latent_, frames_sha256));
 }
 
 Outcome Generation::finish() {

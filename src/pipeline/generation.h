@@ -45,7 +45,7 @@ class Generation {
   std::unique_ptr<Models>& models_;
   PromptCache& prompts_;
   Plan plan_;
-  std::optional<InputFile> image_, initial_latent_;  // as they were read
+  std::optional<InputFile> image_, last_image_, initial_latent_;  // as they were read
   std::unique_ptr<StageClock> clock_;
   std::unique_ptr<FrameSink> sink_;
   std::unique_ptr<Dump> dump_;

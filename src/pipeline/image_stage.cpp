@@ -11,20 +11,30 @@
 namespace wan {
 namespace {
 
+Size size_of(const Image& image) { return {image.width, image.height}; }
+
+/// An image at the video's size, [3, height, width].
+std::vector<float> fitted(const Image& image, const Plan& plan) {
+  const Size size{static_cast<int>(plan.width), static_cast<int>(plan.height)};
+  if (plan.variant->image.fit == ImageFit::kCover) return to_planes(fit_covering(image, size));
+  return resize_bicubic(to_planes(image), 3, size_of(image), size);
+}
+
+/// F32 [3, frames, height, width]: the first frame, the last where there is one, zeros between.
 Tensor conditioning_pixels(const Plan& plan) {
   const int64_t frames = plan.variant->first_frame_is_latent() ? 1 : plan.num_frames;
   Tensor pixels = host_tensor(DType::kF32, {3, frames, plan.height, plan.width});
   std::memset(pixels->data, 0, pixels->bytes());
-  const Size size{static_cast<int>(plan.width), static_cast<int>(plan.height)};
-  std::vector<float> first;
-  if (plan.variant->image.fit == ImageFit::kCover)
-    first = to_planes(fit_covering(plan.image, size));
-  else
-    first = resize_bicubic(to_planes(plan.image), 3, {plan.image.width, plan.image.height}, size);
   const size_t plane = static_cast<size_t>(plan.height * plan.width);
-  for (size_t c = 0; c < 3; ++c)
-    std::memcpy(pixels->as<float>() + c * plane * static_cast<size_t>(frames), first.data() + c * plane,
-                plane * sizeof(float));
+  const auto put = [&](int64_t frame, const Image& image) {
+    const std::vector<float> planes = fitted(image, plan);
+    for (int64_t c = 0; c < 3; ++c)
+      std::memcpy(pixels->as<float>() + static_cast<size_t>(c * frames + frame) * plane,
+                  planes.data() + static_cast<size_t>(c) * plane, plane * sizeof(float));
+  };
+  put(0, plan.image);
+  // The last frame is seen as the first is: the part with the first one's proportions, then the same resize.
+  if (plan.has_last_image()) put(frames - 1, crop_to_proportions(plan.last_image, size_of(plan.image)));
   return pixels;
 }
 
@@ -46,8 +56,10 @@ void run_encoder(const StageContext& context, TensorView pixels, TensorView late
   device.synchronize();
 }
 
-/// Behind the noise: mask channels, a frame of the video each that a latent frame stands for, 1 on the first latent
-/// frame; then the encoded conditioning video.
+/// Behind the noise: mask channels, a frame of the video each that a latent frame stands for, 1 where that frame is
+/// given; then the encoded conditioning video. The first latent frame stands for the first frame alone, which has all
+/// its channels; the last frame is the last of those that the last latent frame stands for. Source: Wan2.1
+/// wan/first_last_frame2video.py, generate; diffusers' WanImageToVideoPipeline.prepare_latents.
 Tensor appended_channels(const StageContext& context, const Tensor& latent) {
   const Plan& plan = context.plan;
   const DitConfig& dit = context.models.set.dit;
@@ -60,6 +72,9 @@ Tensor appended_channels(const StageContext& context, const Tensor& latent) {
   require(dit.in_dim == 2 * z + mask,
           fmt::format("an image-to-video DiT takes {} channels, this one {}", 2 * z + mask, dit.in_dim));
   for (int64_t c = 0; c < mask; ++c) device.fill_normal(model_input.view().at(z + c).slice(0, 0, 1), 0, 1.0f, 0.0f);
+  const int64_t frames = plan.latent[1];
+  if (plan.has_last_image())
+    device.fill_normal(model_input.view().at(z + mask - 1).slice(0, frames - 1, frames), 0, 1.0f, 0.0f);
   device.copy(latent, model_input.view().slice(0, z + mask, 2 * z + mask));
   return model_input;
 }

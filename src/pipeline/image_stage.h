@@ -1,4 +1,4 @@
-// VAE_Encoding: what an image adds to denoising. Private to pipeline/.
+// VAE_Encoding: what an image, or a first and a last one, adds to denoising. Private to pipeline/.
 #pragma once
 
 #include "pipeline/stage_context.h"
@@ -14,7 +14,7 @@ struct Conditioning {
   void impose_first_frame(Backend& device, const Tensor& x) const;
 };
 
-/// Encodes the plan's image. `x` is the noise, whose first frame gives way where the image is the first frame.
+/// Encodes the plan's images. `x` is the noise, whose first frame gives way where the image is the first frame.
 Conditioning encode_image(const StageContext& context, const Tensor& x);
 
 }  // namespace wan

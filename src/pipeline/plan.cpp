@@ -44,6 +44,19 @@ void choose_size(const Request& request, const ModelSet& models, const ModelDefa
                   plan.height, step, nearest_multiple(plan.width, step), nearest_multiple(plan.height, step)));
 }
 
+/// A last frame stands beside a first one, in models that take one.
+void check_last_image(const Request& request, const Variant& variant) {
+  if (request.last_image.empty()) return;
+  std::string models;
+  for (const Variant& row : variants())
+    if (row.takes_last_image()) models += (models.empty() ? "" : " or ") + std::string(row.name);
+  require_usage(variant.takes_last_image(),
+                fmt::format("--last-image: {} takes no last frame: leave it out, or name a checkpoint of {}",
+                            variant.name, models));
+  require_usage(!request.image.empty(),
+                "--last-image is the last frame of a video that begins with an image: name the first one with --image");
+}
+
 void choose_devices(const Request& request, Plan& plan) {
   plan.device = request.device;
   if (plan.device.empty()) {
@@ -174,6 +187,7 @@ Plan make_plan(const Request& asked, const ModelSet& models) {
   plan.variant = &variant;
   plan.model = model_name(variant, models.dit);
   plan.from_image = !request.image.empty();
+  check_last_image(request, variant);
   require_usage(variant.image.presence != Presence::kNever || !plan.from_image,
                 "--image: this checkpoint is text-to-video only");
   require_usage(variant.image.presence != Presence::kRequired || plan.from_image,
@@ -186,7 +200,12 @@ Plan make_plan(const Request& asked, const ModelSet& models) {
   require_usage(vae.can_code(plan.num_frames),
                 fmt::format("--num-frames {}: must be {}n+1; the nearest are {} and {}", request.num_frames,
                             vae.stride_temporal, vae.video_frames(latent_frames), vae.video_frames(latent_frames + 1)));
+  require_usage(request.last_image.empty() || latent_frames > 1,
+                fmt::format("--num-frames {}: the first and the last frame are then one: ask for {} frames or more, or "
+                            "leave out --last-image",
+                            plan.num_frames, vae.video_frames(2)));
   choose_size(request, models, defaults, plan);
+  if (!request.last_image.empty()) plan.last_image = read_image(request.last_image);
   choose_sampling(request, plan);
   choose_devices(request, plan);
   plan.overlap = request.overlap;

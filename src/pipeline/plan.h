@@ -56,7 +56,8 @@ struct Plan {
   const Variant* variant = nullptr;
   std::string model;  // by model_name: the variant's name, or one made of the checkpoint's sizes
   bool from_image = false;
-  Image image;  // as read, when from_image
+  Image image;       // as read, when from_image
+  Image last_image;  // as read; without pixels where there is none
   int64_t asked_width = 0, asked_height = 0;
   int64_t area = 0;  // of these; an image's proportions then give the size
   int64_t width = 0, height = 0, num_frames = 0;
@@ -92,6 +93,7 @@ struct Plan {
   /// Whether step i computes both branches: not with guidance 1, where the positive prompt's velocity is the result.
   bool is_guided(int step) const;
   bool uses_negative_prompt() const;
+  bool has_last_image() const { return !last_image.rgb.empty(); }
   /// Calls of a DiT: of all steps, and of the steps of one of the variant's experts.
   int passes() const;
   int passes_of(size_t expert) const;

@@ -22,8 +22,10 @@ enum class Overlap { kOn, kOff };  // off: loading finishes before anything comp
 struct Request {
   // what to make
   std::string prompt;
-  std::string negative_prompt;    // empty: the model's default, as official
-  std::filesystem::path image;    // image-to-video when set
+  std::string negative_prompt;  // empty: the model's default, as official
+  std::filesystem::path image;  // image-to-video when set
+  /// The last frame, beside `image`, of models that take one.
+  std::filesystem::path last_image;
   int64_t width = 0, height = 0;  // 0: the model's default; area only for image-to-video
   int64_t num_frames = 0;         // one and whole strides of the VAE
   std::string recipe;             // of recipe_names(); empty: the checkpoint's own, else the official one

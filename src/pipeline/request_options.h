@@ -109,6 +109,10 @@ void options_of_video(Visitor& visit, R& r) {
         r.negative_prompt, Anything{});
   visit(Option{"image", "--image", "FILE", "first frame, PNG or JPEG: image-to-video", Also::kWork}, r.image,
         Anything{});
+  visit(Option{"last_image", "--last-image", "FILE",
+               "last frame, likewise, of a video that begins with --image; of models of image to video alone",
+               Also::kWork},
+        r.last_image, Anything{});
   visit(Option{"width", "--size", "WxH", "width x height in pixels; with --image, the area", Also::kWorkAndVideo,
                Form::kSize},
         r.width, kSidePixels);

@@ -138,11 +138,13 @@ std::optional<InputFile> input_file(const std::filesystem::path& path) {
 }
 
 VideoMetadata video_metadata(const Request& request, const Plan& plan, std::optional<InputFile> image,
-                             std::optional<InputFile> initial_latent, std::string frames_sha256) {
+                             std::optional<InputFile> last_image, std::optional<InputFile> initial_latent,
+                             std::string frames_sha256) {
   const BuildInfo& build = build_info();
   VideoMetadata metadata;
   metadata.request = video_request(request, plan);
   metadata.image = std::move(image);
+  metadata.last_image = std::move(last_image);
   metadata.initial_latent = std::move(initial_latent);
   metadata.task = plan.variant->task;
   metadata.model = plan.model;
@@ -164,6 +166,7 @@ VideoMetadata video_metadata(const Request& request, const Plan& plan, std::opti
 std::string to_json(const VideoMetadata& m) {
   Json files = Json::object();
   if (m.image) files["image"] = json_of(*m.image);
+  if (m.last_image) files["last_image"] = json_of(*m.last_image);
   if (m.initial_latent) files["initial_latent"] = json_of(*m.initial_latent);
   const Json document = {
       {"schema", {{"name", kVideoSchema}, {"major", kVideoMajor}, {"minor", kVideoMinor}}},
@@ -194,6 +197,7 @@ VideoMetadata video_metadata_from_json(std::string_view text, const std::string&
   read_video_request(*request, metadata.request);
   request->refuse_unknown();
   metadata.image = read_input(*files, "image", files.where());
+  metadata.last_image = read_input(*files, "last_image", files.where());
   metadata.initial_latent = read_input(*files, "initial_latent", files.where());
   metadata.task = read_name(*model, "task");
   metadata.model = read_name(*model, "name");

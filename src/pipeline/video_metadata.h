@@ -16,7 +16,8 @@ namespace wan {
 
 inline constexpr std::string_view kVideoSchema = "wanbench.video";
 inline constexpr int kVideoMajor = 1;
-inline constexpr int kVideoMinor = 2;  // 1: `recipe`, `split_step`; 2: LoRAs among the weights, with `strength`
+/// Minor 1: `recipe`, `split_step`; 2: `last_image`, LoRAs among the weights, with `strength`.
+inline constexpr int kVideoMinor = 2;
 
 /// A file that a request reads: its name without folders, and the SHA-256 of its content.
 struct InputFile {
@@ -26,7 +27,7 @@ struct InputFile {
 
 struct VideoMetadata {
   Request request;  // every option that decides the pixels, defaults filled in; no path and no device
-  std::optional<InputFile> image, initial_latent;
+  std::optional<InputFile> image, last_image, initial_latent;
   std::string task, model;              // as Decisions has them
   std::vector<WeightIdentity> weights;  // as identify_weights; empty but for LoRAs: random ones, or not known
   std::string version, git_commit;      // of this program
@@ -45,9 +46,10 @@ struct VideoMetadata {
 std::optional<InputFile> input_file(const std::filesystem::path& path);
 
 /// Of a request whose plan is complete. Reads the ends of the weight files; those that cannot be read any more are not
-/// known. `image` and `initial_latent`: as `input_file` saw them.
+/// known. `image`, `last_image` and `initial_latent`: as `input_file` saw them.
 VideoMetadata video_metadata(const Request& request, const Plan& plan, std::optional<InputFile> image,
-                             std::optional<InputFile> initial_latent, std::string frames_sha256);
+                             std::optional<InputFile> last_image, std::optional<InputFile> initial_latent,
+                             std::string frames_sha256);
 
 /// On one line. A text that is no UTF-8 is written with replacement characters.
 std::string to_json(const VideoMetadata& metadata);

@@ -55,6 +55,7 @@ void fields(V& visit, R& r) {
   visit("page_cache", r.page_cache);
   visit.added("recipe", r.recipe);
   visit.added("split_step", r.split_step);
+  visit.added("last_image_sha256", r.last_image_sha256);
 }
 
 template <class V, Is<CaseInfo> R>

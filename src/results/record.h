@@ -18,8 +18,9 @@ namespace wan {
 /// The version of the record format this program writes. The rule for changing it is in docs/formats.md.
 inline constexpr std::string_view kRecordSchema = "wanbench.run";
 inline constexpr int kRecordMajor = 1;
-inline constexpr int kRecordMinor =
-    4;  // 1: `kernels`; 2: `execution`, sums of spans; 3: `workload.recipe`, `split_step`; 4: `weights.strength`
+/// Minor 1: `kernels`; 2: `execution`, sums of spans; 3: `workload.recipe`, `split_step`; 4: `last_image_sha256`,
+/// `weights.strength`.
+inline constexpr int kRecordMinor = 4;
 
 /// A value with where it came from. Absent is never 0: `value` is empty and `reason` says why.
 template <class T>
@@ -88,10 +89,11 @@ struct Workload {
   std::optional<int64_t> split_step;  // first step of the low-noise expert, where that is asked for and no boundary
   std::optional<uint64_t> seed;
   std::string initial_latent_sha256;
-  std::string image_sha256;     // image-to-video
-  std::string prompt;           // text is for people and leaves on --redact; only the digest is hashed
-  std::string negative_prompt;  // likewise
-  std::string prompts_sha256;   // of prompt + "\n" + negative prompt
+  std::string image_sha256;       // image-to-video
+  std::string last_image_sha256;  // likewise, where its last frame is given too
+  std::string prompt;             // text is for people and leaves on --redact; only the digest is hashed
+  std::string negative_prompt;    // likewise
+  std::string prompts_sha256;     // of prompt + "\n" + negative prompt
   PrecisionClass precision_class = PrecisionClass::kUnknown;
   std::map<std::string, std::string> dtypes;  // component -> fp32, bf16, ...
   std::string offload;                      // none, stream, mapped; "auto" until it was decided, "true" in the original

@@ -33,9 +33,9 @@ struct Aspect {
   std::vector<std::string> keys;
 };
 const std::array kAspects{
-    Aspect{"image", {"image"}},
+    Aspect{"image", {"image", "last_image"}},
     Aspect{"width, height", {"image", "width", "height"}},
-    Aspect{"num_frames", {"num_frames"}},
+    Aspect{"num_frames", {"num_frames", "image", "last_image"}},
     Aspect{"guidance", {"guidance_scale", "guidance_scale_2", "guidance_low", "guidance_high"}},
     Aspect{"boundary", {"boundary"}},
     Aspect{"recipe, steps, shift, solver, split_step",
@@ -201,6 +201,7 @@ class Checker {
     std::error_code missing;
     const bool lacks_image = !request.image.empty() && !fs::is_regular_file(request.image, missing);
     if (lacks_image) request.image.clear();  // which is said by now
+    if (lacks_image || !fs::is_regular_file(request.last_image, missing)) request.last_image.clear();
     checked.model = request.model.empty() ? model_ : request.model;
     if (checked.model.empty()) {
       checked.undecided = "no_model_named";

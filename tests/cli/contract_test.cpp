@@ -72,6 +72,7 @@ TEST_F(CommandLine, RefusesBadUsageBeforeAnyWork) {
       {"--seed -1", "'-1' is not a whole number from 0"},
       {"--steps 4294967299", "'4294967299' is not a whole number from 1 to 1000"},
       {"--image nothing.png", "nothing.png"},
+      {"--last-image nothing.png", "takes no last frame"},
       {"--boundary 0.5", "two experts"},
       {"--output /proc/none/video.mp4", "/proc/none"},
   };

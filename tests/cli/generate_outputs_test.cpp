@@ -79,6 +79,17 @@ TEST(RequireOutputs, TakesOnlyNamesOfMp4) {
   }
 }
 
+TEST(RequireOutputs, NeverMeanTheLastImageWhichMayBeTheFirst) {
+  const test::TemporaryFolder folder;
+  write_atomically(folder / "a.png", "x");
+  Request request;
+  request.image = request.last_image = folder / "a.png";
+  EXPECT_EQ(refusal(request, Existing::kReplaced), "accepted");
+  request.dump = folder / "." / "a.png";
+  request.image.clear();
+  EXPECT_THAT(refusal(request, Existing::kReplaced), AllOf(HasSubstr("--dump"), HasSubstr("--last-image")));
+}
+
 TEST(RemoveLaterFrames, LeavesThoseOfTheVideoAndOtherFiles) {
   const test::TemporaryFolder folder;
   for (const char* name : {"frame_00000.png", "frame_00004.png", "frame_00005.png", "frame_123456.png", "frame_x.png",

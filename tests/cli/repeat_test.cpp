@@ -130,6 +130,20 @@ TEST_F(Repeat, AsksForTheImageAndComparesIt) {
          HasSubstr("made without such a file"));
 }
 
+TEST_F(Repeat, AsksForTheLastImageToo) {
+  write_png(folder_ / "first.png", 32, 32, std::vector<uint8_t>(size_t{32} * 32 * 3, 128));
+  make("--image first.png --checkpoint " + checkpoint());
+  Json json = comment();
+  EXPECT_FALSE(json["files"].contains("last_image"));
+  json["files"]["last_image"] = {{"name", "end.png"}, {"sha256", sha256_hex("x")}};
+  write_video("both.mp4", json.dump());
+  const std::string weights = " --checkpoint " + checkpoint();
+  expect("both.mp4 --image first.png" + weights, ExitCode::kUsage,
+         AllOf(HasSubstr("'end.png'"), HasSubstr("--last-image")));
+  expect("v.mp4 --image first.png --last-image first.png" + weights, ExitCode::kUsage,
+         HasSubstr("made without such a file"));
+}
+
 TEST_F(Repeat, AVideoThatDoesNotSayIsNamedForWhatItIs) {
   make("--no-metadata --checkpoint " + checkpoint());
   expect("v.mp4", ExitCode::kUsage,

@@ -21,8 +21,8 @@ void prompts(Bytes input) {
 void video_metadata(Bytes input) {
   const VideoMetadata metadata = video_metadata_from_json(text_of(input), "fuzz");
   const Request& request = metadata.request;
-  for (const auto& path : {request.checkpoint, request.image, request.initial_latent, request.tuning_table,
-                           request.output, request.frames, request.dump})
+  for (const auto& path : {request.checkpoint, request.image, request.last_image, request.initial_latent,
+                           request.tuning_table, request.output, request.frames, request.dump})
     check(path.empty(), "a video names no path");
   const std::string written = to_json(metadata);
   check(read_again([&] { return video_metadata_from_json(written, "written"); }) == metadata,

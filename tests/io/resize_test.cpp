@@ -111,6 +111,32 @@ TEST(FitCovering, ScalesAndCropsAsTheOfficialPipeline) {
   EXPECT_EQ(checksum(tall), 0xf8540b22u);
 }
 
+TEST(CropToProportions, KeepsTheMiddle) {
+  const Image tall = pattern(30, 50);
+  const Image of_tall = crop_to_proportions(tall, {56, 38});  // 30 * 38 / 56 = 20.4 rows
+  EXPECT_EQ(of_tall.width, 30);
+  ASSERT_EQ(of_tall.height, 20);
+  EXPECT_EQ(of_tall.rgb, std::vector<uint8_t>(tall.rgb.begin() + 15 * 90, tall.rgb.begin() + 35 * 90));
+  const Image wide = pattern(9, 2);
+  const Image of_wide = crop_to_proportions(wide, {700, 700});
+  EXPECT_EQ(of_wide.width, 2);
+  ASSERT_EQ(of_wide.height, 2);
+  for (size_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(of_wide.rgb[i], wide.rgb[3 * 3 + i]);
+    EXPECT_EQ(of_wide.rgb[6 + i], wide.rgb[(9 + 3) * 3 + i]);
+  }
+}
+
+TEST(CropToProportions, KeepsAllWhereTheyAreTheSameAndOnePixelAtLeast) {
+  EXPECT_EQ(crop_to_proportions(pattern(112, 76), {56, 38}).rgb, pattern(112, 76).rgb);
+  const Image line = crop_to_proportions(pattern(9, 9), {1, kMaxImageSide});
+  EXPECT_EQ(line.width, 1);
+  EXPECT_EQ(line.height, 9);
+  const Image flat = crop_to_proportions(pattern(9, 9), {kMaxImageSide, 1});
+  EXPECT_EQ(flat.width, 9);
+  EXPECT_EQ(flat.height, 1);
+}
+
 TEST(NearOutputSize, AgreesWithTheOfficialExamples) {
   EXPECT_EQ(near_output_size({1280, 720}, 16, 1280 * 720), (Size{1280, 720}));
   EXPECT_EQ(near_output_size({1280, 720}, 16, 832 * 480), (Size{832, 464}));

@@ -117,6 +117,7 @@ TEST(Variant, InputChannelsAreWhatTheConditioningSays) {
     EXPECT_EQ(variant.dit.in_dim, vae.latent_channels + (variant.appends_condition_channels() ? condition : 0))
         << variant.name;
     EXPECT_FALSE(variant.appends_condition_channels() && variant.first_frame_is_latent()) << variant.name;
+    EXPECT_EQ(variant.takes_last_image(), variant.dit.in_dim > variant.dit.out_dim) << variant.name;
   }
 }
 

@@ -55,6 +55,25 @@ TEST(Expectation, WorkGrowsWithTheVideo) {
   EXPECT_GT(small.text, 0);
 }
 
+// All frames are encoded whether the last one shows something or not.
+TEST(Expectation, ALastImageIsNoMoreWork) {
+  Request request;
+  request.random_weights = true;
+  request.model = "i2v-A14B";
+  request.device = "cpu";
+  request.image = WAN_FIXTURES "/mini-i2v-moe/input.png";
+  const auto work = [&] {
+    const ModelSet models = open_models(request);
+    return work_of(models, make_plan(request, models));
+  };
+  const VideoWork first = work();
+  request.last_image = WAN_FIXTURES "/mini-i2v-last/last.png";
+  const VideoWork both = work();
+  EXPECT_EQ(both.vae, first.vae);
+  EXPECT_EQ(both.step_products, first.step_products);
+  EXPECT_EQ(both.step_attention, first.step_attention);
+}
+
 TEST(Expectation, OfAnEngineIsOfTheRequestAndChangesNoVideo) {
   const Request request = mini();
   Engine engine;

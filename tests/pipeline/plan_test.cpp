@@ -5,10 +5,13 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "temporary_folder.h"
 
 namespace wan {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 const char* const kImage = WAN_FIXTURES "/mini-ti2v-i2v/input.png";
@@ -78,6 +81,56 @@ TEST(Plan, AnImageIsTakenWhereTheRowSaysSo) {
         break;
       case Presence::kOptional: EXPECT_TRUE(plan_of(request).from_image); break;
       case Presence::kRequired: EXPECT_THAT(refusal(request), HasSubstr("name the first frame with --image")); break;
+    }
+  }
+}
+
+TEST(Plan, ALastImageStandsBesideTheFirstWhereTheRowTakesOne) {
+  int takers = 0;
+  for (const Variant& variant : variants()) {
+    Request request = request_for(variant);
+    if (variant.image.presence != Presence::kNever) request.image = kImage;
+    const bool takes = variant.takes_last_image();
+    const Plan alone = plan_of(request);
+    EXPECT_FALSE(alone.has_last_image());
+    request.last_image = kImage;
+    if (!takes) {
+      EXPECT_THAT(refusal(request), HasSubstr("--last-image: " + std::string(variant.name) + " takes no last frame"));
+      for (const Variant& other : variants()) {
+        if (!other.takes_last_image()) continue;
+        EXPECT_THAT(refusal(request), HasSubstr("a checkpoint of " + std::string(other.name)));
+      }
+      continue;
+    }
+    ++takers;
+    const Plan both = plan_of(request);
+    EXPECT_TRUE(both.has_last_image());
+    EXPECT_EQ(both.latent, alone.latent);
+    request.num_frames = 1;
+    EXPECT_THAT(refusal(request), AllOf(HasSubstr("--num-frames 1"), HasSubstr("5 frames"), HasSubstr("--last-image")));
+    request.num_frames = 5;
+    EXPECT_EQ(plan_of(request).num_frames, 5);
+    request.image.clear();
+    EXPECT_THAT(refusal(request), AllOf(HasSubstr("--last-image"), HasSubstr("--image")));
+  }
+  EXPECT_EQ(takers, 1);
+}
+
+TEST(Plan, ALastImageThatCannotBeReadIsNamed) {
+  const test::TemporaryFolder folder;
+  write_atomically(folder / "no_picture.png", "text");
+  for (const Variant& variant : variants()) {
+    if (!variant.takes_last_image()) continue;
+    Request request = request_for(variant);
+    for (const char* name : {"none.png", "no_picture.png"}) {
+      request.last_image = folder / name;
+      try {
+        plan_of(request);
+        ADD_FAILURE() << "accepted " << name;
+      } catch (const Error& problem) {
+        EXPECT_EQ(problem.kind(), ErrorKind::kInput);
+        EXPECT_THAT(problem.what(), HasSubstr(name));
+      }
     }
   }
 }

@@ -30,6 +30,7 @@ VideoMetadata example() {
   metadata.request.steps = 5;
   metadata.request.shift = 0.1;
   metadata.image = InputFile{"x.png", kSha};
+  metadata.last_image = InputFile{"y.png", sha256_hex("z")};
   metadata.task = "ti2v";
   metadata.model = "ti2v-5B";
   metadata.weights = {{"dit", "a.safetensors", 42, kSha}, {"vae", "b.pth", 7, sha256_hex("y")}};
@@ -95,6 +96,7 @@ TEST(VideoMetadata, AsksForTheSameWorkAgain) {
   requests[5].model = "i2v-A14B";
   requests[5].recipe = "rcm-3";
   requests[5].image = folder / "wide.png";
+  requests[5].last_image = folder / "wide.png";
   requests[6].model = "ti2v-5B";
   requests[6].recipe = "fastwan-3";
   requests[3].model = "ti2v-5B";
@@ -106,10 +108,12 @@ TEST(VideoMetadata, AsksForTheSameWorkAgain) {
     request.device = "cpu";
     request.prompt = "a cat";
     const Plan plan = make_plan(request, open_models(request));
-    const VideoMetadata said = video_metadata(request, plan, input_file(request.image), std::nullopt, kSha);
+    const VideoMetadata said =
+        video_metadata(request, plan, input_file(request.image), input_file(request.last_image), std::nullopt, kSha);
     Request again = video_metadata_from_json(to_json(said), "v.mp4").request;
     EXPECT_EQ(again, said.request);
     again.image = request.image;
+    again.last_image = request.last_image;
     again.device = "cpu";
     const Plan second = make_plan(again, open_models(again));
     EXPECT_EQ(video_request(again, second), said.request);
@@ -128,13 +132,17 @@ TEST(VideoMetadata, AsksForTheSameWorkAgain) {
 TEST(VideoMetadata, NamesProgramWeightsAndInputsButNoFolder) {
   const test::TemporaryFolder folder;
   write_png(folder / "first.png", 64, 64, std::vector<uint8_t>(size_t{64} * 64 * 3, 128));
+  write_png(folder / "last.png", 64, 64, std::vector<uint8_t>(size_t{64} * 64 * 3, 64));
   Request request;
   request.checkpoint = std::filesystem::path(WAN_FIXTURES) / "mini-ti2v-t2v";
   request.image = folder / "first.png";
   request.output = folder / "secret.mp4";
   request.device = "cpu";
   const Plan plan = make_plan(request, open_models(request));
-  const VideoMetadata said = video_metadata(request, plan, input_file(request.image), std::nullopt, kSha);
+  const VideoMetadata said =
+      video_metadata(request, plan, input_file(request.image), input_file(folder / "last.png"), std::nullopt, kSha);
+  EXPECT_EQ(said.last_image->name, "last.png");
+  EXPECT_EQ(said.last_image->sha256, sha256_of_file(folder / "last.png"));
   EXPECT_EQ(said.image->name, "first.png");
   EXPECT_EQ(said.image->sha256, sha256_of_file(request.image));
   EXPECT_EQ(said.weights, identify_weights(request.checkpoint));
@@ -153,7 +161,7 @@ TEST(VideoMetadata, WeightsThatHaveGoneAreNotKnown) {
   request.device = "cpu";
   const Plan plan = make_plan(request, open_models(request));
   request.checkpoint = "/nonexistent";
-  EXPECT_TRUE(video_metadata(request, plan, {}, {}, kSha).weights.empty());
+  EXPECT_TRUE(video_metadata(request, plan, {}, {}, {}, kSha).weights.empty());
 }
 
 TEST(VideoMetadata, AStrangersTextIsCheckedLikeARequest) {
@@ -167,10 +175,12 @@ TEST(VideoMetadata, AStrangersTextIsCheckedLikeARequest) {
   EXPECT_THAT(changed("/request/output", "/etc/passwd"), HasSubstr("unknown field 'output'"));
   EXPECT_THAT(changed("/request/checkpoint", "/tmp/x"), HasSubstr("unknown field 'checkpoint'"));
   EXPECT_THAT(changed("/request/image", "/tmp/x"), HasSubstr("unknown field 'image'"));
+  EXPECT_THAT(changed("/request/last_image", "/tmp/x"), HasSubstr("unknown field 'last_image'"));
   EXPECT_THAT(changed("/request/device", "cpu"), HasSubstr("unknown field 'device'"));
   EXPECT_THAT(changed("/request", 3), HasSubstr("must be an object"));
   EXPECT_THAT(changed("/video/frames_sha256", "abc"), HasSubstr("64 hexadecimal digits"));
   EXPECT_THAT(changed("/files/image/sha256", std::string(64, 'G')), HasSubstr("64 hexadecimal digits"));
+  EXPECT_THAT(changed("/files/last_image/sha256", "abc"), HasSubstr("64 hexadecimal digits"));
   EXPECT_THAT(changed("/files/image/name", std::string(5000, 'x')), HasSubstr("longer than 4096"));
   EXPECT_THAT(changed("/model/weights", Json::array_t(1001, Json::object())), HasSubstr("at most 1000 files"));
   EXPECT_THAT(changed("/model/weights/0/size_bytes", -1), HasSubstr("'size_bytes'"));

@@ -54,6 +54,7 @@ Workload example_workload() {
   workload.guidance_low = 5.0;
   workload.seed = 42;
   workload.initial_latent_sha256 = "1234";
+  workload.last_image_sha256 = "5678";
   workload.prompt = "two cats \"box\"\n";
   workload.negative_prompt = "blurry";
   workload.precision_class = PrecisionClass::kRounding;

@@ -79,6 +79,7 @@ TEST(RecordJson, WritesTheGoldenFileOfThisVersion) {
 /// The example as a program of that minor version would have kept it.
 RunRecord example_of_minor(int minor) {
   RunRecord record = example_record();
+  if (minor < 4) record.workload.last_image_sha256.clear();
   if (minor < 3) {
     record.workload.recipe = "official";
     record.workload.split_step.reset();
@@ -148,6 +149,7 @@ TEST(RecordJson, TheKeyOfAWorkloadKnowsItsRecipeAndIsWhatItWasForTheOfficialOne)
   RunRecord sealed = example_record();
   seal(sealed);
   Workload work = sealed.workload;
+  work.last_image_sha256.clear();
   const std::string few = workload_key(work);
   work.split_step = 1;
   EXPECT_NE(workload_key(work), few);
@@ -159,6 +161,18 @@ TEST(RecordJson, TheKeyOfAWorkloadKnowsItsRecipeAndIsWhatItWasForTheOfficialOne)
   EXPECT_EQ(workload_key(work), official);
   work.recipe = "lightning-4";
   EXPECT_NE(workload_key(work), official);
+}
+
+TEST(RecordJson, TheKeyOfAWorkloadKnowsItsLastImageAndIsWhatItWasWithoutOne) {
+  RunRecord sealed = example_record();
+  seal(sealed);
+  Workload work = sealed.workload;
+  const std::string both = workload_key(work);
+  work.last_image_sha256 = "5679";
+  EXPECT_NE(workload_key(work), both);
+  work.last_image_sha256.clear();
+  EXPECT_NE(workload_key(work), both);
+  EXPECT_EQ(workload_key(work), record_from_json(read_text(golden_path("1.3")), "golden").workload_key);
 }
 
 TEST(RecordJson, ExecutionTravelsAlone) {
@@ -221,6 +235,7 @@ TEST(RecordJson, EveryKeyIsRequired) {
                                        "case.key",
                                        "workload.recipe",
                                        "workload.split_step",
+                                       "workload.last_image_sha256",
                                        "clock.gpu_uncertainty_ns"};
   int tried = 0;
   for (const auto& [key, value] : json.items()) {

@@ -141,9 +141,13 @@ TEST(RequestedWorkload, TakesDigestsOfFilesAndTheFirstNamesOfGuidance) {
   const fs::path file = folder / "image";
   write_atomically(file, "pixels");
   Request request;
+  const fs::path other = folder / "last";
+  write_atomically(other, "other pixels");
   request.image = request.initial_latent = file;
+  request.last_image = other;
   request.guidance_scale = 6;
   EXPECT_EQ(requested_workload(request).image_sha256, sha256_hex("pixels"));
+  EXPECT_EQ(requested_workload(request).last_image_sha256, sha256_hex("other pixels"));
   EXPECT_EQ(requested_workload(request).initial_latent_sha256, sha256_hex("pixels"));
   EXPECT_EQ(requested_workload(request).guidance_low, 6.0);
   EXPECT_FALSE(requested_workload(request).guidance_high);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <type_traits>
@@ -129,6 +130,20 @@ TEST_F(Check, LooksForTheFilesBesideTheSuite) {
   std::ofstream(folder_ / "broken.png") << "no picture";
   EXPECT_THAT(of_cases(R"({"name":"a","model":"ti2v-5B","image":"broken.png"})"),
               ElementsAre(AllOf(HasSubstr("1 a image: "), HasSubstr("broken.png"))));
+}
+
+TEST_F(Check, AsksTheRowForALastImage) {
+  std::filesystem::copy_file(WAN_FIXTURES "/mini-i2v-moe/input.png", folder_ / "first.png");
+  EXPECT_THAT(of_cases(R"({"name":"a","model":"i2v-A14B","image":"first.png","last_image":"first.png"})"), IsEmpty());
+  EXPECT_THAT(of_cases(R"({"name":"a","model":"ti2v-5B","image":"first.png","last_image":"first.png"},
+                          {"name":"b","model":"i2v-A14B","last_image":"first.png"},
+                          {"name":"c","model":"i2v-A14B","image":"first.png","last_image":"first.png","num_frames":1},
+                          {"name":"d","model":"i2v-A14B","image":"first.png","last_image":"none.png"},
+                          {"name":"e","model":"i2v-A14B","image":"none.png","last_image":"first.png"})"),
+              ElementsAre(HasSubstr("1 a image: --last-image: ti2v-5B takes no last frame"),
+                          HasSubstr("2 b image: --last-image is the last frame"),
+                          HasSubstr("3 c num_frames: --num-frames 1: the first and the last"),
+                          HasSubstr("4 d last_image: there is no file "), HasSubstr("5 e image: there is no file ")));
 }
 
 TEST_F(Check, IsBounded) {
