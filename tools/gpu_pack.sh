@@ -26,7 +26,7 @@ for name in wanbench backend_cuda_test vae_golden_cuda_test wan_kernel_bench ben
     { grep -v -E '/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|libcuda|libcudart|libcublas|libcublasLt|libnvrtc|libcudnn[^/]*)\.so' || true; } |
     while read -r library; do cp -Ln "$library" "$work/pack/lib/"; done
 done
-cp tools/gpu_{run,table,golden,instrument,interference,external,compare,module}.sh "$work/pack/"
+cp tools/gpu_{run,table,golden,instrument,interference,external,compare,module,few_steps}.sh tools/make_random_lora.py tools/check_formats.py "$work/pack/"
 cp "$(find build/gpu -name libwanbench_nvtx.so | head -1)" "$work/pack/lib/"
 mkdir -p "$work/pack/share/wanbench"
 cp -r build/gpu/share/wanbench/{python,suites,tokenizer} "$work/pack/share/wanbench/"  # the last for make-checkpoint

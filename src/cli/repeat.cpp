@@ -160,7 +160,8 @@ void take_loras(const VideoMetadata& metadata, const RepeatOptions& options, Req
            a.strength == b.strength;
   };
   if (!std::equal(was.begin(), was.end(), now.begin(), now.end(), same))
-    differences.add("LoRAs", "other files, strengths or order:" + flags_of(was), flags_of(now).substr(1));
+    differences.add("LoRAs", flags_of(was).substr(1),
+                    flags_of(now) == flags_of(was) ? "other files of these names" : flags_of(now).substr(1));
 }
 
 /// The weights: those that are named, else the program's own where the video was made with it.

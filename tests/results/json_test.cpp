@@ -175,6 +175,29 @@ TEST(RecordJson, TheKeyOfAWorkloadKnowsItsLastImageAndIsWhatItWasWithoutOne) {
   EXPECT_EQ(workload_key(work), record_from_json(read_text(golden_path("1.3")), "golden").workload_key);
 }
 
+TEST(RecordJson, TheKeyOfAWorkloadKnowsItsLorasTheirStrengthAndTheirOrder) {
+  Workload work = example_record().workload;
+  const std::string none = workload_key(work);
+  const WeightsFile a{"lora", "a.safetensors", 7, "aa", "size+head+tail", 0.5};
+  WeightsFile b{"lora", "b.safetensors", 7, "bb", "size+head+tail", 1};
+  const size_t files = work.weights.size();
+  const auto with = [&](const std::vector<WeightsFile>& loras) {
+    work.weights.resize(files);
+    work.weights.insert(work.weights.end(), loras.begin(), loras.end());
+    return workload_key(work);
+  };
+  const std::string one = with({a}), both = with({a, b});
+  EXPECT_NE(one, none);
+  EXPECT_NE(both, one);
+  EXPECT_NE(with({b, a}), both);
+  b.strength = 0.9;
+  EXPECT_NE(with({a, b}), both);
+  b.component = "lora.low_noise";
+  b.strength = 1;
+  EXPECT_NE(with({a, b}), both);
+  EXPECT_EQ(with({}), none);
+}
+
 TEST(RecordJson, ExecutionTravelsAlone) {
   const Execution execution = *example_record().execution.value;
   EXPECT_EQ(execution_from_json(execution_to_json(execution), "pipe"), execution);

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "pipeline/request_json.h"
 #include "suite/case.h"
+#include "temporary_folder.h"
 
 namespace wan::suite {
 namespace {
@@ -139,6 +141,20 @@ TEST(SuiteFile, TheSuitesThatComeWithTheProgramAreRead) {
   EXPECT_EQ(mlperf.cases[0].request.steps, 20);
   EXPECT_EQ(mlperf.cases[0].request.guidance_scale, 4.0);
   EXPECT_EQ(mlperf.cases[0].request.guidance_scale_2, 3.0);
+  const Suite few = read_suite(WAN_SOURCE_DIR "/suites/few-steps.json");
+  ASSERT_EQ(few.cases.size(), 3u);
+  for (const Case& each : few.cases) EXPECT_FALSE(each.request.recipe.empty()) << each.name;
+  EXPECT_TRUE(std::filesystem::is_regular_file(few.cases[1].request.image));
+}
+
+TEST(SuiteFile, LorasAreSeenFromItsFolder) {
+  const wan::test::TemporaryFolder folder;
+  write_atomically(folder / "s.json", suite_text(R"({"name": "a", "lora": ["style=0.5", "/elsewhere/a=-1"],
+                                                   "lora_low": ["below/b"]})"));
+  const Request request = read_suite(folder / "s.json").cases.at(0).request;
+  EXPECT_EQ(request.lora, (std::vector<std::string>{(folder / "style=0.5").string(), "/elsewhere/a=-1"}));
+  EXPECT_EQ(request.lora_low, std::vector<std::string>{(folder / "below/b").string()});
+  EXPECT_THAT(refusal(suite_text(R"({"name": "a", "lora": "style"})")), HasSubstr("'lora' must be a list of texts"));
 }
 
 }  // namespace
