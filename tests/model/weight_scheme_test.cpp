@@ -68,7 +68,7 @@ TEST(WeightScheme, HalfPrecisionFilesAreRead) {
 TEST(WeightScheme, PlainCastsAreRead) {
   for (const auto& [dtype, path] : {std::pair{DType::kF8E4M3, "ti2v-fp8-plain/Wan2_2-TI2V-5B_fp8_e4m3fn.safetensors"},
                                     std::pair{DType::kF8E5M2, "ti2v-fp8-plain/Wan2_2-TI2V-5B_fp8_e5m2.safetensors"}}) {
-    FileTensors tensors = test::stored_all(single(), [&](const std::string& name, const Values& values) {
+    FileTensors tensors = test::stored_all(single(), [dtype = dtype](const std::string& name, const Values& values) {
       return test::is_block_linear(name, values) ? dtype : DType::kBF16;
     });
     EXPECT_EQ(differences(Written(tensors).open(), path), kNone);
