@@ -17,7 +17,7 @@ struct GgufTensor {
 };
 
 /// ggml's numbers of the types that tests write.
-inline constexpr uint32_t kGgufF32 = 0, kGgufF16 = 1, kGgufQ8_0 = 8, kGgufBF16 = 30;
+inline constexpr uint32_t kGgufF32 = 0, kGgufF16 = 1, kGgufQ4_1 = 3, kGgufQ8_0 = 8, kGgufBF16 = 30;
 
 /// Keys with their values, ready to be joined.
 std::string gguf_string(std::string_view key, std::string_view value);

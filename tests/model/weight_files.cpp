@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <span>
 
 #include <gtest/gtest.h>
 
@@ -93,6 +94,23 @@ std::string q8_0(const std::vector<float>& values) {
     out += little(to_half(d), 2);
     for (size_t i = first; i < first + 32; ++i)
       out += static_cast<char>(static_cast<int8_t>(std::round(values[i] * inverse)));
+  }
+  return out;
+}
+
+/// Blocks of 32: what a step is worth, the smallest value, and two numbers of steps a byte, the second half's above.
+std::string q4_1(const std::vector<float>& values) {
+  std::string out;
+  for (size_t first = 0; first < values.size(); first += 32) {
+    const auto block = std::span(values).subspan(first, 32);
+    const float smallest = *std::min_element(block.begin(), block.end());
+    const float d = (*std::max_element(block.begin(), block.end()) - smallest) / 15;
+    const float inverse = d == 0 ? 0 : 1 / d;
+    const auto steps = [&](size_t i) {
+      return std::min(15u, static_cast<unsigned>((block[i] - smallest) * inverse + 0.5f));
+    };
+    out += little(to_half(d), 2) + little(to_half(smallest), 2);
+    for (size_t i = 0; i < 16; ++i) out += static_cast<char>(steps(i) | steps(i + 16) << 4);
   }
   return out;
 }
@@ -190,8 +208,28 @@ Quantised by_row(const std::string& name, const Values& values, DType dtype) {
   return {{name, dtype, values.shape, converted<int8_t>(divided.values, to_int8)}, scale};
 }
 
+FileTensors quantised(const Model& model, const std::function<bool(const std::string&, const Values&)>& which,
+                      const std::function<Quantised(const std::string&, const Values&)>& quantise) {
+  FileTensors tensors;
+  for (const auto& [name, values] : model) {
+    if (!which(name, values)) {
+      tensors.push_back(stored(name, values, DType::kBF16));
+      continue;
+    }
+    Quantised pair = quantise(name, values);
+    tensors.push_back(std::move(pair.values));
+    tensors.push_back(std::move(pair.scale));
+  }
+  return tensors;
+}
+
+FileTensor marker(DType dtype, int64_t elements) {
+  return {"scaled_fp8", dtype, {elements}, std::string(static_cast<size_t>(elements), '\0')};
+}
+
 std::string gguf_data(const Values& values, uint32_t type) {
   if (type == kGgufQ8_0) return q8_0(values.values);
+  if (type == kGgufQ4_1) return q4_1(values.values);
   return stored("", values, type == kGgufF32 ? DType::kF32 : type == kGgufF16 ? DType::kF16 : DType::kBF16).bytes;
 }
 

@@ -68,8 +68,13 @@ struct Quantised {
 };
 Quantised float8_by_tensor(const std::string& name, const Values& values, DType dtype);
 Quantised by_row(const std::string& name, const Values& values, DType dtype);  // E4M3 or I8
+/// The model in BF16, with what `quantise` makes of the weights that `which` takes in their place.
+FileTensors quantised(const Model& model, const std::function<bool(const std::string&, const Values&)>& which,
+                      const std::function<Quantised(const std::string&, const Values&)>& quantise);
+/// What says that a file's FP8 weights have scales: of no value, or of some.
+FileTensor marker(DType dtype, int64_t elements);
 
-/// Values as GGUF's Q8_0, F16, BF16 or F32 (by ggml's number).
+/// Values as GGUF's Q8_0, Q4_1, F16, BF16 or F32 (by ggml's number).
 std::string gguf_data(const Values& values, uint32_t type);
 /// A model as the fixtures' writer stores it: F32 for vectors, modulations, the convolution and what is small; `other`
 /// for matrices outside the blocks; `block` for those within.

@@ -17,30 +17,14 @@ using test::differences;
 using test::FileTensor;
 using test::FileTensors;
 using test::kNone;
+using test::marker;
 using test::Model;
+using test::quantised;
 using test::Values;
 using test::Written;
 using ::testing::HasSubstr;
 
 const Model& single() { return test::official(test::kSingle, ModelPart::kDit); }
-
-DType bf16(const std::string&, const Values&) { return DType::kBF16; }
-
-/// The model in BF16, with what `quantise` makes of some weights in their place.
-template <typename Quantise>
-FileTensors quantised(const Model& model, bool (*which)(const std::string&, const Values&), Quantise quantise) {
-  FileTensors tensors;
-  for (const auto& [name, values] : model) {
-    if (!which(name, values)) {
-      tensors.push_back(test::stored(name, values, bf16(name, values)));
-      continue;
-    }
-    test::Quantised pair = quantise(name, values);
-    tensors.push_back(std::move(pair.values));
-    tensors.push_back(std::move(pair.scale));
-  }
-  return tensors;
-}
 
 FileTensors scaled(DType dtype, bool (*which)(const std::string&, const Values&) = test::is_block_linear) {
   return quantised(single(), which, [&](const std::string& name, const Values& values) {
@@ -51,10 +35,6 @@ FileTensors scaled(DType dtype, bool (*which)(const std::string&, const Values&)
 FileTensors by_row(DType dtype) {
   return quantised(single(), test::is_block_linear,
                    [&](const std::string& name, const Values& values) { return test::by_row(name, values, dtype); });
-}
-
-FileTensor marker(DType dtype, int64_t elements) {
-  return {"scaled_fp8", dtype, {elements}, std::string(static_cast<size_t>(elements), '\0')};
 }
 
 TEST(WeightScheme, EveryByteOfTheSmallFloats) {
@@ -88,7 +68,7 @@ TEST(WeightScheme, HalfPrecisionFilesAreRead) {
 TEST(WeightScheme, PlainCastsAreRead) {
   for (const auto& [dtype, path] : {std::pair{DType::kF8E4M3, "ti2v-fp8-plain/Wan2_2-TI2V-5B_fp8_e4m3fn.safetensors"},
                                     std::pair{DType::kF8E5M2, "ti2v-fp8-plain/Wan2_2-TI2V-5B_fp8_e5m2.safetensors"}}) {
-    FileTensors tensors = test::stored_all(single(), [&](const std::string& name, const Values& values) {
+    FileTensors tensors = test::stored_all(single(), [dtype = dtype](const std::string& name, const Values& values) {
       return test::is_block_linear(name, values) ? dtype : DType::kBF16;
     });
     EXPECT_EQ(differences(Written(tensors).open(), path), kNone);

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """Feeds each checker of tools/ a small tree that is right and one that is wrong, so that none passes because it looks at nothing."""
+import argparse
+import json
 import pathlib
 import sys
 import tempfile
@@ -9,6 +11,7 @@ TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
 sys.path.insert(0, str(TOOLS))
 sys.dont_write_bytecode = True
 import check_family  # noqa: E402
+import check_formats  # noqa: E402
 import check_layers  # noqa: E402
 
 
@@ -119,6 +122,56 @@ class Family(Checker):
             self.expect("width = width / 2;", path=path + "a.cpp" if path.endswith("/") else path)
         self.expect('name = "ti2v-5B";', "'ti2v'", path="io/a.cpp")
         self.expect("width = width / 2;", "'width / 2'", path="model/variants.cpp")
+
+
+class Formats(Checker):
+    """A program that writes its arguments down, and whose `diff` says what the test wants."""
+
+    GOOD = "dit.call0.out 1e-6 1e-6\nvae.decode.latent 9e-4 1e-3\nonly in dump: sigmas\n2 tensors within 0.001\n"
+    INFO = {"size_wh": [64, 48], "frames": 13, "steps": 6, "shift": 12.0, "guide": [3.0, 4.0], "boundary": 0.875, "solver": "unipc",
+            "prompt": "p", "negative_prompt": "n", "seed": 42}
+
+    def outcome(self, diff, diff_code=0, generate_code=0, **parts):
+        self.write("minis/mini-t2v-moe/golden_info.json", json.dumps(self.INFO))
+        self.write("wanbench", f"""#!/bin/sh
+printf '%s\\n' "$@" > {self.root}/$1.txt
+case $1 in generate) echo broken >&2; exit {generate_code};; diff) cat {self.root}/said; exit {diff_code};; esac
+""")
+        (self.root / "wanbench").chmod(0o755)
+        self.write("said", diff)
+        case = {"name": "c", "model": "moe", "dit": ["h", "l"], "text_encoder": "t", "vae": "v", "expect": "expected/c.safetensors", **parts}
+        args = argparse.Namespace(build=self.root, minis=self.root / "minis", files=self.root / "files", fixtures=self.root / "fixtures")
+        return check_formats.run_case(case, args, self.root / "dump")
+
+    def told(self, command, flag):
+        """What followed the flag."""
+        words = (self.root / f"{command}.txt").read_text().splitlines()
+        return [after for word, after in zip(words, words[1:]) if word == flag]
+
+    def test_a_case_that_holds_passes_with_its_errors(self):
+        outcome = self.outcome(self.GOOD)
+        self.assertEqual((outcome.fault, outcome.worst("dit."), outcome.worst("text.")), ("", 1e-6, None))
+        self.assertEqual(check_formats.columns(outcome), ["c", "1.0e-06", "", "9.0e-04", "2", "ok"])
+
+    def test_the_program_is_told_what_the_golden_run_was(self):
+        self.outcome(self.GOOD, lora=[{"file": "a", "strength": 0.7, "expert": "low"}, {"file": "b", "strength": -0.25}])
+        files = f"{self.root}/files"
+        for flag, value in (("--guidance-scale", "4.0"), ("--guidance-scale-2", "3.0"), ("--boundary", "0.875"), ("--size", "64x48"),
+                            ("--dit-high", f"{files}/h"), ("--dit-low", f"{files}/l"), ("--lora-low", f"{files}/a=0.7"), ("--lora", f"{files}/b=-0.25")):
+            self.assertEqual(self.told("generate", flag), [value], flag)
+        self.outcome(self.GOOD, dit="all", text_encoder="all", vae="all", expect="golden of mini-t2v-moe")
+        self.assertEqual(self.told("generate", "--checkpoint"), [f"{files}/all"])
+        self.assertIn(f"{self.root}/minis/mini-t2v-moe/golden.safetensors", (self.root / "diff.txt").read_text())
+
+    def test_each_kind_of_tensor_has_its_limit(self):
+        self.assertIn("dit.call0.out is off by 0.0002, allowed 0.0001", self.outcome(self.GOOD.replace("1e-6", "2e-4", 1)).fault)
+        self.assertIn("vae.decode.latent is off by 0.002", self.outcome(self.GOOD.replace("9e-4", "2e-3"), 4).fault)
+        self.assertIn("dit.call0.out is off by nan", self.outcome(self.GOOD.replace("1e-6", "nan", 1), 4).fault)
+
+    def test_what_was_not_compared_does_not_pass(self):
+        self.assertIn("vae.decode.latent was not compared", self.outcome(self.GOOD.replace("vae.decode.latent", "vae.decode.video")).fault)
+        self.assertIn("diff ended with 4: nothing in common", self.outcome("nothing in common", 4).fault)
+        self.assertIn("generate ended with 2: broken", self.outcome(self.GOOD, generate_code=2).fault)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 Text prompts are of combinations that training never showed. With --images N, as many videos begin with the first frame of a
 drawn scene (needs PyTorch). With --list FILE, the prompts of that file (JSON: {"prompt", "image"?, "colour", "shape",
-"motion"}) instead. --require 0.8,0.7,0.7 fails below these shares. Needs numpy.
+"motion"}) instead. With --dit FILE, that DiT in place of the checkpoint's (quantise.py writes some). --require 0.8,0.7,0.7 fails below these shares. Needs numpy.
 """
 import argparse
 import concurrent.futures
@@ -75,6 +75,8 @@ class Engine:
         self._command = [str(args.wanbench), "generate", "--device", args.device, "--checkpoint", str(args.checkpoint), "--size", SIZE]
         self._command += ["--num-frames", FRAMES, "--steps", str(args.steps), "--guidance-scale", str(args.guidance), "--discard"]
         self._command += ["--solver", args.solver, "--shift", str(args.shift)]
+        if args.dit:
+            self._command += ["--dit", str(args.dit)]
         self._folder = folder
         # Two jobs, or a test beside others: threads that wait must leave their core.
         self._environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
@@ -150,6 +152,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wanbench", type=pathlib.Path, required=True)
     parser.add_argument("--checkpoint", type=pathlib.Path, required=True)
+    parser.add_argument("--dit", type=pathlib.Path, help="DiT in another file, in place of the checkpoint's")
     parser.add_argument("--prompts", type=int, default=120, help="text prompts; 0: none")
     parser.add_argument("--images", type=int, default=0, help="videos from a first frame")
     parser.add_argument("--list", type=pathlib.Path, help="these prompts instead")
