@@ -9,6 +9,7 @@
 #include <fstream>
 #include <ostream>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "format_cases.h"
@@ -72,10 +73,18 @@ void name_weights(Request& request, const FormatCase& each, const fs::path& fold
     request.tokenizer = fs::path(WAN_FIXTURES) / each.miniature / "google/umt5-xxl";
 }
 
-std::vector<FormatCase> cases_here(bool with_loras) {
+/// As --lora, --lora-high and --lora-low take them.
+void name_loras(Request& request, const FormatCase& each) {
+  for (const test::FormatLora& lora : each.loras) {
+    auto& loras = lora.expert == "high" ? request.lora_high : lora.expert == "low" ? request.lora_low : request.lora;
+    loras.push_back(fmt::format("{}={:g}", (test::kFormats / lora.file).string(), lora.strength));
+  }
+}
+
+std::vector<FormatCase> cases_here() {
   std::vector<FormatCase> cases;
   for (FormatCase& each : test::format_cases())
-    if (test::can_be_made(each) && each.loras.empty() != with_loras) cases.push_back(std::move(each));
+    if (test::can_be_made(each)) cases.push_back(std::move(each));
   return cases;
 }
 
@@ -97,6 +106,7 @@ TEST_P(Formats, EndToEnd) {
   const FormatCase& each = GetParam();
   Request request = golden_request(each.miniature);
   name_weights(request, each, folder_.path());
+  name_loras(request, each);
   expect_same_weights();
   request.device = "cpu";
   request.dump = folder_ / "dump.safetensors";
@@ -126,7 +136,7 @@ std::string as_test_name(const testing::TestParamInfo<FormatCase>& each) {
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Plain, Formats, testing::ValuesIn(cases_here(false)), as_test_name);
+INSTANTIATE_TEST_SUITE_P(Fixtures, Formats, testing::ValuesIn(cases_here()), as_test_name);
 
 /// What is not made here is left to tools/check_formats.py: encoders of these types would be more than the readers.
 TEST(FormatCases, OnlySomeOfGgufsTypesAreNotMadeHere) {
