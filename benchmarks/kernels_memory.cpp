@@ -71,7 +71,7 @@ void lora_merges(const Bench& bench) {
       const Tensor down = random_tensor(backend, DType::kBF16, {kRank, columns});
       bench.row(fmt::format("add_low_rank {}x{}, rank {}, {} -> BF16", rows, columns, kRank, name_of(stored)),
                 static_cast<double>(base->bytes() + merged->bytes()),
-                [&] { backend.add_low_rank(base, up, down, 0.125f, merged); });
+                [&] { backend.add_low_rank(base, up, down, 0.125f, merged, Queue::kCompute); });
     }
 }
 
