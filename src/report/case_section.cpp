@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "analysis/execution_text.h"
+#include "analysis/fidelity_text.h"
 #include "analysis/repeat_command.h"
 #include "analysis/report_view.h"
 #include "analysis/stage_columns.h"
@@ -85,9 +86,11 @@ std::string workload_lines(const RunRecord& run) {
                   number(work.num_frames), number(work.steps), recipe, word(work.solver), number(work.shift),
                   number(work.guidance_low),
                   work.guidance_high ? fmt::format(" (high noise {})", *work.guidance_high) : "", number(work.seed));
-  out += fmt::format("- **Precision**: class {}{}; offload {}; text encoder on {}; scope {}\n",
-                     to_string(work.precision_class), dtypes.empty() ? "" : ": " + markdown_text(dtypes),
-                     word(work.offload), word(work.text_encoder_device), to_string(work.scope));
+  if (const std::string loras = loras_text(work); !loras.empty())
+    out += fmt::format("- **LoRAs**: {}\n", markdown_text(loras));
+  out += fmt::format("- **Precision**: {}{}; offload {}; text encoder on {}; scope {}\n", fidelity_text(run),
+                     dtypes.empty() ? "" : ": " + markdown_text(dtypes), word(work.offload),
+                     word(work.text_encoder_device), to_string(work.scope));
   const auto memory_plan = run.engine.facts.find("memory_plan");
   if (memory_plan != run.engine.facts.end())
     out += fmt::format("- **Memory Plan**: {}\n", markdown_text(memory_plan->second));

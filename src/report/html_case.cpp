@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/execution_text.h"
+#include "analysis/fidelity_text.h"
 #include "analysis/repeat_command.h"
 #include "base/base64.h"
 #include "report/case_section.h"
@@ -128,6 +129,7 @@ Json certainty_data(const CaseView& shown) {
           {"not_converged", s.not_converged},
           {"doubt", shown.doubt()},
           {"executed", execution_text(s.group.execution)},
+          {"fidelity", fidelity_text(run)},
           {"mixed", pooling_doubts(s.group)},
           {"exclusions", std::move(exclusions)},
           {"flags", std::move(flags)},
@@ -186,6 +188,7 @@ Json workload_data(const Workload& work) {
           {"prompt", work.prompt},
           {"negative_prompt", work.negative_prompt},
           {"precision_class", to_string(work.precision_class)},
+          {"loras", loras_text(work)},
           {"dtypes", work.dtypes},
           {"offload", work.offload},
           {"text_encoder_device", work.text_encoder_device},

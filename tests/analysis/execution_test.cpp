@@ -7,6 +7,7 @@
 
 #include "analysis/compare.h"
 #include "analysis/execution_text.h"
+#include "analysis/fidelity_text.h"
 #include "analysis/summary.h"
 #include "results/fields.h"
 #include "runs.h"
@@ -147,6 +148,37 @@ TEST(Execution, IsOneLineForPeople) {
             "its last level 1 frame, kernel table 0123, 1 host thread, OMP_NUM_THREADS=1");
   EXPECT_THAT(execution_text(absent<Execution>("not_recorded")), ::testing::HasSubstr("older"));
   EXPECT_THAT(execution_text(absent<Execution>("imported")), ::testing::HasSubstr("another program"));
+}
+
+TEST(Fidelity, IsAgainstWhatWasUsedWhereThatIsNotWhatWasPublished) {
+  RunRecord record;
+  record.workload.precision_class = PrecisionClass::kRounding;
+  record.workload.recipe = "official";
+  record.workload.weights = {{"dit", "a.safetensors", 1, "aa", "size+head+tail"}};
+  Execution execution;
+  execution.stored = {{"dit", "BF16+F32"}, {"text_encoder", "BF16"}, {"vae", "F32"}};
+  record.execution = measured(execution, "engine");
+  EXPECT_EQ(fidelity_text(record), "class rounding");
+  const std::string used = "class rounding against the weights and the recipe that were used";
+  const std::string unmeasured = used + "; against the published weights: not measured";
+  RunRecord other = record;
+  other.workload.recipe = "lightning-4";
+  EXPECT_EQ(fidelity_text(other), unmeasured);
+  other.engine.kind = EngineKind::kExternal;
+  EXPECT_EQ(fidelity_text(other), "class rounding") << "what another program computes is not known";
+  for (const char* types : {"Q4_K+Q6_K", "BF16+F8_E4M3", "I8", "Q8_0"}) {
+    other = record;
+    other.execution.value->stored["text_encoder"] = types;
+    EXPECT_EQ(fidelity_text(other), unmeasured) << types;
+  }
+  other = record;
+  other.workload.weights.push_back({"lora.high_noise", "fast.safetensors", 1, "bb", "size+head+tail", 0.5});
+  other.workload.weights.push_back({"lora", "style.safetensors", 1, "cc", "size+head+tail", 1});
+  EXPECT_EQ(fidelity_text(other), unmeasured);
+  EXPECT_EQ(loras_text(other.workload), "fast.safetensors x 0.5 (high_noise), style.safetensors x 1");
+  EXPECT_EQ(loras_text(record.workload), "");
+  other.quality.push_back({});
+  EXPECT_EQ(fidelity_text(other), used);
 }
 
 }  // namespace

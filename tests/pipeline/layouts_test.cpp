@@ -14,8 +14,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string video_of(const fs::path& checkpoint) {
+std::string video_of(const fs::path& checkpoint, Offload offload = Offload::kNone) {
   Request request;
+  request.offload = offload;
   request.checkpoint = checkpoint;
   request.prompt = "a red circle moves left, slowly";
   request.negative_prompt = "色调艳丽，过曝，静态";
@@ -37,10 +38,13 @@ TEST_P(OneModel, MakesTheSameVideoFromEveryLayout) {
   EXPECT_EQ(official.size(), 64u);
   test::write_diffusers(GetParam(), folder / "diffusers");
   EXPECT_EQ(video_of(folder / "diffusers"), official);
+  EXPECT_EQ(video_of(folder / "diffusers", Offload::kStream), official);
   test::write_comfy(GetParam(), folder / "comfy");
   EXPECT_EQ(video_of(folder / "comfy"), official);
+  EXPECT_EQ(video_of(folder / "comfy", Offload::kStream), official);
   test::write_comfy(GetParam(), folder / "gguf", true);
   EXPECT_EQ(video_of(folder / "gguf"), official);
+  EXPECT_EQ(video_of(folder / "gguf", Offload::kStream), official);
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, OneModel, testing::Values(test::kSingle, test::kPair),

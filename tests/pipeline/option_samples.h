@@ -60,7 +60,7 @@ class SetOption {
       member.emplace();
       return set(*member, Anything{});
     } else if constexpr (std::same_as<T, std::vector<std::string>>) {
-      member = {"/nowhere/it's a file=0.7", "second, \"Ünïcode\"=-1"};
+      member = {"/nowhere/it's a file=0.7", "/second, \"Ünïcode\"=-1"};
       return value_ == 0;
     } else {
       member = std::is_same_v<T, std::filesystem::path> ? "/nowhere/it's a file" : "it's \"Ünïcode\",\nrm -rf $HOME";
