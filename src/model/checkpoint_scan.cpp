@@ -25,11 +25,6 @@ constexpr size_t kMostEntries = 10'000;
 constexpr std::array<std::string_view, 6> kComfyFolders{"diffusion_models", "unet", "text_encoders", "clip", "vae",
                                                         "checkpoints"};
 
-bool has_comfy_folders(const fs::path& folder) {
-  return std::count_if(kComfyFolders.begin(), kComfyFolders.end(),
-                       [&](std::string_view name) { return is_folder(folder / name); }) > 1;
-}
-
 /// A file of weights that is no shard: shards are read through their index.
 bool is_weights(const fs::path& path) {
   const std::string name = path.filename().string();
@@ -48,6 +43,11 @@ HeldParts look(const fs::path& file) {
 }
 
 }  // namespace
+
+bool has_comfy_folders(const fs::path& folder) {
+  return std::count_if(kComfyFolders.begin(), kComfyFolders.end(),
+                       [&](std::string_view name) { return is_folder(folder / name); }) > 1;
+}
 
 HeldParts parts_in(const fs::path& file) {
   if (const auto damaged = damaged_weights(file)) throw Error(ErrorKind::kInput, damaged->message());

@@ -16,6 +16,9 @@ struct HeldParts {
 /// other models' files, saying what they are.
 HeldParts parts_in(const std::filesystem::path& file);
 
+/// Whether a folder is ComfyUI's `models`: it has two of its folders of parts.
+bool has_comfy_folders(const std::filesystem::path& folder);
+
 struct ScannedFolder {
   std::vector<std::filesystem::path> dits, text_encoders, vaes;  // sorted
   std::vector<std::filesystem::path> tokenizers;                 // folders with tokenizer.json or spiece.model

@@ -21,9 +21,6 @@ constexpr uint64_t kLibraryBytes = uint64_t{576} << 20;
 /// The program itself, oneDNN's kernels and buffers on a CPU: 0.09 GiB in all for the small model, on two cores.
 constexpr uint64_t kProgramBytes = uint64_t{64} << 20;
 
-/// Host memory left to everybody else when weights are page-locked: decoded frames, the encoder, the page cache's own.
-constexpr uint64_t kHostReserveBytes = uint64_t{4} << 30;
-
 /// Frames the decoder's last level takes at a time: at 1280x704 one has 225,000 positions, which fills a card.
 constexpr int64_t kSliceFrames = 1;
 

@@ -117,6 +117,9 @@ struct MemoryLimits {
   uint64_t device_total = UINT64_MAX, host_total = UINT64_MAX;
 };
 
+/// Host memory left to everybody else when weights are page-locked: decoded frames, the encoder, the page cache's own.
+inline constexpr uint64_t kHostReserveBytes = uint64_t{4} << 30;
+
 /// Chooses the fastest residency that fits the device: resident, else streamed from page-locked host memory, or from
 /// the mapped file where the host cannot hold the weights page-locked. `request.offload` overrides: stream only forbids
 /// resident, the others are taken as they are. `history` is what the device does for the VAE's activations

@@ -50,7 +50,7 @@ class JsonOutput : public test::CommandLine {
     if (found.is_discarded()) return json::object();
     EXPECT_TRUE(text.starts_with("{\n \"schema\"")) << "what it is stands first";
     EXPECT_EQ(found.at("schema"),
-              json({{"name", schema}, {"major", 1}, {"minor", schema == "wanbench.inspect" ? 1 : 0}}));
+              json({{"name", schema}, {"major", 1}, {"minor", schema == "wanbench.inspect" ? 2 : 0}}));
     expect_reasons(found, arguments);
     return found;
   }
