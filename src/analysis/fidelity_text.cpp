@@ -37,7 +37,7 @@ std::string fidelity_text(const RunRecord& record) {
   std::string text = fmt::format("class {}", to_string(record.workload.precision_class));
   if (record.engine.kind != EngineKind::kNative || is_as_published(record)) return text;
   text += " against the weights and the recipe that were used";
-  return record.quality.empty() ? text + "; against the published weights: not measured" : text;
+  return record.output.quality.empty() ? text + "; against the published weights: not measured" : text;
 }
 
 std::string loras_text(const Workload& work) {

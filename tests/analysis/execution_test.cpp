@@ -177,7 +177,7 @@ TEST(Fidelity, IsAgainstWhatWasUsedWhereThatIsNotWhatWasPublished) {
   EXPECT_EQ(fidelity_text(other), unmeasured);
   EXPECT_EQ(loras_text(other.workload), "fast.safetensors x 0.5 (high_noise), style.safetensors x 1");
   EXPECT_EQ(loras_text(record.workload), "");
-  other.quality.push_back({});
+  other.output.quality.push_back({});
   EXPECT_EQ(fidelity_text(other), used);
 }
 
