@@ -26,7 +26,7 @@ load() {  # WHAT ARGUMENTS...
   shift
   case " $* " in *" --offload "*) ;; *) set -- "$@" --offload none ;; esac
   "$program" generate "$@" "${small[@]}" >"$work/log" 2>&1 || { tail -3 "$work/log"; status=1; }
-  printf '%-22s initialization %s s; frames %s\n' "$what" "$(awk '/^Model_Initialization/ {print $2}' "$work/log")" \
+  printf '%-22s initialization %s s; frames %s\n' "$what" "$(awk '/^Model_Initialization +[0-9.]+$/ {print $2}' "$work/log")" \
     "$(awk '/sha256/ {print substr($NF, 1, 12)}' "$work/log")" | tee -a "$out/loading.txt"
 }
 for i in 1 2 3; do
@@ -40,6 +40,10 @@ if [ -n "$checkpoint" ]; then
     load "Q8_0, no LoRA" --checkpoint "$checkpoint"
     load "Q8_0, two LoRAs" --checkpoint "$checkpoint" "${loras[@]}"
   done
+  echo "== two videos by one engine, of these files: the second one is warm"
+  printf '%s\n' "A cat on a skateboard" "A dog in a boat" >"$work/prompts.txt"
+  "$program" generate --checkpoint "$checkpoint" --recipe lightning-4 --size 832x480 --num-frames 81 --device cuda --discard --offload none \
+    --prompts "$work/prompts.txt" --verbose 2>"$work/log" | tee "$out/warm-of-files.txt" || { tail -3 "$work/log"; status=1; }
   load "Q8_0, LoRAs, streamed" --checkpoint "$checkpoint" "${loras[@]}" --offload stream
   "$program" generate --checkpoint "$checkpoint" "${loras[@]}" "${small[@]}" | grep '^lora' | tee -a "$out/loading.txt"
 fi

@@ -163,11 +163,15 @@ void WeightSource::read_base(const WeightPart& part, int64_t begin, int64_t end,
 
 uint64_t WeightSource::key_of(const WeightPart& part) const { return mix_bits(seed_ ^ hash_name(part.source)); }
 
+bool WeightSource::can_make_on_device(DType dtype) const {
+  // Stored in BF16 and used in F32 they would not have been rounded.
+  return kind_ == Kind::kRandom && (stored_ == DType::kF32 || dtype == DType::kBF16);
+}
+
 bool WeightSource::can_make_on_device(const WeightLayout& layout) const {
-  // Stored in BF16 and used in F32 would be rounded twice.
-  return kind_ == Kind::kRandom && std::all_of(layout.slots().begin(), layout.slots().end(), [&](const WeightSlot& s) {
-           return stored_ == DType::kF32 || s.dtype == DType::kBF16;
-         });
+  return std::all_of(layout.slots().begin(), layout.slots().end(), [&](const WeightSlot& slot) {
+    return can_make_on_device(slot.dtype) || (kind_ == Kind::kRandom && slot.shape.rank() < 2);
+  });
 }
 
 void WeightSource::make_on_device(Backend& backend, const WeightPart& part, TensorView out) const {

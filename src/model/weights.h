@@ -90,7 +90,9 @@ class WeightSource {
   /// Whether every value of the weight is one of `dtype`, F32 or BF16.
   bool is_stored_as(const WeightPart& part, DType dtype) const;
 
-  /// Whether `make_on_device` gives the bits of `read_base`.
+  /// Whether `make_on_device` gives the bits of `read_base` in that type.
+  bool can_make_on_device(DType dtype) const;
+  /// Whether it does so for all matrices of a layout.
   bool can_make_on_device(const WeightLayout& layout) const;
   /// Random values straight into `out`, device memory of all of a part, on the compute queue.
   void make_on_device(Backend& backend, const WeightPart& part, TensorView out) const;

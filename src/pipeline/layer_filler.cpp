@@ -181,19 +181,19 @@ void LayerFiller::merge(const Piece& piece, TensorView memory, TensorView out, Q
   }
 }
 
-void LayerFiller::make_on_device(std::span<const TensorView> slabs) const {
+void LayerFiller::make_on_device(int first, std::span<const TensorView> slabs) const {
   // Several times as large as a chunk's: seeded values come a whole part at a time.
   size_t most = 0;
   for (size_t layer = 0; layer < slabs.size(); ++layer)
-    for (const Piece& piece : pieces_of(static_cast<int>(layer), whole_slab()))
+    for (const Piece& piece : pieces_of(first + static_cast<int>(layer), whole_slab()))
       if (!piece.terms.empty()) most = std::max(most, piece.staged_end - piece.staged);
   const Tensor memory =
       most == 0 ? Tensor() : backend_.allocate(DType::kU8, {static_cast<int64_t>(most)}, "a weight to merge LoRAs in");
   std::vector<std::byte> host(most);
   for (size_t layer = 0; layer < slabs.size(); ++layer)
-    for (const Piece& piece : pieces_of(static_cast<int>(layer), whole_slab())) {
+    for (const Piece& piece : pieces_of(first + static_cast<int>(layer), whole_slab())) {
       const TensorView values = view_at(slabs[layer], piece.slab_begin, piece.slot->dtype, piece.part->shape);
-      if (source_.terms(*piece.part).empty()) {
+      if (source_.terms(*piece.part).empty() && source_.can_make_on_device(values.dtype)) {
         source_.make_on_device(backend_, *piece.part, values);
       } else if (piece.terms.empty()) {
         std::vector<std::byte> merged(piece.bytes);
@@ -204,7 +204,7 @@ void LayerFiller::make_on_device(std::span<const TensorView> slabs) const {
         merge_seeded(piece, memory, host, values);
       }
     }
-  backend_.synchronize();  // before `memory` goes
+  if (most > 0) backend_.synchronize();  // before `memory` goes
 }
 
 void LayerFiller::merge_seeded(Piece piece, TensorView memory, std::span<std::byte> host, TensorView out) const {

@@ -49,8 +49,9 @@ class LayerFiller {
   void stage(int layer, const Chunk& chunk, std::byte* staging) const;
   /// Makes the chunk's bytes `out`, device memory, of what was staged: on the copy queue. One call at a time.
   void issue(int layer, const Chunk& chunk, TensorView staging, TensorView out) const;
-  /// Makes the whole slabs of a source that can do so, on the compute queue; LoRAs are added in the same way.
-  void make_on_device(std::span<const TensorView> slabs) const;
+  /// Makes whole slabs, of layers from `first` on, of a source that can do so: on the compute queue. LoRAs are added in
+  /// the same way.
+  void make_on_device(int first, std::span<const TensorView> slabs) const;
 
  private:
   /// Values of one part within a chunk.

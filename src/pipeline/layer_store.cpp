@@ -67,11 +67,14 @@ void LayerStore::start() {
     layer.load.chunks_left = chunks_per_layer_;
     if (options_.residency == Residency::kResident) layer.device = backend_.allocate(DType::kU8, slab, what.c_str());
   }
-  if (options_.residency == Residency::kResident && source_.can_make_on_device(layouts_.front())) {
+  const bool can_make = source_.can_make_on_device(layouts_.front());
+  if (options_.residency == Residency::kResident && can_make) {
     make_on_device();
     return;
   }
   if (options_.residency != Residency::kResident) allocate_slots();
+  made_when_acquired_ = options_.residency == Residency::kOnce && can_make;
+  if (made_when_acquired_) return;
   filler_.start();
   if (options_.residency == Residency::kStream && filler_.merges_on_device())
     merged_ = backend_.allocate(DType::kU8, {static_cast<int64_t>(filler_.staging_bytes())}, what.c_str());
@@ -92,7 +95,7 @@ void LayerStore::start() {
 void LayerStore::make_on_device() {
   std::vector<TensorView> slabs;
   for (const Layer& layer : layers_) slabs.push_back(layer.device);
-  filler_.make_on_device(slabs);
+  filler_.make_on_device(0, slabs);
   for (Layer& layer : layers_) {
     layer.load.ready = backend_.record(Queue::kCompute);
     layer.load.filled = true;
@@ -326,6 +329,11 @@ TensorView LayerStore::acquire(int index) {
   require_op(position % layers() == index, "layers are acquired in order");
   if (options_.residency == Residency::kResident && layers_[static_cast<size_t>(index)].settled)
     return device_slab(index, position);
+  if (made_when_acquired_) {
+    const TensorView slab = device_slab(index, position);
+    filler_.make_on_device(index, {&slab, 1});
+    return slab;
+  }
   Event wait_begin;
   Event ready;
   if (options_.residency == Residency::kStream) {

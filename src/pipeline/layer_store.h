@@ -156,8 +156,9 @@ class LayerStore final : public LayerSource {
   int unfilled_layers_ = 0;  // kStream
   std::optional<HostInterval> fill_;
   bool stop_ = false;
-  int64_t released_position_ = -1;  // last position released
-  int64_t issued_position_ = -1;    // last position whose copy was issued (kStream)
+  bool made_when_acquired_ = false;  // kOnce, of a source that makes layers on the device: no threads, no copies
+  int64_t released_position_ = -1;   // last position released
+  int64_t issued_position_ = -1;     // last position whose copy was issued (kStream)
   int64_t acquired_position_ = -1;
   int64_t last_position_ = INT64_MAX;
   std::vector<DeviceInterval> waits_, copies_;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 #include <filesystem>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -20,14 +21,14 @@ namespace {
 constexpr int kLayers = 5;
 constexpr size_t kSmallChunk = 1024;  // many chunks a layer, which straddle slots and parts
 
-/// Two stacked matrices in bf16, a vector in F32: odd sizes, so that slots end within chunks.
+/// Two stacked matrices in bf16, a row in F32: odd sizes, so that slots end within chunks.
 WeightLayout layout_of(int layer) {
   WeightLayout layout;
   const Initializer init{0, 1};
   layout.add("stacked", DType::kBF16, {31, 67},
              {WeightLayout::Source{fmt::format("{}.a", layer), {10, 67}, init},
               WeightLayout::Source{fmt::format("{}.b", layer), {21, 67}, init}});
-  layout.add("vector", DType::kF32, {331}, fmt::format("{}.v", layer), init);
+  layout.add("row", DType::kF32, {1, 331}, fmt::format("{}.v", layer), init);
   return layout;
 }
 
@@ -205,19 +206,37 @@ INSTANTIATE_TEST_SUITE_P(Residencies, LayerStoreTest,
 
 class StreamedLayers : public LayerStoreTest {};
 
-TEST(MadeOnTheDevice, RandomResidentWeightsAreThoseOfTheHost) {
+/// Two stacked matrices in bf16, a vector in F32, which is left to the host where the file would hold BF16.
+WeightLayout with_vector(int layer) {
+  WeightLayout layout;
+  const Initializer init{0, 1};
+  layout.add("matrix", DType::kBF16, {31, 67}, fmt::format("{}.a", layer), init);
+  layout.add("vector", DType::kF32, {331}, fmt::format("{}.v", layer), init);
+  return layout;
+}
+
+class MadeOnTheDevice : public testing::TestWithParam<std::tuple<Residency, DType>> {};
+
+TEST_P(MadeOnTheDevice, RandomWeightsAreThoseOfTheHost) {
+  const auto [residency, stored] = GetParam();
   const auto backend = make_backend({"cpu", 1, {}});
-  const WeightSource source = WeightSource::random(3);
-  LayerStore layers(*backend, layouts(), source, {Residency::kResident, 3, 4, "test", kSmallChunk});
+  const WeightSource source = WeightSource::random(3, stored);
+  std::vector<WeightLayout> all;
+  for (int i = 0; i < kLayers; ++i) all.push_back(with_vector(i));
+  LayerStore layers(*backend, all, source, {residency, 2, 4, "test", kSmallChunk});
   layers.start();
   layers.wait_until_loaded();
   EXPECT_EQ(layers.pinned_bytes(), 0u);
   for (int i = 0; i < kLayers; ++i) {
-    expect_layer_of(source, layers.acquire(i), layout_of(i));
+    expect_layer_of(source, layers.acquire(i), with_vector(i));
     layers.release(i);
   }
   EXPECT_TRUE(layers.take_copies().empty()) << "nothing crossed the bus";
 }
+
+INSTANTIATE_TEST_SUITE_P(Residencies, MadeOnTheDevice,
+                         testing::Combine(testing::Values(Residency::kResident, Residency::kOnce),
+                                          testing::Values(DType::kF32, DType::kBF16)));
 
 TEST_P(StreamedLayers, SlotsComeBackAfterTheyWereReleased) {
   const auto layers = store();
