@@ -169,9 +169,14 @@ bool WeightSource::can_make_on_device(DType dtype) const {
 }
 
 bool WeightSource::can_make_on_device(const WeightLayout& layout) const {
-  return std::all_of(layout.slots().begin(), layout.slots().end(), [&](const WeightSlot& slot) {
-    return can_make_on_device(slot.dtype) || (kind_ == Kind::kRandom && slot.shape.rank() < 2);
-  });
+  constexpr int64_t kHundred = 100;
+  if (kind_ != Kind::kRandom) return false;
+  int64_t all = 0, others = 0;
+  for (const WeightSlot& slot : layout.slots()) {
+    all += slot.shape.count();
+    if (!can_make_on_device(slot.dtype)) others += slot.shape.count();
+  }
+  return others * kHundred <= all;
 }
 
 void WeightSource::make_on_device(Backend& backend, const WeightPart& part, TensorView out) const {

@@ -92,7 +92,7 @@ class WeightSource {
 
   /// Whether `make_on_device` gives the bits of `read_base` in that type.
   bool can_make_on_device(DType dtype) const;
-  /// Whether it does so for all matrices of a layout.
+  /// Whether it does so for a layout, less one value in a hundred: norms and biases that are kept in F32.
   bool can_make_on_device(const WeightLayout& layout) const;
   /// Random values straight into `out`, device memory of all of a part, on the compute queue.
   void make_on_device(Backend& backend, const WeightPart& part, TensorView out) const;

@@ -21,14 +21,14 @@ namespace {
 constexpr int kLayers = 5;
 constexpr size_t kSmallChunk = 1024;  // many chunks a layer, which straddle slots and parts
 
-/// Two stacked matrices in bf16, a row in F32: odd sizes, so that slots end within chunks.
+/// Two stacked matrices in bf16, a vector in F32: odd sizes, so that slots end within chunks.
 WeightLayout layout_of(int layer) {
   WeightLayout layout;
   const Initializer init{0, 1};
   layout.add("stacked", DType::kBF16, {31, 67},
              {WeightLayout::Source{fmt::format("{}.a", layer), {10, 67}, init},
               WeightLayout::Source{fmt::format("{}.b", layer), {21, 67}, init}});
-  layout.add("row", DType::kF32, {1, 331}, fmt::format("{}.v", layer), init);
+  layout.add("vector", DType::kF32, {331}, fmt::format("{}.v", layer), init);
   return layout;
 }
 
@@ -206,12 +206,12 @@ INSTANTIATE_TEST_SUITE_P(Residencies, LayerStoreTest,
 
 class StreamedLayers : public LayerStoreTest {};
 
-/// Two stacked matrices in bf16, a vector in F32, which is left to the host where the file would hold BF16.
+/// A matrix in bf16, a short vector in F32, which is left to the host where the file would hold BF16.
 WeightLayout with_vector(int layer) {
   WeightLayout layout;
   const Initializer init{0, 1};
   layout.add("matrix", DType::kBF16, {31, 67}, fmt::format("{}.a", layer), init);
-  layout.add("vector", DType::kF32, {331}, fmt::format("{}.v", layer), init);
+  layout.add("vector", DType::kF32, {20}, fmt::format("{}.v", layer), init);
   return layout;
 }
 
