@@ -135,7 +135,7 @@ TEST(Plan, EverySuiteThatComesWithTheProgramRunsWithRandomWeights) {
     }
     ++suites;
   }
-  EXPECT_EQ(suites, 5u);
+  EXPECT_EQ(suites, 6u);
 }
 
 TEST(Plan, TheModelOfASuiteIsThatOfRandomWeightsAlone) {

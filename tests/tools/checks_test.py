@@ -131,16 +131,19 @@ class Formats(Checker):
     INFO = {"size_wh": [64, 48], "frames": 13, "steps": 6, "shift": 12.0, "guide": [3.0, 4.0], "boundary": 0.875, "solver": "unipc",
             "prompt": "p", "negative_prompt": "n", "seed": 42}
 
-    def outcome(self, diff, diff_code=0, generate_code=0, **parts):
+    def outcome(self, diff, diff_code=0, generate_code=0, precision="fp32", official="", **parts):
         self.write("minis/mini-t2v-moe/golden_info.json", json.dumps(self.INFO))
         self.write("wanbench", f"""#!/bin/sh
 printf '%s\\n' "$@" > {self.root}/$1.txt
+case "$*" in *--prefix-a*) cat {self.root}/official; exit 0;; esac
 case $1 in generate) echo broken >&2; exit {generate_code};; diff) cat {self.root}/said; exit {diff_code};; esac
 """)
         (self.root / "wanbench").chmod(0o755)
         self.write("said", diff)
+        self.write("official", official)
         case = {"name": "c", "model": "moe", "dit": ["h", "l"], "text_encoder": "t", "vae": "v", "expect": "expected/c.safetensors", **parts}
-        args = argparse.Namespace(build=self.root, minis=self.root / "minis", files=self.root / "files", fixtures=self.root / "fixtures")
+        args = argparse.Namespace(build=self.root, minis=self.root / "minis", files=self.root / "files", fixtures=self.root / "fixtures",
+                                  device="cpu", precision=precision)
         return check_formats.run_case(case, args, self.root / "dump")
 
     def told(self, command, flag):
@@ -167,6 +170,15 @@ case $1 in generate) echo broken >&2; exit {generate_code};; diff) cat {self.roo
         self.assertIn("dit.call0.out is off by 0.0002, allowed 0.0001", self.outcome(self.GOOD.replace("1e-6", "2e-4", 1)).fault)
         self.assertIn("vae.decode.latent is off by 0.002", self.outcome(self.GOOD.replace("9e-4", "2e-3"), 4).fault)
         self.assertIn("dit.call0.out is off by nan", self.outcome(self.GOOD.replace("1e-6", "nan", 1), 4).fault)
+
+    def test_in_bf16_the_limit_is_that_of_the_official_run_and_a_half(self):
+        official = "dit.call0.out 2e-3 1e-2\nvae.decode.latent 4e-3 1e-2\n"
+        good = "dit.call0.out 2.9e-3 1e-2\ndit.call0.blocks.0.cross_attn 9e-3 1\nvae.decode.latent 5.9e-3 1e-2\n"
+        self.assertEqual(self.outcome(good, precision="bf16", official=official).fault, "")
+        self.assertEqual(self.told("generate", "--precision"), ["bf16"])
+        bad = self.outcome(good.replace("5.9e-3", "6.1e-3"), precision="bf16", official=official).fault
+        self.assertEqual(bad, "vae.decode.latent is off by 0.0061, allowed 0.006")
+        self.assertIn("dit.call0.out is off by", self.outcome(good, precision="bf16", official=official.replace("2e-3", "1e-3", 1)).fault)
 
     def test_what_was_not_compared_does_not_pass(self):
         self.assertIn("vae.decode.latent was not compared", self.outcome(self.GOOD.replace("vae.decode.latent", "vae.decode.video")).fault)
