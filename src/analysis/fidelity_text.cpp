@@ -34,10 +34,9 @@ bool is_as_published(const RunRecord& record) {
 }  // namespace
 
 std::string fidelity_text(const RunRecord& record) {
-  std::string text = fmt::format("class {}", to_string(record.workload.precision_class));
-  if (record.engine.kind != EngineKind::kNative || is_as_published(record)) return text;
-  text += " against the weights and the recipe that were used";
-  return record.output.quality.empty() ? text + "; against the published weights: not measured" : text;
+  if (record.engine.kind != EngineKind::kNative || is_as_published(record)) return {};
+  const std::string used = "against the weights and the recipe that were used";
+  return record.output.quality.empty() ? used + "; against the published weights: not measured" : used;
 }
 
 std::string loras_text(const Workload& work) {

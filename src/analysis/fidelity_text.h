@@ -7,9 +7,9 @@
 
 namespace wan {
 
-/// "class rounding". Of this engine's own runs with weights that are stored in fewer bits, with LoRAs or with another
-/// recipe than the official: also that the class is against these, and that the distance from the published weights is
-/// not measured, unless a quality of the record is.
+/// What the precision class is against, of this engine's own runs with weights that are stored in fewer bits, with
+/// LoRAs or with another recipe than the official: these weights and this recipe; and that the distance from the
+/// published weights is not measured, unless a quality of the record is. Empty of other runs.
 std::string fidelity_text(const RunRecord& record);
 
 /// "style.safetensors x 0.7, fast.safetensors x 1 (high_noise)"; empty: none.

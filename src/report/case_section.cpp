@@ -88,9 +88,11 @@ std::string workload_lines(const RunRecord& run) {
                   work.guidance_high ? fmt::format(" (high noise {})", *work.guidance_high) : "", number(work.seed));
   if (const std::string loras = loras_text(work); !loras.empty())
     out += fmt::format("- **LoRAs**: {}\n", markdown_text(loras));
-  out += fmt::format("- **Precision**: {}{}; offload {}; text encoder on {}; scope {}\n", fidelity_text(run),
-                     dtypes.empty() ? "" : ": " + markdown_text(dtypes), word(work.offload),
-                     word(work.text_encoder_device), to_string(work.scope));
+  const std::string fidelity = fidelity_text(run);
+  out += fmt::format("- **Precision**: class {}{}{}; offload {}; text encoder on {}; scope {}\n",
+                     to_string(work.precision_class), dtypes.empty() ? "" : ": " + markdown_text(dtypes),
+                     fidelity.empty() ? "" : "; " + fidelity, word(work.offload), word(work.text_encoder_device),
+                     to_string(work.scope));
   const auto memory_plan = run.engine.facts.find("memory_plan");
   if (memory_plan != run.engine.facts.end())
     out += fmt::format("- **Memory Plan**: {}\n", markdown_text(memory_plan->second));

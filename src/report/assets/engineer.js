@@ -178,7 +178,7 @@ const workloadList = (c) => {
     ["Task and model", w.task + " " + w.model], ["Size", sizeText(w) + ", " + write("plain", w.num_frames) + " frames"],
     ["Steps", write("plain", w.steps) + (w.recipe && w.recipe !== "official" ? ", recipe " + w.recipe : "") + ", " + (w.solver || "solver " + DASH) + ", shift " + write("plain", w.shift) + ", guidance "
       + write("plain", w.guidance_low) + (w.guidance_high === null ? "" : " / " + w.guidance_high)],
-    ["Precision", c.certainty.fidelity + (dtypes ? ": " + dtypes : "")], ...(w.loras ? [["LoRAs", w.loras]] : []),
+    ["Precision", w.precision_class + (dtypes ? ": " + dtypes : "") + (c.certainty.fidelity ? "; " + c.certainty.fidelity : "")], ...(w.loras ? [["LoRAs", w.loras]] : []),
     ["Approximations", w.approximations.join(", ") || "none"],
     ["Offload", w.offload || DASH], ["Text encoder on", w.text_encoder_device || DASH],
     ["Scope", w.scope + ", page cache " + w.page_cache], ["Seed", write("plain", w.seed)],
