@@ -147,9 +147,11 @@ bool allowed(const std::string& field, const std::vector<std::string>& list) {
 /// Whether a recipe decides the field: where recipes may differ, so may it.
 bool is_of_recipe(const std::string& field) {
   constexpr std::array kFields{"steps", "solver", "shift", "guidance_low", "guidance_high", "boundary", "split_step"};
-  if (field.starts_with("weights.lora")) return true;
   return std::find(kFields.begin(), kFields.end(), field) != kFields.end();
 }
+
+/// LoRAs are a part of a recipe of their own: they may differ where recipes may, with or without its name.
+bool is_lora(const std::string& field) { return field.starts_with("weights.lora"); }
 
 void check_comparable(Comparison& out, const CompareOptions& options) {
   const auto need_runs = [&](const CaseSummary& side, const char* name) {
@@ -164,13 +166,15 @@ void check_comparable(Comparison& out, const CompareOptions& options) {
   if (!out.refusals.empty()) return;
   out.workload = compare_workloads(*out.a->example, *out.b->example);
   const auto& different = out.workload.different;
+  const bool recipes_may_differ = allowed("recipe", options.allowed_fields);
   const bool across_recipes =
-      allowed("recipe", options.allowed_fields) &&
+      recipes_may_differ &&
       std::any_of(different.begin(), different.end(), [](const FieldDifference& d) { return d.field == "recipe"; });
   for (const FieldDifference& d : different) {
     const bool passes = d.field == "precision_class"
                             ? options.across_precision
-                            : allowed(d.field, options.allowed_fields) || (across_recipes && is_of_recipe(d.field));
+                            : allowed(d.field, options.allowed_fields) || (across_recipes && is_of_recipe(d.field)) ||
+                                  (recipes_may_differ && is_lora(d.field));
     const std::string text = fmt::format("{} differs: {} against {}", d.field, d.a, d.b);
     if (passes)
       out.caveats.push_back({Caveat::Of::kBoth, text});

@@ -50,4 +50,16 @@ std::string loras_text(const Workload& work) {
   return text;
 }
 
+std::string images_text(const Workload& work) {
+  constexpr size_t kDigits = 8;
+  std::string text;
+  const auto add = [&](const char* frame, const std::string& digest) {
+    if (!digest.empty())
+      text += fmt::format("{}{} frame SHA-256 {}", text.empty() ? "" : ", ", frame, digest.substr(0, kDigits));
+  };
+  add("first", work.image_sha256);
+  add("last", work.last_image_sha256);
+  return text;
+}
+
 }  // namespace wan

@@ -1,4 +1,5 @@
-// What a run's precision class is measured against, and which LoRAs its weights have: in words for people.
+// What a run's precision class is measured against, which LoRAs its weights have, and which images it is made of: in
+// words for people.
 #pragma once
 
 #include <string>
@@ -14,5 +15,8 @@ std::string fidelity_text(const RunRecord& record);
 
 /// "style.safetensors x 0.7, fast.safetensors x 1 (high_noise)"; empty: none.
 std::string loras_text(const Workload& work);
+
+/// "first frame SHA-256 1f2e3d4c, last frame SHA-256 5a6b7c8d"; empty: a video of text alone.
+std::string images_text(const Workload& work);
 
 }  // namespace wan

@@ -36,7 +36,9 @@ void JsonReader::read(std::string_view key, std::filesystem::path& value) {
   const Json* found = find(key);
   if (found == nullptr) return;
   if (!found->is_string()) throw wrong(key, "a path", *found);
-  value = found->get<std::string>();
+  const std::string text = found->get<std::string>();
+  if (text.find('\0') != std::string::npos) throw wrong(key, "a path, without a byte of zero", *found);
+  value = text;
 }
 
 void JsonReader::read(std::string_view key, bool& value) {

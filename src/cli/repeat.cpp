@@ -13,6 +13,7 @@
 #include "base/build_info.h"
 #include "base/flags.h"
 #include "base/log.h"
+#include "base/subprocess.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
@@ -135,7 +136,7 @@ std::string flags_of(const std::vector<WeightIdentity>& loras) {
     const char* flag = file.component == "lora"              ? flags::kLora
                        : file.component == "lora.high_noise" ? flags::kLoraHigh
                                                              : flags::kLoraLow;
-    text += fmt::format(" {} {}={}", flag, file.file, *file.strength);
+    text += fmt::format(" {} {}", flag, shell_quoted(fmt::format("{}={}", file.file, *file.strength)));
   }
   return text;
 }

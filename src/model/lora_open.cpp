@@ -332,7 +332,14 @@ class LoraOpener {
 
 LoraFiles lora_files(const fs::path& path) {
   LoraFiles files{factors_in(path), {}};
-  if (const fs::path config = files.factors.parent_path() / kPeftConfig; is_file(config)) files.adapter = config;
+  const fs::path config = files.factors.parent_path() / kPeftConfig;
+  std::error_code ignored;
+  if (fs::exists(fs::symlink_status(config, ignored))) {
+    require(is_file(config),
+            fmt::format("{} is no file, and the scale of {} may stand in it: remove it, or put a file there",
+                        config.string(), files.factors.string()));
+    files.adapter = config;
+  }
   return files;
 }
 

@@ -17,10 +17,10 @@ namespace {
 void check_latent(std::span<const float> latent) {
   const auto broken = std::count_if(latent.begin(), latent.end(), [](float value) { return !std::isfinite(value); });
   if (broken > 0)
-    throw Error(
-        fmt::format("after the last step {} of the latent's {} values are not finite: the weights are damaged, or "
-                    "this precision does not hold them; try --precision fp32",
-                    broken, latent.size()));
+    throw Error(fmt::format(
+        "after the last step {} of the latent's {} values are not finite: the weights are damaged, or "
+        "this precision does not hold them, or a LoRA is too strong; try --precision fp32, or smaller strengths",
+        broken, latent.size()));
   if (std::all_of(latent.begin(), latent.end(), [&](float value) { return value == latent.front(); }))
     throw Error(fmt::format("after the last step the latent's {} values are all {}: the weights are damaged",
                             latent.size(), latent.front()));

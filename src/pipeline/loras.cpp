@@ -1,6 +1,7 @@
 #include "pipeline/loras.h"
 
-#include <cmath>
+#include <algorithm>
+#include <cctype>
 #include <optional>
 
 #include <fmt/format.h>
@@ -28,6 +29,15 @@ const char* flag_of(const LoraChoice& choice) {
   return choice.expert == expert_name(NoiseRange::kHigh) ? flags::kLoraHigh : flags::kLoraLow;
 }
 
+/// "high_noise", "LowNoise".
+bool names_noise(const std::filesystem::path& file) {
+  std::string name = file.filename().string();
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::erase_if(name, [](char c) { return c == '_' || c == '-' || c == ' ' || c == '.'; });
+  return name.find("highnoise") != std::string::npos || name.find("lownoise") != std::string::npos;
+}
+
 /// What the flag says of the expert, against the model and the file's name.
 void require_one_meaning(const LoraChoice& choice, const Variant& variant) {
   const std::string file = choice.file.string();
@@ -38,9 +48,14 @@ void require_one_meaning(const LoraChoice& choice, const Variant& variant) {
   const std::optional<NoiseRange> named = expert_by_name(choice.file);
   if (variant.experts.size() < 2 || !named) return;
   const char* meant = *named == NoiseRange::kHigh ? flags::kLoraHigh : flags::kLoraLow;
-  require(std::string_view(flag_of(choice)) == meant,
-          fmt::format("{} {}: its name says that it is for the {}: give it with {}, or under another name",
-                      flag_of(choice), file, name_of(lora_expert(*named)), meant),
+  // Of a style, low-poly say, the word means something else: a flag decides, unless the name speaks of noise.
+  const bool is_free = !choice.expert.empty() && !names_noise(choice.file);
+  require(is_free || std::string_view(flag_of(choice)) == meant,
+          fmt::format("{} {}: its name, or its folder's, says that it is for the {}: give it with {}{}",
+                      flag_of(choice), file, name_of(lora_expert(*named)), meant,
+                      choice.expert.empty() ? fmt::format("; if the word means something else, with {} and {}",
+                                                          flags::kLoraHigh, flags::kLoraLow)
+                                            : ", or under another name"),
           ErrorKind::kUsage);
 }
 
@@ -90,7 +105,8 @@ LoraSet open_loras(const std::vector<LoraChoice>& choices, const Variant& varian
 std::string text_of(const LoraUse& use) {
   std::string where;
   for (const auto& [expert, weights] : use.weights)
-    where += fmt::format("{}{} weights of {}", where.empty() ? "" : ", ", weights, expert.empty() ? "the DiT" : expert);
+    where += fmt::format("{}{} weight{} of {}", where.empty() ? "" : ", ", weights, weights == 1 ? "" : "s",
+                         expert.empty() ? "the DiT" : expert);
   std::string names;
   for (const std::string& name : use.unmatched_names) names += (names.empty() ? " (" : ", ") + printable(name);
   if (!names.empty()) names += use.unmatched > static_cast<int64_t>(use.unmatched_names.size()) ? ", ...)" : ")";

@@ -18,8 +18,8 @@ struct LoraSet {
 };
 
 /// Reads headers. Throws Error(kInput) as Lora::open and WeightPatches::add do, and Error(kUsage) for a LoRA of one
-/// expert where the model has one DiT, and for one whose name says which expert it is for where the flag says neither,
-/// or the other.
+/// expert where the model has one DiT, and for one whose name says which expert it is for where no flag does, or
+/// the other's.
 LoraSet open_loras(const std::vector<LoraChoice>& choices, const Variant& variant, const DitConfig& dit);
 
 }  // namespace wan

@@ -9,6 +9,11 @@
 #include "pipeline/request_options.h"
 
 namespace wan {
+namespace {
+
+constexpr size_t kMostLoras = 100;
+
+}  // namespace
 
 WeightChoice Request::weights() const {
   WeightChoice choice{checkpoint, dit, dit_high, dit_low, text_encoder, vae, tokenizer, {}};
@@ -18,10 +23,15 @@ WeightChoice Request::weights() const {
   add(lora, flags::kLora, "");
   add(lora_high, flags::kLoraHigh, expert_name(NoiseRange::kHigh));
   add(lora_low, flags::kLoraLow, expert_name(NoiseRange::kLow));
+  require(choice.loras.size() <= kMostLoras,
+          fmt::format("{} LoRAs are named; {} at most are added to a model", choice.loras.size(), kMostLoras),
+          ErrorKind::kUsage);
   return choice;
 }
 
 LoraChoice lora_choice(std::string_view text, std::string_view flag, std::string_view expert) {
+  require(text.find('\0') == std::string_view::npos, fmt::format("{}: a path has no byte of zero", flag),
+          ErrorKind::kUsage);
   LoraChoice choice{text, 1, std::string(expert)};
   const size_t split = text.rfind('=');
   std::error_code ignored;

@@ -75,7 +75,7 @@ struct Request {
 
   bool operator==(const Request&) const = default;
 
-  /// Throws Error(kUsage) as lora_choice does.
+  /// Throws Error(kUsage) as lora_choice does, and for more than 100 LoRAs.
   WeightChoice weights() const;
   /// Of the model and its parts; LoRAs stay.
   void set_weights(WeightChoice choice) {

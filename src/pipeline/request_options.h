@@ -213,7 +213,7 @@ void place_in(const std::filesystem::path& folder, T& member) {
     if (!member.empty() && member.is_relative()) member = folder / member;
   } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
     for (std::string& text : member)
-      if (std::filesystem::path path = text; path.is_relative()) text = (folder / path).string();
+      if (std::filesystem::path path = text; !path.empty() && path.is_relative()) text = (folder / path).string();
   }
 }
 

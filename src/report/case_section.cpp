@@ -86,6 +86,8 @@ std::string workload_lines(const RunRecord& run) {
                   number(work.num_frames), number(work.steps), recipe, word(work.solver), number(work.shift),
                   number(work.guidance_low),
                   work.guidance_high ? fmt::format(" (high noise {})", *work.guidance_high) : "", number(work.seed));
+  if (const std::string images = images_text(work); !images.empty())
+    out += fmt::format("- **Images**: {}\n", markdown_text(images));
   if (const std::string loras = loras_text(work); !loras.empty())
     out += fmt::format("- **LoRAs**: {}\n", markdown_text(loras));
   const std::string fidelity = fidelity_text(run);

@@ -189,6 +189,7 @@ Json workload_data(const Workload& work) {
           {"negative_prompt", work.negative_prompt},
           {"precision_class", to_string(work.precision_class)},
           {"loras", loras_text(work)},
+          {"images", images_text(work)},
           {"dtypes", work.dtypes},
           {"offload", work.offload},
           {"text_encoder_device", work.text_encoder_device},

@@ -42,6 +42,18 @@ RunIdentity identity_of(const RunRecord& record) {
   return {record.run_case.key, record.workload.scope, record.run_case.repeat, record.kernels.has_value()};
 }
 
+/// Digests of files that a case names by their paths: another content is another work.
+std::string inputs_of(const Workload& work) {
+  return fmt::format("{}|{}|{}", work.image_sha256, work.last_image_sha256, work.initial_latent_sha256);
+}
+
+bool has_other_inputs(const StoredPlan& stored, const StoredPlan& now) {
+  return std::any_of(stored.inputs.begin(), stored.inputs.end(), [&](const auto& of_case) {
+    const auto found = now.inputs.find(of_case.first);
+    return found != now.inputs.end() && found->second != of_case.second;
+  });
+}
+
 std::string plan_text(const Suite& suite, const std::vector<PlannedCase>& plan, const std::string& program_sha256) {
   nlohmann::ordered_json json;
   json["suite"] = suite.name;
@@ -50,6 +62,7 @@ std::string plan_text(const Suite& suite, const std::vector<PlannedCase>& plan, 
   for (const PlannedCase& planned : plan)
     json["cases"].push_back({{"name", planned.details.name},
                              {"key", planned.key},
+                             {"inputs", inputs_of(planned.workload)},
                              {"request", nlohmann::ordered_json::parse(request_json(planned.details.request))}});
   return json.dump(1) + "\n";
 }
@@ -80,10 +93,11 @@ void claim_folder(const Suite& suite, const std::vector<PlannedCase>& plan, cons
   const fs::path file = options.output / "plan.json";
   const std::string text = plan_text(suite, plan, options.program_sha256);
   if (fs::exists(file, ignored)) {
-    const StoredPlan stored = read_plan(read_text(file));
-    require(stored.keys == read_plan(text).keys,
-            fmt::format("{} holds a run of other cases, settings or weights (see plan.json there): name a new folder",
-                        options.output.string()),
+    const StoredPlan stored = read_plan(read_text(file)), now = read_plan(text);
+    require(stored.keys == now.keys && !has_other_inputs(stored, now),
+            fmt::format(
+                "{} holds a run of other cases, settings, images or weights (see plan.json there): name a new folder",
+                options.output.string()),
             ErrorKind::kUsage);
     require_same_build(stored, options);
     return;

@@ -213,6 +213,14 @@ class Checker {
     }
   }
 
+  /// Whether it fits is seen by the run, which has the weights.
+  static void require_lora(const std::string& text, std::string_view flag) {
+    const fs::path file = lora_choice(text, flag).file;
+    std::error_code missing;
+    require(fs::is_regular_file(file, missing) || fs::is_directory(file, missing),
+            fmt::format("there is no file {}", file.string()));
+  }
+
   /// A checkpoint may lie elsewhere on the machine that runs it; the rest comes with the suite.
   void check_files(const Request& request) {
     request_options(
@@ -221,6 +229,9 @@ class Checker {
             std::error_code missing;
             if (member.empty() || option.flag == flags::kCheckpoint || fs::is_regular_file(member, missing)) return;
             add(std::string(option.key), fmt::format("there is no file {}", member.string()));
+          } else if constexpr (std::is_same_v<std::remove_cvref_t<decltype(member)>, std::vector<std::string>>) {
+            for (const std::string& text : member)
+              attempt(std::string(option.key), [&] { require_lora(text, option.name()); });
           }
         },
         request);
@@ -253,6 +264,7 @@ class Checker {
   }
   static void complete(Request& part, const Request& request, const std::string& model) {
     part.checkpoint.clear();
+    part.lora = part.lora_high = part.lora_low = {};  // made for the checkpoint's sizes, which may be others
     part.model = model;
     part.random_weights = true;
     part.device = request.device.empty() ? "cuda:0" : request.device;  // nothing is opened

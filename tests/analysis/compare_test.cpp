@@ -139,6 +139,21 @@ TEST(Compare, OtherRecipesAreComparedOnlyWhereTheyMayDiffer) {
       << "of one recipe";
 }
 
+TEST(Compare, LorasMayDifferWhereRecipesMay) {
+  auto a = arm(10), b = arm(10);
+  for (RunRecord& run : b)
+    run.workload.weights.push_back({"lora.high_noise", "fast.safetensors", 1, "bb", "size+head+tail", 0.5});
+  const CaseSummary sa = summary_of(a), sb = summary_of(b);
+  EXPECT_THAT(compare_cases(sa, sb).refusals, ElementsAre("weights.lora.high_noise differs: - against bb x 0.5"));
+  CompareOptions options;
+  options.allowed_fields = {"recipe"};
+  const Comparison c = compare_cases(sa, sb, options);
+  EXPECT_THAT(c.refusals, IsEmpty());
+  EXPECT_THAT(c.caveats, Contains(Field(&Caveat::text, HasSubstr("weights.lora.high_noise differs"))));
+  for (RunRecord& run : b) run.workload.weights.back().component = "dit";
+  EXPECT_THAT(compare_cases(sa, summary_of(b), options).refusals, ElementsAre(HasSubstr("weights.dit differs")));
+}
+
 TEST(Compare, ACaveatOfOneSideBeginsWithItsName) {
   EXPECT_EQ(caveat_text({Caveat::Of::kA, " is imported"}, "here", "there"), "here is imported");
   EXPECT_EQ(caveat_text({Caveat::Of::kB, ": 1 of 2 runs excluded"}, "here", "there"), "there: 1 of 2 runs excluded");

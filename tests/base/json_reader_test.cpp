@@ -31,6 +31,12 @@ std::string refusal(const char* text, const Limits&... limits) {
   return "accepted";
 }
 
+TEST(JsonReader, TakesNoPathThatEndsBeforeItsText) {
+  EXPECT_THAT(refusal<std::filesystem::path>(R"({"x": "a\u0000b"})"),
+              HasSubstr("'x' must be a path, without a byte of zero"));
+  EXPECT_EQ(refusal<std::filesystem::path>(R"({"x": "a b"})"), "accepted");
+}
+
 TEST(JsonReader, ReadsWhatIsThereAndLeavesTheRestAlone) {
   const nlohmann::json json = nlohmann::json::parse(
       R"({"text": "a", "path": "/p", "yes": true, "words": ["b", "c"], "whole": -3, "seed": 18446744073709551615,

@@ -168,6 +168,14 @@ TEST_F(CheckpointWriter, LeavesExistingFoldersAlone) {
   EXPECT_NO_THROW(make_like("mini-ti2v-t2v", DType::kF32)) << "an empty folder may be filled";
 }
 
+TEST_F(CheckpointWriter, FillsTheEmptyFolderThatALinkMeans) {
+  fs::create_directories(folder_ / "elsewhere" / "large");
+  fs::create_directory_symlink(folder_ / "elsewhere" / "large", folder_ / "made");
+  EXPECT_NO_THROW(make_like("mini-ti2v-t2v", DType::kF32));
+  EXPECT_TRUE(fs::is_symlink(folder_ / "made"));
+  EXPECT_FALSE(fs::is_empty(folder_ / "elsewhere" / "large"));
+}
+
 TEST_F(CheckpointWriter, RefusesWhatTheDiskCannotHoldBeforeWriting) {
   CheckpointSizes sizes = published_checkpoint_sizes(variant_named("ti2v-5B"));
   sizes.dit.num_layers = 3'000;  // 2 TB of blocks

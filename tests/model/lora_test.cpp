@@ -371,6 +371,18 @@ TEST(LoraScale, APeftFolderIsReadAndItsConfigIsPartOfItsIdentity) {
               HasSubstr("without adapter_model.safetensors or adapter_model.bin"));
 }
 
+TEST(LoraScale, AConfigThatIsNoFileIsNotTakenForNone) {
+  const test::TemporaryFolder folder;
+  test::write_safetensors(folder / "style.safetensors", one_pair());
+  const fs::path config = folder / "adapter_config.json";
+  fs::create_directory(config);
+  const auto said = [&] { return test::refusal([&] { Lora::open(folder / "style.safetensors", single_weights()); }); };
+  EXPECT_THAT(said(), HasSubstr("adapter_config.json is no file"));
+  fs::remove(config);
+  fs::create_symlink("nowhere", config);
+  EXPECT_THAT(said(), HasSubstr("adapter_config.json is no file"));
+}
+
 TEST(LoraFacts, TheDigestIsThatOfFilesOfWeights) {
   const WrittenLora file(one_pair());
   const std::string bytes = test::read_file(file.path());

@@ -56,6 +56,11 @@ TEST(LoraText, IsRefusedWithTheFlagAndWhatWasFound) {
                 AllOf(HasSubstr("--lora-high"), HasSubstr("a number from -100 to 100")))
         << bad;
   EXPECT_THAT(refusal([&] { lora_choice("=1", "--lora"); }, ErrorKind::kUsage), HasSubstr("expected a path"));
+  EXPECT_THAT(refusal([&] { lora_choice(std::string_view("a\0b", 3), "--lora"); }, ErrorKind::kUsage),
+              HasSubstr("no byte of zero"));
+  Request many;
+  many.lora.assign(101, "a");
+  EXPECT_THAT(refusal([&] { check_request(many); }, ErrorKind::kUsage), HasSubstr("101 LoRAs are named; 100 at most"));
   Request request;
   request.lora_low = {"x=y"};
   EXPECT_THAT(refusal([&] { check_request(request); }, ErrorKind::kUsage), HasSubstr("--lora-low x=y"));
@@ -164,6 +169,11 @@ TEST(LoraRefusals, SayWhichFlagIsMeant) {
   EXPECT_THAT(said(test::kPair, named, "", ""), AllOf(HasSubstr("--lora-high"), HasSubstr("high-noise expert")));
   EXPECT_THAT(said(test::kPair, "", "", named), AllOf(HasSubstr("--lora-low"), HasSubstr("give it with --lora-high")));
   EXPECT_EQ(said(test::kPair, "", named, ""), "accepted");
+  // Of a style the word is another: a flag decides, unless the name speaks of noise.
+  const fs::path style = folder / "my-Low-poly.safetensors";
+  fs::copy_file(written.path(), style);
+  EXPECT_THAT(said(test::kPair, style, "", ""), HasSubstr("if the word means something else, with --lora-high and"));
+  EXPECT_EQ(said(test::kPair, "", style, style), "accepted");
   EXPECT_THAT(said(test::kSingle, "", single.path(), ""), AllOf(HasSubstr("--lora-high"), HasSubstr("with --lora")));
   EXPECT_EQ(said(test::kSingle, single.path(), "", ""), "accepted");
   EXPECT_THAT(said(test::kPair, folder / "none.safetensors", "", "", ErrorKind::kInput), HasSubstr("none.safetensors"));

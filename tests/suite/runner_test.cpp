@@ -242,6 +242,24 @@ TEST_F(RunnerTest, RefusesToResumeAnotherPlan) {
   EXPECT_THROW(run_suite(suite, plan, options, gpus_, display_), Error);
 }
 
+TEST_F(RunnerTest, RefusesToResumeWithAnotherImageOfTheSameName) {
+  Suite suite = test::small_suite();
+  auto plan = test::planned(suite);
+  plan[1].workload.last_image_sha256 = std::string(64, 'a');
+  RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "ok", 1);
+  run_suite(suite, plan, options, gpus_, display_);
+  options.if_stored = IfStored::kResume;
+  EXPECT_EQ(run_suite(suite, plan, options, gpus_, display_).skipped, 3);
+  plan[1].workload.last_image_sha256 = std::string(64, 'b');
+  try {
+    run_suite(suite, plan, options, gpus_, display_);
+    FAIL() << "runs of two images would share a median";
+  } catch (const Error& refusal) {
+    EXPECT_EQ(refusal.kind(), ErrorKind::kUsage);
+    EXPECT_THAT(refusal.what(), ::testing::HasSubstr("images"));
+  }
+}
+
 TEST_F(RunnerTest, WhatTheFirstRunDecidedIsGivenToAllOthersOfItsCase) {
   RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "ok", 1);
   options.repetition.repeats = 2;

@@ -46,7 +46,7 @@ class Check : public testing::Test {
 };
 
 TEST_F(Check, TheSuitesThatComeWithTheProgramHaveNoProblem) {
-  for (const char* name : {"quick", "seed", "ti2v-5b", "t2v-a14b", "mlperf-like"}) {
+  for (const char* name : {"quick", "seed", "ti2v-5b", "t2v-a14b", "mlperf-like", "few-steps"}) {
     const SuiteCheck found = check_suite(fmt::format("{}/suites/{}.json", WAN_SOURCE_DIR, name));
     EXPECT_THAT(texts(found), IsEmpty()) << name;
     EXPECT_EQ(found.name, name);
@@ -130,6 +130,21 @@ TEST_F(Check, LooksForTheFilesBesideTheSuite) {
   std::ofstream(folder_ / "broken.png") << "no picture";
   EXPECT_THAT(of_cases(R"({"name":"a","model":"ti2v-5B","image":"broken.png"})"),
               ElementsAre(AllOf(HasSubstr("1 a image: "), HasSubstr("broken.png"))));
+}
+
+TEST_F(Check, LooksForLorasAndLeavesToTheRunWhetherTheyFit) {
+  std::ofstream(folder_ / "style.safetensors") << "of whatever size";
+  EXPECT_THAT(
+      of_cases(R"({"name":"a","model":"t2v-A14B","lora":["style.safetensors=0.7"],"lora_low":["style.safetensors"]},
+                          {"name":"b","lora":["style.safetensors"]})"),
+      IsEmpty());
+  EXPECT_THAT(of_cases(R"({"name":"a","lora":["none.safetensors"]}, {"name":"b","lora_high":["style.safetensors=nan"]},
+                          {"name":"c","lora":[""]}, {"name":"d","lora_low":["style.safetensors=101"]},
+                          {"name":"e","model":"ti2v-5B","lora":["style.safetensors","/dev/zero"]})"),
+              ElementsAre(AllOf(HasSubstr("1 a lora: there is no file "), HasSubstr("none.safetensors")),
+                          HasSubstr("2 b lora_high: "), AllOf(HasSubstr("3 c lora: "), HasSubstr("an empty text")),
+                          AllOf(HasSubstr("4 d lora_low: "), HasSubstr("from -100 to 100")),
+                          AllOf(HasSubstr("5 e lora: "), HasSubstr("/dev/zero"))));
 }
 
 TEST_F(Check, AsksTheRowForALastImage) {

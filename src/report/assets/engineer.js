@@ -179,6 +179,7 @@ const workloadList = (c) => {
     ["Steps", write("plain", w.steps) + (w.recipe && w.recipe !== "official" ? ", recipe " + w.recipe : "") + ", " + (w.solver || "solver " + DASH) + ", shift " + write("plain", w.shift) + ", guidance "
       + write("plain", w.guidance_low) + (w.guidance_high === null ? "" : " / " + w.guidance_high)],
     ["Precision", w.precision_class + (dtypes ? ": " + dtypes : "") + (c.certainty.fidelity ? "; " + c.certainty.fidelity : "")], ...(w.loras ? [["LoRAs", w.loras]] : []),
+    ...(w.images ? [["Images", w.images]] : []),
     ["Approximations", w.approximations.join(", ") || "none"],
     ["Offload", w.offload || DASH], ["Text encoder on", w.text_encoder_device || DASH],
     ["Scope", w.scope + ", page cache " + w.page_cache], ["Seed", write("plain", w.seed)],
