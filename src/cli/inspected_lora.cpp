@@ -13,6 +13,7 @@
 #include "io/printable.h"
 #include "model/checkpoint_files.h"
 #include "model/sibling_parts.h"
+#include "pipeline/recipe.h"
 
 namespace wan::cli {
 namespace {
@@ -248,6 +249,8 @@ ShellCommand generate_command(const InspectedLora& found, const Variant& variant
     if (!high.empty()) command.add_path(flags::kLoraHigh, high);
     if (!low.empty()) command.add_path(flags::kLoraLow, low);
   }
+  const std::string_view recipe = recipe_by_name(found.files.factors, variant);
+  if (!recipe.empty()) command.add("--recipe", recipe);
   if (variant.image.presence == Presence::kRequired) command.add("--image", "FILE");
   command.add("--prompt", "TEXT");
   return command;

@@ -11,6 +11,7 @@
 #include "model/dit_identity.h"
 #include "model/official_layout.h"
 #include "pipeline/checkpoint_defaults.h"
+#include "pipeline/recipe.h"
 
 namespace wan::cli {
 namespace {
@@ -150,6 +151,17 @@ InspectedModel inspect_model(const WeightChoice& choice) {
   return out;
 }
 
+namespace {
+
+/// What the DiT's name speaks of, unless the checkpoint says itself how it is sampled.
+void add_recipe(const InspectedModel& found, ShellCommand& command) {
+  if (found.has_own_defaults || found.components.empty()) return;
+  const std::string_view recipe = recipe_by_name(found.components.front().file, found.variant());
+  if (!recipe.empty()) command.add("--recipe", recipe);
+}
+
+}  // namespace
+
 ShellCommand generate_command(const InspectedModel& found) {
   ShellCommand command("wanbench generate");
   WeightChoice w = found.choice;
@@ -168,6 +180,7 @@ ShellCommand generate_command(const InspectedModel& found) {
     else if (found.lacks(flag) || (lacks_name && is_expert))
       command.add(flag, "FILE");
   }
+  add_recipe(found, command);
   if (found.variant().image.presence == Presence::kRequired) command.add("--image", "FILE");
   command.add("--prompt", "TEXT");
   return command;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -148,6 +150,28 @@ std::vector<std::string> recipe_names() {
 
 std::string recipe_names_text(const Variant& variant) {
   return text_of(names_of([&](const Recipe& recipe) { return recipe.fits(variant); }));
+}
+
+std::string_view recipe_by_name(const std::filesystem::path& file, const Variant& variant) {
+  // The number of steps stands in the names of Lightning's and lightx2v's files; they are sampled alike.
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kWords{{{"4step", "lightning-4"},
+                                                                                 {"4-step", "lightning-4"},
+                                                                                 {"4_step", "lightning-4"},
+                                                                                 {"8step", "lightning-8"},
+                                                                                 {"8-step", "lightning-8"},
+                                                                                 {"8_step", "lightning-8"},
+                                                                                 {"fastwan", "fastwan-3"}}};
+  std::string name = file.filename().string();
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto speaks_of = [&](std::string_view word) {
+    const size_t at = name.find(word);
+    return at != std::string::npos && (at == 0 || std::isdigit(static_cast<unsigned char>(name[at - 1])) == 0);
+  };
+  for (const auto& [word, recipe_name] : kWords)
+    for (const Recipe& recipe : kRecipes)
+      if (recipe.name == recipe_name && recipe.fits(variant) && speaks_of(word)) return recipe.name;
+  return {};
 }
 
 const Recipe& recipe_for(std::string_view asked, const Variant& variant, bool from_image) {

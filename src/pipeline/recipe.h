@@ -2,6 +2,7 @@
 // authors of a model state them. Whoever names a recipe may give any part another value (sampling.h).
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -46,6 +47,10 @@ std::span<const Recipe> recipes();
 
 /// "official, lightning-4, ... or ...": of those for a model.
 std::string recipe_names_text(const Variant& variant);
+
+/// The recipe of a distilled model that a file's name speaks of ("..._lightx2v_4step.safetensors"), for a line that
+/// people are told to type; nothing is sampled by it. Empty: the name speaks of none that is for the model.
+std::string_view recipe_by_name(const std::filesystem::path& file, const Variant& variant);
 
 /// The row of `name`, or of the official recipe where it is empty, for a model, with or without a first frame. Throws
 /// Error(kUsage) for an unknown name, and for a recipe of other models or of text alone, naming what fits.

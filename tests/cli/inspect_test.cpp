@@ -307,6 +307,10 @@ TEST_F(Inspect, ALoraOfAnExpertIsNamedWithItsCounterpart) {
   };
   EXPECT_EQ(document("style_high.safetensors").at("expert_by_name").at("value"), "high_noise");
   EXPECT_EQ(line("t2v-A14B"), "wanbench generate --checkpoint FOLDER --lora-high style_high.safetensors --prompt TEXT");
+  write_lora("t2v_4steps_lora_high_noise.safetensors", 5120);
+  EXPECT_EQ(fit_of(document("t2v_4steps_lora_high_noise.safetensors"), "t2v-A14B").at("generate"),
+            "wanbench generate --checkpoint FOLDER --lora-high t2v_4steps_lora_high_noise.safetensors "
+            "--recipe lightning-4 --prompt TEXT");
   write_lora("style_low.safetensors", 5120);
   EXPECT_THAT(line("i2v-A14B"), HasSubstr("--lora-high style_high.safetensors --lora-low style_low.safetensors "
                                           "--image FILE --prompt TEXT"));

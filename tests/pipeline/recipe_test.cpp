@@ -190,5 +190,19 @@ TEST(Recipes, OneBranchIsHalfTheWorkThatIsExpected) {
   EXPECT_LT(one.text, both.text);
 }
 
+TEST(RecipeByName, IsWhatFilesOfDistilledModelsSpeakOf) {
+  const Variant &pair = variant_named("t2v-A14B"), &single = variant_named("ti2v-5B");
+  for (const char* name :
+       {"wan2.2_t2v_A14b_high_noise_scaled_fp8_e4m3_lightx2v_4step.safetensors",
+        "wan2.2_t2v_lightx2v_4steps_lora_v1.1_low_noise.safetensors", "Lightning-4-Steps.safetensors"})
+    EXPECT_EQ(recipe_by_name(name, pair), "lightning-4") << name;
+  EXPECT_EQ(recipe_by_name("a/8_step.gguf", pair), "lightning-8");
+  EXPECT_EQ(recipe_by_name("FastWan2.2-TI2V-5B.safetensors", single), "fastwan-3");
+  for (const char* name :
+       {"wan2.2_t2v_high_noise_14B_fp8_scaled.safetensors", "trained_24steps.safetensors", "4step/x"})
+    EXPECT_EQ(recipe_by_name(name, pair), "") << name;
+  EXPECT_EQ(recipe_by_name("lightx2v_4step.safetensors", single), "") << "it is of other models";
+}
+
 }  // namespace
 }  // namespace wan
