@@ -205,14 +205,21 @@ size_t LayerStore::take_staging(std::unique_lock<std::mutex>& lock) {
   }
 }
 
+/// Index of the staging memory that then has the chunk. The lock is held but for the filling.
+size_t LayerStore::stage(int layer, const LayerFiller::Chunk& chunk, std::unique_lock<std::mutex>& lock) {
+  const size_t index = take_staging(lock);
+  std::byte* const memory = static_cast<std::byte*>(staging_[index].host->data);
+  lock.unlock();
+  filler_.stage(layer, chunk, memory);
+  lock.lock();
+  return index;
+}
+
 void LayerStore::convert_and_copy(int64_t position, const LayerFiller::Chunk& chunk) {
   const auto layer = static_cast<int>(position % layers());
   std::unique_lock lock(mutex_);
-  const size_t index = take_staging(lock);
-  lock.unlock();
+  const size_t index = stage(layer, chunk, lock);
   Staging& staging = staging_[index];
-  filler_.stage(layer, chunk, static_cast<std::byte*>(staging.host->data));
-  lock.lock();
   if (passes_through()) {
     // A slot is free once the layer that used it before was released.
     const int64_t previous = position - static_cast<int64_t>(slots_.size());
@@ -245,11 +252,8 @@ void LayerStore::convert_and_copy(int64_t position, const LayerFiller::Chunk& ch
 /// Adds LoRAs on the device and brings the result back.
 void LayerStore::merge_to_host(int layer, const LayerFiller::Chunk& chunk, std::byte* out) {
   std::unique_lock lock(mutex_);
-  const size_t index = take_staging(lock);
-  lock.unlock();
+  const size_t index = stage(layer, chunk, lock);
   Staging& staging = staging_[index];
-  filler_.stage(layer, chunk, static_cast<std::byte*>(staging.host->data));
-  lock.lock();
   const auto length = static_cast<int64_t>(chunk.bytes());
   const TensorView merged = merged_.view().slice(0, 0, length), host = staging.host.view().slice(0, 0, length);
   filler_.issue(layer, chunk, staging.host, merged);

@@ -126,6 +126,7 @@ class LayerStore final : public LayerSource {
   void convert_in_place(int layer, const LayerFiller::Chunk& chunk);
   void merge_to_host(int layer, const LayerFiller::Chunk& chunk, std::byte* out);
   size_t take_staging(std::unique_lock<std::mutex>& lock);
+  size_t stage(int layer, const LayerFiller::Chunk& chunk, std::unique_lock<std::mutex>& lock);
   bool issue(int64_t position, bool wait_for_host);
   void rethrow_failure();
   void allocate_slots();

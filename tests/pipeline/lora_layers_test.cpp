@@ -114,17 +114,21 @@ int wrong_parts(LayerStore& layers, const WeightSource& source) {
   return wrong;
 }
 
+/// How many parts are not as `expected` reads them, of layers that are loaded from `merged`.
+int wrong_parts_of(Backend& backend, const Case& how, int threads, const WeightSource& merged,
+                   const WeightSource& expected) {
+  LayerStore layers(backend, layouts(), merged, {how.residency, 3, threads, "test", how.chunk, how.on_device});
+  layers.start();
+  return wrong_parts(layers, expected);
+}
+
 TEST_P(LoraLayers, AreAsIfReadMerged) {
   WeightPatches patches;
   patches.add(style_, 0.5f);
   patches.add(speed_, -2);
   const WeightSource merged = base_.with(patches);
-  const Case& how = GetParam();
-  for (const int threads : {1, 5}) {
-    LayerStore layers(*backend_, layouts(), merged, {how.residency, 3, threads, "test", how.chunk, how.on_device});
-    layers.start();
-    EXPECT_EQ(wrong_parts(layers, merged), 0) << threads << " threads";
-  }
+  for (const int threads : {1, 5})
+    EXPECT_EQ(wrong_parts_of(*backend_, GetParam(), threads, merged, merged), 0) << threads << " threads";
 }
 
 /// The check above can fail: six parts are changed by the first, four by the second, of which two are the same.
@@ -132,21 +136,13 @@ TEST_P(LoraLayers, DifferFromTheBaseWhereALoraChangesThem) {
   WeightPatches patches;
   patches.add(style_, 1);
   patches.add(speed_, 1);
-  const WeightSource merged = base_.with(patches);
-  const Case& how = GetParam();
-  LayerStore layers(*backend_, layouts(), merged, {how.residency, 3, 2, "test", how.chunk, how.on_device});
-  layers.start();
-  EXPECT_EQ(wrong_parts(layers, base_), 8);
+  EXPECT_EQ(wrong_parts_of(*backend_, GetParam(), 2, base_.with(patches), base_), 8);
 }
 
 TEST_P(LoraLayers, OfStrengthZeroAreTheBase) {
   WeightPatches patches;
   patches.add(style_, 0);
-  const WeightSource merged = base_.with(patches);
-  const Case& how = GetParam();
-  LayerStore layers(*backend_, layouts(), merged, {how.residency, 3, 2, "test", how.chunk, how.on_device});
-  layers.start();
-  EXPECT_EQ(wrong_parts(layers, base_), 0);
+  EXPECT_EQ(wrong_parts_of(*backend_, GetParam(), 2, base_.with(patches), base_), 0);
 }
 
 std::vector<Case> cases() {
