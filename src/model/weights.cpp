@@ -123,7 +123,8 @@ std::span<const PatchTerm> WeightSource::terms(const WeightPart& part) const {
 }
 
 bool WeightSource::is_stored_as(const WeightPart& part, DType dtype) const {
-  if (dtype == DType::kF32 || kind_ == Kind::kShapesOnly) return true;
+  if (dtype == DType::kF32) return true;
+  if (kind_ == Kind::kShapesOnly) return false;  // it is not known, and planned for the larger
   if (kind_ == Kind::kRandom) return stored_ == dtype;
   const StoredWeight& weight = file_->at(part.source);
   return weight.scheme == WeightScheme::kPlain && weight.values->block == BlockType::kNone &&

@@ -181,12 +181,17 @@ void LayerFiller::merge(const Piece& piece, TensorView memory, TensorView out, Q
   }
 }
 
-void LayerFiller::make_on_device(int first, std::span<const TensorView> slabs) const {
-  // Several times as large as a chunk's: seeded values come a whole part at a time.
+/// Several times as large as a chunk's: seeded values come a whole part at a time.
+size_t LayerFiller::seeded_bytes() const {
   size_t most = 0;
-  for (size_t layer = 0; layer < slabs.size(); ++layer)
-    for (const Piece& piece : pieces_of(first + static_cast<int>(layer), whole_slab()))
+  for (int layer = 0; merges_on_device_ && layer < static_cast<int>(layouts_.size()); ++layer)
+    for (const Piece& piece : pieces_of(layer, whole_slab()))
       if (!piece.terms.empty()) most = std::max(most, piece.staged_end - piece.staged);
+  return most;
+}
+
+void LayerFiller::make_on_device(int first, std::span<const TensorView> slabs) const {
+  const size_t most = seeded_bytes();
   const Tensor memory =
       most == 0 ? Tensor() : backend_.allocate(DType::kU8, {static_cast<int64_t>(most)}, "a weight to merge LoRAs in");
   std::vector<std::byte> host(most);

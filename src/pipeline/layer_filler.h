@@ -37,6 +37,8 @@ class LayerFiller {
   size_t staging_bytes() const { return staging_bytes_; }
   /// Of device memory while layers are filled.
   size_t scratch_bytes() const { return merges_on_device_ ? staging_bytes_ : 0; }
+  /// Of device memory in `make_on_device`.
+  size_t seeded_bytes() const;
 
   /// Allocates the scratch memory. Throws OutOfMemory.
   void start();

@@ -98,6 +98,29 @@ uint64_t dit_weight_bytes(const ModelSet& models, DType compute, Residency resid
   return (blocks + stem) * models.expert_count();
 }
 
+/// Device memory in which LoRAs are added while layers are loaded, of all stores at once.
+uint64_t merge_bytes(const ModelSet& models, const Plan& plan, Residency residency) {
+  if (plan.device == "cpu") return 0;
+  const auto dry = make_dry_backend();
+  uint64_t bytes = 0;
+  const auto add = [&](const std::vector<WeightLayout>& layouts, const WeightSource& source, Residency where) {
+    const LayerFiller filler(*dry, layouts, source, LayerStoreOptions{}.chunk_bytes, true);
+    const bool is_seeded = !models.checkpoint && where == Residency::kResident;
+    // A streamed chunk goes back to the host, through as much again.
+    bytes += is_seeded ? filler.seeded_bytes() : filler.scratch_bytes() * (where == Residency::kStream ? 2 : 1);
+  };
+  for (const WeightPatches& patches : models.loras.patches) {
+    if (patches.empty()) continue;
+    const WeightSource source = WeightSource::shapes_only().with(patches);
+    std::vector<WeightLayout> blocks;
+    for (int64_t i = 0; i < models.dit.num_layers; ++i)
+      blocks.push_back(dit_block_layout(models.dit, static_cast<int>(i), plan.compute));
+    add({dit_stem_layout(models.dit, plan.compute)}, source, Residency::kResident);
+    add(blocks, source, residency);
+  }
+  return bytes;
+}
+
 /// Page-locked host memory of streamed layers.
 uint64_t pinned_bytes(const ModelSet& models, DType compute) {
   return dit_block_layout(models.dit, 0, compute).bytes() * static_cast<uint64_t>(models.dit.num_layers) *
@@ -115,6 +138,7 @@ MemoryPlan estimate(const ModelSet& models, const Plan& plan, HistoryMemory hist
   const VaeNeed vae = vae_need(models, plan, history, pieces);
   memory.vae_arena = vae.arena;
   const uint64_t weights = dit_weight_bytes(models, plan.compute, residency);
+  const uint64_t merging = merge_bytes(models, plan, residency);
   const uint64_t latent = static_cast<uint64_t>(plan.latent.count()) * sizeof(float);
   const uint64_t text_slab = text_encoder_layer_layout(models.text, 0, plan.compute).bytes();
   const auto& dit = models.dit;
@@ -122,8 +146,8 @@ MemoryPlan estimate(const ModelSet& models, const Plan& plan, HistoryMemory hist
                                 size_of(plan.compute) * models.expert_count();
   const uint64_t tokens = static_cast<uint64_t>(plan.grid().tokens());
   const uint64_t tables = tokens * static_cast<uint64_t>(dit.head_dim()) * sizeof(float);
-  memory.peak_text = weights + (plan.text_encoder_device == plan.device ? 3 * text_slab : 0);
-  memory.peak_denoise = weights + dit_arena + vae.weights + text_context + tables + 9 * latent;
+  memory.peak_text = weights + merging + (plan.text_encoder_device == plan.device ? 3 * text_slab : 0);
+  memory.peak_denoise = weights + merging + dit_arena + vae.weights + text_context + tables + 9 * latent;
   // Slots of streamed layers are given back before decoding; others stay for the next video.
   memory.peak_decode = (residency == Residency::kStream ? 0 : weights) + text_context + vae.weights + vae.arena +
                        vae.histories + 9 * latent;

@@ -1,7 +1,10 @@
 // The memory plan of the published models, computed without a device.
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "base/error.h"
+#include "lora_files.h"
 #include "pipeline/plan.h"
 
 namespace wan {
@@ -79,6 +82,30 @@ TEST(MemoryPlan, ReadsTheMappedFileWhereTheHostCannotHoldTheWeights) {
   EXPECT_EQ(plan_with(planned, Offload::kMapped).dit_residency, Residency::kMapped) << "as asked";
   EXPECT_EQ(plan_with(ti2v(161), Offload::kStream, {80 * kGiB, 4 * kGiB}).dit_residency, Residency::kStream)
       << "random weights have no file";
+}
+
+TEST(MemoryPlan, CountsWhatLorasAreMergedIn) {
+  constexpr int64_t kWidth = 3072, kRank = 4;
+  test::FileTensors tensors;
+  test::add_pair(tensors, "blocks.7.self_attn.q.lora_A.weight", "blocks.7.self_attn.q.lora_B.weight", kWidth, kWidth,
+                 kRank);
+  const test::Written file(tensors);
+  Planned planned = ti2v(121);
+  const auto peaks = [&](Offload offload) {
+    const MemoryPlan plan = plan_with(planned, offload);
+    return std::pair(plan.peak_text, plan.peak_denoise);
+  };
+  const auto resident = peaks(Offload::kNone), streamed = peaks(Offload::kStream);
+  Request request;
+  request.lora = {file.path().string()};
+  planned.models.loras = open_loras(request.weights().loras, *planned.models.variant, planned.models.dit);
+  // Random weights: a whole matrix in F32, and both factors.
+  constexpr uint64_t kWhole = (kWidth * kWidth + 2 * kRank * kWidth) * sizeof(float);
+  EXPECT_EQ(peaks(Offload::kNone), std::pair(resident.first + kWhole, resident.second + kWhole));
+  // A chunk, twice: at most half a store's chunk in F32, and the factors.
+  const uint64_t added = peaks(Offload::kStream).first - streamed.first;
+  EXPECT_GT(added, LayerStoreOptions{}.chunk_bytes);
+  EXPECT_LE(added, 2 * (LayerStoreOptions{}.chunk_bytes + 2 * kRank * kWidth * sizeof(float) + 4096));
 }
 
 }  // namespace
