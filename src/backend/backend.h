@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "backend/device_clock.h"
+#include "tensor/packed.h"
 #include "tensor/tensor.h"
 
 namespace wan {
@@ -76,6 +77,12 @@ struct Term {
   TensorView tensor;  // F32, contiguous
 };
 
+/// factor * (up down), which is added to a matrix.
+struct LowRankTerm {
+  TensorView up, down;  // [N, R] and [R, M] contiguous
+  float factor = 1;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -83,7 +90,8 @@ class Backend {
   // ---- device, memory, order -------------------------------------------------------------------------------------
   virtual const DeviceInfo& info() const = 0;
   /// A thread other than the one that made the backend calls this once before any other call. Copies, events and
-  /// allocations may then come from several threads; operations only from one at a time, but for add_low_rank.
+  /// allocations may then come from several threads; operations only from one at a time, but for add_low_rank
+  /// and expand.
   virtual void bind_thread() {}
   /// Bytes free for new allocations right now.
   virtual uint64_t free_bytes() const = 0;
@@ -155,6 +163,12 @@ class Backend {
   /// copies may.
   virtual void add_low_rank(TensorView base, TensorView up, TensorView down, float factor, TensorView y,
                             Queue queue) = 0;
+
+  /// y = the values of `matrix`, plus the terms, in F32 and rounded once to y's type. Without terms the bits are those
+  /// of decode_packed on every backend. `matrix` in device memory; y [rows, columns] contiguous, F32 or BF16, apart
+  /// from it. Terms only for y in BF16, whose factors are both F16 or both BF16: their products are exact, the sums F32
+  /// in an order of the backend's. Queue and threads as for add_low_rank.
+  virtual void expand(const PackedMatrix& matrix, std::span<const LowRankTerm> terms, TensorView y, Queue queue) = 0;
 
   // ---- normalisation ---------------------------------------------------------------------------------------------
   /// y = (x - mean) / sqrt(var + eps) [* weight + bias]; biased variance; x rows [L, D] F32 or BF16, weight and bias

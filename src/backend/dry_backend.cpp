@@ -51,6 +51,7 @@ class DryBackend final : public Backend {
   void fill_normal(TensorView, uint64_t, float, float) override {}
   void linear(TensorView, TensorView, TensorView, Activation, TensorView) override {}
   void add_low_rank(TensorView, TensorView, TensorView, float, TensorView, Queue) override {}
+  void expand(const PackedMatrix&, std::span<const LowRankTerm>, TensorView, Queue) override {}
   void layer_norm(TensorView, TensorView, TensorView, float, TensorView) override {}
   void modulated_layer_norm(TensorView, TensorView, TensorView, TensorView, float, TensorView) override {}
   void gated_residual(TensorView, TensorView, TensorView, TensorView) override {}

@@ -3,12 +3,9 @@
 
 #include <cstdint>
 
+#include "tensor/packed.h"  // sizes of groups
+
 namespace wan {
-
-inline constexpr int64_t kMxfp8Group = 32;  // values of a row that share a scale
-inline constexpr int64_t kNvfp4Group = 16;
-
-inline constexpr int64_t kNvfp4InByte = 2;
 
 /// Rows and columns of scales are padded to multiples of these.
 inline constexpr int64_t kSwizzleRows = 128;

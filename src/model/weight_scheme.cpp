@@ -12,9 +12,7 @@
 namespace wan {
 namespace {
 
-constexpr int64_t kTile = 128;
-constexpr std::array<float, 16> kE2M1{0,     0.5f,  1,  1.5f,  2,  3,  4,  6,  //
-                                      -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
+constexpr int64_t kTile = kPackedTile;
 
 /// Elements [begin, end) of a contiguous tensor of one byte each, by table.
 void decode_bytes(const std::byte* from, int64_t count, const std::array<float, 256>& values, float* out) {
@@ -162,7 +160,7 @@ void decode_nvfp4(const TensorFile& file, const StoredWeight& weight, int64_t be
       const float scale = whole * group_scale(file, weight, DType::kF8E4M3, row, group);
       for (int64_t column = from; column < until; ++column) {
         const auto pair = std::to_integer<unsigned>(packed[row * bytes_a_row + column / kNvfp4InByte]);
-        to[column - first] = kE2M1[column % kNvfp4InByte == 0 ? pair >> 4 : pair & 15] * scale;
+        to[column - first] = kE2M1Values[column % kNvfp4InByte == 0 ? pair >> 4 : pair & 15] * scale;
       }
     });
   });

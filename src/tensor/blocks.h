@@ -32,6 +32,8 @@ struct BlockTraits {
   std::string_view name;  // ggml's spelling: "Q4_K"
   int64_t values = 1;     // in a block
   size_t bytes = 0;       // of a block
+  int halves = 0;         // float16 in a block, which all its values are made of: d, and dmin or m behind it
+  size_t half_at = 0;     // bytes before the first of them
 };
 
 /// Throws Error for kNone.

@@ -58,6 +58,7 @@ class HostBackend : public Backend {
   void fill_normal(TensorView, uint64_t, float, float) override { refuse(); }
   void linear(TensorView, TensorView, TensorView, Activation, TensorView) override { refuse(); }
   void add_low_rank(TensorView, TensorView, TensorView, float, TensorView, Queue) override { refuse(); }
+  void expand(const PackedMatrix&, std::span<const LowRankTerm>, TensorView, Queue) override { refuse(); }
   void layer_norm(TensorView, TensorView, TensorView, float, TensorView) override { refuse(); }
   void modulated_layer_norm(TensorView, TensorView, TensorView, TensorView, float, TensorView) override { refuse(); }
   void gated_residual(TensorView, TensorView, TensorView, TensorView) override { refuse(); }

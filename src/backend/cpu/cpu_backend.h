@@ -40,6 +40,7 @@ class CpuBackend final : public Backend {
   void fill_normal(TensorView y, uint64_t seed, float mean, float deviation) override;
   void linear(TensorView x, TensorView weight, TensorView bias, Activation activation, TensorView y) override;
   void add_low_rank(TensorView base, TensorView up, TensorView down, float factor, TensorView y, Queue queue) override;
+  void expand(const PackedMatrix& matrix, std::span<const LowRankTerm> terms, TensorView y, Queue queue) override;
   void layer_norm(TensorView x, TensorView weight, TensorView bias, float eps, TensorView y) override;
   void modulated_layer_norm(TensorView x, TensorView shift, TensorView scale, TensorView row_index, float eps,
                             TensorView y) override;

@@ -7,6 +7,7 @@
 #include "backend/cuda/channel_norm.h"
 #include "backend/cuda/copy.h"
 #include "backend/cuda/elementwise.h"
+#include "backend/cuda/expand.h"
 #include "backend/cuda/low_rank.h"
 #include "backend/cuda/norm.h"
 #include "backend/cuda/patch.h"
@@ -161,6 +162,9 @@ void CudaBackend::linear(TensorView x, TensorView weight, TensorView bias, Activ
 void CudaBackend::add_low_rank(TensorView base, TensorView up, TensorView down, float factor, TensorView y,
                                Queue queue) {
   cuda::add_low_rank(stream(queue), base, up, down, factor, y);
+}
+void CudaBackend::expand(const PackedMatrix& matrix, std::span<const LowRankTerm> terms, TensorView y, Queue queue) {
+  cuda::expand(stream(queue), matrix, terms, y);
 }
 void CudaBackend::layer_norm(TensorView x, TensorView weight, TensorView bias, float eps, TensorView y) {
   cuda::layer_norm(context_, x, weight, bias, eps, y);
