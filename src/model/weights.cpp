@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "model/lora_patches.h"
 #include "model/weight_file.h"
+#include "model/weight_packing.h"
 
 namespace wan {
 namespace {
@@ -122,13 +123,47 @@ std::span<const PatchTerm> WeightSource::terms(const WeightPart& part) const {
   return is_patched() ? patches_->terms(part.source) : std::span<const PatchTerm>();
 }
 
-bool WeightSource::is_stored_as(const WeightPart& part, DType dtype) const {
-  if (dtype == DType::kF32) return true;
-  if (kind_ == Kind::kShapesOnly) return false;  // it is not known, and planned for the larger
-  if (kind_ == Kind::kRandom) return stored_ == dtype;
-  const StoredWeight& weight = file_->at(part.source);
-  return weight.scheme == WeightScheme::kPlain && weight.values->block == BlockType::kNone &&
-         weight.values->dtype == dtype;
+/// Nothing where it is not known, and for parts that are no matrices.
+std::optional<PackedForm> WeightSource::stored_form(const WeightPart& part) const {
+  if (part.shape.rank() < 2 || kind_ == Kind::kShapesOnly) return std::nullopt;
+  if (kind_ == Kind::kRandom) return PackedForm{stored_, BlockType::kNone, PackedScale::kNone};
+  return packed_form(file_->at(part.source));
+}
+
+PackedPart WeightSource::packed(const WeightPart& part, DType dtype) const {
+  const PackedForm as_read{dtype, BlockType::kNone, PackedScale::kNone};
+  const auto added = terms(part);
+  const bool are_products = std::ranges::all_of(added, [](const PatchTerm& term) { return term.change->is_product(); });
+  if (!are_products || part.shape.rank() < 2) return {as_read, 1, {}, true};
+  const std::optional<PackedForm> stored = stored_form(part);
+  const int64_t columns = part.shape.count() / part.shape[0];
+  const bool is_smaller = stored && stored->row_bytes(columns) < as_read.row_bytes(columns);
+  if (added.empty() && !is_smaller) return {as_read, 1, {}, true};
+  const PackedForm form = stored.value_or(PackedForm{DType::kF32, BlockType::kNone, PackedScale::kNone});
+  const bool has_factor = kind_ == Kind::kFile && stored.has_value();
+  return {form, has_factor ? packed_factor(file_->file(), file_->at(part.source)) : 1.0f, added, false};
+}
+
+void WeightSource::read_packed(const WeightPart& part, const PackedForm& form, int64_t begin, int64_t end,
+                               std::byte* out) const {
+  const int64_t columns = part.shape.count() / part.shape[0];
+  const bool is_float = form.block == BlockType::kNone && (form.dtype == DType::kF32 || form.dtype == DType::kBF16);
+  if (is_float && form.scale == PackedScale::kNone)
+    return read_base(part, begin * columns, end * columns, form.dtype, out);
+  if (!pack_rows(file_->file(), file_->at(part.source), form, begin, end, out)) refuse(part, begin, end);
+}
+
+void WeightSource::read_scales(const WeightPart& part, const PackedForm& form, int64_t begin, int64_t end,
+                               std::byte* out) const {
+  if (form.scale == PackedScale::kNone) return;
+  if (!pack_scales(file_->file(), file_->at(part.source), form, begin, end, out)) refuse(part, begin, end);
+}
+
+/// Throws what is wrong with the values of these rows, if something is.
+void WeightSource::refuse(const WeightPart& part, int64_t begin, int64_t end) const {
+  const int64_t columns = part.shape.count() / part.shape[0];
+  std::vector<BF16> bad(static_cast<size_t>((end - begin) * columns));
+  file_->read(part.source, begin * columns, end * columns, DType::kBF16, bad.data());
 }
 
 void WeightSource::read(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const {

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "tensor/packed.h"
 #include "tensor/tensor.h"
 
 namespace wan {
@@ -64,6 +66,17 @@ class WeightLayout {
   size_t bytes_ = 0;
 };
 
+/// How the rows of a part can be kept and moved until they are expanded to the type that computes.
+struct PackedPart {
+  PackedForm form;
+  float factor = 1;  // PackedMatrix::factor
+  /// What is added when they are expanded: products only.
+  std::span<const PatchTerm> terms;
+  /// The values as `read` gives them, with all LoRAs: `form` is the type they are asked for in. Of parts that are no
+  /// matrices, and of those that would not get smaller.
+  bool is_read = true;
+};
+
 /// Where a component's stored tensors come from: a file, or a seeded initialiser.
 class WeightSource {
  public:
@@ -87,8 +100,13 @@ class WeightSource {
   std::span<const PatchTerm> terms(const WeightPart& part) const;
   /// As `read`, without LoRAs.
   void read_base(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const;
-  /// Whether every value of the weight is one of `dtype`, F32 or BF16.
-  bool is_stored_as(const WeightPart& part, DType dtype) const;
+  /// How the part is best kept for `dtype`, F32 or BF16: as it is stored, where that takes less or where LoRAs are to
+  /// be added before anything is rounded.
+  PackedPart packed(const WeightPart& part, DType dtype) const;
+  /// Writes the bytes of rows [begin, end) of a part that `packed` said is not `is_read`, or their scales, as in
+  /// PackedForm, for a first row of begin % kPackedTile. Thread-safe. Throws as `read` does.
+  void read_packed(const WeightPart& part, const PackedForm& form, int64_t begin, int64_t end, std::byte* out) const;
+  void read_scales(const WeightPart& part, const PackedForm& form, int64_t begin, int64_t end, std::byte* out) const;
 
   /// Whether `make_on_device` gives the bits of `read_base` in that type.
   bool can_make_on_device(DType dtype) const;
@@ -99,6 +117,8 @@ class WeightSource {
 
  private:
   uint64_t key_of(const WeightPart& part) const;
+  std::optional<PackedForm> stored_form(const WeightPart& part) const;
+  void refuse(const WeightPart& part, int64_t begin, int64_t end) const;
 
   enum class Kind { kFile, kRandom, kShapesOnly };
   Kind kind_ = Kind::kShapesOnly;

@@ -37,7 +37,9 @@ bool allows(Offload offload, Residency residency) {
   switch (offload) {
     case Offload::kAuto: return true;
     case Offload::kNone: return residency == Residency::kResident;
-    case Offload::kStream: return residency != Residency::kResident;
+    case Offload::kPacked: return residency == Residency::kPacked;
+    case Offload::kStream: return residency != Residency::kResident && residency != Residency::kPacked;
+    case Offload::kPackedStream: return residency == Residency::kPackedStream;
     case Offload::kMapped: return residency == Residency::kMapped;
   }
   return false;
@@ -195,7 +197,7 @@ void Generation::decode() {
   Models& m = *models_;
   m.backend->synchronize();
   denoise_.reset();
-  if (m.memory.dit_residency == Residency::kStream && !dump_->is_on())
+  if (is_streamed(m.memory.dit_residency) && !dump_->is_on())
     for (const LoadedExpert& expert : m.experts) expert.blocks->release_slots();
   m.forget_prompts();
   decode_.emplace(stages(), *sink_, x_);

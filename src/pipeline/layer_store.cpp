@@ -20,6 +20,11 @@ void quiesce(Backend& backend) noexcept {
 
 namespace {
 
+/// One slab is used while the next is made. A second one in advance keeps the link busy where whole slabs come over it.
+int slots_of(const LayerStoreOptions& options, int layers) {
+  return is_packed(options.residency) ? 2 : std::clamp(options.slots, 2, std::max(2, layers));
+}
+
 std::vector<WeightLayout> checked(std::vector<WeightLayout> layouts) {
   require_op(!layouts.empty(), "a store has at least one layer");
   for (const WeightLayout& layout : layouts)
@@ -36,11 +41,11 @@ LayerStore::LayerStore(Backend& backend, std::vector<WeightLayout> layouts, cons
       source_(source),
       options_(std::move(options)),
       filler_(backend, layouts_, source, options_.chunk_bytes,
-              options_.merge_on_device.value_or(backend.info().kind != "cpu")) {
+              options_.expand_on_device.value_or(backend.info().kind != "cpu")) {
   slab_bytes_ = layouts_.front().bytes();
   if (options_.threads <= 0) options_.threads = worker_threads();
-  options_.slots = std::clamp(options_.slots, 2, std::max(2, layers()));
-  chunks_per_layer_ = static_cast<int64_t>(filler_.chunks().size());
+  options_.slots = slots_of(options_, layers());
+  if (is_packed(options_.residency)) packed_.emplace(layouts_, source_, options_.chunk_bytes);
 }
 
 LayerStore::~LayerStore() {
@@ -53,34 +58,51 @@ LayerStore::~LayerStore() {
   quiesce(backend_);
 }
 
-uint64_t LayerStore::planned_device_bytes(int layers, size_t slab_bytes, const LayerStoreOptions& options) {
-  const int kept =
-      options.residency == Residency::kResident ? layers : std::clamp(options.slots, 2, std::max(2, layers));
-  return static_cast<uint64_t>(kept) * slab_bytes;
+LayerStore::Needs LayerStore::needs(std::span<const WeightLayout> layouts, const WeightSource& source,
+                                    const LayerStoreOptions& options) {
+  const uint64_t slab = layouts.front().bytes();
+  const auto layers = static_cast<int>(layouts.size());
+  const uint64_t all = slab * layouts.size(), slots = slab * static_cast<uint64_t>(slots_of(options, layers));
+  switch (options.residency) {
+    case Residency::kResident: return {all, 0};
+    case Residency::kStream: return {slots, all};
+    case Residency::kMapped:
+    case Residency::kOnce: return {slots, 0};
+    case Residency::kPacked:
+    case Residency::kPackedStream: break;
+  }
+  const PackedLayers packed(layouts, source, options.chunk_bytes);
+  if (options.residency == Residency::kPacked) return {packed.all_bytes() + slots, 0};
+  return {packed.most_bytes() + slots, packed.all_bytes()};
 }
 
 void LayerStore::start() {
-  const Shape slab{static_cast<int64_t>(slab_bytes_)};
   const std::string what = options_.component + " weights";
   layers_.resize(layouts_.size());
-  for (Layer& layer : layers_) {
-    layer.load.chunks_left = chunks_per_layer_;
-    if (options_.residency == Residency::kResident) layer.device = backend_.allocate(DType::kU8, slab, what.c_str());
+  for (int i = 0; i < layers(); ++i) {
+    Layer& layer = layers_[static_cast<size_t>(i)];
+    layer.load.chunks_left = static_cast<int64_t>(chunks_of(i));
+    if (is(Residency::kResident) || is(Residency::kPacked))
+      layer.device = backend_.allocate(DType::kU8, {static_cast<int64_t>(kept_bytes(i))}, what.c_str());
   }
   const bool can_make = source_.can_make_on_device(layouts_.front());
-  if (options_.residency == Residency::kResident && can_make) {
+  if (is(Residency::kResident) && can_make) {
     make_on_device();
     return;
   }
-  if (options_.residency != Residency::kResident) allocate_slots();
-  made_when_acquired_ = options_.residency == Residency::kOnce && can_make;
+  if (!is(Residency::kResident)) allocate_slots();
+  made_when_acquired_ = is(Residency::kOnce) && can_make;
   if (made_when_acquired_) return;
-  filler_.start();
-  if (options_.residency == Residency::kStream && filler_.merges_on_device())
-    merged_ = backend_.allocate(DType::kU8, {static_cast<int64_t>(filler_.staging_bytes())}, what.c_str());
-  if (options_.residency != Residency::kStream || filler_.merges_on_device()) {
+  const bool expands = !packed_ && filler_.expands_on_device();
+  if (expands) filler_.start();
+  size_t staging = packed_ ? packed_->most_chunk_bytes() : filler_.staging_bytes();
+  if (is(Residency::kStream))  // through which expanded chunks come back
+    for (const LayerFiller::Chunk& chunk : filler_.chunks()) staging = std::max(staging, chunk.bytes());
+  if (is(Residency::kStream) && expands)
+    merged_ = backend_.allocate(DType::kU8, {static_cast<int64_t>(staging)}, what.c_str());
+  if (!is_kept_on_host() || expands) {
     staging_.resize(static_cast<size_t>(options_.threads) + 2);
-    const Shape chunk{static_cast<int64_t>(filler_.staging_bytes())};
+    const Shape chunk{static_cast<int64_t>(staging)};
     for (size_t i = 0; i < staging_.size(); ++i) {
       staging_[i].host = backend_.allocate_pinned(DType::kU8, chunk, "weight staging");
       free_staging_.push_back(i);
@@ -107,12 +129,15 @@ void LayerStore::allocate_slots() {
   slots_.resize(static_cast<size_t>(options_.slots));
   for (Slot& slot : slots_)
     slot.device = backend_.allocate(DType::kU8, {static_cast<int64_t>(slab_bytes_)}, what.c_str());
+  if (is(Residency::kPackedStream))
+    packed_slot_ = backend_.allocate(DType::kU8, {static_cast<int64_t>(packed_->most_bytes())}, what.c_str());
 }
 
 void LayerStore::release_slots() {
-  if (options_.residency != Residency::kStream) return;
+  if (!is_kept_on_host()) return;
   backend_.synchronize();
   slots_.clear();
+  packed_slot_.reset();
   // What was fetched ahead is forgotten; passes begin anew.
   acquired_position_ = issued_position_ = released_position_ = -1;
   last_position_ = INT64_MAX;
@@ -132,26 +157,23 @@ void LayerStore::run_worker() {
 }
 
 void LayerStore::work() {
-  int64_t position = 0;
-  LayerFiller::Chunk chunk;
-  while (next_chunk(position, chunk)) {
-    if (options_.residency == Residency::kStream)
-      convert_in_place(static_cast<int>(position), chunk);
+  Task task;
+  while (next_task(task)) {
+    if (is_kept_on_host())
+      convert_in_place(task);
     else
-      convert_and_copy(position, chunk);
+      convert_and_copy(task);
   }
 }
 
 /// The next chunk nobody has taken; false when there will be none. kMapped waits for more passes.
-bool LayerStore::next_chunk(int64_t& position, LayerFiller::Chunk& chunk) {
+bool LayerStore::next_task(Task& task) {
   std::unique_lock lock(mutex_);
-  const bool mapped = options_.residency == Residency::kMapped;
-  const auto next = [&] { return next_chunk_ / chunks_per_layer_; };
-  if (mapped) changed_.wait(lock, [&] { return stop_ || next() < last_position_; });
-  if (stop_ || (!mapped && next() == layers())) return false;
-  position = next();
-  chunk = filler_.chunks()[static_cast<size_t>(next_chunk_ % chunks_per_layer_)];
-  ++next_chunk_;
+  const bool mapped = is(Residency::kMapped);
+  if (mapped) changed_.wait(lock, [&] { return stop_ || next_.position < last_position_; });
+  if (stop_ || (!mapped && next_.position == layers())) return false;
+  task = next_;
+  if (++next_.chunk == chunks_of(static_cast<int>(next_.position % layers()))) next_ = {next_.position + 1, 0};
   return true;
 }
 
@@ -179,7 +201,7 @@ void LayerStore::leave() {
   lock.unlock();
   for (const Staging& buffer : staging)
     if (buffer.copied.valid()) backend_.synchronize(buffer.copied);
-  if (options_.residency == Residency::kMapped) return;
+  if (is(Residency::kMapped)) return;
   merged_.reset();
   filler_.finish();
 }
@@ -206,19 +228,38 @@ size_t LayerStore::take_staging(std::unique_lock<std::mutex>& lock) {
 }
 
 /// Index of the staging memory that then has the chunk. The lock is held but for the filling.
-size_t LayerStore::stage(int layer, const LayerFiller::Chunk& chunk, std::unique_lock<std::mutex>& lock) {
+size_t LayerStore::stage(int layer, size_t chunk, std::unique_lock<std::mutex>& lock) {
   const size_t index = take_staging(lock);
   std::byte* const memory = static_cast<std::byte*>(staging_[index].host->data);
   lock.unlock();
-  filler_.stage(layer, chunk, memory);
+  if (packed_)
+    packed_->write(layer, packed_->chunks(layer)[chunk], memory);
+  else
+    filler_.stage(layer, filler_.chunks()[chunk], memory);
   lock.lock();
   return index;
 }
 
-void LayerStore::convert_and_copy(int64_t position, const LayerFiller::Chunk& chunk) {
+/// Puts a staged chunk in the copy queue.
+void LayerStore::issue_chunk(const Task& task, TensorView staging) {
+  const auto layer = static_cast<int>(task.position % layers());
+  const auto bytes_of = [](TensorView memory, const auto& chunk) {
+    return memory.slice(0, static_cast<int64_t>(chunk.begin), static_cast<int64_t>(chunk.end));
+  };
+  if (!packed_) {
+    const LayerFiller::Chunk& chunk = filler_.chunks()[task.chunk];
+    return filler_.issue(layer, chunk, staging, bytes_of(device_slab(layer, task.position), chunk));
+  }
+  const PackedLayers::Chunk& chunk = packed_->chunks(layer)[task.chunk];
+  backend_.copy_bytes(staging.slice(0, 0, static_cast<int64_t>(chunk.bytes())),
+                      bytes_of(layers_[static_cast<size_t>(layer)].device, chunk), Queue::kCopy);
+}
+
+void LayerStore::convert_and_copy(const Task& task) {
+  const int64_t position = task.position;
   const auto layer = static_cast<int>(position % layers());
   std::unique_lock lock(mutex_);
-  const size_t index = stage(layer, chunk, lock);
+  const size_t index = stage(layer, task.chunk, lock);
   Staging& staging = staging_[index];
   if (passes_through()) {
     // A slot is free once the layer that used it before was released.
@@ -228,31 +269,30 @@ void LayerStore::convert_and_copy(int64_t position, const LayerFiller::Chunk& ch
     if (Slot& slot = slot_of(position); slot.position != position) {
       slot.position = position;
       slot.load = {};
-      slot.load.chunks_left = chunks_per_layer_;
+      slot.load.chunks_left = static_cast<int64_t>(chunks_of(layer));
       if (previous >= 0) backend_.wait(Queue::kCopy, slot.released);
     }
   }
   if (stop_) return;
   Load& target = load_of(position);
   if (target.chunks_started++ == 0) target.copy_begin = backend_.record(Queue::kCopy);
-  const TensorView slab = device_slab(layer, position);
-  filler_.issue(layer, chunk, staging.host,
-                slab.slice(0, static_cast<int64_t>(chunk.begin), static_cast<int64_t>(chunk.end)));
+  issue_chunk(task, staging.host);
   staging.copied = backend_.record(Queue::kCopy);
   flying_staging_.push_back(index);
   if (--target.chunks_left == 0) {
     target.ready = backend_.record(Queue::kCopy);
-    copies_.push_back({target.copy_begin, target.ready, slab_bytes_});
+    copies_.push_back({target.copy_begin, target.ready, kept_bytes(layer)});
     target.filled = true;
   }
   lock.unlock();
   changed_.notify_all();
 }
 
-/// Adds LoRAs on the device and brings the result back.
-void LayerStore::merge_to_host(int layer, const LayerFiller::Chunk& chunk, std::byte* out) {
+/// Expands on the device and brings the result back.
+void LayerStore::expand_to_host(int layer, size_t number, std::byte* out) {
   std::unique_lock lock(mutex_);
-  const size_t index = stage(layer, chunk, lock);
+  const LayerFiller::Chunk& chunk = filler_.chunks()[number];
+  const size_t index = stage(layer, number, lock);
   Staging& staging = staging_[index];
   const auto length = static_cast<int64_t>(chunk.bytes());
   const TensorView merged = merged_.view().slice(0, 0, length), host = staging.host.view().slice(0, 0, length);
@@ -268,32 +308,43 @@ void LayerStore::merge_to_host(int layer, const LayerFiller::Chunk& chunk, std::
   changed_.notify_all();
 }
 
-void LayerStore::convert_in_place(int layer, const LayerFiller::Chunk& chunk) {
+void LayerStore::convert_in_place(const Task& task) {
   constexpr const char* kWhat = "streamed weights";
+  const auto layer = static_cast<int>(task.position);
   Layer& target = layers_[static_cast<size_t>(layer)];
   {
     const std::lock_guard lock(mutex_);
     if (target.host.empty())  // also after another worker could not have it
-      target.host = backend_.allocate_host(DType::kU8, {static_cast<int64_t>(slab_bytes_)}, kWhat);
+      target.host = backend_.allocate_host(DType::kU8, {static_cast<int64_t>(kept_bytes(layer))}, kWhat);
   }
-  std::byte* const out = static_cast<std::byte*>(target.host->data) + chunk.begin;
-  if (filler_.merges_on_device())
-    merge_to_host(layer, chunk, out);
-  else
-    filler_.write(layer, chunk, out);
+  auto* const memory = static_cast<std::byte*>(target.host->data);
+  if (packed_) {
+    const PackedLayers::Chunk& chunk = packed_->chunks(layer)[task.chunk];
+    packed_->write(layer, chunk, memory + chunk.begin);
+  } else {
+    const LayerFiller::Chunk& chunk = filler_.chunks()[task.chunk];
+    if (filler_.expands_on_device())
+      expand_to_host(layer, task.chunk, memory + chunk.begin);
+    else
+      filler_.write(layer, chunk, memory + chunk.begin);
+  }
   std::unique_lock lock(mutex_);
   if (--target.load.chunks_left > 0) return;
   lock.unlock();
   backend_.page_lock(target.host, kWhat);  // beside the other threads, which are at the next layer
   lock.lock();
   target.load.filled = true;
-  if (--unfilled_layers_ == 0) fill_ = HostInterval{fill_begin_ns_, monotonic_ns(), layers_.size() * slab_bytes_};
+  if (--unfilled_layers_ == 0) {
+    uint64_t bytes = 0;
+    for (int i = 0; i < layers(); ++i) bytes += kept_bytes(i);
+    fill_ = HostInterval{fill_begin_ns_, monotonic_ns(), bytes};
+  }
   lock.unlock();
   changed_.notify_all();
 }
 
 TensorView LayerStore::device_slab(int layer, int64_t position) const {
-  if (options_.residency == Residency::kResident) return layers_[static_cast<size_t>(layer)].device;
+  if (is(Residency::kResident)) return layers_[static_cast<size_t>(layer)].device;
   return slots_[static_cast<size_t>(position) % slots_.size()].device;
 }
 
@@ -310,18 +361,30 @@ bool LayerStore::issue(int64_t position, bool wait_for_host) {
     if (!layer.load.filled) return false;
   }
   Slot& slot = slot_of(position);
-  if (slot.released.valid()) backend_.wait(Queue::kCopy, slot.released);
-  const Event begin = backend_.record(Queue::kCopy);
-  backend_.copy_bytes(layer.host, slot.device, Queue::kCopy);
+  const auto index = static_cast<int>(position % layers());
+  const auto wait_for_slot = [&] {
+    if (slot.released.valid()) backend_.wait(Queue::kCopy, slot.released);
+  };
+  TensorView packed = layer.device;
+  if (is_kept_on_host()) {
+    if (!packed_) wait_for_slot();
+    const Event begin = backend_.record(Queue::kCopy);
+    if (packed_) packed = packed_slot_.view().slice(0, 0, static_cast<int64_t>(kept_bytes(index)));
+    backend_.copy_bytes(layer.host, packed_ ? packed : TensorView(slot.device), Queue::kCopy);
+    copies_.push_back({begin, backend_.record(Queue::kCopy), kept_bytes(index)});
+  }
+  if (packed_) {
+    wait_for_slot();
+    packed_->expand(backend_, index, packed, slot.device, Queue::kCopy);
+  }
   slot.load.ready = backend_.record(Queue::kCopy);
   slot.position = position;
-  copies_.push_back({begin, slot.load.ready, slab_bytes_});
   issued_position_ = position;
   return true;
 }
 
 void LayerStore::prefetch() {
-  if (options_.residency != Residency::kStream) return;
+  if (!is_issued()) return;
   if (slots_.empty()) allocate_slots();
   const int64_t limit = std::min(released_position_ + static_cast<int64_t>(slots_.size()), last_position_ - 1);
   while (issued_position_ < limit && issue(issued_position_ + 1, false)) {
@@ -331,7 +394,7 @@ void LayerStore::prefetch() {
 TensorView LayerStore::acquire(int index) {
   const int64_t position = ++acquired_position_;
   require_op(position % layers() == index, "layers are acquired in order");
-  if (options_.residency == Residency::kResident && layers_[static_cast<size_t>(index)].settled)
+  if (is(Residency::kResident) && layers_[static_cast<size_t>(index)].settled)
     return device_slab(index, position);
   if (made_when_acquired_) {
     const TensorView slab = device_slab(index, position);
@@ -340,7 +403,7 @@ TensorView LayerStore::acquire(int index) {
   }
   Event wait_begin;
   Event ready;
-  if (options_.residency == Residency::kStream) {
+  if (is_issued()) {
     if (slots_.empty()) allocate_slots();
     if (issued_position_ < position) {
       wait_begin = backend_.record(Queue::kCompute);
@@ -368,7 +431,7 @@ TensorView LayerStore::acquire(int index) {
 }
 
 void LayerStore::release(int index) {
-  if (options_.residency == Residency::kResident) return;
+  if (is(Residency::kResident)) return;
   const int64_t position = acquired_position_;
   require_op(position % layers() == index, "the layer acquired last is released first");
   {
@@ -388,7 +451,7 @@ void LayerStore::wait_until_loaded() {
   });
   rethrow_failure();
   lock.unlock();
-  if (options_.residency != Residency::kResident) return;
+  if (is_kept_on_host()) return;
   for (const Layer& layer : layers_) backend_.synchronize(layer.load.ready);
 }
 
@@ -405,7 +468,9 @@ std::optional<HostInterval> LayerStore::take_fill() {
 }
 
 uint64_t LayerStore::device_bytes() const {
-  return options_.residency == Residency::kResident ? layers_.size() * slab_bytes_ : slots_.size() * slab_bytes_;
+  uint64_t bytes = slots_.size() * slab_bytes_ + (packed_slot_.empty() ? 0 : packed_slot_->bytes());
+  for (const Layer& layer : layers_) bytes += layer.device.empty() ? 0 : layer.device->bytes();
+  return bytes;
 }
 
 uint64_t LayerStore::pinned_bytes() const {

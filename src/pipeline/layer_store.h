@@ -16,20 +16,22 @@
 #include "model/layers.h"
 #include "model/weights.h"
 #include "pipeline/layer_filler.h"
+#include "pipeline/packed_layers.h"
 #include "pipeline/residency.h"
 
 namespace wan {
 
 struct LayerStoreOptions {
   Residency residency = Residency::kResident;
-  int slots = 3;          // device slabs of all but kResident
+  int slots = 3;          // device slabs of all but kResident; at most 2 of packed layers
   int threads = 0;        // converters; 0: worker_threads()
   std::string component;  // "dit", "text_encoder": for messages and spans
   /// Bytes one worker converts at a time, a multiple of every element's size: large enough for full copy speed, small
   /// enough to keep all workers busy on one layer.
   size_t chunk_bytes = size_t{16} << 20;
-  /// Where LoRAs are added; nullopt: on the device where it is a card.
-  std::optional<bool> merge_on_device{};
+  /// Where weights are expanded and LoRAs added, of layers that are not packed; nullopt: on the device where it is a
+  /// card.
+  std::optional<bool> expand_on_device{};
 };
 
 /// Two instants on the device's clock; `bytes` moved in between, 0 for a wait.
@@ -62,28 +64,32 @@ class LayerStore final : public LayerSource {
   /// For
   /// --no-overlap.
   void wait_until_loaded();
-  /// kStream, kMapped: how many more passes over the layers will be made, so that nothing is fetched after the last.
+  /// How many more passes over the layers will be made, so that nothing is fetched or expanded after the last.
   void expect_passes(int passes);
-  /// kStream: fetches as many layers as there are free slots.
+  /// kStream, kPacked, kPackedStream: fetches as many layers as there are free slots.
   void prefetch();
 
   TensorView acquire(int index) override;
   void release(int index) override;
 
-  /// kStream: gives the device slots back until the next acquire or prefetch.
+  /// kStream, kPackedStream: gives the device slots back until the next acquire or prefetch.
   void release_slots();
 
   /// Exposed waits and layer copies since the last call; the events may not be ready yet.
   std::vector<DeviceInterval> take_waits();
   std::vector<DeviceInterval> take_copies();
-  /// kStream: what filling the host memory took, said once, when it is full.
+  /// kStream, kPackedStream: what filling the host memory took, said once, when it is full.
   std::optional<HostInterval> take_fill();
 
   uint64_t device_bytes() const;
   uint64_t pinned_bytes() const;
   int layers() const { return static_cast<int>(layouts_.size()); }
-  /// Device bytes a store of these options will hold.
-  static uint64_t planned_device_bytes(int layers, size_t slab_bytes, const LayerStoreOptions& options);
+  /// What a store of these options will hold when all is there: bytes of the device, and page-locked ones.
+  struct Needs {
+    uint64_t device = 0, pinned = 0;
+  };
+  static Needs needs(std::span<const WeightLayout> layouts, const WeightSource& source,
+                     const LayerStoreOptions& options);
 
  private:
   /// How far workers are with one layer.
@@ -95,9 +101,9 @@ class LayerStore final : public LayerSource {
     bool filled = false;  // host side: all copies issued or, for kStream, all bytes written
   };
   struct Layer {
-    Tensor device;         // kResident
-    Tensor host;           // kStream
-    Load load;             // kResident, kStream
+    Tensor device;         // kResident; kPacked: the packed layer
+    Tensor host;           // kStream; kPackedStream: the packed layer
+    Load load;             // of these
     bool settled = false;  // kResident: known to be complete, no more waiting
   };
   struct Slot {
@@ -111,22 +117,33 @@ class LayerStore final : public LayerSource {
     Event copied;
   };
 
+  bool is(Residency residency) const { return options_.residency == residency; }
   /// Workers put layers into slots straight from the source.
-  bool passes_through() const {
-    return options_.residency == Residency::kMapped || options_.residency == Residency::kOnce;
-  }
+  bool passes_through() const { return is(Residency::kMapped) || is(Residency::kOnce); }
+  /// Layers are kept whole in page-locked memory.
+  bool is_kept_on_host() const { return is_streamed(options_.residency); }
+  /// Layers are kept whole, and brought to slots pass after pass.
+  bool is_issued() const { return is_kept_on_host() || is(Residency::kPacked); }
+  size_t kept_bytes(int layer) const { return packed_ ? packed_->bytes(layer) : slab_bytes_; }
+  /// What a worker takes at a time.
+  struct Task {
+    int64_t position = 0;
+    size_t chunk = 0;  // of its layer's
+  };
+  size_t chunks_of(int layer) const { return packed_ ? packed_->chunks(layer).size() : filler_.chunks().size(); }
   Slot& slot_of(int64_t position) { return slots_[static_cast<size_t>(position) % slots_.size()]; }
   Load& load_of(int64_t position);
-  bool next_chunk(int64_t& position, LayerFiller::Chunk& chunk);
+  bool next_task(Task& task);
   bool is_filled(int64_t position);
   void work();
   void run_worker();
   void leave();
-  void convert_and_copy(int64_t position, const LayerFiller::Chunk& chunk);
-  void convert_in_place(int layer, const LayerFiller::Chunk& chunk);
-  void merge_to_host(int layer, const LayerFiller::Chunk& chunk, std::byte* out);
+  void convert_and_copy(const Task& task);
+  void convert_in_place(const Task& task);
+  void expand_to_host(int layer, size_t number, std::byte* out);
+  void issue_chunk(const Task& task, TensorView staging);
   size_t take_staging(std::unique_lock<std::mutex>& lock);
-  size_t stage(int layer, const LayerFiller::Chunk& chunk, std::unique_lock<std::mutex>& lock);
+  size_t stage(int layer, size_t chunk, std::unique_lock<std::mutex>& lock);
   bool issue(int64_t position, bool wait_for_host);
   void rethrow_failure();
   void allocate_slots();
@@ -138,6 +155,7 @@ class LayerStore final : public LayerSource {
   const WeightSource& source_;
   LayerStoreOptions options_;
   LayerFiller filler_;
+  std::optional<PackedLayers> packed_;  // kPacked, kPackedStream
   size_t slab_bytes_ = 0;
 
   mutable std::mutex mutex_;
@@ -145,21 +163,21 @@ class LayerStore final : public LayerSource {
   std::vector<Layer> layers_;
   std::vector<Slot> slots_;
   std::vector<Staging> staging_;
-  Tensor merged_;  // kStream with LoRAs: a chunk on the device on its way to the host
+  Tensor merged_;       // kStream that expands on the device: a chunk on its way to the host
+  Tensor packed_slot_;  // kPackedStream: a packed layer on the device, before it is expanded
   std::vector<size_t> free_staging_;
   std::deque<size_t> flying_staging_;  // oldest first
   std::vector<std::thread> threads_;
   int working_ = 0;  // threads that may still take a chunk
   std::exception_ptr failure_;
-  int64_t next_chunk_ = 0;
-  int64_t chunks_per_layer_ = 0;
+  Task next_;
   int64_t fill_begin_ns_ = 0;
-  int unfilled_layers_ = 0;  // kStream
+  int unfilled_layers_ = 0;  // kept on the host
   std::optional<HostInterval> fill_;
   bool stop_ = false;
   bool made_when_acquired_ = false;  // kOnce, of a source that makes layers on the device: no threads, no copies
   int64_t released_position_ = -1;   // last position released
-  int64_t issued_position_ = -1;     // last position whose copy was issued (kStream)
+  int64_t issued_position_ = -1;     // last position whose copy was issued
   int64_t acquired_position_ = -1;
   int64_t last_position_ = INT64_MAX;
   std::vector<DeviceInterval> waits_, copies_;

@@ -36,7 +36,7 @@ MemoryNeed need_of(const ModelSet& models, const Plan& plan, HistoryMemory histo
   const MemoryLimits unlimited{kUnlimited, kUnlimited};
   const MemoryPlan memory = plan_memory(request, models, plan, history, unlimited);
   if (plan.device == "cpu") return {residency, std::nullopt, memory.predicted_peak};
-  const uint64_t host = residency == Residency::kStream ? memory.pinned : staging_bytes(models, plan.compute);
+  const uint64_t host = is_streamed(residency) ? memory.pinned : staging_bytes(models, plan.compute);
   return {residency, memory.predicted_peak, host};
 }
 
@@ -69,7 +69,10 @@ Plan default_plan(const ModelSet& models, const std::string& device) {
 std::vector<MemoryNeed> memory_needs(const ModelSet& models, const Plan& plan, HistoryMemory history) {
   if (plan.device == "cpu") return {need_of(models, plan, history, Residency::kResident)};
   std::vector<MemoryNeed> needs;
-  for (const Residency residency : {Residency::kResident, Residency::kStream, Residency::kMapped})
+  std::vector<Residency> places{Residency::kResident, Residency::kStream, Residency::kMapped};
+  if (is_stored_small(models, plan.compute))
+    places = {Residency::kResident, Residency::kPacked, Residency::kPackedStream, Residency::kMapped};
+  for (const Residency residency : places)
     needs.push_back(need_of(models, plan, history, residency));
   return needs;
 }
@@ -77,7 +80,7 @@ std::vector<MemoryNeed> memory_needs(const ModelSet& models, const Plan& plan, H
 std::string what_is_short(const MemoryNeed& need, const MemoryLimits& limits) {
   if (need.device && *need.device > limits.device_free)
     return fmt::format("of the card's memory {} are free", gib(limits.device_free));
-  const uint64_t reserve = need.residency == Residency::kStream ? kHostReserveBytes : 0;
+  const uint64_t reserve = is_streamed(need.residency) ? kHostReserveBytes : 0;
   if (need.host + reserve <= limits.host_free) return {};
   return reserve == 0 ? fmt::format("of the host's memory {} are free", gib(limits.host_free))
                       : fmt::format("of the host's memory {} are free, and {} of it are left to the rest",

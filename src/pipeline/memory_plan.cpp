@@ -90,41 +90,48 @@ VaeNeed vae_need(const ModelSet& models, const Plan& plan, HistoryMemory history
   return need;
 }
 
-uint64_t dit_weight_bytes(const ModelSet& models, DType compute, Residency residency) {
-  const uint64_t slab = dit_block_layout(models.dit, 0, compute).bytes();
-  const LayerStoreOptions options{residency, 3, 0, "dit"};
-  const uint64_t blocks = LayerStore::planned_device_bytes(static_cast<int>(models.dit.num_layers), slab, options);
-  const uint64_t stem = dit_stem_layout(models.dit, compute).bytes();
-  return (blocks + stem) * models.expert_count();
+std::vector<WeightLayout> block_layouts(const ModelSet& models, DType compute) {
+  std::vector<WeightLayout> layouts;
+  for (int64_t i = 0; i < models.dit.num_layers; ++i)
+    layouts.push_back(dit_block_layout(models.dit, static_cast<int>(i), compute));
+  return layouts;
 }
 
-/// Device memory in which LoRAs are added while layers are loaded, of all stores at once.
-uint64_t merge_bytes(const ModelSet& models, const Plan& plan, Residency residency) {
+/// Of the blocks of all experts.
+LayerStore::Needs block_needs(const ModelSet& models, DType compute, Residency residency) {
+  const std::vector<WeightLayout> layouts = block_layouts(models, compute);
+  LayerStore::Needs all;
+  for (size_t expert = 0; expert < models.expert_count(); ++expert) {
+    const LayerStore::Needs needs = LayerStore::needs(layouts, models.dit_source(expert), {residency, 3, 0, "dit"});
+    all.device += needs.device;
+    all.pinned += needs.pinned;
+  }
+  return all;
+}
+
+uint64_t dit_weight_bytes(const ModelSet& models, DType compute, Residency residency) {
+  return block_needs(models, compute, residency).device +
+         dit_stem_layout(models.dit, compute).bytes() * models.expert_count();
+}
+
+/// Device memory from which weights are expanded, and LoRAs added, while layers are loaded, of all stores at once.
+uint64_t expansion_bytes(const ModelSet& models, const Plan& plan, Residency residency) {
   if (plan.device == "cpu") return 0;
   const auto dry = make_dry_backend();
   uint64_t bytes = 0;
   const auto add = [&](const std::vector<WeightLayout>& layouts, const WeightSource& source, Residency where) {
+    if (is_packed(where)) return;
     const LayerFiller filler(*dry, layouts, source, LayerStoreOptions{}.chunk_bytes, true);
-    const bool is_seeded = !models.checkpoint && where == Residency::kResident;
+    const bool is_seeded = where == Residency::kResident && source.can_make_on_device(layouts.front());
     // A streamed chunk goes back to the host, through as much again.
     bytes += is_seeded ? filler.seeded_bytes() : filler.scratch_bytes() * (where == Residency::kStream ? 2 : 1);
   };
-  for (const WeightPatches& patches : models.loras.patches) {
-    if (patches.empty()) continue;
-    const WeightSource source = WeightSource::shapes_only().with(patches);
-    std::vector<WeightLayout> blocks;
-    for (int64_t i = 0; i < models.dit.num_layers; ++i)
-      blocks.push_back(dit_block_layout(models.dit, static_cast<int>(i), plan.compute));
+  for (size_t expert = 0; expert < models.expert_count(); ++expert) {
+    const WeightSource source = models.dit_source(expert);
     add({dit_stem_layout(models.dit, plan.compute)}, source, Residency::kResident);
-    add(blocks, source, residency);
+    add(block_layouts(models, plan.compute), source, residency);
   }
   return bytes;
-}
-
-/// Page-locked host memory of streamed layers.
-uint64_t pinned_bytes(const ModelSet& models, DType compute) {
-  return dit_block_layout(models.dit, 0, compute).bytes() * static_cast<uint64_t>(models.dit.num_layers) *
-         models.expert_count();
 }
 
 /// All phases' own bytes for one residency and chunk length.
@@ -138,7 +145,7 @@ MemoryPlan estimate(const ModelSet& models, const Plan& plan, HistoryMemory hist
   const VaeNeed vae = vae_need(models, plan, history, pieces);
   memory.vae_arena = vae.arena;
   const uint64_t weights = dit_weight_bytes(models, plan.compute, residency);
-  const uint64_t merging = merge_bytes(models, plan, residency);
+  const uint64_t merging = expansion_bytes(models, plan, residency);
   const uint64_t latent = static_cast<uint64_t>(plan.latent.count()) * sizeof(float);
   const uint64_t text_slab = text_encoder_layer_layout(models.text, 0, plan.compute).bytes();
   const auto& dit = models.dit;
@@ -149,11 +156,23 @@ MemoryPlan estimate(const ModelSet& models, const Plan& plan, HistoryMemory hist
   memory.peak_text = weights + merging + (plan.text_encoder_device == plan.device ? 3 * text_slab : 0);
   memory.peak_denoise = weights + merging + dit_arena + vae.weights + text_context + tables + 9 * latent;
   // Slots of streamed layers are given back before decoding; others stay for the next video.
-  memory.peak_decode = (residency == Residency::kStream ? 0 : weights) + text_context + vae.weights + vae.arena +
+  memory.peak_decode = (is_streamed(residency) ? 0 : weights) + text_context + vae.weights + vae.arena +
                        vae.histories + 9 * latent;
   memory.predicted_peak = std::max({memory.peak_text, memory.peak_denoise, memory.peak_decode}) +
                           (plan.device == "cpu" ? kProgramBytes : kLibraryBytes);
   return memory;
+}
+
+/// Where layers live that are not resident, as the request has it or as the host's memory allows.
+Residency away_from_device(const Request& request, const ModelSet& models, const Plan& plan,
+                           const MemoryLimits& limits) {
+  if (request.offload == Offload::kMapped) return Residency::kMapped;
+  if (request.offload == Offload::kPackedStream) return Residency::kPackedStream;
+  const Residency streamed =
+      is_stored_small(models, plan.compute) ? Residency::kPackedStream : Residency::kStream;
+  const uint64_t pinned = block_needs(models, plan.compute, streamed).pinned;
+  // Random weights have no file: they live in host memory or nowhere.
+  return models.checkpoint && pinned + kHostReserveBytes > limits.host_free ? Residency::kMapped : streamed;
 }
 
 /// The fastest that fits what is free, or as the request has it.
@@ -162,19 +181,25 @@ MemoryPlan choose(const Request& request, const ModelSet& models, const Plan& pl
   const uint64_t dit_arena = dit_arena_bytes(models, plan);
   const VaePieces pieces{request.vae_chunk > 0 ? request.vae_chunk : 1,
                          request.vae_slice > 0 ? request.vae_slice : kSliceFrames};
-  const MemoryPlan resident = estimate(models, plan, history, Residency::kResident, pieces, dit_arena);
+  const auto planned = [&](Residency residency) {
+    return estimate(models, plan, history, residency, pieces, dit_arena);
+  };
+  if (request.offload == Offload::kPacked) return planned(Residency::kPacked);
+  const MemoryPlan resident = planned(Residency::kResident);
   if (plan.device == "cpu") return resident;  // the host's memory is one: nothing to stream from
   if (request.offload == Offload::kNone) return resident;
-  if (request.offload == Offload::kAuto && resident.predicted_peak <= limits.device_free) return resident;
-  const uint64_t pinned = pinned_bytes(models, plan.compute);
-  // Random weights have no file: they live in host memory or nowhere.
-  const bool mapped =
-      request.offload == Offload::kMapped || (models.checkpoint && pinned + kHostReserveBytes > limits.host_free);
-  MemoryPlan streamed =
-      estimate(models, plan, history, mapped ? Residency::kMapped : Residency::kStream, pieces, dit_arena);
-  streamed.pinned = pinned;
-  streamed.host_free = limits.host_free;
-  return streamed;
+  if (request.offload == Offload::kAuto) {
+    if (resident.predicted_peak <= limits.device_free) return resident;
+    if (is_stored_small(models, plan.compute))
+      if (const MemoryPlan packed = planned(Residency::kPacked); packed.predicted_peak <= limits.device_free)
+        return packed;
+  }
+  MemoryPlan away = planned(away_from_device(request, models, plan, limits));
+  // Of the mapped file what streaming would page-lock, for who wonders why it is not.
+  const bool is_mapped = away.dit_residency == Residency::kMapped;
+  away.pinned = block_needs(models, plan.compute, is_mapped ? Residency::kStream : away.dit_residency).pinned;
+  away.host_free = limits.host_free;
+  return away;
 }
 
 /// Which memory a plan is too large for.
@@ -186,7 +211,7 @@ struct Excess {
 std::optional<Excess> excess_of(const MemoryPlan& memory, const MemoryLimits& limits) {
   if (memory.predicted_peak > limits.device_total)
     return Excess{"the memory plan, all of the device counted as free", memory.predicted_peak, limits.device_total};
-  if (memory.dit_residency == Residency::kStream && memory.pinned > limits.host_total)
+  if (is_streamed(memory.dit_residency) && memory.pinned > limits.host_total)
     return Excess{"page-locked host memory", memory.pinned, limits.host_total};
   return std::nullopt;
 }
@@ -252,6 +277,12 @@ std::string other_offload(Request request, const ModelSet& models, const Plan& p
 
 }  // namespace
 
+bool is_stored_small(const ModelSet& models, DType compute) {
+  constexpr double kShare = 0.9;
+  const double expanded = static_cast<double>(block_needs(models, compute, Residency::kStream).pinned);
+  return static_cast<double>(block_needs(models, compute, Residency::kPackedStream).pinned) < kShare * expanded;
+}
+
 MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, HistoryMemory history,
                        const MemoryLimits& limits) {
   MemoryPlan memory = choose(request, models, plan, history, limits);
@@ -268,9 +299,11 @@ MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Pla
 
 std::string MemoryPlan::text() const {
   constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
-  std::string weights = "resident";
-  if (dit_residency == Residency::kStream)
-    weights = fmt::format("streamed from {:.1f} GiB of page-locked host memory", static_cast<double>(pinned) / kGiB);
+  std::string weights = dit_residency == Residency::kPacked ? "packed on the device" : "resident";
+  if (is_streamed(dit_residency))
+    weights = fmt::format("{}streamed from {:.1f} GiB of page-locked host memory",
+                          dit_residency == Residency::kPackedStream ? "packed, " : "",
+                          static_cast<double>(pinned) / kGiB);
   if (dit_residency == Residency::kMapped)
     weights = fmt::format(
         "streamed from the mapped file (page-locking them takes {:.1f} of the {:.1f} GiB the host has available)",

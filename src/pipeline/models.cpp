@@ -34,9 +34,7 @@ void Models::make_experts(const Plan& plan) {
   experts.resize(set.expert_count());
   for (size_t i = 0; i < experts.size(); ++i) {
     LoadedExpert& expert = experts[i];
-    const WeightFile* file = dit_file(i);
-    const WeightSource base = file != nullptr ? WeightSource::from_file(*file) : random_weights(dit_component(i));
-    expert.source = std::make_unique<WeightSource>(base.with(set.loras.patches[i]));
+    expert.source = std::make_unique<WeightSource>(set.dit_source(i));
     expert.stem = single(*backend, dit_stem_layout(set.dit, plan.compute), *expert.source, "DiT stem");
     std::vector<WeightLayout> layouts;
     for (int64_t block = 0; block < set.dit.num_layers; ++block)

@@ -35,7 +35,6 @@ struct Models {
   std::unique_ptr<Vae> vae;
 
   Backend& text_device() { return text_backend ? *text_backend : *backend; }
-  const WeightFile* dit_file(size_t expert) const { return set.checkpoint ? &set.checkpoint->dits[expert] : nullptr; }
   ~Models();
   /// Before the first call from another thread than that of the request before.
   void bind_thread();

@@ -147,6 +147,12 @@ void settle(Plan& plan, const Backend& backend, const Backend& text_backend, con
   plan.memory = memory;
 }
 
+WeightSource ModelSet::dit_source(size_t expert) const {
+  const WeightSource base =
+      checkpoint ? WeightSource::from_file(checkpoint->dits[expert]) : random_weights(dit_component(expert));
+  return expert < loras.patches.size() ? base.with(loras.patches[expert]) : base;
+}
+
 ModelSet open_models(const Request& request) {
   ModelSet models;
   if (request.random_weights) {

@@ -31,6 +31,8 @@ struct ModelSet {
   LoraSet loras;
 
   size_t expert_count() const { return variant->experts.size(); }
+  /// An expert's weights, with what LoRAs change of them. Refers to this.
+  WeightSource dit_source(size_t expert) const;
   const WeightFile* vae_file() const { return checkpoint ? &checkpoint->vae_file : nullptr; }
 };
 
@@ -120,8 +122,12 @@ struct MemoryLimits {
 /// Host memory left to everybody else when weights are page-locked: decoded frames, the encoder, the page cache's own.
 inline constexpr uint64_t kHostReserveBytes = uint64_t{4} << 30;
 
-/// Chooses the fastest residency that fits the device: resident, else streamed from page-locked host memory, or from
-/// the mapped file where the host cannot hold the weights page-locked. `request.offload` overrides: stream only forbids
+/// Whether the files store the DiT's blocks in fewer bits than compute, by so much that to expand them pays.
+bool is_stored_small(const ModelSet& models, DType compute);
+
+/// Chooses the fastest residency that fits the device: resident, else packed where files store the weights in fewer
+/// bits, else streamed from page-locked host memory, packed where that is smaller, or from the mapped file where the
+/// host cannot hold the weights page-locked. `request.offload` overrides: stream only forbids
 /// resident, the others are taken as they are. `history` is what the device does for the VAE's activations
 /// (Backend::history_memory). Throws OutOfMemory with the smallest need when nothing fits what is free, and with the
 /// largest video that fits when the plan needs more than there could ever be.

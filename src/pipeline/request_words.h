@@ -22,10 +22,12 @@ struct EnumNames<Precision> {
 
 template <>
 struct EnumNames<Offload> {
-  static constexpr std::array<std::pair<Offload, std::string_view>, 4> kTable{{
+  static constexpr std::array<std::pair<Offload, std::string_view>, 6> kTable{{
       {Offload::kAuto, "auto"},
       {Offload::kNone, "none"},
+      {Offload::kPacked, "packed"},
       {Offload::kStream, "stream"},
+      {Offload::kPackedStream, "packed-stream"},
       {Offload::kMapped, "mapped"},
   }};
 };

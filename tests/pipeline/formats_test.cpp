@@ -136,6 +136,19 @@ std::string as_test_name(const testing::TestParamInfo<FormatCase>& each) {
   return name;
 }
 
+/// Where the blocks stay as their file has them, and are expanded in every pass, no bit of the video differs.
+TEST_P(Formats, PackedIsResidentByteForByte) {
+  const FormatCase& each = GetParam();
+  Request request = golden_request(each.miniature);
+  name_weights(request, each, folder_.path());
+  name_loras(request, each);
+  request.device = "cpu";
+  request.steps = 1;
+  const std::string resident = generate(request).video_sha256;
+  request.offload = Offload::kPacked;
+  EXPECT_EQ(generate(request).video_sha256, resident);
+}
+
 INSTANTIATE_TEST_SUITE_P(Fixtures, Formats, testing::ValuesIn(cases_here()), as_test_name);
 
 /// What is not made here is left to tools/check_formats.py: encoders of these types would be more than the readers.

@@ -57,6 +57,11 @@ class LayerStoreTest : public testing::TestWithParam<Residency> {
   std::unique_ptr<LayerStore> store(int threads = 4) {
     return std::make_unique<LayerStore>(*backend_, layouts(), source_, options(threads));
   }
+  /// Of a layer where all layers are kept. A packed one begins each weight at a multiple of 256 bytes.
+  uint64_t kept_bytes() const {
+    if (!is_packed(GetParam())) return layout_of(0).bytes();
+    return PackedLayers(layouts(), source_, kSmallChunk).bytes(0);
+  }
   int passes() const { return GetParam() == Residency::kOnce ? 1 : 4; }
 
   void expect_layer(const TensorView& slab, int layer) const { expect_layer_of(source_, slab, layout_of(layer)); }
@@ -104,11 +109,11 @@ TEST_P(LayerStoreTest, ReportsOneCopyForEachLayerThatMoved) {
   layers->expect_passes(passes());
   layers->start();
   for (int pass = 0; pass < passes(); ++pass) expect_pass(*layers);
-  const bool again = GetParam() == Residency::kStream || GetParam() == Residency::kMapped;
+  const bool again = is_streamed(GetParam()) || GetParam() == Residency::kMapped;
   const size_t moves = kLayers * static_cast<size_t>(again ? passes() : 1);
   const std::vector<DeviceInterval> copies = layers->take_copies();
   EXPECT_EQ(copies.size(), moves) << "nothing is fetched after the last pass";
-  for (const DeviceInterval& copy : copies) EXPECT_EQ(copy.bytes, layout_of(0).bytes());
+  for (const DeviceInterval& copy : copies) EXPECT_EQ(copy.bytes, kept_bytes());
   EXPECT_TRUE(layers->take_copies().empty());
 }
 
@@ -116,11 +121,11 @@ TEST_P(LayerStoreTest, HoldsTheMemoryItPlannedAndFreesItsStaging) {
   const auto layers = store();
   layers->start();
   expect_pass(*layers);
-  EXPECT_EQ(layers->device_bytes(), LayerStore::planned_device_bytes(kLayers, layout_of(0).bytes(), options(4)));
+  const LayerStore::Needs needs = LayerStore::needs(layouts(), source_, options(4));
+  EXPECT_EQ(layers->device_bytes(), needs.device);
+  EXPECT_EQ(needs.pinned, is_streamed(GetParam()) ? kLayers * kept_bytes() : 0);
   // kMapped keeps its staging for the next pass: a chunk for each thread and two in flight.
-  const uint64_t kept = GetParam() == Residency::kStream   ? kLayers * layout_of(0).bytes()
-                        : GetParam() == Residency::kMapped ? 6 * kSmallChunk
-                                                           : 0;
+  const uint64_t kept = GetParam() == Residency::kMapped ? 6 * kSmallChunk : needs.pinned;
   EXPECT_EQ(pinned_bytes_in_the_end(*layers, kept), kept);
 }
 
@@ -139,9 +144,9 @@ TEST_P(LayerStoreTest, SaysOnceWhatFillingTheHostMemoryTook) {
   layers->start();
   expect_pass(*layers);
   const auto fill = layers->take_fill();
-  ASSERT_EQ(fill.has_value(), GetParam() == Residency::kStream);
+  ASSERT_EQ(fill.has_value(), is_streamed(GetParam()));
   if (!fill) return;
-  EXPECT_EQ(fill->bytes, kLayers * layout_of(0).bytes());
+  EXPECT_EQ(fill->bytes, kLayers * kept_bytes());
   EXPECT_LE(fill->begin_ns, fill->end_ns);
   EXPECT_FALSE(layers->take_fill().has_value());
 }
@@ -149,9 +154,9 @@ TEST_P(LayerStoreTest, SaysOnceWhatFillingTheHostMemoryTook) {
 TEST_P(LayerStoreTest, AWorkersFailureSurfacesInAcquire) {
   const WeightFile nothing;
   const WeightSource missing = WeightSource::from_file(nothing);
-  LayerStore layers(*backend_, layouts(), missing, options(3));
-  layers.start();
   try {
+    LayerStore layers(*backend_, layouts(), missing, options(3));  // where packed layers are laid out
+    layers.start();
     layers.acquire(0);
     ADD_FAILURE() << "there is no such tensor";
   } catch (const Error& error) {
@@ -195,13 +200,13 @@ TEST_P(LayerStoreTest, NeverStartedHasTakenNothing) {
 }
 
 std::string name_of(const testing::TestParamInfo<Residency>& residency) {
-  constexpr std::array kNames{"Resident", "Stream", "Mapped", "Once"};
+  constexpr std::array kNames{"Resident", "Packed", "Stream", "PackedStream", "Mapped", "Once"};
   return kNames[static_cast<size_t>(residency.param)];
 }
 
 INSTANTIATE_TEST_SUITE_P(Residencies, LayerStoreTest,
-                         testing::Values(Residency::kResident, Residency::kStream, Residency::kMapped,
-                                         Residency::kOnce),
+                         testing::Values(Residency::kResident, Residency::kPacked, Residency::kStream,
+                                         Residency::kPackedStream, Residency::kMapped, Residency::kOnce),
                          name_of);
 
 class StreamedLayers : public LayerStoreTest {};
@@ -249,7 +254,7 @@ TEST_P(StreamedLayers, SlotsComeBackAfterTheyWereReleased) {
   layers->take_copies();
   layers->expect_passes(1);
   layers->prefetch();
-  EXPECT_EQ(layers->take_copies().size(), 3u) << "as many as there are slots";
+  EXPECT_EQ(layers->take_copies().size(), is_packed(GetParam()) ? 2u : 3u) << "as many as there are slots";
   expect_pass(*layers);
 }
 
@@ -264,7 +269,8 @@ TEST_P(StreamedLayers, SlotsMayBeReleasedWithinAPass) {
   expect_pass(*layers);
 }
 
-INSTANTIATE_TEST_SUITE_P(Residencies, StreamedLayers, testing::Values(Residency::kStream));
+INSTANTIATE_TEST_SUITE_P(Residencies, StreamedLayers, testing::Values(Residency::kStream, Residency::kPackedStream),
+                         name_of);
 
 }  // namespace
 }  // namespace wan

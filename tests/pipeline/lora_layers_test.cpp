@@ -147,8 +147,9 @@ TEST_P(LoraLayers, OfStrengthZeroAreTheBase) {
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const Residency residency : {Residency::kResident, Residency::kStream, Residency::kMapped, Residency::kOnce})
-    for (const bool on_device : {false, true})
+  for (const Residency residency : {Residency::kResident, Residency::kPacked, Residency::kStream,
+                                    Residency::kPackedStream, Residency::kMapped, Residency::kOnce})
+    for (const bool on_device : is_packed(residency) ? std::vector{true} : std::vector{false, true})
       for (const DType stored : {DType::kBF16, DType::kF32})
         // In one piece, in several with whole rows, and with rows that no chunk holds.
         for (const size_t chunk : {size_t{1} << 20, size_t{1024}, size_t{96}})
@@ -157,7 +158,7 @@ std::vector<Case> cases() {
 }
 
 std::string name_of_case(const testing::TestParamInfo<Case>& each) {
-  constexpr std::array kNames{"Resident", "Stream", "Mapped", "Once"};
+  constexpr std::array kNames{"Resident", "Packed", "Stream", "PackedStream", "Mapped", "Once"};
   return fmt::format("{}{}{}By{}", kNames[static_cast<size_t>(each.param.residency)],
                      each.param.on_device ? "OnDevice" : "OnHost", name_of(each.param.stored), each.param.chunk);
 }

@@ -99,13 +99,15 @@ TEST(MemoryPlan, CountsWhatLorasAreMergedIn) {
   Request request;
   request.lora = {file.path().string()};
   planned.models.loras = open_loras(request.weights().loras, *planned.models.variant, planned.models.dit);
-  // Random weights: a whole matrix in F32, and both factors.
-  constexpr uint64_t kWhole = (kWidth * kWidth + 2 * kRank * kWidth) * sizeof(float);
+  // Random weights: a whole matrix in F32, and both factors, three times in BF16 and filled to 16 of rank.
+  constexpr int64_t kKeptRank = 16;
+  static_assert(3 * kRank <= kKeptRank);
+  constexpr uint64_t kWhole = kWidth * kWidth * sizeof(float) + 2 * kKeptRank * kWidth * sizeof(uint16_t);
   EXPECT_EQ(peaks(Offload::kNone), std::pair(resident.first + kWhole, resident.second + kWhole));
   // A chunk, twice: at most half a store's chunk in F32, and the factors.
   const uint64_t added = peaks(Offload::kStream).first - streamed.first;
   EXPECT_GT(added, LayerStoreOptions{}.chunk_bytes);
-  EXPECT_LE(added, 2 * (LayerStoreOptions{}.chunk_bytes + 2 * kRank * kWidth * sizeof(float) + 4096));
+  EXPECT_LE(added, 2 * (LayerStoreOptions{}.chunk_bytes + 2 * kKeptRank * kWidth * sizeof(uint16_t) + 4096));
 }
 
 }  // namespace
