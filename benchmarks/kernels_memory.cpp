@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "kernels_step.h"
+#include "tensor/packed.h"
 
 namespace wan::bench {
 namespace {
@@ -75,6 +76,42 @@ void lora_merges(const Bench& bench) {
     }
 }
 
+/// Any bits: what they mean takes no time.
+Tensor random_bytes(cuda::CudaBackend& backend, size_t count) {
+  Tensor bytes = backend.allocate(DType::kU8, {static_cast<int64_t>(count)}, "benchmark");
+  backend.fill_normal({bytes->data, DType::kBF16, {static_cast<int64_t>(count / 2)}, Memory::kDevice}, count, 0, 1);
+  return bytes;
+}
+
+/// Matrices of an A14B block in the forms of files, without a term and with one.
+void expansions(const Bench& bench) {
+  cuda::CudaBackend& backend = bench.backend;
+  constexpr int64_t kWidth = 5120, kInner = 13824, kRank = 64;
+  const PackedForm forms[] = {{DType::kF32, BlockType::kQ4K, PackedScale::kNone},
+                              {DType::kF32, BlockType::kQ6K, PackedScale::kNone},
+                              {DType::kF32, BlockType::kQ8_0, PackedScale::kNone},
+                              {DType::kF8E4M3, BlockType::kNone, PackedScale::kMatrix},
+                              {DType::kBF16, BlockType::kNone, PackedScale::kNone}};
+  for (const auto& [rows, columns] : {std::pair{kWidth, kWidth}, {kInner, kWidth}})
+    for (const PackedForm& form : forms) {
+      const size_t bytes = static_cast<size_t>(rows) * form.row_bytes(columns);
+      const Tensor memory = random_bytes(backend, bytes);
+      const PackedMatrix matrix{
+          .form = form, .rows = rows, .columns = columns, .values = memory, .scales = {}, .factor = 0.125f};
+      const Tensor y = random_tensor(backend, DType::kBF16, {rows, columns});
+      const Tensor up = random_tensor(backend, DType::kBF16, {rows, kRank});
+      const Tensor down = random_tensor(backend, DType::kBF16, {kRank, columns});
+      const LowRankTerm term{up, down, 0.125f};
+      const double moved = static_cast<double>(bytes + y->bytes());
+      const std::string name = fmt::format("expand {}x{}, {}", rows, columns, form.text());
+      bench.row(name, moved, [&] { backend.expand(matrix, {}, y, Queue::kCompute); });
+      bench.row(fmt::format("{}, a term of rank {}", name, kRank),
+                moved + static_cast<double>(up->bytes() + down->bytes()), [&] {
+                  backend.expand(matrix, {&term, 1}, y, Queue::kCompute);
+                });
+    }
+}
+
 void channel_norms(const Bench& bench) {
   cuda::CudaBackend& backend = bench.backend;
   struct Stage {
@@ -133,6 +170,7 @@ void run_memory_bound(cuda::CudaBackend& backend, const Ceilings& ceilings) {
   for (const DitShape& shape : dit_shapes()) plain_rows(bench, shape);
   latents(bench);
   lora_merges(bench);
+  expansions(bench);
   channel_norms(bench);
   vae_ends(bench);
 }
