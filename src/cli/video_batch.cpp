@@ -19,13 +19,13 @@ namespace fs = std::filesystem;
 class OpenedModels {
  public:
   const ModelSet& of(const Request& request) {
-    const Key key{request.weights(), request.model, request.random_weights};
+    const Key key{request.weights(), request.model, request.random_weights, request.stored_as};
     const auto found = opened_.find(key);
     return found != opened_.end() ? found->second : opened_.emplace(key, open_models(request)).first->second;
   }
 
  private:
-  using Key = std::tuple<WeightChoice, std::string, bool>;
+  using Key = std::tuple<WeightChoice, std::string, bool, std::optional<StoredAs>>;
   std::map<Key, ModelSet> opened_;
 };
 

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "model/dit_identity.h"
 #include "model/made_checkpoint.h"
+#include "model/random_codes.h"
 
 namespace wan {
 namespace {
@@ -16,20 +17,10 @@ namespace {
 namespace fs = std::filesystem;
 using Tensors = std::vector<WrittenTensor>;
 
-/// How llama-quantize, with ComfyUI-GGUF's patch, mixes types.
-struct Mix {
-  std::string_view name;
-  uint32_t file_type;  // LLAMA_FTYPE
-  BlockType matrices;  // of the DiT's blocks
-  BlockType finer;     // of those that quantisation harms most
-};
-constexpr Mix kQ4KM{"Q4_K_M", 15, BlockType::kQ4K, BlockType::kQ6K};
-constexpr Mix kQ8_0{"Q8_0", 7, BlockType::kQ8_0, BlockType::kQ8_0};
-
-const Mix* mix_of(CheckpointFormat format) {
+const BlockMix* mix_of(CheckpointFormat format) {
   switch (format) {
-    case CheckpointFormat::kGgufQ4KM: return &kQ4KM;
-    case CheckpointFormat::kGgufQ8_0: return &kQ8_0;
+    case CheckpointFormat::kGgufQ4KM: return mix_of(StoredAs::kQ4KM);
+    case CheckpointFormat::kGgufQ8_0: return mix_of(StoredAs::kQ8_0);
     default: return nullptr;
   }
 }
@@ -86,12 +77,12 @@ bool stays_f32(const WrittenTensor& tensor) {
 
 /// In blocks where a matrix is within the DiT's blocks and its rows are whole ones; else F16 there, as llama-quantize
 /// falls back to, and BF16 outside.
-Tensors mixed(Tensors tensors, const Mix& mix) {
+Tensors mixed(Tensors tensors, const BlockMix& mix) {
   for (WrittenTensor& tensor : tensors) {
     tensor.dtype = stays_f32(tensor) ? DType::kF32 : DType::kBF16;
-    if (tensor.dtype == DType::kF32 || tensor.shape.rank() != 2 || !tensor.name.starts_with("blocks.")) continue;
-    const bool finer = tensor.name.ends_with(".v.weight") || tensor.name.ends_with("ffn.2.weight");
-    const BlockType block = finer ? mix.finer : mix.matrices;
+    if (tensor.dtype == DType::kF32) continue;
+    const BlockType block = block_type_of(mix, tensor.name, tensor.shape);
+    if (block == BlockType::kNone) continue;
     if (tensor.shape[-1] % traits_of(block).values == 0)
       tensor.block = block;
     else
@@ -105,7 +96,7 @@ void add_dits(CheckpointFolder& folder, const MadeCheckpoint& made) {
   const fs::path place = "diffusion_models";
   Tensors plain = dit_tensors(sizes.dit, DType::kBF16);
   store_all_as(plain, DType::kBF16);
-  const Mix* mix = mix_of(made.form.format);
+  const BlockMix* mix = mix_of(made.form.format);
   const bool fp8 = made.form.format == CheckpointFormat::kComfyFp8;
   for (size_t i = 0; i < made.dits.size(); ++i) {
     const fs::path stem = place / dit_stem(*sizes.variant, sizes.variant->experts[i]);

@@ -82,9 +82,8 @@ void copy_rows(const TensorFile& file, const StoredTensor& tensor, const PackedF
                int64_t begin, int64_t end, std::byte* out) {
   const size_t bytes = form.row_bytes(columns);
   // The last axis of a tensor of blocks is told in values, of which a row has as many as the weight.
-  const size_t stored = form.block != BlockType::kNone
-                            ? bytes
-                            : static_cast<size_t>(tensor.shape[-1]) * size_of(tensor.dtype);
+  const size_t stored =
+      form.block != BlockType::kNone ? bytes : static_cast<size_t>(tensor.shape[-1]) * size_of(tensor.dtype);
   const std::byte* const data = file.bytes_of(tensor).data();
   if (stored == bytes) {
     std::memcpy(out, data + static_cast<size_t>(begin) * bytes, static_cast<size_t>(end - begin) * bytes);

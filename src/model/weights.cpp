@@ -10,6 +10,7 @@
 #include "backend/seeded.h"
 #include "base/error.h"
 #include "model/lora_patches.h"
+#include "model/random_codes.h"
 #include "model/weight_file.h"
 #include "model/weight_packing.h"
 
@@ -109,6 +110,13 @@ WeightSource random_weights(Component component, uint64_t seed) {
                               component == Component::kTextEncoder ? DType::kBF16 : DType::kF32);
 }
 
+WeightSource WeightSource::as(StoredAs stored) const {
+  require_op(kind_ == Kind::kRandom && stored_ == DType::kF32, "only random weights of F32 are stored in another form");
+  WeightSource source = *this;
+  source.stored_as_ = stored;
+  return source;
+}
+
 WeightSource WeightSource::shapes_only() { return {}; }
 
 WeightSource WeightSource::with(const WeightPatches& patches) const {
@@ -126,8 +134,15 @@ std::span<const PatchTerm> WeightSource::terms(const WeightPart& part) const {
 /// Nothing where it is not known, and for parts that are no matrices.
 std::optional<PackedForm> WeightSource::stored_form(const WeightPart& part) const {
   if (part.shape.rank() < 2 || kind_ == Kind::kShapesOnly) return std::nullopt;
-  if (kind_ == Kind::kRandom) return PackedForm{stored_, BlockType::kNone, PackedScale::kNone};
+  if (kind_ == Kind::kRandom)
+    return random_form(stored_as_, part).value_or(PackedForm{stored_, BlockType::kNone, PackedScale::kNone});
   return packed_form(file_->at(part.source));
+}
+
+/// Whether a random part is made of codes and scales.
+bool WeightSource::is_coded(const WeightPart& part) const {
+  const auto form = kind_ == Kind::kRandom ? random_form(stored_as_, part) : std::nullopt;
+  return form && form->dtype != DType::kBF16;
 }
 
 PackedPart WeightSource::packed(const WeightPart& part, DType dtype) const {
@@ -140,8 +155,10 @@ PackedPart WeightSource::packed(const WeightPart& part, DType dtype) const {
   const bool is_smaller = stored && stored->row_bytes(columns) < as_read.row_bytes(columns);
   if (added.empty() && !is_smaller) return {as_read, 1, {}, true};
   const PackedForm form = stored.value_or(PackedForm{DType::kF32, BlockType::kNone, PackedScale::kNone});
-  const bool has_factor = kind_ == Kind::kFile && stored.has_value();
-  return {form, has_factor ? packed_factor(file_->file(), file_->at(part.source)) : 1.0f, added, false};
+  float factor = 1;
+  if (is_coded(part)) factor = random_factor(form, part.init);
+  if (kind_ == Kind::kFile && stored) factor = packed_factor(file_->file(), file_->at(part.source));
+  return {form, factor, added, false};
 }
 
 void WeightSource::read_packed(const WeightPart& part, const PackedForm& form, int64_t begin, int64_t end,
@@ -150,12 +167,13 @@ void WeightSource::read_packed(const WeightPart& part, const PackedForm& form, i
   const bool is_float = form.block == BlockType::kNone && (form.dtype == DType::kF32 || form.dtype == DType::kBF16);
   if (is_float && form.scale == PackedScale::kNone)
     return read_base(part, begin * columns, end * columns, form.dtype, out);
+  if (kind_ == Kind::kRandom) return make_packed_rows(form, part.init, key_of(part), columns, begin, end, out);
   if (!pack_rows(file_->file(), file_->at(part.source), form, begin, end, out)) refuse(part, begin, end);
 }
 
 void WeightSource::read_scales(const WeightPart& part, const PackedForm& form, int64_t begin, int64_t end,
                                std::byte* out) const {
-  if (form.scale == PackedScale::kNone) return;
+  if (form.scale == PackedScale::kNone || kind_ == Kind::kRandom) return;
   if (!pack_scales(file_->file(), file_->at(part.source), form, begin, end, out)) refuse(part, begin, end);
 }
 
@@ -183,17 +201,41 @@ void WeightSource::read_base(const WeightPart& part, int64_t begin, int64_t end,
     file_->read(part.source, begin, end, dtype, out);
     return;
   }
+  if (is_coded(part)) return read_coded(part, begin, end, dtype, out);
+  read_seeded(part, begin, end, dtype, out);
+}
+
+void WeightSource::read_seeded(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const {
   const uint64_t key = key_of(part);
+  const auto form = random_form(stored_as_, part);
+  const bool is_rounded = stored_ == DType::kBF16 || (form && form->dtype == DType::kBF16);
   constexpr int64_t kBatch = 1024;
   float values[kBatch];
   for (int64_t first = begin; first < end; first += kBatch) {
     const int64_t count = std::min(kBatch, end - first);
     for (int64_t i = 0; i < count; ++i)
       values[i] = seeded_value(key, static_cast<uint64_t>(first + i), part.init.mean, part.init.deviation);
-    if (stored_ == DType::kBF16)
+    if (is_rounded)
       for (int64_t i = 0; i < count; ++i) values[i] = round_to_bf16(values[i]);
     convert_elements(values, DType::kF32, count, dtype,
                      static_cast<std::byte*>(out) + (first - begin) * static_cast<int64_t>(size_of(dtype)));
+  }
+}
+
+/// Row by row.
+void WeightSource::read_coded(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const {
+  const int64_t columns = part.shape[1];
+  const PackedForm form = *random_form(stored_as_, part);
+  std::vector<std::byte> codes(form.row_bytes(columns));
+  std::vector<float> values(static_cast<size_t>(columns));
+  const TensorView bytes(codes.data(), DType::kU8, {std::ssize(codes)}, Memory::kHost);
+  for (int64_t at = begin; at < end;) {
+    const int64_t row = at / columns, first = at % columns, last = std::min(columns, first + end - at);
+    make_packed_rows(form, part.init, key_of(part), columns, row, row + 1, codes.data());
+    decode_packed({form, 1, columns, bytes, {}, random_factor(form, part.init), 0}, 0, 1, values.data());
+    convert_elements(values.data() + first, DType::kF32, last - first, dtype,
+                     static_cast<std::byte*>(out) + (at - begin) * static_cast<int64_t>(size_of(dtype)));
+    at += last - first;
   }
 }
 
@@ -209,6 +251,7 @@ bool WeightSource::can_make_on_device(const WeightLayout& layout) const {
   if (kind_ != Kind::kRandom) return false;
   int64_t all = 0, others = 0;
   for (const WeightSlot& slot : layout.slots()) {
+    if (std::ranges::any_of(slot.parts, [&](const WeightPart& part) { return is_coded(part); })) return false;
     all += slot.shape.count();
     if (!can_make_on_device(slot.dtype)) others += slot.shape.count();
   }

@@ -18,6 +18,7 @@ namespace wan {
 class Backend;
 class WeightFile;
 class WeightPatches;
+enum class StoredAs : uint8_t;
 struct PatchTerm;
 
 /// How to make a weight when no checkpoint is given: what the official initialiser does.
@@ -85,6 +86,8 @@ class WeightSource {
   /// Seeded random values, rounded to what a file of `stored` (F32 or BF16) would hold; the same for the same (seed,
   /// name) everywhere.
   static WeightSource random(uint64_t seed, DType stored = DType::kF32);
+  /// Of random weights of F32: those whose matrices are stored so (random_codes.h); all others stay.
+  WeightSource as(StoredAs stored) const;
   /// Leaves what is asked for unset: for planning, where only shapes count.
   static WeightSource shapes_only();
   /// The same with LoRAs, which `read` adds in F32 before it rounds. `patches` must outlive the source.
@@ -118,6 +121,9 @@ class WeightSource {
  private:
   uint64_t key_of(const WeightPart& part) const;
   std::optional<PackedForm> stored_form(const WeightPart& part) const;
+  bool is_coded(const WeightPart& part) const;
+  void read_seeded(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const;
+  void read_coded(const WeightPart& part, int64_t begin, int64_t end, DType dtype, void* out) const;
   void refuse(const WeightPart& part, int64_t begin, int64_t end) const;
 
   enum class Kind { kFile, kRandom, kShapesOnly };
@@ -126,6 +132,7 @@ class WeightSource {
   const WeightPatches* patches_ = nullptr;
   uint64_t seed_ = 0;
   DType stored_ = DType::kF32;
+  StoredAs stored_as_{};  // of random matrices; the first: as `stored_`
 };
 
 /// The parts of a model whose random weights have a seed of their own.

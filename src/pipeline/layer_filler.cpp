@@ -135,9 +135,8 @@ size_t LayerFiller::seeded_bytes() const {
 
 void LayerFiller::make_on_device(int first, std::span<const TensorView> slabs) const {
   const size_t most = seeded_bytes();
-  const Tensor memory = most == 0 ? Tensor()
-                                  : backend_.allocate(DType::kU8, {static_cast<int64_t>(most)},
-                                                      "a weight to merge LoRAs in");
+  const Tensor memory =
+      most == 0 ? Tensor() : backend_.allocate(DType::kU8, {static_cast<int64_t>(most)}, "a weight to merge LoRAs in");
   std::vector<std::byte> host(most);
   for (size_t layer = 0; layer < slabs.size(); ++layer)
     for (const WeightSlot& slot : layouts_[static_cast<size_t>(first) + layer].slots())
@@ -162,8 +161,9 @@ void LayerFiller::merge_seeded(const WeightSlot& slot, const WeightPart& part, T
   }
   source_.make_on_device(backend_, part, view_at(memory, piece.values, piece.packed.form.dtype, part.shape));
   packer_.write_rest(piece, host.data());
-  backend_.copy_bytes(bytes_of(host).slice(0, static_cast<int64_t>(piece.scales), static_cast<int64_t>(piece.memory_end)),
-                      bytes_in(memory, piece.scales, piece.memory_end), Queue::kCompute);
+  backend_.copy_bytes(
+      bytes_of(host).slice(0, static_cast<int64_t>(piece.scales), static_cast<int64_t>(piece.memory_end)),
+      bytes_in(memory, piece.scales, piece.memory_end), Queue::kCompute);
   expand(backend_, piece, memory, slab, 0, Queue::kCompute);
 }
 

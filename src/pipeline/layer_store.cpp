@@ -394,8 +394,7 @@ void LayerStore::prefetch() {
 TensorView LayerStore::acquire(int index) {
   const int64_t position = ++acquired_position_;
   require_op(position % layers() == index, "layers are acquired in order");
-  if (is(Residency::kResident) && layers_[static_cast<size_t>(index)].settled)
-    return device_slab(index, position);
+  if (is(Residency::kResident) && layers_[static_cast<size_t>(index)].settled) return device_slab(index, position);
   if (made_when_acquired_) {
     const TensorView slab = device_slab(index, position);
     filler_.make_on_device(index, {&slab, 1});

@@ -72,8 +72,7 @@ std::vector<MemoryNeed> memory_needs(const ModelSet& models, const Plan& plan, H
   std::vector<Residency> places{Residency::kResident, Residency::kStream, Residency::kMapped};
   if (is_stored_small(models, plan.compute))
     places = {Residency::kResident, Residency::kPacked, Residency::kPackedStream, Residency::kMapped};
-  for (const Residency residency : places)
-    needs.push_back(need_of(models, plan, history, residency));
+  for (const Residency residency : places) needs.push_back(need_of(models, plan, history, residency));
   return needs;
 }
 

@@ -156,8 +156,8 @@ MemoryPlan estimate(const ModelSet& models, const Plan& plan, HistoryMemory hist
   memory.peak_text = weights + merging + (plan.text_encoder_device == plan.device ? 3 * text_slab : 0);
   memory.peak_denoise = weights + merging + dit_arena + vae.weights + text_context + tables + 9 * latent;
   // Slots of streamed layers are given back before decoding; others stay for the next video.
-  memory.peak_decode = (is_streamed(residency) ? 0 : weights) + text_context + vae.weights + vae.arena +
-                       vae.histories + 9 * latent;
+  memory.peak_decode =
+      (is_streamed(residency) ? 0 : weights) + text_context + vae.weights + vae.arena + vae.histories + 9 * latent;
   memory.predicted_peak = std::max({memory.peak_text, memory.peak_denoise, memory.peak_decode}) +
                           (plan.device == "cpu" ? kProgramBytes : kLibraryBytes);
   return memory;
@@ -168,8 +168,7 @@ Residency away_from_device(const Request& request, const ModelSet& models, const
                            const MemoryLimits& limits) {
   if (request.offload == Offload::kMapped) return Residency::kMapped;
   if (request.offload == Offload::kPackedStream) return Residency::kPackedStream;
-  const Residency streamed =
-      is_stored_small(models, plan.compute) ? Residency::kPackedStream : Residency::kStream;
+  const Residency streamed = is_stored_small(models, plan.compute) ? Residency::kPackedStream : Residency::kStream;
   const uint64_t pinned = block_needs(models, plan.compute, streamed).pinned;
   // Random weights have no file: they live in host memory or nowhere.
   return models.checkpoint && pinned + kHostReserveBytes > limits.host_free ? Residency::kMapped : streamed;
@@ -301,9 +300,9 @@ std::string MemoryPlan::text() const {
   constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
   std::string weights = dit_residency == Residency::kPacked ? "packed on the device" : "resident";
   if (is_streamed(dit_residency))
-    weights = fmt::format("{}streamed from {:.1f} GiB of page-locked host memory",
-                          dit_residency == Residency::kPackedStream ? "packed, " : "",
-                          static_cast<double>(pinned) / kGiB);
+    weights =
+        fmt::format("{}streamed from {:.1f} GiB of page-locked host memory",
+                    dit_residency == Residency::kPackedStream ? "packed, " : "", static_cast<double>(pinned) / kGiB);
   if (dit_residency == Residency::kMapped)
     weights = fmt::format(
         "streamed from the mapped file (page-locking them takes {:.1f} of the {:.1f} GiB the host has available)",

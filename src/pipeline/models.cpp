@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "pipeline/request_words.h"
+
 namespace wan {
 namespace {
 
@@ -83,8 +85,10 @@ std::string models_key(const Request& request, const Plan& plan, const MemoryPla
     weights += path.string() + "|";
   for (const LoraChoice& lora : request.weights().loras)
     weights += fmt::format("{}|{}|{}|", lora.file.string(), lora.strength, lora.expert);
-  return fmt::format("{}{}|{}|{}|{}|{}|{}|{}", weights, request.random_weights ? request.model : "", plan.device,
-                     plan.text_encoder_device, static_cast<int>(plan.compute), static_cast<int>(plan.vae_compute),
+  if (request.random_weights)
+    weights += fmt::format("{}|{}", request.model, enum_name(request.stored_as.value_or(StoredAs::kF32)));
+  return fmt::format("{}|{}|{}|{}|{}|{}|{}", weights, plan.device, plan.text_encoder_device,
+                     static_cast<int>(plan.compute), static_cast<int>(plan.vae_compute),
                      static_cast<int>(memory.dit_residency), request.tuning_table.string());
 }
 

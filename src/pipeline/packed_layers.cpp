@@ -37,8 +37,8 @@ void PackedLayers::cut(Layer& layer, size_t chunk_bytes) {
   size_t first = 0;
   const auto end_group = [&](size_t last) {
     if (first < last)
-      layer.chunks.push_back({layer.pieces[first].values, layer.pieces[last - 1].memory_end, Chunk::Part::kWhole, first,
-                              last, 0, 0});
+      layer.chunks.push_back(
+          {layer.pieces[first].values, layer.pieces[last - 1].memory_end, Chunk::Part::kWhole, first, last, 0, 0});
     first = last;
   };
   for (size_t i = 0; i < layer.pieces.size(); ++i) {
@@ -90,8 +90,7 @@ size_t PackedLayers::most_chunk_bytes() const {
 void PackedLayers::write(int layer, const Chunk& chunk, std::byte* out) const {
   const std::vector<PackedPiece>& pieces = layers_[static_cast<size_t>(layer)].pieces;
   switch (chunk.part) {
-    case Chunk::Part::kRows:
-      return packer_.write_rows(pieces[chunk.first], chunk.row_begin, chunk.row_end, out);
+    case Chunk::Part::kRows: return packer_.write_rows(pieces[chunk.first], chunk.row_begin, chunk.row_end, out);
     case Chunk::Part::kRest: return packer_.write_rest(moved(pieces[chunk.first], chunk.begin), out);
     case Chunk::Part::kWhole:
       for (size_t i = chunk.first; i < chunk.last; ++i) packer_.write(moved(pieces[i], chunk.begin), out);

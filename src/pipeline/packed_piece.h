@@ -2,8 +2,9 @@
 // they are kept and moved, with the factors of the LoRAs that are added when they are expanded. Private to pipeline/.
 //
 // In memory a piece is, one behind the other: values, scales, and of each LoRA rows of `up` and all of `down`. A factor
-// is F32 for weights that compute in F32. Otherwise it is F16 or BF16 as in its file, or, of other types, the sum of two
-// BF16: up = a + b and down = c + d to 16 bits and more, so that up down = a c + a d + b c, of three times the rank.
+// is F32 for weights that compute in F32. Otherwise it is F16 or BF16 as in its file, or, of other types, the sum of
+// two BF16: up = a + b and down = c + d to 16 bits and more, so that up down = a c + a d + b c, of three times the
+// rank.
 #pragma once
 
 #include <cstddef>
@@ -61,8 +62,8 @@ class PiecePacker {
   const WeightSource& source_;
 };
 
-/// Makes the piece's values in `slab`, device memory that begins with byte `slab_origin` of a whole slab, of `memory` on
-/// the device.
+/// Makes the piece's values in `slab`, device memory that begins with byte `slab_origin` of a whole slab, of `memory`
+/// on the device.
 void expand(Backend& backend, const PackedPiece& piece, TensorView memory, TensorView slab, size_t slab_origin,
             Queue queue);
 

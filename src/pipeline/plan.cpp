@@ -11,6 +11,7 @@
 #include "io/resize.h"
 #include "pipeline/checkpoint_defaults.h"
 #include "pipeline/request_options.h"
+#include "pipeline/request_words.h"
 #include "pipeline/sampling.h"
 #include "sampler/guidance.h"
 
@@ -89,7 +90,11 @@ std::string element_types(std::span<const WeightFile> files) {
 }
 
 std::map<std::string, std::string> stored_types(const ModelSet& models) {
-  if (!models.checkpoint) return {{"dit", "random"}, {"text_encoder", "random"}, {"vae", "random"}};
+  if (!models.checkpoint) {
+    std::string dit = "random";
+    if (models.stored_as != StoredAs::kF32) dit += fmt::format(", as {}", enum_name(models.stored_as));
+    return {{"dit", dit}, {"text_encoder", "random"}, {"vae", "random"}};
+  }
   const Checkpoint& files = *models.checkpoint;
   return {{"dit", element_types(files.dits)},
           {"text_encoder", element_types({&files.text_encoder, 1})},
@@ -148,8 +153,8 @@ void settle(Plan& plan, const Backend& backend, const Backend& text_backend, con
 }
 
 WeightSource ModelSet::dit_source(size_t expert) const {
-  const WeightSource base =
-      checkpoint ? WeightSource::from_file(checkpoint->dits[expert]) : random_weights(dit_component(expert));
+  const WeightSource base = checkpoint ? WeightSource::from_file(checkpoint->dits[expert])
+                                       : random_weights(dit_component(expert)).as(stored_as);
   return expert < loras.patches.size() ? base.with(loras.patches[expert]) : base;
 }
 
@@ -158,6 +163,7 @@ ModelSet open_models(const Request& request) {
   if (request.random_weights) {
     require_usage(!request.model.empty(), "--weights random needs --model " + model_names_text());
     models.variant = &variant_named(request.model);
+    models.stored_as = request.stored_as.value_or(StoredAs::kF32);
     models.dit = models.variant->dit;
     models.text = published_text_encoder_config();
     models.vae = {models.variant->vae, models.variant->vae_traits().latent_channels};

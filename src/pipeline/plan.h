@@ -29,6 +29,7 @@ struct ModelSet {
   VaeConfig vae;
   Request defaults;  // of the checkpoint's own: checkpoint_defaults.h
   LoraSet loras;
+  StoredAs stored_as = StoredAs::kF32;  // of random weights
 
   size_t expert_count() const { return variant->experts.size(); }
   /// An expert's weights, with what LoRAs change of them. Refers to this.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/solver.h"
+#include "base/stored_as.h"
 #include "base/weight_choice.h"
 
 namespace wan {
@@ -54,6 +55,7 @@ struct Request {
   std::vector<std::string> lora, lora_high, lora_low;
   std::string model;  // of model_names(): the sizes of random_weights, or what the checkpoint must hold
   bool random_weights = false;
+  std::optional<StoredAs> stored_as;  // of random weights: the form of the DiT's matrices
 
   // how
   std::string device;                      // empty: cuda:0 if usable, else cpu

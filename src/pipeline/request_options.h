@@ -99,6 +99,10 @@ void options_of_weights(Visitor& visit, R& r) {
         r.random_weights, OneOf{{"checkpoint", flags::kRandomWeights}});
   visit(Option{"model", flags::kModel, "", "with --weights random: which model", Also::kVideo}, r.model,
         OneOf{model_names()});
+  visit(Option{"stored_as", "--stored-as", "",
+               "with --weights random: the form of the DiT's matrices, as files of that name have it; default: f32",
+               Also::kVideo},
+        r.stored_as, Anything{});
 }
 
 template <class Visitor, class R>

@@ -33,6 +33,18 @@ struct EnumNames<Offload> {
 };
 
 template <>
+struct EnumNames<StoredAs> {
+  static constexpr std::array<std::pair<StoredAs, std::string_view>, 6> kTable{{
+      {StoredAs::kF32, "f32"},
+      {StoredAs::kBF16, "bf16"},
+      {StoredAs::kFp8Scaled, "fp8_scaled"},
+      {StoredAs::kQ8_0, "q8_0"},
+      {StoredAs::kQ5KM, "q5_k_m"},
+      {StoredAs::kQ4KM, "q4_k_m"},
+  }};
+};
+
+template <>
 struct EnumNames<Solver> {
   static constexpr std::array<std::pair<Solver, std::string_view>, 4> kTable{{
       {Solver::kUniPC, "unipc"},

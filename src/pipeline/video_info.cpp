@@ -10,6 +10,7 @@ Request video_request(const Request& request, const Plan& plan) {
   Request settled;
   settled.random_weights = request.random_weights;
   if (request.random_weights) settled.model = request.model;
+  settled.stored_as = request.stored_as;
   settled.prompt = plan.prompt;
   settled.negative_prompt = plan.negative_prompt;
   settled.width = plan.asked_width;

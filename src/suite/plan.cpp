@@ -63,6 +63,7 @@ void complete(Request& request, const Suite& suite, const PlanOptions& options) 
   }
   if (!options.checkpoints.empty()) {
     request.random_weights = false;
+    request.stored_as.reset();
     request.set_weights({});
     request.checkpoint = checkpoint_for(request.model, options.checkpoints);
   }

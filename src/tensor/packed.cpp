@@ -71,9 +71,8 @@ void scale_row(const PackedMatrix& matrix, int64_t row, float* out) {
     case PackedScale::kRow: return multiply(out, columns, f32(row));
     case PackedScale::kTile: {
       const int64_t tiles = ceil_div(columns, kPackedTile), tile = (matrix.tile_row + row) / kPackedTile;
-      return by_steps(kPackedTile, tile * tiles, [&](int64_t first, int64_t count, int64_t index) {
-        multiply(out + first, count, f32(index));
-      });
+      return by_steps(kPackedTile, tile * tiles,
+                      [&](int64_t first, int64_t count, int64_t index) { multiply(out + first, count, f32(index)); });
     }
     case PackedScale::kGroup: {
       const bool is_fp4 = matrix.form.dtype == DType::kU8;

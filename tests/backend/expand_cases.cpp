@@ -21,8 +21,7 @@ std::vector<PackedForm> all_forms() {
   for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16})
     forms.push_back({dtype, BlockType::kNone, PackedScale::kNone});
   for (const DType dtype : {DType::kF8E4M3, DType::kF8E5M2, DType::kI8})
-    for (const PackedScale scale :
-         {PackedScale::kNone, PackedScale::kMatrix, PackedScale::kRow, PackedScale::kTile})
+    for (const PackedScale scale : {PackedScale::kNone, PackedScale::kMatrix, PackedScale::kRow, PackedScale::kTile})
       forms.push_back({dtype, BlockType::kNone, scale});
   forms.push_back({DType::kF8E4M3, BlockType::kNone, PackedScale::kGroup});
   forms.push_back({DType::kU8, BlockType::kNone, PackedScale::kGroup});
@@ -176,8 +175,8 @@ void expect_terms(Backend& backend, const PackedForm& form, const Size& size, DT
   for (const Term& term : terms) {
     Operand up = bench.normal(DType::kBF16, {size.rows, term.rank}, {0.01, 0.5});
     Operand down = bench.normal(DType::kBF16, {term.rank, size.columns}, {-0.02, 0.5});
-    const Expected sum = reference::add_low_rank(want.value, up.values, down.values, term.factor, size.rows,
-                                                 size.columns, term.rank);
+    const Expected sum =
+        reference::add_low_rank(want.value, up.values, down.values, term.factor, size.rows, size.columns, term.rank);
     for (size_t i = 0; i < sum.value.size(); ++i) want.slack[i] += sum.slack[i];
     want.value = sum.value;
     // Values of BF16 that F16 has as well: of few bits, and not small.
