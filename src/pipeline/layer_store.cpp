@@ -100,13 +100,10 @@ void LayerStore::start() {
     for (const LayerFiller::Chunk& chunk : filler_.chunks()) staging = std::max(staging, chunk.bytes());
   if (is(Residency::kStream) && expands)
     merged_ = backend_.allocate(DType::kU8, {static_cast<int64_t>(staging)}, what.c_str());
-  if (!is_kept_on_host() || expands) {
-    staging_.resize(static_cast<size_t>(options_.threads) + 2);
-    const Shape chunk{static_cast<int64_t>(staging)};
-    for (size_t i = 0; i < staging_.size(); ++i) {
-      staging_[i].host = backend_.allocate_pinned(DType::kU8, chunk, "weight staging");
-      free_staging_.push_back(i);
-    }
+  staging_.resize(static_cast<size_t>(options_.threads) + 2);
+  for (size_t i = 0; i < staging_.size(); ++i) {
+    staging_[i].host = backend_.allocate_pinned(DType::kU8, {static_cast<int64_t>(staging)}, "weight staging");
+    free_staging_.push_back(i);
   }
   fill_begin_ns_ = monotonic_ns();
   unfilled_layers_ = layers();
@@ -135,7 +132,15 @@ void LayerStore::allocate_slots() {
 
 void LayerStore::release_slots() {
   if (!is_kept_on_host()) return;
+  {
+    std::unique_lock lock(mutex_);
+    releases_slots_ = true;
+    feed_.is_on = false;
+    changed_.wait(lock, [&] { return stop_ || feeding_ == 0; });
+  }
   backend_.synchronize();
+  const std::lock_guard lock(mutex_);
+  releases_slots_ = false;
   slots_.clear();
   packed_slot_.reset();
   // What was fetched ahead is forgotten; passes begin anew.
@@ -158,12 +163,85 @@ void LayerStore::run_worker() {
 
 void LayerStore::work() {
   Task task;
-  while (next_task(task)) {
-    if (is_kept_on_host())
+  while (is_kept_on_host() ? next_streamed_task(task) : next_task(task)) {
+    if (task.feeds)
+      feed(task);
+    else if (is_kept_on_host())
       convert_in_place(task);
     else
       convert_and_copy(task);
   }
+}
+
+int64_t LayerStore::issue_limit() const {
+  return std::min(released_position_ + static_cast<int64_t>(slots_.size()), last_position_ - 1);
+}
+
+/// A chunk that a slot waits for, else one for the host's memory; false when that is full. Half of the threads leave
+/// the latter to the others: pages that the machine has not had yet take long, and the device is not to wait for them.
+bool LayerStore::next_streamed_task(Task& task) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (stop_ || unfilled_layers_ == 0) return false;
+    begin_feed();
+    if (feed_.is_on && feed_.chunks_left > 0 && feed_.next_chunk < chunks_of(static_cast<int>(feed_.position % layers()))) {
+      task = {feed_.position, feed_.next_chunk++, true};
+      ++feeding_;
+      return true;
+    }
+    if (next_.position < layers() && filling_ < (options_.threads + 1) / 2) {
+      task = next_;
+      if (++next_.chunk == chunks_of(static_cast<int>(next_.position))) next_ = {next_.position + 1, 0, false};
+      ++filling_;
+      return true;
+    }
+    changed_.wait(lock);
+  }
+}
+
+/// Begins to bring the next layer past the host's memory, where a slot is free for it and it is not there yet.
+void LayerStore::begin_feed() {
+  if (feed_.is_on || releases_slots_ || slots_.empty()) return;
+  const int64_t position = issued_position_ + 1;
+  const auto layer = static_cast<int>(position % layers());
+  if (position > issue_limit() || layers_[static_cast<size_t>(layer)].load.filled) return;
+  feed_ = {true, position, 0, chunks_of(layer), {}};
+  const Slot& slot = slot_of(position);
+  if (!packed_ && slot.released.valid()) backend_.wait(Queue::kCopy, slot.released);
+  feed_.begin = backend_.record(Queue::kCopy);
+}
+
+void LayerStore::feed(const Task& task) {
+  const auto layer = static_cast<int>(task.position % layers());
+  std::unique_lock lock(mutex_);
+  const size_t index = stage(layer, task.chunk, lock);
+  if (stop_) return;
+  if (feed_.is_on && feed_.position == task.position) {
+    issue_chunk(task, staging_[index].host, packed_slot_);
+    staging_[index].copied = backend_.record(Queue::kCopy);
+    flying_staging_.push_back(index);
+    if (--feed_.chunks_left == 0) finish_feed();
+  } else {
+    free_staging_.push_back(index);  // slots were taken back
+  }
+  --feeding_;
+  lock.unlock();
+  changed_.notify_all();
+}
+
+void LayerStore::finish_feed() {
+  const int64_t position = feed_.position;
+  const auto layer = static_cast<int>(position % layers());
+  Slot& slot = slot_of(position);
+  slot.load.ready = backend_.record(Queue::kCopy);
+  copies_.push_back({feed_.begin, slot.load.ready, kept_bytes(layer)});
+  if (packed_) {
+    if (slot.released.valid()) backend_.wait(Queue::kCopy, slot.released);
+    packed_->expand(backend_, layer, packed_slot_, slot.device, Queue::kCopy);
+    slot.load.ready = backend_.record(Queue::kCopy);
+  }
+  slot.position = issued_position_ = position;
+  feed_.is_on = false;
 }
 
 /// The next chunk nobody has taken; false when there will be none. kMapped waits for more passes.
@@ -240,8 +318,8 @@ size_t LayerStore::stage(int layer, size_t chunk, std::unique_lock<std::mutex>& 
   return index;
 }
 
-/// Puts a staged chunk in the copy queue.
-void LayerStore::issue_chunk(const Task& task, TensorView staging) {
+/// Puts a staged chunk in the copy queue. Of a packed layer to its place in `packed`.
+void LayerStore::issue_chunk(const Task& task, TensorView staging, TensorView packed) {
   const auto layer = static_cast<int>(task.position % layers());
   const auto bytes_of = [](TensorView memory, const auto& chunk) {
     return memory.slice(0, static_cast<int64_t>(chunk.begin), static_cast<int64_t>(chunk.end));
@@ -252,7 +330,7 @@ void LayerStore::issue_chunk(const Task& task, TensorView staging) {
   }
   const PackedLayers::Chunk& chunk = packed_->chunks(layer)[task.chunk];
   backend_.copy_bytes(staging.slice(0, 0, static_cast<int64_t>(chunk.bytes())),
-                      bytes_of(layers_[static_cast<size_t>(layer)].device, chunk), Queue::kCopy);
+                      bytes_of(packed, chunk), Queue::kCopy);
 }
 
 void LayerStore::convert_and_copy(const Task& task) {
@@ -276,7 +354,7 @@ void LayerStore::convert_and_copy(const Task& task) {
   if (stop_) return;
   Load& target = load_of(position);
   if (target.chunks_started++ == 0) target.copy_begin = backend_.record(Queue::kCopy);
-  issue_chunk(task, staging.host);
+  issue_chunk(task, staging.host, layers_[static_cast<size_t>(layer)].device);
   staging.copied = backend_.record(Queue::kCopy);
   flying_staging_.push_back(index);
   if (--target.chunks_left == 0) {
@@ -329,10 +407,16 @@ void LayerStore::convert_in_place(const Task& task) {
       filler_.write(layer, chunk, memory + chunk.begin);
   }
   std::unique_lock lock(mutex_);
-  if (--target.load.chunks_left > 0) return;
+  if (--target.load.chunks_left > 0) {
+    --filling_;
+    lock.unlock();
+    changed_.notify_all();
+    return;
+  }
   lock.unlock();
   backend_.page_lock(target.host, kWhat);  // beside the other threads, which are at the next layer
   lock.lock();
+  --filling_;
   target.load.filled = true;
   if (--unfilled_layers_ == 0) {
     uint64_t bytes = 0;
@@ -352,16 +436,32 @@ void LayerStore::rethrow_failure() {
   if (failure_) std::rethrow_exception(failure_);
 }
 
+/// Whether the layer of that position is issued then. Without waiting it is where it is kept whole already.
 bool LayerStore::issue(int64_t position, bool wait_for_host) {
-  Layer& layer = layers_[static_cast<size_t>(position % layers())];
-  {
-    std::unique_lock lock(mutex_);
-    if (wait_for_host) changed_.wait(lock, [&] { return layer.load.filled || failure_; });
-    rethrow_failure();
-    if (!layer.load.filled) return false;
-  }
-  Slot& slot = slot_of(position);
+  const Layer& layer = layers_[static_cast<size_t>(position % layers())];
+  std::unique_lock lock(mutex_);
+  const auto can_be_issued = [&] {
+    return layer.load.filled && !(feed_.is_on && feed_.position == position);
+  };
+  if (wait_for_host)
+    changed_.wait(lock, [&] { return failure_ || issued_position_ >= position || can_be_issued(); });
+  rethrow_failure();
+  if (issued_position_ >= position) return true;
+  if (!can_be_issued()) return false;
+  issue_kept(position);
+  return true;
+}
+
+bool LayerStore::is_issued_up_to(int64_t position) {
+  const std::lock_guard lock(mutex_);
+  return issued_position_ >= position;
+}
+
+/// Copies a layer from where it is kept whole, and expands it.
+void LayerStore::issue_kept(int64_t position) {
   const auto index = static_cast<int>(position % layers());
+  const Layer& layer = layers_[static_cast<size_t>(index)];
+  Slot& slot = slot_of(position);
   const auto wait_for_slot = [&] {
     if (slot.released.valid()) backend_.wait(Queue::kCopy, slot.released);
   };
@@ -378,17 +478,21 @@ bool LayerStore::issue(int64_t position, bool wait_for_host) {
     packed_->expand(backend_, index, packed, slot.device, Queue::kCopy);
   }
   slot.load.ready = backend_.record(Queue::kCopy);
-  slot.position = position;
-  issued_position_ = position;
-  return true;
+  slot.position = issued_position_ = position;
 }
 
 void LayerStore::prefetch() {
   if (!is_issued()) return;
-  if (slots_.empty()) allocate_slots();
-  const int64_t limit = std::min(released_position_ + static_cast<int64_t>(slots_.size()), last_position_ - 1);
-  while (issued_position_ < limit && issue(issued_position_ + 1, false)) {
+  int64_t next = 0, limit = 0;
+  const auto look = [&] {
+    const std::lock_guard lock(mutex_);
+    if (slots_.empty()) allocate_slots();
+    next = issued_position_ + 1;
+    limit = issue_limit();
+  };
+  for (look(); next <= limit && issue(next, false); look()) {
   }
+  changed_.notify_all();  // for what is fed past the host's memory
 }
 
 TensorView LayerStore::acquire(int index) {
@@ -403,11 +507,12 @@ TensorView LayerStore::acquire(int index) {
   Event wait_begin;
   Event ready;
   if (is_issued()) {
-    if (slots_.empty()) allocate_slots();
-    if (issued_position_ < position) {
+    prefetch();
+    if (!is_issued_up_to(position)) {
       wait_begin = backend_.record(Queue::kCompute);
-      while (issued_position_ < position) issue(issued_position_ + 1, true);
+      issue(position, true);
     }
+    const std::lock_guard lock(mutex_);
     ready = slot_of(position).load.ready;
   } else {
     std::unique_lock lock(mutex_);

@@ -1,5 +1,6 @@
 // Weight residency: keeps a stack of layers where the plan wants them, fills them in the background, and knows what
-// waiting cost.
+// waiting cost. Layers that are to live in host memory are used before that is filled and page-locked, which takes
+// seconds on a machine that has not had its memory yet: until then they go to the device past it.
 #pragma once
 
 #include <condition_variable>
@@ -128,12 +129,26 @@ class LayerStore final : public LayerSource {
   /// What a worker takes at a time.
   struct Task {
     int64_t position = 0;
-    size_t chunk = 0;  // of its layer's
+    size_t chunk = 0;    // of its layer's
+    bool feeds = false;  // past the host's memory, into a slot
+  };
+  /// A layer on its way to a slot past the host's memory, which does not have it yet.
+  struct Feed {
+    bool is_on = false;
+    int64_t position = -1;
+    size_t next_chunk = 0;
+    size_t chunks_left = 0;
+    Event begin;
   };
   size_t chunks_of(int layer) const { return packed_ ? packed_->chunks(layer).size() : filler_.chunks().size(); }
   Slot& slot_of(int64_t position) { return slots_[static_cast<size_t>(position) % slots_.size()]; }
   Load& load_of(int64_t position);
   bool next_task(Task& task);
+  bool next_streamed_task(Task& task);
+  int64_t issue_limit() const;
+  void begin_feed();
+  void feed(const Task& task);
+  void finish_feed();
   bool is_filled(int64_t position);
   void work();
   void run_worker();
@@ -141,10 +156,12 @@ class LayerStore final : public LayerSource {
   void convert_and_copy(const Task& task);
   void convert_in_place(const Task& task);
   void expand_to_host(int layer, size_t number, std::byte* out);
-  void issue_chunk(const Task& task, TensorView staging);
+  void issue_chunk(const Task& task, TensorView staging, TensorView packed);
+  void issue_kept(int64_t position);
   size_t take_staging(std::unique_lock<std::mutex>& lock);
   size_t stage(int layer, size_t chunk, std::unique_lock<std::mutex>& lock);
   bool issue(int64_t position, bool wait_for_host);
+  bool is_issued_up_to(int64_t position);
   void rethrow_failure();
   void allocate_slots();
   void make_on_device();
@@ -171,6 +188,9 @@ class LayerStore final : public LayerSource {
   int working_ = 0;  // threads that may still take a chunk
   std::exception_ptr failure_;
   Task next_;
+  Feed feed_;
+  int feeding_ = 0, filling_ = 0;  // threads
+  bool releases_slots_ = false;
   int64_t fill_begin_ns_ = 0;
   int unfilled_layers_ = 0;  // kept on the host
   std::optional<HostInterval> fill_;

@@ -249,6 +249,7 @@ TEST_P(StreamedLayers, SlotsComeBackAfterTheyWereReleased) {
   layers->expect_passes(2);
   expect_pass(*layers);
   expect_pass(*layers);
+  layers->wait_until_loaded();
   layers->release_slots();
   EXPECT_EQ(layers->device_bytes(), 0u);
   layers->take_copies();
