@@ -14,6 +14,8 @@ inline constexpr const char* kWeights = "--weights";
 inline constexpr const char* kModel = "--model";
 inline constexpr const char* kDevice = "--device";
 inline constexpr const char* kPrecision = "--precision";
+inline constexpr const char* kGpuMemoryLimit = "--gpu-memory-limit";
+inline constexpr const char* kHostMemoryLimit = "--host-memory-limit";
 inline constexpr const char* kTuningTable = "--tuning-table";
 inline constexpr const char* kRepeats = "--repeats";
 inline constexpr const char* kWarmRepeats = "--warm-repeats";
@@ -26,5 +28,8 @@ inline constexpr const char* kOutput = "--output";
 inline constexpr const char* kRandomWeights = "random";  // word of --weights
 inline constexpr const char* kHotPageCache = "hot";      // words of --page-cache
 inline constexpr const char* kEvictPageCache = "evict";
+
+/// What a run says of its limit before its execution is decided: one that is refused has no other place for it.
+inline constexpr const char* kGpuMemoryLimitFact = "gpu_memory_limit";
 
 }  // namespace wan::flags

@@ -56,6 +56,16 @@ void JsonReader::read(std::string_view key, std::vector<std::string>& value) {
   value = found->get<std::vector<std::string>>();
 }
 
+void JsonReader::read(std::string_view key, std::optional<MemorySize>& value) {
+  const Json* found = find(key);
+  if (found == nullptr) return;
+  const std::optional<double> gib = json_number<double>(*found);
+  std::optional<MemorySize> size = gib ? memory_size(*gib) : std::nullopt;
+  if (found->is_string()) size = memory_size(found->get_ref<const std::string&>());
+  if (!size) throw wrong(key, kMemorySizeWords, *found);
+  value = size;
+}
+
 void JsonReader::read(std::string_view key, Json& value) {
   if (const Json* found = find(key)) value = *found;
 }

@@ -17,6 +17,7 @@
 #include "base/enum_names.h"
 #include "base/error.h"
 #include "base/json_number.h"
+#include "base/memory_size.h"
 
 namespace wan {
 
@@ -31,6 +32,8 @@ class JsonReader {
   void read(std::string_view key, std::filesystem::path& value);
   void read(std::string_view key, bool& value);
   void read(std::string_view key, std::vector<std::string>& value);
+  /// A text, or a number in GiB.
+  void read(std::string_view key, std::optional<MemorySize>& value);
   void read(std::string_view key, nlohmann::json& value);
   template <Number T>
   void read(std::string_view key, T& value, const Bounds<T>& bounds = {}) {
