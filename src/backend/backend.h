@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "backend/device_clock.h"
+#include "base/memory_size.h"
 #include "tensor/packed.h"
 #include "tensor/tensor.h"
 
@@ -254,9 +255,10 @@ class Backend {
 std::unique_ptr<Backend> make_dry_backend(HistoryMemory history = HistoryMemory::kJoined);
 
 struct BackendOptions {
-  std::string device = "cpu";  // cpu, cuda, cuda:N
-  int cpu_threads = 0;         // 0: one for each allowed core
-  std::string tuning_table;    // path of a kernel-choice table for this card; empty: built-in
+  std::string device = "cpu";                    // cpu, cuda, cuda:N
+  int cpu_threads = 0;                           // 0: one for each allowed core
+  std::string tuning_table;                      // path of a kernel-choice table for this card; empty: built-in
+  std::optional<MemorySize> gpu_memory_limit{};  // of the process: see MemoryLedger
 };
 
 /// The only place that names a concrete backend. Throws Error(kUsage) for an unknown or unusable device, saying why.

@@ -17,6 +17,24 @@ uint64_t free_device_bytes() {
   return free;
 }
 
+/// Bytes of a ledger, which may be nullptr, that go back unless their allocation is kept.
+class Taken {
+ public:
+  Taken(MemoryLedger* ledger, size_t bytes, const char* what) : ledger_(ledger), bytes_(bytes) {
+    if (ledger_ != nullptr) ledger_->take(bytes_, what);
+  }
+  ~Taken() {
+    if (ledger_ != nullptr) ledger_->give_back(bytes_);
+  }
+  Taken(const Taken&) = delete;
+  Taken& operator=(const Taken&) = delete;
+  void keep() { ledger_ = nullptr; }
+
+ private:
+  MemoryLedger* ledger_;
+  size_t bytes_;
+};
+
 }  // namespace
 
 void check(cudaError_t status, std::source_location where) {
@@ -32,6 +50,7 @@ DeviceMemory::DeviceMemory(size_t bytes, const char* what, std::shared_ptr<Memor
   // with room to align it.
   for (const size_t slack : {size_t{0}, Arena::kAlignment}) {
     const size_t asked = std::max<size_t>(bytes, 1) + slack;
+    Taken taken(ledger.get(), asked, what);
     const cudaError_t status = cudaMalloc(&base_, asked);
     if (status == cudaErrorMemoryAllocation) {
       cudaGetLastError();
@@ -42,8 +61,8 @@ DeviceMemory::DeviceMemory(size_t bytes, const char* what, std::shared_ptr<Memor
     if (address >= reinterpret_cast<uintptr_t>(base_)) {
       data_ = reinterpret_cast<void*>(address);
       bytes_ = asked;
+      taken.keep();
       ledger_ = std::move(ledger);
-      if (ledger_) ledger_->take(bytes_);
       return;
     }
     check(cudaFree(base_));

@@ -22,7 +22,8 @@ void check(cudaError_t status, std::source_location where = std::source_location
 class DeviceMemory {
  public:
   DeviceMemory() = default;
-  /// At least `bytes`, counted in `ledger`, which may be nullptr. Throws OutOfMemory naming `what`.
+  /// At least `bytes`, counted in `ledger`, which may be nullptr. Throws OutOfMemory naming `what`, and the limit where
+  /// the ledger refuses.
   DeviceMemory(size_t bytes, const char* what, std::shared_ptr<MemoryLedger> ledger);
   ~DeviceMemory() { release(); }
   DeviceMemory(DeviceMemory&& other) noexcept { *this = std::move(other); }

@@ -97,7 +97,7 @@ void require_shapes(const PreparedWeights& w, TensorView x, const ConvGeometry& 
 }  // namespace
 
 struct Convolution::State {
-  explicit State(Context& c) : context(c) {
+  explicit State(Context& c) : context(c), loader{.ledger = c.ledger} {
     check(cudaStreamCreateWithFlags(&loading, cudaStreamNonBlocking));
     loader.ordinal = c.ordinal;
     loader.capability = c.capability;
@@ -118,7 +118,7 @@ struct Convolution::State {
 
   Context& context;
   // Weights are prepared on a stream and scratch of their own, so that loading never waits for what the device
-  // computes.
+  // computes; their memory is counted with all other.
   cudaStream_t loading = nullptr;
   Context loader;
   std::unique_ptr<CudnnConv> cudnn;  // started by the first convolution that needs it

@@ -72,8 +72,9 @@ CudaBackend::Device::~Device() {
   cudaStreamDestroy(context.copy);
 }
 
-CudaBackend::CudaBackend(int ordinal, const std::string& table)
+CudaBackend::CudaBackend(int ordinal, const std::string& table, std::optional<MemorySize> limit)
     : info_(describe(ordinal, table)),
+      context_{.ledger = std::make_shared<MemoryLedger>(limit)},
       device_(context_, ordinal),
       linear_(context_, info_.name, table),
       attention_(context_),

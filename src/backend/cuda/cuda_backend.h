@@ -15,7 +15,8 @@ namespace wan::cuda {
 class CudaBackend final : public Backend {
  public:
   /// The device must have passed cuda_problem. `table` is the text of a tuning table, empty for the built-in one.
-  CudaBackend(int ordinal, const std::string& table);
+  /// `limit`: see MemoryLedger.
+  CudaBackend(int ordinal, const std::string& table, std::optional<MemorySize> limit = {});
   ~CudaBackend() override;
 
   /// For programs that time or tune kernels themselves.

@@ -63,7 +63,7 @@ std::optional<std::string> no_code(int ordinal) {
 std::unique_ptr<Backend> make(int ordinal, const BackendOptions& options) {
   const std::string table =
       options.tuning_table.empty() ? std::string(builtin_tuning_table()) : read_text(options.tuning_table);
-  return std::make_unique<CudaBackend>(ordinal, table);
+  return std::make_unique<CudaBackend>(ordinal, table, options.gpu_memory_limit);
 }
 
 std::vector<std::string> tune(int ordinal, std::span<const ProductShape> shapes, double seconds) {
