@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/memory_size.h"
+
 namespace wan {
 namespace {
 
@@ -29,6 +31,8 @@ std::string execution_text(const Measured<Execution>& execution) {
   std::string text = fmt::format("weights {}{}, text encoded on {}, {} latent frame{} decoded at a time", e.residency,
                                  components(e), e.text_encoder_device, e.vae_chunk, e.vae_chunk == 1 ? "" : "s");
   if (e.vae_slice > 0) text += fmt::format(", its last level {} frame{}", e.vae_slice, e.vae_slice == 1 ? "" : "s");
+  if (e.gpu_memory_limit_bytes)
+    text += fmt::format(", GPU memory limited to {}", MemorySize{*e.gpu_memory_limit_bytes}.text());
   if (e.overlap == "off") text += ", loading apart from computing";
   if (!e.kernel_table.empty()) text += ", kernel table " + e.kernel_table;
   text += fmt::format(", {} host thread{}", e.cpu_threads, e.cpu_threads == 1 ? "" : "s");

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "analysis/memory.h"
+
 namespace wan {
 namespace {
 
@@ -14,6 +16,7 @@ struct Answer {
   bool ran = false;                  // else it ran out of memory
   std::optional<double> peak_bytes;  // of what ran
   std::optional<double> capacity_bytes;
+  std::optional<double> limit_bytes;  // that it was to keep to: running out of that says nothing of the whole card
 
   const std::string& device() const { return summary->group.device; }
   std::optional<Headroom> room_on(const std::optional<double>& capacity) const {
@@ -37,11 +40,12 @@ std::optional<Answer> answer_of(const CaseSummary& summary) {
   const Workload& work = run.workload;
   if (run.system.gpus.empty() || run.engine.device == "cpu") return std::nullopt;
   if (!work.width || !work.height || !work.num_frames) return std::nullopt;
-  Answer answer{&summary, {*work.width, *work.height}, *work.num_frames, any_run(summary, RunStatus::kOk), {}, {}};
+  Answer answer{&summary, {*work.width, *work.height}, *work.num_frames, any_run(summary, RunStatus::kOk), {}, {}, {}};
   if (!answer.ran && !any_run(summary, RunStatus::kOutOfMemory)) return std::nullopt;
   if (answer.ran && summary.peak_device_bytes.has()) answer.peak_bytes = summary.peak_device_bytes.median();
   const Measured<uint64_t>& memory = run.system.gpus[0].memory_bytes;
   if (memory.has()) answer.capacity_bytes = static_cast<double>(*memory.value);
+  if (const auto limit = gpu_memory_limit(run)) answer.limit_bytes = static_cast<double>(limit->bytes);
   return answer;
 }
 
@@ -64,6 +68,7 @@ FitCell measured_cell(const std::vector<Answer>& answers, const FitMap& map, Fit
   FitCell ran, ran_out;
   for (const Answer& answer : answers) {
     if (answer.device() != map.device || answer.size != size || answer.frames != frames) continue;
+    if (!answer.ran && answer.limit_bytes) continue;
     FitCell& into = answer.ran ? ran : ran_out;
     const FitCell cell{answer.ran ? Fit::kFits : Fit::kOutOfMemory, answer.room_on(map.capacity_bytes), answer.summary};
     if (says_more(cell, into)) into = cell;
@@ -81,8 +86,8 @@ FitCell derived_cell(const std::vector<Answer>& answers, const FitMap& map, FitS
       const FitCell cell{Fit::kShouldFit, room, answer.summary};
       if (says_more(cell, fits)) fits = cell;
     }
-    const bool as_large =
-        here || (answer.capacity_bytes && map.capacity_bytes && *answer.capacity_bytes >= *map.capacity_bytes);
+    const std::optional<double>& had = answer.limit_bytes ? answer.limit_bytes : answer.capacity_bytes;
+    const bool as_large = (here && !answer.limit_bytes) || (had && map.capacity_bytes && *had >= *map.capacity_bytes);
     if (!answer.ran && as_large && is_covered(answer, size, frames) && does_not.basis == nullptr)
       does_not = {Fit::kShouldNot, std::nullopt, answer.summary};
   }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/flags.h"
+
 namespace wan {
 namespace {
 
@@ -66,6 +68,15 @@ MemoryWaterfall memory_waterfall(const RunRecord& record) {
     at += part.bytes;
   }
   return out;
+}
+
+std::optional<MemorySize> gpu_memory_limit(const RunRecord& record) {
+  if (record.execution.has()) {
+    const std::optional<uint64_t>& bytes = record.execution.value->gpu_memory_limit_bytes;
+    return bytes ? std::optional(MemorySize{*bytes}) : std::nullopt;
+  }
+  const auto fact = record.engine.facts.find(flags::kGpuMemoryLimitFact);
+  return fact == record.engine.facts.end() ? std::nullopt : memory_size(fact->second);
 }
 
 }  // namespace wan

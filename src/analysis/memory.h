@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/memory_size.h"
 #include "results/record.h"
 
 namespace wan {
@@ -25,6 +26,9 @@ struct MemoryWaterfall {
 };
 
 MemoryWaterfall memory_waterfall(const RunRecord& record);
+
+/// --gpu-memory-limit of the run, also where it ended before its execution was decided.
+std::optional<MemorySize> gpu_memory_limit(const RunRecord& record);
 
 /// Room left on the card, from the card itself; less than none where a peak of another card is set against it.
 struct Headroom {

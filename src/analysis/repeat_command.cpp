@@ -6,6 +6,7 @@
 
 #include "analysis/workload_diff.h"
 #include "base/flags.h"
+#include "base/memory_size.h"
 #include "base/subprocess.h"
 
 namespace wan {
@@ -36,6 +37,8 @@ std::string repeat_command(const CaseSummary& summary) {
   if (!run.engine.device.empty())
     add(flags::kDevice, shell_quoted(run.engine.device.substr(0, run.engine.device.find(':'))));
   if (const auto dit = work.dtypes.find("dit"); dit != work.dtypes.end()) add(flags::kPrecision, dit->second);
+  if (run.execution.has() && run.execution.value->gpu_memory_limit_bytes)
+    add(flags::kGpuMemoryLimit, MemorySize{*run.execution.value->gpu_memory_limit_bytes}.text());
   add(flags::kRepeats, work.scope == RunScope::kWarm ? 0 : repeats);
   if (work.scope == RunScope::kWarm)
     add(flags::kWarmRepeats, repeats);

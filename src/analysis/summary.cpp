@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "analysis/memory.h"
 #include "analysis/stage_columns.h"
 #include "analysis/workload_diff.h"
 #include "results/convergence.h"
@@ -239,7 +240,8 @@ bool fits(const RunRecord& record, const RunGroup& group) {
   if (both_say) return group.execution.value == record.execution.value && same_work(other.workload, record.workload);
   const bool group_decided =
       std::any_of(group.runs.begin(), group.runs.end(), [](const RunRecord* run) { return decided(*run); });
-  if (!decided(record) || !group_decided) return same_work(other.workload, record.workload);
+  if (!decided(record) || !group_decided)
+    return same_work(other.workload, record.workload) && gpu_memory_limit(other) == gpu_memory_limit(record);
   const bool neither_says = !group.execution.has() && !record.execution.has();
   return neither_says && group.workload_key == record.workload_key;
 }

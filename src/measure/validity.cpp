@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/memory_size.h"
 #include "base/order_statistics.h"
 #include "results/stage_role.h"
 #include "results/steps.h"
@@ -190,6 +191,18 @@ void judge_steps(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
                      "Step_*_Inference", false});
 }
 
+void judge_memory_limit(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
+  if (!in.gpu_memory_limit_bytes) return;
+  for (const StageRecord& stage : in.stages) {
+    const Measured<uint64_t>& peak = stage.device_memory.process_peak_bytes;
+    if (stage.kind != StageKind::kParent || !peak.has() || *peak.value <= *in.gpu_memory_limit_bytes) continue;
+    flags.push_back({"above_gpu_memory_limit",
+                     fmt::format("the driver attributed {} to the process, its limit was {}",
+                                 MemorySize{*peak.value}.text(), MemorySize{*in.gpu_memory_limit_bytes}.text()),
+                     "", true});
+  }
+}
+
 }  // namespace
 
 IdleProbe probe_idle(Gpu* gpu, int64_t length_ns) {
@@ -220,6 +233,7 @@ std::vector<ValidityFlag> judge(const ValidityInput& input) {
   judge_stalls(input, flags);
   judge_stopped(input, flags);
   judge_swap(input, flags);
+  judge_memory_limit(input, flags);
   judge_pcie(input, flags);
   judge_integrals(input, flags);
   judge_steps(input, flags);

@@ -31,6 +31,7 @@ struct ValidityInput {
   bool on_gpu = false;
   std::optional<int> pcie_width_max;
   std::span<const IntegralCheck> integrals{};
+  std::optional<uint64_t> gpu_memory_limit_bytes{};  // that the run was to keep to
 };
 
 /// Limits, as fractions unless said otherwise.

@@ -21,11 +21,13 @@ struct Execution {
   int64_t vae_chunk = 0;                        // latent frames decoded at a time
   int64_t vae_slice = 0;                        // frames the decoder's last level takes at a time; 0: all of a chunk
   std::string text_encoder_device;              // cpu, cuda
-  std::string kernel_table;                     // digest of the table that chooses matrix kernels; empty: there is none
-  std::string solver;                           // unipc, dpm++, euler
-  std::vector<double> timesteps;                // of each step, as the DiT is told
-  std::optional<int64_t> low_noise_from_step;   // first step of the low-noise expert; empty: one expert
-  int64_t cpu_threads = 0;                      // that compute or convert on the host
+  /// That the process was to keep to; empty: none. Since 1.5.
+  std::optional<uint64_t> gpu_memory_limit_bytes;
+  std::string kernel_table;                    // digest of the table that chooses matrix kernels; empty: there is none
+  std::string solver;                          // unipc, dpm++, euler
+  std::vector<double> timesteps;               // of each step, as the DiT is told
+  std::optional<int64_t> low_noise_from_step;  // first step of the low-noise expert; empty: one expert
+  int64_t cpu_threads = 0;                     // that compute or convert on the host
   std::map<std::string, std::string> environment;  // variables that the engine and its libraries read, where set
   bool operator==(const Execution&) const = default;
 };

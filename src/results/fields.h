@@ -109,6 +109,7 @@ void fields(V& visit, R& r) {
   visit("low_noise_from_step", r.low_noise_from_step);
   visit("cpu_threads", r.cpu_threads);
   visit("environment", r.environment);
+  visit.added("gpu_memory_limit_bytes", r.gpu_memory_limit_bytes);
 }
 
 template <class V, Is<GpuInfo> R>

@@ -19,8 +19,8 @@ namespace wan {
 inline constexpr std::string_view kRecordSchema = "wanbench.run";
 inline constexpr int kRecordMajor = 1;
 /// Minor 1: `kernels`; 2: `execution`, sums of spans; 3: `workload.recipe`, `split_step`; 4: `last_image_sha256`,
-/// `weights.strength`.
-inline constexpr int kRecordMinor = 4;
+/// `weights.strength`; 5: `execution.gpu_memory_limit_bytes`.
+inline constexpr int kRecordMinor = 5;
 
 /// A value with where it came from. Absent is never 0: `value` is empty and `reason` says why.
 template <class T>

@@ -34,7 +34,10 @@ class ChangeOne {
  private:
   static void change(std::string& member) { member += "x"; }
   static void change(int64_t& member) { ++member; }
-  static void change(std::optional<int64_t>& member) { member = member.value_or(0) + 1; }
+  template <class T>
+  static void change(std::optional<T>& member) {
+    member = member.value_or(0) + 1;
+  }
   static void change(std::vector<double>& member) { member.push_back(0.5); }
   static void change(std::map<std::string, std::string>& member) { member["changed"] = "x"; }
   int wanted_, number_ = 0;
@@ -143,9 +146,10 @@ TEST(Execution, IsOneLineForPeople) {
   execution.kernel_table = "0123";
   execution.cpu_threads = 1;
   execution.environment = {{"OMP_NUM_THREADS", "1"}};
+  execution.gpu_memory_limit_bytes = uint64_t{12} << 30;
   EXPECT_EQ(execution_text(measured(execution, "engine")),
             "weights stream, dit bf16 of BF16+F32, vae fp32, text encoded on cpu, 2 latent frames decoded at a time, "
-            "its last level 1 frame, kernel table 0123, 1 host thread, OMP_NUM_THREADS=1");
+            "its last level 1 frame, GPU memory limited to 12GiB, kernel table 0123, 1 host thread, OMP_NUM_THREADS=1");
   EXPECT_THAT(execution_text(absent<Execution>("not_recorded")), ::testing::HasSubstr("older"));
   EXPECT_THAT(execution_text(absent<Execution>("imported")), ::testing::HasSubstr("another program"));
 }

@@ -108,6 +108,16 @@ TEST_F(FitMaps, RunningOutOnALargerCardTellsOfTheSmallerOneOnly) {
   EXPECT_THAT(row(all[2], 0), ElementsAre(Fit::kFits, Fit::kNotKnown));
 }
 
+TEST_F(FitMaps, RunningOutOfALimitSaysNothingOfTheCard) {
+  ran_out(kLarge, 361).engine.facts["gpu_memory_limit"] = "12GiB";
+  ran(kLarge, 81, 11).engine.facts["gpu_memory_limit"] = "12GiB";
+  move_to(ran(kLarge, 81, 11), "RTX 4070", 12);
+  const auto all = maps();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_THAT(row(all[0], 0), ElementsAre(Fit::kFits, Fit::kNotKnown)) << "80 GiB may hold it";
+  EXPECT_THAT(row(all[1], 0), ElementsAre(Fit::kFits, Fit::kShouldNot)) << "12 GiB are no more than the limit";
+}
+
 TEST_F(FitMaps, WaysToRunAreApartAndWhatSaysNothingIsLeftOut) {
   ran(kLarge, 81, 30);
   ran(kLarge, 121, 20).workload.offload = "stream";

@@ -148,6 +148,10 @@ TEST(RepeatCommand, SaysWhatTheRecordsKnow) {
   EXPECT_EQ(command(),
             "wanbench run --suite suites/seed.json --case 'it'\\''s' --weights random --model ti2v-5B --device cuda "
             "--precision bf16 --repeats 0 --warm-repeats 2 --page-cache evict --no-video --output NEW_FOLDER");
+  Execution limited;
+  limited.gpu_memory_limit_bytes = uint64_t{12} << 30;
+  for (RunRecord& run : runs) run.execution = measured(limited, "engine");
+  EXPECT_THAT(command(), testing::HasSubstr(" --precision bf16 --gpu-memory-limit 12GiB --repeats 0 "));
   for (RunRecord& run : runs) run.engine.kind = EngineKind::kImported;
   EXPECT_EQ(command(), "");
 }

@@ -92,7 +92,7 @@ def jpeg():
 
 def small_record(step_count, **changes):
     """A run of steps that ended well, from the golden record."""
-    record = json.loads((ROOT / "tests/results/golden/record_v1.4.json").read_text())
+    record = json.loads((ROOT / "tests/results/golden/record_v1.5.json").read_text())
     total, step = record["stages"]
     begin_ns = 0
 
@@ -119,7 +119,7 @@ def record_seeds(out):
     for path in sorted((ROOT / "tests/results/golden").glob("record_*.json")):
         write(out / path.name, json.dumps(json.loads(path.read_text())))
     write(out / "ok.json", json.dumps(small_record(1)))
-    traced = json.loads((ROOT / "tests/results/golden/record_v1.4.json").read_text())["kernels"]
+    traced = json.loads((ROOT / "tests/results/golden/record_v1.5.json").read_text())["kernels"]
     flag = {"name": "traced", "detail": "", "stage": "", "excludes": True}
     write(out / "traced.json", json.dumps(small_record(1, kernels=traced, validity=[flag])))
 
@@ -195,7 +195,7 @@ def native_lines(first_s=1):
 
     stages = [("Model_Initialization", "initialization", -1), ("T5_Encoding", "text_encoding", -1), ("Step_0_Inference", "step_inference", 0),
               ("Step_1_Inference", "step_inference", 1), ("VAE_Decoding", "vae_decoding", -1)]
-    execution = json.loads((ROOT / "tests/results/golden/record_v1.4.json").read_text())["execution"]["value"]
+    execution = json.loads((ROOT / "tests/results/golden/record_v1.5.json").read_text())["execution"]["value"]
     yield {"type": "hello", "protocol": 3}
     yield {"type": "counter_state", "names": "sm__cycles_active", "reason": ""}
     yield {"type": "decided", "execution": execution, "predicted_peak_bytes": 33_000_000_000}
@@ -225,7 +225,7 @@ def protocol_seeds(out):
     save("card", 2, first)
     warm = [{"type": "next_video", "index": 1, "own": own(6 * SECOND)}]
     save("warm", 2 | 4, first + warm + list(native_lines(6)))
-    trace = json.loads((ROOT / "tests/results/golden/record_v1.4.json").read_text())["kernels"]
+    trace = json.loads((ROOT / "tests/results/golden/record_v1.5.json").read_text())["kernels"]
     events = json.loads(json.dumps(KERNEL_EVENTS))
     for side in ("device", "host"):
         for key in ("begin_ns", "end_ns"):

@@ -53,6 +53,22 @@ TEST(Validity, AQuietRunHasNoFlag) {
   EXPECT_THAT(scene.judged(), IsEmpty());
 }
 
+TEST(Validity, ARunThatTookMoreThanItsLimitDoesNotCount) {
+  Scene scene;
+  const auto judged = [&](std::optional<uint64_t> limit) {
+    return judge({scene.samples, scene.stages, scene.probe, {0, 1'000'000'000}, 2, true, 16, {}, limit});
+  };
+  constexpr uint64_t kLimit = uint64_t{12} << 30;
+  EXPECT_THAT(judged(kLimit), IsEmpty()) << "what was not read is not above it";
+  scene.stages[0].device_memory.process_peak_bytes = measured(kLimit, "nvml");
+  EXPECT_THAT(judged(kLimit), IsEmpty());
+  EXPECT_THAT(judged(std::nullopt), IsEmpty());
+  const std::vector<ValidityFlag> flags = judged(kLimit - 1);
+  ASSERT_THAT(names(flags), ElementsAre("above_gpu_memory_limit"));
+  EXPECT_TRUE(flags[0].excludes);
+  EXPECT_THAT(flags[0].detail, ::testing::HasSubstr("12GiB"));
+}
+
 TEST(Validity, AStrangerOnTheCardIsSeen) {
   Scene scene;
   scene.add_gpu({100, 555});

@@ -82,6 +82,7 @@ Execution example_execution() {
   execution.low_noise_from_step = 1;
   execution.cpu_threads = 16;
   execution.environment = {{"OMP_NUM_THREADS", "16"}};
+  execution.gpu_memory_limit_bytes = uint64_t{12} << 30;
   return execution;
 }
 
