@@ -31,13 +31,12 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Where inputs are, how and where to compute, and what to write. What the video shows is the video's own.
-constexpr std::array<std::string_view, 25> kTaken{"checkpoint",          "dit",          "dit_high",  "dit_low",
-                                                  "text_encoder",        "vae",          "tokenizer", "lora",
-                                                  "lora_high",           "lora_low",     "image",     "last_image",
-                                                  "initial_latent",      "device",       "precision", "vae_precision",
-                                                  "text_encoder_device", "offload",      "overlap",   "vae_chunk",
-                                                  "vae_slice",           "tuning_table", "output",    "frames",
-                                                  "no_metadata"};
+constexpr std::array<std::string_view, 26> kTaken{
+    "checkpoint", "gpu_memory_limit", "dit",       "dit_high",  "dit_low",       "text_encoder",
+    "vae",        "tokenizer",        "lora",      "lora_high", "lora_low",      "image",
+    "last_image", "initial_latent",   "device",    "precision", "vae_precision", "text_encoder_device",
+    "offload",    "overlap",          "vae_chunk", "vae_slice", "tuning_table",  "output",
+    "frames",     "no_metadata"};
 
 struct RepeatOptions {
   fs::path video;
@@ -203,6 +202,7 @@ Request request_of(const VideoMetadata& metadata, const RepeatOptions& options, 
   if (given.vae_precision) request.vae_precision = given.vae_precision;
   if (!given.text_encoder_device.empty()) request.text_encoder_device = given.text_encoder_device;
   request.offload = given.offload;
+  request.gpu_memory_limit = given.gpu_memory_limit;
   request.overlap = given.overlap;
   request.vae_chunk = given.vae_chunk;
   request.vae_slice = given.vae_slice;

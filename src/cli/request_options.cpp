@@ -89,6 +89,8 @@ class AddOption {
     } else if constexpr (std::same_as<T, std::vector<std::string>>) {
       const auto take = [&member](const std::vector<std::string>& given) { member = given; };
       return command_.add_option_function<std::vector<std::string>>(flag, take, help)->allow_extra_args(false);
+    } else if constexpr (std::same_as<T, std::optional<MemorySize>>) {
+      return text(flag, help, [&member, flag](const std::string& word) { member = memory_size_of(word, flag); });
     } else if constexpr (requires { member.has_value(); }) {
       using E = typename T::value_type;
       return words(flag, help, enum_words<E>(),

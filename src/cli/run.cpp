@@ -123,6 +123,13 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   require((options.engine == "command") == !options.command.empty(),
           "--engine command and --command go together: name the program to measure with --command", ErrorKind::kUsage);
   if (!options.command.empty()) plan.command = {"sh", "-c", options.command};
+  const bool is_passed_on = options.command.find("{gpu_memory_limit}") != std::string::npos ||
+                            options.command.find("WANBENCH_GPU_MEMORY_LIMIT") != std::string::npos;
+  require(!plan.gpu_memory_limit || plan.command.empty() || is_passed_on,
+          fmt::format("{} bounds this program's engine: another program keeps to what it is told, so pass it on in "
+                      "--command as {{gpu_memory_limit}}, or leave it out",
+                      flags::kGpuMemoryLimit),
+          ErrorKind::kUsage);
 
   suite::RunOptions& run = options.run;
   understand_repetition(options);
@@ -192,7 +199,8 @@ std::vector<ExpectedVideos> expect_cases(const std::vector<suite::PlannedCase>& 
         continue;
       }
       const measure::Gpu* gpu = measure::find_gpu(gpus, request.device, options.run.cuda_visible_devices);
-      if (gpu != nullptr && gpu->facts().memory_bytes) require_fits_card(request, *gpu->facts().memory_bytes);
+      const std::optional<uint64_t> card = gpu != nullptr ? gpu->facts().memory_bytes : std::nullopt;
+      if (card || request.gpu_memory_limit) require_fits_card(request, card.value_or(UINT64_MAX));
     } catch (const OutOfMemory& problem) {
       const std::string text = fmt::format("case {}: {}", planned.details.name, problem.what());
       require(options.allow_too_large,
@@ -267,6 +275,13 @@ void add_case_options(CLI::App& command, RunCommand& o) {
       ->type_name("DEVICE");
   command.add_option(flags::kPrecision, o.precision, "default: the suite's, else bf16 on cuda and fp32 on cpu")
       ->check(CLI::IsMember(enum_words<Precision>()));
+  command
+      .add_option_function<std::string>(
+          flags::kGpuMemoryLimit,
+          [&o](const std::string& text) { o.plan.gpu_memory_limit = memory_size_of(text, flags::kGpuMemoryLimit); },
+          "GPU memory that the process of a case may take, the driver's context included: 12GiB, 16GB; a bare number "
+          "is GiB; default: the suite's, else what the card has free")
+      ->type_name("SIZE");
   command
       .add_option(flags::kTuningTable, o.plan.tuning_table,
                   "kernel choices made by `wanbench tune`; default: those that come with the program")
@@ -346,8 +361,9 @@ void add_run_options(CLI::App& command, RunCommand& o) {
       ->type_name("FILE");
   add_number(command, "--timeout", o.run.timeout.value, kSecondsOrNone, "limit of one video, seconds; 0: none")
       ->type_name("S");
-  add_number(command, "--memory-limit", o.memory_limit_gib, Bounds<double>{0, 1e6},
-             "private host memory a case may have, GiB; 0: no limit")
+  // The first name is the older one, which says less.
+  add_number(command, std::string("--memory-limit,") + flags::kHostMemoryLimit, o.memory_limit_gib,
+             Bounds<double>{0, 1e6}, "private host memory a case may have, GiB; 0: no limit")
       ->type_name("GIB");
   command.add_flag(flags::kNoVideo, o.no_video, "measure without writing mp4 files");
   command.add_flag(flags::kTraceKernels, o.trace_kernels,

@@ -35,6 +35,7 @@ Decisions decisions_of(const Plan& plan) {
   out.loras = plan.loras;
   out.text_encoder_device = plan.text_encoder_device == "cpu" ? "cpu" : "cuda";
   out.overlap = plan.overlap;
+  out.gpu_memory_limit = plan.gpu_memory_limit;
   out.device_name = plan.device_name;
   out.device_count = plan.device_count;
   out.kernel_table = plan.kernel_table;

@@ -38,6 +38,7 @@ struct Decisions {
   std::vector<LoraUse> loras;                  // in the order in which they are added
   std::string text_encoder_device;             // cpu or cuda
   Overlap overlap = Overlap::kOn;
+  std::optional<MemorySize> gpu_memory_limit;  // Request::gpu_memory_limit
 
   // Known once the devices are open.
   std::string device_name;

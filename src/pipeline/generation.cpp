@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/flags.h"
 #include "model/weight_scheme.h"
 #include "pipeline/expected_time.h"
 #include "sampler/latent_noise.h"
@@ -95,6 +96,7 @@ OutOfMemory Generation::explained(const OutOfMemory& problem) const {
       plan_.device != "cpu") {
     Request streamed = request_;
     streamed.offload = Offload::kStream;
+    streamed.gpu_memory_limit.reset();  // what it needs, whether that is allowed or not
     const MemoryPlan plan = plan_memory(streamed, models_->set, plan_,
                                         models_->backend->history_memory(plan_.vae_compute), {UINT64_MAX, UINT64_MAX});
     advice = fmt::format("--offload stream needs about {:.1f} GiB in all",
@@ -124,16 +126,20 @@ void Generation::reuse_or_make_models(ModelSet set) {
   BackendOptions options;
   options.device = plan_.device;
   options.tuning_table = request_.tuning_table.string();
+  options.gpu_memory_limit = request_.gpu_memory_limit;
   if (models_ && models_->backend) {
     // What the models hold already is not free any more: they stay where they are if the request allows it.
     Request again = request_;
     if (allows(request_.offload, models_->memory.dit_residency))
       again.offload = offload_of(models_->memory.dit_residency);
+    again.gpu_memory_limit.reset();  // judged below: where it no longer fits, other models may
     constexpr uint64_t kHeldAlready = UINT64_MAX;
     const HistoryMemory history = models_->backend->history_memory(plan_.vae_compute);
     MemoryPlan same = plan_memory(again, set, plan_, history, {kHeldAlready, kHeldAlready});
     same.host_free = models_->memory.host_free;  // as it was when that was decided
-    if (models_->key == models_key(request_, plan_, same)) {
+    same.room = models_->memory.room;
+    const bool is_allowed = !request_.gpu_memory_limit || same.predicted_peak <= request_.gpu_memory_limit->bytes;
+    if (is_allowed && models_->key == models_key(request_, plan_, same)) {
       models_->memory = same;
       return;
     }
@@ -153,6 +159,7 @@ void Generation::reuse_or_make_models(ModelSet set) {
 StageContext Generation::stages() { return {request_, plan_, *models_, observer_, *clock_, *dump_, call_.stop}; }
 
 void Generation::load() {
+  if (request_.gpu_memory_limit) observer_.on_fact(flags::kGpuMemoryLimitFact, request_.gpu_memory_limit->text());
   ModelSet set = open_models(request_);
   plan_ = make_plan(request_, set);
   const bool is_described = !request_.output.empty() || !call_.consumers.empty();

@@ -7,16 +7,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "backend/memory_ledger.h"
 #include "base/error.h"
+#include "base/flags.h"
 #include "base/machine.h"
 #include "pipeline/plan.h"
 
 namespace wan {
 namespace {
-
-/// The CUDA context, cuBLASLt's workspace and loaded kernels: what NVML sees beyond our own allocations. H100 80GB
-/// HBM3, driver 580.159: 0.24 to 0.55 GiB over the TI2V-5B cases at 161 and 361 frames.
-constexpr uint64_t kLibraryBytes = uint64_t{576} << 20;
 
 /// The program itself, oneDNN's kernels and buffers on a CPU: 0.09 GiB in all for the small model, on two cores.
 constexpr uint64_t kProgramBytes = uint64_t{64} << 20;
@@ -155,11 +153,13 @@ MemoryPlan estimate(const ModelSet& models, const Plan& plan, HistoryMemory hist
   const uint64_t tables = tokens * static_cast<uint64_t>(dit.head_dim()) * sizeof(float);
   memory.peak_text = weights + merging + (plan.text_encoder_device == plan.device ? 3 * text_slab : 0);
   memory.peak_denoise = weights + merging + dit_arena + vae.weights + text_context + tables + 9 * latent;
-  // Slots of streamed layers are given back before decoding; others stay for the next video.
+  // Slots of streamed layers are given back before decoding, as is what the DiT made of the prompts; others stay for
+  // the next video.
+  const uint64_t stems = dit_stem_layout(dit, plan.compute).bytes() * models.expert_count();
   memory.peak_decode =
-      (is_streamed(residency) ? 0 : weights) + text_context + vae.weights + vae.arena + vae.histories + 9 * latent;
+      (is_streamed(residency) ? stems : weights) + vae.weights + vae.arena + vae.histories + 9 * latent;
   memory.predicted_peak = std::max({memory.peak_text, memory.peak_denoise, memory.peak_decode}) +
-                          (plan.device == "cpu" ? kProgramBytes : kLibraryBytes);
+                          (plan.device == "cpu" ? kProgramBytes : kContextBytes + kWorkspaceBytes);
   return memory;
 }
 
@@ -174,6 +174,12 @@ Residency away_from_device(const Request& request, const ModelSet& models, const
   return models.checkpoint && pinned + kHostReserveBytes > limits.host_free ? Residency::kMapped : streamed;
 }
 
+/// What a device with `bytes` has for a request.
+DeviceRoom room_of(const Request& request, uint64_t bytes) {
+  const std::optional<MemorySize>& limit = request.gpu_memory_limit;
+  return limit && limit->bytes < bytes ? DeviceRoom{limit->bytes, limit} : DeviceRoom{bytes, {}};
+}
+
 /// The fastest that fits what is free, or as the request has it.
 MemoryPlan choose(const Request& request, const ModelSet& models, const Plan& plan, HistoryMemory history,
                   const MemoryLimits& limits) {
@@ -181,16 +187,18 @@ MemoryPlan choose(const Request& request, const ModelSet& models, const Plan& pl
   const VaePieces pieces{request.vae_chunk > 0 ? request.vae_chunk : 1,
                          request.vae_slice > 0 ? request.vae_slice : kSliceFrames};
   const auto planned = [&](Residency residency) {
-    return estimate(models, plan, history, residency, pieces, dit_arena);
+    MemoryPlan memory = estimate(models, plan, history, residency, pieces, dit_arena);
+    if (plan.device != "cpu") memory.room = room_of(request, limits.device_free);
+    return memory;
   };
   if (request.offload == Offload::kPacked) return planned(Residency::kPacked);
   const MemoryPlan resident = planned(Residency::kResident);
   if (plan.device == "cpu") return resident;  // the host's memory is one: nothing to stream from
   if (request.offload == Offload::kNone) return resident;
   if (request.offload == Offload::kAuto) {
-    if (resident.predicted_peak <= limits.device_free) return resident;
+    if (resident.predicted_peak <= resident.room.bytes) return resident;
     if (is_stored_small(models, plan.compute))
-      if (const MemoryPlan packed = planned(Residency::kPacked); packed.predicted_peak <= limits.device_free)
+      if (const MemoryPlan packed = planned(Residency::kPacked); packed.predicted_peak <= resident.room.bytes)
         return packed;
   }
   MemoryPlan away = planned(away_from_device(request, models, plan, limits));
@@ -203,13 +211,17 @@ MemoryPlan choose(const Request& request, const ModelSet& models, const Plan& pl
 
 /// Which memory a plan is too large for.
 struct Excess {
-  const char* memory;
+  std::string memory;
   uint64_t needed, there;
 };
 
-std::optional<Excess> excess_of(const MemoryPlan& memory, const MemoryLimits& limits) {
-  if (memory.predicted_peak > limits.device_total)
-    return Excess{"the memory plan, all of the device counted as free", memory.predicted_peak, limits.device_total};
+/// Of what there could ever be: what is free now is for `require_free`.
+std::optional<Excess> excess_of(const Request& request, const MemoryPlan& memory, const MemoryLimits& limits) {
+  const DeviceRoom room = room_of(request, limits.device_total);
+  if (memory.predicted_peak > room.bytes)
+    return Excess{fmt::format("the memory plan, all {} counted as free",
+                              room.limit ? fmt::format("that {} allows", flags::kGpuMemoryLimit) : "of the device"),
+                  memory.predicted_peak, room.bytes};
   if (is_streamed(memory.dit_residency) && memory.pinned > limits.host_total)
     return Excess{"page-locked host memory", memory.pinned, limits.host_total};
   return std::nullopt;
@@ -248,7 +260,7 @@ std::string what_fits(const Request& request, const ModelSet& models, const Plan
   const VaeTraits& vae = models.vae.traits();
   const int64_t step = models.variant->side_step();
   const auto fits = [&](const VideoSize& size) {
-    return !excess_of(choose(request, models, resized(plan, vae, size), history, limits), limits);
+    return !excess_of(request, choose(request, models, resized(plan, vae, size), history, limits), limits);
   };
   const auto scaled = [&](int64_t columns) {
     const double rows = static_cast<double>(columns * plan.height) / static_cast<double>(plan.width);
@@ -269,9 +281,28 @@ std::string other_offload(Request request, const ModelSet& models, const Plan& p
                           const MemoryLimits& limits) {
   request.offload = Offload::kAuto;
   const MemoryPlan automatic = choose(request, models, plan, history, limits);
-  if (excess_of(automatic, limits)) return {};
+  if (excess_of(request, automatic, limits)) return {};
   return fmt::format("with --offload auto it takes {:.1f} GiB; as asked, ",
                      static_cast<double>(automatic.predicted_peak) / (1 << 30));
+}
+
+/// Throws OutOfMemory where the card's free memory is too small now. Of weights that are to live where the request says
+/// only what we allocate counts: the driver's part is there already, and how large it is on this card is not known.
+void require_free(const Request& request, const MemoryPlan& memory, const MemoryLimits& limits) {
+  constexpr const char* kFree = "the memory plan, by what the card has free now";
+  constexpr const char* kSmaller = "ask for fewer frames or a smaller size, or end what else holds the card's memory";
+  if (request.offload == Offload::kAuto) {
+    if (memory.dit_residency != Residency::kResident && memory.predicted_peak > limits.device_free)
+      throw OutOfMemory(kFree, memory.predicted_peak, limits.device_free,
+                        fmt::format("even streamed weights do not fit: {}", kSmaller));
+    return;
+  }
+  const uint64_t own = memory.predicted_peak - kContextBytes;
+  if (own > limits.device_free)
+    throw OutOfMemory(kFree, own, limits.device_free,
+                      memory.dit_residency == Residency::kResident
+                          ? fmt::format("let the weights be streamed, with --offload auto, or {}", kSmaller)
+                          : kSmaller);
 }
 
 }  // namespace
@@ -285,15 +316,18 @@ bool is_stored_small(const ModelSet& models, DType compute) {
 MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, HistoryMemory history,
                        const MemoryLimits& limits) {
   MemoryPlan memory = choose(request, models, plan, history, limits);
-  if (const auto excess = excess_of(memory, limits))
+  if (const auto excess = excess_of(request, memory, limits))
     throw OutOfMemory(
         excess->memory, excess->needed, excess->there,
         other_offload(request, models, plan, history, limits) + what_fits(request, models, plan, history, limits));
-  const bool must_fit = request.offload == Offload::kAuto && memory.dit_residency != Residency::kResident;
-  if (must_fit && memory.predicted_peak > limits.device_free)
-    throw OutOfMemory("the memory plan", memory.predicted_peak, limits.device_free,
-                      "even streamed weights do not fit: ask for fewer frames or a smaller size");
+  if (plan.device != "cpu") require_free(request, memory, limits);
   return memory;
+}
+
+std::string DeviceRoom::text() const {
+  const double gib = static_cast<double>(bytes) / static_cast<double>(uint64_t{1} << 30);
+  return limit ? fmt::format("the {:.2f} GiB of {}", gib, flags::kGpuMemoryLimit)
+               : fmt::format("the {:.2f} GiB that the card has free", gib);
 }
 
 std::string MemoryPlan::text() const {
@@ -309,9 +343,10 @@ std::string MemoryPlan::text() const {
         static_cast<double>(pinned) / kGiB, static_cast<double>(host_free) / kGiB);
   return fmt::format(
       "weights {}, decode {} latent frames at a time; text {:.2f}, denoise {:.2f}, decode {:.2f} GiB of our own, "
-      "predicted peak {:.2f} GiB",
+      "predicted peak {:.2f} GiB{}",
       weights, vae_chunk, static_cast<double>(peak_text) / kGiB, static_cast<double>(peak_denoise) / kGiB,
-      static_cast<double>(peak_decode) / kGiB, static_cast<double>(predicted_peak) / kGiB);
+      static_cast<double>(peak_decode) / kGiB, static_cast<double>(predicted_peak) / kGiB,
+      room.is_bounded() ? " of " + room.text() : "");
 }
 
 MemoryLimits memory_limits(const Backend& backend) {

@@ -87,9 +87,10 @@ std::string models_key(const Request& request, const Plan& plan, const MemoryPla
     weights += fmt::format("{}|{}|{}|", lora.file.string(), lora.strength, lora.expert);
   if (request.random_weights)
     weights += fmt::format("{}|{}", request.model, enum_name(request.stored_as.value_or(StoredAs::kF32)));
-  return fmt::format("{}|{}|{}|{}|{}|{}|{}", weights, plan.device, plan.text_encoder_device,
+  const std::string limit = plan.gpu_memory_limit ? plan.gpu_memory_limit->text() : "";
+  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", weights, plan.device, plan.text_encoder_device,
                      static_cast<int>(plan.compute), static_cast<int>(plan.vae_compute),
-                     static_cast<int>(memory.dit_residency), request.tuning_table.string());
+                     static_cast<int>(memory.dit_residency), request.tuning_table.string(), limit);
 }
 
 }  // namespace wan

@@ -220,6 +220,13 @@ Plan make_plan(const Request& asked, const ModelSet& models) {
   if (!request.last_image.empty()) plan.last_image = read_image(request.last_image);
   choose_sampling(request, plan);
   choose_devices(request, plan);
+  require_usage(
+      !request.gpu_memory_limit || plan.device != "cpu",
+      fmt::format("{} {}: this request computes on the cpu, which takes no GPU memory: leave it out, or bound "
+                  "the host's memory with {} of `wanbench run`",
+                  flags::kGpuMemoryLimit, request.gpu_memory_limit.value_or(MemorySize{}).text(),
+                  flags::kHostMemoryLimit));
+  plan.gpu_memory_limit = request.gpu_memory_limit;
   plan.overlap = request.overlap;
   plan.loras = models.loras.uses;
   plan.stored = stored_types(models);

@@ -40,6 +40,15 @@ struct ModelSet {
 /// Opens and checks the checkpoint, or takes the published sizes, and the LoRAs. Reads headers only.
 ModelSet open_models(const Request& request);
 
+/// Device memory that a plan may fill, and what bounds it.
+struct DeviceRoom {
+  uint64_t bytes = UINT64_MAX;        // as many as nobody asked for: not bounded
+  std::optional<MemorySize> limit{};  // --gpu-memory-limit, where that is the less; else what is free bounds it
+
+  bool is_bounded() const { return bytes < UINT64_MAX / 2; }
+  std::string text() const;  // "the 12.00 GiB of --gpu-memory-limit", "the 78.20 GiB that the card has free"
+};
+
 /// What the run will hold on the device, computed before anything is allocated.
 struct MemoryPlan {
   Residency dit_residency = Residency::kResident;
@@ -50,6 +59,7 @@ struct MemoryPlan {
   uint64_t predicted_peak = 0;                                // with the context and libraries
   uint64_t pinned = 0;       // page-locked host memory of streamed weights, all experts together
   uint64_t host_free = 0;    // available on the host when that was decided
+  DeviceRoom room;           // what the device had for it then
   std::string text() const;  // one line for people and records
 };
 
@@ -80,6 +90,7 @@ struct Plan {
   DType vae_compute = DType::kF32;
   std::string device, text_encoder_device;
   Overlap overlap = Overlap::kOn;
+  std::optional<MemorySize> gpu_memory_limit;
   std::vector<LoraUse> loras;
   std::map<std::string, std::string> stored;  // component -> element types of its matrices in the file, or "random"
 
@@ -114,7 +125,8 @@ Plan make_plan(const Request& request, const ModelSet& models);
 /// Writes into the plan what the opened devices and their memory decided. `text_backend`: where text is encoded.
 void settle(Plan& plan, const Backend& backend, const Backend& text_backend, const MemoryPlan& memory);
 
-/// What a plan is made for: bytes free now, and bytes there could ever be.
+/// What a plan is made for: bytes free now, and bytes there could ever be. A request's gpu_memory_limit bounds both of
+/// the device.
 struct MemoryLimits {
   uint64_t device_free = 0, host_free = 0;
   uint64_t device_total = UINT64_MAX, host_total = UINT64_MAX;
@@ -131,7 +143,9 @@ bool is_stored_small(const ModelSet& models, DType compute);
 /// host cannot hold the weights page-locked. `request.offload` overrides: stream only forbids
 /// resident, the others are taken as they are. `history` is what the device does for the VAE's activations
 /// (Backend::history_memory). Throws OutOfMemory with the smallest need when nothing fits what is free, and with the
-/// largest video that fits when the plan needs more than there could ever be.
+/// largest video that fits when the plan needs more than there could ever be, or than the request's limit. Weights that
+/// are to live where the request says are refused by what is free as well: beside what other programs hold a card's
+/// size says nothing.
 MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, HistoryMemory history,
                        const MemoryLimits& limits);
 

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/memory_size.h"
 #include "base/solver.h"
 #include "base/stored_as.h"
 #include "base/weight_choice.h"
@@ -63,6 +64,8 @@ struct Request {
   std::optional<Precision> vae_precision;  // as precision
   std::string text_encoder_device;         // empty: as device
   Offload offload = Offload::kAuto;
+  /// What the driver may attribute to the process on the card, context included.
+  std::optional<MemorySize> gpu_memory_limit;
   std::filesystem::path tuning_table;  // of `wanbench tune`; empty: the one that comes with the program
   int64_t vae_chunk = 0;               // latent frames decoded at a time; 0: chosen by the memory plan
   int64_t vae_slice = 0;               // frames the decoder's last level takes at a time; 0: chosen by the memory plan

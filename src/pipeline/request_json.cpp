@@ -18,7 +18,7 @@ using Json = nlohmann::json;
 
 template <class T>
 Json json_of(const T& member) {
-  if constexpr (NamedEnum<T> || std::same_as<T, std::filesystem::path>)
+  if constexpr (NamedEnum<T> || std::same_as<T, std::filesystem::path> || std::same_as<T, MemorySize>)
     return text_of(member);
   else if constexpr (requires { member.has_value(); })
     return json_of(*member);

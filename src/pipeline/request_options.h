@@ -172,6 +172,11 @@ void options_of_execution(Visitor& visit, R& r) {
                "where it does not suffice), mapped (the file), auto (the fastest that fits)",
                Also::kWork},
         r.offload, Anything{});
+  visit(
+      Option{"gpu_memory_limit", flags::kGpuMemoryLimit, "SIZE",
+             "GPU memory that the process may take, the driver's context included: 12GiB, 16GB; a bare number is GiB; "
+             "default: what the card has free"},
+      r.gpu_memory_limit, Anything{});
   visit(Option{"overlap", "--no-overlap", "", "load everything before computing, to see what loading costs",
                Also::kNowhere, Form::kOff},
         r.overlap, Anything{});

@@ -14,6 +14,7 @@
 
 #include "base/checked_number.h"
 #include "base/enum_names.h"
+#include "base/memory_size.h"
 #include "pipeline/request.h"
 
 namespace wan {
@@ -38,6 +39,8 @@ template <class T>
 std::string text_of(const T& member) {
   if constexpr (NamedEnum<T>)
     return std::string(enum_name(member));
+  else if constexpr (std::same_as<T, MemorySize>)
+    return member.text();
   else if constexpr (std::same_as<T, std::filesystem::path>)
     return member.string();
   else if constexpr (std::same_as<T, std::string>)

@@ -23,6 +23,7 @@ Execution execution_of(const Decisions& decisions) {
   out.vae_chunk = decisions.vae_chunk;
   out.vae_slice = decisions.vae_slice;
   out.text_encoder_device = decisions.text_encoder_device;
+  if (decisions.gpu_memory_limit) out.gpu_memory_limit_bytes = decisions.gpu_memory_limit->bytes;
   out.kernel_table = decisions.kernel_table;
   out.solver = enum_name(decisions.solver);
   out.timesteps.assign(decisions.timesteps.begin(), decisions.timesteps.end());

@@ -73,6 +73,7 @@ void complete(Request& request, const Suite& suite, const PlanOptions& options) 
   if (!options.device.empty()) request.device = options.device;
   if (request.device.empty()) request.device = options.default_device;
   if (options.precision) request.precision = options.precision;
+  if (options.gpu_memory_limit) request.gpu_memory_limit = options.gpu_memory_limit;
   if (!options.tuning_table.empty()) request.tuning_table = std::filesystem::absolute(options.tuning_table);
 }
 

@@ -25,6 +25,7 @@ struct PlanOptions {
   std::string model;                               // of cases that name none; before the suite's own
   std::string device;
   std::optional<Precision> precision;
+  std::optional<MemorySize> gpu_memory_limit;
   std::filesystem::path tuning_table;  // kernel choices made by `tune`, for every case
   std::vector<std::string> only;       // names or aliases of cases; empty: all
   std::vector<std::string> command;    // an external program instead of the engine: nothing is checked against a model

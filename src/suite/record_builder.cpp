@@ -245,6 +245,7 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   record.clock.gpu_residual_ns = clock_value(video, &ClockTied::residual_ns);
   record.clock.gpu_uncertainty_ns = clock_value(video, &ClockTied::uncertainty_ns);
   fill_output(record.output, facts, index);
+  const std::optional<Execution>& execution = record.execution.value;
   const measure::ValidityInput input{samples,
                                      record.stages,
                                      facts.probe,
@@ -252,7 +253,8 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
                                      double(facts.context.system.cores_allowed.value.value_or(1)),
                                      facts.gpu != nullptr,
                                      facts.gpu != nullptr ? facts.gpu->facts().pcie_width_max : std::nullopt,
-                                     record.integrals};
+                                     record.integrals,
+                                     execution ? execution->gpu_memory_limit_bytes : std::nullopt};
   record.validity = measure::judge(input);
   add_pipe_flags(record, facts.watched, spans_left_out);
   if (facts.job.traced) add_kernels(record, video);

@@ -41,6 +41,7 @@ const std::array kAspects{
     Aspect{"recipe, steps, shift, solver, split_step",
            {"recipe", "steps", "shift", "solver", "boundary", "split_step"}},
     Aspect{"device, precision", {"device", "precision", "vae_precision", "text_encoder_device"}},
+    Aspect{"gpu_memory_limit", {"gpu_memory_limit", "device"}},
 };
 
 std::vector<std::string> option_keys() {

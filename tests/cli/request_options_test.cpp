@@ -116,6 +116,13 @@ TEST(RequestOptions, TheOlderGuidanceKeepsItsMeaningAndNamesTheNewer) {
     EXPECT_THAT(refusal({"--guidance-scale", text}), HasSubstr("is not a number")) << text;
 }
 
+TEST(RequestOptions, ALimitOfGpuMemoryHasItsUnitOrIsInGiB) {
+  EXPECT_EQ(parsed({"--gpu-memory-limit", "12"}).gpu_memory_limit, MemorySize{uint64_t{12} << 30});
+  EXPECT_EQ(parsed({"--gpu-memory-limit", "16gb"}).gpu_memory_limit, MemorySize{16'000'000'000});
+  for (const char* size : {"", "0", "-1", "12 GiB", "12KiB", "nan", "twelve"})
+    EXPECT_THAT(refusal({"--gpu-memory-limit", size}), HasSubstr("--gpu-memory-limit: '")) << size;
+}
+
 TEST(RequestOptions, ARandomSeedIsDrawnAsANumber) {
   const uint64_t first = parsed({"--seed", "random"}).seed, second = parsed({"--seed", "random"}).seed,
                  third = parsed({"--seed", "random"}).seed;

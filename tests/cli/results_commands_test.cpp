@@ -144,7 +144,8 @@ TEST_F(ResultsCommands, ANumberIsTakenWholeOrNotAtAll) {
         "make-checkpoint --model ti2v-5b --output new --seed -1",
         "make-checkpoint --model ti2v-5b --output new --layers 0", "run --output new --repeats 2x",
         "run --output new --warm-repeats 1001", "run --output new --warmups -1", "run --output new --timeout inf",
-        "run --output new --memory-limit nan", "run --output new --cool-down -5", "selftest overhead --limit nan",
+        "run --output new --memory-limit nan", "run --output new --host-memory-limit nan",
+        "run --output new --gpu-memory-limit nan", "run --output new --cool-down -5", "selftest overhead --limit nan",
         "selftest overhead --pairs 6.5", "tune --tokens 0", "tune --seconds nan"}) {
     const std::string command(arguments);
     const size_t flag = command.rfind("--");
@@ -319,6 +320,26 @@ TEST_F(ResultsCommands, ACaseThatRunsOutOfMemoryIsARowAndTheSuiteGoesOn) {
   const std::string report = read_text(folder_ / "results/report.md");
   EXPECT_THAT(report, AllOf(HasSubstr("| large | 1280\\*1280 | 81 | 1 | exact | oom |"), HasSubstr("out of memory")));
   EXPECT_THAT(report, HasSubstr("| small | 96\\*64 | 5 | 1 | exact | "));
+}
+
+TEST_F(ResultsCommands, ALimitOfGpuMemoryIsRefusedWhereNothingKeepsToIt) {
+  expect("run --suite nowhere --engine command --command 'true {prompt}' --gpu-memory-limit 12GiB --output new",
+         ExitCode::kUsage, AllOf(HasSubstr("--gpu-memory-limit"), HasSubstr("{gpu_memory_limit}")));
+  expect(
+      "run --suite nowhere --engine command --command 'true {gpu_memory_limit}' --gpu-memory-limit 12GiB --output new",
+      ExitCode::kUsage, HasSubstr("nowhere"));
+  expect("run --device cpu --gpu-memory-limit 12GiB --output new", ExitCode::kUsage,
+         AllOf(HasSubstr("--gpu-memory-limit 12GiB"), HasSubstr("--host-memory-limit")));
+  expect("generate --device cpu --gpu-memory-limit 12GiB --prompt x --discard", ExitCode::kUsage,
+         AllOf(HasSubstr("--gpu-memory-limit 12GiB"), HasSubstr("--host-memory-limit")));
+}
+
+TEST_F(ResultsCommands, WhatDoesNotFitALimitIsRefusedBeforeWork) {
+  write("suite.json", R"({"schema": "wanbench.suite", "format": 1, "name": "s", "version": "1",
+    "defaults": {"random_weights": true, "model": "ti2v-5B", "prompt": "x", "device": "cuda:0"},
+    "cases": [{"name": "fits", "gpu_memory_limit": "40GiB"}, {"name": "large", "gpu_memory_limit": "4GiB"}]})");
+  expect("run --suite suite.json --dry-run --output new", ExitCode::kUsage,
+         AllOf(HasSubstr("case large"), HasSubstr("--gpu-memory-limit"), HasSubstr("(4.00 GiB) free")));
 }
 
 TEST_F(ResultsCommands, StepsOfTwoExpertsSayWhoseTheyAreAndTheTraceMarksTheChange) {

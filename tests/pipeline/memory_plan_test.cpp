@@ -1,14 +1,18 @@
 // The memory plan of the published models, computed without a device.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <utility>
 
 #include "base/error.h"
 #include "lora_files.h"
+#include "pipeline/models.h"
 #include "pipeline/plan.h"
 
 namespace wan {
 namespace {
+
+constexpr uint64_t kGiB = uint64_t{1} << 30;
 
 struct Planned {
   ModelSet models;
@@ -29,9 +33,11 @@ Planned ti2v(int64_t frames) {
   return planned;
 }
 
-MemoryPlan plan_with(const Planned& planned, Offload offload, const MemoryLimits& limits = {UINT64_MAX, UINT64_MAX}) {
+MemoryPlan plan_with(const Planned& planned, Offload offload, const MemoryLimits& limits = {UINT64_MAX, UINT64_MAX},
+                     std::optional<MemorySize> limit = {}) {
   Request request;
   request.offload = offload;
+  request.gpu_memory_limit = limit;
   // As a Hopper card, but with more free memory than any plan needs.
   return plan_memory(request, planned.models, planned.plan, HistoryMemory::kApart, limits);
 }
@@ -55,7 +61,6 @@ TEST(MemoryPlan, PrefersResidentWeightsWhenTheyFit) {
 }
 
 TEST(MemoryPlan, StreamsWhatDoesNotFitAndRefusesWhatCannot) {
-  constexpr uint64_t kGiB = uint64_t{1} << 30;
   EXPECT_EQ(plan_with(ti2v(161), Offload::kAuto, {12 * kGiB, 100 * kGiB}).dit_residency, Residency::kStream);
   try {
     plan_with(ti2v(161), Offload::kAuto, {2 * kGiB, 100 * kGiB});
@@ -66,8 +71,73 @@ TEST(MemoryPlan, StreamsWhatDoesNotFitAndRefusesWhatCannot) {
   }
 }
 
+std::string refusal(const Planned& planned, Offload offload, const MemoryLimits& limits,
+                    std::optional<MemorySize> limit = {}) {
+  try {
+    plan_with(planned, offload, limits, limit);
+  } catch (const OutOfMemory& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(MemoryPlan, KeepsToALimitBelowWhatIsFree) {
+  const MemoryLimits card{80 * kGiB, 100 * kGiB, 80 * kGiB, 100 * kGiB};
+  const Planned planned = ti2v(161);
+  const MemoryPlan resident = plan_with(planned, Offload::kAuto, card);
+  ASSERT_EQ(resident.dit_residency, Residency::kResident);
+  EXPECT_THAT(resident.text(), testing::HasSubstr("of the 80.00 GiB that the card has free"));
+  EXPECT_EQ(plan_with(planned, Offload::kAuto, card, MemorySize{resident.predicted_peak}).dit_residency,
+            Residency::kResident)
+      << "to the last byte";
+  const MemoryPlan streamed = plan_with(planned, Offload::kAuto, card, MemorySize{resident.predicted_peak - 1});
+  EXPECT_EQ(streamed.dit_residency, Residency::kStream);
+  const MemoryPlan small = plan_with(planned, Offload::kAuto, card, MemorySize{8 * kGiB});
+  EXPECT_LE(small.predicted_peak, 8 * kGiB);
+  EXPECT_THAT(small.text(), testing::HasSubstr("of the 8.00 GiB of --gpu-memory-limit"));
+  EXPECT_THAT(plan_with(planned, Offload::kAuto, card, MemorySize{81 * kGiB}).text(),
+              testing::HasSubstr("of the 80.00 GiB that the card has free"))
+      << "the less of the two bounds it";
+}
+
+TEST(MemoryPlan, LoadedModelsServeRequestsOfTheirLimitAlone) {
+  Planned planned = ti2v(161);
+  const MemoryPlan memory = plan_with(planned, Offload::kNone);
+  const std::string unlimited = models_key({}, planned.plan, memory);
+  planned.plan.gpu_memory_limit = MemorySize{16 * kGiB};
+  const std::string limited = models_key({}, planned.plan, memory);
+  EXPECT_NE(limited, unlimited);
+  planned.plan.gpu_memory_limit = MemorySize{24 * kGiB};
+  EXPECT_NE(models_key({}, planned.plan, memory), limited);
+}
+
+TEST(MemoryPlan, SaysWhichOfFreeMemoryAndLimitIsTooSmall) {
+  const Planned planned = ti2v(361);
+  const MemoryLimits card{80 * kGiB, 100 * kGiB, 80 * kGiB, 100 * kGiB};
+  EXPECT_THAT(refusal(planned, Offload::kAuto, card, MemorySize{6 * kGiB}),
+              testing::AllOf(testing::HasSubstr("all that --gpu-memory-limit allows counted as free"),
+                             testing::HasSubstr("6442450944 bytes (6.00 GiB) free"),
+                             testing::HasSubstr("the largest that fits: ")));
+  const MemoryLimits held{6 * kGiB, 100 * kGiB, 80 * kGiB, 100 * kGiB};
+  EXPECT_THAT(refusal(planned, Offload::kAuto, held),
+              testing::AllOf(testing::HasSubstr("by what the card has free now"),
+                             testing::HasSubstr("even streamed weights do not fit")));
+  const MemoryLimits tiny{6 * kGiB, 100 * kGiB, 6 * kGiB, 100 * kGiB};
+  EXPECT_THAT(refusal(planned, Offload::kAuto, tiny), testing::HasSubstr("all of the device counted as free"));
+}
+
+TEST(MemoryPlan, CountsWhatOthersHoldOfTheCardWhereverTheWeightsAreToLive) {
+  const Planned planned = ti2v(161);
+  const MemoryLimits held{6 * kGiB, 100 * kGiB, 80 * kGiB, 100 * kGiB};
+  EXPECT_THAT(refusal(planned, Offload::kNone, held),
+              testing::AllOf(testing::HasSubstr("by what the card has free now"),
+                             testing::HasSubstr("with --offload auto"), testing::HasSubstr("end what else holds")));
+  EXPECT_EQ(refusal(planned, Offload::kStream, held), "accepted");
+  EXPECT_THAT(refusal(planned, Offload::kStream, {4 * kGiB, 100 * kGiB, 80 * kGiB, 100 * kGiB}),
+              testing::HasSubstr("by what the card has free now"));
+}
+
 TEST(MemoryPlan, ReadsTheMappedFileWhereTheHostCannotHoldTheWeights) {
-  constexpr uint64_t kGiB = uint64_t{1} << 30;
   Request request;
   request.checkpoint = std::filesystem::path(WAN_FIXTURES) / "mini-ti2v-t2v";
   request.device = "cpu";

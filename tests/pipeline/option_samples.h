@@ -5,6 +5,7 @@
 #include <cmath>
 #include <concepts>
 #include <filesystem>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <type_traits>
@@ -53,7 +54,11 @@ class SetOption {
   }
   template <class T>
   bool set(T& member, const Anything&) {
-    if constexpr (NamedEnum<T>) {
+    if constexpr (std::same_as<T, MemorySize>) {
+      constexpr uint64_t kBytes[] = {uint64_t{12} << 30, 16'000'000'000, 7'623'566'950};
+      if (value_ < std::size(kBytes)) member.bytes = kBytes[value_];
+      return value_ < std::size(kBytes);
+    } else if constexpr (NamedEnum<T>) {
       if (value_ < EnumNames<T>::kTable.size()) member = EnumNames<T>::kTable[value_].first;
       return value_ < EnumNames<T>::kTable.size();
     } else if constexpr (requires { member.has_value(); }) {

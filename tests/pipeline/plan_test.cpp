@@ -54,6 +54,16 @@ TEST(Plan, EveryRowOfTheTableMakesOneWithItsDefaults) {
   }
 }
 
+TEST(Plan, ALimitOfGpuMemoryNeedsACard) {
+  Request request = request_for(variants().front());
+  request.gpu_memory_limit = MemorySize{uint64_t{12} << 30};
+  EXPECT_THAT(refusal(request),
+              testing::AllOf(testing::HasSubstr("--gpu-memory-limit 12GiB"), testing::HasSubstr("on the cpu"),
+                             testing::HasSubstr("--host-memory-limit")));
+  request.device = "cuda:0";
+  EXPECT_EQ(plan_of(request).gpu_memory_limit, request.gpu_memory_limit);
+}
+
 TEST(Plan, EveryExpertRunsWithItsOwnGuidanceAndTheFirstOnesFirst) {
   for (const Variant& variant : variants()) {
     const Plan plan = plan_of(request_for(variant));

@@ -219,6 +219,23 @@ TEST(Plan, TheKeyChangesWithEverySettingButNotWithTheFolder) {
   EXPECT_NE(plan_cases(one_case(), how)[0].key, key);
 }
 
+TEST(Plan, ALimitOfTheCommandLineIsThatOfEveryCaseAndPartOfItsKey) {
+  PlanOptions how = options();
+  how.device = "cuda:0";
+  Suite suite = one_case();
+  const std::string key = plan_cases(suite, how)[0].key;
+  how.gpu_memory_limit = MemorySize{uint64_t{12} << 30};
+  const PlannedCase limited = plan_cases(suite, how)[0];
+  EXPECT_EQ(limited.details.request.gpu_memory_limit, how.gpu_memory_limit);
+  EXPECT_NE(limited.key, key);
+  suite.cases[0].request.gpu_memory_limit = MemorySize{uint64_t{16} << 30};
+  EXPECT_EQ(plan_cases(suite, how)[0].key, limited.key) << "before the suite's own";
+  how.gpu_memory_limit.reset();
+  EXPECT_NE(plan_cases(suite, how)[0].key, limited.key);
+  how.device = "cpu";
+  EXPECT_THAT(refusal(suite, how), HasSubstr("--gpu-memory-limit 16GiB"));
+}
+
 TEST(Plan, ATuningTableCountsByItsContentAndReachesEveryCase) {
   const std::string key = plan_cases(one_case(), options())[0].key;
   const wan::test::TemporaryFolder folder;

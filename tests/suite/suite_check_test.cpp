@@ -98,6 +98,9 @@ TEST_F(Check, AsksTheRowOfTheModel) {
   EXPECT_THAT(
       of_cases(R"({"name":"a","model":"t2v-A14B","width":112,"height":64,"boundary":0.5,"guidance_scale_2":3})"),
       IsEmpty());
+  EXPECT_THAT(of_cases(R"({"name":"a","model":"ti2v-5B","device":"cpu","gpu_memory_limit":12})"),
+              ElementsAre(AllOf(HasSubstr("1 a gpu_memory_limit: "), HasSubstr("12GiB"))));
+  EXPECT_THAT(of_cases(R"({"name":"a","model":"ti2v-5B","gpu_memory_limit":"12GiB"})"), IsEmpty());
   EXPECT_THAT(of_cases(R"({"name":"a","model":"ti2v-5B","recipe":"lightning-4"},
                           {"name":"b","model":"t2v-A14B","recipe":"lightx2v-4","steps":5},
                           {"name":"c","model":"t2v-A14B","split_step":41},

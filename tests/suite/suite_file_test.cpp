@@ -85,6 +85,10 @@ TEST(SuiteFile, RefusesWrongTypesWordsAndNames) {
   EXPECT_THAT(refusal(suite_text(R"({"name": "a", "steps": 5.5})")), HasSubstr("'steps' must be a whole number"));
   EXPECT_THAT(refusal(suite_text(R"({"name": "a", "seed": -1})")), HasSubstr("'seed' must be"));
   EXPECT_THAT(refusal(suite_text(R"({"name": "a", "solver": "ddim"})")), HasSubstr("one of unipc, dpm++, euler"));
+  for (const char* size : {"0", "-1", "\"12 GiB\"", "\"12KiB\"", "\"\"", "true", "1e300"})
+    EXPECT_THAT(refusal(suite_text(fmt::format(R"({{"name": "a", "gpu_memory_limit": {}}})", size))),
+                HasSubstr("'gpu_memory_limit' must be an amount of memory"))
+        << size;
   for (const char* name : {"../a", ".a", "a/b", "a b", "a\\n", "a\\u001b[2J", "a|b", "a;b", "$(a)", "\u00e9"})
     EXPECT_THAT(refusal(suite_text(fmt::format(R"({{"name": "{}"}})", name))), HasSubstr("names files")) << name;
   EXPECT_THAT(refusal(suite_text(R"({"steps": 5})")), HasSubstr("needs a 'name'"));
@@ -97,6 +101,19 @@ TEST(SuiteFile, RefusesWrongTypesWordsAndNames) {
               HasSubstr("this program reads 1"));
   EXPECT_THAT(refusal("{"), HasSubstr("s.json"));
   EXPECT_THAT(refusal("[]"), HasSubstr("must be an object"));
+}
+
+TEST(SuiteFile, ABareLimitIsInGiB) {
+  const auto bytes = [](const char* size) {
+    return parse_suite(suite_text(fmt::format(R"({{"name": "a", "gpu_memory_limit": {}}})", size)), "s.json")
+        .cases[0]
+        .request.gpu_memory_limit.value_or(MemorySize{})
+        .bytes;
+  };
+  EXPECT_EQ(bytes("12"), uint64_t{12} << 30);
+  EXPECT_EQ(bytes("7.5"), uint64_t{15} << 29);
+  EXPECT_EQ(bytes("\"12\""), uint64_t{12} << 30);
+  EXPECT_EQ(bytes("\"16GB\""), 16'000'000'000u);
 }
 
 TEST(SuiteFile, NamesTheFileWhateverTypesItHas) {
