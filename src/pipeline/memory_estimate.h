@@ -1,0 +1,29 @@
+// What a plan holds on the device in each stage, counted by running the models on a backend that only counts. Private
+// to pipeline/: memory_plan.cpp chooses among these.
+#pragma once
+
+#include <cstdint>
+
+#include "pipeline/plan.h"
+
+namespace wan {
+
+/// Frames the decoder's last level takes at a time: at 1280x704 one has 225,000 positions, which fills a card.
+inline constexpr int64_t kSliceFrames = 1;
+
+/// How the decoder cuts its work: latent frames a chunk, frames a slice of the last level.
+struct VaePieces {
+  int64_t chunk = 1, slice = 0;
+};
+
+/// Bytes the DiT's forward pass takes from its arena.
+uint64_t dit_arena_bytes(const ModelSet& models, const Plan& plan);
+
+/// Page-locked host memory of streamed layers.
+uint64_t pinned_bytes(const ModelSet& models, DType compute);
+
+/// All phases' own bytes for one residency and chunk length; `dit_arena` by dit_arena_bytes.
+MemoryPlan estimate_memory(const ModelSet& models, const Plan& plan, HistoryMemory history, Residency residency,
+                           VaePieces pieces, uint64_t dit_arena);
+
+}  // namespace wan
