@@ -14,6 +14,7 @@ inline constexpr const char* kWeights = "--weights";
 inline constexpr const char* kModel = "--model";
 inline constexpr const char* kDevice = "--device";
 inline constexpr const char* kPrecision = "--precision";
+inline constexpr const char* kGpuMemoryLimit = "--gpu-memory-limit";
 inline constexpr const char* kTuningTable = "--tuning-table";
 inline constexpr const char* kRepeats = "--repeats";
 inline constexpr const char* kWarmRepeats = "--warm-repeats";

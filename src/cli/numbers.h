@@ -13,6 +13,7 @@
 
 #include "base/checked_number.h"
 #include "base/error.h"
+#include "base/memory_size.h"
 
 namespace wan::cli {
 
@@ -25,6 +26,13 @@ T number(std::string_view text, std::string_view flag, const Bounds<T>& bounds) 
   const auto value = checked_number(text, bounds);
   require(value.has_value(), fmt::format("{}: '{}' is not {}", flag, text, describe(bounds)), ErrorKind::kUsage);
   return *value;
+}
+
+/// Throws Error(kUsage) likewise.
+inline MemorySize memory_size_of(std::string_view text, std::string_view flag) {
+  const std::optional<MemorySize> size = memory_size(text);
+  require(size.has_value(), fmt::format("{}: '{}' is not {}", flag, text, kMemorySizeWords), ErrorKind::kUsage);
+  return *size;
 }
 
 /// Adds `flag`, whose number within `bounds` goes to `member`; what it may be is put behind the help.
