@@ -16,14 +16,20 @@ struct VaePieces {
   int64_t chunk = 1, slice = 0;
 };
 
-/// Bytes the DiT's forward pass takes from its arena.
-uint64_t dit_arena_bytes(const ModelSet& models, const Plan& plan);
+/// What denoising takes beside weights, wherever these are.
+struct DenoiseNeed {
+  uint64_t arena = 0;    // of a forward pass
+  uint64_t tensors = 0;  // latents, velocities, the solver's, embedded text, tables
+  uint64_t kept = 0;     // of those, what stays while the video is decoded
+};
+DenoiseNeed denoise_need(const ModelSet& models, const Plan& plan);
 
 /// Page-locked host memory of streamed layers.
 uint64_t pinned_bytes(const ModelSet& models, DType compute);
 
-/// All phases' own bytes for one residency and chunk length; `dit_arena` by dit_arena_bytes.
+/// All stages of a second video, which finds all weights loaded, for one residency and chunk length; `denoise` by
+/// denoise_need.
 MemoryPlan estimate_memory(const ModelSet& models, const Plan& plan, HistoryMemory history, Residency residency,
-                           VaePieces pieces, uint64_t dit_arena);
+                           VaePieces pieces, const DenoiseNeed& denoise);
 
 }  // namespace wan

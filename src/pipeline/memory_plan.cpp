@@ -17,10 +17,10 @@ namespace {
 /// The fastest that fits what is free, or as the request has it.
 MemoryPlan choose(const Request& request, const ModelSet& models, const Plan& plan, HistoryMemory history,
                   const MemoryLimits& limits) {
-  const uint64_t dit_arena = dit_arena_bytes(models, plan);
+  const DenoiseNeed denoise = denoise_need(models, plan);
   const VaePieces pieces{request.vae_chunk > 0 ? request.vae_chunk : 1,
                          request.vae_slice > 0 ? request.vae_slice : kSliceFrames};
-  const MemoryPlan resident = estimate_memory(models, plan, history, Residency::kResident, pieces, dit_arena);
+  const MemoryPlan resident = estimate_memory(models, plan, history, Residency::kResident, pieces, denoise);
   if (plan.device == "cpu") return resident;  // the host's memory is one: nothing to stream from
   if (request.offload == Offload::kNone) return resident;
   if (request.offload == Offload::kAuto && resident.predicted_peak <= limits.device_free) return resident;
@@ -29,7 +29,7 @@ MemoryPlan choose(const Request& request, const ModelSet& models, const Plan& pl
   const bool mapped =
       request.offload == Offload::kMapped || (models.checkpoint && pinned + kHostReserveBytes > limits.host_free);
   MemoryPlan streamed =
-      estimate_memory(models, plan, history, mapped ? Residency::kMapped : Residency::kStream, pieces, dit_arena);
+      estimate_memory(models, plan, history, mapped ? Residency::kMapped : Residency::kStream, pieces, denoise);
   streamed.pinned = pinned;
   streamed.host_free = limits.host_free;
   return streamed;
