@@ -60,6 +60,10 @@ class CardReader {
     if (found != nullptr && found->is_null()) return std::nullopt;
     return get<double>(key, kAmount);
   }
+  std::string text_or_empty(const char* key) { return reader_.find(key) == nullptr ? std::string() : text(key); }
+  std::optional<double> number_or_absent(const char* key) {
+    return reader_.find(key) == nullptr ? std::nullopt : number_or_null(key);
+  }
 
  private:
   static constexpr Bounds<double> kAmount{0, 1e9};
@@ -99,6 +103,8 @@ std::vector<CardPeak> load_peaks(const std::filesystem::path& file) {
     peak.tf32_tflops = card.number_or_null("tf32_tflops");
     peak.fp8_tflops = card.number_or_null("fp8_tflops");
     peak.memory_bandwidth_gb_per_s = card.number_or_null("memory_bandwidth_gb_per_s");
+    peak.memory_gib = card.number_or_absent("memory_gib");
+    peak.compute_capability = card.text_or_empty("compute_capability");
     peak.source = card.text("source");
     out.push_back(std::move(peak));
   });

@@ -17,6 +17,8 @@ struct CardPeak {
   double peak_clock_mhz = 0;
   std::optional<double> bf16_tflops, tf32_tflops, fp8_tflops;
   std::optional<double> memory_bandwidth_gb_per_s;
+  std::optional<double> memory_gib;  // all of it; nothing in tables before 1.1
+  std::string compute_capability;    // "9.0"; empty in tables before 1.1
   std::string source;
 };
 

@@ -251,8 +251,10 @@ class Backend {
 };
 
 /// A backend that computes nothing: running a model on it over a dry arena measures the memory the model needs. Its
-/// internal_bytes is the most device memory that was allocated from it at once.
-std::unique_ptr<Backend> make_dry_backend(HistoryMemory history = HistoryMemory::kJoined);
+/// internal_bytes is the most device memory that was allocated from it at once, since the last take_device_use, which
+/// says that too. An allocation of half a `granule` or more takes whole ones. With histories apart, enlarging
+/// convolutions keep their weights for the small grid, as the cards that leave histories apart do.
+std::unique_ptr<Backend> make_dry_backend(HistoryMemory history = HistoryMemory::kJoined, uint64_t granule = 1);
 
 struct BackendOptions {
   std::string device = "cpu";                    // cpu, cuda, cuda:N

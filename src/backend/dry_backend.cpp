@@ -1,6 +1,7 @@
 // A backend that computes nothing. Running a model on it over a dry arena measures the memory the model needs, without
 // a device and without touching data. It still checks nothing: contracts are the real backends' business.
 #include <algorithm>
+#include <utility>
 
 #include "backend/backend.h"
 #include "base/clock.h"
@@ -9,11 +10,16 @@
 namespace wan {
 namespace {
 
-class DryConv : public ConvWeights {};
+/// Taps of an enlarging convolution for each of the small grid's values: 2x2 for each of four outputs.
+constexpr int64_t kSmallGridTaps = 16;
+
+struct DryConv : ConvWeights {
+  Tensor weights, bias;
+};
 
 class DryBackend final : public Backend {
  public:
-  explicit DryBackend(HistoryMemory history) : history_(history) { info_.kind = "dry"; }
+  DryBackend(HistoryMemory history, uint64_t granule) : history_(history), granule_(granule) { info_.kind = "dry"; }
   HistoryMemory history_memory(DType) const override { return history_; }
   void conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
                   TensorView residual, TensorView y, Arena& scratch) override {
@@ -22,7 +28,7 @@ class DryBackend final : public Backend {
   const DeviceInfo& info() const override { return info_; }
   uint64_t free_bytes() const override { return UINT64_MAX / 2; }
   Tensor allocate(DType dtype, const Shape& shape, const char*) override {
-    const uint64_t bytes = static_cast<uint64_t>(shape.count()) * size_of(dtype);
+    const uint64_t bytes = in_granules(static_cast<uint64_t>(shape.count()) * size_of(dtype));
     live_ += bytes;
     peak_ = std::max(peak_, live_);
     // An address of its own that is never dereferenced; nothing is reserved.
@@ -41,6 +47,7 @@ class DryBackend final : public Backend {
   void synchronize() override {}
   int64_t event_time_ns(const Event& event) override { return *static_cast<const int64_t*>(event.handle.get()); }
   uint64_t internal_bytes() const override { return peak_; }  // the most that was ever allocated at once
+  std::optional<DeviceUse> take_device_use() override { return DeviceUse{live_, std::exchange(peak_, live_)}; }
 
   void copy(TensorView, TensorView) override {}
   void fill_zero(TensorView) override {}
@@ -62,7 +69,7 @@ class DryBackend final : public Backend {
                                TensorView) override {}
   void patchify(TensorView, TensorView) override {}
   void unpatchify(TensorView, TensorView) override {}
-  std::unique_ptr<ConvWeights> prepare_conv(TensorView weight, TensorView, ConvKind, DType) override {
+  std::unique_ptr<ConvWeights> prepare_conv(TensorView weight, TensorView bias, ConvKind kind, DType compute) override {
     auto conv = std::make_unique<DryConv>();
     const bool spatial_only = weight.rank() == 4;
     conv->out_channels = weight.shape[0];
@@ -70,6 +77,10 @@ class DryBackend final : public Backend {
     conv->kernel_t = spatial_only ? 1 : weight.shape[2];
     conv->kernel_h = weight.shape[-2];
     conv->kernel_w = weight.shape[-1];
+    const bool is_small = kind == ConvKind::kNearestUpsample2x && history_ == HistoryMemory::kApart;
+    const int64_t taps = is_small ? kSmallGridTaps : conv->kernel_t * conv->kernel_h * conv->kernel_w;
+    conv->weights = allocate(compute, {conv->out_channels, conv->in_channels, taps}, "convolution weights");
+    conv->bias = allocate(DType::kF32, bias.shape, "convolution bias");
     return conv;
   }
   void conv(const ConvWeights&, TensorView, const ConvGeometry&, TensorView, TensorView) override {}
@@ -81,14 +92,21 @@ class DryBackend final : public Backend {
   void channels_to_rgb8(TensorView, int64_t, TensorView) override {}
 
  private:
+  uint64_t in_granules(uint64_t bytes) const {
+    return bytes < granule_ / 2 ? bytes : (bytes + granule_ - 1) / granule_ * granule_;
+  }
+
   DeviceInfo info_;
   uint64_t live_ = 0, peak_ = 0;
   uintptr_t next_ = 0;
   HistoryMemory history_;
+  uint64_t granule_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_dry_backend(HistoryMemory history) { return std::make_unique<DryBackend>(history); }
+std::unique_ptr<Backend> make_dry_backend(HistoryMemory history, uint64_t granule) {
+  return std::make_unique<DryBackend>(history, granule);
+}
 
 }  // namespace wan

@@ -14,15 +14,13 @@ namespace wan {
 /// what the ledger did not count when they were made.
 inline constexpr uint64_t kContextBytes = uint64_t{560} << 20;
 
-/// Of the allocations those that no memory plan counts, by the same records: workspaces of cuBLASLt and of cuDNN,
-/// through which convolutions' weights come, and the unused ends of the driver's pieces.
-inline constexpr uint64_t kWorkspaceBytes = uint64_t{96} << 20;
+/// The driver gives large allocations out in pieces of this size.
+inline constexpr uint64_t kDriverPiece = uint64_t{2} << 20;
 
 /// What the driver takes of a card for an allocation of `bytes`: it gives large ones whole pieces of 2 MiB, and lets
 /// small ones share a piece. The 80 layers of a resident A14B so take 0.13 GiB more than they hold.
 constexpr uint64_t driver_bytes(uint64_t bytes) {
-  constexpr uint64_t kPiece = uint64_t{2} << 20;
-  return bytes < kPiece / 2 ? bytes : (bytes + kPiece - 1) / kPiece * kPiece;
+  return bytes < kDriverPiece / 2 ? bytes : (bytes + kDriverPiece - 1) / kDriverPiece * kDriverPiece;
 }
 
 /// Bytes of one kind of memory. Thread-safe.

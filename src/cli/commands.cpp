@@ -16,6 +16,7 @@ void add_commands(CLI::App& app, ExitCode& result) {
   add_tune_command(app, result);
   add_diff_command(app, result);
   add_inspect_command(app, result);
+  add_plan_command(app, result);
   add_compare_command(app, result);
   add_history_command(app, result);
   add_export_command(app, result);

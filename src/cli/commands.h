@@ -17,6 +17,7 @@ void add_generate_command(CLI::App& app, ExitCode& result);
 void add_repeat_command(CLI::App& app, ExitCode& result);
 void add_diff_command(CLI::App& app, ExitCode& result);
 void add_inspect_command(CLI::App& app, ExitCode& result);
+void add_plan_command(CLI::App& app, ExitCode& result);
 void add_compare_command(CLI::App& app, ExitCode& result);
 void add_history_command(CLI::App& app, ExitCode& result);
 void add_export_command(CLI::App& app, ExitCode& result);

@@ -16,7 +16,11 @@ class VaeCounter {
  public:
   VaeCounter(double frames, double height, double width) : frames_(frames), height_(height), width_(width) {}
 
-  void conv(double in, double out, double taps) { total_ += 2 * in * out * taps * positions(); }
+  /// `read`: positions of the input for each of the output.
+  void conv(double in, double out, double taps, double read = 1) {
+    total_ += 2 * in * out * taps * positions();
+    values_ += (read * in + out) * positions();
+  }
   void residual(double in, double out) {
     conv(in, out, 27);
     conv(out, out, 27);
@@ -35,15 +39,71 @@ class VaeCounter {
   }
   void scale_time(double time) { scale(1, time); }
   double total() const { return total_; }
+  double values() const { return values_; }
 
  private:
   double positions() const { return frames_ * height_ * width_; }
   double frames_, height_, width_;
-  double total_ = 0;
+  double total_ = 0, values_ = 0;
 };
 
 vae::Widths widths_of(const VaeConfig& config, const WeightFile* file) {
   return file != nullptr ? vae::read_widths(config.version, *file) : vae::published_widths(config.version);
+}
+
+VaeCounter count_decoding(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height,
+                          int64_t width) {
+  const vae::Widths w = widths_of(config, file);
+  VaeCounter count(real(frames), real(height), real(width));
+  const double z = real(w.latent);
+  count.conv(z, z, 1);
+  double channels = real(w.decoder_in);
+  count.conv(z, channels, 27);
+  count.middle(channels);
+  for (int level = 0; level < kLevels; ++level) {
+    const double out = real(w.decoder[static_cast<size_t>(level)]);
+    for (int block = 0; block < vae::kDecoderResiduals; ++block) {
+      count.residual(channels, out);
+      channels = out;
+    }
+    if (level + 1 == kLevels) break;
+    if (vae::decoder_doubles_time(level)) {
+      count.conv(channels, kResample * channels, 3);
+      count.scale_time(kResample);
+    }
+    const double enlarged = config.version == VaeVersion::k22 ? channels : channels / 2;
+    count.scale(kResample, 1);
+    count.conv(channels, enlarged, 9, 1 / (kResample * kResample));
+    channels = enlarged;
+  }
+  count.conv(channels, 3 * real(config.patch()) * real(config.patch()), 27);
+  return count;
+}
+
+VaeCounter count_encoding(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height,
+                          int64_t width) {
+  const vae::Widths w = widths_of(config, file);
+  const double patch = real(config.patch());
+  VaeCounter count(real(frames), real(height) / patch, real(width) / patch);
+  double channels = real(w.encoder_in);
+  count.conv(3 * patch * patch, channels, 27);
+  for (int level = 0; level < kLevels; ++level) {
+    const double out = real(w.encoder[static_cast<size_t>(level)]);
+    for (int block = 0; block < vae::kEncoderResiduals; ++block) {
+      count.residual(channels, out);
+      channels = out;
+    }
+    if (level + 1 == kLevels) break;
+    count.scale(1 / kResample, 1);
+    count.conv(channels, channels, 9, kResample * kResample);
+    if (!vae::encoder_halves_time(level)) continue;
+    count.scale_time(1 / kResample);
+    count.conv(channels, channels, 3);
+  }
+  count.middle(channels);
+  count.conv(channels, 2 * real(w.latent), 27);
+  count.conv(2 * real(w.latent), 2 * real(w.latent), 1);
+  return count;
 }
 
 }  // namespace
@@ -66,56 +126,21 @@ double text_encoder_cost(const TextEncoderConfig& c, int64_t tokens) {
 }
 
 double vae_decode_cost(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height, int64_t width) {
-  const vae::Widths w = widths_of(config, file);
-  VaeCounter count(real(frames), real(height), real(width));
-  const double z = real(w.latent);
-  count.conv(z, z, 1);
-  double channels = real(w.decoder_in);
-  count.conv(z, channels, 27);
-  count.middle(channels);
-  for (int level = 0; level < kLevels; ++level) {
-    const double out = real(w.decoder[static_cast<size_t>(level)]);
-    for (int block = 0; block < vae::kDecoderResiduals; ++block) {
-      count.residual(channels, out);
-      channels = out;
-    }
-    if (level + 1 == kLevels) break;
-    if (vae::decoder_doubles_time(level)) {
-      count.conv(channels, kResample * channels, 3);
-      count.scale_time(kResample);
-    }
-    const double enlarged = config.version == VaeVersion::k22 ? channels : channels / 2;
-    count.scale(kResample, 1);
-    count.conv(channels, enlarged, 9);
-    channels = enlarged;
-  }
-  count.conv(channels, 3 * real(config.patch()) * real(config.patch()), 27);
-  return count.total();
+  return count_decoding(config, file, frames, height, width).total();
 }
 
 double vae_encode_cost(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height, int64_t width) {
-  const vae::Widths w = widths_of(config, file);
-  const double patch = real(config.patch());
-  VaeCounter count(real(frames), real(height) / patch, real(width) / patch);
-  double channels = real(w.encoder_in);
-  count.conv(3 * patch * patch, channels, 27);
-  for (int level = 0; level < kLevels; ++level) {
-    const double out = real(w.encoder[static_cast<size_t>(level)]);
-    for (int block = 0; block < vae::kEncoderResiduals; ++block) {
-      count.residual(channels, out);
-      channels = out;
-    }
-    if (level + 1 == kLevels) break;
-    count.scale(1 / kResample, 1);
-    count.conv(channels, channels, 9);
-    if (!vae::encoder_halves_time(level)) continue;
-    count.scale_time(1 / kResample);
-    count.conv(channels, channels, 3);
-  }
-  count.middle(channels);
-  count.conv(channels, 2 * real(w.latent), 27);
-  count.conv(2 * real(w.latent), 2 * real(w.latent), 1);
-  return count.total();
+  return count_encoding(config, file, frames, height, width).total();
+}
+
+double vae_decode_values(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height,
+                         int64_t width) {
+  return count_decoding(config, file, frames, height, width).values();
+}
+
+double vae_encode_values(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height,
+                         int64_t width) {
+  return count_encoding(config, file, frames, height, width).values();
 }
 
 }  // namespace wan

@@ -29,4 +29,10 @@ double vae_decode_cost(const VaeConfig& config, const WeightFile* file, int64_t 
 /// Encoding F pixel frames of H x W.
 double vae_encode_cost(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height, int64_t width);
 
+/// Activations that the convolutions read and write meanwhile, each once: what the work that memory bounds goes with.
+double vae_decode_values(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height,
+                         int64_t width);
+double vae_encode_values(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height,
+                         int64_t width);
+
 }  // namespace wan

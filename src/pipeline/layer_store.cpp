@@ -59,21 +59,26 @@ LayerStore::~LayerStore() {
 }
 
 LayerStore::Needs LayerStore::needs(std::span<const WeightLayout> layouts, const WeightSource& source,
-                                    const LayerStoreOptions& options) {
+                                    const LayerStoreOptions& options, uint64_t granule) {
+  const auto given = [&](uint64_t bytes) { return (bytes + granule - 1) / granule * granule; };
   const uint64_t slab = layouts.front().bytes();
   const auto layers = static_cast<int>(layouts.size());
-  const uint64_t all = slab * layouts.size(), slots = slab * static_cast<uint64_t>(slots_of(options, layers));
+  const uint64_t slots = given(slab) * static_cast<uint64_t>(slots_of(options, layers));
   switch (options.residency) {
-    case Residency::kResident: return {all, 0};
-    case Residency::kStream: return {slots, all};
+    case Residency::kResident: return {given(slab) * layouts.size(), 0};
+    case Residency::kStream: return {slots, slab * layouts.size()};
     case Residency::kMapped:
     case Residency::kOnce: return {slots, 0};
     case Residency::kPacked:
     case Residency::kPackedStream: break;
   }
   const PackedLayers packed(layouts, source, options.chunk_bytes);
-  if (options.residency == Residency::kPacked) return {packed.all_bytes() + slots, 0};
-  return {packed.most_bytes() + slots, packed.all_bytes()};
+  Needs needs{slots, 0};
+  if (options.residency == Residency::kPacked) {
+    for (int layer = 0; layer < layers; ++layer) needs.device += given(packed.bytes(layer));
+    return needs;
+  }
+  return {slots + given(packed.most_bytes()), packed.all_bytes()};
 }
 
 void LayerStore::start() {

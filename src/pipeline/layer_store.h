@@ -89,8 +89,9 @@ class LayerStore final : public LayerSource {
   struct Needs {
     uint64_t device = 0, pinned = 0;
   };
+  /// `granule`: device memory is given out in multiples of it.
   static Needs needs(std::span<const WeightLayout> layouts, const WeightSource& source,
-                     const LayerStoreOptions& options);
+                     const LayerStoreOptions& options, uint64_t granule = 1);
 
  private:
   /// How far workers are with one layer.

@@ -36,11 +36,14 @@ MemoryNeed need_of(const ModelSet& models, const Plan& plan, HistoryMemory histo
   const MemoryLimits unlimited{kUnlimited, kUnlimited};
   const MemoryPlan memory = plan_memory(request, models, plan, history, unlimited);
   if (plan.device == "cpu") return {residency, std::nullopt, memory.predicted_peak};
-  const uint64_t host = is_streamed(residency) ? memory.pinned : staging_bytes(models, plan.compute);
-  return {residency, memory.predicted_peak, host};
+  return {residency, memory.predicted_peak, page_locked_bytes(models, plan, memory)};
 }
 
 }  // namespace
+
+uint64_t page_locked_bytes(const ModelSet& models, const Plan& plan, const MemoryPlan& memory) {
+  return is_streamed(memory.dit_residency) ? memory.pinned : staging_bytes(models, plan.compute);
+}
 
 Plan default_plan(const ModelSet& models, const std::string& device) {
   const Request request = with_defaults({}, models.defaults);

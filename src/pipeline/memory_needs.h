@@ -25,6 +25,10 @@ struct MemoryNeed {
   uint64_t host = 0;
 };
 
+/// Host memory that `memory` keeps page-locked beside a card: streamed weights, or the buffers through which all others
+/// go to it.
+uint64_t page_locked_bytes(const ModelSet& models, const Plan& plan, const MemoryPlan& memory);
+
 /// In the order in which a plan prefers them: on a card resident, streamed, mapped; on a CPU the only one there is.
 /// `history` as in plan_memory.
 std::vector<MemoryNeed> memory_needs(const ModelSet& models, const Plan& plan, HistoryMemory history);

@@ -1,4 +1,4 @@
-// Predicts device memory by running the models on a backend that only counts.
+// Chooses where weights live by what each place takes, and says what fits where nothing does.
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -7,160 +7,18 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "backend/memory_ledger.h"
 #include "base/error.h"
-#include "base/flags.h"
 #include "base/machine.h"
-#include "pipeline/plan.h"
+#include "backend/memory_ledger.h"
+#include "base/flags.h"
+#include "pipeline/memory_estimate.h"
 
 namespace wan {
 namespace {
 
-/// The program itself, oneDNN's kernels and buffers on a CPU: 0.09 GiB in all for the small model, on two cores.
-constexpr uint64_t kProgramBytes = uint64_t{64} << 20;
-
-/// Frames the decoder's last level takes at a time: at 1280x704 one has 225,000 positions, which fills a card.
-constexpr int64_t kSliceFrames = 1;
-
-/// How the decoder cuts its work: latent frames a chunk, frames a slice of the last level.
-struct VaePieces {
-  int64_t chunk = 1, slice = 0;
-};
-
-class FixedLayer final : public LayerSource {
- public:
-  TensorView acquire(int) override {
-    return {reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice};
-  }
-  void release(int) override {}
-};
-
-/// Bytes the DiT's forward pass takes from its arena.
-uint64_t dit_arena_bytes(const ModelSet& models, const Plan& plan) {
-  const auto dry = make_dry_backend();
-  const TensorView stem(reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice);
-  Dit dit(*dry, models.dit, plan.compute, stem);
-  dit.set_grid(plan.grid(), Dit::Tables::kUnfilled);
-  const Tensor text = host_tensor(DType::kF32, {1, models.dit.text_dim});
-  TextContext context = dit.embed_text(text);
-  const std::vector<double> timesteps{0.0, 1.0};
-  const TimeTable times = dit.embed_times(timesteps);
-  Shape input = plan.latent;
-  input[0] = models.dit.in_dim;
-  const Tensor latent = dry->allocate(DType::kF32, input, "latent");
-  const Tensor velocity = dry->allocate(DType::kF32, plan.latent, "velocity");
-  Arena arena = Arena::dry();
-  FixedLayer layers;
-  const int first_frame_row = plan.from_image && plan.variant->first_frame_is_latent() ? 0 : -1;
-  dit.forward({latent, 1, first_frame_row, &times, &context, nullptr}, layers, arena, velocity);
-  return arena.peak();
-}
-
-struct VaeNeed {
-  uint64_t arena = 0, histories = 0, weights = 0;
-};
-
-VaeNeed vae_need(const ModelSet& models, const Plan& plan, HistoryMemory history, VaePieces pieces) {
-  const auto dry = make_dry_backend(history);
-  VaeNeed need;
-  for (const WeightPart& part : vae_parts(models.vae.version, models.vae_file()))
-    if (part.source.rfind("encoder.", 0) != 0)
-      need.weights +=
-          static_cast<uint64_t>(part.shape.count()) * size_of(part.shape.rank() > 1 ? plan.vae_compute : DType::kF32);
-  Vae vae(*dry, models.vae, WeightSource::shapes_only(), models.vae_file(), plan.vae_compute, Vae::Parts::kDecoder);
-  vae.set_slice_frames(pieces.slice);
-  const uint64_t before = dry->internal_bytes();
-  vae.begin_decode(plan.latent[2], plan.latent[3]);
-  need.histories = dry->internal_bytes() - before;
-  Arena arena = Arena::dry();
-  // The later chunks are the larger ones, where there are any.
-  int64_t done = 0;
-  while (done < plan.latent[1]) {
-    const int64_t frames = std::min(pieces.chunk, plan.latent[1] - done);
-    const Tensor latent =
-        dry->allocate(DType::kF32, {plan.latent[0], frames, plan.latent[2], plan.latent[3]}, "latent");
-    const ArenaScope scope(arena);
-    vae.decode_chunk(latent, arena);
-    done += frames;
-    if (done > 2 * pieces.chunk) break;
-  }
-  need.arena = arena.peak();
-  return need;
-}
-
-std::vector<WeightLayout> block_layouts(const ModelSet& models, DType compute) {
-  std::vector<WeightLayout> layouts;
-  for (int64_t i = 0; i < models.dit.num_layers; ++i)
-    layouts.push_back(dit_block_layout(models.dit, static_cast<int>(i), compute));
-  return layouts;
-}
-
-/// Of the blocks of all experts.
-LayerStore::Needs block_needs(const ModelSet& models, DType compute, Residency residency) {
-  const std::vector<WeightLayout> layouts = block_layouts(models, compute);
-  LayerStore::Needs all;
-  for (size_t expert = 0; expert < models.expert_count(); ++expert) {
-    const LayerStore::Needs needs = LayerStore::needs(layouts, models.dit_source(expert), {residency, 3, 0, "dit"});
-    all.device += needs.device;
-    all.pinned += needs.pinned;
-  }
-  return all;
-}
-
-uint64_t dit_weight_bytes(const ModelSet& models, DType compute, Residency residency) {
-  return block_needs(models, compute, residency).device +
-         dit_stem_layout(models.dit, compute).bytes() * models.expert_count();
-}
-
-/// Device memory from which weights are expanded, and LoRAs added, while layers are loaded, of all stores at once.
-uint64_t expansion_bytes(const ModelSet& models, const Plan& plan, Residency residency) {
-  if (plan.device == "cpu") return 0;
-  const auto dry = make_dry_backend();
-  uint64_t bytes = 0;
-  const auto add = [&](const std::vector<WeightLayout>& layouts, const WeightSource& source, Residency where) {
-    if (is_packed(where)) return;
-    const LayerFiller filler(*dry, layouts, source, LayerStoreOptions{}.chunk_bytes, true);
-    const bool is_seeded = where == Residency::kResident && source.can_make_on_device(layouts.front());
-    // A streamed chunk goes back to the host, through as much again.
-    bytes += is_seeded ? filler.seeded_bytes() : filler.scratch_bytes() * (where == Residency::kStream ? 2 : 1);
-  };
-  for (size_t expert = 0; expert < models.expert_count(); ++expert) {
-    const WeightSource source = models.dit_source(expert);
-    add({dit_stem_layout(models.dit, plan.compute)}, source, Residency::kResident);
-    add(block_layouts(models, plan.compute), source, residency);
-  }
-  return bytes;
-}
-
-/// All phases' own bytes for one residency and chunk length.
-MemoryPlan estimate(const ModelSet& models, const Plan& plan, HistoryMemory history, Residency residency,
-                    VaePieces pieces, uint64_t dit_arena) {
-  MemoryPlan memory;
-  memory.dit_residency = residency;
-  memory.vae_chunk = pieces.chunk;
-  memory.vae_slice = pieces.slice;
-  memory.dit_arena = dit_arena;
-  const VaeNeed vae = vae_need(models, plan, history, pieces);
-  memory.vae_arena = vae.arena;
-  const uint64_t weights = dit_weight_bytes(models, plan.compute, residency);
-  const uint64_t merging = expansion_bytes(models, plan, residency);
-  const uint64_t latent = static_cast<uint64_t>(plan.latent.count()) * sizeof(float);
-  const uint64_t text_slab = text_encoder_layer_layout(models.text, 0, plan.compute).bytes();
-  const auto& dit = models.dit;
-  const uint64_t text_context = 2 * static_cast<uint64_t>(dit.text_len * dit.dim * (2 * dit.num_layers + 1)) *
-                                size_of(plan.compute) * models.expert_count();
-  const uint64_t tokens = static_cast<uint64_t>(plan.grid().tokens());
-  const uint64_t tables = tokens * static_cast<uint64_t>(dit.head_dim()) * sizeof(float);
-  memory.peak_text = weights + merging + (plan.text_encoder_device == plan.device ? 3 * text_slab : 0);
-  memory.peak_denoise = weights + merging + dit_arena + vae.weights + text_context + tables + 9 * latent;
-  // Slots of streamed layers are given back before decoding, as is what the DiT made of the prompts; others stay for
-  // the next video.
-  const uint64_t stems = dit_stem_layout(dit, plan.compute).bytes() * models.expert_count();
-  memory.peak_decode =
-      (is_streamed(residency) ? stems : weights) + vae.weights + vae.arena + vae.histories + 9 * latent;
-  memory.predicted_peak = std::max({memory.peak_text, memory.peak_denoise, memory.peak_decode}) +
-                          (plan.device == "cpu" ? kProgramBytes : kContextBytes + kWorkspaceBytes);
-  return memory;
+/// In which form page-locked layers are the least.
+Residency streamed_form(const ModelSet& models, DType compute) {
+  return is_stored_small(models, compute) ? Residency::kPackedStream : Residency::kStream;
 }
 
 /// Where layers live that are not resident, as the request has it or as the host's memory allows.
@@ -168,8 +26,8 @@ Residency away_from_device(const Request& request, const ModelSet& models, const
                            const MemoryLimits& limits) {
   if (request.offload == Offload::kMapped) return Residency::kMapped;
   if (request.offload == Offload::kPackedStream) return Residency::kPackedStream;
-  const Residency streamed = is_stored_small(models, plan.compute) ? Residency::kPackedStream : Residency::kStream;
-  const uint64_t pinned = block_needs(models, plan.compute, streamed).pinned;
+  const Residency streamed = streamed_form(models, plan.compute);
+  const uint64_t pinned = pinned_bytes(models, plan, streamed);
   // Random weights have no file: they live in host memory or nowhere.
   return models.checkpoint && pinned + kHostReserveBytes > limits.host_free ? Residency::kMapped : streamed;
 }
@@ -183,11 +41,11 @@ DeviceRoom room_of(const Request& request, uint64_t bytes) {
 /// The fastest that fits what is free, or as the request has it.
 MemoryPlan choose(const Request& request, const ModelSet& models, const Plan& plan, HistoryMemory history,
                   const MemoryLimits& limits) {
-  const uint64_t dit_arena = dit_arena_bytes(models, plan);
+  const DenoiseNeed denoise = denoise_need(models, plan);
   const VaePieces pieces{request.vae_chunk > 0 ? request.vae_chunk : 1,
                          request.vae_slice > 0 ? request.vae_slice : kSliceFrames};
   const auto planned = [&](Residency residency) {
-    MemoryPlan memory = estimate(models, plan, history, residency, pieces, dit_arena);
+    MemoryPlan memory = estimate_memory(models, plan, history, residency, pieces, denoise);
     if (plan.device != "cpu") memory.room = room_of(request, limits.device_free);
     return memory;
   };
@@ -204,7 +62,7 @@ MemoryPlan choose(const Request& request, const ModelSet& models, const Plan& pl
   MemoryPlan away = planned(away_from_device(request, models, plan, limits));
   // Of the mapped file what streaming would page-lock, for who wonders why it is not.
   const bool is_mapped = away.dit_residency == Residency::kMapped;
-  away.pinned = block_needs(models, plan.compute, is_mapped ? Residency::kStream : away.dit_residency).pinned;
+  away.pinned = pinned_bytes(models, plan, is_mapped ? streamed_form(models, plan.compute) : away.dit_residency);
   away.host_free = limits.host_free;
   return away;
 }
@@ -306,12 +164,6 @@ void require_free(const Request& request, const MemoryPlan& memory, const Memory
 }
 
 }  // namespace
-
-bool is_stored_small(const ModelSet& models, DType compute) {
-  constexpr double kShare = 0.9;
-  const double expanded = static_cast<double>(block_needs(models, compute, Residency::kStream).pinned);
-  return static_cast<double>(block_needs(models, compute, Residency::kPackedStream).pinned) < kShare * expanded;
-}
 
 MemoryPlan plan_memory(const Request& request, const ModelSet& models, const Plan& plan, HistoryMemory history,
                        const MemoryLimits& limits) {

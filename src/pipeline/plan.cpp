@@ -30,7 +30,7 @@ void choose_size(const Request& request, const ModelSet& models, const ModelDefa
   plan.asked_width = plan.width;
   plan.asked_height = plan.height;
   plan.area = plan.width * plan.height;
-  if (plan.from_image) {
+  if (!request.image.empty()) {
     plan.image = read_image(request.image);
     const Size image{plan.image.width, plan.image.height};
     const auto multiple = static_cast<int>(step);
@@ -189,7 +189,7 @@ ModelSet open_models(const Request& request) {
   return models;
 }
 
-Plan make_plan(const Request& asked, const ModelSet& models) {
+Plan make_plan(const Request& asked, const ModelSet& models, Images images) {
   check_request(asked);
   const Request request = with_defaults(asked, models.defaults);
   const Variant& variant = *models.variant;
@@ -198,11 +198,12 @@ Plan make_plan(const Request& asked, const ModelSet& models) {
   Plan plan;
   plan.variant = &variant;
   plan.model = model_name(variant, models.dit);
-  plan.from_image = !request.image.empty();
+  const bool needs_image = variant.image.presence == Presence::kRequired;
+  plan.from_image = !request.image.empty() || (needs_image && images == Images::kAssumed);
   check_last_image(request, variant);
   require_usage(variant.image.presence != Presence::kNever || !plan.from_image,
                 "--image: this checkpoint is text-to-video only");
-  require_usage(variant.image.presence != Presence::kRequired || plan.from_image,
+  require_usage(!needs_image || plan.from_image,
                 "this checkpoint is image-to-video: name the first frame with --image");
   plan.prompt = request.prompt;
   plan.negative_prompt = request.negative_prompt.empty() ? defaults.negative_prompt : request.negative_prompt;

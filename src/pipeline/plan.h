@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "base/stage.h"
 #include "io/image.h"
 #include "model/checkpoint.h"
 #include "pipeline/layer_store.h"
@@ -49,14 +50,28 @@ struct DeviceRoom {
   std::string text() const;  // "the 12.00 GiB of --gpu-memory-limit", "the 78.20 GiB that the card has free"
 };
 
+/// What one stage holds on the device, in bytes, by what it is for. On a card in the driver's pieces.
+struct StageMemory {
+  StageRole role = StageRole::kOther;  // kTextEncoding, kVaeEncoding, kStepInference or kVaeDecoding
+  uint64_t dit_weights = 0, text_encoder_weights = 0, vae_weights = 0;
+  uint64_t merging = 0;      // LoRAs while layers are loaded
+  uint64_t activations = 0;  // of a forward pass
+  uint64_t tensors = 0;      // latents, embedded text, tables, histories, frames
+  uint64_t libraries = 0;    // the context, kernels, workspaces; on a CPU the program itself
+
+  uint64_t own() const { return dit_weights + text_encoder_weights + vae_weights + merging + activations + tensors; }
+  uint64_t total() const { return own() + libraries; }
+};
+
 /// What the run will hold on the device, computed before anything is allocated.
 struct MemoryPlan {
   Residency dit_residency = Residency::kResident;
   int64_t vae_chunk = 1;  // latent frames decoded at a time
   int64_t vae_slice = 0;  // frames the decoder's last level takes at a time; 0: all of a chunk
   uint64_t dit_arena = 0, vae_arena = 0;
+  std::vector<StageMemory> stages;                            // in their order
   uint64_t peak_text = 0, peak_denoise = 0, peak_decode = 0;  // bytes of our own allocations in each phase
-  uint64_t predicted_peak = 0;                                // with the context and libraries
+  uint64_t predicted_peak = 0;                                // of all stages, with the context and libraries
   uint64_t pinned = 0;       // page-locked host memory of streamed weights, all experts together
   uint64_t host_free = 0;    // available on the host when that was decided
   DeviceRoom room;           // what the device had for it then
@@ -119,8 +134,12 @@ struct Plan {
 /// Of what a component computes in.
 constexpr Precision precision_of(DType compute) { return compute == DType::kF32 ? Precision::kF32 : Precision::kBF16; }
 
+/// What a model that needs an image has where none is named: nothing, which is refused, or one of the video's
+/// proportions, for a plan that is looked at and not run.
+enum class Images { kNamed, kAssumed };
+
 /// Throws Error(kUsage) naming the flag, what was given, what is possible.
-Plan make_plan(const Request& request, const ModelSet& models);
+Plan make_plan(const Request& request, const ModelSet& models, Images images = Images::kNamed);
 
 /// Writes into the plan what the opened devices and their memory decided. `text_backend`: where text is encoded.
 void settle(Plan& plan, const Backend& backend, const Backend& text_backend, const MemoryPlan& memory);

@@ -1,0 +1,91 @@
+#include "cli/plan_table.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "cli/data_files.h"
+#include "pipeline/memory_needs.h"
+#include "pipeline/residency.h"
+
+namespace wan::cli {
+namespace {
+
+constexpr uint64_t kGiB = uint64_t{1} << 30;
+
+/// What the weights of the table are stored as; with random weights a request can say no other form.
+constexpr const char* kStored = "bf16";
+
+/// Sizes that people ask each model for, in pixels: the published ones of 480 lines, and each model's own.
+constexpr VideoSize kSmall{832, 480, 0};
+
+/// The videos of the table: of each model its own size, and the small one where that is not what it was made for.
+std::vector<Request> table_requests() {
+  std::vector<Request> out;
+  for (const Variant& variant : variants()) {
+    Request request;
+    request.random_weights = true;
+    request.model = variant.name;
+    request.device = "cuda:0";
+    const bool has_small = kSmall.width % variant.side_step() == 0 && kSmall.height % variant.side_step() == 0;
+    if (has_small && variant.defaults.size.height != kSmall.height) {
+      request.width = kSmall.width;
+      request.height = kSmall.height;
+      out.push_back(request);
+    }
+    request.width = variant.defaults.size.width;
+    request.height = variant.defaults.size.height;
+    out.push_back(request);
+  }
+  return out;
+}
+
+/// The records' fastest place of the weights within `bytes`; there may be none.
+std::optional<PublishedPeak> measured_within(const std::vector<PublishedCard>& cards, const Plan& plan,
+                                             uint64_t bytes) {
+  std::optional<PublishedPeak> best;
+  const std::string_view resident = enum_name(Residency::kResident);
+  for (const PublishedCard& card : cards)
+    for (const PublishedVideo& video : card.videos) {
+      const bool is_this = video.model == plan.variant->name && video.width == plan.width &&
+                           video.height == plan.height && video.num_frames == plan.num_frames;
+      if (!is_this) continue;
+      for (const PublishedPeak& peak : video.peaks) {
+        if (peak.highest_bytes > bytes) continue;
+        const bool is_faster = best && best->residency != resident && peak.residency == resident;
+        const bool is_larger = best && best->residency == peak.residency && peak.highest_bytes > best->highest_bytes;
+        if (!best || is_faster || is_larger) best = peak;
+      }
+    }
+  return best;
+}
+
+TableRow row_of(const Request& request, const std::vector<PublishedCard>& cards) {
+  const ModelSet models = open_models(request);
+  const Plan plan = make_plan(request, models, Images::kAssumed);
+  TableRow row{plan.model, kStored, plan.width, plan.height, plan.num_frames, 0, {}};
+  for (const int gib : kTableGib) {
+    const uint64_t room = static_cast<uint64_t>(gib) * kGiB;
+    TableCell& cell = row.cells.emplace_back();
+    cell.measured = measured_within(cards, plan, room);
+    MemoryLimits limits{room, UINT64_MAX / 2};
+    try {
+      cell.predicted = plan_memory(request, models, plan, HistoryMemory::kApart, limits);
+    } catch (const OutOfMemory&) {
+      continue;  // the cell says so
+    }
+    if (cell.predicted->dit_residency == Residency::kStream)
+      row.host_bytes = page_locked_bytes(models, plan, *cell.predicted);
+  }
+  return row;
+}
+
+}  // namespace
+
+std::vector<TableRow> plan_table() {
+  const auto cards = load_published(data_folder() / "suites" / "published.json");
+  std::vector<TableRow> rows;
+  for (const Request& request : table_requests()) rows.push_back(row_of(request, cards));
+  return rows;
+}
+
+}  // namespace wan::cli

@@ -1,0 +1,200 @@
+// `wanbench plan`: against the published records, and as people and scripts call it.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/enum_names.h"
+#include "base/error.h"
+#include "cli/planned_card.h"
+#include "command_line.h"
+#include "pipeline/request_words.h"
+#include "pipeline/residency.h"
+
+namespace wan::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+fs::path suites() { return fs::path(WAN_SOURCE_DIR) / "suites"; }
+
+std::vector<PublishedCard> published() { return load_published(suites() / "published.json"); }
+
+std::string title_of(const PublishedCard& card, const PublishedVideo& video) {
+  return fmt::format("{}: {} {}x{} {} {}", card.device, video.model, video.width, video.height, video.num_frames,
+                     video.recipe);
+}
+
+/// The plan of a published video with its weights where they were, on a card that has room for everything.
+MemoryPlan planned(const PublishedVideo& video, const PublishedPeak& peak) {
+  Request request = request_of(video);
+  request.text_encoder_device = peak.text_encoder == "cpu" ? "cpu" : "";
+  request.offload = peak.residency == enum_name(Residency::kResident) ? Offload::kNone : Offload::kStream;
+  const ModelSet models = open_models(request);
+  return plan_memory(request, models, make_plan(request, models, Images::kAssumed), HistoryMemory::kApart,
+                     {UINT64_MAX / 2, UINT64_MAX / 2});
+}
+
+TEST(PublishedVideos, PeaksAreWithinThreePercentOfEveryRecord) {
+  size_t peaks = 0;
+  for (const PublishedCard& card : published())
+    for (const PublishedVideo& video : card.videos)
+      for (const PublishedPeak& peak : video.peaks) {
+        const auto predicted = static_cast<double>(planned(video, peak).predicted_peak);
+        const std::string where = title_of(card, video) + " " + peak.residency + ", text on " + peak.text_encoder;
+        EXPECT_LE(std::abs(predicted / static_cast<double>(peak.lowest_bytes) - 1), 0.03) << where;
+        EXPECT_LE(std::abs(predicted / static_cast<double>(peak.highest_bytes) - 1), 0.03) << where;
+        ++peaks;
+      }
+  EXPECT_GE(peaks, 18u);
+}
+
+TEST(PublishedVideos, StageSecondsAreWithinFivePercentOfTheirCards) {
+  for (const PublishedCard& card : published()) {
+    const StageFits fits = fit_published(card);
+    for (const StageFit* fit : {&fits.text, &fits.image, &fits.step, &fits.decode})
+      for (size_t i = 0; i < fit->errors.size(); ++i)
+        EXPECT_LE(std::abs(fit->errors[i].value_or(0)), 0.05) << title_of(card, card.videos[i]);
+    ASSERT_TRUE(fits.step.is_known() && fits.decode.is_known()) << card.device;
+    for (size_t i = 0; i < card.videos.size(); ++i) {
+      // What is said of a video that was not measured.
+      EXPECT_LE(std::abs(fits.step.left_out[i].value_or(0)), 0.05) << title_of(card, card.videos[i]);
+      // No stage: they bound a step from below, and the last steps of a short run fetch less.
+      EXPECT_LE(std::abs(fits.copy.errors[i].value_or(0)), 0.1) << title_of(card, card.videos[i]);
+    }
+  }
+}
+
+TEST(PublishedVideos, EveryRecordOfACardIsFoundByTheTableOfPeaks) {
+  const auto peaks = load_peaks(suites() / "peaks.json");
+  const auto cards = published();
+  for (const PublishedCard& card : cards) {
+    const CardPeak* peak = find_peak(peaks, card.device);
+    ASSERT_NE(peak, nullptr) << card.device;
+    EXPECT_EQ(find_published(cards, peaks, *peak), &card);
+  }
+  const CardPeak* other = find_peak(peaks, "NVIDIA L40S");
+  ASSERT_NE(other, nullptr);
+  EXPECT_EQ(find_published(cards, peaks, *other), nullptr);
+}
+
+class PlanCommand : public test::CommandLine {
+ protected:
+  Json json_of(const std::string& arguments) const {
+    const test::Ended ended = run("plan --json " + arguments);
+    EXPECT_EQ(ended.code, 0) << ended.output;
+    return Json::parse(ended.output);
+  }
+};
+
+TEST_F(PlanCommand, SaysPeaksResidencyAndSecondsOfACardThatIsNotHere) {
+  const Json document = json_of("--model t2v-A14B --size 832x480 --card h200");
+  EXPECT_EQ(document["schema"]["name"], "wanbench.plan");
+  const Json& video = document["videos"][0];
+  EXPECT_EQ(video["residency"], "resident");
+  EXPECT_TRUE(video["fits"]["value"].get<bool>());
+  ASSERT_EQ(video["memory"].size(), 3u);
+  uint64_t largest = 0;
+  for (const Json& stage : video["memory"]) {
+    uint64_t sum = 0;
+    for (const auto& [key, value] : stage.items())
+      if (key.ends_with("_bytes") && key != "total_bytes") sum += value.get<uint64_t>();
+    EXPECT_EQ(sum, stage["total_bytes"]);
+    largest = std::max(largest, sum);
+  }
+  EXPECT_EQ(video["peak_device_bytes"], largest);
+  // Published: 4.8 s a step.
+  for (const Json& stage : video["seconds"])
+    if (stage["stage"] == "step") {
+      EXPECT_NEAR(stage["seconds"]["value"].get<double>(), 4.8, 0.24);
+    }
+  EXPECT_FALSE(document["card"]["fits"]["value"].empty());
+}
+
+TEST_F(PlanCommand, StreamsUnderALimitAndSaysWhatWouldFitWhereNothingDoes) {
+  const Json streamed = json_of("--model t2v-A14B --size 832x480 --card h200 --gpu-memory-limit 12GiB")["videos"][0];
+  EXPECT_EQ(streamed["residency"], "stream");
+  EXPECT_LE(streamed["peak_device_bytes"], uint64_t{12} << 30);
+  const Json refused = json_of("--model t2v-A14B --size 1280x720 --card h200 --gpu-memory-limit 12")["videos"][0];
+  EXPECT_FALSE(refused["fits"]["value"].get<bool>());
+  EXPECT_NE(refused["fits"]["reason"].get<std::string>().find("the largest that fits"), std::string::npos);
+  EXPECT_GT(refused["peak_device_bytes"], uint64_t{12} << 30);
+}
+
+TEST_F(PlanCommand, HasADashAndTheReasonForACardWithoutRecords) {
+  const test::Ended ended = run("plan --model ti2v-5B --card 'rtx pro'");
+  EXPECT_EQ(ended.code, 0) << ended.output;
+  EXPECT_NE(ended.output.find("no published record is of this card"), std::string::npos) << ended.output;
+  const Json video = json_of("--model ti2v-5B --card l40s")["videos"][0];
+  for (const Json& stage : video["seconds"]) {
+    EXPECT_TRUE(stage["seconds"]["value"].is_null());
+    EXPECT_NE(stage["seconds"]["reason"], "");
+  }
+}
+
+TEST_F(PlanCommand, FitsEightyColumns) {
+  for (const char* arguments : {"plan --model i2v-A14B --card h200 --verbose", "plan --table", "plan --model ti2v-5B",
+                                "plan --suite few-steps.json --card h100 --gpu-memory-limit 16GB --verbose"}) {
+    std::string command = arguments;
+    if (const size_t at = command.find("few-steps.json"); at != std::string::npos)
+      command.replace(at, 0, suites().string() + "/");
+    const test::Ended ended = run(command);
+    EXPECT_EQ(ended.code, 0) << ended.output;
+    std::istringstream lines(ended.output);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
+  }
+}
+
+TEST_F(PlanCommand, PlansEveryCaseOfASuite) {
+  const Json document = json_of("--suite " + (suites() / "few-steps.json").string() + " --card h200");
+  ASSERT_EQ(document["videos"].size(), 3u);
+  for (const Json& video : document["videos"]) EXPECT_FALSE(video["name"]["value"].is_null());
+}
+
+TEST_F(PlanCommand, PlansACheckpointAlone) {
+  const Json document = json_of("--checkpoint " + checkpoint() + " --card h100");
+  EXPECT_EQ(document["videos"].size(), 1u);
+  EXPECT_LT(document["videos"][0]["peak_device_bytes"], uint64_t{8} << 30);
+}
+
+TEST_F(PlanCommand, TheTableMarksWhatWasMeasuredApart) {
+  const Json document = json_of("--table");
+  EXPECT_EQ(document["schema"]["name"], "wanbench.plan_table");
+  size_t measured = 0;
+  for (const Json& row : document["rows"]) {
+    ASSERT_EQ(row["cells"].size(), 8u);
+    EXPECT_EQ(row["stored_as"], "bf16");
+    for (const Json& cell : row["cells"]) {
+      const uint64_t room = cell["memory_gib"].get<uint64_t>() << 30;
+      for (const char* key : {"predicted", "measured"}) {
+        if (cell[key]["value"].is_null()) {
+          EXPECT_NE(cell[key]["reason"], "");
+        } else {
+          EXPECT_LE(cell[key]["value"]["peak_device_bytes"], room);
+        }
+      }
+      measured += cell["measured"]["value"].is_null() ? 0 : 1;
+    }
+  }
+  EXPECT_GT(measured, 0u);
+}
+
+TEST_F(PlanCommand, RefusesWhatItCannotPlan) {
+  const auto fails = [&](const std::string& arguments, const std::string& expected) {
+    const test::Ended ended = run("plan " + arguments);
+    EXPECT_EQ(ended.code, 2) << ended.output;
+    EXPECT_NE(ended.output.find(expected), std::string::npos) << ended.output;
+  };
+  fails("", "name what to plan");
+  fails("--model t2v-A14B --card abacus", "H200");
+  fails("--model t2v-A14B --card h200 --gpu-memory-limit little", "--gpu-memory-limit: 'little'");
+  fails("--model t2v-A14B --card h200 --size 830x480", "multiples of 16");
+}
+
+}  // namespace
+}  // namespace wan::cli
