@@ -189,7 +189,8 @@ bool LayerStore::next_streamed_task(Task& task) {
   for (;;) {
     if (stop_ || unfilled_layers_ == 0) return false;
     begin_feed();
-    if (feed_.is_on && feed_.chunks_left > 0 && feed_.next_chunk < chunks_of(static_cast<int>(feed_.position % layers()))) {
+    if (feed_.is_on && feed_.chunks_left > 0 &&
+        feed_.next_chunk < chunks_of(static_cast<int>(feed_.position % layers()))) {
       task = {feed_.position, feed_.next_chunk++, true};
       ++feeding_;
       return true;
@@ -334,8 +335,7 @@ void LayerStore::issue_chunk(const Task& task, TensorView staging, TensorView pa
     return filler_.issue(layer, chunk, staging, bytes_of(device_slab(layer, task.position), chunk));
   }
   const PackedLayers::Chunk& chunk = packed_->chunks(layer)[task.chunk];
-  backend_.copy_bytes(staging.slice(0, 0, static_cast<int64_t>(chunk.bytes())),
-                      bytes_of(packed, chunk), Queue::kCopy);
+  backend_.copy_bytes(staging.slice(0, 0, static_cast<int64_t>(chunk.bytes())), bytes_of(packed, chunk), Queue::kCopy);
 }
 
 void LayerStore::convert_and_copy(const Task& task) {
@@ -445,11 +445,8 @@ void LayerStore::rethrow_failure() {
 bool LayerStore::issue(int64_t position, bool wait_for_host) {
   const Layer& layer = layers_[static_cast<size_t>(position % layers())];
   std::unique_lock lock(mutex_);
-  const auto can_be_issued = [&] {
-    return layer.load.filled && !(feed_.is_on && feed_.position == position);
-  };
-  if (wait_for_host)
-    changed_.wait(lock, [&] { return failure_ || issued_position_ >= position || can_be_issued(); });
+  const auto can_be_issued = [&] { return layer.load.filled && !(feed_.is_on && feed_.position == position); };
+  if (wait_for_host) changed_.wait(lock, [&] { return failure_ || issued_position_ >= position || can_be_issued(); });
   rethrow_failure();
   if (issued_position_ >= position) return true;
   if (!can_be_issued()) return false;

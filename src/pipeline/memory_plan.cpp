@@ -7,10 +7,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "base/error.h"
-#include "base/machine.h"
 #include "backend/memory_ledger.h"
+#include "base/error.h"
 #include "base/flags.h"
+#include "base/machine.h"
 #include "pipeline/memory_estimate.h"
 
 namespace wan {

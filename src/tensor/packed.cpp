@@ -90,6 +90,7 @@ void scale_row(const PackedMatrix& matrix, int64_t row, float* out) {
 
 bool PackedForm::fits(int64_t columns) const {
   if (block != BlockType::kNone) return columns % traits_of(block).values == 0;
+  if (dtype == DType::kU8 && columns % kNvfp4InByte != 0) return false;
   return scale != PackedScale::kGroup || columns % group_of(*this) == 0;
 }
 
