@@ -168,8 +168,9 @@ void options_of_execution(Visitor& visit, R& r) {
   visit(Option{"text_encoder_device", "--text-encoder-device", "DEVICE", "cpu, or as --device", Also::kWorkAndVideo},
         r.text_encoder_device, Anything{});
   visit(Option{"offload", "--offload", "",
-               "where DiT weights live: none (on the device), stream (page-locked host memory, or the mapped file "
-               "where it does not suffice), mapped (the file), auto (the fastest that fits)",
+               "where DiT weights live: none (on the device), packed (there, in the form of their file), stream "
+               "(page-locked host memory, packed where that is smaller, or the mapped file where it does not suffice), "
+               "packed-stream, mapped (the file), auto (the fastest that fits)",
                Also::kWork},
         r.offload, Anything{});
   visit(
