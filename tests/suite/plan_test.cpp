@@ -136,7 +136,7 @@ TEST(Plan, EverySuiteThatComesWithTheProgramRunsWithRandomWeights) {
     }
     ++suites;
   }
-  EXPECT_EQ(suites, 7u);
+  EXPECT_EQ(suites, 8u);
 }
 
 TEST(Plan, TheModelOfASuiteIsThatOfRandomWeightsAlone) {
