@@ -15,7 +15,7 @@ NOTE = (
     "and recipe. Seconds are the device's, of a step after the first one and of the copies beside it where weights are "
     "streamed; absent where no run has the stage, and of text where "
     "its weights came from files or were encoded on the CPU. Peaks are what the driver says of the process, lowest and "
-    "highest run, for each place of the weights. Made by tools/make_published.py from docs/results.")
+    "highest run, for each place of the weights and form in which they are stored. Made by tools/make_published.py from docs/results.")
 
 
 def value(measured):
@@ -28,7 +28,9 @@ def seconds(stage):
 
 
 def is_ours(record):
-    return record["status"] == "ok" and record["engine"]["kind"] == "native" and not record["case"].get("warmup")
+    """LoRAs are left out: they have no place in what names a video here, and take memory."""
+    has_lora = any(weight["component"].startswith("lora") for weight in record["workload"]["weights"])
+    return record["status"] == "ok" and record["engine"]["kind"] == "native" and not record["case"].get("warmup") and not has_lora
 
 
 def counts(record):
@@ -73,6 +75,12 @@ def place_of(record):
     return {"none": "resident", "auto": "resident"}.get(offload, offload)
 
 
+def stored_as(record):
+    """The form of the DiT's weights by the name of --stored-as; what is converted when it is loaded is as bf16."""
+    execution = value(record.get("execution")) or {}
+    return execution.get("stored", {}).get("dit", "").partition("random, as ")[2] or "bf16"
+
+
 def peak_of(record):
     return max(value(stage["device_memory"].get("process_peak_bytes")) or 0 for stage in record["stages"])
 
@@ -92,7 +100,7 @@ def table():
         if counts(record):
             for name, one in stage_seconds(record).items():
                 video["stages"].setdefault(name, []).append(one)
-        place = (place_of(record), work["text_encoder_device"])
+        place = (place_of(record), work["text_encoder_device"], stored_as(record))
         video["peaks"].setdefault(place, []).append(peak_of(record))
     out = {"schema": {"name": "wanbench.published", "major": 1, "minor": 0}, "note": NOTE, "cards": []}
     for card, videos in sorted(cards.items()):
@@ -102,8 +110,8 @@ def table():
             for name in ("text_s", "image_s", "step_s", "copy_s", "decode_s"):
                 if name in video["stages"]:
                     row[name] = round(statistics.median(video["stages"][name]), 6)
-            row["peaks"] = [{"residency": place, "text_encoder": text, "lowest_bytes": min(peaks),
-                             "highest_bytes": max(peaks)} for (place, text), peaks in sorted(video["peaks"].items())]
+            row["peaks"] = [{"residency": place, "text_encoder": text, "stored_as": stored, "lowest_bytes": min(peaks),
+                             "highest_bytes": max(peaks)} for (place, text, stored), peaks in sorted(video["peaks"].items())]
             rows.append(row | {"runs": video["runs"], "pages": sorted(video["pages"])})
         out["cards"].append({"device": card, "videos": rows})
     return out

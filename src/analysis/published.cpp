@@ -34,6 +34,7 @@ PublishedPeak read_peak(JsonReader& reader) {
   PublishedPeak peak;
   reader.read("residency", peak.residency);
   reader.read("text_encoder", peak.text_encoder);
+  reader.read("stored_as", peak.stored_as);
   reader.read("lowest_bytes", peak.lowest_bytes, kBytes);
   reader.read("highest_bytes", peak.highest_bytes, kBytes);
   return peak;

@@ -15,6 +15,7 @@ namespace wan {
 struct PublishedPeak {
   std::string residency;     // of enum_name(Residency)
   std::string text_encoder;  // "cuda" or "cpu"
+  std::string stored_as;     // of enum_name(StoredAs); "bf16" also of what is converted when it is loaded
   uint64_t lowest_bytes = 0, highest_bytes = 0;
 };
 

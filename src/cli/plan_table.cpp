@@ -1,10 +1,12 @@
 #include "cli/plan_table.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
 #include "cli/data_files.h"
 #include "pipeline/memory_needs.h"
+#include "pipeline/request_words.h"
 #include "pipeline/residency.h"
 
 namespace wan::cli {
@@ -12,8 +14,8 @@ namespace {
 
 constexpr uint64_t kGiB = uint64_t{1} << 30;
 
-/// What the weights of the table are stored as; with random weights a request can say no other form.
-constexpr const char* kStored = "bf16";
+/// What people have the weights as.
+constexpr std::array kStored{StoredAs::kBF16, StoredAs::kFp8Scaled, StoredAs::kQ8_0, StoredAs::kQ5KM, StoredAs::kQ4KM};
 
 /// Sizes that people ask each model for, in pixels: the published ones of 480 lines, and each model's own.
 constexpr VideoSize kSmall{832, 480, 0};
@@ -41,7 +43,7 @@ std::vector<Request> table_requests() {
 
 /// The records' fastest place of the weights within `bytes`; there may be none.
 std::optional<PublishedPeak> measured_within(const std::vector<PublishedCard>& cards, const Plan& plan,
-                                             uint64_t bytes) {
+                                             std::string_view stored, uint64_t bytes) {
   std::optional<PublishedPeak> best;
   const std::string_view resident = enum_name(Residency::kResident);
   for (const PublishedCard& card : cards)
@@ -50,7 +52,7 @@ std::optional<PublishedPeak> measured_within(const std::vector<PublishedCard>& c
                            video.height == plan.height && video.num_frames == plan.num_frames;
       if (!is_this) continue;
       for (const PublishedPeak& peak : video.peaks) {
-        if (peak.highest_bytes > bytes) continue;
+        if (peak.highest_bytes > bytes || peak.stored_as != stored) continue;
         const bool is_faster = best && best->residency != resident && peak.residency == resident;
         const bool is_larger = best && best->residency == peak.residency && peak.highest_bytes > best->highest_bytes;
         if (!best || is_faster || is_larger) best = peak;
@@ -62,18 +64,19 @@ std::optional<PublishedPeak> measured_within(const std::vector<PublishedCard>& c
 TableRow row_of(const Request& request, const std::vector<PublishedCard>& cards) {
   const ModelSet models = open_models(request);
   const Plan plan = make_plan(request, models, Images::kAssumed);
-  TableRow row{plan.model, kStored, plan.width, plan.height, plan.num_frames, 0, {}};
+  const std::string stored(enum_name(*request.stored_as));
+  TableRow row{plan.model, stored, plan.width, plan.height, plan.num_frames, 0, {}};
   for (const int gib : kTableGib) {
     const uint64_t room = static_cast<uint64_t>(gib) * kGiB;
     TableCell& cell = row.cells.emplace_back();
-    cell.measured = measured_within(cards, plan, room);
+    cell.measured = measured_within(cards, plan, stored, room);
     MemoryLimits limits{room, UINT64_MAX / 2};
     try {
       cell.predicted = plan_memory(request, models, plan, HistoryMemory::kApart, limits);
     } catch (const OutOfMemory&) {
       continue;  // the cell says so
     }
-    if (cell.predicted->dit_residency == Residency::kStream)
+    if (is_streamed(cell.predicted->dit_residency))
       row.host_bytes = page_locked_bytes(models, plan, *cell.predicted);
   }
   return row;
@@ -84,7 +87,12 @@ TableRow row_of(const Request& request, const std::vector<PublishedCard>& cards)
 std::vector<TableRow> plan_table() {
   const auto cards = load_published(data_folder() / "suites" / "published.json");
   std::vector<TableRow> rows;
-  for (const Request& request : table_requests()) rows.push_back(row_of(request, cards));
+  std::vector<Request> requests = table_requests();
+  for (Request& request : requests)
+    for (const StoredAs stored : kStored) {
+      request.stored_as = stored;
+      rows.push_back(row_of(request, cards));
+    }
   return rows;
 }
 

@@ -126,7 +126,10 @@ void print_errors(const CardSeconds& seconds) {
 }
 
 char letter_of(std::string_view residency) {
-  return residency == enum_name(Residency::kResident) ? 'r' : residency == enum_name(Residency::kStream) ? 's' : 'm';
+  const std::optional<Residency> known = enum_value<Residency>(residency);
+  if (!known) return '?';
+  if (is_streamed(*known)) return 's';
+  return residency.front();
 }
 
 std::string predicted_text(const TableCell& cell) {
@@ -157,7 +160,7 @@ void print_plans(const PlannedCard& card, const std::vector<VideoPlan>& videos, 
 
 void print_table(const std::vector<TableRow>& rows) {
   print("{}", wrapped("GiB on the card at its peak, by the memory that there is for the process: weights r resident, "
-                      "s streamed from the host, - nowhere; below it in rows of their own what published records "
+                      "p packed on the card as they are stored, s streamed from the host, - nowhere; below it in rows of their own what published records "
                       "measured; host: page-locked where weights are streamed",
                       0, 2));
   std::vector<std::string> head;

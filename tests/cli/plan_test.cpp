@@ -34,7 +34,8 @@ std::string title_of(const PublishedCard& card, const PublishedVideo& video) {
 MemoryPlan planned(const PublishedVideo& video, const PublishedPeak& peak) {
   Request request = request_of(video);
   request.text_encoder_device = peak.text_encoder == "cpu" ? "cpu" : "";
-  request.offload = peak.residency == enum_name(Residency::kResident) ? Offload::kNone : Offload::kStream;
+  request.stored_as = enum_value<StoredAs>(peak.stored_as);
+  request.offload = offload_of(enum_value<Residency>(peak.residency).value());
   const ModelSet models = open_models(request);
   return plan_memory(request, models, make_plan(request, models, Images::kAssumed), HistoryMemory::kApart,
                      {UINT64_MAX / 2, UINT64_MAX / 2});
@@ -46,7 +47,7 @@ TEST(PublishedVideos, PeaksAreWithinThreePercentOfEveryRecord) {
     for (const PublishedVideo& video : card.videos)
       for (const PublishedPeak& peak : video.peaks) {
         const auto predicted = static_cast<double>(planned(video, peak).predicted_peak);
-        const std::string where = title_of(card, video) + " " + peak.residency + ", text on " + peak.text_encoder;
+        const std::string where = title_of(card, video) + " " + peak.residency + ", text on " + peak.text_encoder + ", as " + peak.stored_as;
         EXPECT_LE(std::abs(predicted / static_cast<double>(peak.lowest_bytes) - 1), 0.03) << where;
         EXPECT_LE(std::abs(predicted / static_cast<double>(peak.highest_bytes) - 1), 0.03) << where;
         ++peaks;
