@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "base/error.h"
@@ -178,6 +180,60 @@ TEST(MemoryPlan, CountsWhatLorasAreMergedIn) {
   const uint64_t added = peaks(Offload::kStream).first - streamed.first;
   EXPECT_GT(added, LayerStoreOptions{}.chunk_bytes);
   EXPECT_LE(added, 2 * (LayerStoreOptions{}.chunk_bytes + 2 * kKeptRank * kWidth * sizeof(uint16_t) + 4096));
+}
+
+/// A published model on a card, its weights resident.
+MemoryPlan plan_of(const Request& request) {
+  const ModelSet models = open_models(request);
+  return plan_memory(request, models, make_plan(request, models, Images::kAssumed), HistoryMemory::kApart,
+                     {UINT64_MAX / 2, UINT64_MAX / 2});
+}
+
+Request on_card(const char* model) {
+  Request request;
+  request.random_weights = true;
+  request.model = model;
+  request.device = "cuda:0";
+  return request;
+}
+
+const StageMemory& stage_of(const MemoryPlan& plan, StageRole role) {
+  for (const StageMemory& stage : plan.stages)
+    if (stage.role == role) return stage;
+  throw std::out_of_range("no such stage");
+}
+
+TEST(MemoryPlan, ThePeakIsThatOfTheLargestStage) {
+  for (const char* model : {"t2v-A14B", "i2v-A14B", "ti2v-5B"}) {
+    const MemoryPlan plan = plan_of(on_card(model));
+    uint64_t largest = 0;
+    for (const StageMemory& stage : plan.stages) largest = std::max(largest, stage.total());
+    EXPECT_EQ(plan.predicted_peak, largest) << model;
+    EXPECT_EQ(stage_of(plan, StageRole::kStepInference).own(), plan.peak_denoise) << model;
+  }
+}
+
+TEST(MemoryPlan, OneBranchHoldsOneContextOfEachExpert) {
+  Request request = on_card("t2v-A14B");
+  const MemoryPlan two = plan_of(request);
+  request.guidance_scale = request.guidance_scale_2 = 1.0;
+  const MemoryPlan one = plan_of(request);
+  const DitConfig& dit = variant_named(request.model).dit;
+  // Keys and values of every block, and the rows they are made of, in bf16; and a velocity in F32.
+  const int64_t context = 2 * dit.text_len * dit.dim * (2 * dit.num_layers + 1);
+  const auto least = static_cast<uint64_t>(2 * context);
+  const uint64_t less =
+      stage_of(two, StageRole::kStepInference).tensors - stage_of(one, StageRole::kStepInference).tensors;
+  EXPECT_GE(less, least);
+  EXPECT_LE(less, least + (uint64_t{64} << 20));
+}
+
+TEST(MemoryPlan, AnImageTakesItsEncoderAndTheWholeConditioningVideo) {
+  const MemoryPlan plan = plan_of(on_card("i2v-A14B"));
+  const StageMemory& image = stage_of(plan, StageRole::kVaeEncoding);
+  EXPECT_GT(image.vae_weights, stage_of(plan, StageRole::kVaeDecoding).vae_weights);
+  EXPECT_GE(image.tensors, uint64_t{3} * 81 * 1280 * 720 * sizeof(float));
+  EXPECT_THROW(stage_of(plan_of(on_card("t2v-A14B")), StageRole::kVaeEncoding), std::out_of_range);
 }
 
 }  // namespace
