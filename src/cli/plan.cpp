@@ -23,7 +23,7 @@ namespace {
 struct PlanOptions {
   Request request;
   std::filesystem::path suite;
-  std::string card, memory_limit;
+  std::string card;
   bool table = false, verbose = false;
   Wording wording = Wording::kText;
 };
@@ -64,11 +64,9 @@ ExitCode run_plan(const PlanOptions& options) {
     options.wording == Wording::kJson ? print_json(json_of(rows)) : print_table(rows);
     return ExitCode::kSuccess;
   }
-  std::optional<MemorySize> limit;
-  if (!options.memory_limit.empty()) limit = memory_size_of(options.memory_limit, flags::kGpuMemoryLimit);
   const std::optional<Request> request =
       options.suite.empty() ? std::optional(for_card(understand(options.request))) : std::nullopt;
-  const PlannedCard card = planned_card(options.card, limit);
+  const PlannedCard card = planned_card(options.card, options.request.gpu_memory_limit);
   const std::vector<VideoPlan> videos =
       request ? std::vector{plan_video({}, *request, card)} : plan_suite(options, card);
   if (options.wording == Wording::kJson)
@@ -91,10 +89,6 @@ void add_plan_command(CLI::App& app, ExitCode& result) {
                    "plan for a card of suites/peaks.json, as h200 or 'rtx pro 6000', whose host holds everything; "
                    "default: the first card here, by its free memory, and this host")
       ->type_name("NAME");
-  command
-      ->add_option(flags::kGpuMemoryLimit, options->memory_limit,
-                   "plan within so much of the card's memory: 12GiB, 16GB; a bare number is GiB")
-      ->type_name("SIZE");
   command->add_flag("--table", options->table,
                     "instead: what fits in 8 to 141 GiB, of the published models at their usual sizes, predicted and "
                     "measured");
