@@ -1,27 +1,23 @@
 #!/usr/bin/env bash
-# On the GPU machine: what packed weights and memory limits cost, of random weights. Usage: gpu_small_cards.sh PART WANBENCH OUT
-#   cold       a streamed video as the first command of a machine that has just been started; a second one shows the warm time
-#   steps      steps of packed and limited cases beside those of resident bf16 weights; OUT gets records and steps.txt (7 minutes on an H200)
+# On the GPU machine: what packed weights and memory limits cost, of random weights. Usage: gpu_small_cards.sh PART WANBENCH OUT [CASE...]
+#   cold       a streamed video: as the first command of a machine that has just been started, and again for the warm time
+#   steps      steps of packed and limited cases beside those of resident bf16 weights, or of the named cases; OUT gets records.tar.xz and steps.txt (8 minutes on an H200)
 #   community  cases of community.json, a cold run each (12 minutes)
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 part=$1 program=$2 out=$3
+shift 3
 suites=$here/share/wanbench/suites
 [ -d "$suites" ] || suites=$here/../suites
 mkdir -p "$out"
 status=0
 
 cold() {
-  local i
-  for i in cold warm; do
-    local begin end
-    begin=$(date +%s.%N)
-    "$program" generate --weights random --model t2v-A14B --size 832x480 --num-frames 81 --steps 4 --offload stream --discard --yes --verbose \
-      --prompt "A small sailing boat" >"$out/$i.log" 2>&1 || status=1
-    end=$(date +%s.%N)
-    echo "$i: $(echo "$end - $begin" | bc) s, $("$program" --version | head -1)" | tee -a "$out/cold.txt"
-    grep -E '^(Model_Init|T5_|Step_|VAE_|Total|wait|memory)' "$out/$i.log" | tee -a "$out/cold.txt"
-  done
+  local begin=$EPOCHREALTIME
+  "$program" generate --weights random --model t2v-A14B --size 832x480 --num-frames 81 --steps 4 --offload stream --discard --yes --verbose \
+    --prompt "A small sailing boat" >"$out/cold.log" 2>&1 || status=1
+  echo "$(awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN {printf "%.1f", b - a}') s, $("$program" --version | head -1)" | tee -a "$out/cold.txt"
+  grep -E '^(Model_Initialization|T5_Encoding|Step_._[A-Z][a-z]*|VAE_Decoding|memory) +[0-9]' "$out/cold.log" | tee -a "$out/cold.txt"
 }
 
 steps() {
@@ -36,12 +32,15 @@ packed = next(case for case in suite["cases"] if case["name"].endswith("480p_q4_
 suite["cases"].append(packed | {"name": packed["name"] + "_LoRA", "lora_high": ["high_noise.safetensors"], "lora_low": ["low_noise.safetensors"]})
 json.dump(suite, open(sys.argv[2], "w"))
 PYTHON
-  "$program" run --suite "$work/small-cards.json" --device cuda --no-video --warm-repeats 2 --warmups 0 --output "$out/small-cards" || status=1
-  rm -rf "$work"
+  local chosen=() case
+  for case in "$@"; do chosen+=(--case "$case"); done
+  "$program" run --suite "$work/small-cards.json" "${chosen[@]}" --device cuda --no-video --warm-repeats "${WARM:-1}" --warmups 0 --cool-down 0 --output "$work/run" || status=1
+  tar -C "$work/run" --exclude '*samples.json' --exclude '*spans.json' -cJf "$out/records.tar.xz" records
   local pair
   for pair in A14B_480p A14B_720p 5B_704p; do
-    "$here/step_times.py" "$out/small-cards" --against "${pair}_resident" | grep "^$pair" | tee -a "$out/steps.txt"
+    "$here/step_times.py" "$work/run" --against "${pair}_resident" | grep "^$pair" | tee -a "$out/steps.txt"
   done
+  rm -rf "$work"
 }
 
 community() {
@@ -55,9 +54,13 @@ community() {
   names+=(T2V_A14B_720p_4_Steps_fp8_scaled T2V_A14B_720p_4_Steps_q4_k_m_16GiB T2V_A14B_480p_20_Steps_q4_k_m TI2V_5B_704p_3_Steps_bf16_8GiB)
   local chosen=()
   for case in "${names[@]}"; do chosen+=(--case "$case"); done
-  "$program" run --suite "$suites/community.json" "${chosen[@]}" --device cuda --no-video --output "$out/community" || status=1
-  "$here/step_times.py" "$out/community" --cold | tee -a "$out/community.txt"
+  local work
+  work=$(mktemp -d)
+  "$program" run --suite "$suites/community.json" "${chosen[@]}" --device cuda --no-video --cool-down 0 --output "$work/run" || status=1
+  tar -C "$work/run" --exclude '*samples.json' --exclude '*spans.json' -cJf "$out/records.tar.xz" records
+  "$here/step_times.py" "$work/run" --cold | tee -a "$out/community.txt"
+  rm -rf "$work"
 }
 
-"$part" || status=1
+"$part" "$@" || status=1
 exit $status

@@ -91,8 +91,8 @@ class Backend {
   // ---- device, memory, order -------------------------------------------------------------------------------------
   virtual const DeviceInfo& info() const = 0;
   /// A thread other than the one that made the backend calls this once before any other call. Copies, events and
-  /// allocations may then come from several threads; operations only from one at a time, but for add_low_rank
-  /// and expand.
+  /// allocations may then come from several threads; operations only from one at a time, but for add_low_rank,
+  /// expand and fill_normal_from.
   virtual void bind_thread() {}
   /// Bytes free for new allocations right now.
   virtual uint64_t free_bytes() const = 0;
@@ -148,9 +148,13 @@ class Backend {
   virtual void gated_gelu(TensorView gate, TensorView up, TensorView y) = 0;
   /// out = sum of coefficient * tensor, in the order given, F32 contiguous; `out` may alias any term.
   virtual void combine(std::span<const Term> terms, TensorView out) = 0;
-  /// y[i] = seeded_value(seed, i, mean, deviation) of backend/seeded.h, rounded once, the same on every backend.
-  /// Contiguous, F32 or BF16.
-  virtual void fill_normal(TensorView y, uint64_t seed, float mean, float deviation) = 0;
+  /// y[i] = seeded_value(seed, first + i, mean, deviation) of backend/seeded.h, rounded once, the same on every
+  /// backend. Contiguous, F32 or BF16. Queue and threads as for add_low_rank.
+  virtual void fill_normal_from(TensorView y, uint64_t seed, uint64_t first, float mean, float deviation,
+                                Queue queue) = 0;
+  void fill_normal(TensorView y, uint64_t seed, float mean, float deviation) {
+    fill_normal_from(y, seed, 0, mean, deviation, Queue::kCompute);
+  }
 
   // ---- matrix product --------------------------------------------------------------------------------------------
   /// y = activation(x W^T + bias).  x rows [M, K], W [N, K] contiguous, bias [N] or empty, y rows [M, N].

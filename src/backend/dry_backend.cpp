@@ -55,7 +55,7 @@ class DryBackend final : public Backend {
   void activate(TensorView, Activation, TensorView) override {}
   void gated_gelu(TensorView, TensorView, TensorView) override {}
   void combine(std::span<const Term>, TensorView) override {}
-  void fill_normal(TensorView, uint64_t, float, float) override {}
+  void fill_normal_from(TensorView, uint64_t, uint64_t, float, float, Queue) override {}
   void linear(TensorView, TensorView, TensorView, Activation, TensorView) override {}
   void add_low_rank(TensorView, TensorView, TensorView, float, TensorView, Queue) override {}
   void expand(const PackedMatrix&, std::span<const LowRankTerm>, TensorView, Queue) override {}

@@ -53,7 +53,7 @@ std::vector<VideoPlan> plan_suite(const PlanOptions& options, const PlannedCard&
       request.set_weights(options.request.weights());
       request.lora = loras;
     }
-    videos.push_back(plan_video(one.name, for_card(checked(request)), card));
+    videos.push_back(plan_video(one.name, checked(for_card(request)), card));
   }
   return videos;
 }
@@ -65,7 +65,7 @@ ExitCode run_plan(const PlanOptions& options) {
     return ExitCode::kSuccess;
   }
   const std::optional<Request> request =
-      options.suite.empty() ? std::optional(for_card(understand(options.request))) : std::nullopt;
+      options.suite.empty() ? std::optional(understand(for_card(options.request))) : std::nullopt;
   const PlannedCard card = planned_card(options.card, options.request.gpu_memory_limit);
   const std::vector<VideoPlan> videos =
       request ? std::vector{plan_video({}, *request, card)} : plan_suite(options, card);

@@ -258,8 +258,13 @@ bool WeightSource::can_make_on_device(const WeightLayout& layout) const {
   return others * kHundred <= all;
 }
 
-void WeightSource::make_on_device(Backend& backend, const WeightPart& part, TensorView out) const {
-  backend.fill_normal(out, key_of(part), part.init.mean, part.init.deviation);
+bool WeightSource::can_make_on_device(const WeightPart& part, DType dtype) const {
+  return can_make_on_device(dtype) && !is_coded(part) && (terms(part).empty() || !packed(part, dtype).is_read);
+}
+
+void WeightSource::make_on_device(Backend& backend, const WeightPart& part, int64_t first, TensorView out,
+                                  Queue queue) const {
+  backend.fill_normal_from(out, key_of(part), static_cast<uint64_t>(first), part.init.mean, part.init.deviation, queue);
 }
 
 void convert_elements(const void* from, DType from_dtype, int64_t count, DType to_dtype, void* to) {

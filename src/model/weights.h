@@ -16,6 +16,7 @@
 namespace wan {
 
 class Backend;
+enum class Queue;
 class WeightFile;
 class WeightPatches;
 enum class StoredAs : uint8_t;
@@ -115,8 +116,10 @@ class WeightSource {
   bool can_make_on_device(DType dtype) const;
   /// Whether it does so for a layout, less one value in a hundred: norms and biases that are kept in F32.
   bool can_make_on_device(const WeightLayout& layout) const;
-  /// Random values straight into `out`, device memory of all of a part, on the compute queue.
-  void make_on_device(Backend& backend, const WeightPart& part, TensorView out) const;
+  /// Whether it does so for a part, of which LoRAs change nothing that `packed` does not tell.
+  bool can_make_on_device(const WeightPart& part, DType dtype) const;
+  /// Random values of a part, from its value `first` on, straight into `out`, device memory.
+  void make_on_device(Backend& backend, const WeightPart& part, int64_t first, TensorView out, Queue queue) const;
 
  private:
   uint64_t key_of(const WeightPart& part) const;

@@ -67,6 +67,7 @@ size_t LayerFiller::row_begin_before(size_t offset) const {
 }
 
 bool LayerFiller::is_expanded_anywhere() const {
+  if (source_.can_make_on_device(layouts_.front())) return true;
   for (const WeightLayout& layout : layouts_)
     for (const WeightSlot& slot : layout.slots())
       for (const WeightPart& part : slot.parts)
@@ -104,19 +105,26 @@ void LayerFiller::write(int layer, const Chunk& chunk, std::byte* out) const {
 
 void LayerFiller::stage(int layer, const Chunk& chunk, std::byte* staging) const {
   if (!expands_on_device_) return write(layer, chunk, staging);
-  for (const PackedPiece& piece : pieces_of(layer, chunk)) packer_.write(piece, staging);
+  for (const PackedPiece& piece : pieces_of(layer, chunk)) {
+    if (piece.is_seeded)
+      packer_.write_rest(piece, staging);
+    else
+      packer_.write(piece, staging);
+  }
 }
 
 void LayerFiller::issue(int layer, const Chunk& chunk, TensorView staging, TensorView out) const {
   if (!expands_on_device_)
     return backend_.copy_bytes(bytes_in(staging, 0, chunk.bytes()), bytes_in(out, 0, chunk.bytes()), Queue::kCopy);
   for (const PackedPiece& piece : pieces_of(layer, chunk)) {
+    if (piece.is_seeded) packer_.make_values(backend_, piece, scratch_, out, chunk.begin, Queue::kCopy);
     if (piece.packed.is_read) {
-      expand(backend_, piece, staging, out, chunk.begin, Queue::kCopy);
+      if (!piece.is_seeded) expand(backend_, piece, staging, out, chunk.begin, Queue::kCopy);
       continue;
     }
-    backend_.copy_bytes(bytes_in(staging, piece.values, piece.memory_end),
-                        bytes_in(scratch_, piece.values, piece.memory_end), Queue::kCopy);
+    const size_t staged = piece.is_seeded ? piece.scales : piece.values;
+    backend_.copy_bytes(bytes_in(staging, staged, piece.memory_end), bytes_in(scratch_, staged, piece.memory_end),
+                        Queue::kCopy);
     expand(backend_, piece, scratch_, out, chunk.begin, Queue::kCopy);
   }
 }
@@ -143,7 +151,8 @@ void LayerFiller::make_on_device(int first, std::span<const TensorView> slabs) c
       for (const WeightPart& part : slot.parts) {
         const size_t begin = slot.offset + static_cast<size_t>(part.element_offset) * size_of(slot.dtype);
         if (source_.terms(part).empty() && source_.can_make_on_device(slot.dtype))
-          source_.make_on_device(backend_, part, view_at(slabs[layer], begin, slot.dtype, part.shape));
+          source_.make_on_device(backend_, part, 0, view_at(slabs[layer], begin, slot.dtype, part.shape),
+                                 Queue::kCompute);
         else
           merge_seeded(slot, part, memory, host, slabs[layer]);
       }
@@ -159,7 +168,7 @@ void LayerFiller::merge_seeded(const WeightSlot& slot, const WeightPart& part, T
     return backend_.copy_bytes(bytes_of(values), bytes_in(slab, piece.slab_begin, piece.slab_begin + values.size()),
                                Queue::kCompute);
   }
-  source_.make_on_device(backend_, part, view_at(memory, piece.values, piece.packed.form.dtype, part.shape));
+  packer_.make_values(backend_, piece, memory, slab, 0, Queue::kCompute);
   packer_.write_rest(piece, host.data());
   backend_.copy_bytes(
       bytes_of(host).slice(0, static_cast<int64_t>(piece.scales), static_cast<int64_t>(piece.memory_end)),

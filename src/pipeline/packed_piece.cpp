@@ -83,6 +83,7 @@ PackedPiece PiecePacker::place(const WeightSlot& slot, const WeightPart& part, i
   if (begin % piece.columns != 0 || end % piece.columns != 0)
     piece.packed = {{slot.dtype, BlockType::kNone, PackedScale::kNone}, 1, {}, true};
   if (piece.packed.is_read) piece.columns = 1;
+  piece.is_seeded = source_.can_make_on_device(part, piece.packed.form.dtype);
   const PackedForm& form = piece.packed.form;
   const int64_t tile_row = piece.first_row() % kPackedTile;
   piece.values = piece_aligned(offset);
@@ -115,6 +116,14 @@ void PiecePacker::write_rest(const PackedPiece& piece, std::byte* memory) const 
   source_.read_scales(*piece.part, piece.packed.form, piece.first_row(), piece.first_row() + piece.rows(),
                       memory + piece.scales);
   write_factors(piece, memory);
+}
+
+void PiecePacker::make_values(Backend& backend, const PackedPiece& piece, TensorView memory, TensorView slab,
+                              size_t slab_origin, Queue queue) const {
+  const Shape count{piece.end - piece.begin};
+  const TensorView out = piece.packed.is_read ? view_at(slab, piece.slab_begin - slab_origin, piece.slot->dtype, count)
+                                              : view_at(memory, piece.values, piece.packed.form.dtype, count);
+  source_.make_on_device(backend, *piece.part, piece.begin, out, queue);
 }
 
 void PiecePacker::write_factors(const PackedPiece& piece, std::byte* memory) const {

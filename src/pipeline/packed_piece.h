@@ -25,6 +25,7 @@ struct PackedPiece {
   int64_t begin = 0, end = 0;  // values of the part; whole rows unless `packed.is_read`
   int64_t columns = 0;         // of a row; where it is read, all values are one
   size_t slab_begin = 0;       // bytes before it in the slab
+  bool is_seeded = false;      // random values, which the device can make
 
   struct Factors {
     const PatchTerm* term = nullptr;
@@ -55,6 +56,9 @@ class PiecePacker {
   void write_rows(const PackedPiece& piece, int64_t begin, int64_t end, std::byte* out) const;
   /// Only what lies behind its values, which `memory` begins with.
   void write_rest(const PackedPiece& piece, std::byte* memory) const;
+  /// Makes the values of a seeded piece on the device, in its memory or, where it is read, in `slab` as in `expand`.
+  void make_values(Backend& backend, const PackedPiece& piece, TensorView memory, TensorView slab, size_t slab_origin,
+                   Queue queue) const;
   /// Only the factors, at their places.
   void write_factors(const PackedPiece& piece, std::byte* memory) const;
 

@@ -170,6 +170,9 @@ ModelSet open_models(const Request& request) {
     models.loras = open_loras(request.weights().loras, *models.variant, models.dit);
     return models;
   }
+  require_usage(!request.stored_as,
+                "--stored-as is the form of random weights, and a checkpoint has its own: leave it out, or take "
+                "--weights random");
   require_usage(request.names_weights(),
                 "--checkpoint names the folder or the file of the weights\n" + official_checkpoints_help());
   const WeightChoice weights = request.weights();

@@ -30,10 +30,6 @@ struct Check {
 void check_request(const Request& request) {
   request_options(Check{}, request);
   request.weights();  // the strengths of LoRAs
-  require(!request.stored_as || request.random_weights,
-          "--stored-as is the form of random weights, and a checkpoint has its own: leave it out, or take --weights "
-          "random",
-          ErrorKind::kUsage);
   require(!mixes_spellings(request), kMixedSpellings, ErrorKind::kUsage);
   require(!request.boundary || !request.split_step,
           "--boundary and --split-step both say where the low-noise expert begins: leave one out; a suite's defaults "

@@ -101,26 +101,30 @@ TEST(RandomCodes, FallBackWhereBlocksDoNotFit) {
   for (const float value : values) EXPECT_EQ(value, round_to_bf16(value));
 }
 
+/// Of the blocks of an expert, in 10^9 bytes.
+double gigabytes_as(StoredAs stored) {
+  const DitConfig dit = variant_named("t2v-A14B").dit;
+  const WeightSource source = WeightSource::random(5).as(stored);
+  double bytes = 0;
+  for (int layer = 0; layer < dit.num_layers; ++layer) {
+    const WeightLayout layout = dit_block_layout(dit, layer, DType::kBF16);
+    for (const WeightSlot& slot : layout.slots())
+      for (const WeightPart& part : slot.parts) {
+        const PackedPart packed = source.packed(part, slot.dtype);
+        const int64_t columns = part.shape.rank() < 2 ? 1 : part.shape[1];
+        bytes +=
+            static_cast<double>(part.shape.count() / columns) * static_cast<double>(packed.form.row_bytes(columns));
+      }
+  }
+  return bytes / 1e9;
+}
+
 /// Published files of an A14B expert: Q4_K_M 9.65 GB, Q5_K_M 10.8 GB, Q8_0 15.4 GB, fp8_scaled 14.3 GB.
 TEST(RandomCodes, HaveTheSizeOfPublishedFiles) {
-  const DitConfig dit = variant_named("t2v-A14B").dit;
-  const auto bytes_as = [&](StoredAs stored) {
-    const WeightSource source = WeightSource::random(5).as(stored);
-    double bytes = 0;
-    for (int layer = 0; layer < dit.num_layers; ++layer)
-      for (const WeightSlot& slot : dit_block_layout(dit, layer, DType::kBF16).slots())
-        for (const WeightPart& part : slot.parts) {
-          const PackedPart packed = source.packed(part, slot.dtype);
-          const int64_t columns = part.shape.rank() < 2 ? 1 : part.shape[1];
-          bytes +=
-              static_cast<double>(part.shape.count() / columns) * static_cast<double>(packed.form.row_bytes(columns));
-        }
-    return bytes / 1e9;
-  };
-  EXPECT_NEAR(bytes_as(StoredAs::kQ4KM), 9.65, 0.3);
-  EXPECT_NEAR(bytes_as(StoredAs::kQ5KM), 10.8, 0.3);
-  EXPECT_NEAR(bytes_as(StoredAs::kQ8_0), 15.4, 0.5);
-  EXPECT_NEAR(bytes_as(StoredAs::kFp8Scaled), 14.3, 0.5);
+  EXPECT_NEAR(gigabytes_as(StoredAs::kQ4KM), 9.65, 0.3);
+  EXPECT_NEAR(gigabytes_as(StoredAs::kQ5KM), 10.8, 0.3);
+  EXPECT_NEAR(gigabytes_as(StoredAs::kQ8_0), 15.4, 0.5);
+  EXPECT_NEAR(gigabytes_as(StoredAs::kFp8Scaled), 14.3, 0.5);
 }
 
 TEST(RandomCodes, AreOnlyOfRandomWeightsOfF32) {

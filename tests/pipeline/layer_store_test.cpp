@@ -239,6 +239,21 @@ TEST_P(MadeOnTheDevice, RandomWeightsAreThoseOfTheHost) {
   EXPECT_TRUE(layers.take_copies().empty()) << "nothing crossed the bus";
 }
 
+/// Layers that pass through, or come back to the host: by chunks, on the copy queue.
+TEST(StreamedRandomLayers, AreMadeOnTheDevice) {
+  const auto backend = make_backend({"cpu", 1, {}});
+  const WeightSource source = WeightSource::random(3);
+  for (const Residency residency : {Residency::kStream, Residency::kMapped}) {
+    LayerStore layers(*backend, layouts(), source, {residency, 2, 4, "test", kSmallChunk, true});
+    layers.start();
+    for (int pass = 0; pass < 3; ++pass)
+      for (int i = 0; i < kLayers; ++i) {
+        expect_layer_of(source, layers.acquire(i), layout_of(i));
+        layers.release(i);
+      }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Residencies, MadeOnTheDevice,
                          testing::Combine(testing::Values(Residency::kResident, Residency::kOnce),
                                           testing::Values(DType::kF32, DType::kBF16)));

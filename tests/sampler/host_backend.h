@@ -55,7 +55,7 @@ class HostBackend : public Backend {
   void add(TensorView, TensorView) override { refuse(); }
   void activate(TensorView, Activation, TensorView) override { refuse(); }
   void gated_gelu(TensorView, TensorView, TensorView) override { refuse(); }
-  void fill_normal(TensorView, uint64_t, float, float) override { refuse(); }
+  void fill_normal_from(TensorView, uint64_t, uint64_t, float, float, Queue) override { refuse(); }
   void linear(TensorView, TensorView, TensorView, Activation, TensorView) override { refuse(); }
   void add_low_rank(TensorView, TensorView, TensorView, float, TensorView, Queue) override { refuse(); }
   void expand(const PackedMatrix&, std::span<const LowRankTerm>, TensorView, Queue) override { refuse(); }

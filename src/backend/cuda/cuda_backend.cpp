@@ -154,8 +154,9 @@ void CudaBackend::activate(TensorView x, Activation activation, TensorView y) {
 }
 void CudaBackend::gated_gelu(TensorView gate, TensorView up, TensorView y) { cuda::gated_gelu(context_, gate, up, y); }
 void CudaBackend::combine(std::span<const Term> terms, TensorView out) { cuda::combine(context_, terms, out); }
-void CudaBackend::fill_normal(TensorView y, uint64_t seed, float mean, float deviation) {
-  cuda::fill_normal(context_, y, seed, mean, deviation);
+void CudaBackend::fill_normal_from(TensorView y, uint64_t seed, uint64_t first, float mean, float deviation,
+                                   Queue queue) {
+  cuda::fill_normal(stream(queue), context_.multiprocessors, y, seed, first, mean, deviation);
 }
 void CudaBackend::linear(TensorView x, TensorView weight, TensorView bias, Activation activation, TensorView y) {
   linear_.forward(x, weight, bias, activation, y);

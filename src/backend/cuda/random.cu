@@ -24,21 +24,21 @@ __device__ float seeded(uint64_t key, uint64_t index, float mean, float deviatio
 
 template <typename Y>
 __global__ void __launch_bounds__(kThreads)
-    fill_normal_kernel(Y* y, int64_t count, uint64_t seed, float mean, float deviation) {
+    fill_normal_kernel(Y* y, int64_t count, uint64_t seed, uint64_t first, float mean, float deviation) {
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count;
        i += static_cast<int64_t>(gridDim.x) * kThreads)
-    y[i] = from_float<Y>(seeded(seed, static_cast<uint64_t>(i), mean, deviation));
+    y[i] = from_float<Y>(seeded(seed, first + static_cast<uint64_t>(i), mean, deviation));
 }
 
 }  // namespace
 
-void fill_normal(Context& context, TensorView y, uint64_t seed, float mean, float deviation) {
+void fill_normal(cudaStream_t stream, int multiprocessors, TensorView y, uint64_t seed, uint64_t first, float mean,
+                 float deviation) {
   require_op(y.is_contiguous(), "y must be contiguous");
   if (y.count() == 0) return;
-  const unsigned grid = grid_for(ceil_div(y.count(), kThreads), context.multiprocessors);
+  const unsigned grid = grid_for(ceil_div(y.count(), kThreads), multiprocessors);
   with_float_type(y, [&]<typename Y>(Y*) {
-    fill_normal_kernel<<<grid, kThreads, 0, context.compute>>>(static_cast<Y*>(y.data), y.count(), seed, mean,
-                                                               deviation);
+    fill_normal_kernel<<<grid, kThreads, 0, stream>>>(static_cast<Y*>(y.data), y.count(), seed, first, mean, deviation);
   });
   check(cudaGetLastError());
 }

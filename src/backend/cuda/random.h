@@ -8,6 +8,7 @@
 
 namespace wan::cuda {
 
-void fill_normal(Context& context, TensorView y, uint64_t seed, float mean, float deviation);
+void fill_normal(cudaStream_t stream, int multiprocessors, TensorView y, uint64_t seed, uint64_t first, float mean,
+                 float deviation);
 
 }  // namespace wan::cuda
