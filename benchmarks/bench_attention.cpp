@@ -99,7 +99,8 @@ class Operands {
     const DeviceBuffer part(bytes(rows * width_));
     for (int64_t p = 0; p < parts; ++p) {
       const TensorView view(part.data(), case_.dtype, {rows, width_}, Memory::kDevice);
-      cuda::fill_normal(context.compute, context.multiprocessors, view, seed + static_cast<uint64_t>(p), 0, 0.0f, deviations[static_cast<size_t>(p)]);
+      cuda::fill_normal(context.compute, context.multiprocessors, view, seed + static_cast<uint64_t>(p), 0, 0.0f,
+                        deviations[static_cast<size_t>(p)]);
       check(cudaMemcpy2DAsync(at(buffer, p * width_), bytes(parts * width_), part.data(), bytes(width_), bytes(width_),
                               static_cast<size_t>(rows), cudaMemcpyDeviceToDevice, context.compute));
     }

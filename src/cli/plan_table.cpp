@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "base/error.h"
 #include "cli/data_files.h"
 #include "pipeline/memory_needs.h"
 #include "pipeline/request_words.h"
@@ -66,18 +65,15 @@ TableRow row_of(const Request& request, const std::vector<PublishedCard>& cards)
   const Plan plan = make_plan(request, models, Images::kAssumed);
   const std::string stored(enum_name(*request.stored_as));
   TableRow row{plan.model, stored, plan.width, plan.height, plan.num_frames, 0, {}};
+  const std::vector<MemoryPlan> plans = memory_plans(models, plan, HistoryMemory::kApart);
   for (const int gib : kTableGib) {
     const uint64_t room = static_cast<uint64_t>(gib) * kGiB;
     TableCell& cell = row.cells.emplace_back();
     cell.measured = measured_within(cards, plan, stored, room);
-    MemoryLimits limits{room, UINT64_MAX / 2};
-    try {
-      cell.predicted = plan_memory(request, models, plan, HistoryMemory::kApart, limits);
-    } catch (const OutOfMemory&) {
-      continue;  // the cell says so
-    }
-    if (is_streamed(cell.predicted->dit_residency))
-      row.host_bytes = page_locked_bytes(models, plan, *cell.predicted);
+    const auto fits = std::ranges::find_if(plans, [&](const MemoryPlan& p) { return p.predicted_peak <= room; });
+    if (fits == plans.end()) continue;  // the cell says so
+    cell.predicted = *fits;
+    if (is_streamed(cell.predicted->dit_residency)) row.host_bytes = page_locked_bytes(models, plan, *cell.predicted);
   }
   return row;
 }

@@ -160,7 +160,8 @@ void print_plans(const PlannedCard& card, const std::vector<VideoPlan>& videos, 
 
 void print_table(const std::vector<TableRow>& rows) {
   print("{}", wrapped("GiB on the card at its peak, by the memory that there is for the process: weights r resident, "
-                      "p packed on the card as they are stored, s streamed from the host, - nowhere; below it in rows of their own what published records "
+                      "p packed on the card as they are stored, s streamed from the host, - nowhere; below it in rows "
+                      "of their own what published records "
                       "measured; host: page-locked where weights are streamed",
                       0, 2));
   std::vector<std::string> head;

@@ -31,6 +31,7 @@
 #include "pipeline/engine.h"
 #include "pipeline/recipe_names.h"
 #include "pipeline/request_words.h"
+#include "suite/command.h"
 #include "suite/plan.h"
 #include "suite/progress.h"
 #include "suite/range_stages.h"
@@ -124,7 +125,7 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
           "--engine command and --command go together: name the program to measure with --command", ErrorKind::kUsage);
   if (!options.command.empty()) plan.command = {"sh", "-c", options.command};
   const bool is_passed_on = options.command.find("{gpu_memory_limit}") != std::string::npos ||
-                            options.command.find("WANBENCH_GPU_MEMORY_LIMIT") != std::string::npos;
+                            options.command.find(suite::variable_of("gpu_memory_limit")) != std::string::npos;
   require(!plan.gpu_memory_limit || plan.command.empty() || is_passed_on,
           fmt::format("{} bounds this program's engine: another program keeps to what it is told, so pass it on in "
                       "--command as {{gpu_memory_limit}}, or leave it out",

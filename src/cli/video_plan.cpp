@@ -10,6 +10,7 @@ namespace {
 /// them.
 MemoryPlan least_memory(Request request, const ModelSet& models, const Plan& plan, const PlannedCard& card) {
   if (request.offload == Offload::kAuto) request.offload = Offload::kStream;
+  request.gpu_memory_limit.reset();
   return plan_memory(request, models, plan, card.history, {UINT64_MAX / 2, UINT64_MAX / 2});
 }
 

@@ -259,7 +259,7 @@ bool WeightSource::can_make_on_device(const WeightLayout& layout) const {
 }
 
 bool WeightSource::can_make_on_device(const WeightPart& part, DType dtype) const {
-  return can_make_on_device(dtype) && !is_coded(part) && (terms(part).empty() || !packed(part, dtype).is_read);
+  return can_make_on_device(dtype) && !is_coded(part);
 }
 
 void WeightSource::make_on_device(Backend& backend, const WeightPart& part, int64_t first, TensorView out,

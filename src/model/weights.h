@@ -116,7 +116,7 @@ class WeightSource {
   bool can_make_on_device(DType dtype) const;
   /// Whether it does so for a layout, less one value in a hundred: norms and biases that are kept in F32.
   bool can_make_on_device(const WeightLayout& layout) const;
-  /// Whether it does so for a part, of which LoRAs change nothing that `packed` does not tell.
+  /// Whether it does so for a part.
   bool can_make_on_device(const WeightPart& part, DType dtype) const;
   /// Random values of a part, from its value `first` on, straight into `out`, device memory.
   void make_on_device(Backend& backend, const WeightPart& part, int64_t first, TensorView out, Queue queue) const;

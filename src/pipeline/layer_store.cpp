@@ -187,14 +187,14 @@ int64_t LayerStore::issue_limit() const {
 bool LayerStore::next_streamed_task(Task& task) {
   std::unique_lock lock(mutex_);
   for (;;) {
-    if (stop_ || unfilled_layers_ == 0) return false;
+    if (stop_) return false;
     begin_feed();
-    if (feed_.is_on && feed_.chunks_left > 0 &&
-        feed_.next_chunk < chunks_of(static_cast<int>(feed_.position % layers()))) {
+    if (feed_.is_on && feed_.next_chunk < chunks_of(static_cast<int>(feed_.position % layers()))) {
       task = {feed_.position, feed_.next_chunk++, true};
       ++feeding_;
       return true;
     }
+    if (unfilled_layers_ == 0) return false;  // what is fed is in other threads' hands
     if (next_.position < layers() && filling_ < (options_.threads + 1) / 2) {
       task = next_;
       if (++next_.chunk == chunks_of(static_cast<int>(next_.position))) next_ = {next_.position + 1, 0, false};

@@ -30,15 +30,6 @@ uint64_t staging_bytes(const ModelSet& models, DType compute) {
   return bytes;
 }
 
-MemoryNeed need_of(const ModelSet& models, const Plan& plan, HistoryMemory history, Residency residency) {
-  Request request;
-  request.offload = offload_of(residency);
-  const MemoryLimits unlimited{kUnlimited, kUnlimited};
-  const MemoryPlan memory = plan_memory(request, models, plan, history, unlimited);
-  if (plan.device == "cpu") return {residency, std::nullopt, memory.predicted_peak};
-  return {residency, memory.predicted_peak, page_locked_bytes(models, plan, memory)};
-}
-
 }  // namespace
 
 uint64_t page_locked_bytes(const ModelSet& models, const Plan& plan, const MemoryPlan& memory) {
@@ -69,13 +60,32 @@ Plan default_plan(const ModelSet& models, const std::string& device) {
   return plan;
 }
 
+std::vector<MemoryPlan> memory_plans(const ModelSet& models, const Plan& plan, HistoryMemory history) {
+  std::vector<Residency> places{Residency::kResident};
+  if (plan.device != "cpu") {
+    if (is_stored_small(models, plan.compute))
+      places.insert(places.end(), {Residency::kPacked, Residency::kPackedStream});
+    else
+      places.push_back(Residency::kStream);
+    places.push_back(Residency::kMapped);
+  }
+  std::vector<MemoryPlan> plans;
+  for (const Residency residency : places) {
+    Request request;
+    request.offload = offload_of(residency);
+    plans.push_back(plan_memory(request, models, plan, history, {kUnlimited, kUnlimited}));
+  }
+  return plans;
+}
+
 std::vector<MemoryNeed> memory_needs(const ModelSet& models, const Plan& plan, HistoryMemory history) {
-  if (plan.device == "cpu") return {need_of(models, plan, history, Residency::kResident)};
   std::vector<MemoryNeed> needs;
-  std::vector<Residency> places{Residency::kResident, Residency::kStream, Residency::kMapped};
-  if (is_stored_small(models, plan.compute))
-    places = {Residency::kResident, Residency::kPacked, Residency::kPackedStream, Residency::kMapped};
-  for (const Residency residency : places) needs.push_back(need_of(models, plan, history, residency));
+  for (const MemoryPlan& memory : memory_plans(models, plan, history)) {
+    if (plan.device == "cpu")
+      needs.push_back({memory.dit_residency, std::nullopt, memory.predicted_peak});
+    else
+      needs.push_back({memory.dit_residency, memory.predicted_peak, page_locked_bytes(models, plan, memory)});
+  }
   return needs;
 }
 

@@ -29,8 +29,11 @@ struct MemoryNeed {
 /// go to it.
 uint64_t page_locked_bytes(const ModelSet& models, const Plan& plan, const MemoryPlan& memory);
 
-/// In the order in which a plan prefers them: on a card resident, streamed, mapped; on a CPU the only one there is.
-/// `history` as in plan_memory.
+/// The plans of every place for the weights, in the order in which one is chosen: on a card resident, packed where
+/// files store them small, streamed, mapped; on a CPU the only one there is. `history` as in plan_memory.
+std::vector<MemoryPlan> memory_plans(const ModelSet& models, const Plan& plan, HistoryMemory history);
+
+/// The same in short.
 std::vector<MemoryNeed> memory_needs(const ModelSet& models, const Plan& plan, HistoryMemory history);
 
 /// Why `need` is more than is free now; empty where it fits. By the rules of plan_memory: beside streamed weights

@@ -83,7 +83,8 @@ PackedPiece PiecePacker::place(const WeightSlot& slot, const WeightPart& part, i
   if (begin % piece.columns != 0 || end % piece.columns != 0)
     piece.packed = {{slot.dtype, BlockType::kNone, PackedScale::kNone}, 1, {}, true};
   if (piece.packed.is_read) piece.columns = 1;
-  piece.is_seeded = source_.can_make_on_device(part, piece.packed.form.dtype);
+  const bool has_other_loras = piece.packed.is_read && !source_.terms(part).empty();
+  piece.is_seeded = !has_other_loras && source_.can_make_on_device(part, piece.packed.form.dtype);
   const PackedForm& form = piece.packed.form;
   const int64_t tile_row = piece.first_row() % kPackedTile;
   piece.values = piece_aligned(offset);

@@ -15,12 +15,6 @@ namespace {
 
 using Values = std::map<std::string, std::string>;
 
-std::string variable_of(const std::string& key) {
-  std::string name = "WANBENCH_";
-  for (const char c : key) name += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return name;
-}
-
 /// Where the next character of a shell's text stands.
 class ShellPlace {
  public:
@@ -113,6 +107,12 @@ bool is_shell_text(const std::vector<std::string>& command, size_t index) {
 }
 
 }  // namespace
+
+std::string variable_of(const std::string& key) {
+  std::string name = "WANBENCH_";
+  for (const char c : key) name += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name;
+}
 
 ExpandedCommand expand_command(const std::vector<std::string>& command, const Case& details,
                                const std::filesystem::path& output) {

@@ -10,6 +10,9 @@
 
 namespace wan::suite {
 
+/// The variable of a program's environment that stands for a placeholder.
+std::string variable_of(const std::string& key);
+
 struct ExpandedCommand {
   std::vector<std::string> argv;
   std::map<std::string, std::string> environment;  // the variables that argv reads

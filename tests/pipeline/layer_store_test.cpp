@@ -143,6 +143,7 @@ TEST_P(LayerStoreTest, SaysOnceWhatFillingTheHostMemoryTook) {
   const auto layers = store();
   layers->start();
   expect_pass(*layers);
+  layers->wait_until_loaded();
   const auto fill = layers->take_fill();
   ASSERT_EQ(fill.has_value(), is_streamed(GetParam()));
   if (!fill) return;

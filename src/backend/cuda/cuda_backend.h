@@ -47,8 +47,7 @@ class CudaBackend final : public Backend {
   void activate(TensorView x, Activation activation, TensorView y) override;
   void gated_gelu(TensorView gate, TensorView up, TensorView y) override;
   void combine(std::span<const Term> terms, TensorView out) override;
-  void fill_normal_from(TensorView y, uint64_t seed, uint64_t first, float mean, float deviation,
-                        Queue queue) override;
+  void fill_normal_from(TensorView y, uint64_t seed, uint64_t first, float mean, float deviation, Queue queue) override;
   void linear(TensorView x, TensorView weight, TensorView bias, Activation activation, TensorView y) override;
   void add_low_rank(TensorView base, TensorView up, TensorView down, float factor, TensorView y, Queue queue) override;
   void expand(const PackedMatrix& matrix, std::span<const LowRankTerm> terms, TensorView y, Queue queue) override;

@@ -22,7 +22,8 @@ struct Buffers {
                                                   context.ledger);
       Tensor tensor(TensorView(block->data(), dtype, extents, Memory::kDevice),
                     [block](void*) mutable { block.reset(); });
-      fill_normal(context.compute, context.multiprocessors, tensor, /*seed=*/static_cast<uint64_t>(extents.count()), 0, 0, 1);
+      fill_normal(context.compute, context.multiprocessors, tensor, /*seed=*/static_cast<uint64_t>(extents.count()), 0,
+                  0, 1);
       return tensor;
     };
     x = make(shape.in, {shape.m, shape.k});
