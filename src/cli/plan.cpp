@@ -52,6 +52,8 @@ std::vector<VideoPlan> plan_suite(const PlanOptions& options, const PlannedCard&
       const std::vector<std::string> loras = request.lora;
       request.set_weights(options.request.weights());
       request.lora = loras;
+      request.random_weights = false;
+      request.stored_as.reset();
     }
     videos.push_back(plan_video(one.name, checked(for_card(request)), card));
   }

@@ -103,7 +103,7 @@ OutOfMemory Generation::explained(const OutOfMemory& problem) const {
                          static_cast<double>(plan.predicted_peak) / (1 << 30));
   } else if (advice.empty()) {
     advice = "ask for fewer frames or a smaller size";
-    if (models_ && models_->memory.dit_residency == Residency::kStream && models_->set.checkpoint)
+    if (models_ && is_streamed(models_->memory.dit_residency) && models_->set.checkpoint)
       advice += "; where it is the host's memory, --offload mapped holds no weights there";
   }
   const std::string where = clock_ ? stage_name(clock_->stage(), plan_.variant->task) + ", " : "";

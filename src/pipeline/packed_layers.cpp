@@ -5,7 +5,8 @@
 namespace wan {
 namespace {
 
-/// The piece in memory of which byte `begin` is the first.
+/// The piece in memory of which byte `begin` is the first: its own, or the first behind its values, which are not
+/// written then.
 PackedPiece moved(PackedPiece piece, size_t begin) {
   piece.values -= std::min(piece.values, begin);
   piece.scales -= begin;

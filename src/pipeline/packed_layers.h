@@ -23,8 +23,8 @@ class PackedLayers {
     size_t bytes() const { return end - begin; }
   };
 
-  /// Nothing is read but headers. Layouts and source must outlive this. `chunk_bytes` is the most a chunk has, but for
-  /// the factors of one weight.
+  /// Nothing is read but headers and single scales. Layouts and source must outlive this. `chunk_bytes` is the most a
+  /// chunk has, but for the factors of one weight.
   PackedLayers(std::span<const WeightLayout> layouts, const WeightSource& source, size_t chunk_bytes);
 
   size_t bytes(int layer) const { return layers_[static_cast<size_t>(layer)].bytes; }

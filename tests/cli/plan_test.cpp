@@ -158,6 +158,17 @@ TEST_F(PlanCommand, PlansEveryCaseOfASuite) {
   for (const Json& video : document["videos"]) EXPECT_FALSE(video["name"]["value"].is_null());
 }
 
+/// A suite of random weights is planned with the weights that are named.
+TEST_F(PlanCommand, TakesACheckpointForASuite) {
+  const std::string suite = "--suite " + (suites() / "few-steps.json").string() + " --card h100 ";
+  const Json random = json_of(suite)["videos"];
+  const test::Ended ended = run("plan --json " + suite + "--checkpoint " + checkpoint());
+  // The small model is none of those that the suite names.
+  EXPECT_EQ(ended.code, 2) << ended.output;
+  EXPECT_NE(ended.output.find("is asked for"), std::string::npos) << ended.output;
+  EXPECT_EQ(random.size(), 3u);
+}
+
 TEST_F(PlanCommand, PlansACheckpointAlone) {
   const Json document = json_of("--checkpoint " + checkpoint() + " --card h100");
   EXPECT_EQ(document["videos"].size(), 1u);

@@ -145,6 +145,63 @@ TEST_P(LoraLayers, OfStrengthZeroAreTheBase) {
   EXPECT_EQ(wrong_parts_of(*backend_, GetParam(), 2, base_.with(patches), base_), 0);
 }
 
+/// Factors of F32 whose values have all their bits.
+FileTensors fine_factors() {
+  FileTensors tensors;
+  const auto fine = [](const Shape& shape, int seed) {
+    std::vector<float> values = test::small_values(shape.count(), seed);
+    for (size_t i = 0; i < values.size(); ++i) values[i] *= 1 + static_cast<float>((i * 37 + 11) % 97) / 8191;
+    return values;
+  };
+  for (int layer = 0; layer < kLayers; ++layer) {
+    const std::string module = fmt::format("blocks.{}.q", layer);
+    const Shape down{5, kColumns}, up{kRows, 5};
+    tensors.push_back(test::stored(module + ".lora_A.weight", {down, fine(down, 1)}, DType::kF32));
+    tensors.push_back(test::stored(module + ".lora_B.weight", {up, fine(up, 2)}, DType::kF32));
+  }
+  return tensors;
+}
+
+/// Multiplied as the sum of two BF16 they lose so little that hardly a value rounds otherwise; cut to one BF16, one in
+/// ten and more would.
+TEST(LoraFactors, OfF32KeepSixteenBits) {
+  const test::Written file(fine_factors());
+  const Lora lora = Lora::open(file.path(), weights());
+  WeightPatches patches;
+  patches.add(lora, 64);
+  const WeightSource merged = WeightSource::random(3).with(patches);
+  const auto backend = make_backend({"cpu", 1, {}});
+  LayerStore layers(*backend, layouts(), merged, {Residency::kPacked, 2, 2, "test"});
+  layers.start();
+  int64_t others = 0, cut_others = 0, all = 0;
+  for (int layer = 0; layer < kLayers; ++layer) {
+    const TensorView slab = layers.acquire(layer);
+    const WeightLayout layout = layout_of(layer);
+    const WeightPart& q = layout.slots().front().parts.front();
+    std::vector<float> base(static_cast<size_t>(q.shape.count())), exact(base.size());
+    merged.read_base(q, 0, q.shape.count(), DType::kF32, base.data());
+    merged.read(q, 0, q.shape.count(), DType::kF32, exact.data());
+    const LoraChange& change = *merged.terms(q).front().change;
+    std::vector<float> up(static_cast<size_t>(kRows * change.rank)), down(static_cast<size_t>(change.rank * kColumns));
+    lora.read(*change.up, 0, std::ssize(up), up.data());
+    lora.read(*change.down, 0, std::ssize(down), down.data());
+    const auto* found = static_cast<const BF16*>(slab.data);
+    for (int64_t row = 0; row < kRows; ++row)
+      for (int64_t column = 0; column < kColumns; ++column, ++all) {
+        const auto at = static_cast<size_t>(row * kColumns + column);
+        float sum = 0;
+        for (int64_t k = 0; k < change.rank; ++k)
+          sum += round_to_bf16(up[static_cast<size_t>(row * change.rank + k)]) *
+                 round_to_bf16(down[static_cast<size_t>(k * kColumns + column)]);
+        others += found[at].bits == to_bf16(exact[at]).bits ? 0 : 1;
+        cut_others += to_bf16(base[at] + 64 * sum).bits == to_bf16(exact[at]).bits ? 0 : 1;
+      }
+    layers.release(layer);
+  }
+  EXPECT_LE(others, all / 100) << cut_others << " of " << all << " where factors are cut";
+  EXPECT_GE(cut_others, all / 10) << "the check above could not fail";
+}
+
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const Residency residency : {Residency::kResident, Residency::kPacked, Residency::kStream,
