@@ -43,8 +43,12 @@ struct Event {
   bool valid() const { return handle != nullptr; }
 };
 
-/// Work is issued to one of two in-order queues; on the CPU both run at once, in call order.
-enum class Queue { kCompute, kCopy };
+/// Work is issued to one of these in-order queues; on the CPU all run at once, in call order.
+enum class Queue {
+  kCompute,
+  kCopy,  // what computing waits for, and what waits for it
+  kFill,  // what no other queue waits for
+};
 
 enum class Activation { kNone, kGeluTanh, kSilu };
 

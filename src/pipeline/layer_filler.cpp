@@ -75,9 +75,11 @@ bool LayerFiller::is_expanded_anywhere() const {
   return false;
 }
 
-void LayerFiller::start() {
-  if (expands_on_device_)
-    scratch_ = backend_.allocate(DType::kU8, {static_cast<int64_t>(staging_bytes_)}, "memory to expand weights from");
+void LayerFiller::start(std::initializer_list<Queue> queues) {
+  if (!expands_on_device_) return;
+  for (const Queue queue : queues)
+    scratch_[queue] =
+        backend_.allocate(DType::kU8, {static_cast<int64_t>(staging_bytes_)}, "memory to expand weights from");
 }
 
 std::vector<PackedPiece> LayerFiller::pieces_of(int layer, const Chunk& chunk) const {
@@ -113,19 +115,20 @@ void LayerFiller::stage(int layer, const Chunk& chunk, std::byte* staging) const
   }
 }
 
-void LayerFiller::issue(int layer, const Chunk& chunk, TensorView staging, TensorView out) const {
+void LayerFiller::issue(int layer, const Chunk& chunk, TensorView staging, TensorView out, Queue queue) const {
   if (!expands_on_device_)
-    return backend_.copy_bytes(bytes_in(staging, 0, chunk.bytes()), bytes_in(out, 0, chunk.bytes()), Queue::kCopy);
+    return backend_.copy_bytes(bytes_in(staging, 0, chunk.bytes()), bytes_in(out, 0, chunk.bytes()), queue);
+  const TensorView scratch = scratch_.at(queue);
   for (const PackedPiece& piece : pieces_of(layer, chunk)) {
-    if (piece.is_seeded) packer_.make_values(backend_, piece, scratch_, out, chunk.begin, Queue::kCopy);
+    if (piece.is_seeded) packer_.make_values(backend_, piece, scratch, out, chunk.begin, queue);
     if (piece.packed.is_read) {
-      if (!piece.is_seeded) expand(backend_, piece, staging, out, chunk.begin, Queue::kCopy);
+      if (!piece.is_seeded) expand(backend_, piece, staging, out, chunk.begin, queue);
       continue;
     }
     const size_t staged = piece.is_seeded ? piece.scales : piece.values;
-    backend_.copy_bytes(bytes_in(staging, staged, piece.memory_end), bytes_in(scratch_, staged, piece.memory_end),
-                        Queue::kCopy);
-    expand(backend_, piece, scratch_, out, chunk.begin, Queue::kCopy);
+    backend_.copy_bytes(bytes_in(staging, staged, piece.memory_end), bytes_in(scratch, staged, piece.memory_end),
+                        queue);
+    expand(backend_, piece, scratch, out, chunk.begin, queue);
   }
 }
 

@@ -3,11 +3,12 @@
 // and the device expands and adds them up and rounds once into the slab. Private to pipeline/.
 //
 // A chunk of a card's slab takes this way: `stage` on a worker, into page-locked memory; one copy a piece to scratch
-// memory on the device; one expansion. All but the first is in the copy queue, in whose order one scratch serves all
-// chunks.
+// memory on the device; one expansion. All but the first is in one queue, in whose order one scratch serves all chunks.
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -36,22 +37,22 @@ class LayerFiller {
   bool expands_on_device() const { return expands_on_device_; }
   /// Of host memory for one chunk.
   size_t staging_bytes() const { return staging_bytes_; }
-  /// Of device memory while layers are filled.
+  /// Of device memory while layers are filled, for each queue.
   size_t scratch_bytes() const { return expands_on_device_ ? staging_bytes_ : 0; }
   /// Of device memory in `make_on_device`.
   size_t seeded_bytes() const;
 
-  /// Allocates the scratch memory. Throws OutOfMemory.
-  void start();
+  /// Allocates the scratch memory of what is to be issued to these queues. Throws OutOfMemory.
+  void start(std::initializer_list<Queue> queues);
   /// Gives it back; nothing may be in flight.
-  void finish() { scratch_.reset(); }
+  void finish() { scratch_.clear(); }
 
   /// Writes a chunk as the slab is to have it; LoRAs are added here. Thread-safe.
   void write(int layer, const Chunk& chunk, std::byte* out) const;
   /// Writes what `issue` takes. Thread-safe.
   void stage(int layer, const Chunk& chunk, std::byte* staging) const;
-  /// Makes the chunk's bytes `out`, device memory, of what was staged: on the copy queue. One call at a time.
-  void issue(int layer, const Chunk& chunk, TensorView staging, TensorView out) const;
+  /// Makes the chunk's bytes `out`, device memory, of what was staged. One call at a time.
+  void issue(int layer, const Chunk& chunk, TensorView staging, TensorView out, Queue queue) const;
   /// Makes whole slabs, of layers from `first` on, of a source that can do so: on the compute queue. LoRAs are added in
   /// the same way.
   void make_on_device(int first, std::span<const TensorView> slabs) const;
@@ -71,7 +72,7 @@ class LayerFiller {
   bool expands_on_device_;
   std::vector<Chunk> chunks_;
   size_t staging_bytes_ = 0;
-  Tensor scratch_;
+  std::map<Queue, Tensor> scratch_;
 };
 
 }  // namespace wan

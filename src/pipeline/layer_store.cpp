@@ -99,7 +99,8 @@ void LayerStore::start() {
   made_when_acquired_ = is(Residency::kOnce) && can_make;
   if (made_when_acquired_) return;
   const bool expands = !packed_ && filler_.expands_on_device();
-  if (expands) filler_.start();
+  if (expands && is(Residency::kStream)) filler_.start({Queue::kCopy, Queue::kFill});
+  if (expands && !is(Residency::kStream)) filler_.start({Queue::kCopy});
   size_t staging = packed_ ? packed_->most_chunk_bytes() : filler_.staging_bytes();
   if (is(Residency::kStream))  // through which expanded chunks come back
     for (const LayerFiller::Chunk& chunk : filler_.chunks()) staging = std::max(staging, chunk.bytes());
@@ -332,7 +333,7 @@ void LayerStore::issue_chunk(const Task& task, TensorView staging, TensorView pa
   };
   if (!packed_) {
     const LayerFiller::Chunk& chunk = filler_.chunks()[task.chunk];
-    return filler_.issue(layer, chunk, staging, bytes_of(device_slab(layer, task.position), chunk));
+    return filler_.issue(layer, chunk, staging, bytes_of(device_slab(layer, task.position), chunk), Queue::kCopy);
   }
   const PackedLayers::Chunk& chunk = packed_->chunks(layer)[task.chunk];
   backend_.copy_bytes(staging.slice(0, 0, static_cast<int64_t>(chunk.bytes())), bytes_of(packed, chunk), Queue::kCopy);
@@ -371,7 +372,8 @@ void LayerStore::convert_and_copy(const Task& task) {
   changed_.notify_all();
 }
 
-/// Expands on the device and brings the result back.
+/// Expands on the device and brings the result back. In a queue of its own: the copy queue's order would keep it behind
+/// layers that wait for a free slot.
 void LayerStore::expand_to_host(int layer, size_t number, std::byte* out) {
   std::unique_lock lock(mutex_);
   const LayerFiller::Chunk& chunk = filler_.chunks()[number];
@@ -379,9 +381,9 @@ void LayerStore::expand_to_host(int layer, size_t number, std::byte* out) {
   Staging& staging = staging_[index];
   const auto length = static_cast<int64_t>(chunk.bytes());
   const TensorView merged = merged_.view().slice(0, 0, length), host = staging.host.view().slice(0, 0, length);
-  filler_.issue(layer, chunk, staging.host, merged);
-  backend_.copy_bytes(merged, host, Queue::kCopy);
-  staging.copied = backend_.record(Queue::kCopy);
+  filler_.issue(layer, chunk, staging.host, merged, Queue::kFill);
+  backend_.copy_bytes(merged, host, Queue::kFill);
+  staging.copied = backend_.record(Queue::kFill);
   lock.unlock();
   backend_.synchronize(staging.copied);
   std::memcpy(out, host.data, chunk.bytes());

@@ -162,8 +162,8 @@ uint64_t expansion_bytes(const ModelSet& models, const Plan& plan, Residency res
     if (is_packed(where)) return;
     const LayerFiller filler(*dry, layouts, source, LayerStoreOptions{}.chunk_bytes, true);
     const bool is_seeded = where == Residency::kResident && source.can_make_on_device(layouts.front());
-    // A streamed chunk goes back to the host, through as much again.
-    bytes += is_seeded ? filler.seeded_bytes() : filler.scratch_bytes() * (where == Residency::kStream ? 2 : 1);
+    // A streamed chunk goes to the host as well, from memory of its own and back through as much again.
+    bytes += is_seeded ? filler.seeded_bytes() : filler.scratch_bytes() * (where == Residency::kStream ? 3 : 1);
   };
   for (size_t expert = 0; expert < models.expert_count(); ++expert) {
     const WeightSource source = models.dit_source(expert);

@@ -176,10 +176,10 @@ TEST(MemoryPlan, CountsWhatLorasAreMergedIn) {
   static_assert(3 * kRank <= kKeptRank);
   constexpr uint64_t kWhole = kWidth * kWidth * sizeof(float) + 2 * kKeptRank * kWidth * sizeof(uint16_t);
   EXPECT_EQ(peaks(Offload::kNone), std::pair(resident.first + kWhole, resident.second + kWhole));
-  // The factors, twice: memory for a chunk is there without LoRAs, as random weights are made on the device.
+  // The factors, three times: memory for a chunk is there without LoRAs, as random weights are made on the device.
   const uint64_t added = peaks(Offload::kStream).first - streamed.first;
-  EXPECT_GT(added, 2 * kKeptRank * kWidth * sizeof(uint16_t));
-  EXPECT_LE(added, 2 * (2 * kKeptRank * kWidth * sizeof(uint16_t) + 4096));
+  EXPECT_GT(added, 2 * 2 * kKeptRank * kWidth * sizeof(uint16_t));
+  EXPECT_LE(added, 3 * (2 * kKeptRank * kWidth * sizeof(uint16_t) + 4096));
 }
 
 /// A published model on a card, its weights resident.

@@ -61,6 +61,7 @@ struct Context {
   int multiprocessors = 0;
   cudaStream_t compute = nullptr;
   cudaStream_t copy = nullptr;
+  cudaStream_t fill = nullptr;
   std::shared_ptr<MemoryLedger> ledger = std::make_shared<MemoryLedger>();  // all device memory of the backend
   Scratch scratch{"operation scratch", ledger};                             // for one operation's temporaries
   Scratch workspace{"library workspace",

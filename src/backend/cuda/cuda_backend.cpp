@@ -62,6 +62,7 @@ CudaBackend::Device::Device(Context& a_context, int ordinal) : context(a_context
   context.ordinal = ordinal;
   check(cudaStreamCreateWithFlags(&context.compute, cudaStreamNonBlocking));
   check(cudaStreamCreateWithFlags(&context.copy, cudaStreamNonBlocking));
+  check(cudaStreamCreateWithFlags(&context.fill, cudaStreamNonBlocking));
 }
 
 CudaBackend::Device::~Device() {
@@ -70,6 +71,7 @@ CudaBackend::Device::~Device() {
   cudaDeviceSynchronize();
   cudaStreamDestroy(context.compute);
   cudaStreamDestroy(context.copy);
+  cudaStreamDestroy(context.fill);
 }
 
 CudaBackend::CudaBackend(int ordinal, const std::string& table, std::optional<MemorySize> limit)
@@ -119,6 +121,15 @@ void CudaBackend::copy_bytes(TensorView from, TensorView to, Queue queue) {
              "copy_bytes needs contiguous views of equal size");
   if (from.bytes() == 0) return;
   check(cudaMemcpyAsync(to.data, from.data, from.bytes(), cudaMemcpyDefault, stream(queue)));
+}
+
+cudaStream_t CudaBackend::stream(Queue queue) const {
+  switch (queue) {
+    case Queue::kCompute: return context_.compute;
+    case Queue::kCopy: return context_.copy;
+    case Queue::kFill: return context_.fill;
+  }
+  return context_.compute;
 }
 
 Event CudaBackend::record(Queue queue) { return events_.record(stream(queue)); }

@@ -91,7 +91,7 @@ class CudaBackend final : public Backend {
     ~Device();
     Context& context;
   };
-  cudaStream_t stream(Queue queue) const { return queue == Queue::kCompute ? context_.compute : context_.copy; }
+  cudaStream_t stream(Queue queue) const;
 
   DeviceInfo info_;
   Context context_;
