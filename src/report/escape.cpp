@@ -99,6 +99,29 @@ std::string markdown_block(std::string_view text) {
   return fmt::format("{0}text\n{1}{0}\n", fence, lines);
 }
 
+std::string xml_text(std::string_view text) {
+  const std::string line = one_line(text);
+  std::string out;
+  for (size_t i = 0; i < line.size(); ++i) {
+    // U+FFFE and U+FFFF are no characters of XML.
+    if (line.compare(i, 2, "\xEF\xBF") == 0 && i + 2 < line.size() && (line[i + 2] & 0xFE) == 0xBE) {
+      out += '?';
+      i += 2;
+      continue;
+    }
+    const char c = line[i];
+    switch (c) {
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '"': out += "&quot;"; break;
+      case '\'': out += "&#39;"; break;
+      default: out += c;
+    }
+  }
+  return out;
+}
+
 std::string csv_text(std::string_view text) {
   // As OWASP's "CSV Injection" lists them.
   const bool may_be_formula =

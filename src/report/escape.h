@@ -20,6 +20,9 @@ std::string markdown_cell(std::string_view markdown);
 /// Text of several lines as a block of its own, between line ends.
 std::string markdown_block(std::string_view text);
 
+/// Text between tags of XML or in an attribute: in one line, and nothing in it is markup.
+std::string xml_text(std::string_view text);
+
 /// One cell of CSV (RFC 4180). What a spreadsheet would take for a formula begins with an apostrophe, which makes it
 /// text there; a number stays one.
 std::string csv_text(std::string_view text);
