@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes docs/results/cards.md: the seed report's cards and the original program on the H100, imported, beside folders of our own
+# Writes docs/results/cards.md and the picture above it, cards.svg: the seed report's cards and the original program on the H100, imported, beside folders of our own
 # records. Usage: tools/cards_page.sh WANBENCH RECORDS..., each a folder that `wanbench run` wrote, or a .tar.xz of one; a note.md
 # beside it goes above the tables.
 set -euo pipefail
@@ -23,6 +23,10 @@ done
 {
   echo "# The seed's cases, card by card"
   echo
+  if [ -e "$work/cards.svg" ]; then
+    grep -m 1 '(cards\.svg)$' "$work/report.md"
+    echo
+  fi
   echo "Imported columns are another program with other provenance; a single run carries no verdict. Made with:"
   echo
   echo '```'
@@ -35,4 +39,9 @@ done
   done
   sed -n '/^## Cards Side by Side/,/^---$/p' "$work/report.md" | sed '/^---$/d'
 } >docs/results/cards.md
-echo "wrote docs/results/cards.md"
+if [ -e "$work/cards.svg" ]; then
+  cp "$work/cards.svg" docs/results/cards.svg
+else
+  rm -f docs/results/cards.svg
+fi
+echo "wrote docs/results/cards.md and its picture"

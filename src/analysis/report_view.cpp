@@ -147,7 +147,7 @@ std::string ReportView::machine_of(const CaseView& shown) const {
 }
 
 ReportView report_view(const std::vector<const RunRecord*>& records, const std::vector<CardPeak>& peaks,
-                       const std::vector<CardPrice>& prices) {
+                       const std::vector<CardPrice>& prices, const std::vector<FitRow>& fit_rows) {
   ReportView out;
   out.records = records;
   for (const RunGroup& group : group_runs(records)) {
@@ -155,16 +155,13 @@ ReportView report_view(const std::vector<const RunRecord*>& records, const std::
       out.not_counted[exclusion.run->id] = exclusion.reason;
     if (!only_warmups(group)) out.cases.push_back(case_view(group, peaks, prices));
   }
-  std::vector<const CaseSummary*> summaries;
-  for (const CaseView& view : out.cases) {
-    summaries.push_back(&view.numbers());
+  for (const CaseView& view : out.cases)
     out.several_programs = out.several_programs || view.summary.group.engine != out.cases.front().summary.group.engine;
-  }
   for (const auto& [first, second] : pairs_of(out.cases))
     out.pairs.push_back({first->title, faster_against_slower(*first, *second)});
   out.cold_warm = cold_beside_warm(out.cases);
   out.cards = cards_view(out.cases);
-  out.fit_maps = fit_maps(summaries);
+  out.fit = fit_view(out.cases, fit_rows);
   return out;
 }
 

@@ -11,7 +11,7 @@
 #include "analysis/cards.h"
 #include "analysis/case_view.h"
 #include "analysis/compare.h"
-#include "analysis/fit_map.h"
+#include "analysis/fit_table.h"
 
 namespace wan {
 
@@ -52,7 +52,7 @@ struct ReportView {
   std::vector<CasePair> pairs;  // our own engine's first, of them those on one card
   std::vector<ColdWarm> cold_warm;
   CardsView cards;
-  std::vector<FitMap> fit_maps;
+  FitView fit;
   std::map<std::string, std::string> not_counted;  // by run id: why the run enters no estimate
   bool several_programs = false;
 
@@ -60,9 +60,9 @@ struct ReportView {
   std::string machine_of(const CaseView& shown) const;
 };
 
-/// Points into the records and the tables, which must outlive the result.
+/// Points into the records and the tables of peaks and prices, which must outlive the result.
 ReportView report_view(const std::vector<const RunRecord*>& records, const std::vector<CardPeak>& peaks,
-                       const std::vector<CardPrice>& prices);
+                       const std::vector<CardPrice>& prices, const std::vector<FitRow>& fit_rows = {});
 
 /// B against A, whatever differs between their work.
 Comparison compare_freely(const CaseView& a, const CaseView& b);

@@ -62,7 +62,7 @@ std::vector<VideoPlan> plan_suite(const PlanOptions& options, const PlannedCard&
 
 ExitCode run_plan(const PlanOptions& options) {
   if (options.table) {
-    const std::vector<TableRow> rows = plan_table();
+    const std::vector<FitRow> rows = plan_table();
     options.wording == Wording::kJson ? print_json(json_of(rows)) : print_table(rows);
     return ExitCode::kSuccess;
   }

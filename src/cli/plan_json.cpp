@@ -85,6 +85,13 @@ OrderedJson bytes_or(const std::optional<uint64_t>& bytes, std::string_view reas
   return bytes ? json_value(*bytes) : json_value(nullptr, reason);
 }
 
+OrderedJson json_of(const std::optional<FitPeak>& peak, std::string_view reason) {
+  if (!peak) return json_value(nullptr, reason);
+  OrderedJson json = {{"residency", peak->residency}, {"peak_device_bytes", peak->bytes}, {"recipe", peak->recipe}};
+  if (!peak->device.empty()) json["device"] = peak->device;
+  return json_value(std::move(json));
+}
+
 }  // namespace
 
 OrderedJson json_of(const PlannedCard& card, const std::vector<VideoPlan>& videos) {
@@ -101,10 +108,10 @@ OrderedJson json_of(const PlannedCard& card, const std::vector<VideoPlan>& video
   return document;
 }
 
-OrderedJson json_of(const std::vector<TableRow>& rows) {
-  OrderedJson document = json_document("wanbench.plan_table", 1, 0);
+OrderedJson json_of(const std::vector<FitRow>& rows) {
+  OrderedJson document = json_document("wanbench.plan_table", 1, 1);
   document["rows"] = OrderedJson::array();
-  for (const TableRow& row : rows) {
+  for (const FitRow& row : rows) {
     OrderedJson json = {{"model", row.model},
                         {"width", row.width},
                         {"height", row.height},
@@ -113,16 +120,11 @@ OrderedJson json_of(const std::vector<TableRow>& rows) {
                         {"page_locked_host_bytes",
                          row.host_bytes > 0 ? json_value(row.host_bytes) : json_value(nullptr, "never_streamed")},
                         {"cells", OrderedJson::array()}};
-    for (size_t i = 0; i < row.cells.size(); ++i) {
-      const TableCell& cell = row.cells[i];
-      OrderedJson one = {{"memory_gib", kTableGib[i]}};
-      one["predicted"] = cell.predicted ? json_value({{"residency", enum_name(cell.predicted->dit_residency)},
-                                                      {"peak_device_bytes", cell.predicted->predicted_peak}})
-                                        : json_value(nullptr, "fits_nowhere");
-      one["measured"] = cell.measured ? json_value({{"residency", cell.measured->residency},
-                                                    {"peak_device_bytes", cell.measured->highest_bytes}})
-                                      : json_value(nullptr, "no_published_record");
-      json["cells"].push_back(std::move(one));
+    for (size_t i = 0; i < kFitGib.size(); ++i) {
+      const FitCell& cell = row.cells[i];
+      json["cells"].push_back({{"memory_gib", kFitGib[i]},
+                               {"predicted", json_of(cell.predicted, "fits_nowhere")},
+                               {"measured", json_of(cell.published, "no_published_record")}});
     }
     document["rows"].push_back(std::move(json));
   }

@@ -132,15 +132,8 @@ char letter_of(std::string_view residency) {
   return residency.front();
 }
 
-std::string predicted_text(const TableCell& cell) {
-  if (!cell.predicted) return "-";
-  return fmt::format("{:.1f}{}", gib(cell.predicted->predicted_peak),
-                     letter_of(enum_name(cell.predicted->dit_residency)));
-}
-
-std::string measured_text(const TableCell& cell) {
-  if (!cell.measured) return "";
-  return fmt::format("{:.1f}{}", gib(cell.measured->highest_bytes), letter_of(cell.measured->residency));
+std::string peak_text(const std::optional<FitPeak>& peak, const char* absent) {
+  return peak ? fmt::format("{:.1f}{}", gib(peak->bytes), letter_of(peak->residency)) : absent;
 }
 
 void print_row(const std::string& title, const std::vector<std::string>& cells, const std::string& host) {
@@ -158,25 +151,25 @@ void print_plans(const PlannedCard& card, const std::vector<VideoPlan>& videos, 
   if (detail == Detail::kErrors && card.seconds) print_errors(*card.seconds);
 }
 
-void print_table(const std::vector<TableRow>& rows) {
+void print_table(const std::vector<FitRow>& rows) {
   print("{}", wrapped("GiB on the card at its peak, by the memory that there is for the process: weights r resident, "
                       "p packed on the card as they are stored, s streamed from the host, - nowhere; below it in rows "
                       "of their own what published records "
                       "measured; host: page-locked where weights are streamed",
                       0, 2));
   std::vector<std::string> head;
-  for (const int memory : kTableGib) head.push_back(fmt::format("{}", memory));
+  for (const int memory : kFitGib) head.push_back(fmt::format("{}", memory));
   print_row("memory, GiB", head, "host");
-  for (const TableRow& row : rows) {
+  for (const FitRow& row : rows) {
     std::vector<std::string> predicted, measured;
-    for (const TableCell& cell : row.cells) {
-      predicted.push_back(predicted_text(cell));
-      measured.push_back(measured_text(cell));
+    for (const FitCell& cell : row.cells) {
+      predicted.push_back(peak_text(cell.predicted, "-"));
+      measured.push_back(peak_text(cell.published, ""));
     }
     print("{} {}x{}, {} frames, {}\n", row.model, row.width, row.height, row.num_frames, row.stored);
     print_row("  predicted", predicted, row.host_bytes > 0 ? fmt::format("{:.1f}", gib(row.host_bytes)) : "-");
     const bool any =
-        std::any_of(row.cells.begin(), row.cells.end(), [](const TableCell& c) { return c.measured.has_value(); });
+        std::any_of(row.cells.begin(), row.cells.end(), [](const FitCell& c) { return c.published.has_value(); });
     if (any) print_row("  measured", measured, "");
   }
 }

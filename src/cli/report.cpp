@@ -15,8 +15,10 @@
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/data_files.h"
+#include "cli/plan_table.h"
 #include "cli/report_files.h"
 #include "io/video_poster.h"
+#include "report/cards_picture.h"
 #include "report/csv.h"
 #include "report/html.h"
 #include "report/markdown.h"
@@ -69,6 +71,8 @@ TraceFile trace_file(const std::string& trace) {
   return {"trace.json", "trace.json.gz", false};
 }
 
+constexpr const char* kPicture = "cards.svg";
+
 /// A still is for looking at only: a video that gives none is named, and shown without.
 std::string poster_of(const fs::path& video) {
   try {
@@ -84,7 +88,7 @@ std::string poster_of(const fs::path& video) {
 std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction) {
   std::error_code cannot_be;  // load_collection says so
   const fs::path place = fs::is_directory(folder, cannot_be) ? folder : folder.parent_path();
-  for (const char* name : {"report.md", "report.html", "results.csv", "trace.json", "trace.json.gz"})
+  for (const char* name : {"report.md", "report.html", "results.csv", kPicture, "trace.json", "trace.json.gz"})
     require_output(place / name);
   Collection collection = load_collection(folder, Parts::kSummedUp);
   for (const DamagedFile& damaged : collection.damaged)
@@ -109,7 +113,8 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   }
   const std::vector<CardPeak> peaks = load_peaks(suites / "peaks.json");
   const std::vector<CardPrice> prices = load_prices(suites / "prices.json");
-  const ReportView view = report_view(records, peaks, prices);
+  ReportView view = report_view(records, peaks, prices, load_fit_rows(suites / "memory_table.json"));
+  predict_own(view.fit.rows);
   const std::string trace = report::trace_json(records, beside);
   const TraceFile file = trace_file(trace);
   const report::HtmlOptions options{std::move(beside), place, std::move(files), file.name, poster_of};
@@ -122,8 +127,13 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   write("report.html", report::html_report(view, options));
   write("results.csv", report::to_csv(records, view.not_counted));
   write(file.name, file.is_packed ? gzip(trace) : trace);
-  std::error_code ignored;
-  fs::remove(place / file.other_name, ignored);  // of an earlier report
+  std::error_code ignored;  // of an earlier report
+  fs::remove(place / file.other_name, ignored);
+  const std::string picture = report::cards_picture(view);
+  if (picture.empty())
+    fs::remove(place / kPicture, ignored);
+  else
+    write(kPicture, picture);
   return written;
 }
 

@@ -10,8 +10,8 @@ namespace wan::cli {
 enum class Redaction { kNo, kYes };
 
 /// Reads every record under `folder` and writes report.md, report.html, results.csv and trace.json (a large one packed,
-/// trace.json.gz) into it. Returns the files written. Damaged records are named on stderr and left out. Throws
-/// Error(kInput) when there is no record at all.
+/// trace.json.gz) into it, and cards.svg where a case ran on two cards. Returns the files written. Damaged records are
+/// named on stderr and left out. Throws Error(kInput) when there is no record at all.
 std::vector<std::filesystem::path> write_reports(const std::filesystem::path& folder, Redaction redaction);
 
 }  // namespace wan::cli

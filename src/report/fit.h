@@ -1,18 +1,18 @@
-// What fits on which card, for both reports. Internal to the report.
+// Will it fit: models, sizes and stored forms against memory, for both reports. Internal to the report.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <vector>
 
-#include "analysis/fit_map.h"
+#include "analysis/fit_table.h"
 
 namespace wan::report {
 
-/// A map for each card and way to run a model; empty without a case on a card.
-nlohmann::json fit_maps_data(const std::vector<FitMap>& maps);
+/// {gib, rows, ran_out, how_to_read}. A row: name, asked, host_bytes, cells. A cell is a list of lines, the first of
+/// which answers: {place, gib, mark, note}, of which only what there is.
+nlohmann::json fit_data(const FitView& fit);
 
-/// From "## What Fits" on; empty without a case on a card.
-std::string fit_markdown(const std::vector<FitMap>& maps);
+/// From "## Will It Fit" on, of the records' models alone; empty where no row is asked for and nothing ran out.
+std::string fit_markdown(const FitView& fit);
 
 }  // namespace wan::report

@@ -130,7 +130,7 @@ std::string report_data(const ReportView& view, const HtmlOptions& options) {
                {"comparisons", Json::array()},
                {"cold_warm", Json::array()},
                {"cards", cards_data(view.cards)},
-               {"fit_maps", fit_maps_data(view.fit_maps)},
+               {"fit", fit_data(view.fit)},
                {"printed_overviews", Json::array()}};
   for (const CaseView& shown : view.cases) data["cases"].push_back(case_data(shown, options));
   for (const CasePair& pair : view.pairs) data["comparisons"].push_back(comparison_data(pair));

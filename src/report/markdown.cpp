@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "report/cards.h"
+#include "report/cards_picture.h"
 #include "report/case_section.h"
 #include "report/escape.h"
 #include "report/fit.h"
@@ -169,7 +170,8 @@ std::string markdown_report(const ReportView& view) {
                              : ": " + markdown_text(machines[0]) + "\n\n";
   if (machines.empty()) return out + "No run to report.\n";
   out += performance_summary(view, machines);
-  out += cards_markdown(view.cards) + fit_markdown(view.fit_maps);
+  if (!cards_picture(view).empty()) out += "\n![Seconds and cents a video, by card](cards.svg)\n";
+  out += cards_markdown(view.cards) + fit_markdown(view.fit);
   out += "\n---\n\n# Detailed Reports\n";
   for (const std::string& machine : machines) out += device_section(machine, view);
   return out + imported_markdown(view.records);

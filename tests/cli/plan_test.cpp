@@ -3,13 +3,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "base/enum_names.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "cli/plan_table.h"
 #include "cli/planned_card.h"
 #include "command_line.h"
 #include "pipeline/request_words.h"
@@ -175,7 +179,98 @@ TEST_F(PlanCommand, PlansACheckpointAlone) {
   EXPECT_LT(document["videos"][0]["peak_device_bytes"], uint64_t{8} << 30);
 }
 
-TEST_F(PlanCommand, TheTableMarksWhatWasMeasuredApart) {
+/// What reports read.
+Json stored_table() { return Json::parse(read_text(suites() / "memory_table.json")); }
+
+/// The cells of a table's line in Markdown.
+std::vector<std::string> cells_of(const std::string& line) {
+  std::vector<std::string> cells;
+  std::istringstream parts(line);
+  for (std::string cell; std::getline(parts, cell, '|');) {
+    const size_t first = cell.find_first_not_of(' ');
+    cells.push_back(first == std::string::npos ? "" : cell.substr(first, cell.find_last_not_of(' ') + 1 - first));
+  }
+  return {cells.begin() + 1, cells.end()};
+}
+
+/// As the README writes them: "6.2 s".
+std::vector<std::string> readme_cells(const Json& row, const char* key, const char* absent) {
+  std::vector<std::string> out;
+  for (const Json& cell : row["cells"]) {
+    const Json& value = cell[key]["value"];
+    if (value.is_null()) {
+      out.push_back(absent);
+      continue;
+    }
+    const std::string place = value["residency"];
+    const char letter = place == "resident" || place == "packed" ? place[0] : 's';
+    out.push_back(fmt::format("{:.1f} {}", value["peak_device_bytes"].get<double>() / (1 << 30), letter));
+  }
+  return out;
+}
+
+bool is_measured_official(const Json& row) {
+  return std::ranges::all_of(row["cells"], [](const Json& cell) {
+    const Json& value = cell["measured"]["value"];
+    return value.is_null() || value["recipe"] == "official";
+  });
+}
+
+TEST(PlanTable, TheReadmesIsTheOneThatReportsRead) {
+  std::istringstream readme(read_text(fs::path(WAN_SOURCE_DIR) / "README.md"));
+  std::vector<std::vector<std::string>> lines;
+  bool is_within = false;
+  for (std::string line; std::getline(readme, line);) {
+    if (line.starts_with("| 81 frames (")) is_within = true;
+    if (is_within && !line.starts_with("|")) break;
+    if (is_within) lines.push_back(cells_of(line));
+  }
+  ASSERT_GT(lines.size(), 2u) << "README.md: the table of what fits is gone";
+  const Json table = stored_table()["rows"];
+  EXPECT_EQ(std::vector(lines[0].begin() + 1, lines[0].end()),
+            (std::vector<std::string>{"8", "12", "16", "24", "32", "48", "80", "141"}));
+  for (size_t i = 2; i < lines.size(); ++i) {
+    const std::string& name = lines[i][0];
+    const auto is_this = [&](const Json& row) {
+      const std::string title = fmt::format("{} {}x{}, {}", row["model"].get<std::string>(), row["width"].get<int>(),
+                                            row["height"].get<int>(), row["stored_as"].get<std::string>());
+      return std::ranges::equal(title, name,
+                                [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); });
+    };
+    const auto row = std::ranges::find_if(table, is_this);
+    ASSERT_NE(row, table.end()) << "README.md: no row of the plan's is '" << name << "'";
+    EXPECT_EQ(std::vector(lines[i].begin() + 1, lines[i].end()), readme_cells(*row, "predicted", "-")) << name;
+    const std::vector<std::string> measured = readme_cells(*row, "measured", "");
+    if (std::ranges::all_of(measured, [](const std::string& cell) { return cell.empty(); })) continue;
+    ASSERT_LT(++i, lines.size()) << "README.md: what was measured is missing under " << name;
+    EXPECT_EQ(lines[i][0].starts_with("measured"), true) << "README.md: what was measured is missing under " << name;
+    EXPECT_EQ(lines[i][0] == "measured", is_measured_official(*row)) << name << ": a recipe of few steps is named";
+    EXPECT_EQ(std::vector(lines[i].begin() + 1, lines[i].end()), measured) << name;
+  }
+}
+
+/// Videos that only records have: what is no published model, form or size stays as it was measured.
+TEST(PlanTable, PlansTheVideosOfRecordsSoFarAsItCan) {
+  const auto own = [](const std::string& model, int64_t width, const std::string& stored) {
+    FitRow row{model, width, 704, 161, stored};
+    row.is_predicted = false;
+    return row;
+  };
+  std::vector<FitRow> rows{own("ti2v-5B", 1280, "bf16"), own("ti2v-5B", 1280, "Q4_K+Q6_K"),
+                           own("of my own", 1280, "bf16"), own("ti2v-5B", 1281, "bf16")};
+  predict_own(rows);
+  EXPECT_TRUE(rows[0].is_predicted);
+  EXPECT_EQ(rows[0].num_frames, 161);
+  ASSERT_TRUE(rows[0].cells[0].predicted);
+  EXPECT_EQ(rows[0].cells[0].predicted->residency, "stream");
+  EXPECT_EQ(rows[0].cells.back().predicted->residency, "resident");
+  for (size_t i = 1; i < rows.size(); ++i) {
+    EXPECT_FALSE(rows[i].is_predicted) << i;
+    for (const FitCell& cell : rows[i].cells) EXPECT_FALSE(cell.predicted) << i;
+  }
+}
+
+TEST_F(PlanCommand, TheTableMarksWhatWasMeasuredApartAndIsWhatReportsRead) {
   const Json document = json_of("--table");
   EXPECT_EQ(document["schema"]["name"], "wanbench.plan_table");
   size_t measured = 0;
@@ -197,6 +292,11 @@ TEST_F(PlanCommand, TheTableMarksWhatWasMeasuredApart) {
   }
   EXPECT_GT(measured, 0u);
   EXPECT_EQ(forms, (std::set<std::string>{"bf16", "fp8_scaled", "q4_k_m", "q5_k_m", "q8_0"}));
+  const Json stored = stored_table();
+  ASSERT_EQ(stored["rows"].size(), document["rows"].size());
+  for (size_t i = 0; i < stored["rows"].size(); ++i)
+    EXPECT_EQ(stored["rows"][i], document["rows"][i])
+        << "suites/memory_table.json, row " << i + 1 << ": run tools/make_memory_table.sh build/wanbench";
 }
 
 TEST_F(PlanCommand, RefusesWhatItCannotPlan) {

@@ -291,34 +291,46 @@ TEST_F(Html, CardsSayWhatIsNotCountedNotTheSameOrNotMeasured) {
   EXPECT_THAT(report::markdown_report(view_of({ours, imported})), Not(HasSubstr("Where the work of a row differs")));
 }
 
-TEST_F(Html, FitMapHasSizesByFramesForEachCard) {
-  const Json& maps = data_["fit_maps"];
-  ASSERT_EQ(maps.size(), 2u);
-  EXPECT_EQ(maps[0]["card"], "NVIDIA H100 80GB HBM3, 79.18 GiB");
-  EXPECT_EQ(maps[0]["way"], "ti2v-5B by wanbench, dit bf16, vae bf16, offload none, text encoder on cuda");
-  EXPECT_EQ(maps[0]["frames"], (Json{121}));
-  const Json& rows = maps[0]["rows"];
-  ASSERT_EQ(rows.size(), 2u);
-  EXPECT_EQ(rows[0]["width"], 1280);
-  EXPECT_EQ(rows[0]["height"], 704);
-  EXPECT_EQ(rows[0]["cells"][0]["text"], "fits, 55.25 GiB (70 %) free");  // 81079 and 24500 MiB
-  EXPECT_EQ(rows[1]["cells"][0], (Json{{"fit", "out of memory"}, {"text", "out of memory"}, {"basis", "02_Large"}}));
-  EXPECT_EQ(maps[1]["rows"][0]["cells"][0]["text"], "fits") << "the imported card's memory is not known";
+/// A table of one row, of the hand-made records' video: streamed in 8, packed in 12, all on the card from 32 on.
+std::vector<FitRow> fit_rows() {
+  FitRow row{"ti2v-5B", 1280, 704, 121, "bf16", uint64_t{9} << 30};
+  const auto peak = [](const char* residency, uint64_t gib, const char* recipe = "official") {
+    return FitPeak{residency, gib << 30, recipe, ""};
+  };
+  row.cells[0].predicted = peak("stream", 6);
+  row.cells[1].predicted = peak("packed", 11);
+  row.cells[1].published = peak("packed", 10, "few-3");
+  for (size_t i = 4; i < row.cells.size(); ++i) row.cells[i].predicted = peak("resident", 25);
+  return {row};
 }
 
-TEST_F(Html, FitMapSaysWhatADerivedCellRestsOn) {
-  std::vector<RunRecord> records = {records_[0], records_[0], records_[0]};
-  records[1].workload.num_frames = 81;
-  records[1].workload.height = 480;
-  records[1].run_case.name = "small";
-  records[2].workload.num_frames = 241;
-  records[2].run_case.name = "long";
-  records[2].status = RunStatus::kOutOfMemory;
-  for (RunRecord& record : records) seal(record);
-  const Json rows = data_of(records)["fit_maps"][0]["rows"];
-  EXPECT_EQ(rows[1]["cells"][0]["text"], "should fit, at least 55.25 GiB (70 %) free");
-  EXPECT_EQ(rows[1]["cells"][0]["basis"], "01_Speed (1280×704, 121 frames) ran here");
-  EXPECT_EQ(rows[0]["cells"][2], (Json{{"fit", "not known"}, {"text", "not known"}, {"basis", ""}}));
+TEST_F(Html, WillItFitSaysWhereTheWeightsAreAndWhatMeasuredIt) {
+  const Json fit =
+      Json::parse(report::report_data(report_view(pointers(records_), peaks(), prices(), fit_rows())))["fit"];
+  EXPECT_EQ(fit["gib"], (Json{8, 12, 16, 24, 32, 48, 80, 141}));
+  const Json& row = fit["rows"][0];
+  EXPECT_EQ(row["name"], "ti2v-5B 1280×704, 121 frames, bf16");
+  EXPECT_EQ(row["asked"], true);
+  const Json& cells = row["cells"];
+  EXPECT_EQ(cells[0], (Json{{{"place", "streamed"}, {"gib", "6.0"}}}));
+  EXPECT_EQ(cells[1], (Json{{{"place", "packed"}, {"gib", "11.0"}},
+                            {{"place", "packed"}, {"gib", "10.0"}, {"mark", "○"}, {"note", "few-3"}}}));
+  EXPECT_EQ(cells[2], (Json{{{"place", "no"}}}));
+  EXPECT_EQ(cells[4], (Json{{{"place", "card"}, {"gib", "23.9"}, {"mark", "●"}}})) << "24500 MiB, all three runs";
+}
+
+TEST_F(Html, WhatRanOutIsListedWithWhatItWantedAndHad) {
+  const ReportView view = view_of(records_);
+  const Json fit = Json::parse(report::report_data(view))["fit"];
+  ASSERT_EQ(fit["ran_out"].size(), 1u);
+  const std::string text = fit["ran_out"][0];
+  EXPECT_EQ(text,
+            "02_Large, ti2v-5B 3840×2176, 121 frames, by wanbench on NVIDIA H100 80GB HBM3 of 79.18 GiB: ran out in "
+            "VAE_Decoding, wanted 87.89 GiB, 10.74 GiB free. --frames 61 would fit");
+  const std::string markdown = report::markdown_report(view);
+  EXPECT_THAT(markdown, HasSubstr("## Will It Fit\n"));
+  EXPECT_THAT(markdown, HasSubstr("- 02_Large, ti2v-5B 3840×2176"));
+  EXPECT_THAT(report::markdown_report(view_of({imported_record()})), Not(HasSubstr("## Will It Fit")));
 }
 
 TEST_F(Html, ExtremesSayHowSurelyTheyCoverTheMedianAndLongerIntervalsDoNot) {

@@ -173,16 +173,6 @@ const sureLine = (c) => el("p", { class: "sure-line" }, el("strong", {}, "How su
   runsText(c) + (c.certainty.runs === 1 ? " counts. " : " count. "),
   c.certainty.doubt ? c.certainty.doubt + ". " : "", notConverged(c).join("; "), " ", badgesOf(c));
 
-// Words say what colour says; the case behind a cell stands under it.
-const fitKinds = { fits: "good", "out of memory": "bad", "should fit": "info", "should not fit": "warn", "not known": "" };
-const fitCell = (cell) => el("span", { class: "fit " + fitKinds[cell.fit] }, cell.text,
-  cell.basis ? el("span", { class: "basis" }, cell.basis) : null);
-const fitMaps = (data) => (data.fit_maps.length ? [data.fit_maps.map((m) => table(m.card + ": " + m.way,
-  [text("Size"), ...m.frames.map((f) => text(f + " frames"))], m.rows.map((r) => [sizeText(r), ...r.cells.map(fitCell)]),
-  "cards fitmap")),
-el("p", { class: "note" }, "Measured: fits, out of memory. Derived from a case as large or larger, or as small or smaller: "
-  + "should fit, should not fit.")] : null);
-
 const fitTable = (data) => table("Does it fit?", [text("Case"), text("Device"), text("Size"), number("Frames"),
   text("Result"), number("Peak"), text("Of"), number("Predicted peak"), number("Capacity"), number("Free")],
 data.cases.map((c) => [c.title, machineOf(c), sizeText(c.workload), write("plain", c.workload.num_frames),
