@@ -45,6 +45,15 @@ def records():
                     yield archive.parent.name, json.load(members.extractfile(member))
 
 
+def first_streamed_step(record):
+    """From which layers come from the host's memory: behind the first step, and from that on in which the memory was full. Until then
+    they come past it, as fast as they are made. Of a cold run that did not fill it, none."""
+    fills = [stage["id"] for stage in record["stages"] if "/page_lock_and_fill" in stage["id"]]
+    if record["workload"]["scope"] == "cold" and not fills:
+        return sys.maxsize
+    return max([1, *(int(fill.split("_")[1]) for fill in fills)])
+
+
 def stage_seconds(record):
     out = {}
     leaves = [stage for stage in record["stages"] if stage["kind"] == "leaf"]
@@ -52,9 +61,9 @@ def stage_seconds(record):
     steps = [seconds(stage) for stage in passes]
     if len(steps) > 1:
         out["step_s"] = statistics.median(steps[1:])
-    copies = [value(stage.get("hidden_copy_ns")) for stage in passes]
-    if place_of(record) == "stream" and len(copies) > 1 and all(copies[1:]):
-        out["copy_s"] = statistics.median(copies[1:]) / 1e9
+    copies = [value(stage.get("hidden_copy_ns")) for stage in passes[first_streamed_step(record):]]
+    if place_of(record) == "stream" and copies and all(copies):
+        out["copy_s"] = statistics.median(copies) / 1e9
     names = {"VAE_Encoding": "image_s", "VAE_Decoding": "decode_s"}
     # A cold process waits there for what the program itself has to load.
     is_warm = record["workload"]["scope"] == "warm"
