@@ -15,6 +15,7 @@
 #include "analysis/stage_columns.h"
 #include "analysis/workload_diff.h"
 #include "results/convergence.h"
+#include "results/device_name.h"
 
 namespace wan {
 namespace {
@@ -22,11 +23,6 @@ namespace {
 constexpr double kLowClock = 0.9;   // of the group's median SM clock
 constexpr double kSamePeak = 0.02;  // of the larger: peaks nearer than this may come from one way of executing
 constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
-
-std::string device_of(const RunRecord& record) {
-  return record.system.gpus.empty() || record.engine.device.starts_with("cpu") ? record.system.cpu_model
-                                                                               : record.system.gpus[0].name;
-}
 
 /// Median over steps of the median SM clock, where it was sampled.
 std::optional<double> steady_clock_mhz(const RunRecord& record) {
@@ -232,7 +228,7 @@ bool decided(const RunRecord& record) { return record.execution.has() || record.
 bool fits(const RunRecord& record, const RunGroup& group) {
   const std::string output = output_kind(record);
   const bool same_output = group.output == output || group.output.empty() || output.empty();
-  if (group.case_name != record.run_case.name || group.device != device_of(record) ||
+  if (group.case_name != record.run_case.name || group.device != device_name(record) ||
       group.engine != record.engine.name || group.arm != record.run_case.arm || !same_output)
     return false;
   const RunRecord& other = *group.runs.front();
@@ -296,7 +292,7 @@ std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records) {
       RunGroup& group = groups.emplace_back();
       group.case_name = record->run_case.name;
       group.workload_key = record->workload_key;
-      group.device = device_of(*record);
+      group.device = device_name(*record);
       group.engine = record->engine.name;
       group.arm = record->run_case.arm;
       found = groups.end() - 1;

@@ -9,6 +9,7 @@
 
 #include "report/escape.h"
 #include "report/format.h"
+#include "results/device_name.h"
 
 namespace wan::report {
 namespace {
@@ -61,10 +62,6 @@ Row with_prefix(const RunRecord& record, const std::string& prefix) {
   return row;
 }
 
-std::string card_of(const RunRecord& record) {
-  return record.system.gpus.empty() ? record.system.cpu_model : record.system.gpus[0].name;
-}
-
 std::string markdown_of(const PrintedTable& table) {
   Table out(table.columns);
   for (const auto& row : table.rows) {
@@ -90,7 +87,7 @@ std::vector<PrintedTable> printed_overviews(const std::vector<const RunRecord*>&
     if (!row.empty() && std::find(summary.begin(), summary.end(), row) == summary.end()) summary.push_back(row);
     const Row card_row = with_prefix(*record, kCardPrefix);
     if (card_row.empty()) continue;
-    const std::string card = card_of(*record);
+    const std::string card = device_name(*record);
     if (std::find(cards.begin(), cards.end(), card) == cards.end()) cards.push_back(card);
     by_card[card].push_back(card_row);
   }
@@ -144,7 +141,7 @@ std::string imported_markdown(const std::vector<const RunRecord*>& records) {
   for (const RunRecord* record : records) {
     if (!record->imported) continue;
     out += fmt::format("\n#### Case: {} on {}, as printed in {}\n", markdown_text(record->run_case.name),
-                       markdown_text(card_of(*record)), markdown_text(record->imported->file));
+                       markdown_text(device_name(*record)), markdown_text(record->imported->file));
     for (const PrintedTable& table : {printed_stages(*record), corrections(*record)})
       if (!table.rows.empty()) out += fmt::format("\n##### {}\n\n{}", table.title, markdown_of(table));
   }

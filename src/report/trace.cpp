@@ -16,12 +16,13 @@
 #include "analysis/timeline.h"
 #include "report/json_text.h"
 #include "report/trace_kernels.h"
+#include "results/device_name.h"
 
 namespace wan::report {
 namespace {
 
 std::string title_of(const RunRecord& run) {
-  const std::string device = run.system.gpus.empty() ? run.system.cpu_model : run.system.gpus[0].name;
+  const std::string device = device_name(run);
   return fmt::format("{} {} r{}{}{} on {} [{}]", run.run_case.name, to_string(run.workload.scope), run.run_case.repeat,
                      run.run_case.arm.empty() ? "" : " ", run.run_case.arm, device, run.id);
 }

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/output_file.h"
 #include "results/contradictions.h"
+#include "results/device_name.h"
 
 namespace wan {
 namespace {
@@ -112,7 +113,7 @@ HistoryRow row_of(const StoredRecord& stored_record) {
   row.model = record.workload.model;
   row.engine = record.engine.name;
   row.engine_kind = to_string(record.engine.kind);
-  row.device_name = record.system.gpus.empty() ? record.system.cpu_model : record.system.gpus[0].name;
+  row.device_name = device_name(record);
   row.device_uuid = record.system.gpus.empty() ? "" : record.system.gpus[0].uuid;
   row.host = record.system.host;
   row.git_commit = record.tool.git_commit;
