@@ -1,4 +1,4 @@
-// Rows of the original as stages of a record.
+// Rows of a report as stages of a record.
 #include "import/fill.h"
 
 #include <algorithm>
@@ -58,12 +58,12 @@ void add_stage(RunRecord& record, const OriginalStage& row, std::map<std::string
   for (auto* missing : {&stage.begin_ns, &stage.gpu_ns, &stage.exposed_copy_ns, &stage.other_cpu_core_ns}) {
     *missing = absent<int64_t>("not_in_source");
   }
-  stage.cpu_core_ns = absent<int64_t>("printed_for_the_whole_machine");
+  stage.cpu_core_ns = absent<int64_t>(row.cpu_percent ? "printed_for_the_whole_machine" : "not_in_source");
   stage.moved_bytes = absent<uint64_t>("not_in_source");
   stage.read_bytes = absent<uint64_t>("not_in_source");
   stage.flops = absent<double>("not_in_source");
   stage.device_memory.pool_peak_bytes = bytes_from_gib(row.peak_gib, "not_in_source");
-  stage.device_memory.process_peak_bytes = absent<uint64_t>("allocator_peak_only");
+  stage.device_memory.process_peak_bytes = absent<uint64_t>(row.peak_gib ? "allocator_peak_only" : "not_in_source");
   const bool no_system = row.system_gib && *row.system_gib == 0;  // no machine uses no memory
   stage.host_memory.system_used_peak_bytes =
       no_system ? absent<uint64_t>("printed_zero") : bytes_from_gib(row.system_gib, "not_in_source");
@@ -73,6 +73,39 @@ void add_stage(RunRecord& record, const OriginalStage& row, std::map<std::string
   stage.counters.dram_active.reason = stage.counters.sm_occupancy.reason = "not_in_source";
   stage.printed = std::move(printed);
   record.stages.push_back(std::move(stage));
+}
+
+GpuInfo named_gpu(const std::string& name) {
+  GpuInfo gpu;
+  gpu.name = name;
+  for (auto* missing :
+       {&gpu.sm_count, &gpu.pcie_generation, &gpu.pcie_width, &gpu.pcie_max_generation, &gpu.pcie_max_width}) {
+    *missing = absent<int64_t>("not_in_source");
+  }
+  gpu.memory_bytes = absent<uint64_t>("not_in_source");
+  return gpu;
+}
+
+RunRecord imported_record(const std::string& file, const std::string& format) {
+  RunRecord record;
+  record.imported = ImportInfo{};
+  record.imported->file = file;
+  record.imported->format = format;
+  record.run_case.suite = "imported";
+  record.engine.kind = EngineKind::kImported;
+  record.execution = absent<Execution>("imported");
+  record.predicted_peak_bytes = absent<uint64_t>("imported");
+  record.overhead_percent = absent<double>("not_in_source");
+  record.clock.gpu_residual_ns = absent<int64_t>("not_in_source");
+  return record;
+}
+
+void add_total(RunRecord& record, double seconds) {
+  OriginalStage total;
+  total.name = kTotalName;
+  total.seconds = seconds;
+  add_stage(record, total, {});
+  record.engine.marker_source = "total";
 }
 
 void finish_record(RunRecord& record) {
@@ -107,14 +140,9 @@ void finish_record(RunRecord& record) {
   double together_s = 0;
   for (const StageRecord& stage : record.stages) together_s += static_cast<double>(stage.wall_ns) * 1e-9;
   require_within(record, "all", "seconds", together_s, kMostTogether);
-  record.engine.kind = EngineKind::kImported;
-  record.execution = absent<Execution>("imported");
-  record.predicted_peak_bytes = absent<uint64_t>("imported");
   record.engine.name = "Wan2.2 original (Python)";
   record.engine.device = "cuda:0";
   record.engine.marker_source = "original";
-  record.overhead_percent = absent<double>("not_in_source");
-  record.clock.gpu_residual_ns = absent<int64_t>("not_in_source");
 }
 
 }  // namespace wan

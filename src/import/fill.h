@@ -1,4 +1,4 @@
-// What both importers do alike: from columns of the original to the fields of a record.
+// What the importers do alike: from what a report has to the fields of a record.
 #pragma once
 
 #include <optional>
@@ -27,8 +27,17 @@ inline constexpr double kShortestSampledSeconds = 0.05;
 /// Adds the row as a stage; zeros that stand for "not sampled" become absent with a reason. `printed` keeps the row.
 void add_stage(RunRecord& record, const OriginalStage& row, std::map<std::string, std::string> printed);
 
-/// After all rows: absent CPU and memory columns where the monitor had none; task, model, steps, where the text encoder
-/// ran; scope cold, as the original always starts a process.
+/// The card of a run of which the source says the name at most.
+GpuInfo named_gpu(const std::string& name);
+
+/// A record of one run in a file, and that no import says how it was executed or watched.
+RunRecord imported_record(const std::string& file, const std::string& format);
+
+/// The whole run as its only stage, where the source knows of none within.
+void add_total(RunRecord& record, double seconds);
+
+/// After all rows of the original: absent CPU and memory columns where the monitor had none; task, model, steps, where
+/// the text encoder ran; scope cold, as the original always starts a process.
 void finish_record(RunRecord& record);
 
 }  // namespace wan

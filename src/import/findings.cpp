@@ -14,6 +14,7 @@ namespace wan {
 namespace {
 
 constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+constexpr const char* kPercentSeconds = "%·s";
 constexpr double kUtilisationLimit = 80;  // the original warns below it
 constexpr double kStallSeconds = 1;       // a Step_i_Loading of this and
 constexpr double kStallShare = 0.05;      // this share of the run is a bottleneck
@@ -53,7 +54,7 @@ void report(RunRecord& record, std::string code, std::string where, std::string 
 void check_load(RunRecord& record, const Recomputed& r) {
   if (r.header_load > 0 && r.header_load > 1.5 * r.leaf_load) {
     report(record, "double_counted_load", "Total Compute Load",
-           "the total adds Total_Execution to the stages it consists of", r.header_load, r.leaf_load, "%s");
+           "the total adds Total_Execution to the stages it consists of", r.header_load, r.leaf_load, kPercentSeconds);
   }
   if (r.header_load > 0 && r.whole_run_sm_percent < kUtilisationLimit && r.checked_sm_percent >= kUtilisationLimit) {
     report(record, "low_utilisation_hidden", kTotalName,
@@ -63,7 +64,7 @@ void check_load(RunRecord& record, const Recomputed& r) {
   }
   if (printed_number(record.stages.front().printed, {"Comp Load", "compute_load"}) == std::nullopt) {
     report(record, "load_missing", "", "no compute load is written; recomputed as time x SM activity", std::nullopt,
-           r.leaf_load, "%s");
+           r.leaf_load, kPercentSeconds);
   }
 }
 
@@ -92,7 +93,7 @@ void check_averages(RunRecord& record, const Recomputed& r) {
   const Check checks[] = {{"Avg Time per Step", r.average_step_s, 0.0101, "s"},
                           {"Avg SM Activity", r.average_sm_percent, 0.101, "%"},
                           {"Avg CPU Utilization", r.average_cpu_percent, 0.101, "%"},
-                          {"Total Inference Load", r.inference_load, 0.5 * rows + 0.51, "%s"},
+                          {"Total Inference Load", r.inference_load, 0.5 * rows + 0.51, kPercentSeconds},
                           {"Peak GPU Memory", r.peak_gib, 0.0101, "GiB"}};
   for (const Check& check : checks) {
     const auto printed = printed_number(record.imported->printed, {check.name});

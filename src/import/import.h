@@ -1,5 +1,6 @@
-// Results of the Python original, brought in as records: printed values kept as printed, every aggregate recomputed,
-// every contradiction listed. Inputs are untrusted: sizes are bounded and errors name the line or the key.
+// Results of other programs, brought in as records: printed values kept as printed, every contradiction listed, and of
+// the Python original every aggregate recomputed. Inputs are untrusted: sizes are bounded and errors name the line or
+// the key.
 #pragma once
 
 #include <filesystem>
@@ -17,13 +18,31 @@ struct ImportOptions {
   std::string gpu_name;
 };
 
-/// Reads a Markdown report ("#### Case:" sections) or a JSON report of the original, told apart by content, and adds
-/// the findings. Throws Error(kInput) naming file and place when it is neither, or damaged.
+enum class ImportFormat {
+  kNone,          // of another program, or damaged beyond telling
+  kSeedMarkdown,  // the original's Markdown report
+  kOriginalJson,  // its JSON report
+  kMlperfSummary,
+  kComfyResults,
+};
+
+/// What a report is, by its content alone.
+ImportFormat format_of(std::string_view text);
+
+/// Whether a file is small enough for a report and of a format that is read. Throws Error(kInput) when it cannot be
+/// read.
+bool is_report(const std::filesystem::path& file);
+
+/// Reads a report and adds the findings. Throws Error(kInput) naming file and place when it is of no format that is
+/// read, or damaged.
 std::vector<RunRecord> import_file(const std::filesystem::path& file, const ImportOptions& options = {});
 
-/// The two readers, without findings. `file_name` is for messages and provenance.
+/// The readers; those of the original's reports leave the findings to add_findings. `file_name` is for messages and
+/// provenance.
 std::vector<RunRecord> read_seed_markdown(std::string_view text, const std::string& file_name);
 RunRecord read_original_json(std::string_view text, const std::string& file_name, const ImportOptions& options = {});
+std::vector<RunRecord> read_mlperf_summary(std::string_view text, const std::string& file_name);
+RunRecord read_comfy_results(std::string_view text, const std::string& file_name, const ImportOptions& options = {});
 
 /// Aggregates of one imported run, from its own rows. Loads in percent-seconds, as the original counts them.
 struct Recomputed {
@@ -41,7 +60,7 @@ struct Recomputed {
 };
 Recomputed recompute(const RunRecord& record);
 
-/// Adds to each record what contradicts it: within the run, and between runs of the same file.
+/// Adds to each record of the original what contradicts it: within the run, and between runs of the same file.
 void add_findings(std::vector<RunRecord>& records);
 
 }  // namespace wan

@@ -23,11 +23,7 @@ class JsonReader {
   JsonReader(const Json& json, const std::string& file) : json_(json), file_(file) {}
 
   RunRecord read(const ImportOptions& options) const {
-    RunRecord record;
-    record.imported = ImportInfo{};
-    record.imported->file = file_;
-    record.imported->format = "original-json";
-    record.run_case.suite = "imported";
+    RunRecord record = imported_record(file_, "original-json");
     record.run_case.name = options.case_name.empty() ? std::filesystem::path(file_).stem().string() : options.case_name;
     if (!json_.is_object()) fail("top", "an object");
     const Json* stages = find(json_, "stages");
@@ -62,8 +58,7 @@ class JsonReader {
   }
 
   void take_system(RunRecord& record) const {
-    GpuInfo gpu;
-    gpu.memory_bytes = absent<uint64_t>("not_in_source");
+    GpuInfo gpu = named_gpu("");
     if (const Json* system = find(json_, "system_info"); system != nullptr && system->is_object()) {
       for (const char* key : {"pytorch_version", "cuda_version"}) {
         const Json* value = find(*system, key);

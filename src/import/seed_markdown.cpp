@@ -72,20 +72,9 @@ class MarkdownReader {
   void start_case(std::string_view name) {
     if (records_.size() >= kMaxCases) fail(fmt::format("expected at most {} cases", kMaxCases));
     if (name.empty()) fail("expected a name after 'Case:'");
-    RunRecord& record = records_.emplace_back();
+    RunRecord& record = records_.emplace_back(imported_record(file_, "seed-markdown"));
     record.run_case.name = name;
-    record.run_case.suite = "imported";
-    record.imported = ImportInfo{};
-    record.imported->file = file_;
-    record.imported->format = "seed-markdown";
-    GpuInfo gpu;
-    gpu.name = card_;
-    for (auto* missing :
-         {&gpu.sm_count, &gpu.pcie_generation, &gpu.pcie_width, &gpu.pcie_max_generation, &gpu.pcie_max_width}) {
-      *missing = absent<int64_t>("not_in_source");
-    }
-    gpu.memory_bytes = absent<uint64_t>("not_in_source");
-    record.system.gpus.push_back(gpu);
+    record.system.gpus.push_back(named_gpu(card_));
     part_ = Part::kCase;
   }
 

@@ -268,6 +268,8 @@ def original_seeds(out, units):
     write(out / "report.json", json.dumps(report))
     report["stages"] = report["stages"][:3]
     write(out / "short.json", json.dumps(report))
+    for path in sorted((ROOT / "tests/import/data").glob("*")):
+        write(out / path.name, path.read_text())
 
 
 def checkpoint_seeds(out):

@@ -13,7 +13,7 @@ namespace {
 std::vector<RunRecord> read_import(Bytes input) {
   std::vector<RunRecord> records = import_file(as_file(input));
   for (RunRecord& record : records) {
-    check(!record.system.gpus.empty(), "an imported run names a card");
+    check(!record.system.gpus.empty() || record.engine.device == "cpu", "an imported run has a card, or used none");
     recompute(record);
   }
   return records;
