@@ -11,6 +11,7 @@
 #include "base/terminal.h"
 #include "cli/collections.h"
 #include "cli/commands.h"
+#include "cli/report_files.h"
 #include "report/csv.h"
 #include "results/json.h"
 #include "results/redact.h"
@@ -22,6 +23,7 @@ struct ExportArguments {
   std::vector<std::string> paths;
   std::string format = "csv", output;
   bool redacted = false;
+  report::HiddenRows hidden_rows = report::HiddenRows::kLeftOut;
 };
 
 std::string json_array(const std::vector<StoredRecord>& records) {
@@ -41,8 +43,9 @@ ExitCode run_export(const ExportArguments& arguments) {
     for (StoredRecord& stored : records) redactor.redact(stored.record);
   }
   const std::vector<const RunRecord*> all = pointers(records);
-  const std::string text =
-      arguments.format == "csv" ? report::to_csv(all, reasons_not_counted(all)) : json_array(records);
+  const std::string text = arguments.format == "csv"
+                               ? report::to_csv(all, reasons_not_counted(all), arguments.hidden_rows)
+                               : json_array(records);
   if (arguments.output.empty()) {
     print_raw(text);
   } else {
@@ -62,6 +65,7 @@ void add_export_command(CLI::App& app, ExitCode& result) {
       ->check(CLI::IsMember({"csv", "json"}));
   command->add_option("--output", arguments->output, "file; without it, standard output");
   command->add_flag("--redact", arguments->redacted, "leave out host name, paths, commands and prompts");
+  add_all_rows_flag(*command, arguments->hidden_rows);
   command->callback([arguments, &result] { result = run_export(*arguments); });
 }
 

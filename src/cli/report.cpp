@@ -14,9 +14,8 @@
 #include "base/output_file.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
-#include "cli/data_files.h"
-#include "cli/plan_table.h"
 #include "cli/report_files.h"
+#include "cli/report_page.h"
 #include "io/video_poster.h"
 #include "report/cards_picture.h"
 #include "report/csv.h"
@@ -34,28 +33,12 @@ namespace fs = std::filesystem;
 
 struct ReportArguments {
   fs::path folder;
-  bool redacted = false;
+  ReportFilesOptions options;
 };
 
 ExitCode run_report(const ReportArguments& arguments) {
-  const Redaction redaction = arguments.redacted ? Redaction::kYes : Redaction::kNo;
-  for (const fs::path& file : write_reports(arguments.folder, redaction)) print("wrote {}\n", file.string());
+  for (const fs::path& file : write_reports(arguments.folder, arguments.options)) print("wrote {}\n", file.string());
   return ExitCode::kSuccess;
-}
-
-/// What stands beside the records, by run id. It is for drawing only: a damaged file is named and left out.
-template <class Content>
-std::map<std::string, Content> load_all(const Collection& collection,
-                                        std::optional<Content> (*load)(const fs::path&, const RunRecord&)) {
-  std::map<std::string, Content> found;
-  for (const StoredRecord& stored : collection.records) {
-    try {
-      if (auto content = load(stored.file, stored.record)) found.emplace(stored.record.id, std::move(*content));
-    } catch (const Error& error) {
-      log::warning(error.what());
-    }
-  }
-  return found;
 }
 
 struct TraceFile {
@@ -85,7 +68,7 @@ std::string poster_of(const fs::path& video) {
 
 }  // namespace
 
-std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction) {
+std::vector<fs::path> write_reports(const fs::path& folder, const ReportFilesOptions& options) {
   std::error_code cannot_be;  // load_collection says so
   const fs::path place = fs::is_directory(folder, cannot_be) ? folder : folder.parent_path();
   for (const char* name : {"report.md", "report.html", "results.csv", kPicture, "trace.json", "trace.json.gz"})
@@ -94,15 +77,12 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   for (const DamagedFile& damaged : collection.damaged)
     log::warning(fmt::format("{} is left out: {}", damaged.file.string(), damaged.message));
   require(!collection.records.empty(), fmt::format("{} holds no results to report", folder.string()));
-  report::Beside beside{load_all(collection, load_samples), load_all(collection, load_spans),
-                        load_all(collection, load_kernel_events)};
-  const fs::path suites = data_folder() / "suites";
+  report::Beside beside = load_beside(collection.records);
   std::vector<const RunRecord*> records;
   std::map<std::string, fs::path> files;
   const Redactor redactor;
   for (StoredRecord& stored : collection.records) {
-    if (!stored.spans.parts.empty()) beside.spans.emplace(stored.record.id, std::move(stored.spans));
-    if (redaction == Redaction::kYes) {  // its file beside the page is not
+    if (options.redaction == Redaction::kYes) {  // its file beside the page is not
       const std::string id = stored.record.id;
       redactor.redact(stored.record);
       beside.rename(id, stored.record.id);
@@ -111,21 +91,19 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
     }
     records.push_back(&stored.record);
   }
-  const std::vector<CardPeak> peaks = load_peaks(suites / "peaks.json");
-  const std::vector<CardPrice> prices = load_prices(suites / "prices.json");
-  ReportView view = report_view(records, peaks, prices, load_fit_rows(suites / "memory_table.json"));
-  predict_own(view.fit.rows);
+  const CardTables cards = load_card_tables();
+  const ReportView view = page_view(records, cards);
   const std::string trace = report::trace_json(records, beside);
   const TraceFile file = trace_file(trace);
-  const report::HtmlOptions options{std::move(beside), place, std::move(files), file.name, poster_of};
+  const report::HtmlOptions page{std::move(beside), place, std::move(files), file.name, poster_of};
   std::vector<fs::path> written;
   const auto write = [&](const char* name, const std::string& content) {
     write_atomically(place / name, content);
     written.push_back(place / name);
   };
   write("report.md", report::markdown_report(view));
-  write("report.html", report::html_report(view, options));
-  write("results.csv", report::to_csv(records, view.not_counted));
+  write("report.html", report::html_report(view, page));
+  write("results.csv", report::to_csv(records, view.not_counted, options.hidden_rows));
   write(file.name, file.is_packed ? gzip(trace) : trace);
   std::error_code ignored;  // of an earlier report
   fs::remove(place / file.other_name, ignored);
@@ -137,12 +115,20 @@ std::vector<fs::path> write_reports(const fs::path& folder, Redaction redaction)
   return written;
 }
 
+void add_all_rows_flag(CLI::App& command, report::HiddenRows& hidden) {
+  command.add_flag_callback(
+      "--all-rows", [&hidden] { hidden = report::HiddenRows::kWritten; },
+      "CSV with the rows of hidden work too: copies beside the stages");
+}
+
 void add_report_command(CLI::App& app, ExitCode& result) {
   auto arguments = std::make_shared<ReportArguments>();
   CLI::App* command = app.add_subcommand("report", "Write the report of a results folder");
   command->add_option("folder", arguments->folder, "folder that `run --output` named")->required()->type_name("DIR");
-  command->add_flag("--redact", arguments->redacted,
-                    "leave out host name, paths, commands and prompts, for publishing");
+  command->add_flag_callback(
+      "--redact", [arguments] { arguments->options.redaction = Redaction::kYes; },
+      "leave out host name, paths, commands and prompts, for publishing");
+  add_all_rows_flag(*command, arguments->options.hidden_rows);
   command->callback([arguments, &result] { result = run_report(*arguments); });
 }
 

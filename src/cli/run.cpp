@@ -167,7 +167,7 @@ ExitCode conclude(const suite::SuiteOutcome& outcome, const RunCommand& options)
   if (!outcome.records.empty()) {
     const EndOnSignal end(fmt::format("interrupted; all runs are kept, `wanbench report {}` writes their report",
                                       options.run.output.string()));
-    for (const fs::path& file : write_reports(options.run.output, Redaction::kNo)) print("wrote {}\n", file.string());
+    for (const fs::path& file : write_reports(options.run.output)) print("wrote {}\n", file.string());
   }
   print("{} ok, {} not ok, {} already there\n", outcome.ok, outcome.not_ok, outcome.skipped);
   if (outcome.stop_signal != 0) {

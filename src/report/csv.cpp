@@ -10,6 +10,7 @@
 
 #include "analysis/stage_columns.h"
 #include "report/escape.h"
+#include "results/device_name.h"
 
 namespace wan::report {
 namespace {
@@ -68,7 +69,7 @@ std::vector<RunColumn> run_columns(const LeftOut& left_out) {
       {"precision_class", [](R r) { return std::string(to_string(r.workload.precision_class)); }},
       {"engine", [](R r) { return csv_text(r.engine.name); }},
       {"git_commit", [](R r) { return csv_text(r.tool.git_commit); }},
-      {"gpu", [](R r) { return r.system.gpus.empty() ? "" : csv_text(r.system.gpus[0].name); }},
+      {"gpu", [](R r) { return csv_text(gpu_text(r.system)); }},
       {"gpu_uuid", [](R r) { return r.system.gpus.empty() ? "" : csv_text(r.system.gpus[0].uuid); }},
       {"cpu", [](R r) { return csv_text(r.system.cpu_model); }},
       {"model", [](R r) { return csv_text(r.workload.model); }},
@@ -97,9 +98,18 @@ std::string cell_of(const StageColumn& column, const RunRecord& run, const Stage
   return column.is_whole() ? fmt::format("{:.0f}", *value.value) : fmt::format("{}", *value.value);
 }
 
+/// A run of which no stage is shown, such as one that crashed at its start, still has a row: `none`.
+std::vector<const StageRecord*> shown_stages(const RunRecord& record, HiddenRows hidden, const StageRecord& none) {
+  std::vector<const StageRecord*> shown;
+  for (const StageRecord& stage : record.stages)
+    if (hidden == HiddenRows::kWritten || stage.kind != StageKind::kHidden) shown.push_back(&stage);
+  if (shown.empty()) shown.push_back(&none);
+  return shown;
+}
+
 }  // namespace
 
-std::string to_csv(const std::vector<const RunRecord*>& records, const LeftOut& left_out) {
+std::string to_csv(const std::vector<const RunRecord*>& records, const LeftOut& left_out, HiddenRows hidden) {
   const std::vector<RunColumn> of_run = run_columns(left_out);
   const std::vector<const StageColumn*> of_stage = in_csv_order();
   std::string out;
@@ -107,14 +117,14 @@ std::string to_csv(const std::vector<const RunRecord*>& records, const LeftOut& 
   out.append("stage,kind,stage_flags");
   for (const StageColumn* column : of_stage) out.append(",").append(column->key);
   out.append("\n");
-  const std::vector<StageRecord> none(1);  // a run that saw no stage (crashed at start) still has its row
+  const StageRecord none{};
   for (const RunRecord* record : records) {
     std::string run;
     for (const RunColumn& column : of_run) run.append(column.cell(*record)).append(",");
-    for (const StageRecord& stage : record->stages.empty() ? none : record->stages) {
-      out.append(run).append(csv_text(stage.id)).append(",").append(to_string(stage.kind)).append(",");
-      out.append(joined(stage.flags));
-      for (const StageColumn* column : of_stage) out.append(",").append(cell_of(*column, *record, stage));
+    for (const StageRecord* stage : shown_stages(*record, hidden, none)) {
+      out.append(run).append(csv_text(stage->id)).append(",").append(to_string(stage->kind)).append(",");
+      out.append(joined(stage->flags));
+      for (const StageColumn* column : of_stage) out.append(",").append(cell_of(*column, *record, *stage));
       out.append("\n");
     }
   }

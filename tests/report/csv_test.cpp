@@ -83,6 +83,27 @@ TEST(Csv, KeepsTheNamesAndTheOrderOfItsFirstColumns) {
                        "gpu_busy_percent,sm_clock_median_mhz,power_mean_w,energy_j,"));
 }
 
+TEST(Csv, LeavesOutHiddenWorkUnlessAskedFor) {
+  RunRecord record = counted_record();
+  StageRecord copy = record.stages.front();
+  copy.id = "a_copy";
+  copy.kind = StageKind::kHidden;
+  record.stages.push_back(copy);
+  EXPECT_EQ(rows_of(to_csv({&record})).size(), 2u);
+  EXPECT_EQ(rows_of(to_csv({&record}, {}, HiddenRows::kWritten)).size(), 3u);
+  record.stages = {copy};
+  const std::vector<Row> rows = rows_of(to_csv({&record}));
+  ASSERT_EQ(rows.size(), 1u) << "a run always has a row";
+  EXPECT_EQ(rows[0].at("stage"), "");
+  EXPECT_EQ(rows[0].at("status"), "ok");
+}
+
+TEST(Csv, CountsTheCardsOfARun) {
+  RunRecord record = counted_record();
+  record.system.gpus.assign(8, record.system.gpus.front());
+  EXPECT_EQ(rows_of(to_csv({&record}))[0].at("gpu"), "8x " + record.system.gpus.front().name);
+}
+
 TEST(Csv, TellsEmptyPageCachesFromHotOnes) {
   RunRecord hot = counted_record(), evicted = counted_record(), unknown = counted_record();
   evicted.workload.page_cache = PageCache::kEvicted;
