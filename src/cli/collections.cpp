@@ -9,10 +9,10 @@
 
 namespace wan::cli {
 
-std::vector<StoredRecord> load_records(const std::vector<std::string>& paths) {
+std::vector<StoredRecord> load_records(const std::vector<std::string>& paths, Parts parts) {
   std::vector<StoredRecord> out;
   for (const std::string& path : paths) {
-    Collection found = load_collection(path);
+    Collection found = load_collection(path, parts);
     for (const DamagedFile& damaged : found.damaged) log::warning(fmt::format("left out: {}", damaged.message));
     std::move(found.records.begin(), found.records.end(), std::back_inserter(out));
   }

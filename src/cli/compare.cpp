@@ -9,18 +9,26 @@
 #include <optional>
 #include <set>
 
+#include "analysis/report_view.h"
+#include "base/file.h"
+#include "base/output_file.h"
 #include "cli/collections.h"
 #include "cli/commands.h"
 #include "cli/compare_result.h"
 #include "cli/json_document.h"
 #include "cli/numbers.h"
+#include "cli/report_page.h"
+#include "results/device_name.h"
 
 namespace wan::cli {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct CompareArguments {
   std::vector<std::string> paths;
   std::string by, case_name, gate = "Total";
+  fs::path page;  // empty: none
   double margin_percent = 1;
   std::optional<double> fail_if_slower_percent;  // absent: no gate
   bool strict = false;
@@ -30,7 +38,7 @@ struct CompareArguments {
 
 /// What --by splits on.
 std::string arm_key(const RunRecord& r, const std::string& by) {
-  if (by == "gpu") return r.system.gpus.empty() ? r.system.cpu_model : r.system.gpus[0].name;
+  if (by == "gpu") return device_name(r);
   if (by == "engine") return r.engine.name;
   if (by == "commit") return r.tool.git_commit + (r.tool.git_dirty ? "+" : "");
   if (by == "case") return r.run_case.name;
@@ -53,11 +61,16 @@ bool names_case(const RunRecord& r, const std::string& name) {
   return r.run_case.name == name || std::find(aliases.begin(), aliases.end(), name) != aliases.end();
 }
 
-std::vector<CaseSummary> summaries(const Arm& arm, const std::string& case_name) {
+std::vector<const RunRecord*> runs_of(const Arm& arm, const std::string& case_name) {
   std::vector<const RunRecord*> runs;
   for (const RunRecord* run : arm.runs) {
     if (case_name.empty() || names_case(*run, case_name)) runs.push_back(run);
   }
+  return runs;
+}
+
+std::vector<CaseSummary> summaries(const Arm& arm, const std::string& case_name) {
+  const std::vector<const RunRecord*> runs = runs_of(arm, case_name);
   std::vector<CaseSummary> out;
   for (const RunGroup& group : group_runs(runs)) out.push_back(summarise(group));
   return out;
@@ -143,17 +156,49 @@ GateCounts counts_of(const std::vector<ArmComparison>& compared, const CompareAr
   return counts;
 }
 
+/// Which records the page shows, in the order of the arms: each once, though two arms may hold it. Sides that nothing
+/// in a record tells apart, as two paths, are told apart by the arm.
+std::vector<StoredRecord> shown_records(std::vector<std::vector<StoredRecord>>& loaded, const std::vector<Arm>& arms,
+                                        const CompareArguments& arguments) {
+  std::map<const RunRecord*, StoredRecord*> by_record;
+  for (std::vector<StoredRecord>& records : loaded)
+    for (StoredRecord& stored : records) by_record[&stored.record] = &stored;
+  const bool arms_are_labels = arguments.by.empty() || arguments.by == "commit";
+  std::vector<StoredRecord> shown;
+  std::set<std::string> seen;
+  for (const Arm& arm : arms) {
+    for (const RunRecord* run : runs_of(arm, arguments.case_name)) {
+      if (!seen.insert(run->id).second) continue;
+      StoredRecord& stored = shown.emplace_back(std::move(*by_record.at(run)));
+      if (arms_are_labels) stored.record.run_case.arm = arm.label;
+    }
+  }
+  return shown;
+}
+
+/// The page of a report, of the compared sides alone. Without videos: those of two folders have the same names.
+void write_page(const fs::path& target, std::vector<StoredRecord> records) {
+  report::HtmlOptions page{.beside = load_beside(records), .trace = ""};
+  const fs::path folder = fs::absolute(target).parent_path();
+  for (const StoredRecord& stored : records)
+    page.files.emplace(stored.record.id, fs::absolute(stored.file).lexically_relative(folder));
+  const CardTables cards = load_card_tables();
+  write_atomically(target, report::html_report(report_view(pointers(records), cards.peaks, cards.prices), page));
+}
+
 ExitCode run_compare(CompareArguments arguments) {
+  if (!arguments.page.empty()) require_output(arguments.page);
+  const Parts parts = arguments.page.empty() ? Parts::kAsStored : Parts::kSummedUp;
   arguments.options.margin = arguments.fail_if_slower_percent.value_or(arguments.margin_percent) / 100;
   std::vector<std::vector<StoredRecord>> loaded;
   std::vector<Arm> arms;
   if (!arguments.by.empty()) {
-    loaded.push_back(load_records(arguments.paths));
+    loaded.push_back(load_records(arguments.paths, parts));
     arms = split_by(loaded.back(), arguments.by);
   } else {
     loaded.reserve(arguments.paths.size());  // arms point into the records
     for (const std::string& path : arguments.paths) {
-      loaded.push_back(load_records({path}));
+      loaded.push_back(load_records({path}, parts));
       arms.push_back({path, pointers(loaded.back())});
     }
   }
@@ -173,6 +218,7 @@ ExitCode run_compare(CompareArguments arguments) {
   for (size_t i = 1; i < arms.size(); ++i) result.compared.push_back(compare_arms(arms[0], arms[i], arguments));
   result.counts = counts_of(result.compared, arguments);
   arguments.wording == Wording::kJson ? print_json(json_of(result)) : print_text(result);
+  if (!arguments.page.empty()) write_page(arguments.page, shown_records(loaded, arms, arguments));
   return gate_code(result.counts, arguments.strict);
 }
 
@@ -199,6 +245,8 @@ void add_compare_command(CLI::App& app, ExitCode& result) {
                       "workload fields that may differ, for example steps or offload; recipe: and all that a "
                       "recipe decides; '*' for any");
   add_json_flag(*command, arguments->wording);
+  command->add_option("--html", arguments->page, "write the page of a report of the compared records alone")
+      ->type_name("FILE");
   command->add_flag("--across-precision", arguments->options.across_precision,
                     "compare runs of different precision classes, and say so");
   command->footer(
