@@ -145,8 +145,8 @@ class SummaryRow {
     if (units() != "Latency (ms)") fail("Units", "Latency (s) or Latency (ms)");
     if (given / 1000 >= kShortestVideoS) return given / 1000;
     record.imported->findings.push_back({"unit_mislabelled", "Result",
-                                         "labelled in ms, which no such video can take; read as seconds", given, given,
-                                         "s"});
+                                         "labelled in ms, which no such video can take; read as seconds", std::nullopt,
+                                         given, "s"});
     return given;
   }
 

@@ -31,18 +31,6 @@ std::string file_word(std::string_view text) {
 
 bool is_record_name(const fs::path& path) { return path.filename().string().ends_with(kRecordSuffix); }
 
-std::vector<fs::path> record_files(const fs::path& folder) {
-  std::vector<fs::path> files;
-  std::error_code error;
-  auto it = fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied, error);
-  for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
-    if (it.depth() >= kMaxDepth) it.disable_recursion_pending();
-    if (it->is_regular_file(error) && is_record_name(it->path())) files.push_back(it->path());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
 struct Loaded {
   std::optional<StoredRecord> stored;
   std::string problem;
@@ -101,11 +89,24 @@ fs::path store_record(const fs::path& folder, RunRecord& record) {
 
 RunRecord load_record(const fs::path& file) { return record_from_json(read_text(file), file.string()); }
 
+std::vector<fs::path> files_in(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  auto it = fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied, error);
+  for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+    if (it.depth() >= kMaxDepth) it.disable_recursion_pending();
+    if (it->is_regular_file(error)) files.push_back(it->path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 Collection load_collection(const fs::path& path, Parts parts) {
   std::vector<fs::path> files;
   std::error_code cannot_be;  // such as a name longer than the file system has
   if (fs::is_directory(path, cannot_be)) {
-    files = record_files(path);
+    files = files_in(path);
+    std::erase_if(files, [](const fs::path& file) { return !is_record_name(file); });
   } else if (fs::exists(path, cannot_be)) {
     files = {path};
   } else {

@@ -55,6 +55,9 @@ struct Collection {
 /// Whether records written before 1.2, with a row for each span of a part, get the sums of later ones (spans.h).
 enum class Parts { kAsStored, kSummedUp };
 
+/// The regular files in a folder, four levels deep, by name. Folders that may not be read are left out.
+std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder);
+
 /// All records under `path`, a record file or a folder searched four levels deep; two files with one id count once.
 /// Throws Error(kInput) when the path does not exist.
 Collection load_collection(const std::filesystem::path& path, Parts parts = Parts::kAsStored);
