@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <set>
@@ -229,7 +230,7 @@ TEST_F(ResultsCommands, BadInputNamesTheFileOrTheFlag) {
       {"history --reindex missing", "--reindex"},
       {"history --limit 0", "--limit"},
       {"import missing.md", "missing.md"},
-      {"import notes.md", "notes.md"},
+      {"import notes.md", "notes.md: expected a report of the Python original"},
       {"report missing", "missing"},
       {"report empty", "empty"},
       {"run --warm-repeats many --output x", "--warm-repeats"},
@@ -304,8 +305,100 @@ TEST_F(ResultsCommands, RedactedFilesLeaveOutHostPathsAndPrompts) {
 TEST_F(ResultsCommands, ImportedReportsCanBeCompared) {
   const std::string seed = std::string(WAN_FIXTURES) + "/units/seed_report.md";
   expect("import " + seed + " --output seed", ExitCode::kSuccess,
-         HasSubstr("double_counted_load at Total Compute Load"));
+         AllOf(HasSubstr("10 records, 2 cards, 7 cases"), HasSubstr("10x double_counted_load: Total Compute Load: the"),
+               HasSubstr("11546 %·s"), HasSubstr("--findings")));
   expect("compare seed --by gpu --case 01_Speed_Preview_480p", ExitCode::kSuccess, HasSubstr("1.8668"));
+}
+
+TEST_F(ResultsCommands, ImportShowsEachKindOfFindingOnceOrAll) {
+  std::filesystem::copy_file(std::string(WAN_FIXTURES) + "/units/seed_report.md", folder_ / "seed.md");
+  const auto lines = [&](const std::string& arguments) {
+    const std::string output = run("import seed.md" + arguments).output;
+    return std::count(output.begin(), output.end(), '\n');
+  };
+  EXPECT_LT(lines(""), 60);
+  EXPECT_GT(lines(" --findings"), 150);
+  expect("import seed.md --findings", ExitCode::kSuccess, HasSubstr("double_counted_load: Total Compute Load"));
+  expect_80_columns("import seed.md");
+  expect_80_columns("import seed.md --findings");
+}
+
+const std::string kImports = std::string(WAN_SOURCE_DIR) + "/tests/import/data/";
+
+TEST_F(ResultsCommands, ImportsOfOtherProgramsCountTheirCards) {
+  std::filesystem::copy_file(kImports + "mlperf_summary.csv", folder_ / "summary.csv");
+  expect("import summary.csv --output mlperf", ExitCode::kSuccess,
+         AllOf(HasSubstr("4 records, 3 cards, 2 cases"), HasSubstr("percentile_90"), HasSubstr("inverse_of_rate")));
+  expect_80_columns("import summary.csv");
+  expect("compare mlperf --by gpu", ExitCode::kNotComparable,
+         AllOf(HasSubstr("8x NVIDIA H200"), HasSubstr("72x NVIDIA GB200")));
+  expect("history --reindex mlperf", ExitCode::kSuccess, HasSubstr("8x NVIDIA H200"));
+  expect("export mlperf", ExitCode::kSuccess, HasSubstr(",8x NVIDIA H200,"));
+  EXPECT_EQ(run("report mlperf").code, 0);
+  EXPECT_THAT(read_text(folder_ / "mlperf/report.md"), HasSubstr("72x NVIDIA GB200"));
+}
+
+TEST_F(ResultsCommands, ImportOfAFolderTakesTheReportsInIt) {
+  std::filesystem::create_directories(folder_ / "sessions/20261005093000");
+  std::filesystem::copy_file(kImports + "comfy_results.json", folder_ / "sessions/20261005093000/results.json");
+  write("sessions/20261005093000/jobs.json", R"({"jobs": []})");
+  write("sessions/damaged.json", R"({"medianJobDurationSeconds": )");
+  expect("import sessions --output comfy", ExitCode::kSuccess,
+         AllOf(HasSubstr("results.json: 1 record, 1 card, 1 case"), HasSubstr("left out: damaged.json"),
+               Not(HasSubstr("jobs.json")), Not(HasSubstr("secret"))));
+  expect("import comfy", ExitCode::kUsage, HasSubstr("comfy: expected reports that can be imported"));
+}
+
+TEST_F(ResultsCommands, RecordsAreFoundInAFolderAndInItsRecords) {
+  store("flat", 2, 1);
+  store("nested/records", 2, 1);
+  for (const char* folder : {"flat", "nested"}) {
+    const std::string name(folder);
+    expect("export " + name, ExitCode::kSuccess, HasSubstr("Step_0_Inference"));
+    expect("history --reindex " + name, ExitCode::kSuccess, HasSubstr("2 runs indexed"));
+    expect("report " + name, ExitCode::kSuccess, HasSubstr("report.html"));
+    EXPECT_TRUE(std::filesystem::exists(folder_ / folder / "results.csv"));
+  }
+  expect("compare flat nested", ExitCode::kSuccess, HasSubstr("n=2"));
+}
+
+TEST_F(ResultsCommands, HiddenRowsOfATableComeOnRequest) {
+  store("a", 1, 1, [](RunRecord& record) {
+    StageRecord copy = record.stages[1];
+    copy.id = copy.name = "a_copy";
+    copy.kind = StageKind::kHidden;
+    record.stages.push_back(copy);
+  });
+  expect("export a", ExitCode::kSuccess, AllOf(HasSubstr("Step_0_Inference"), Not(HasSubstr("a_copy"))));
+  expect("export a --all-rows", ExitCode::kSuccess, HasSubstr("a_copy"));
+  EXPECT_EQ(run("report a").code, 0);
+  EXPECT_THAT(read_text(folder_ / "a/results.csv"), Not(HasSubstr("a_copy")));
+  EXPECT_EQ(run("report a --all-rows").code, 0);
+  EXPECT_THAT(read_text(folder_ / "a/results.csv"), HasSubstr("a_copy"));
+}
+
+TEST_F(ResultsCommands, CompareWritesAPageOfTheTwoSides) {
+  store("a", 3, 1);
+  store("b", 3, 2);
+  store("other", 3, 2, [](RunRecord& record) { record.run_case.name = "left_out"; });
+  const std::string text = run("compare a b").output;
+  const Ended ended = run("compare a b --html page.html --fail-if-slower 2");
+  EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kComparison)) << ended.output;
+  const std::string page = read_text(folder_ / "page.html");
+  EXPECT_THAT(page, AllOf(HasSubstr("</html>"), HasSubstr("\"arm\":\"a\""), HasSubstr("\"arm\":\"b\""),
+                          Not(HasSubstr("left_out"))));
+  expect("compare a b --html again.html", ExitCode::kSuccess, text);
+  expect("compare a other --case left_out --html none.html", ExitCode::kNotComparable, HasSubstr("only in"));
+}
+
+TEST_F(ResultsCommands, ComparesPageReplacesNoLinkAndIsWholeOrAbsent) {
+  store("a", 3, 1);
+  write("victim", "precious");
+  std::filesystem::create_symlink("victim", folder_ / "page.html");
+  expect("compare a a --html page.html", ExitCode::kUsage, AllOf(HasSubstr("page.html"), HasSubstr("a link")));
+  EXPECT_EQ(read_text(folder_ / "victim"), "precious");
+  expect("compare a missing --html new.html", ExitCode::kUsage, HasSubstr("missing"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "new.html"));
 }
 
 TEST_F(ResultsCommands, ACaseThatRunsOutOfMemoryIsARowAndTheSuiteGoesOn) {
