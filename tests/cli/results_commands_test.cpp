@@ -378,9 +378,9 @@ TEST_F(ResultsCommands, HiddenRowsOfATableComeOnRequest) {
 }
 
 TEST_F(ResultsCommands, CompareWritesAPageOfTheTwoSides) {
-  store("a", 3, 1);
-  store("b", 3, 2);
-  store("other", 3, 2, [](RunRecord& record) { record.run_case.name = "left_out"; });
+  store("a", 5, 1);
+  store("b", 5, 2);
+  store("other", 5, 2, [](RunRecord& record) { record.run_case.name = "left_out"; });
   const std::string text = run("compare a b").output;
   const Ended ended = run("compare a b --html page.html --fail-if-slower 2");
   EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kComparison)) << ended.output;
