@@ -183,7 +183,7 @@ void write_page(const fs::path& target, std::vector<StoredRecord> records) {
   for (const StoredRecord& stored : records)
     page.files.emplace(stored.record.id, fs::absolute(stored.file).lexically_relative(folder));
   const CardTables cards = load_card_tables();
-  write_atomically(target, report::html_report(report_view(pointers(records), cards.peaks, cards.prices), page));
+  write_atomically(target, report::html_report(page_view(pointers(records), cards), page));
 }
 
 ExitCode run_compare(CompareArguments arguments) {
