@@ -8,10 +8,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "analysis/answer.h"
 #include "analysis/execution_text.h"
 #include "analysis/fidelity_text.h"
+#include "analysis/plain_words.h"
 #include "analysis/repeat_command.h"
 #include "base/base64.h"
+#include "report/answer.h"
 #include "report/case_section.h"
 #include "report/format.h"
 #include "report/html_engineer.h"
@@ -110,12 +113,14 @@ Json certainty_data(const CaseView& shown) {
     exclusions.push_back({{"run_id", exclusion.run->id},
                           {"run", run_name(shown, *exclusion.run)},
                           {"beside", exclusion.run->run_case.warmup || exclusion.run->kernels.has_value()},
+                          {"words", plain_reason(exclusion.reason)},
                           {"reason", exclusion.reason}});
   std::set<std::pair<std::string, std::string>> seen;
   for (const RunRecord* run : s.group.runs)
     for (const ValidityFlag& flag : run->validity)
       if (seen.insert({flag.name, flag.detail}).second)
         flags.push_back({{"name", flag.name},
+                         {"words", plain_flag(flag.name)},
                          {"detail", flag.detail},
                          {"stage", flag.stage},
                          {"excludes", flag.excludes},
@@ -128,6 +133,7 @@ Json certainty_data(const CaseView& shown) {
           {"converged", s.converged},
           {"not_converged", s.not_converged},
           {"doubt", shown.doubt()},
+          {"doubt_words", shown.failed ? plain_reason(shown.doubt()) : ""},
           {"executed", execution_text(s.group.execution)},
           {"fidelity", fidelity_text(run)},
           {"mixed", pooling_doubts(s.group)},
@@ -146,7 +152,10 @@ Json failures_data(const CaseView& shown) {
   Json out = Json::array();
   for (const RunRecord* run : shown.summary.group.runs) {
     if (run->status == RunStatus::kOk) continue;
-    Json row = {{"run_id", run->id}, {"run", run_name(shown, *run)}, {"status", to_string(run->status)}};
+    Json row = {{"run_id", run->id},
+                {"run", run_name(shown, *run)},
+                {"status", to_string(run->status)},
+                {"words", plain_status(run->status)}};
     if (run->error) {
       row["stage"] = run->error->stage;
       row["message"] = run->error->message;
@@ -331,9 +340,9 @@ void add_details(Json& out, const CaseView& shown, const HtmlOptions& options) {
 std::string verdict_sentence(const CaseView& shown) {
   const CaseSummary& s = shown.numbers();
   const std::string where = shown.title + " on " + s.group.device;
-  if (!shown.has_result()) return fmt::format("{} gave no video: {}.", where, shown.doubt());
+  if (!shown.has_result()) return fmt::format("{} gave no video: {}.", where, plain_reason(shown.doubt()));
   std::string out = fmt::format("{}: {} s a video", where, seconds(s.total_s.median()));
-  if (shown.failed) out += fmt::format(" (not counted: {})", shown.doubt());
+  if (shown.failed) out += fmt::format(" ({})", plain_reason(shown.doubt()));
   if (shown.on_gpu && shown.buyer.gpu_share && shown.buyer.host_share)
     out += fmt::format(", {} s ({:.0f} %) on the GPU and {} s ({:.0f} %) on the host", seconds(s.gpu_part_s.median()),
                        100 * *shown.buyer.gpu_share, seconds(s.host_part_s.median()), 100 * *shown.buyer.host_share);
@@ -383,6 +392,9 @@ Json case_data(const CaseView& shown, const HtmlOptions& options) {
               {"has_result", shown.has_result()},
               {"counts", shown.has_result() && !shown.failed},
               {"status", to_string(shown.status())},
+              {"status_words", plain_status(shown.status())},
+              {"sureness", to_string(sureness_of(shown))},
+              {"facts", facts_data(facts_of(shown))},
               {"verdict", verdict_sentence(shown)},
               {"workload", workload_data(run.workload)},
               {"headline", headline_data(shown)},

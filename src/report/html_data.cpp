@@ -5,12 +5,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include "analysis/plain_words.h"
 #include "base/build_info.h"
+#include "report/answer.h"
 #include "report/cards.h"
 #include "report/fit.h"
 #include "report/format.h"
 #include "report/html.h"
 #include "report/html_case.h"
+#include "report/html_data.h"
 #include "report/imported.h"
 
 namespace wan::report {
@@ -49,7 +52,7 @@ std::string comparison_sentence(const Comparison& c) {
                                 split.total, split.gpu, split.host);
   if (!c.scopes.empty()) {
     const RatioTest& test = c.scopes.front().time;
-    out += fmt::format(" ({}{}{})", to_string(test.verdict), test.reason.empty() ? "" : ": ", test.reason);
+    out += fmt::format(" ({}{}{})", plain_verdict(test), test.reason.empty() ? "" : ": ", test.reason);
   }
   return out + "; " + savings_text(split, seconds) + "." + difference_sentence(c);
 }
@@ -102,6 +105,7 @@ Json comparison_data(const CasePair& pair) {
                            {"ratio", row.time.ratio},
                            {"interval", interval_data(row.time.interval)},
                            {"verdict", to_string(row.time.verdict)},
+                           {"plain", plain_verdict(row.time)},
                            {"reason", row.time.reason},
                            {"clock_explains", row.clock_explains}});
   return out;
@@ -122,22 +126,32 @@ Json built_with() {
 
 }  // namespace
 
-std::string report_data(const ReportView& view, const HtmlOptions& options) {
+Json page_data(const ReportView& view, const HtmlOptions& options) {
   Json data = {{"schema", {{"name", "wanbench.report"}, {"major", 1}, {"minor", 0}}},
                {"tool", built_with()},
                {"trace", options.trace},
+               {"answer", answer_data(answer_of(view), view)},
                {"cases", Json::array()},
                {"comparisons", Json::array()},
                {"cold_warm", Json::array()},
                {"cards", cards_data(view.cards)},
                {"fit", fit_data(view.fit)},
                {"printed_overviews", Json::array()}};
-  for (const CaseView& shown : view.cases) data["cases"].push_back(case_data(shown, options));
+  for (const CaseView& shown : view.cases) {
+    data["cases"].push_back(case_data(shown, options));
+    data["cases"].back()["card"] = card_name(view, shown.summary.group.device);
+  }
   for (const CasePair& pair : view.pairs) data["comparisons"].push_back(comparison_data(pair));
   for (const ColdWarm& pair : view.cold_warm) data["cold_warm"].push_back(cold_warm_data(pair));
   for (const PrintedTable& table : printed_overviews(view.records))
     data["printed_overviews"].push_back({{"title", table.title}, {"columns", table.columns}, {"rows", table.rows}});
-  return data.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return data;
+}
+
+std::string text_of(const Json& data) { return data.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+std::string report_data(const ReportView& view, const HtmlOptions& options) {
+  return text_of(page_data(view, options));
 }
 
 }  // namespace wan::report

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "report/answer.h"
 #include "report/cards.h"
 #include "report/cards_picture.h"
 #include "report/case_section.h"
@@ -169,6 +170,7 @@ std::string markdown_report(const ReportView& view) {
          : machines.empty()  ? "\n\n"
                              : ": " + markdown_text(machines[0]) + "\n\n";
   if (machines.empty()) return out + "No run to report.\n";
+  out += answer_markdown(answer_of(view));
   out += performance_summary(view, machines);
   if (!cards_picture(view).empty()) out += "\n![Seconds and cents a video, by card](cards.svg)\n";
   out += cards_markdown(view.cards) + fit_markdown(view.fit);

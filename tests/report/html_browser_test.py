@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Opens report.html in headless Chromium through the DevTools protocol over a pipe, at a desk's and a phone's width, light and
-dark, and as on paper: no console error, nothing fetched, charts drawn, nothing wider than the window or the paper, and the first
-screen's numbers, intervals, prices, fits and run counts equal to what the record files say. Standard library only. Exit code 77: no browser here (an error where CI=true)."""
+dark, and as on paper: no console error, nothing fetched, charts drawn, nothing wider than the window or the paper; above the fold a
+sentence and a chart with its bars in order; and every number, interval, price and run count equal to what the record files say. Standard library only. Exit code 77: no browser here (an error where CI=true)."""
 import argparse
 import json
 import pathlib
@@ -14,7 +14,8 @@ import urllib.parse
 
 from browser import Browser, find_browser, skipped
 
-WIDTHS = {1280: 900, 390: 844}
+WIDTHS = {1280: 800, 390: 844}
+KINDS = ("mixed", "demo", "one_card", "four_cards", "ablation", "failures")
 
 
 def is_absent_video(url):
@@ -48,20 +49,61 @@ CANVASES = """[...document.querySelectorAll("canvas")].filter(c => c.offsetParen
   for (let i = 0; i < p.length; i += 4) if (p[i + 3] > 0) seen.add(p[i] << 16 | p[i + 1] << 8 | p[i + 2]);
   return {label: c.getAttribute("aria-label"), colours: seen.size};
 })"""
-FIRST_SCREEN = """[...document.querySelectorAll("#case option")].map((option, i) => {
-  const select = document.getElementById("case");
-  select.selectedIndex = i;
-  select.dispatchEvent(new Event("change"));
-  const part = (id, name) => document.querySelector("#answer-" + id + " .tile-" + name).textContent;
-  const out = {name: option.textContent, sure: document.querySelector(".sure-line").textContent};
-  for (const id of ["seconds", "rate", "energy", "price", "memory"]) {
-    out[id] = part(id, "value");
-    out[id + "-under"] = part(id, "under");
+# What stands on the page in order, where the first things end, and each bar with its words.
+STRUCTURE = """(() => {
+  const below = (node) => (node ? node.getBoundingClientRect().bottom + scrollY : null);
+  return {sections: [...document.getElementById("report").children].map(e => e.id || e.tagName.toLowerCase()),
+    answer: [...document.getElementById("answer").children].map(e => e.id || e.className || e.tagName.toLowerCase()),
+    sentence: below(document.getElementById("sentence")), first_bar: below(document.querySelector(".bars .bar")),
+    last_bar: below(document.querySelector(".bars .bar:last-child")), videos: below(document.querySelector("#answer video"))};
+})()"""
+# Every chart that can be chosen, in every unit; then the first one again.
+CHARTS = """(() => {
+  const pick = (id, i) => {
+    const select = document.getElementById(id);
+    if (!select) return 1;
+    select.selectedIndex = i;
+    select.dispatchEvent(new Event("change"));
+    return select.options.length;
+  };
+  const options = (id) => (document.getElementById(id) ? document.getElementById(id).options.length : 1);
+  const words = (bar, part) => (bar.querySelector(".bar-" + part) || {textContent: ""}).textContent;
+  const read = () => [...document.querySelectorAll(".bars .bar")].map(bar => ({name: words(bar, "name"),
+    value: words(bar, "value"), note: words(bar, "note"), doubtful: bar.classList.contains("doubtful"),
+    gap: bar.classList.contains("gap"), widths: [...bar.querySelectorAll(".bar-track > span")].map(s => parseFloat(s.style.width))}));
+  const out = [];
+  for (let kind = 0; kind < options("kind"); ++kind) {
+    pick("kind", kind);
+    for (let i = 0; i < options("case"); ++i) {
+      pick("case", i);
+      const name = document.querySelector("#answer-chart figcaption").textContent.split(": ").slice(1).join(": ");
+      const shown = {name, sentence: document.getElementById("sentence").textContent, units: {}};
+      const units = [...document.querySelectorAll(".units input")].map(e => e.value);
+      for (const unit of units.length ? units : ["seconds"]) {
+        const radio = document.querySelector(".units input[value=" + unit + "]");
+        if (radio) radio.click();
+        const more = document.querySelector(".more");
+        if (more) more.click();
+        shown.units[unit] = read();
+      }
+      const first = document.querySelector(".units input");
+      if (first) first.click();
+      out.push(shown);
+    }
   }
+  pick("kind", 0);
+  pick("case", 0);
   return out;
-})"""
-ROWS = """[...document.querySelectorAll("#answer table.cards tbody tr")].map(row =>
+})()"""
+ROWS = """[...document.querySelector("#every table").tBodies[0].rows].map(row =>
   Object.fromEntries([...row.cells].map(cell => [cell.dataset.label, cell.textContent])))"""
+SORTED = """[1, 2].map(() => {
+  const table = document.querySelector("#every table");
+  const head = [...table.querySelectorAll("th button")].find(b => b.textContent === "Seconds per video");
+  head.click();
+  return {sort: head.closest("th").getAttribute("aria-sort"), values:
+    [...table.tBodies[0].rows].map(r => r.querySelector("[data-label='Seconds per video']").textContent)};
+})"""
 # Videos that do not load (each is given a few seconds) or whose still, in the page itself, cannot be drawn.
 VIDEOS = """Promise.all([...document.querySelectorAll("video")].map(async v => {
   for (let i = 0; i < 100 && v.readyState < 1 && v.isConnected; ++i) await new Promise(done => setTimeout(done, 100));
@@ -81,7 +123,8 @@ DRAWN = """(async url => {
 VIDEOS %= DRAWN
 STILLS = """Promise.all([...document.querySelectorAll(".videos img")].map(i => %s(i.src))).then(all => all.filter(Boolean))
 """ % DRAWN
-CASES = 'JSON.parse(document.getElementById("data").textContent).cases'
+DATA = 'JSON.parse(document.getElementById("data").textContent)'
+CASES = DATA + ".cases"
 REPEATED = """(() => {
   const shown = [...document.querySelectorAll("details.case")].map(d => d.querySelector("pre.repeat"));
   return shown.map((pre, i) => [pre ? pre.textContent : "", %s[i].provenance.repeat_command]);
@@ -90,7 +133,7 @@ SHOWN = """[...document.querySelectorAll(".videos figure")].map(f => ({video: !!
   still: !!f.querySelector("img, video[poster]"), caption: f.querySelector("figcaption").textContent}))"""
 # All cases: in a fold where they are many.
 BARS = """(async () => {
-  document.querySelectorAll("#answer details").forEach(d => { if (d.querySelector("canvas")) d.open = true; });
+  document.querySelectorAll("#where details").forEach(d => { if (d.querySelector("canvas")) d.open = true; });
   await new Promise(done => setTimeout(done, 100));
   const chart = Object.values(Chart.instances).filter(c => c.canvas.getAttribute("aria-label").startsWith("Where the seconds"))
     .sort((a, b) => b.data.labels.length - a.data.labels.length)[0];
@@ -136,7 +179,8 @@ def load_groups(folder):
         name = run["case"]["name"] + (" (warm)" if scope == "warm" else "")
         name += (" (empty page cache)" if run["workload"]["page_cache"] == "evicted" else "") + " — " + device
         group = groups.setdefault(name, {"seconds": [], "joules": [], "peaks": [], "runs": 0,
-                                         "card": device_of(run), "doubtful": False})
+                                         "card": device_of(run), "doubtful": False,
+                                         "on_gpu": bool(run["system"]["gpus"])})
         group["runs"] += 1
         if run["status"] != "ok" or any(flag["excludes"] for flag in run["validity"]):
             group["doubtful"] = True
@@ -167,7 +211,7 @@ def near(text, value):
 def between(text):
     """The two ends and the count of "26.46 to 26.65 s, n = 3"."""
     found = re.search(r"([\d.]+) to ([\d.]+)", text)
-    count = re.search(r"n\s=\s(\d+)|of (\d+) runs|(\d+) runs$", text)
+    count = re.search(r"n\s=\s(\d+)|of (\d+) runs|(\d+) runs\b", text)
     return (found[1], found[2], int(next(g for g in count.groups() if g))) if found and count else None
 
 
@@ -198,57 +242,139 @@ def table_price(device):
     return next((c["per_gpu_hour"] for c in prices["cards"] if c["match"] in device), None)
 
 
-def wrong_facts(shown, row, group):
-    """Intervals, price, fit and run counts of one case."""
-    seconds = group["seconds"]
-    measured = {"seconds": seconds, "rate": [3600 / s for s in seconds], "energy": [j / 3600 for j in group["joules"]]}
-    for key, values in measured.items():
-        yield wrong_interval(shown[key + "-under"], values)
-    yield wrong_interval(row["Interval"], seconds)
-    price = table_price(group["card"])
-    expected = None if price is None else price * statistics.median(seconds) / 3600
-    for text in (shown["price"], row["Price per video"]):
-        if (number_of(text) is None) != (expected is None) or expected and abs(number_of(text) - expected) > 0.005 * expected:
-            yield f"price {text}, expected {expected}"
+def expected_values(group):
+    """By unit, of the runs that count; None where the records have no such value."""
+    price, joules = table_price(group["card"]), group["joules"]
+    return {"seconds": group["seconds"], "energy": [j / 3600 for j in joules],
+            "money": [price * s / 3600 for s in group["seconds"]] if price and group["on_gpu"] else []}
+
+
+def wrong_row(row, group):
+    """The numbers of a case in the table of all."""
+    values = expected_values(group)
+    seconds = statistics.median(values["seconds"])
+    joules = statistics.median(values["energy"]) if values["energy"] else None
+    for cell, value in (("Seconds per video", seconds), ("Videos per hour", 3600 / seconds), ("Wh per video, card", joules)):
+        if not near(row[cell], value):
+            yield f"{cell} shows {row[cell]}, the records say {value}"
+    yield wrong_interval(row["Interval"], group["seconds"])
+    yield wrong_money(row["Price per video"], values["money"])
     peaks = [p for p in group["peaks"] if p is not None]
-    if len(peaks) == len(seconds) and group["capacity"]:
-        peak, gib = statistics.median(peaks), 2 ** 30
-        free = group["capacity"] - peak
-        if not near(shown["memory"], peak / gib):
-            yield f"memory shows {shown['memory']}, the records say {peak / gib} GiB"
-        fit = f"fits, {free / gib:.2f} GiB ({100 * free / group['capacity']:.0f} %) free"
-        for text in (shown["memory-under"], row["Memory"]):
-            if not text.startswith(fit):
-                yield f"fit {text!r}, the records say {fit!r}"
-    runs = f"{len(seconds)} of {group['runs']} run" + ("" if group["runs"] == 1 else "s")
-    for text in (shown["sure"].removeprefix("How sure are we? "), row["Sure?"]):
-        if not re.match(re.escape(runs) + r"\b", text):
-            yield f"runs {text!r}, the records say {runs!r}"
+    if len(peaks) == len(group["seconds"]) and not near(row["Peak memory"], statistics.median(peaks) / 2 ** 30):
+        yield f"peak {row['Peak memory']}, the records say {statistics.median(peaks)} bytes"
+    runs = f"{len(group['seconds'])} of {group['runs']} run" + ("" if group["runs"] == 1 else "s")
+    if not row["How sure"].endswith(runs):
+        yield f"runs {row['How sure']!r}, the records say {runs!r}"
 
 
-def wrong_numbers(first_screen, rows, groups):
-    if len(first_screen) != len(groups):
-        yield f"{len(groups)} groups of runs, {len(first_screen)} cases on the page"
-    for shown in first_screen:
-        group = groups.get(shown["name"])
+def wrong_money(text, values):
+    expected = statistics.median(values) if values else None
+    if (number_of(text) is None) != (expected is None) or expected and abs(number_of(text) - expected) > 0.005 * expected:
+        return f"price {text}, expected {expected}"
+    return None
+
+
+def group_of(case, groups):
+    return next((g for name, g in groups.items() if name.startswith(case["title"] + " — " + case["device"])
+                 and (not name.split(case["device"])[-1] or name.endswith(", " + case["engine"]))), None)
+
+
+def wrong_rows(rows, cases, groups):
+    if len(rows) != len(cases) or len(cases) != len(groups):
+        yield f"{len(groups)} groups of runs, {len(cases)} cases, {len(rows)} rows"
+    for case in cases:
+        group = group_of(case, groups)
         if group is None:
-            yield f"no such group of runs: {shown['name']}"
+            yield f"no such group of runs: {case['title']} on {case['device']}"
             continue
         if group["doubtful"]:
             continue
-        seconds = statistics.median(group["seconds"])
-        joules = statistics.median(group["joules"]) if group["joules"] else None
-        expected = {"seconds": seconds, "rate": 3600 / seconds, "energy": None if joules is None else joules / 3600}
-        for key, value in expected.items():
-            if not near(shown[key], value):
-                yield f"{shown['name']}: {key} shows {shown[key]}, the records say {value}"
-        if joules is not None and "±5 %" not in shown["energy-under"]:
-            yield f"{shown['name']}: energy without the accuracy of its meter: {shown['energy-under']}"
-        row = next(r for r in rows if r["Case"] + " — " + r.get("Device", group["card"]) == shown["name"])
-        for cell, key in (("Seconds per video", "seconds"), ("Videos per hour", "rate"), ("Wh per video, card", "energy")):
-            if not near(row[cell], expected[key]):
-                yield f"{shown['name']}: row {row} against {expected[key]}"
-        yield from (f"{shown['name']}: {p}" for p in wrong_facts(shown, row, group) if p)
+        row = next((r for r in rows if r["Case"] == case["title"] and r.get("Card", case["card"]) == case["card"]
+                    and r.get("Program", case["engine"]) == case["engine"]), None)
+        if row is None:
+            yield f"no row of {case['title']}"
+            continue
+        yield from (f"{case['title']}: {p}" for p in wrong_row(row, group) if p)
+
+
+def wrong_bar(bar, shown, case, group, unit):
+    """One bar in one unit."""
+    if shown["doubtful"] != bool(bar["doubt"]):
+        yield f"doubtful: {shown['doubtful']}, its doubt is {bar['doubt']!r}"
+    if group["doubtful"]:
+        return
+    values = expected_values(group)[unit]
+    if unit == "money":
+        yield wrong_money(shown["value"], values)
+    elif not near(shown["value"], statistics.median(values) if values else None):
+        yield f"{unit} shows {shown['value']}, the records say {values}"
+    if unit == "seconds" and len(values) > 1 and "runs" in shown["note"]:
+        yield wrong_interval(shown["note"], values)
+    gpu = case["headline"]["gpu_share"]
+    if unit == "seconds" and case["on_gpu"] and abs(shown["widths"][0] - gpu * sum(shown["widths"][:2])) > 0.1:
+        yield f"the card's part is drawn as {shown['widths']}, its share is {gpu}"
+
+
+def wrong_charts(charts, data, groups):
+    """Each chart holds the bars of the data in order, and each bar the numbers of the records."""
+    if sorted(c["name"] for c in charts) != sorted(c["name"] for c in data["answer"]["charts"]):
+        yield f"charts {[c['name'] for c in charts]} are not those of the data"
+        return
+    for known in data["answer"]["charts"]:
+        shown = next(c for c in charts if c["name"] == known["name"])
+        cases = [data["cases"][bar["case"]] for bar in known["bars"]]
+        if len({c["device"] for c in cases}) > 1 and len({c["engine"] for c in cases}) > 1:
+            yield f"{known['name']}: cards and programs at once"
+        if shown["sentence"] != known["sentence"]:
+            yield f"{known['name']}: says {shown['sentence']!r}"
+        for unit, bars in shown["units"].items():
+            drawn = [b for b in bars if not b["gap"]]
+            if [b["name"] for b in bars if b["gap"]] != [g["label"] for g in known["gaps"]]:
+                yield f"{known['name']}: cases without a video are {[b for b in bars if b['gap']]}"
+            if len(drawn) != len(known["bars"]):
+                yield f"{known['name']}: {len(drawn)} bars of {len(known['bars'])}"
+                continue
+            if unit == "seconds" and [b["name"] for b in drawn] != [b["label"] for b in known["bars"]]:
+                yield f"{known['name']}: the order is {[b['name'] for b in drawn]}"
+            ranks = [(b["value"].startswith("–"), b["doubtful"], number_of(b["value"]) or 0) for b in drawn]
+            if ranks != sorted(ranks):
+                yield f"{known['name']}, {unit}: not sorted: {ranks}"
+            for bar in drawn:
+                of = next(i for i, b in enumerate(known["bars"]) if b["label"] == bar["name"])
+                found = wrong_bar(known["bars"][of], bar, cases[of], group_of(cases[of], groups), unit)
+                yield from (f"{known['name']}, {bar['name']}: {p}" for p in found if p)
+
+
+def wrong_structure(shown, data, height, kind):
+    """Sentence, second line, videos of a demo, switches, chart: these alone before what is below the fold."""
+    answer = data["answer"]
+    if shown["sections"][:2] != ["header", "answer"] or shown["sections"][-1] != "provenance":
+        yield f"the page's order is {shown['sections']}"
+    if not shown["sentence"] < height:
+        yield f"the sentence ends at {shown['sentence']} of {height} px"
+    if not answer["charts"]:
+        if shown["answer"] != ["sentence"] or shown["sections"][2] != "failures":
+            yield f"of failures alone the page shows {shown['answer']}, then {shown['sections'][2]}"
+        return
+    expected = ["sentence", "rest"] + (["videos"] if answer["is_example"] else []) + ["switches", "answer-chart", "div"]
+    if shown["answer"] != expected:
+        yield f"the answer holds {shown['answer']}, expected {expected}"
+    if answer["is_example"]:
+        if not shown["videos"] < height or not shown["videos"] < shown["first_bar"]:
+            yield f"the videos of a demo end at {shown['videos']} of {height} px"
+    elif not shown["first_bar"] < height:
+        yield f"the first bar ends at {shown['first_bar']} of {height} px"
+    if kind in ("one_card", "four_cards") and not shown["last_bar"] < height:
+        yield f"the last bar ends at {shown['last_bar']} of {height} px"
+
+
+def wrong_order(clicks):
+    """Up at the first click, down at the second; dashes last."""
+    for click, (sort, sign) in zip(clicks, (("ascending", 1), ("descending", -1))):
+        numbers = [number_of(v) for v in click["values"]]
+        known = [n for n in numbers if n is not None]
+        if click["sort"] != sort or numbers[:len(known)] != sorted(known, key=lambda n: sign * n):
+            yield f"sorted {click['sort']}: {click['values']}"
 
 
 def wrong_videos(shown, cases, folder):
@@ -262,14 +388,18 @@ def wrong_videos(shown, cases, folder):
         yield f"videos and stills shown: {shown}, expected {expected}"
 
 
+def by_seconds(cases):
+    return sorted(cases, key=lambda c: (not c["counts"], c["headline"]["seconds"]["value"]))
+
+
 def wrong_bars(bars, cases):
     """Each part of each case as its own bar: solid on the GPU, striped elsewhere; and nothing beside them."""
-    cases = [c for c in cases if c["headline"]["parts"]]
+    cases = by_seconds([c for c in cases if c["headline"]["parts"]])
     if len(bars["rows"]) != len(cases):
         yield f"{len(bars['rows'])} bars of {len(cases)} cases"
         return
     for row, case in enumerate(cases):
-        if bars["rows"][row] != case["title"] + ("" if case["counts"] else " (not counted)"):
+        if bars["rows"][row] != case["title"] + ("" if case["counts"] else " (does not count)"):
             yield f"bar {bars['rows'][row]!r} of {case['title']!r}"
         drawn = {(s["label"].split(" (")[0], not s["striped"]): s["values"][row] for s in bars["series"] if s["values"][row]}
         known = {(p["name"], p["place"] == "gpu"): p["seconds"] for p in case["headline"]["parts"] if p["seconds"]}
@@ -278,24 +408,29 @@ def wrong_bars(bars, cases):
 
 
 def check_price(browser):
-    """A typed price multiplies the card time, everywhere."""
-    before = browser.evaluate('JSON.parse(document.getElementById("data").textContent).cases.findIndex('
-                              "c => c.headline.price.gpu_hours !== null && c.counts)")
-    if before < 0:
-        return []
-    shown = browser.evaluate(f"""(() => {{
-      const select = document.getElementById("case");
-      if (select) {{ select.selectedIndex = {before}; select.dispatchEvent(new Event("change")); }}
-      const input = document.querySelector("#answer-price input");
+    """A typed price multiplies the card time, in the chart and in the table."""
+    shown = browser.evaluate("""(() => {
+      const money = document.querySelector(".units input[value=money]");
+      if (!money) return null;
+      money.click();
+      const data = JSON.parse(document.getElementById("data").textContent), bar = data.answer.charts[0].bars[0];
+      const input = document.querySelector("#answer .prices input");
       input.value = "7.2";
       input.dispatchEvent(new Event("input"));
-      return {{tile: document.querySelector("#answer-price .tile-value").textContent,
-               row: document.querySelectorAll("#answer table.cards tbody tr")[{before}]
-                 .querySelector("[data-label='Price per video']").textContent,
-               hours: JSON.parse(document.getElementById("data").textContent).cases[{before}].headline.price.gpu_hours}};
-    }})()""")
+      const names = [...document.querySelectorAll(".bars .bar")];
+      const drawn = names.find(b => b.querySelector(".bar-name").textContent === bar.label);
+      const c = data.cases[bar.case];
+      const row = [...document.querySelector("#every table").tBodies[0].rows].find(r => r.cells[0].textContent === c.title
+        && [...r.cells].every(cell => cell.dataset.label !== "Card" || cell.textContent === c.card));
+      const out = {bar: drawn.querySelector(".bar-value").textContent,
+               row: row.querySelector("[data-label='Price per video']").textContent, hours: c.headline.price.gpu_hours};
+      document.querySelector(".units input").click();
+      return out;
+    })()""")
+    if shown is None:
+        return []
     value = 7.2 * shown["hours"]
-    return [f"typed price: {key} shows {shown[key]}, expected {value}" for key in ("tile", "row")
+    return [f"typed price: {key} shows {shown[key]}, expected {value}" for key in ("bar", "row")
             if abs(number_of(shown[key]) - value) > 0.01 * value]
 
 
@@ -312,67 +447,71 @@ def check_paper(browser, url, shots):
     browser.screenshot(shots / "paper.png")
     browser.call("Emulation.setEmulatedMedia", media="", features=[])
     browser.evaluate("window.dispatchEvent(new Event('afterprint'))")
-    if browser.evaluate('document.querySelectorAll("details.case[open]").length') != 1:
-        problems.append("folds opened for paper stay open")
+    if browser.evaluate('document.querySelectorAll("details.case[open], .case-body > *").length') != 0:
+        problems.append("folds were opened or filled for paper")
     return ["paper: " + p for p in problems + list(complaints(browser.events))]
 
 
-def check_folder(browser, folder, shots):
+def check_page(browser, folder, groups, height, kind):
+    """What holds before anything is opened, then with every fold open."""
+    data = browser.evaluate(DATA)
+    problems = list(wrong_structure(browser.evaluate(STRUCTURE), data, height, kind))
+    problems += browser.evaluate(VIDEOS) + browser.evaluate(STILLS)
+    problems += wrong_videos(browser.evaluate(SHOWN), data["cases"], folder)
+    has_parts = any(c["headline"]["parts"] for c in data["cases"])
+    if has_parts and browser.evaluate('typeof Chart != "undefined"'):
+        canvases = browser.evaluate(CANVASES)
+        problems += [] if canvases else ["no chart is drawn"]
+        problems += [f"empty chart: {c['label']}" for c in canvases if c["colours"] < 3]
+        problems += wrong_bars(browser.evaluate(BARS), data["cases"])
+    problems += [f"chart without table: {e}" for e in browser.evaluate(UNTABLED)]
+    problems += wrong_rows(browser.evaluate(ROWS), data["cases"], groups)
+    problems += wrong_order(browser.evaluate(SORTED)) if len(data["cases"]) > 1 else []
+    if data["answer"]["charts"]:
+        problems += wrong_charts(browser.evaluate(CHARTS), data, groups)
+        problems += check_price(browser)
+    problems += [f"wider than the window: {e}" for e in browser.evaluate(WIDER)]
+    browser.evaluate('document.querySelectorAll("details").forEach(d => d.open = true)')
+    browser.evaluate("new Promise(done => setTimeout(done, 600))")
+    problems += [f"empty chart: {c['label']}" for c in browser.evaluate(CANVASES) if c["colours"] < 3]
+    problems += [f"wider than the window: {e}" for e in browser.evaluate(WIDER)]
+    problems += [f"to repeat it: {shown!r}, not {known!r}" for shown, known in browser.evaluate(REPEATED) if shown != known]
+    if browser.evaluate("typeof window.hostile") != "undefined":
+        problems.append("text of a record ran as script")
+    return problems + list(complaints(browser.events))
+
+
+def check_folder(browser, folder, shots, kind):
     problems = []
     groups = load_groups(folder)
     url = (folder / "report.html").resolve().as_uri()
-    has_charts = '"use strict"' in (folder / "report.html").read_text() and "Chart.js v" in (
-        folder / "report.html").read_text()
-    for width in WIDTHS:
+    for width, height in WIDTHS.items():
         for scheme in ("light", "dark"):
-            browser.open(url, width, WIDTHS[width], scheme)
-            where = f"{width} px, {scheme}: "
-            browser.screenshot(shots / f"top-{width}-{scheme}.png", WIDTHS[width])
-            browser.screenshot(shots / f"page-{width}-{scheme}.png")
-            canvases = browser.evaluate(CANVASES)
-            if has_charts and len(canvases) < 3:
-                problems.append(where + f"{len(canvases)} charts")
-            problems += [where + f"empty chart: {c['label']}" for c in canvases if c["colours"] < 3]
-            problems += [where + f"wider than the window: {e}" for e in browser.evaluate(WIDER)]
-            problems += [where + f"chart without table: {e}" for e in browser.evaluate(UNTABLED)]
-            problems += [where + v for v in browser.evaluate(VIDEOS) + browser.evaluate(STILLS)]
-            problems += [where + v for v in wrong_videos(browser.evaluate(SHOWN), browser.evaluate(CASES), folder)]
-            if has_charts:
-                problems += [where + p for p in wrong_bars(browser.evaluate(BARS), browser.evaluate(CASES))]
-            first_screen = browser.evaluate(FIRST_SCREEN)
-            rows = browser.evaluate(ROWS)
-            problems += [where + p for p in wrong_numbers(first_screen, rows, groups)]
-            if browser.evaluate("typeof window.hostile") != "undefined":
-                problems.append(where + "text of a record ran as script")
-            problems += [where + p for p in check_price(browser)]
-            browser.evaluate('document.querySelectorAll("details.case").forEach(d => d.open = true)')
-            browser.evaluate("new Promise(done => setTimeout(done, 300))")
-            problems += [where + f"empty chart: {c['label']}" for c in browser.evaluate(CANVASES) if c["colours"] < 3]
-            problems += [where + f"wider than the window: {e}" for e in browser.evaluate(WIDER)]
-            problems += [where + f"to repeat it: {shown!r}, not {known!r}" for shown, known in browser.evaluate(REPEATED)
-                         if shown != known]
-            problems += [where + p for p in complaints(browser.events)]
-    return problems + check_paper(browser, url, shots)
+            browser.open(url, width, height, scheme)
+            browser.screenshot(shots / f"{kind}-{width}-{scheme}.png", height)
+            problems += [f"{kind}, {width} px, {scheme}: {p}" for p in check_page(browser, folder, groups, height, kind)]
+    return problems + [f"{kind}, {p}" for p in check_paper(browser, url, shots)]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--example", help="program that writes the example folder")
+    parser.add_argument("--example", help="program that writes an example folder")
     parser.add_argument("--work", type=pathlib.Path, required=True, help="folder for profile, example, screenshots")
-    parser.add_argument("--report", type=pathlib.Path, help="check this results folder instead of the example")
+    parser.add_argument("--report", type=pathlib.Path, help="check this results folder instead of the examples")
     options = parser.parse_args()
     program = find_browser()
     if program is None:
         return skipped("no chromium on this machine (Debian: apt install chromium)")
     shutil.rmtree(options.work, ignore_errors=True)
     options.work.mkdir(parents=True)
-    folder = options.report
-    if folder is None:
-        folder = options.work / "example"
-        subprocess.run([options.example, str(folder)], check=True)
+    folders = {"given": options.report} if options.report else {kind: options.work / kind for kind in KINDS}
+    for kind in [] if options.report else KINDS:
+        subprocess.run([options.example, str(folders[kind]), kind], check=True)
     browser = Browser(program, options.work / "profile")
+    problems = []
     try:
-        problems = check_folder(browser, folder, options.work)
+        for kind, folder in folders.items():
+            problems += check_folder(browser, folder, options.work, kind)
     finally:
         browser.close()
     for problem in problems:

@@ -1,4 +1,5 @@
-// Writes a results folder of the hand-made records with its reports into the folder given: what the browser test opens.
+// Writes a results folder of hand-made records of a kind with its reports into the folder given: what the browser test
+// opens.
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -34,12 +35,8 @@ void write_video(const std::filesystem::path& file) {
   writer.finish();
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (argc != 2) return 2;
-  const std::filesystem::path folder = argv[1], suites = std::filesystem::path(WAN_SOURCE_DIR) / "suites";
-  std::filesystem::remove_all(folder);
+/// The first example: two cases, a failure and an imported run, with what only one side has.
+std::vector<wan::RunRecord> mixed_records(const std::filesystem::path& folder) {
   std::vector<wan::RunRecord> records = wan::report_records();
   for (wan::RunRecord& record : records)  // a stage on the card in one case and on the host in another
     if (record.workload.scope == wan::RunScope::kWarm) record.workload.text_encoder_device = "cpu";
@@ -60,6 +57,39 @@ int main(int argc, char** argv) {
       record.workload.weights.push_back({"dit", "part.safetensors", 1, std::string(64, digit), "sha256"});
     wan::seal(record);
   }
+  return records;
+}
+
+std::vector<wan::RunRecord> demo_records(const std::filesystem::path& folder) {
+  std::vector<wan::RunRecord> records = wan::demo_records();
+  if (!wan::can_write_video()) return records;
+  for (wan::RunRecord& record : records) {
+    record.output.file = "videos/" + record.run_case.name + ".mp4";
+    write_video(folder / record.output.file);
+    wan::seal(record);
+  }
+  return records;
+}
+
+/// Nothing for a kind that is not known.
+std::vector<wan::RunRecord> records_of(const std::string& kind, const std::filesystem::path& folder) {
+  if (kind == "mixed") return mixed_records(folder);
+  if (kind == "demo") return demo_records(folder);
+  if (kind == "one_card") return wan::report_records();
+  if (kind == "four_cards") return wan::four_card_records();
+  if (kind == "ablation") return wan::ablation_records();
+  if (kind == "failures") return wan::failure_records();
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 3) return 2;
+  const std::filesystem::path folder = argv[1], suites = std::filesystem::path(WAN_SOURCE_DIR) / "suites";
+  std::filesystem::remove_all(folder);
+  std::vector<wan::RunRecord> records = records_of(argv[2], folder);
+  if (records.empty()) return 2;
   std::vector<const wan::RunRecord*> pointers;
   for (wan::RunRecord& record : records) {
     wan::store_record(folder / "records", record);
@@ -71,7 +101,7 @@ int main(int argc, char** argv) {
   wan::report::HtmlOptions options;
   options.folder = folder;
   if (wan::can_write_video()) options.poster = wan::video_poster;
-  options.beside.samples = {{records[3].id, wan::report_samples()}};  // the first warm run
+  if (records.size() > 3) options.beside.samples = {{records[3].id, wan::report_samples()}};  // the first warm run
   wan::write_atomically(folder / "report.html", wan::report::html_report(view, options));
   std::filesystem::remove(folder / "videos" / "warm.mp4");
   for (const wan::RunRecord& record : records)

@@ -287,4 +287,103 @@ RunRecord imported_record() {
   return record;
 }
 
+std::vector<RunRecord> demo_records() {
+  std::vector<RunRecord> records;
+  for (const std::string name : {"01_Text_To_Video", "02_Half_The_Steps", "03_Image_To_Video"}) {
+    RunRecord record = base_run(name, RunScope::kCold, 0);
+    record.engine.device = "cpu";
+    record.system.gpus.clear();
+    record.run_case.suite = "quick";
+    record.workload.text_encoder_device = "cpu";
+    record.stages = stages_of(RunScope::kCold, 0.1 + 0.01 * static_cast<double>(records.size()));
+    for (StageRecord& stage : record.stages) {
+      stage.gpu_ns = absent<int64_t>("no_gpu");
+      stage.energy_j = absent<double>("no_gpu");
+      stage.device_memory = {};
+      stage.counters = {};
+    }
+    record.validity = {{"cpu_interference", "other programs used 1.10 of 2 cores on average, limit 0.50", "", true}};
+    seal(record);
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+std::vector<RunRecord> four_card_records() {
+  std::vector<RunRecord> records;
+  const double kNoise[] = {1.0, 1.0004, 0.9997, 1.0002, 0.9999};
+  for (const std::string card : {"NVIDIA H100 80GB HBM3", "NVIDIA H200"})
+    for (const RunScope scope : {RunScope::kCold, RunScope::kWarm})
+      for (int64_t repeat = 0; repeat < 5; ++repeat) {
+        RunRecord record = base_run("01_Speed", scope, repeat);
+        record.system.gpus[0].name = card;
+        record.stages = stages_of(scope, kNoise[repeat]);
+        if (card == "NVIDIA H200") record.stages.back().wall_ns += 4'000'000'000;  // of the host
+        seal(record);
+        records.push_back(std::move(record));
+      }
+  for (const std::string card : {"NVIDIA H100 80GB HBM3", "L40S", "RTX PRO 6000 Blackwell Server Edition"}) {
+    RunRecord record = imported_record();
+    record.system.gpus[0].name = card;
+    seal(record);
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+std::vector<RunRecord> ablation_records() {
+  struct Setting {
+    const char *name, *stored, *residency, *recipe;
+  };
+  constexpr Setting kSettings[] = {
+      {"bf16_resident", "BF16", "resident", "official"},
+      {"bf16_stream", "BF16", "stream", "official"},
+      {"bf16_mapped", "BF16", "mapped", "official"},
+      {"fp8_resident", "F8_E4M3", "resident", "official"},
+      {"fp8_packed", "F8_E4M3", "packed", "official"},
+      {"fp8_packed_stream", "F8_E4M3", "packed-stream", "official"},
+      {"q8_0_packed", "Q8_0", "packed", "official"},
+      {"q4_k_m_packed", "Q4_K", "packed", "official"},
+      {"q4_k_m_packed_stream", "Q4_K", "packed-stream", "official"},
+      {"lightning_resident", "BF16", "resident", "lightning-4"},
+      {"lightning_packed_with_two_adapters_of_rank_64", "Q4_K", "packed", "lightning-4"},
+      {"too_large", "BF16", "resident", "official"},
+  };
+  std::vector<RunRecord> records;
+  double scale = 1.6;
+  for (const Setting& setting : kSettings) {
+    scale -= 0.07;
+    for (int64_t repeat = 0; repeat < 2; ++repeat) {
+      RunRecord record = base_run(setting.name, RunScope::kCold, repeat);
+      record.workload.recipe = setting.recipe;
+      record.workload.offload = setting.residency;
+      Execution execution;
+      execution.residency = setting.residency;
+      execution.stored = {{"dit", setting.stored}};
+      record.execution = measured(execution, "engine");
+      record.stages = stages_of(RunScope::kCold, scale + 0.002 * static_cast<double>(repeat));
+      if (std::string_view(setting.name) == "too_large") {
+        record.status = RunStatus::kOutOfMemory;
+        record.stages.clear();
+        record.error = ErrorFacts{};
+        record.error->stage = "VAE_Decoding";
+        record.error->message = "the card has too little memory";
+      }
+      seal(record);
+      records.push_back(std::move(record));
+    }
+  }
+  return records;
+}
+
+std::vector<RunRecord> failure_records() {
+  std::vector<RunRecord> records(3, failed_run());
+  records[1].run_case.name = "03_Larger";
+  records[2].run_case.name = "04_Crash";
+  records[2].status = RunStatus::kCrash;
+  records[2].error->advice.clear();
+  for (RunRecord& record : records) seal(record);
+  return records;
+}
+
 }  // namespace wan

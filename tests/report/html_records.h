@@ -28,4 +28,17 @@ KernelEvents report_kernel_events();
 /// A run of "01_Speed" on another card, as if read from another program's report, with one contradiction.
 RunRecord imported_record();
 
+/// Three videos of the small model on a CPU on which other programs ran: none counts.
+std::vector<RunRecord> demo_records();
+
+/// "01_Speed" cold and warm with five runs each on an H100 and an H200, alike on the card; another program's report of
+/// the cold case on the H100 and two other cards, one run each.
+std::vector<RunRecord> four_card_records();
+
+/// Twelve settings of one card, two runs each: formats, places of weights, recipes; one ran out of memory.
+std::vector<RunRecord> ablation_records();
+
+/// Three cases that gave nothing: two without memory, one that crashed.
+std::vector<RunRecord> failure_records();
+
 }  // namespace wan

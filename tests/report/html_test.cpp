@@ -8,7 +8,9 @@
 
 #include "analysis/repeat_command.h"
 #include "analysis/report_view.h"
+#include "base/base64.h"
 #include "base/file.h"
+#include "base/gzip.h"
 #include "html_records.h"
 #include "import/import.h"
 #include "report/assets.h"
@@ -71,7 +73,7 @@ size_t count(const std::string& text, const std::string& part) {
 
 class Html : public ::testing::Test {
  protected:
-  Html() : records_(all_records()), page_(report::html_report(view_of(records_))), data_(block_of(page_)) {}
+  Html() : records_(all_records()), page_(report::html_report(view_of(records_))), data_(data_of(records_)) {}
   const Json& the_case(const std::string& title, const std::string& device) const {
     for (const Json& c : data_["cases"])
       if (c["title"] == title && c["device"] == device) return c;
@@ -102,6 +104,39 @@ TEST_F(Html, DataEqualsTheEstimates) {
       EXPECT_EQ(head["seconds"]["single"], true);
     }
   }
+}
+
+TEST_F(Html, PageHasTheDataWithWhatFoldsShowPacked) {
+  const Json page = block_of(page_);
+  EXPECT_EQ(page["answer"], data_["answer"]);
+  ASSERT_EQ(page["cases"].size(), data_["cases"].size());
+  for (size_t i = 0; i < page["cases"].size(); ++i) {
+    Json details = Json::object(), plain = data_["cases"][i];
+    for (const char* key : {"scopes", "stages", "steps", "timeline", "roofline", "memory", "kernels"}) {
+      if (!plain.contains(key)) continue;
+      details[key] = plain[key];
+      plain.erase(key);
+    }
+    plain["details"] = details.empty() ? Json(nullptr) : Json(to_base64(gzip(details.dump())));
+    EXPECT_EQ(page["cases"][i], plain);
+  }
+}
+
+TEST_F(Html, AnswerComesFirstAndNamesItsCases) {
+  const Json& answer = data_["answer"];
+  ASSERT_FALSE(answer["charts"].empty());
+  EXPECT_EQ(answer["sentence"], answer["charts"][0]["sentence"]);
+  for (const Json& chart : answer["charts"])
+    for (const Json& bar : chart["bars"]) {
+      const Json& shown = data_["cases"].at(bar["case"].get<size_t>());
+      EXPECT_EQ(bar["seconds"], shown["headline"]["seconds"]);
+      EXPECT_EQ(bar["energy_wh"], shown["headline"]["energy_wh"]);
+      EXPECT_EQ(bar["sureness"], shown["sureness"]);
+      const Json& price = shown["headline"]["price"]["per_video"];
+      EXPECT_EQ(bar["money"]["value"].is_null(), price.is_null());
+      if (price.is_null()) continue;
+      EXPECT_DOUBLE_EQ(bar["money"]["value"].get<double>(), price.get<double>());
+    }
 }
 
 TEST_F(Html, IntervalOfARateIsTheIntervalOfTheTimeTurnedOver) {

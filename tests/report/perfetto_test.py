@@ -254,7 +254,7 @@ def main():
     shutil.rmtree(options.work, ignore_errors=True)
     options.work.mkdir(parents=True)
     if options.trace is None:
-        subprocess.run([options.example, str(options.work / "example")], check=True)
+        subprocess.run([options.example, str(options.work / "example"), "mixed"], check=True)
     text = (options.trace or options.work / "example" / "trace.json").read_bytes()
     if text.startswith(GZIP):
         text = gzip.decompress(text)

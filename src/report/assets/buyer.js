@@ -1,4 +1,4 @@
-// The first screen: what a video takes, costs and needs; then fit, cold and warm, cost, what would help.
+// Below the first screen: every case, fit, cold and warm, cost, what would help, comparisons, failures, videos.
 const prices = new Map();  // device -> price of a GPU-hour the reader typed, or the table's
 const priceListeners = [];
 
@@ -29,10 +29,6 @@ const priceInput = (c) => el("input", {
   },
 });
 
-const tile = (id, title, value, under, extra) => el("div", { class: "tile", id },
-  el("div", { class: "tile-title" }, title), el("div", { class: "tile-value" }, value),
-  el("div", { class: "tile-under" }, under), extra);
-
 const runsText = (c) => c.certainty.runs_cell + (c.certainty.runs === 1 ? " run" : " runs");
 // What stands for an interval where there is none.
 const oneRun = (c) => {
@@ -43,62 +39,55 @@ const oneRun = (c) => {
 const notConverged = (c) => (c.certainty.single_run ? [] : c.certainty.not_converged);
 
 const badgesOf = (c) => {
-  const out = [];
-  if (c.status !== "ok") out.push(badge(c.status, "bad"));
-  if (!c.counts && c.has_result) out.push(badge("not counted", "bad"));
-  if (c.engine_kind === "imported") out.push(badge("imported", "info"));
-  if (c.engine_kind === "external") out.push(badge("other engine", "info"));
-  if (c.certainty.single_run && c.counts) out.push(badge("single run", "warn"));
-  else if (c.counts && !c.certainty.converged) out.push(badge("not converged", "warn"));
-  // The traced run is made beside those that count, on purpose.
-  const flags = c.certainty.flags.filter((f) => f.name !== "traced");
-  new Set(flags.map((f) => f.name)).forEach((name) => out.push(badge(name,
-    flags.some((f) => f.name === name && f.excludes) ? "bad" : "info")));
+  if (c.status !== "ok") return [badge(c.status_words, "bad")];
+  if (c.certainty.doubt_words) return [badge(c.certainty.doubt_words, "bad")];
+  const out = [badge(c.sureness, { solid: "good", "single run": "warn" }[c.sureness])];
+  if (c.engine_kind === "external") out.push(badge("another program", "info"));
   return out;
 };
 
-const tiles = (c) => {
-  const h = c.headline;
-  const priceTile = tile("answer-price", "Price per video", costText(c), costReason(c),
-    h.price.gpu_hours === null ? null
-      : el("label", { class: "price" }, h.price.currency + " per GPU-hour ", priceInput(c)));
-  priceListeners.push(() => {
-    priceTile.querySelector(".tile-value").textContent = costText(c);
-    priceTile.querySelector(".tile-under").textContent = costReason(c);
-  });
-  return el("div", { class: "tiles" },
-    tile("answer-seconds", "Seconds per video", median("seconds", h.seconds), sureness("seconds", h.seconds)),
-    tile("answer-rate", "Videos per hour", median("rate", h.videos_per_hour), sureness("rate", h.videos_per_hour)),
-    tile("answer-energy", "Energy of the card", median("watt_hours", h.energy_wh),
-      sureness("watt_hours", h.energy_wh) + ((h.energy_wh.source || "").startsWith("nvml") ? "; NVML, about ±5 %" : "")),
-    priceTile, memoryTile(c));
+// What all cases share is said above the table; the others are its columns.
+const factColumns = (cases) => {
+  const names = cases[0].facts.map(([name]) => name);
+  const values = names.map((_, i) => cases.map((c) => c.facts[i][1]));
+  const isShared = values.map((column) => new Set(column).size === 1);
+  return {
+    shared: cases[0].facts.filter(([, value], i) => isShared[i] && value),
+    columns: names.filter((_, i) => !isShared[i]),
+    of: (c) => c.facts.filter((_, i) => !isShared[i]).map(([, value]) => value || DASH),
+  };
 };
 
-const memoryTile = (c) => tile("answer-memory", "Memory", median("bytes", c.fit.peak),
-  [fitText(c), c.fit.peak.value === null ? c.fit.peak.reason
-    : "peak " + c.fit.of + (c.fit.capacity_bytes === undefined ? "" : " of " + write("bytes", c.fit.capacity_bytes))]
-    .filter(Boolean).join("; "));
-
-const fitText = (c) => {
-  if (c.fit.state !== "fits") return c.fit.state;
-  if (c.fit.free_bytes === undefined) return "fits";
-  return "fits, " + write("bytes", c.fit.free_bytes) + " (" + c.fit.free_percent.toFixed(0) + " %) free";
+// As the chart shows them: those that count first, of them the fastest; what gave no video last.
+const byAnswer = (cases) => {
+  const rank = (c) => (!c.has_result || c.status !== "ok" ? 2 : c.counts ? 0 : 1);
+  return [...cases].sort((a, b) => rank(a) - rank(b) || (a.headline.seconds.value ?? 0) - (b.headline.seconds.value ?? 0));
 };
 
-const answerTable = (data) => {
-  const columns = [text("Case"), severalMachines() ? text("Device") : null, number("Seconds per video"), text("Interval"),
-    number("Videos per hour"), number("Wh per video, card"), number("Price per video"), text("Memory"), text("Sure?")].filter(Boolean);
-  const rows = data.cases.map((c) => {
-    const cost = el("span", { title: costReason(c) }, costText(c));
-    priceListeners.push(() => { cost.textContent = costText(c); });
+const originOf = (c) => [c.provenance.created_utc.slice(0, 10), c.on_gpu && c.provenance.gpus[0].driver
+  ? "driver " + c.provenance.gpus[0].driver : ""].filter(Boolean).join(", ");
+
+const everyCase = (data) => {
+  const facts = factColumns(data.cases);
+  const columns = [text("Case"), ...machineColumns(), number("Seconds per video"),
+    text("Interval"), number("Videos per hour"), number("Wh per video, card"), number("Price per video"), number("Peak memory"),
+    text("How sure"), text("Measured"), ...facts.columns.map(text)];
+  const rows = byAnswer(data.cases).map((c) => {
+    const cost = el("span", { title: costReason(c), "data-cost": data.cases.indexOf(c) }, costText(c));
     const h = c.headline;
-    return [c.title, ...(severalMachines() ? [machineOf(c)] : []), quantityCell("seconds", h.seconds),
+    return [c.title, ...machineCells(c), quantityCell("seconds", h.seconds),
       interval("seconds", h.seconds) || oneRun(c), quantityCell("rate", h.videos_per_hour),
-      quantityCell("watt_hours", h.energy_wh), cost, fitText(c), el("span", {}, runsText(c), " ", badgesOf(c))];
+      quantityCell("watt_hours", h.energy_wh), cost, quantityCell("bytes", c.fit.peak),
+      el("span", {}, badgesOf(c), " ", runsText(c)), originOf(c) || DASH, ...facts.of(c)];
   });
   const reasons = reasonsOf(["Energy"], data.cases.filter((c) => c.has_result).map((c) => [c.headline.energy_wh]));
-  return [table("Every case on this page", columns, rows, "cards"), reasons,
-    el("p", { class: "note" }, INTERVALS + " Energy is the card's alone.")];
+  const isMetered = data.cases.some((c) => (c.headline.energy_wh.source || "").startsWith("nvml"));
+  priceListeners.push(() => document.querySelectorAll("[data-cost]").forEach((cell) => {
+    cell.textContent = costText(data.cases[cell.dataset.cost]);
+  }));
+  return [facts.shared.length ? el("p", { class: "note" }, "The same in all: " + factsText(facts.shared) + ".") : null,
+    wideTable("Every case on this page; a click on a head sorts", columns, rows, "cards line"), reasons,
+    el("p", { class: "note" }, INTERVALS + " Energy is the card's alone" + (isMetered ? "; NVML's meter is right to about ±5 %." : "."))];
 };
 
 const partsTable = (cases) => table("Seconds by stage, medians", [text("Case"), text("Stage"), text("Where"),
@@ -107,6 +96,10 @@ const partsTable = (cases) => table("Seconds by stage, medians", [text("Case"), 
 
 // The device, and the program where there is more than one.
 const machineOf = (c) => (data.cases.some((other) => other.engine !== c.engine) ? c.device + ", " + c.engine : c.device);
+const severalCards = () => new Set(data.cases.map((c) => c.card)).size > 1;
+const severalPrograms = () => new Set(data.cases.map((c) => c.engine)).size > 1;
+const machineColumns = () => [severalCards() ? text("Card") : null, severalPrograms() ? text("Program") : null].filter(Boolean);
+const machineCells = (c) => [...(severalCards() ? [c.card] : []), ...(severalPrograms() ? [c.engine] : [])];
 const rowLabel = (c) => (severalMachines() ? c.title + " · " + machineOf(c) : c.title);
 const severalMachines = () => new Set(data.cases.map(machineOf)).size > 1;
 
@@ -114,71 +107,37 @@ const severalMachines = () => new Set(data.cases.map(machineOf)).size > 1;
 const barRows = (n) => (severalMachines() ? 58 : 44) * n;
 const barsOf = (cases, caption) => {
   const rows = cases.map((c) => {
-    const title = c.title + (c.counts ? "" : " (not counted)");
+    const title = c.title + (c.counts ? "" : " (does not count)");
     return { label: severalMachines() ? [title, machineOf(c)] : title, parts: c.headline.parts };
   });
   return chart(caption, 76 + barRows(rows.length) + legendHeight(stackedSeries(rows).map(partLabel)), stackedBars(rows),
     partsTable(cases), "Solid: computed on the GPU. Striped: the host, or time in no stage.");
 };
 
-// The same work on all machines, by its names and circumstances.
-const sameCase = (a, b) => {
-  const names = (c) => [c.name, ...c.aliases];
-  return a.title.slice(a.name.length) === b.title.slice(b.name.length) && names(a).some((n) => names(b).includes(n));
-};
 const BARS = "Where the seconds of a video go";
 const MOST_BARS = 12;
 
-// All cases; where those are many, the chosen one first and the rest in a fold.
+// All cases; where those are many, the ones of the first screen's chart, and the rest in a fold.
 const stageBars = (data) => {
-  const cases = data.cases.filter((c) => c.headline.parts.length);
+  const cases = byAnswer(data.cases).filter((c) => c.headline.parts.length);
   if (!cases.length) return { node: null, show: () => {} };
   if (cases.length <= MOST_BARS) return { node: barsOf(cases, BARS), show: () => {} };
   const holder = el("div", {});
-  const show = (chosen) => {
+  const show = (answered) => {
     undraw(holder);
-    const shown = cases.filter((c) => sameCase(c, chosen));
-    holder.replaceChildren(...(shown.length ? [barsOf(shown, BARS + ": " + chosen.title)] : []));
+    const shown = answered.bars.map((bar) => data.cases[bar.case]).filter((c) => c.headline.parts.length).slice(0, MOST_BARS);
+    holder.replaceChildren(barsOf(shown, BARS + ": " + answered.name));
     drawWithin(holder);
   };
   return { node: el("div", {}, holder, folded("All cases", barsOf(cases, BARS + ", all cases"))), show };
 };
 
-const firstScreen = (data) => {
-  const withResult = data.cases.filter((c) => c.counts);
-  const own = withResult.filter((c) => c.engine_kind === "native");
-  // Ours before others, warm before cold, then the one known best.
-  const known = (cases) => [...cases].sort((a, b) => b.certainty.used - a.certainty.used)[0];
-  const chosen = known(own.filter((c) => c.workload.scope === "warm")) || known(own) || known(withResult) || data.cases[0];
-  const verdict = el("p", { class: "verdict", id: "verdict" });
-  const holder = el("div", {});
-  const stages = stageBars(data);
-  const show = (c) => {
-    verdict.textContent = c.verdict;
-    holder.replaceChildren(tiles(c), sureLine(c));
-    stages.show(c);
-  };
-  const select = el("select", { id: "case", on: { change: (e) => show(data.cases[e.target.selectedIndex]) } },
-    data.cases.map((c) => el("option", { selected: c === chosen }, c.title + " — " + machineOf(c))));
-  show(chosen);
-  const most = 3;  // the rest is under Comparisons
-  const sentences = data.comparisons.filter((c) => c.sentence).slice(0, most).map((c) => el("li", {}, c.sentence));
-  return el("section", { id: "answer" },
-    sentences.length ? el("ul", { class: "verdicts" }, sentences) : null, verdict,
-    data.cases.length > 1 ? el("label", { class: "case-choice" }, "Case ", select) : null, holder,
-    stages.node, answerTable(data));
-};
-
-const sureLine = (c) => el("p", { class: "sure-line" }, el("strong", {}, "How sure are we? "),
-  runsText(c) + (c.certainty.runs === 1 ? " counts. " : " count. "),
-  c.certainty.doubt ? c.certainty.doubt + ". " : "", notConverged(c).join("; "), " ", badgesOf(c));
-
-const fitTable = (data) => table("Does it fit?", [text("Case"), text("Device"), text("Size"), number("Frames"),
-  text("Result"), number("Peak"), text("Of"), number("Predicted peak"), number("Capacity"), number("Free")],
-data.cases.map((c) => [c.title, machineOf(c), sizeText(c.workload), write("plain", c.workload.num_frames),
+const fitTable = (data) => folded("Peak memory of every case", table("Does it fit?", [text("Case"), ...machineColumns(), text("Size"),
+  number("Frames"), text("Result"), number("Peak"), text("Of"), number("Predicted peak"), number("Capacity"), number("Free")],
+data.cases.map((c) => [c.title, ...machineCells(c), sizeText(c.workload), write("plain", c.workload.num_frames),
   c.fit.state + (c.fit.advice ? ": " + c.fit.advice : ""), quantityCell("bytes", c.fit.peak), c.fit.of,
   c.fit.predicted_peak_bytes === null ? DASH : write("bytes", Number(c.fit.predicted_peak_bytes)),
-  write("bytes", c.fit.capacity_bytes), write("bytes", c.fit.free_bytes)]), "cards");
+  write("bytes", c.fit.capacity_bytes), write("bytes", c.fit.free_bytes)]), "cards line"));
 
 const coldWarm = (data) => (data.cold_warm.length ? [table("Cold: a new process, loading included. Warm: a later video of a "
   + "running one", [text("Case"), text("Device"), number("Cold"), number("Warm"), number("Cold minus warm")],
@@ -223,16 +182,17 @@ const cardsSection = (data) => {
 
 const comparisonTables = (data) => data.comparisons.map((c) => el("div", {},
   el("h3", {}, c.case + ": " + c.b + " against " + c.a),
+  c.sentence ? el("p", {}, c.sentence) : null,
   c.refusals.length ? el("p", {}, "Not comparable: " + c.refusals.join("; ")) : null,
   c.rows.length ? table("Ratio below 1: " + c.b + " takes less", [text("Scope"), number(c.a), number(c.b),
     number("Ratio"), text("95 % interval"), text("Verdict")], c.rows.map((r) => [r.name, write("seconds", r.a),
     write("seconds", r.b), r.ratio.toFixed(3), r.interval ? r.interval.map((v) => v.toFixed(3)).join(" to ") : DASH,
-    r.verdict + (r.reason ? ": " + r.reason : "") + (r.clock_explains ? " (clock)" : "")])) : null,
+    r.plain + (r.reason ? ": " + r.reason : "") + (r.clock_explains ? " (the clocks explain it)" : "")])) : null,
   c.caveats.length ? el("ul", { class: "note" }, c.caveats.map((v) => el("li", {}, v))) : null));
 
 const failures = (data) => {
   const rows = data.cases.flatMap((c) => c.failures.map((f) => [c.title, c.device, f.run,
-    badge(f.status, "bad"), f.stage || DASH, f.message || DASH, f.advice || DASH]));
+    badge(f.words, "bad"), f.stage || DASH, f.message || DASH, f.advice || DASH]));
   return [rows.length ? table("Runs that are not ok", [text("Case"), text("Device"), text("Run"), text("Status"),
     text("In stage"), text("What happened"), text("What would fit")], rows, "cards")
     : el("p", { class: "note" }, "Every run was ok."), uncounted(data)];
@@ -242,7 +202,7 @@ const failures = (data) => {
 const uncounted = (data) => {
   const rows = data.cases.flatMap((c) => c.certainty.exclusions
     .filter((e) => !e.beside && !c.failures.some((f) => f.run_id === e.run_id))
-    .map((e) => [c.title, c.device, e.run, e.reason]));
+    .map((e) => [c.title, c.device, e.run, e.words + " (" + e.reason + ")"]));
   return rows.length ? table(counted(rows.length, "run") + (rows.length === 1 ? " is ok and does" : " are ok and do") + " not count",
     [text("Case"), text("Device"), text("Run"), text("Why")], rows, "cards") : null;
 };
@@ -261,7 +221,7 @@ const videoFigure = (c) => {
   video.addEventListener("error", still);
   return el("figure", {}, video, caption);
 };
-const videos = (data) => {
+const videoList = (data) => {
   const shown = data.cases.filter((c) => c.video);
-  return shown.length ? section("videos", "Videos", el("div", { class: "videos" }, shown.map(videoFigure))) : null;
+  return shown.length ? el("div", { class: "videos", id: "videos" }, shown.map(videoFigure)) : null;
 };

@@ -23,12 +23,36 @@ const table = (caption, columns, rows, className) => {
     if (isReasoned) attributes.title = value.why;
     return el("td", attributes, isReasoned ? value.text : value === null || value === "" ? DASH : value);
   };
+  const body = el("tbody", {}, rows.map((row) => el("tr", {}, row.map((value, i) => cell(value, columns[i])))));
+  const isSorted = (className || "").split(" ").includes("cards") && rows.length > 1;
   return el("div", { class: "scroll", tabindex: "0" },
     el("table", { class: className },
       el("caption", {}, caption),
-      el("thead", {}, el("tr", {}, columns.map((c) => el("th", { scope: "col", class: c.number ? "number" : null,
-        title: c.hint }, c.title)))),
-      el("tbody", {}, rows.map((row) => el("tr", {}, row.map((value, i) => cell(value, columns[i])))))));
+      el("thead", {}, el("tr", {}, columns.map((c, i) => el("th", { scope: "col", class: c.number ? "number" : null,
+        title: c.hint }, isSorted ? sortButton(body, i, c) : c.title)))),
+      body));
+};
+
+// By numbers or as text, dashes last; a second time the other way round.
+const sortButton = (body, place, column) => {
+  const keyOf = (row) => {
+    const words = row.cells[place].textContent;
+    return column.number ? parseFloat(words) : words;
+  };
+  const isEmpty = (key) => key === DASH || Number.isNaN(key);
+  const sort = (event) => {
+    const head = event.currentTarget.closest("th");
+    const isDown = head.getAttribute("aria-sort") === "ascending";
+    for (const other of head.parentElement.children) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", isDown ? "descending" : "ascending");
+    body.append(...[...body.rows].sort((a, b) => {
+      const [x, y] = [keyOf(a), keyOf(b)];
+      if (isEmpty(x) || isEmpty(y)) return isEmpty(x) - isEmpty(y);
+      const order = column.number ? x - y : x.localeCompare(y, undefined, { numeric: true });
+      return isDown ? -order : order;
+    }));
+  };
+  return el("button", { type: "button", class: "sort", on: { click: sort } }, column.title);
 };
 
 // One table that scrolls on a screen; on paper as many as the page is wide for, each with the first column.
@@ -93,4 +117,12 @@ const unpackCase = (c) => {
   c.timeline.series.forEach((s) => {
     s.points = s.points.map(([begin, length, value]) => [begin / SECOND, (begin + length) / SECOND, value]);
   });
+};
+// What a case's fold shows travels packed (html.cpp), and is unpacked when it is opened.
+const unpackDetails = async (c) => {
+  if (!c.details) return;
+  const bytes = Uint8Array.from(atob(c.details), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  Object.assign(c, await new Response(stream).json(), { details: null });
+  unpackCase(c);
 };

@@ -130,7 +130,7 @@ const stagesSection = (c) => {
 const flagLines = (flags) => [...new Set(flags.map((f) => f.name))].map((name) => {
   const same = flags.filter((f) => f.name === name);
   const more = same.length > 1 ? "; and " + counted(same.length - 1, "more note") + " like it, of other runs or stages" : "";
-  return el("li", {}, badge(name, same[0].excludes ? "bad" : "warn"), " ", same[0].detail,
+  return el("li", {}, badge(same[0].words, same[0].excludes ? "bad" : "warn"), " ", same[0].detail,
     same[0].stage ? " (" + same[0].stage + ")" : "", more, same[0].excludes ? " — such a run does not count" : "");
 });
 
@@ -151,12 +151,12 @@ const sureBox = (c) => {
   ];
   lines.push(["Executed", s.executed]);
   for (const text of s.mixed) lines.unshift(["Mixed", text]);
-  if (s.doubt) lines.unshift(["Doubt", s.doubt]);
+  if (s.doubt) lines.unshift(["Doubt", s.doubt_words + ": " + s.doubt]);
   return el("aside", { class: "sure" }, el("h4", {}, "How sure are we?"),
     el("dl", {}, lines.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
     s.flags.length ? el("ul", {}, flagLines(s.flags)) : null,
     s.exclusions.length ? folded(counted(s.exclusions.length, "run") + (s.exclusions.length === 1 ? " does" : " do") + " not count", el("ul", {}, s.exclusions.map((e) => el("li",
-      {}, e.run + ": " + e.reason)))) : null);
+      {}, e.run + ": " + e.words + " (" + e.reason + ")")))) : null);
 };
 
 const shellQuote = (word) => (/^[\w@%+=:,.\/-]+$/.test(word) ? word : "'" + word.replaceAll("'", "'\\''") + "'");
@@ -203,28 +203,30 @@ const importedSection = (c) => {
 };
 
 const failureSection = (c) => (c.failures.length ? el("div", {}, el("h4", {}, "What failed"), c.failures.map((f) => el("div",
-  {}, el("p", {}, badge(f.status, "bad"), " " + f.run + ": " + (f.message || "no message")
+  {}, el("p", {}, badge(f.words, "bad"), " " + f.run + ": " + (f.message || "no message")
     + (f.stage ? ", in " + f.stage : "")), f.advice ? el("p", {}, "What would fit: " + f.advice) : null,
   f.stderr_tail ? el("pre", {}, f.stderr_tail) : null))) : null);
 
-const caseFold = (c, open) => {
+const caseBody = (c) => [el("p", {}, c.verdict), el("div", { class: "columns" }, sureBox(c), workloadList(c)), failureSection(c),
+  stagesSection(c), timelineSection(c), stepsSection(c), kindsSection(c), kernelsSection(c), rooflineSection(c),
+  memorySection(c), importedSection(c), commandSection(c)].filter(Boolean);
+
+// Filled when it is opened; paper has what is open.
+const caseFold = (c) => {
   const body = el("div", { class: "case-body" });
-  const fold = el("details", { class: "case", open }, el("summary", {}, el("h3", {}, c.title), " ",
+  const fold = el("details", { class: "case" }, el("summary", {}, el("h3", {}, c.title), " ",
     el("span", { class: "soft" }, machineOf(c) + " · " + median("seconds", c.headline.seconds)), " ", badgesOf(c)), body);
-  const fill = () => {
+  fold.addEventListener("toggle", async () => {
     if (body.childElementCount || !fold.open) return;
-    body.append(...[el("div", { class: "columns" }, sureBox(c), workloadList(c)), failureSection(c), stagesSection(c),
-      timelineSection(c), stepsSection(c), kindsSection(c), kernelsSection(c), rooflineSection(c), memorySection(c), importedSection(c),
-      commandSection(c)].filter(Boolean));
+    body.append(el("p", { class: "note" }, "Unpacking …"));
+    try {
+      await unpackDetails(c);
+      body.replaceChildren(...caseBody(c));
+    } catch (problem) {
+      body.replaceChildren(el("p", { class: "notice" }, "This browser cannot unpack the case's details (" + problem.message
+        + "); report.md has its tables."));
+    }
     drawWithin(body);
-  };
-  fold.addEventListener("toggle", fill);
-  // Open for paper; gives back how to undo that.
-  fold.fill = () => {
-    const was = fold.open;
-    fold.open = true;
-    fill();
-    return () => { fold.open = was; };
-  };
+  });
   return fold;
 };

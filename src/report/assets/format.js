@@ -18,12 +18,13 @@ const writers = {
   watt_hours: (v) => (Math.abs(v) < 10 ? v.toFixed(3) : v.toFixed(1)) + " Wh",
   ratio: (v) => v.toFixed(2) + "x",
   number: (v) => (Math.abs(v) < 10 ? v.toFixed(2) : v.toFixed(1)),
+  money: (v) => (v < 1 ? v.toPrecision(3) : v.toFixed(2)),
   plain: (v) => String(v),
 };
 
 const write = (format, value) => (value === null || value === undefined ? DASH : writers[format](value));
 
-const money = (value, currency) => (value < 1 ? value.toPrecision(3) : value.toFixed(2)) + " " + currency;
+const money = (value, currency) => write("money", value) + " " + currency;
 
 // A quantity of the data block: its median, or a dash.
 const median = (format, quantity) => write(format, quantity ? quantity.value : null);

@@ -1,6 +1,5 @@
 // Puts the page together from the data block, and draws again when the theme changes or the page goes to paper.
 const data = JSON.parse(document.getElementById("data").textContent);
-data.cases.forEach(unpackCase);
 
 const provenance = () => {
   const seen = new Map();
@@ -26,45 +25,43 @@ const provenance = () => {
 };
 
 const devices = [...new Set(data.cases.map((c) => c.device))];
-const folds = data.cases.map((c, i) => caseFold(c, i === 0));
+const stages = stageBars(data);
+const answer = answerSection(data, stages.show);
+const failed = section("failures", "Failures", failures(data));
+const gaveNone = !data.answer.charts.length;
+const shownVideos = data.answer.is_example ? null : videoList(data);
 document.title = "Wan2.2 Benchmark: " + devices.join(", ");
 
 document.getElementById("report").append(...[
-  el("header", {}, el("h1", {}, "Wan2.2 Benchmark Report"), el("p", { class: "soft" }, devices.join(" · ")),
-    el("nav", {}, [["answer", "Answer"], ["fit", "Fit"], ["cost", "Cost"], ["help", "What would help"],
-      ["cases", "Engineer"], ["provenance", "Provenance"]].map(([id, name]) => el("a", { href: "#" + id }, name)))),
+  el("header", {}, el("h1", {}, "Wan2.2 Benchmark Report"), el("p", { class: "soft" }, devices.join(" · "))),
+  answer,
+  gaveNone ? failed : null,
   hasCharts ? null : el("p", { class: "notice" }, "This program was built without Chart.js (Debian: libjs-chart.js): the "
-    + "tables are complete, the charts are left out."),
-  firstScreen(data),
+    + "tables are complete, the charts below the first are left out."),
+  section("fit", "Will it fit", fitMaps(data), fitTable(data)),
+  stages.node ? section("where", BARS, stages.node) : null,
+  section("every", "Every case", everyCase(data)),
   cardsSection(data),
-  section("fit", "Fit, cold and warm", fitMaps(data), fitTable(data), coldWarm(data)),
+  section("warm", "Cold and warm", coldWarm(data)),
   section("cost", "Cost", costTable(data)),
   section("help", "What would help", whatIfs(data)),
   data.comparisons.length ? section("comparisons", "Comparisons", comparisonTables(data)) : null,
-  section("failures", "Failures", failures(data)),
-  videos(data),
-  section("cases", "For the kernel engineer", folds),
+  gaveNone ? null : failed,
+  shownVideos ? section("shown", "Videos", shownVideos) : null,
+  section("cases", "For the kernel engineer", data.cases.map(caseFold)),
   data.printed_overviews.length ? section("printed", "The imported report, as printed", el("p", { class: "note" },
     "Its corrections stand with each case."), data.printed_overviews.map(textTable)) : null,
   provenance(),
 ].filter(Boolean));
 
-folds.forEach((fold) => fold.open && fold.fill());
 drawAll();
 document.addEventListener("toggle", (event) => event.target.open && drawWithin(event.target), true);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 // Charts are drawn at the width of the paper before the browser lays the page out for it, which is too late for them.
-let closeAgain = [];
-window.addEventListener("beforeprint", () => {
-  printing = true;
-  document.documentElement.classList.add("paper");
-  closeAgain = folds.map((fold) => fold.fill());
+const drawFor = (paper) => {
+  printing = paper;
+  document.documentElement.classList.toggle("paper", paper);
   drawAll();
-});
-window.addEventListener("afterprint", () => {
-  printing = false;
-  document.documentElement.classList.remove("paper");
-  closeAgain.forEach((close) => close());
-  closeAgain = [];
-  drawAll();
-});
+};
+window.addEventListener("beforeprint", () => drawFor(true));
+window.addEventListener("afterprint", () => drawFor(false));
