@@ -98,12 +98,13 @@ void share_facts(AnswerChart& chart) {
   }
 }
 
-/// Of cards and programs: where a bar's work is not that of the first one.
+/// Of cards and programs: where a bar's work is not that of the first one. What one side does not say is no difference.
 void note_differences(AnswerChart& chart) {
   constexpr size_t kMost = 3;
   const AnswerBar& first = chart.bars.front();
   for (const AnswerBar& bar : chart.bars) {
-    const auto fields = compare_workloads(first.shown->example(), bar.shown->example()).different;
+    auto fields = compare_workloads(first.shown->example(), bar.shown->example()).different;
+    std::erase_if(fields, [](const FieldDifference& field) { return field.a == "-" || field.b == "-"; });
     std::vector<std::string> texts;
     for (size_t i = 0; i < std::min(kMost, fields.size()); ++i)
       texts.push_back(fmt::format("{} {}, with {} {}", fields[i].field, fields[i].b, first.label, fields[i].a));

@@ -26,11 +26,11 @@ std::string spoken_money(double value) {
 
 std::string counted(size_t n, std::string_view one) { return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s"); }
 
-/// "5 runs each", "5 and 3 runs", "single runs"
+/// "5 runs each", "5 runs and 3", "single runs"
 std::string runs_of(const AnswerBar& a, const AnswerBar& b) {
   const size_t n = a.shown->counted, m = b.shown->counted;
   if (n == m) return n == 1 ? "single runs" : fmt::format("{} runs each", n);
-  return fmt::format("{} and {}", n, counted(m, "run"));
+  return fmt::format("{} and {}", counted(n, "run"), m);
 }
 
 /// "01_Speed_Preview, 1280x704, 161 frames, 5 steps"
@@ -199,8 +199,6 @@ void add_programs_sentence(AnswerChart& chart, const ReportView& view) {
     verdict = ", but not of the same work";
   else if (test.verdict == Verdict::kFaster)
     verdict = fmt::format(": {} is faster", first.label);
-  else if (test.verdict == Verdict::kInconclusive)
-    verdict += " which is faster";
   chart.sentence = fmt::format(
       "For this video ({}) on the {}, {} takes {} and {} {} ({:.2f}x, {}){}.", work_text(chart),
       card_name(view, first.shown->summary.group.device), first.label, spoken_seconds(first.seconds.median()),

@@ -41,7 +41,7 @@ std::string plain_verdict(const RatioTest& test) {
     case Verdict::kSame: return "equally fast";
     case Verdict::kInconclusive: break;
   }
-  return test.p_rank ? "too close to say" : "too few runs to say";
+  return test.p_rank ? "too close to say" : "too few runs to be sure";
 }
 
 bool has_plain_flag(std::string_view name) { return flag_words().contains(name); }

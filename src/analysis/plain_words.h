@@ -9,7 +9,7 @@
 
 namespace wan {
 
-/// "faster", "slower", "equally fast", "too few runs to say" or "too close to say".
+/// "faster", "slower", "equally fast", "too few runs to be sure" or "too close to say".
 std::string plain_verdict(const RatioTest& test);
 
 /// What a validity flag means, to go behind a number: "measured while other programs ran". A name without an entry

@@ -128,7 +128,7 @@ TEST(Answer, AFasterCardIsSaidToBeFasterByItsOwnPart) {
   fast.step_s = 1;
   fast.host_s = 9;  // slower as a whole
   const Asked asked(together({repeated(kH100, 4), repeated(fast, 5)}));
-  EXPECT_THAT(asked->sentence, HasSubstr("the H200 is faster on the card than the H100 (1.38x, 5 and 4 runs)"));
+  EXPECT_THAT(asked->sentence, HasSubstr("the H200 is faster on the card than the H100 (1.38x, 5 runs and 4)"));
   EXPECT_EQ(labels(asked.first()), (std::vector<std::string>{"H100", "H200"})) << "by the whole, as drawn";
 }
 
@@ -136,8 +136,8 @@ TEST(Answer, FewRunsGiveNoVerdictInPlainWords) {
   Kind near = kH200;
   near.step_s = 2.1;
   const Asked asked(together({repeated(kH100, 2), repeated(near, 1)}));
-  EXPECT_THAT(asked->sentence, HasSubstr("the H100 took 11.0 s on the card, the H200 11.3 s (1.03x, 2 and 1 run), too "
-                                         "few runs to say which is faster"));
+  EXPECT_THAT(asked->sentence, HasSubstr("the H100 took 11.0 s on the card, the H200 11.3 s (1.03x, 2 runs and 1), too "
+                                         "few runs to be sure which is faster"));
   EXPECT_THAT(asked->sentence, Not(HasSubstr("INCONCLUSIVE")));
 }
 
@@ -331,7 +331,7 @@ TEST(PlainWords, ReasonsEndingsAndVerdictsAreWords) {
   }
   EXPECT_EQ(words.size(), EnumNames<RunStatus>::kTable.size());
   RatioTest test;
-  EXPECT_EQ(plain_verdict(test), "too few runs to say");
+  EXPECT_EQ(plain_verdict(test), "too few runs to be sure");
   test.p_rank = 0.5;
   EXPECT_EQ(plain_verdict(test), "too close to say");
   test.verdict = Verdict::kSame;

@@ -99,10 +99,10 @@ ROWS = """[...document.querySelector("#every table").tBodies[0].rows].map(row =>
   Object.fromEntries([...row.cells].map(cell => [cell.dataset.label, cell.textContent])))"""
 SORTED = """[1, 2].map(() => {
   const table = document.querySelector("#every table");
-  const head = [...table.querySelectorAll("th button")].find(b => b.textContent === "Seconds per video");
+  const head = [...table.querySelectorAll("th button")].find(b => b.textContent === "Seconds");
   head.click();
   return {sort: head.closest("th").getAttribute("aria-sort"), values:
-    [...table.tBodies[0].rows].map(r => r.querySelector("[data-label='Seconds per video']").textContent)};
+    [...table.tBodies[0].rows].map(r => r.querySelector("[data-label='Seconds']").textContent)};
 })"""
 # Videos that do not load (each is given a few seconds) or whose still, in the page itself, cannot be drawn.
 VIDEOS = """Promise.all([...document.querySelectorAll("video")].map(async v => {
@@ -254,11 +254,11 @@ def wrong_row(row, group):
     values = expected_values(group)
     seconds = statistics.median(values["seconds"])
     joules = statistics.median(values["energy"]) if values["energy"] else None
-    for cell, value in (("Seconds per video", seconds), ("Videos per hour", 3600 / seconds), ("Wh per video, card", joules)):
+    for cell, value in (("Seconds", seconds), ("Videos an hour", 3600 / seconds), ("Wh", joules)):
         if not near(row[cell], value):
             yield f"{cell} shows {row[cell]}, the records say {value}"
     yield wrong_interval(row["Interval"], group["seconds"])
-    yield wrong_money(row["Price per video"], values["money"])
+    yield wrong_money(row["Price"], values["money"])
     peaks = [p for p in group["peaks"] if p is not None]
     if len(peaks) == len(group["seconds"]) and not near(row["Peak memory"], statistics.median(peaks) / 2 ** 30):
         yield f"peak {row['Peak memory']}, the records say {statistics.median(peaks)} bytes"
@@ -423,7 +423,7 @@ def check_price(browser):
       const row = [...document.querySelector("#every table").tBodies[0].rows].find(r => r.cells[0].textContent === c.title
         && [...r.cells].every(cell => cell.dataset.label !== "Card" || cell.textContent === c.card));
       const out = {bar: drawn.querySelector(".bar-value").textContent,
-               row: row.querySelector("[data-label='Price per video']").textContent, hours: c.headline.price.gpu_hours};
+               row: row.querySelector("[data-label='Price']").textContent, hours: c.headline.price.gpu_hours};
       document.querySelector(".units input").click();
       return out;
     })()""")

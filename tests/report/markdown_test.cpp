@@ -144,7 +144,7 @@ TEST(Markdown, BeginsWithTheAnswerAndItsBars) {
   const std::string text = report_of({gpu_run("L40S", 1.0), gpu_run("H100", 0.5)});
   const std::string answer = text.substr(0, text.find("## Performance Summary"));
   EXPECT_THAT(answer, HasSubstr("**For this video ("));
-  EXPECT_THAT(answer, HasSubstr("too few runs to say which is faster"));
+  EXPECT_THAT(answer, HasSubstr("too few runs to be sure which is faster"));
   EXPECT_THAT(answer, HasSubstr("The rest of the time is the host's: "));
   EXPECT_THAT(answer, HasSubstr("| Card | Seconds a video | of it on the card |"));
   EXPECT_LT(answer.find("| H100 |"), answer.find("| L40S |")) << "the fastest first";

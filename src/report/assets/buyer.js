@@ -69,16 +69,16 @@ const originOf = (c) => [c.provenance.created_utc.slice(0, 10), c.on_gpu && c.pr
 
 const everyCase = (data) => {
   const facts = factColumns(data.cases);
-  const columns = [text("Case"), ...machineColumns(), number("Seconds per video"),
-    text("Interval"), number("Videos per hour"), number("Wh per video, card"), number("Price per video"), number("Peak memory"),
-    text("How sure"), text("Measured"), ...facts.columns.map(text)];
+  const columns = [text("Case"), ...machineColumns(), number("Seconds"), number("Price"), number("Wh"), number("Peak memory"),
+    text("How sure"), text("Measured"), extra(text("Interval")), extra(number("Videos an hour")),
+    ...facts.columns.map((name) => extra(text(name)))];
   const rows = byAnswer(data.cases).map((c) => {
     const cost = el("span", { title: costReason(c), "data-cost": data.cases.indexOf(c) }, costText(c));
     const h = c.headline;
-    return [c.title, ...machineCells(c), quantityCell("seconds", h.seconds),
-      interval("seconds", h.seconds) || oneRun(c), quantityCell("rate", h.videos_per_hour),
-      quantityCell("watt_hours", h.energy_wh), cost, quantityCell("bytes", c.fit.peak),
-      el("span", {}, badgesOf(c), " ", runsText(c)), originOf(c) || DASH, ...facts.of(c)];
+    return [c.title, ...machineCells(c), quantityCell("seconds", h.seconds), cost,
+      quantityCell("watt_hours", h.energy_wh), quantityCell("bytes", c.fit.peak),
+      el("span", {}, badgesOf(c), " ", runsText(c)), originOf(c) || DASH, interval("seconds", h.seconds) || oneRun(c),
+      quantityCell("rate", h.videos_per_hour), ...facts.of(c)];
   });
   const reasons = reasonsOf(["Energy"], data.cases.filter((c) => c.has_result).map((c) => [c.headline.energy_wh]));
   const isMetered = data.cases.some((c) => (c.headline.energy_wh.source || "").startsWith("nvml"));
@@ -86,7 +86,7 @@ const everyCase = (data) => {
     cell.textContent = costText(data.cases[cell.dataset.cost]);
   }));
   return [facts.shared.length ? el("p", { class: "note" }, "The same in all: " + factsText(facts.shared) + ".") : null,
-    wideTable("Every case on this page; a click on a head sorts", columns, rows, "cards line"), reasons,
+    wideTable("One video of every case; a click on a head sorts", columns, rows, "cards line"), reasons,
     el("p", { class: "note" }, INTERVALS + " Energy is the card's alone" + (isMetered ? "; NVML's meter is right to about ±5 %." : "."))];
 };
 
@@ -139,11 +139,11 @@ data.cases.map((c) => [c.title, ...machineCells(c), sizeText(c.workload), write(
   c.fit.predicted_peak_bytes === null ? DASH : write("bytes", Number(c.fit.predicted_peak_bytes)),
   write("bytes", c.fit.capacity_bytes), write("bytes", c.fit.free_bytes)]), "cards line"));
 
-const coldWarm = (data) => (data.cold_warm.length ? [table("Cold: a new process, loading included. Warm: a later video of a "
-  + "running one", [text("Case"), text("Device"), number("Cold"), number("Warm"), number("Cold minus warm")],
-data.cold_warm.map((p) => [p.case, p.device, quantityCell("seconds", p.cold), quantityCell("seconds", p.warm),
-  write("seconds", p.extra_s)])), el("p", { class: "note" }, "Cold minus warm is of the whole job: loading, and whatever else "
-  + "differed between the runs, such as neighbours of the machine; so it can be below zero.")] : el("p", { class: "note" }, "No case was run both cold and warm."));
+const coldWarm = (data) => [table("Cold: a new process, loading included. Warm: a later video of a running one", [text("Case"),
+  text("Device"), number("Cold"), number("Warm"), number("Cold minus warm")], data.cold_warm.map((p) => [p.case, p.device,
+  quantityCell("seconds", p.cold), quantityCell("seconds", p.warm), write("seconds", p.extra_s)])),
+el("p", { class: "note" }, "Cold minus warm is of the whole job: loading, and whatever else differed between the runs, such as "
+  + "neighbours of the machine; so it can be below zero.")];
 
 const costTable = (data) => {
   const devices = [...new Map(data.cases.filter((c) => c.headline.price.gpu_hours !== null)
@@ -169,7 +169,7 @@ const cardsSection = (data) => {
   const cards = data.cards;
   if (!cards) return null;
   const columns = [text("Case"), ...cards.machines.map((m) => text(m.label))];
-  const one = (q) => table(q.name + ", " + q.unit, columns, q.rows.map((r) => [r.case, ...r.cells]), "cards");
+  const one = (q) => table(q.name + ", " + q.unit, columns, q.rows.map((r) => [r.case, ...r.cells]), "cards line");
   return section("cards", "Cards side by side", one(cards.quantities[0]),
     el("p", { class: "note" }, cards.how_to_read),
     table("Where the numbers come from", [text("Card"), text("Program"), text("Source")],
@@ -182,7 +182,7 @@ const cardsSection = (data) => {
 
 const comparisonTables = (data) => data.comparisons.map((c) => el("div", {},
   el("h3", {}, c.case + ": " + c.b + " against " + c.a),
-  c.sentence ? el("p", {}, c.sentence) : null,
+  c.sentence ? el("p", {}, c.sentence.replace(c.case + ": " + c.b + " against " + c.a + ": ", "")) : null,
   c.refusals.length ? el("p", {}, "Not comparable: " + c.refusals.join("; ")) : null,
   c.rows.length ? table("Ratio below 1: " + c.b + " takes less", [text("Scope"), number(c.a), number(c.b),
     number("Ratio"), text("95 % interval"), text("Verdict")], c.rows.map((r) => [r.name, write("seconds", r.a),

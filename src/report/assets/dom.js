@@ -15,11 +15,13 @@ const el = (tag, attributes, ...children) => {
 
 const badge = (text, kind) => el("span", { class: "badge " + (kind || "") }, text);
 
-// columns: [{title, number, hint}]; rows: arrays of cells, each a text, a node, or {text, why} for a dash with its reason.
+const classOf = (column) => [column.number ? "number" : "", column.extra ? "extra" : ""].filter(Boolean).join(" ") || null;
+
+// columns: [{title, number, extra, hint}]; rows: arrays of cells, each a text, a node, or {text, why} for a dash with its reason.
 const table = (caption, columns, rows, className) => {
   const cell = (value, column) => {
     const isReasoned = value !== null && typeof value === "object" && !(value instanceof Node);
-    const attributes = { class: column.number ? "number" : null, "data-label": column.title };
+    const attributes = { class: classOf(column), "data-label": column.title };
     if (isReasoned) attributes.title = value.why;
     return el("td", attributes, isReasoned ? value.text : value === null || value === "" ? DASH : value);
   };
@@ -28,7 +30,7 @@ const table = (caption, columns, rows, className) => {
   return el("div", { class: "scroll", tabindex: "0" },
     el("table", { class: className },
       el("caption", {}, caption),
-      el("thead", {}, el("tr", {}, columns.map((c, i) => el("th", { scope: "col", class: c.number ? "number" : null,
+      el("thead", {}, el("tr", {}, columns.map((c, i) => el("th", { scope: "col", class: classOf(c),
         title: c.hint }, isSorted ? sortButton(body, i, c) : c.title)))),
       body));
 };
@@ -70,6 +72,8 @@ const wideTable = (caption, columns, rows, className) => {
 };
 
 const text = (title) => ({ title });
+// Left out on a phone.
+const extra = (column) => ({ ...column, extra: true });
 const number = (title) => ({ title, number: true });
 
 // A quantity as a cell: the median with its interval under it, or a dash that says why when pointed at.
