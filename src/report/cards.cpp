@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "analysis/plain_words.h"
 #include "report/case_section.h"
 #include "report/escape.h"
 #include "report/format.h"
@@ -54,7 +55,8 @@ constexpr const char* kHowToReadCells =
     "these runs wrote none, others of the row did. (allocator): the peak of the program's own allocations, not of the "
     "process.";
 
-/// "22.57 [21.24, 23.35], n = 3", "269.21, single run", "465.56, first of 2 runs, not counted", "oom".
+/// "22.57 [21.24, 23.35], n = 3", "269.21, single run", "465.56, first of 2 runs, measured while other programs ran",
+/// "oom".
 constexpr const char* kAbsent = "–";
 
 /// " (allocator)": a peak that is not of the whole process, as most are.
@@ -76,7 +78,7 @@ std::string cell_text(const CaseView& shown, const Quantity& value, CardUnit uni
     text += fmt::format(", first of {} runs", shown.runs);
   else
     text += ", single run";
-  return text + (shown.failed ? ", not counted" : "") + mark_of_source(value, unit);
+  return text + (shown.failed ? ", " + plain_reason(shown.doubt()) : "") + mark_of_source(value, unit);
 }
 
 std::string joined_cells(const std::vector<CardEntry>& cell, size_t quantity) {

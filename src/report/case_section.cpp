@@ -7,6 +7,7 @@
 
 #include "analysis/execution_text.h"
 #include "analysis/fidelity_text.h"
+#include "analysis/plain_words.h"
 #include "analysis/repeat_command.h"
 #include "analysis/report_view.h"
 #include "analysis/stage_columns.h"
@@ -285,7 +286,8 @@ std::string commits_of(const std::vector<const RunRecord*>& runs) {
 std::string time_cell(const CaseView& shown) {
   if (shown.failed && shown.failed->error != nullptr) return std::string(to_string(shown.failed->run->status));
   if (!shown.has_result()) return "–";
-  return seconds(shown.numbers().total_s.median()) + (shown.failed ? " (not counted)" : "");
+  return seconds(shown.numbers().total_s.median()) +
+         (shown.failed ? fmt::format(" ({})", plain_reason(shown.doubt())) : "");
 }
 
 std::string runs_cell(const CaseView& shown) { return fmt::format("{} of {}", shown.counted, shown.runs); }
@@ -296,7 +298,7 @@ std::string speedup_cell(const CaseView* a, const CaseView* b) {
   if (!comparison.comparable()) return markdown_text(joined(comparison.refusals, "; "));
   if (!comparison.split) return "–";
   std::string text = fmt::format("**{:.2f}x** (GPU part {:.2f}x)", comparison.split->total, comparison.split->gpu);
-  if (!comparison.scopes.empty()) text += fmt::format(", {}", to_string(comparison.scopes.front().time.verdict));
+  if (!comparison.scopes.empty()) text += fmt::format(", {}", plain_verdict(comparison.scopes.front().time));
   return text;
 }
 

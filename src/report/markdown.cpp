@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "analysis/plain_words.h"
 #include "report/answer.h"
 #include "report/cards.h"
 #include "report/cards_picture.h"
@@ -110,7 +111,7 @@ std::string device_table(const std::vector<const CaseView*>& cases, bool has_gpu
       table.value(s.peak_host_bytes, gib);
       table.value(whole.cpu_cores, seconds);
     }
-    table.text(shown->failed ? shown->failed->reason : "ok");
+    table.text(shown->failed ? plain_reason(shown->failed->reason) : "ok");
   }
   return table.markdown();
 }

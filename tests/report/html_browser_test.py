@@ -260,7 +260,7 @@ def wrong_row(row, group):
     yield wrong_interval(row["Interval"], group["seconds"])
     yield wrong_money(row["Price"], values["money"])
     peaks = [p for p in group["peaks"] if p is not None]
-    if len(peaks) == len(group["seconds"]) and not near(row["Peak memory"], statistics.median(peaks) / 2 ** 30):
+    if len(peaks) == len(group["seconds"]) and not near(row["Memory"], statistics.median(peaks) / 2 ** 30):
         yield f"peak {row['Peak memory']}, the records say {statistics.median(peaks)} bytes"
     runs = f"{len(group['seconds'])} of {group['runs']} run" + ("" if group["runs"] == 1 else "s")
     if not row["How sure"].endswith(runs):

@@ -233,7 +233,7 @@ TEST(Markdown, AFlaggedRunIsShownButNotCounted) {
   RunRecord run = cpu_run();
   run.validity = {{"cpu_interference", "others used 1 core", "", true}};
   const std::string text = report_of({run});
-  EXPECT_THAT(text, HasSubstr("10.00 (not counted)"));
+  EXPECT_THAT(text, HasSubstr("10.00 (measured while other programs ran)"));
   EXPECT_THAT(text, HasSubstr("- **Not counted**: repeat 1: flag cpu_interference: others used 1 core"));
   EXPECT_THAT(text, HasSubstr("| Step_0_Inference | 3.000 |"));
   EXPECT_THAT(text, HasSubstr("- **Runs**: 0 of 1 — single run, no interval"));
@@ -254,8 +254,9 @@ TEST(Markdown, TheSummaryNamesTheRunsThatCountWhereOthersOfTheirTitleDoNot) {
   const std::string text = report_of({unknown, hot});
   const std::string summary = text.substr(0, text.find("# Detailed Reports"));
   EXPECT_THAT(summary, HasSubstr("| 10.00 |"));
-  EXPECT_THAT(summary, Not(HasSubstr("15.00 (not counted)")));
-  EXPECT_THAT(text, HasSubstr("15.00 (not counted)")) << "in its card's table";
+  EXPECT_THAT(summary, Not(HasSubstr("15.00 (measured on a card that slowed down because it was hot)")));
+  EXPECT_THAT(text, HasSubstr("15.00 (measured on a card that slowed down because it was hot)"))
+      << "in its card's table";
   RunRecord elsewhere = hot;
   elsewhere.system.cpu_model = "Another CPU";
   seal(elsewhere);

@@ -69,7 +69,7 @@ const originOf = (c) => [c.provenance.created_utc.slice(0, 10), c.on_gpu && c.pr
 
 const everyCase = (data) => {
   const facts = factColumns(data.cases);
-  const columns = [text("Case"), ...machineColumns(), number("Seconds"), number("Price"), number("Wh"), number("Peak memory"),
+  const columns = [text("Case"), ...machineColumns(), number("Seconds"), number("Price"), number("Wh"), number("Memory"),
     text("How sure"), text("Measured"), extra(text("Interval")), extra(number("Videos an hour")),
     ...facts.columns.map((name) => extra(text(name)))];
   const rows = byAnswer(data.cases).map((c) => {
