@@ -137,6 +137,7 @@ std::optional<AnswerChart> chart_of(ChartOf of, std::string name, const std::vec
 }
 
 /// The cells of a row on the machines that `belongs` picks, each named by `label`; two of one machine by their titles.
+/// Without those that wrote no video where others of the row did: that is less work.
 template <class Belongs, class Label>
 std::vector<Candidate> across(const CardRowView& row, const CardsView& cards, Belongs belongs, Label label) {
   std::vector<Candidate> out;
@@ -144,7 +145,8 @@ std::vector<Candidate> across(const CardRowView& row, const CardsView& cards, Be
     if (!belongs(cards.machines[m])) continue;
     const auto& cell = row.cells[m];
     for (const CardEntry& entry : cell)
-      out.push_back({entry.shown, label(cards.machines[m]) + (cell.size() > 1 ? " · " + entry.shown->title : "")});
+      if (!entry.without_video)
+        out.push_back({entry.shown, label(cards.machines[m]) + (cell.size() > 1 ? " · " + entry.shown->title : "")});
   }
   return out;
 }

@@ -69,7 +69,8 @@ RatioTest test_of(const AnswerBar& first, const AnswerBar& second, Part part) {
     std::vector<double> out;
     for (const RunRecord* run : bar.shown->summary.selection.used) {
       const Scopes parts = scopes(*run);
-      out.push_back(static_cast<double>(part == Part::kCard ? parts.gpu_part_ns : parts.total_ns) * 1e-9);
+      const std::optional<int64_t> ns = part == Part::kCard ? parts.gpu_part_ns : parts.total_ns;
+      if (ns) out.push_back(static_cast<double>(*ns) * 1e-9);
     }
     return out;
   };

@@ -48,13 +48,16 @@ Scopes scopes(const RunRecord& record) {
   Scopes out;
   out.total_ns = parts.total_ns;
   out.warm_total_ns = warm_total_ns(record);
+  if (parts.leaves.empty()) return out;
+  int64_t gpu_ns = 0;
   for (const StageRecord* leaf : parts.leaves) {
     if (leaf->role == StageRole::kStepInference) out.steps_ns = out.steps_ns.value_or(0) + leaf->wall_ns;
     if (computes_on_gpu(record, *leaf))
-      out.gpu_part_ns += leaf->wall_ns - std::clamp<int64_t>(leaf->exposed_copy_ns.value.value_or(0), 0,
-                                                             std::max<int64_t>(0, leaf->wall_ns));
+      gpu_ns += leaf->wall_ns -
+                std::clamp<int64_t>(leaf->exposed_copy_ns.value.value_or(0), 0, std::max<int64_t>(0, leaf->wall_ns));
   }
-  out.host_part_ns = out.total_ns - out.gpu_part_ns;
+  out.gpu_part_ns = gpu_ns;
+  out.host_part_ns = out.total_ns - gpu_ns;
   return out;
 }
 

@@ -30,8 +30,9 @@ struct Scopes {
   int64_t total_ns = 0;
   std::optional<int64_t> warm_total_ns;  // text encoding to the end of VAE decoding
   std::optional<int64_t> steps_ns;       // all Step_i_Inference
-  int64_t gpu_part_ns = 0;   // leaves that compute on the card: steps, VAE, and text encoding unless it ran on the CPU
-  int64_t host_part_ns = 0;  // all the rest of the total, unattributed time included
+  // Leaves that compute on the card: steps, VAE, and text encoding unless it ran on the CPU; and all the rest of the
+  // total, unattributed time included. Nothing of a run that says its total alone.
+  std::optional<int64_t> gpu_part_ns, host_part_ns;
 };
 Scopes scopes(const RunRecord& record);
 

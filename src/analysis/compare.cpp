@@ -300,7 +300,7 @@ Comparison compare_cases(const CaseSummary& a, const CaseSummary& b, const Compa
   const Builder build(a, b, options);
   add_scope_rows(out, build);
   add_stage_rows(out, build, options);
-  out.split = split_of(a, b);
+  if (a.gpu_part_s.has() && b.gpu_part_s.has()) out.split = split_of(a, b);
   add_caveats(out);
   return out;
 }

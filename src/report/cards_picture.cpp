@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
+#include <vector>
 
 #include <fmt/format.h>
 
-#include "analysis/card_bars.h"
+#include "analysis/answer.h"
 #include "report/escape.h"
 #include "report/format.h"
 
@@ -15,6 +17,21 @@ namespace {
 constexpr double kWidth = 880, kMargin = 20, kPanel = 405, kGap = 30;
 constexpr double kHead = 66, kPanelHead = 30, kRow = 62, kFoot = 34;
 constexpr double kBar = 185;  // the longest one; its value stands behind it
+
+/// The cases of the answer's first chart of cards that says so much: of this program, of the same work, one of each
+/// card that counts. By seconds of a video, least first.
+std::vector<const CaseView*> cases_of(const Answer& answer) {
+  for (const AnswerChart& chart : answer.charts) {
+    if (chart.of != ChartOf::kCards || !chart.notes.empty()) continue;
+    std::vector<const CaseView*> cases;
+    std::set<std::string> cards;
+    for (const AnswerBar& bar : chart.bars)
+      if (bar.counts() && bar.sureness != Sureness::kPrinted && cards.insert(bar.shown->summary.group.device).second)
+        cases.push_back(bar.shown);
+    if (cases.size() > 1) return cases;
+  }
+  return {};
+}
 
 /// What is drawn of a card in one panel.
 struct Bar {
@@ -55,9 +72,9 @@ std::string provenance(const CaseView& shown) {
                      date.empty() ? "date not recorded" : date);
 }
 
-Panel seconds_panel(const CardBars& bars) {
+Panel seconds_panel(const std::vector<const CaseView*>& cases) {
   Panel panel{"Seconds a video", {}};
-  for (const CaseView* shown : bars.cases) {
+  for (const CaseView* shown : cases) {
     const Estimate& total = *shown->summary.total_s.estimate;
     Bar bar{shown->summary.group.device, provenance(*shown), "", total.median, 0, total.interval};
     bar.value = value_text(bar, seconds, " s", total.runs);
@@ -76,11 +93,11 @@ constexpr double kCents = 100;
 std::string cents(double value) { return fmt::format("{:.{}f}", value, value < 10 ? 2 : 1); }
 
 /// Cards without a price come last.
-Panel cents_panel(const CardBars& bars) {
-  const auto priced = std::find_if(bars.cases.begin(), bars.cases.end(), [](auto* c) { return c->buyer.cost; });
-  const std::string currency = priced == bars.cases.end() ? "USD" : (*priced)->buyer.cost->currency;
+Panel cents_panel(const std::vector<const CaseView*>& cases) {
+  const auto priced = std::find_if(cases.begin(), cases.end(), [](auto* c) { return c->buyer.cost; });
+  const std::string currency = priced == cases.end() ? "USD" : (*priced)->buyer.cost->currency;
   Panel panel{currency == "USD" ? "US cents a video" : fmt::format("Hundredths of {} a video", xml_text(currency)), {}};
-  for (const CaseView* shown : bars.cases) {
+  for (const CaseView* shown : cases) {
     Bar bar{shown->summary.group.device, "", "", {}, 0, {}};
     const std::optional<Cost>& cost = shown->buyer.cost;
     if (!cost || cost->currency != currency) {
@@ -169,10 +186,10 @@ constexpr const char* kStyle =
 }  // namespace
 
 std::string cards_picture(const ReportView& view) {
-  const std::optional<CardBars> bars = card_bars(view);
-  if (!bars) return "";
-  const CaseView& first = *bars->cases.front();
-  const double height = kHead + kPanelHead + kRow * static_cast<double>(bars->cases.size()) + kFoot;
+  const std::vector<const CaseView*> cases = cases_of(answer_of(view));
+  if (cases.empty()) return "";
+  const CaseView& first = *cases.front();
+  const double height = kHead + kPanelHead + kRow * static_cast<double>(cases.size()) + kFoot;
   const std::string title = name_text(first.title) + ": seconds and cents a video, by card";
   std::string out = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" height=\"{1:.0f}\" "
@@ -181,7 +198,7 @@ std::string cards_picture(const ReportView& view) {
   out += rect(0.5, 0.5, kWidth - 1, height - 1, "ground");
   out += text_at(kMargin, 30, "title", title);
   out += text_at(kMargin, 51, "soft", xml_text(work_text(first)) + ". Lower is better.");
-  out += draw(seconds_panel(*bars), kMargin) + draw(cents_panel(*bars), kMargin + kPanel + kGap);
+  out += draw(seconds_panel(cases), kMargin) + draw(cents_panel(cases), kMargin + kPanel + kGap);
   out +=
       text_at(kMargin, height - 14, "small",
               "Medians; the line is the interval of the median. Strong part of a bar of seconds: the card's own work; "

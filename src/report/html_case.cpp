@@ -346,7 +346,7 @@ std::string verdict_sentence(const CaseView& shown) {
   if (shown.on_gpu && shown.buyer.gpu_share && shown.buyer.host_share)
     out += fmt::format(", {} s ({:.0f} %) on the GPU and {} s ({:.0f} %) on the host", seconds(s.gpu_part_s.median()),
                        100 * *shown.buyer.gpu_share, seconds(s.host_part_s.median()), 100 * *shown.buyer.host_share);
-  else
+  else if (!shown.on_gpu)
     out += ", all of it on the CPU";
   out += ".";
   if (shown.largest_part)

@@ -39,6 +39,10 @@ TEST(Breakdown, SplitsGpuPartFromHostPart) {
   EXPECT_EQ(scopes(run).gpu_part_ns, 0);
   std::erase_if(run.stages, [](const StageRecord& stage) { return stage.name == "VAE_Decoding"; });
   EXPECT_EQ(scopes(run).warm_total_ns, std::nullopt) << "a run that died has no warm total";
+  std::erase_if(run.stages, [](const StageRecord& stage) { return stage.name != "Total_Execution"; });
+  EXPECT_EQ(scopes(run).total_ns, 22'500'000'000);
+  EXPECT_EQ(scopes(run).gpu_part_ns, std::nullopt) << "a total alone does not say where it was spent";
+  EXPECT_EQ(scopes(run).host_part_ns, std::nullopt);
 }
 
 TEST(Groups, RunsOfOtherRecipesAreNotPooled) {

@@ -1,13 +1,21 @@
 // Puts the page together from the data block, and draws again when the theme changes or the page goes to paper.
 const data = JSON.parse(document.getElementById("data").textContent);
 
+// "8x NVIDIA H200, driver ..." where several say the same of themselves.
+const withNumbers = (names) => [...names.reduce((seen, name) => seen.set(name, (seen.get(name) || 0) + 1), new Map())]
+  .map(([name, n]) => (n > 1 ? n + "x " + name : name));
+
+// A page that stands alone has no files beside it.
+const filesBeside = () => (data.trace ? [" The same numbers: ", ...["report.md", "results.csv", data.trace].flatMap((name) =>
+  [el("a", { href: name }, name), ", "]), "the last for Perfetto. Each run's id leads to its record, where that lies beside."] : []);
+
 const provenance = () => {
   const seen = new Map();
   data.cases.forEach((c) => {
     const p = c.provenance;
-    const gpus = p.gpus.map((g) => g.name + (g.uuid ? " (" + g.uuid + ")" : "")
+    const gpus = withNumbers(p.gpus.map((g) => g.name + (g.uuid ? " (" + g.uuid + ")" : "")
       + (g.driver ? ", driver " + g.driver : "")
-      + (g.power_limit_w.value === null ? "" : ", limit " + write("watts", g.power_limit_w.value)));
+      + (g.power_limit_w.value === null ? "" : ", limit " + write("watts", g.power_limit_w.value))));
     const line = [p.engine.name + " " + p.tool.version, p.tool.git_commit ? "commit " + p.tool.git_commit
       + (p.tool.git_dirty ? " (changed)" : "") : "", p.tool.build, p.tool.cuda ? "CUDA " + p.tool.cuda : "",
     c.imported ? "imported from " + c.imported.file + ", SHA-256 " + c.imported.sha256 : "",
@@ -20,8 +28,7 @@ const provenance = () => {
       ...runs.flatMap((r) => [r.file ? el("a", { href: safePath(r.file) }, r.id) : r.id, " "])))))),
     el("p", { class: "note" }, "Made by wanbench " + data.tool.version + ", " + data.tool.revision
       + (data.tool.dirty ? " (changed)" : "") + ". Medians over runs. " + INTERVALS + " The method is in "
-      + "docs/method.md. The same numbers: ", ...["report.md", "results.csv", data.trace].flatMap((name) =>
-      [el("a", { href: name }, name), ", "]), "the last for Perfetto. Each run's id leads to its record, where that lies beside."));
+      + "docs/method.md.", ...filesBeside()));
 };
 
 const devices = [...new Set(data.cases.map((c) => c.device))];
