@@ -93,7 +93,8 @@ void tell_video(const GenerateOptions& options, const VideoResult& made, const s
     if (!place.empty()) tell(options, terminal_format("{}\n", place));
     return;
   }
-  tell(options, (options.verbose ? stage_table(made) : "") + kernels + summary(made) + summary_row(made));
+  tell(options,
+       (options.verbose ? stage_table(made) : "") + kernels + replay_text(made) + summary(made) + summary_row(made));
 }
 
 /// Where nobody has said which weights, the small model that comes with the program.
@@ -114,8 +115,9 @@ Request with_weights(Request request, bool is_quiet) {
   return request;
 }
 
-/// One video, as one result. What was wrong before work is thrown; what went wrong in it as well, with the result kept.
-void generate_one(const GenerateOptions& options, std::vector<VideoResult>& results) {
+/// One video, as one result; kComparison where replayed steps are further off than their class allows. What was wrong
+/// before work is thrown; what went wrong in it as well, with the result kept.
+ExitCode generate_one(const GenerateOptions& options, std::vector<VideoResult>& results) {
   VideoResult& result = results.emplace_back();
   result.request = with_weights(understand(options.request), options.quiet);
   name_output(result.request, options.keep());
@@ -126,11 +128,15 @@ void generate_one(const GenerateOptions& options, std::vector<VideoResult>& resu
   maker.make(result);
   if (!result.request.frames.empty()) remove_later_frames(result.request.frames, result.outcome->num_frames);
   tell_video(options, result, maker.kernels());
+  const std::optional<Replayed> replay = replayed(result);
+  return replay && !replay->holds() ? ExitCode::kComparison : ExitCode::kSuccess;
 }
 
 std::vector<PlannedVideo> planned_videos(const GenerateOptions& options) {
   require(!options.trace_kernels, "--trace-kernels watches one video: leave out --prompts and --seeds",
           ErrorKind::kUsage);
+  require(options.request.replay.empty(),
+          fmt::format("{} is of one video: leave out --prompts and --seeds", flags::kReplay), ErrorKind::kUsage);
   const Request base = with_weights(understand(options.request), options.quiet);
   std::vector<PlannedVideo> videos =
       options.prompts.empty() ? std::vector{PlannedVideo{"", base, false}} : read_prompts(options.prompts, base);
@@ -193,8 +199,7 @@ ExitCode generate_several(const GenerateOptions& options, std::vector<VideoResul
 ExitCode generate(const GenerateOptions& options, std::vector<VideoResult>& results) {
   if (options.is_batch()) return generate_several(options, results);
   try {
-    generate_one(options, results);
-    return ExitCode::kSuccess;
+    return generate_one(options, results);
   } catch (const Error& problem) {
     results.back().failure = failure_of(problem);
     results.back().outcome.reset();

@@ -37,6 +37,17 @@ Json json_of(const std::optional<Outcome>& outcome) {
           {"frames_sha256", outcome->video_sha256}};
 }
 
+Json json_of(const std::optional<Replayed>& replay, const std::optional<Outcome>& outcome) {
+  if (!replay) return nullptr;
+  Json steps = Json::array();
+  for (const ReplayedStep& step : outcome->replayed)
+    steps.push_back({{"step", step.step}, {"relative_l2", step.relative_l2}, {"cosine", step.cosine}});
+  return {{"precision_class", to_string(replay->precision_class)},
+          {"bound", replay->bound ? Json(*replay->bound) : Json(nullptr)},
+          {"holds", replay->holds()},
+          {"steps", std::move(steps)}};
+}
+
 Json json_of_path(const std::filesystem::path& path) { return path.empty() ? Json(nullptr) : Json(path.string()); }
 
 Json files_of(const VideoResult& video) {
@@ -84,6 +95,7 @@ Json json_of(const VideoResult& video) {
           {"source", video.where.empty() ? Json(nullptr) : Json(video.where)},
           {"request", Json::parse(shown_request_json(video.request))},
           {"outcome", json_of(video.outcome)},
+          {"replay", json_of(replayed(video), video.outcome)},
           {"files", files_of(video)},
           {"recipe", cost.decisions ? Json(cost.decisions->recipe) : Json(nullptr)},
           {"loras", loras_of_cost(cost)},
@@ -111,7 +123,7 @@ std::string generate_json(const std::vector<VideoResult>& videos, ExitCode code,
                           const std::optional<VideoFailure>& failure) {
   const BuildInfo& build = build_info();
   const std::optional<VideoFailure> first = first_failure(videos, failure);
-  Json document = {{"schema", {{"name", "wanbench.generate"}, {"major", 1}, {"minor", 0}}},
+  Json document = {{"schema", {{"name", "wanbench.generate"}, {"major", 1}, {"minor", 1}}},
                    {"tool", {{"version", build.version}, {"git_commit", build.revision}, {"git_dirty", build.dirty}}},
                    {"status", status_of(code == ExitCode::kInterrupted || code == ExitCode::kTerminated
                                             ? VideoFailure{ErrorKind::kInterrupted, {}, code}

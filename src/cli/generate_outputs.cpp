@@ -68,6 +68,7 @@ void require_outputs(const Request& request, Existing existing) {
                                                       {kFrames, request.frames},
                                                       {"--image", request.image},
                                                       {"--initial-latent", request.initial_latent},
+                                                      {flags::kReplay, request.replay},
                                                       {flags::kTuningTable, request.tuning_table},
                                                       {flags::kCheckpoint, request.checkpoint},
                                                       {"--dit", request.dit},

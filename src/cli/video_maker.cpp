@@ -49,6 +49,7 @@ std::string cost_key(Request request) {
   request.output.clear();
   request.frames.clear();
   request.dump.clear();
+  request.replay.clear();
   return request_json(request);
 }
 

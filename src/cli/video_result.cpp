@@ -13,6 +13,8 @@
 #include "report/escape.h"
 #include "report/format.h"
 #include "results/stage_names.h"
+#include "results/velocity_bound.h"
+#include "suite/decided.h"
 
 namespace wan::cli {
 namespace {
@@ -154,6 +156,33 @@ std::string summary_row(const VideoResult& made) {
                      recipe_text(cost), precision_word(decisions), seconds(step_ns(cost), "s/step"),
                      seconds(total_ns(cost), "s"), gib(cost.on_card ? device_peak_bytes(cost) : host_peak_bytes(cost)),
                      watt_hours(energy_j(cost)), build_info().version);
+}
+
+std::optional<Replayed> replayed(const VideoResult& made) {
+  if (!made.outcome || made.outcome->replayed.empty()) return std::nullopt;
+  const auto& steps = made.outcome->replayed;
+  const auto worst = std::max_element(steps.begin(), steps.end(),
+                                      [](const auto& a, const auto& b) { return a.relative_l2 < b.relative_l2; });
+  Replayed out{worst->relative_l2, worst->step, PrecisionClass::kUnknown, std::nullopt};
+  if (made.cost && made.cost->decisions) out.precision_class = suite::precision_class(*made.cost->decisions);
+  out.bound = velocity_bound(out.precision_class);
+  return out;
+}
+
+std::string replay_text(const VideoResult& made) {
+  const std::optional<Replayed> all = replayed(made);
+  if (!all) return "";
+  std::string text = terminal_format("{:<8}{:>14} {:>14}\n", "step", "velocity off", "1 - cosine");
+  for (const ReplayedStep& step : made.outcome->replayed)
+    text += terminal_format("{:<8}{:>12.4g} % {:>14.3e}\n", step.step + 1, 100 * step.relative_l2, 1 - step.cosine);
+  const std::string name(to_string(all->precision_class));
+  if (!all->bound) return text + line("replay", fmt::format("{} promises no bound", name));
+  const std::string found = fmt::format("{:.4g} % at most, in step {}", 100 * all->worst, all->worst_step + 1);
+  const std::string bound = fmt::format("{} allows {:g} %", name, 100 * *all->bound);
+  return text + line("replay", all->holds() ? fmt::format("{}: {}", found, bound)
+                                            : fmt::format("{}, but {} of a reference in fp32 with the same weights, "
+                                                          "prompt and seed",
+                                                          found, bound));
 }
 
 std::string stage_table(const VideoResult& made) {

@@ -44,6 +44,19 @@ std::string summary(const VideoResult& made);
 /// program.
 std::string summary_row(const VideoResult& made);
 
+/// What replayed steps came to; nothing where none were.
+struct Replayed {
+  double worst = 0;    // relative L2 of the guided velocity
+  int worst_step = 0;  // from 0
+  PrecisionClass precision_class = PrecisionClass::kUnknown;
+  std::optional<double> bound;  // of the class
+  bool holds() const { return !bound || worst <= *bound; }
+};
+std::optional<Replayed> replayed(const VideoResult& made);
+
+/// A line a step, and one that says whether the class holds. Empty where no step was replayed.
+std::string replay_text(const VideoResult& made);
+
 /// Every stage with its seconds, and their sum.
 std::string stage_table(const VideoResult& made);
 

@@ -69,6 +69,7 @@ void DenoiseStage::run_step(int step, Sampler& sampler) {
   if (!expert.dit || expert.positive.embedded.empty()) embed_prompts(expert, step);
   const DitCost cost = dit_cost(m.set.dit, plan_.grid().tokens());
   context_.clock.add_flops((is_guided ? 2 : 1) * cost.total());
+  context_.replay.feed(step, x_);
   context_.dump.add(fmt::format("step{}.sample_in", step), x_);
   // Between a step's calls where there are two; before the only one, but for that of the first step, with which the
   // first expert has all its weights.
@@ -84,6 +85,7 @@ void DenoiseStage::run_step(int step, Sampler& sampler) {
           velocity_positive_);
   }
   context_.dump.add(fmt::format("step{}.noise_pred", step), velocity_positive_);
+  context_.replay.judge(step, velocity_positive_);
   sampler.step(step, velocity_positive_, x_);
   context_.dump.add(fmt::format("step{}.sample_out", step), x_);  // as the sampler leaves it
   conditioning_.impose_first_frame(device(), x_);

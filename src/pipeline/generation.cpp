@@ -156,7 +156,9 @@ void Generation::reuse_or_make_models(ModelSet set) {
   models_->make_experts(plan_);
 }
 
-StageContext Generation::stages() { return {request_, plan_, *models_, observer_, *clock_, *dump_, call_.stop}; }
+StageContext Generation::stages() {
+  return {request_, plan_, *models_, observer_, *clock_, *dump_, *replay_, call_.stop};
+}
 
 void Generation::load() {
   if (request_.gpu_memory_limit) observer_.on_fact(flags::kGpuMemoryLimitFact, request_.gpu_memory_limit->text());
@@ -180,6 +182,7 @@ void Generation::load() {
   for (size_t i = 0; i < plan_.loras.size(); ++i)
     observer_.on_fact(fmt::format("lora_{}", i + 1), text_of(plan_.loras[i]));
   dump_ = std::make_unique<Dump>(*m.backend, request_, plan_.grid());
+  replay_ = std::make_unique<Replay>(*m.backend, request_, plan_);
   text_ = std::make_unique<TextStage>(stages(), prompts_);
   text_->start();
   if (request_.overlap == Overlap::kOff) {
@@ -227,6 +230,7 @@ Outcome Generation::finish() {
   outcome.fps = plan_.fps;
   outcome.steps = plan_.steps;
   outcome.video_sha256 = sink_->finish([this](const std::string& frames_sha256) { return metadata(frames_sha256); });
+  outcome.replayed = replay_->steps();
   dump_->write();
   clock_->finish();
   observer_.on_fact("video_sha256", outcome.video_sha256);

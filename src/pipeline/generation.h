@@ -49,6 +49,7 @@ class Generation {
   std::unique_ptr<StageClock> clock_;
   std::unique_ptr<FrameSink> sink_;
   std::unique_ptr<Dump> dump_;
+  std::unique_ptr<Replay> replay_;
   // What one stage leaves for the next; freed after ~Generation has seen the device idle.
   std::unique_ptr<TextStage> text_;
   std::vector<Tensor> text_rows_;  // host F32, positive, then negative where a step uses it

@@ -77,6 +77,7 @@ struct Request {
   bool no_metadata = false;      // of the video: neither its prompt nor how it was made
   std::filesystem::path dump;    // safetensors of intermediates; empty: none
   DumpLevel dump_level = DumpLevel::kStages;
+  std::filesystem::path replay;  // dump of a reference run, whose latents each step begins with; empty: none
 
   bool operator==(const Request&) const = default;
 
@@ -99,13 +100,20 @@ struct Request {
 /// the whole name. Throws Error(kUsage) that names `flag`.
 LoraChoice lora_choice(std::string_view text, std::string_view flag, std::string_view expert = {});
 
+/// A step that began with a reference run's latent: its guided velocity against the reference's.
+struct ReplayedStep {
+  int step = 0;
+  double relative_l2 = 0, cosine = 1;
+};
+
 /// What came out, beside the files.
 struct Outcome {
   std::string task;  // of the model's row: model/variant.h
   int64_t width = 0, height = 0, num_frames = 0;
   double fps = 0;
   int steps = 0;
-  std::string video_sha256;  // of the RGB frames, in order
+  std::string video_sha256;  // of the RGB frames, in order; where steps were replayed, of what the last one leaves
+  std::vector<ReplayedStep> replayed;
 };
 
 }  // namespace wan

@@ -33,7 +33,7 @@ enum class Also {
   kWork,          // it decides what is computed: in a record's workload, or the digest of the file it names
   kVideo,         // in the mp4's comment
   kWorkAndVideo,  // in both
-  kDump,          // where intermediates go; as the next, chosen by who runs, never by a suite
+  kDump,          // where intermediates go or come from; as the next, chosen by who runs, never by a suite
   kVideoFile,     // where the video goes
 };
 
@@ -201,6 +201,11 @@ void options_of_output(Visitor& visit, R& r) {
   visit(Option{"dump", "--dump", "FILE", "write intermediates as safetensors", Also::kDump}, r.dump, Anything{});
   visit(Option{"dump_level", "--dump-level", "", "stages, or blocks: also the first step's DiT calls"}, r.dump_level,
         Anything{});
+  visit(
+      Option{"replay", flags::kReplay, "FILE",
+             "each step begins with the latent of this run's --dump, and says how far its velocity is from that run's",
+             Also::kDump},
+      r.replay, Anything{});
 }
 
 }  // namespace detail

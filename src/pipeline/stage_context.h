@@ -5,6 +5,7 @@
 #include "pipeline/models.h"
 #include "pipeline/observer.h"
 #include "pipeline/plan.h"
+#include "pipeline/replay.h"
 #include "pipeline/request.h"
 #include "pipeline/stage_clock.h"
 #include "pipeline/stop.h"
@@ -19,6 +20,7 @@ struct StageContext {
   Observer& observer;
   StageClock& clock;
   Dump& dump;
+  Replay& replay;
   const StopSource* stop;  // nullptr: nobody may stop the request
 
   Backend& device() const { return *models.backend; }

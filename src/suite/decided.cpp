@@ -12,6 +12,11 @@ std::map<std::string, std::string> computed_words(const Decisions& decisions) {
   return words;
 }
 
+PrecisionClass precision_class(const Decisions& decisions) {
+  const auto is_exact = [&](const char* component) { return decisions.computed.at(component) == Precision::kF32; };
+  return is_exact("dit") && is_exact("vae") ? PrecisionClass::kExact : PrecisionClass::kRounding;
+}
+
 Execution execution_of(const Decisions& decisions) {
   Execution out;
   out.device = decisions.device_name;

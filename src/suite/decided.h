@@ -8,11 +8,15 @@
 
 #include "pipeline/decisions.h"
 #include "results/execution.h"
+#include "results/record.h"
 
 namespace wan::suite {
 
 /// Component -> "fp32" or "bf16": as options, workloads and executions write what it computes in.
 std::map<std::string, std::string> computed_words(const Decisions& decisions);
+
+/// By construction: exact where DiT and VAE compute in fp32.
+PrecisionClass precision_class(const Decisions& decisions);
 
 /// The decisions in the words of a record. The environment is not the engine's to decide.
 Execution execution_of(const Decisions& decisions);

@@ -97,8 +97,7 @@ void fill_from_decisions(Workload& work, const Decisions& plan) {
   work.prompt = plan.prompt;
   work.negative_prompt = plan.negative_prompt;
   work.dtypes = computed_words(plan);
-  const bool exact = plan.computed.at("dit") == Precision::kF32 && plan.computed.at("vae") == Precision::kF32;
-  work.precision_class = exact ? PrecisionClass::kExact : PrecisionClass::kRounding;
+  work.precision_class = precision_class(plan);
   work.text_encoder_device = plan.text_encoder_device;
 }
 

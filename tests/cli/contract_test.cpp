@@ -179,6 +179,20 @@ TEST_F(CommandLine, GeneratesAndComparesDumps) {
   EXPECT_EQ(run("diff a.safetensors b.safetensors --prefix-a nothing").code, static_cast<int>(ExitCode::kComparison));
 }
 
+TEST_F(CommandLine, ReplayedStepsRefuteAClass) {
+  ASSERT_EQ(run(small_video("--dump a.safetensors")).code, 0);
+  const Ended same = run(small_video("--replay a.safetensors --discard"));
+  EXPECT_EQ(same.code, 0) << same.output;
+  EXPECT_THAT(same.output, HasSubstr("replay  0 % at most, in step 1: exact allows 0.01 %"));
+  const Ended other = run(small_video("--replay a.safetensors --discard --guidance-scale 2"));
+  EXPECT_EQ(other.code, static_cast<int>(ExitCode::kComparison));
+  EXPECT_THAT(other.output, HasSubstr("but exact allows 0.01 %"));
+  const Ended document = run(small_video("--replay a.safetensors --discard --json --guidance-scale 2 2> told"));
+  EXPECT_THAT(document.output, AllOf(HasSubstr("\"precision_class\": \"exact\""), HasSubstr("\"holds\": false")));
+  EXPECT_THAT(run(small_video("--replay a.safetensors --seeds 1,2")).output, HasSubstr("--replay is of one video"));
+  EXPECT_THAT(run(small_video("--replay a.safetensors --dump ./a.safetensors --force")).output, HasSubstr("--replay"));
+}
+
 TEST_F(CommandLine, OneSeedGivesOneVideo) {
   const auto hash = [&](const std::string& output) {
     const size_t at = output.find("frames' sha256 ");

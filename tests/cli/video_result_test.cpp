@@ -31,7 +31,7 @@ VideoResult on_card() {
   VideoResult made;
   made.request.seed = 42;
   made.request.output = "cat.mp4";
-  made.outcome = Outcome{"ti2v", 1280, 704, 161, 24, 5, std::string(64, 'a')};
+  made.outcome = Outcome{"ti2v", 1280, 704, 161, 24, 5, std::string(64, 'a'), {}};
   VideoCost cost;
   cost.on_card = true;
   cost.decisions.emplace();
@@ -117,7 +117,7 @@ TEST(StageTable, AddsUpTheLeaves) {
 
 TEST(GenerateJson, HasEveryValueWithItsSourceOrReason) {
   const Json json = Json::parse(generate_json({on_card(), on_processor()}, ExitCode::kSuccess, std::nullopt));
-  EXPECT_EQ(json["schema"], Json::parse(R"({"name": "wanbench.generate", "major": 1, "minor": 0})"));
+  EXPECT_EQ(json["schema"], Json::parse(R"({"name": "wanbench.generate", "major": 1, "minor": 1})"));
   EXPECT_EQ(json["status"], "ok");
   const Json& card = json["videos"][0];
   EXPECT_EQ(card["energy_j"], Json::parse(R"({"value": 6840.0, "source": "nvml_energy_counter"})"));

@@ -1,0 +1,26 @@
+// How far the guided velocity of a step that began with a reference's latent may be from the reference's, by class. The
+// class follows from what was switched on; a measurement above its bound shows that the stamp is wrong.
+#pragma once
+
+#include <optional>
+
+#include "results/record.h"
+
+namespace wan {
+
+/// Relative L2. The reference computes in fp32 with the same weights, prompt and schedule. Nothing of a class that
+/// promises nothing. Exact: what another order of fp32 sums makes of a step, a hundred times over; rounding: twice what
+/// bf16 was measured to make of the 5B, 0.53 % (the official program's bf16: 0.59 %); drift: what 8-bit products and
+/// attention were counted to make, with room.
+constexpr std::optional<double> velocity_bound(PrecisionClass precision_class) {
+  switch (precision_class) {
+    case PrecisionClass::kExact: return 1e-4;
+    case PrecisionClass::kRounding: return 1e-2;
+    case PrecisionClass::kDrift: return 6e-2;
+    case PrecisionClass::kAltered:
+    case PrecisionClass::kUnknown: break;
+  }
+  return std::nullopt;
+}
+
+}  // namespace wan
