@@ -27,6 +27,8 @@ done
     grep -m 1 '(cards\.svg)$' "$work/report.md"
     echo
   fi
+  # The report's own answer: its sentences and the table of its bars.
+  sed -n '2,/^## /p' "$work/report.md" | sed '/^## /d'
   echo "Imported columns are another program with other provenance; a single run carries no verdict. Made with:"
   echo
   echo '```'

@@ -18,7 +18,8 @@ namespace wan {
 namespace {
 
 constexpr std::string_view kExampleSuite = "quick";  // of `wanbench run` without a suite
-constexpr size_t kShortDate = 10;                    // of an ISO time: the day
+constexpr const char* kLimit = "GPU memory limit";
+constexpr size_t kShortDate = 10;  // of an ISO time: the day
 
 Quantity scaled(const Quantity& quantity, double factor) {
   Quantity out = quantity;
@@ -50,6 +51,16 @@ std::vector<std::string> remarks_of(const CaseView& shown) {
   return {words.begin(), words.end()};
 }
 
+/// Flags of nearly every long run on a card are no news.
+std::string warning_of(const CaseView& shown) {
+  static const std::set<std::string_view> kUsual = {"drift", "software_power_cap", "traced"};
+  std::set<std::string> words;
+  for (const RunRecord* run : shown.summary.selection.used)
+    for (const ValidityFlag& flag : run->validity)
+      if (!kUsual.contains(flag.name)) words.insert(plain_flag(flag.name));
+  return fmt::format("{}", fmt::join(words, "; "));
+}
+
 AnswerBar bar_of(const CaseView& shown, std::string label) {
   const CaseSummary& numbers = shown.numbers();
   const RunRecord& run = shown.example();
@@ -59,6 +70,7 @@ AnswerBar bar_of(const CaseView& shown, std::string label) {
   bar.sureness = sureness_of(shown);
   if (shown.failed) bar.doubt = plain_reason(shown.failed->reason);
   bar.remarks = remarks_of(shown);
+  if (bar.counts()) bar.warning = warning_of(shown);
   bar.seconds = numbers.total_s;
   if (shown.on_gpu) bar.gpu_s = numbers.gpu_part_s;
   bar.money = money_of(shown);
@@ -98,6 +110,12 @@ void share_facts(AnswerChart& chart) {
   }
 }
 
+Fact limit_of(const AnswerBar& bar) {
+  const auto found =
+      std::find_if(bar.facts.begin(), bar.facts.end(), [](const Fact& fact) { return fact.name == kLimit; });
+  return found == bar.facts.end() ? Fact{} : *found;
+}
+
 /// Of cards and programs: where a bar's work is not that of the first one. What one side does not say is no difference.
 void note_differences(AnswerChart& chart) {
   constexpr size_t kMost = 3;
@@ -108,6 +126,10 @@ void note_differences(AnswerChart& chart) {
     std::vector<std::string> texts;
     for (size_t i = 0; i < std::min(kMost, fields.size()); ++i)
       texts.push_back(fmt::format("{} {}, with {} {}", fields[i].field, fields[i].b, first.label, fields[i].a));
+    for (const Fact& fact : bar.facts)
+      if (fact.name == kLimit && fact != limit_of(first))
+        chart.notes.push_back(fmt::format("{} ran within another limit of GPU memory: {}, {} {}", bar.label, fact.value,
+                                          first.label, limit_of(first).value));
     if (!texts.empty())
       chart.notes.push_back(fmt::format("{} did not do the same work: {}{}", bar.label, fmt::join(texts, "; "),
                                         fields.size() > kMost ? ", and more" : ""));
@@ -136,17 +158,17 @@ std::optional<AnswerChart> chart_of(ChartOf of, std::string name, const std::vec
   return chart;
 }
 
-/// The cells of a row on the machines that `belongs` picks, each named by `label`; two of one machine by their titles.
-/// Without those that wrote no video where others of the row did: that is less work.
+/// The row on the machines that `belongs` picks, each named by `label`. Of several cases of one machine the first of
+/// those that most runs count of. Without those that wrote no video where others of the row did: that is less work.
 template <class Belongs, class Label>
 std::vector<Candidate> across(const CardRowView& row, const CardsView& cards, Belongs belongs, Label label) {
   std::vector<Candidate> out;
   for (size_t m = 0; m < cards.machines.size(); ++m) {
     if (!belongs(cards.machines[m])) continue;
-    const auto& cell = row.cells[m];
-    for (const CardEntry& entry : cell)
-      if (!entry.without_video)
-        out.push_back({entry.shown, label(cards.machines[m]) + (cell.size() > 1 ? " · " + entry.shown->title : "")});
+    const CaseView* best = nullptr;
+    for (const CardEntry& entry : row.cells[m])
+      if (!entry.without_video && (best == nullptr || entry.shown->counted > best->counted)) best = entry.shown;
+    if (best != nullptr) out.push_back({best, label(cards.machines[m])});
   }
   return out;
 }
@@ -160,6 +182,13 @@ size_t different(const AnswerChart& chart, Of of) {
 }
 const std::string& device_of(const RunGroup& group) { return group.device; }
 const std::string& engine_of(const RunGroup& group) { return group.engine; }
+const std::string& arm_of(const RunGroup& group) { return group.arm; }
+
+/// The title of a case in an arm, which it ends with.
+std::string without_arm(const CaseView& shown) {
+  const std::string suffix = " [" + shown.summary.group.arm + "]";
+  return shown.title.ends_with(suffix) ? shown.title.substr(0, shown.title.size() - suffix.size()) : shown.title;
+}
 
 std::vector<AnswerChart> charts_of(const ReportView& view) {
   const CardsView& cards = view.cards;
@@ -195,17 +224,27 @@ std::vector<AnswerChart> charts_of(const ReportView& view) {
   }
   for (size_t m = 0; m < cards.machines.size(); ++m) {
     std::vector<Candidate> all;
+    std::map<std::string, std::vector<Candidate>> arms;  // by what the arms have in common
     for (const CardRowView& row : cards.rows)
-      for (const CardEntry& entry : row.cells[m]) all.push_back({entry.shown, entry.shown->title});
+      for (const CardEntry& entry : row.cells[m]) {
+        all.push_back({entry.shown, entry.shown->title + (entry.without_video ? " (wrote no video)" : "")});
+        const std::string& arm = entry.shown->summary.group.arm;
+        if (!arm.empty()) arms[without_arm(*entry.shown)].push_back({entry.shown, arm});
+      }
     const Machine& machine = cards.machines[m];
+    for (const auto& [name, candidates] : arms)
+      add(chart_of(ChartOf::kArms, fmt::format("{}, {}, {}", name, card_name(view, machine.device), machine.engine),
+                   candidates, view),
+          arm_of);
     if (auto chart = chart_of(ChartOf::kCases, card_name(view, machine.device) + ", " + machine.engine, all, view))
       charts.push_back(std::move(*chart));
   }
   return charts;
 }
 
-/// The larger, the more a chart says to a buyer: cards before programs before cases; then those with two that count,
-/// our own program, many bars, many runs of the bar that has fewest, warm.
+/// The larger, the more a chart says to a buyer: arms, which somebody set apart on purpose, before cards before
+/// programs before cases; then those with two that count, our own program, many bars, many runs of the bar that has
+/// fewest, warm.
 auto worth(const AnswerChart& chart) {
   const CaseView& first = *chart.bars.front().shown;
   size_t fewest = chart.bars.front().shown->counted, all = 0;
@@ -215,7 +254,7 @@ auto worth(const AnswerChart& chart) {
     all += bar.shown->counted;
     fewest = std::min(fewest, bar.shown->counted);
   }
-  const int kind = chart.of == ChartOf::kCards ? 2 : chart.of == ChartOf::kPrograms ? 1 : 0;
+  const int kind = -static_cast<int>(chart.of);
   return std::make_tuple(kind, counted > 1, first.example().engine.kind == EngineKind::kNative, chart.bars.size(),
                          fewest, first.example().workload.scope == RunScope::kWarm, all);
 }
@@ -248,6 +287,7 @@ std::string_view to_string(Sureness sureness) {
 
 std::string_view to_string(ChartOf of) {
   switch (of) {
+    case ChartOf::kArms: return "arms";
     case ChartOf::kCards: return "cards";
     case ChartOf::kPrograms: return "programs";
     case ChartOf::kCases: break;
@@ -279,9 +319,10 @@ std::vector<Fact> facts_of(const CaseView& shown) {
           {"Stored as", stored_as(run)},
           {"LoRAs", loras_text(work)},
           {"Weights", known ? run.execution.value->residency : work.offload},
-          {"GPU memory limit", known && run.execution.value->gpu_memory_limit_bytes
-                                   ? MemorySize{*run.execution.value->gpu_memory_limit_bytes}.text()
-                                   : ""},
+          {kLimit, !known ? ""
+                   : run.execution.value->gpu_memory_limit_bytes
+                       ? MemorySize{*run.execution.value->gpu_memory_limit_bytes}.text()
+                       : "none"},
           {"Text encoded on", work.text_encoder_device},
           {"Run", work.scope == RunScope::kUnknown ? "" : std::string(to_string(work.scope))}};
 }
@@ -295,7 +336,10 @@ std::string card_name(const ReportView& view, const std::string& device) {
     devices[shown.peak->match].insert(full);
     if (full == device) name = shown.peak->match;
   }
-  if (!name.empty() && devices[name].size() == 1) return name;
+  const bool is_one = std::all_of(view.cases.begin(), view.cases.end(), [&](const CaseView& shown) {
+    return shown.summary.group.device != device || shown.example().system.gpus.size() < 2;
+  });
+  if (is_one && !name.empty() && devices[name].size() == 1) return name;
   constexpr std::string_view kVendor = "NVIDIA ";
   return device.starts_with(kVendor) ? device.substr(kVendor.size()) : device;
 }
@@ -314,6 +358,7 @@ Answer answer_of(const ReportView& view) {
     return !shown.on_gpu && shown.example().run_case.suite == kExampleSuite;
   });
   if (out.is_example && first.of == ChartOf::kCases) first.sentence = example_sentence(first);
+  add_elsewhere(first, view);
   out.sentence = first.sentence;
   out.rest = first.rest;
   return out;

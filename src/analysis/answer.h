@@ -1,6 +1,6 @@
 // What somebody who wants to buy a card asks of a set of records: one sentence, and bars to see it. A chart holds one
-// program and one case on several cards, several programs with one case on one card, or one program on one card with
-// all its cases. Card and program never change together.
+// program and one case on several cards, several programs with one case on one card, one program with one case on one
+// card in several arms, or one program on one card with all its cases. Card and program never change together.
 #pragma once
 
 #include <optional>
@@ -38,6 +38,7 @@ struct AnswerBar {
   Sureness sureness = Sureness::kDoubtful;
   std::string doubt;                 // why no run counts, in words; empty: runs count
   std::vector<std::string> remarks;  // of flags of runs that count all the same
+  std::string warning;               // the remarks that a buyer should see beside the value
   Quantity seconds, gpu_s;           // the whole, and of it what the card computes
   Quantity money, energy_wh;
   std::string currency, date, driver;  // of the value; empty: not recorded
@@ -51,8 +52,8 @@ struct AnswerGap {
   std::string label, words;  // "ran out of memory"
 };
 
-enum class ChartOf { kCards, kPrograms, kCases };
-std::string_view to_string(ChartOf of);  // "cards", "programs", "cases"
+enum class ChartOf { kArms, kCards, kPrograms, kCases };
+std::string_view to_string(ChartOf of);  // "arms", "cards", "programs", "cases"
 
 struct AnswerChart {
   ChartOf of = ChartOf::kCases;
@@ -62,7 +63,8 @@ struct AnswerChart {
   std::vector<Fact> shared;        // what is known of all bars and equal
   std::vector<std::string> notes;  // where the work of the bars is not the same
   std::string sentence;
-  std::string rest;  // the second line: what is the host's, and how many cases gave no video
+  std::string verdict;  // of cards: the sentence without prices and its full stop; else empty
+  std::string rest;     // the second line: what is the host's, and how many cases gave no video
 };
 
 struct Answer {

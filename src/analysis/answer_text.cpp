@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -28,6 +29,10 @@ std::string counted(size_t n, std::string_view one) { return fmt::format("{} {}{
 
 /// "5 runs each", "5 runs and 3", "single runs"
 std::string runs_of(const AnswerBar& a, const AnswerBar& b) {
+  const bool a_printed = a.sureness == Sureness::kPrinted, b_printed = b.sureness == Sureness::kPrinted;
+  if (a_printed && b_printed) return "as printed";
+  if (a_printed || b_printed)
+    return fmt::format("{} and one printed value", counted((a_printed ? b : a).shown->counted, "run"));
   const size_t n = a.shown->counted, m = b.shown->counted;
   if (n == m) return n == 1 ? "single runs" : fmt::format("{} runs each", n);
   return fmt::format("{} and {}", counted(n, "run"), m);
@@ -93,7 +98,23 @@ bool is_of_cards(const AnswerChart& chart) {
                      [](const AnswerBar& bar) { return bar.gpu_s.has() && bar.gpu_s.median() > 0; });
 }
 
-/// "; the H100 is cheaper at list prices: 0.018 USD against 0.029"; empty where fewer than two prices are known.
+/// Two prices with as many digits as tell them apart, two to four.
+std::pair<std::string, std::string> spoken_pair(double low, double high) {
+  constexpr int kFewest = 2, kMost = 4;
+  std::pair<std::string, std::string> out{spoken_money(low), spoken_money(high)};
+  for (int digits = kFewest; out.first == out.second && digits <= kMost; ++digits)
+    out = {fmt::format("{:.{}g}", low, digits), fmt::format("{:.{}g}", high, digits)};
+  return out;
+}
+
+/// Whether the runs say that the first costs less: their intervals are apart.
+bool is_apart(const Quantity& low, const Quantity& high) {
+  const auto &a = low.estimate->interval, &b = high.estimate->interval;
+  return a && b && a->high < b->low;
+}
+
+/// "; the H100 is cheaper at list prices: 0.018 USD against 0.029"; empty where fewer than two prices are known. Where
+/// the runs do not tell the prices apart it says both and no more.
 std::string money_clause(const AnswerChart& chart) {
   std::vector<const AnswerBar*> priced;
   for (const AnswerBar& bar : chart.bars)
@@ -102,14 +123,20 @@ std::string money_clause(const AnswerChart& chart) {
   std::stable_sort(priced.begin(), priced.end(),
                    [](const AnswerBar* a, const AnswerBar* b) { return a->money.median() < b->money.median(); });
   const AnswerBar &least = *priced[0], &next = *priced[1];
-  const std::string low = spoken_money(least.money.median()), high = spoken_money(next.money.median());
-  if (low == high)
-    return fmt::format("; the {} and the {} cost the same at list prices: {} {}", least.label, next.label, low,
-                       least.currency);
-  if (priced.size() == 2)
-    return fmt::format("; the {} is cheaper at list prices: {} {} against {}", least.label, low, least.currency, high);
-  return fmt::format("; the {} is the cheapest at list prices: {} {}, then the {} with {}", least.label, low,
-                     least.currency, next.label, high);
+  const auto [low, high] = spoken_pair(least.money.median(), next.money.median());
+  const auto counting =
+      std::count_if(chart.bars.begin(), chart.bars.end(), [](const auto& bar) { return bar.counts(); });
+  const bool all = std::ssize(priced) == counting;
+  if (!is_apart(least.money, next.money))
+    return fmt::format("; at list prices {} {} with the {} and {} with the {}", low, least.currency, least.label, high,
+                       next.label);
+  const std::string of = all ? "" : "of those with a list price ";
+  const char* at = all ? " at list prices" : "";
+  if (priced.size() > 2)
+    return fmt::format("; {}the {} is the cheapest{}: {} {}, then the {} with {}", of, least.label, at, low,
+                       least.currency, next.label, high);
+  return fmt::format("; {}the {} is cheaper{}: {} {} against {}{}", of, least.label, at, low, least.currency,
+                     all ? "" : fmt::format("the {}'s ", next.label), high);
 }
 
 /// "the H100 and the H200 are equally fast on the card (1.00x, 5 runs each)"
@@ -167,21 +194,22 @@ std::string uncounted_sentence(const AnswerChart& chart) {
 void add_cards_sentence(AnswerChart& chart) {
   const Part part = is_of_cards(chart) ? Part::kCard : Part::kWhole;
   if (part == Part::kCard)
-    chart.rest =
-        fmt::format("The rest of the time is the host's: {}. That says nothing about the cards.", host_seconds(chart));
+    chart.rest = fmt::format("The rest of the time is the host's: {}. That says nothing about the cards{}.",
+                             host_seconds(chart), money_clause(chart).empty() ? "" : ", but is in the prices");
   const std::vector<const AnswerBar*> order = ranked(chart, part);
   if (order.size() < 2) {
     chart.sentence = uncounted_sentence(chart);
   } else if (!chart.notes.empty()) {
-    chart.sentence = fmt::format("{} was not the same work on every card: no verdict{}.",
-                                 chart.bars.front().shown->title, money_clause(chart));
+    chart.sentence = chart.bars.front().shown->title + " was not the same work on every card: no verdict.";
   } else {
-    chart.sentence = fmt::format("For this video ({}) {}{}.", work_text(chart),
-                                 cards_verdict(*order[0], *order[1], part, order.size()), money_clause(chart));
+    chart.verdict = fmt::format("For this video ({}) {}", work_text(chart),
+                                cards_verdict(*order[0], *order[1], part, order.size()));
+    chart.sentence = chart.verdict + money_clause(chart) + ".";
   }
 }
 
-void add_programs_sentence(AnswerChart& chart, const ReportView& view) {
+/// Of programs, and of arms.
+void add_sides_sentence(AnswerChart& chart, const ReportView& view) {
   if (is_of_cards(chart)) {
     std::vector<std::string> parts;
     for (const AnswerBar& bar : chart.bars)
@@ -258,8 +286,11 @@ void add_cases_sentence(AnswerChart& chart, const ReportView& view) {
   }
   const RunGroup& group = chart.bars.front().shown->summary.group;
   const std::string money = range_of(chart, &AnswerBar::money, spoken_money);
+  const auto spoken_of = static_cast<size_t>(std::count_if(chart.bars.begin(), chart.bars.end(), [&](const auto& bar) {
+    return bar.counts() == chart.bars.front().counts();
+  }));
   chart.sentence = fmt::format(
-      "{} makes the videos of {} on the {} in {} each{}{}.", group.engine, counted(chart.bars.size(), "case"),
+      "{} makes the videos of {} on the {} in {} each{}{}.", group.engine, counted(spoken_of, "case"),
       card_name(view, group.device), range_of(chart, &AnswerBar::seconds, spoken_seconds), doubt_of(chart),
       money.empty() ? "" : fmt::format("; at the list price for {} {}", money, chart.bars.front().currency));
   if (is_of_cards(chart))
@@ -267,18 +298,44 @@ void add_cases_sentence(AnswerChart& chart, const ReportView& view) {
                              range_of(chart, &AnswerBar::gpu_s, spoken_seconds));
 }
 
+/// "Of its 51 runs 50 gave no video." of the cases that gave one; empty where every run did.
+std::string failed_runs(const AnswerChart& chart) {
+  size_t failed = 0, all = 0;
+  for (const AnswerBar& bar : chart.bars)
+    for (const RunRecord* run : bar.shown->summary.group.runs) {
+      if (run->run_case.warmup) continue;
+      ++all;
+      failed += run->status == RunStatus::kOk ? 0 : 1;
+    }
+  return failed == 0 ? "" : fmt::format("Of {} behind this {} gave no video.", counted(all, "run"), failed);
+}
+
 }  // namespace
 
 void add_sentences(AnswerChart& chart, const ReportView& view) {
   switch (chart.of) {
     case ChartOf::kCards: add_cards_sentence(chart); break;
-    case ChartOf::kPrograms: add_programs_sentence(chart, view); break;
+    case ChartOf::kArms:
+    case ChartOf::kPrograms: add_sides_sentence(chart, view); break;
     case ChartOf::kCases: add_cases_sentence(chart, view); break;
   }
+  const auto add = [&](const std::string& text) { chart.rest += (chart.rest.empty() ? "" : " ") + text; };
+  if (const std::string failed = failed_runs(chart); !failed.empty()) add(failed);
   if (chart.gaps.empty()) return;
   std::vector<std::string> words;
   for (const AnswerGap& gap : chart.gaps) words.push_back(gap.words);
-  chart.rest += fmt::format("{}No video: {}.", chart.rest.empty() ? "" : " ", gaps_text(words));
+  add(fmt::format("No video: {}.", gaps_text(words)));
+}
+
+void add_elsewhere(AnswerChart& chart, const ReportView& view) {
+  std::vector<std::string> words;
+  for (const CaseView& shown : view.cases) {
+    const auto is_here = [&](const auto& one) { return one.shown == &shown; };
+    if (shown.status() == RunStatus::kOk || std::any_of(chart.gaps.begin(), chart.gaps.end(), is_here)) continue;
+    if (std::any_of(chart.bars.begin(), chart.bars.end(), is_here)) continue;
+    words.push_back(plain_status(shown.status()) + " on the " + card_name(view, shown.summary.group.device));
+  }
+  if (!words.empty()) chart.rest += fmt::format("{}Elsewhere: {}.", chart.rest.empty() ? "" : " ", gaps_text(words));
 }
 
 std::string example_sentence(const AnswerChart& chart) {

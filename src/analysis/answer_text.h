@@ -10,6 +10,9 @@ namespace wan {
 /// Fills the chart's sentence and its second line from its bars and gaps.
 void add_sentences(AnswerChart& chart, const ReportView& view);
 
+/// Adds to the second line what gave no video on machines that the chart does not show.
+void add_elsewhere(AnswerChart& chart, const ReportView& view);
+
 /// "The example videos took 0.61 to 1.2 s each on this computer, measured while other programs ran."
 std::string example_sentence(const AnswerChart& chart);
 

@@ -50,12 +50,15 @@ Scopes scopes(const RunRecord& record) {
   out.warm_total_ns = warm_total_ns(record);
   if (parts.leaves.empty()) return out;
   int64_t gpu_ns = 0;
+  bool is_told = record.system.gpus.empty() || record.engine.device.starts_with("cpu");
   for (const StageRecord* leaf : parts.leaves) {
     if (leaf->role == StageRole::kStepInference) out.steps_ns = out.steps_ns.value_or(0) + leaf->wall_ns;
+    is_told = is_told || computes_on_gpu(record, *leaf);
     if (computes_on_gpu(record, *leaf))
       gpu_ns += leaf->wall_ns -
                 std::clamp<int64_t>(leaf->exposed_copy_ns.value.value_or(0), 0, std::max<int64_t>(0, leaf->wall_ns));
   }
+  if (!is_told) return out;  // stages whose parts in the work nobody knows
   out.gpu_part_ns = gpu_ns;
   out.host_part_ns = out.total_ns - gpu_ns;
   return out;

@@ -31,7 +31,7 @@ struct Scopes {
   std::optional<int64_t> warm_total_ns;  // text encoding to the end of VAE decoding
   std::optional<int64_t> steps_ns;       // all Step_i_Inference
   // Leaves that compute on the card: steps, VAE, and text encoding unless it ran on the CPU; and all the rest of the
-  // total, unattributed time included. Nothing of a run that says its total alone.
+  // total, unattributed time included. Nothing of a run on a card none of whose leaves is known to compute there.
   std::optional<int64_t> gpu_part_ns, host_part_ns;
 };
 Scopes scopes(const RunRecord& record);

@@ -23,12 +23,24 @@ std::string lower(std::string text) {
   return text;
 }
 
+/// Whether `name` has the word, with neither a letter nor a digit beside it: an A1000 is no A100, a GH200 no H200.
+bool has_word(const std::string& name, const std::string& word) {
+  const auto is_part = [&](size_t at) {
+    return at < name.size() && std::isalnum(static_cast<unsigned char>(name[at]));
+  };
+  for (size_t at = name.find(word); at != std::string::npos; at = name.find(word, at + 1))
+    if ((at == 0 || !is_part(at - 1)) && !is_part(at + word.size())) return true;
+  return false;
+}
+
+/// A part of a card (MIG) is another device than the card.
 bool matches(const std::string& words, const std::string& device_name) {
   const std::string name = lower(device_name);
+  if (has_word(name, "mig") && !has_word(lower(words), "mig")) return false;
   std::istringstream stream(lower(words));
   bool any = false;
   for (std::string word; stream >> word;) {
-    if (name.find(word) == std::string::npos) return false;
+    if (!has_word(name, word)) return false;
     any = true;
   }
   return any;

@@ -1,5 +1,6 @@
 // `wanbench compare`: arms of runs against the first one, with verdicts and exit codes a script can gate on.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -8,6 +9,9 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <string>
+#include <tuple>
+#include <vector>
 
 #include "analysis/report_view.h"
 #include "base/file.h"
@@ -156,6 +160,37 @@ GateCounts counts_of(const std::vector<ArmComparison>& compared, const CompareAr
   return counts;
 }
 
+/// Whether a case is there twice on one machine, so that nothing but the arm tells the sides apart.
+bool need_labels(const std::vector<Arm>& arms, const std::string& case_name) {
+  std::map<std::tuple<std::string, std::string, std::string>, const Arm*> seen;
+  for (const Arm& arm : arms)
+    for (const RunRecord* run : runs_of(arm, case_name)) {
+      const auto key = std::make_tuple(run->run_case.name, device_name(*run), run->engine.name);
+      if (seen.emplace(key, &arm).first->second != &arm) return true;
+    }
+  return false;
+}
+
+/// Paths without the folders at both ends that all have in common; as they are where nothing else is left of one.
+std::vector<std::string> short_labels(const std::vector<Arm>& arms) {
+  std::vector<std::vector<std::string>> parts;
+  for (const Arm& arm : arms) {
+    std::vector<std::string>& each = parts.emplace_back();
+    for (const fs::path& part : fs::path(arm.label)) each.push_back(part.string());
+  }
+  const auto share = [&](auto part_of) {
+    return std::all_of(parts.begin(), parts.end(),
+                       [&](const auto& each) { return each.size() > 1 && part_of(each) == part_of(parts.front()); });
+  };
+  while (share([](const auto& each) { return each.front(); }))
+    for (auto& each : parts) each.erase(each.begin());
+  while (share([](const auto& each) { return each.back(); }))
+    for (auto& each : parts) each.pop_back();
+  std::vector<std::string> labels;
+  for (const auto& each : parts) labels.push_back(fmt::format("{}", fmt::join(each, "/")));
+  return labels;
+}
+
 /// Which records the page shows, in the order of the arms: each once, though two arms may hold it. Sides that nothing
 /// in a record tells apart, as two paths, are told apart by the arm.
 std::vector<StoredRecord> shown_records(std::vector<std::vector<StoredRecord>>& loaded, const std::vector<Arm>& arms,
@@ -163,14 +198,16 @@ std::vector<StoredRecord> shown_records(std::vector<std::vector<StoredRecord>>& 
   std::map<const RunRecord*, StoredRecord*> by_record;
   for (std::vector<StoredRecord>& records : loaded)
     for (StoredRecord& stored : records) by_record[&stored.record] = &stored;
-  const bool arms_are_labels = arguments.by.empty() || arguments.by == "commit";
+  const bool arms_are_labels = need_labels(arms, arguments.case_name);
+  const std::vector<std::string> labels = arguments.by.empty() ? short_labels(arms) : std::vector<std::string>();
   std::vector<StoredRecord> shown;
   std::set<std::string> seen;
   for (const Arm& arm : arms) {
     for (const RunRecord* run : runs_of(arm, arguments.case_name)) {
       if (!seen.insert(run->id).second) continue;
       StoredRecord& stored = shown.emplace_back(std::move(*by_record.at(run)));
-      if (arms_are_labels) stored.record.run_case.arm = arm.label;
+      if (arms_are_labels)
+        stored.record.run_case.arm = labels.empty() ? arm.label : labels[static_cast<size_t>(&arm - arms.data())];
     }
   }
   return shown;
@@ -187,7 +224,13 @@ void write_page(const fs::path& target, std::vector<StoredRecord> records) {
 }
 
 ExitCode run_compare(CompareArguments arguments) {
-  if (!arguments.page.empty()) require_output(arguments.page);
+  if (!arguments.page.empty()) {
+    require(arguments.page.extension() == ".html",
+            fmt::format("--html {}: the page takes a name in .html, so that it replaces no record",
+                        arguments.page.string()),
+            ErrorKind::kUsage);
+    require_output(arguments.page);
+  }
   const Parts parts = arguments.page.empty() ? Parts::kAsStored : Parts::kSummedUp;
   arguments.options.margin = arguments.fail_if_slower_percent.value_or(arguments.margin_percent) / 100;
   std::vector<std::vector<StoredRecord>> loaded;

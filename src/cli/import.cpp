@@ -116,13 +116,13 @@ void import_one(const std::string& file, const ImportArguments& arguments) {
   log::info(fmt::format("{}: {} in {}", file, counted(records.size(), "record"), arguments.output));
 }
 
-/// The reports in a folder, four levels deep as records are found. What is of no format that is read is passed over;
-/// damaged files are named.
+/// The reports in a folder, four levels deep as records are found. Records that lie there already and what is of no
+/// format that is read are passed over; damaged files are named.
 void import_folder(const fs::path& folder, const ImportArguments& arguments) {
   bool any = false;
   for (const fs::path& file : files_in(folder)) {
     try {
-      if (!is_report(file)) continue;
+      if (file.filename().string().ends_with(".run.json") || !is_report(file)) continue;
       import_one(file.string(), arguments);
       any = true;
     } catch (const Error& error) {

@@ -62,6 +62,10 @@ std::vector<VideoPlan> plan_suite(const PlanOptions& options, const PlannedCard&
 
 ExitCode run_plan(const PlanOptions& options) {
   if (options.table) {
+    require(options.card.empty() && options.suite.empty() && options.request.model.empty() &&
+                !options.request.gpu_memory_limit,
+            "plan --table is of every model and memory: leave out --card, --suite, --model and --gpu-memory-limit",
+            ErrorKind::kUsage);
     const std::vector<FitRow> rows = plan_table();
     options.wording == Wording::kJson ? print_json(json_of(rows)) : print_table(rows);
     return ExitCode::kSuccess;

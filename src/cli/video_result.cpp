@@ -176,8 +176,9 @@ std::string replay_text(const VideoResult& made) {
   for (const ReplayedStep& step : made.outcome->replayed)
     text += terminal_format("{:<8}{:>12.4g} % {:>14.3e}\n", step.step + 1, 100 * step.relative_l2, 1 - step.cosine);
   const std::string name(to_string(all->precision_class));
-  if (!all->bound) return text + line("replay", fmt::format("{} promises no bound", name));
   const std::string found = fmt::format("{:.4g} % at most, in step {}", 100 * all->worst, all->worst_step + 1);
+  if (!all->bound)
+    return text + line("replay", fmt::format("{}: {} has no bound that holds for every model", found, name));
   const std::string bound = fmt::format("{} allows {:g} %", name, 100 * *all->bound);
   return text + line("replay", all->holds() ? fmt::format("{}: {}", found, bound)
                                             : fmt::format("{}, but {} of a reference in fp32 with the same weights, "

@@ -30,6 +30,12 @@ struct Durations {
   double fastest_s = 0, median_s = 0, mean_s = 0, slowest_s = 0;
 };
 
+/// A path of either family of systems as one that cuts at '/'.
+std::string with_slashes(std::string path) {
+  std::replace(path.begin(), path.end(), '\\', '/');
+  return path;
+}
+
 class ResultsReader {
  public:
   ResultsReader(const Json& json, const std::string& file) : json_(json), file_(file) {}
@@ -39,11 +45,11 @@ class ResultsReader {
     const std::string workflow = text(json_, "workflowName");
     if (workflow.empty()) fail("workflowName", "a text");
     record.run_case.name =
-        options.case_name.empty() ? std::filesystem::path(workflow).stem().string() : options.case_name;
+        options.case_name.empty() ? std::filesystem::path(with_slashes(workflow)).stem().string() : options.case_name;
     record.created_utc = time("createdAt");
     record.workload.scope = RunScope::kWarm;  // at least one run goes before the measured ones
     record.engine.name = "ComfyUI (Comfy Desktop)";
-    record.engine.facts["workflow"] = workflow;
+    record.engine.facts["workflow"] = std::filesystem::path(with_slashes(workflow)).filename().string();
     take_machine(record);
     if (!options.gpu_name.empty() && !record.system.gpus.empty()) record.system.gpus[0].name = options.gpu_name;
     take_durations(record);

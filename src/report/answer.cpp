@@ -21,6 +21,7 @@ Json bar_data(const AnswerBar& bar, size_t place) {
           {"sureness", to_string(bar.sureness)},
           {"doubt", bar.doubt},
           {"remarks", bar.remarks},
+          {"warning", bar.warning},
           {"seconds", quantity_data(bar.seconds)},
           {"gpu_s", quantity_data(bar.gpu_s)},
           {"money", quantity_data(bar.money)},
@@ -47,7 +48,18 @@ std::string sureness_text(const AnswerBar& bar) {
   if (!bar.counts()) return bar.doubt;
   std::string text(to_string(bar.sureness));
   if (bar.shown->counted > 1) text += fmt::format(", {} runs", bar.shown->counted);
+  if (!bar.warning.empty()) text += "; " + bar.warning;
   return text;
+}
+
+const char* head_of(ChartOf of) {
+  switch (of) {
+    case ChartOf::kArms: return "Side";
+    case ChartOf::kCards: return "Card";
+    case ChartOf::kPrograms: return "Program";
+    case ChartOf::kCases: break;
+  }
+  return "Case";
 }
 
 std::string small_money(double value) { return fmt::format("{:.3g}", value); }
@@ -68,9 +80,7 @@ std::string bars_table(const AnswerChart& chart) {
     return !any([&](const AnswerBar& bar) { return (bar.*column.value).has(); });
   });
   const bool has_facts = any([](const AnswerBar& bar) { return !joined(bar.facts).empty(); });
-  std::vector<std::string> heads = {chart.of == ChartOf::kCards      ? "Card"
-                                    : chart.of == ChartOf::kPrograms ? "Program"
-                                                                     : "Case"};
+  std::vector<std::string> heads = {head_of(chart.of)};
   for (const Column& column : numbers) heads.push_back(column.head);
   heads.insert(heads.end(), {"How sure", "Measured"});
   if (has_facts) heads.push_back("What differs");
@@ -106,6 +116,7 @@ Json answer_data(const Answer& answer, const ReportView& view) {
     charts.push_back({{"of", to_string(chart.of)},
                       {"name", chart.name},
                       {"sentence", chart.sentence},
+                      {"verdict", chart.verdict},
                       {"rest", chart.rest},
                       {"shared", facts_data(chart.shared)},
                       {"notes", chart.notes},

@@ -109,8 +109,10 @@ Panel cents_panel(const std::vector<const CaseView*>& cases) {
       bar.solid = *bar.at;
       if (total.interval) bar.interval = Interval{total.interval->low * rate, total.interval->high * rate};
       bar.value = value_text(bar, cents, "", total.runs);
-      bar.below =
-          fmt::format("at {} {} an hour, price of {}", *shown->price->per_gpu_hour, currency, shown->price->date);
+      bar.below = fmt::format(
+          "at {}{} {} an hour, price of {}",
+          shown->example().system.gpus.size() > 1 ? fmt::format("{} times ", shown->example().system.gpus.size()) : "",
+          *shown->price->per_gpu_hour, currency, shown->price->date);
     }
     panel.bars.push_back(std::move(bar));
   }

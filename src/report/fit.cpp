@@ -22,7 +22,8 @@ constexpr const char* kHowToRead =
     "GiB of the card at the peak, by the memory that there is for the process, and where the weights are: \"card\" all "
     "on it, \"packed\" on it as their file has them, \"streamed\" from the host's memory, at the card's speed where "
     "copies keep up; \"no\": nowhere. Without a mark predicted for the official schedule; ● measured by the records "
-    "here, ○ by published ones, with the recipe where it is another: few steps without guidance take less. ";
+    "here, ○ by published ones, with the recipe where it is another: few steps without guidance take less. "
+    "Memory is what is free for the process: a desktop keeps some of a card. ";
 
 /// One line of a cell.
 struct Line {

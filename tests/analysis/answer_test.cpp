@@ -15,6 +15,7 @@
 namespace wan {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -112,7 +113,8 @@ TEST(Answer, TwoCardsOfOneCaseAreTheFirstChartAndTheHostIsASecondLine) {
             "(1.00x, 5 runs each); the H100 is cheaper at list prices: 0.018 USD against 0.029.");
   EXPECT_EQ(asked->rest,
             "The rest of the time is the host's: 11.0 s with the H100, 15.0 s with the H200. That says nothing about "
-            "the cards.");
+            "the cards, but is in the prices.");
+  EXPECT_THAT(asked.first().verdict, EndsWith("(1.00x, 5 runs each)"));
   const AnswerBar& bar = asked.first().bars[1];
   EXPECT_NEAR(bar.seconds.median(), 26, 0.01);
   EXPECT_NEAR(bar.gpu_s.median(), 11, 0.01);
@@ -139,6 +141,8 @@ TEST(Answer, FewRunsGiveNoVerdictInPlainWords) {
   EXPECT_THAT(asked->sentence, HasSubstr("the H100 took 11.0 s on the card, the H200 11.3 s (1.03x, 2 runs and 1), too "
                                          "few runs to be sure which is faster"));
   EXPECT_THAT(asked->sentence, Not(HasSubstr("INCONCLUSIVE")));
+  EXPECT_THAT(asked->sentence, HasSubstr("; at list prices 0.018 USD with the H100 and 0.025 with the H200."))
+      << "of one run nobody knows by how much the price would be off";
 }
 
 TEST(Answer, TheCaseWithMostCardsThenMostRunsThenAWarmOneComesFirst) {
@@ -290,6 +294,68 @@ TEST(Sureness, NeedsRunsThatAgree) {
     seal(run);
   }
   EXPECT_EQ(of(imported), Sureness::kPrinted);
+}
+
+TEST(Answer, SeveralCardsInOneMachineAreNeverCalledOne) {
+  std::vector<RunRecord> eight = repeated(kH200, 5);
+  for (RunRecord& run : eight) {
+    run.system.gpus.assign(8, run.system.gpus[0]);
+    seal(run);
+  }
+  EXPECT_EQ(labels(Asked(together({repeated(kH100, 5), eight})).first()),
+            (std::vector<std::string>{"H100", "8x NVIDIA H200"}));
+}
+
+TEST(Answer, OneBarACardWhereASourceHasTheWorkUnderTwoNames) {
+  std::vector<RunRecord> twice = repeated(kH200, 2);
+  RunRecord again = run_of(kH200);
+  again.run_case.name = "other_name";
+  again.run_case.aliases = {"case"};
+  seal(again);
+  twice.push_back(again);
+  const Asked asked(together({repeated(kH100, 2), twice}));
+  EXPECT_EQ(labels(asked.first()), (std::vector<std::string>{"H100", "H200"}));
+}
+
+TEST(Answer, ArmsOfOneCaseOnOneMachineAreSetAgainstEachOtherFirst) {
+  std::vector<RunRecord> records = together({repeated(kH100, 5), repeated(Kind{.step_s = 3}, 5)});
+  for (size_t i = 0; i < records.size(); ++i) {
+    records[i].run_case.arm = i < 5 ? "new" : "old";
+    seal(records[i]);
+  }
+  const Asked asked(records);
+  ASSERT_EQ(asked.first().of, ChartOf::kArms);
+  EXPECT_EQ(labels(asked.first()), (std::vector<std::string>{"new", "old"}));
+  EXPECT_THAT(asked->sentence,
+              HasSubstr("on the H100, new takes 22.0 s and old 25.0 s (1.14x, 5 runs each): new is faster."));
+}
+
+TEST(Answer, AnotherLimitOfMemoryIsOtherWork) {
+  std::vector<RunRecord> limited = repeated(kH200, 5), free = repeated(kH100, 5);
+  for (RunRecord& run : limited) {
+    run.execution = measured(Execution{}, "engine");
+    run.execution.value->gpu_memory_limit_bytes = uint64_t{12} << 30;
+    seal(run);
+  }
+  for (RunRecord& run : free) {
+    run.execution = measured(Execution{}, "engine");
+    seal(run);
+  }
+  const Asked asked(together({free, limited}));
+  EXPECT_THAT(asked->sentence, HasSubstr("no verdict."));
+  EXPECT_THAT(asked.first().notes.at(0), HasSubstr("12GiB"));
+}
+
+TEST(Answer, FailedRunsBehindABarAndOnOtherCardsAreInTheSecondLine) {
+  std::vector<RunRecord> records = repeated(kH100, 1);
+  RunRecord crashed = failed(kH100, RunStatus::kCrash);
+  crashed.run_case.repeat = 1;
+  seal(crashed);
+  records.push_back(crashed);
+  records.push_back(failed(kH200, RunStatus::kOutOfMemory));
+  const Asked asked(records);
+  EXPECT_THAT(asked->rest, HasSubstr("Of 2 runs behind this 1 gave no video."));
+  EXPECT_THAT(asked->rest, HasSubstr("Elsewhere: 1 case ran out of memory on the H200."));
 }
 
 TEST(Answer, CardsOfOneFamilyKeepTheirFullNames) {

@@ -219,6 +219,8 @@ TEST(Tables, ShippedFilesAreReadAndMatchByWords) {
   EXPECT_EQ(h100->bf16_tflops, 989.4);
   EXPECT_EQ(find_peak(peaks, "NVIDIA RTX PRO 6000 Blackwell Server Edition")->sm_count, 188);
   EXPECT_EQ(find_peak(peaks, "NVIDIA H100 PCIe")->sm_count, 114);
+  for (const char* other : {"NVIDIA RTX A1000", "NVIDIA GH200 480GB", "NVIDIA H200 MIG 1g.18gb", "NVIDIA L40S2"})
+    EXPECT_EQ(find_peak(peaks, other), nullptr) << other;
   EXPECT_EQ(find_peak(peaks, "NVIDIA T4"), nullptr);
   for (const CardPeak& card : peaks) {
     // A peak is SMs x operations a clock x clock; operations a clock are a power of two.

@@ -43,6 +43,9 @@ TEST(Breakdown, SplitsGpuPartFromHostPart) {
   EXPECT_EQ(scopes(run).total_ns, 22'500'000'000);
   EXPECT_EQ(scopes(run).gpu_part_ns, std::nullopt) << "a total alone does not say where it was spent";
   EXPECT_EQ(scopes(run).host_part_ns, std::nullopt);
+  RunRecord foreign = synthetic_run({2});
+  for (StageRecord& stage : foreign.stages) stage.role = StageRole::kOther;
+  EXPECT_EQ(scopes(foreign).gpu_part_ns, std::nullopt) << "whose stages nobody knows";
 }
 
 TEST(Groups, RunsOfOtherRecipesAreNotPooled) {

@@ -398,6 +398,8 @@ TEST_F(ResultsCommands, ComparesPageReplacesNoLinkAndIsWholeOrAbsent) {
   expect("compare a a --html page.html", ExitCode::kUsage, AllOf(HasSubstr("page.html"), HasSubstr("a link")));
   EXPECT_EQ(read_text(folder_ / "victim"), "precious");
   expect("compare a missing --html new.html", ExitCode::kUsage, HasSubstr("missing"));
+  expect("compare a b --html page.run.json", ExitCode::kUsage,
+         HasSubstr("a name in .html, so that it replaces no record"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "new.html"));
 }
 

@@ -72,6 +72,10 @@ TEST(CsvText, FormulasAreTextAndNumbersStayNumbers) {
   EXPECT_EQ(csv_text("-2+3"), "'-2+3");
   EXPECT_EQ(csv_text("@SUM(A1,A2)"), "\"'@SUM(A1,A2)\"");
   EXPECT_EQ(csv_text("\t=1"), "'\t=1");
+  EXPECT_EQ(csv_text("a\x1b]0;t\x07\xc2\x9b"
+                     "b\n"),
+            "\"a\\x1b]0;t\\x07\\x9bb\n\"")
+      << "an export may end on a terminal";
   EXPECT_EQ(csv_text("\r=1"), "\"'\r=1\"");
   EXPECT_EQ(csv_text("=\"a\""), "\"'=\"\"a\"\"\"");
   for (const char* number : {"-5", "-0.25", "-1e-3", "0", "12"}) EXPECT_EQ(csv_text(number), number);

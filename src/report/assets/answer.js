@@ -6,6 +6,7 @@ const UNITS = {
     write: (v) => write("watt_hours", v) },
 };
 const KINDS = {
+  arms: { title: "Sides", chooser: "Case and card" },
   cards: { title: "Cards", chooser: "Case" },
   programs: { title: "Programs", chooser: "Case and card" },
   cases: { title: "Cases", chooser: "Card and program" },
@@ -35,6 +36,17 @@ const sortedBars = (chart, unit) => chart.bars.map((bar) => ({ bar, q: UNITS[uni
   return rank(a) - rank(b) || (a.q.value ?? 0) - (b.q.value ?? 0);
 });
 
+// Of cards the sentence follows the prices that the reader typed.
+const sentenceOf = (chart) => {
+  if (!chart.verdict || !chart.bars.some((bar) => prices.has(data.cases[bar.case].device))) return chart.sentence;
+  const priced = chart.bars.filter((bar) => !bar.doubt && moneyOf(bar).value !== null)
+    .sort((a, b) => moneyOf(a).value - moneyOf(b).value);
+  if (priced.length < 2) return chart.verdict + ".";
+  const [least, next] = priced.map((bar) => [bar.label, money(moneyOf(bar).value, bar.currency)]);
+  return chart.verdict + "; at the prices you typed the " + least[0] + (priced.length > 2 ? " is the cheapest: " : " is cheaper: ")
+    + least[1] + ", then the " + next[0] + " with " + next[1] + ".";
+};
+
 const percentOf = (value, most) => (100 * Math.max(0, value) / most).toFixed(2) + "%";
 
 // Solid: while the card computes. Striped: while the host works.
@@ -54,7 +66,7 @@ const barNote = ({ bar, q }, unit, shared) => {
   const between = q.value === null || q.low === undefined ? ""
     : range(unit === "seconds" ? "seconds" : unit === "energy" ? "watt_hours" : "money", q.low, q.high);
   return [q.value === null ? q.reason || "not measured" : between, shared.sure ? "" : sureText(bar), shared.origin ? "" : originText(bar),
-    factsText(bar.facts)].filter(Boolean).join(" · ");
+    bar.warning, factsText(bar.facts)].filter(Boolean).join(" · ");
 };
 
 // A name may break after an underscore.
@@ -133,7 +145,7 @@ const answerChart = (answer, listen) => {
     const units = Object.keys(UNITS).filter((u) => u === "seconds" || chart.bars.some((bar) => UNITS[u].of(bar).value !== null));
     if (!units.includes(unit)) unit = "seconds";
     const like = answer.charts.filter((other) => other.of === chart.of);
-    sentence.textContent = chart.sentence;
+    sentence.textContent = sentenceOf(chart);
     rest.textContent = chart.rest;
     switches.replaceChildren(...[
       chooser("kind", "Compare", kinds.map((kind) => KINDS[kind].title), KINDS[chart.of].title, (i) => {
@@ -157,7 +169,10 @@ const answerChart = (answer, listen) => {
       unit === "money" ? priceInputs(chart) : null, sureFold(chart)].filter(Boolean));
     listen(chart);
   };
-  priceListeners.push(drawBars);
+  priceListeners.push(() => {
+    sentence.textContent = sentenceOf(chart);
+    drawBars();
+  });
   show();
   return { words: [sentence, rest], chart: [switches, el("figure", { id: "answer-chart" }, caption, bars), extra] };
 };

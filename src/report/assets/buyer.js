@@ -162,8 +162,13 @@ const whatIfRows = (c, most) => (c.analysis ? c.analysis.what_ifs.slice(0, most)
 const whatIfTable = (rows) => (rows.length ? table("By Amdahl's law: upper bounds", [text("Case"), text("Change"),
   number("Saves at most"), number("Then takes"), number("Speedup")], rows, "cards")
   : el("p", { class: "note" }, "No single change would save more than 0.5 %."));
-const whatIfs = (data) => [whatIfTable(data.cases.flatMap((c) => whatIfRows(c, 3))),
-  el("p", { class: "note" }, "The largest three of each case; all of them stand with the case below.")];
+const MOST_OPEN = 8;  // rows that stand open below the answer
+const whatIfs = (data) => {
+  if (!data.cases.some((c) => c.headline.parts.length)) return el("p", { class: "note" }, "Not known: no run here says its stages.");
+  const rows = data.cases.flatMap((c) => whatIfRows(c, 3));
+  const all = [whatIfTable(rows), el("p", { class: "note" }, "The largest three of each case; all of them stand with the case below.")];
+  return rows.length > MOST_OPEN ? folded(counted(rows.length, "change"), ...all) : all;
+};
 
 const cardsSection = (data) => {
   const cards = data.cards;
@@ -180,7 +185,7 @@ const cardsSection = (data) => {
     folded("Stages, memory and energy", cards.quantities.slice(1).map(one)));
 };
 
-const comparisonTables = (data) => data.comparisons.map((c) => el("div", {},
+const comparisonTable = (c) => el("div", {},
   el("h3", {}, c.case + ": " + c.b + " against " + c.a),
   c.sentence ? el("p", {}, c.sentence.replace(c.case + ": " + c.b + " against " + c.a + ": ", "")) : null,
   c.refusals.length ? el("p", {}, "Not comparable: " + c.refusals.join("; ")) : null,
@@ -188,7 +193,11 @@ const comparisonTables = (data) => data.comparisons.map((c) => el("div", {},
     number("Ratio"), text("95 % interval"), text("Verdict")], c.rows.map((r) => [r.name, write("seconds", r.a),
     write("seconds", r.b), r.ratio.toFixed(3), r.interval ? r.interval.map((v) => v.toFixed(3)).join(" to ") : DASH,
     r.plain + (r.reason ? ": " + r.reason : "") + (r.clock_explains ? " (the clocks explain it)" : "")])) : null,
-  c.caveats.length ? el("ul", { class: "note" }, c.caveats.map((v) => el("li", {}, v))) : null));
+  c.caveats.length ? el("ul", { class: "note" }, c.caveats.map((v) => el("li", {}, v))) : null);
+const comparisonTables = (data) => {
+  const all = data.comparisons.map(comparisonTable);
+  return all.length > 3 ? folded(counted(all.length, "comparison"), ...all) : all;
+};
 
 const failures = (data) => {
   const rows = data.cases.flatMap((c) => c.failures.map((f) => [c.title, c.device, f.run,

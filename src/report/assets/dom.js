@@ -1,3 +1,7 @@
+// What steers a terminal or turns the direction of a line around is no part of a name: it shows as a box.
+const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/g;
+const asShown = (key, value) => (typeof value === "string" ? value.replace(HIDDEN, "\ufffd") : value);
+
 // Elements made from text only: nothing a record says is ever parsed as markup.
 const el = (tag, attributes, ...children) => {
   const node = document.createElement(tag);
@@ -127,6 +131,6 @@ const unpackDetails = async (c) => {
   if (!c.details) return;
   const bytes = Uint8Array.from(atob(c.details), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  Object.assign(c, await new Response(stream).json(), { details: null });
+  Object.assign(c, JSON.parse(await new Response(stream).text(), asShown), { details: null });
   unpackCase(c);
 };

@@ -1,5 +1,5 @@
 // Puts the page together from the data block, and draws again when the theme changes or the page goes to paper.
-const data = JSON.parse(document.getElementById("data").textContent);
+const data = JSON.parse(document.getElementById("data").textContent, asShown);
 
 // "8x NVIDIA H200, driver ..." where several say the same of themselves.
 const withNumbers = (names) => [...names.reduce((seen, name) => seen.set(name, (seen.get(name) || 0) + 1), new Map())]
