@@ -114,7 +114,7 @@ TEST(MlperfSummary, RefusesDamagedTablesByLine) {
   EXPECT_THAT(refusal("380.125", "1e300"), HasSubstr("expected 0 to 1e+09 seconds"));
   EXPECT_THAT(refusal("singlestream", "Server"), HasSubstr("SingleStream or Offline, found 'Server'"));
   EXPECT_THAT(refusal("Latency (ms)", "Tokens/s"), HasSubstr("Latency (s) or Latency (ms)"));
-  EXPECT_THAT(refusal(R"("1","1","closed/)", R"("0","0","closed/)"), HasSubstr("a whole number from 1 to 10000"));
+  EXPECT_THAT(refusal(R"("1","1","closed/)", R"("0","0","closed/)"), HasSubstr("a whole number from 1 to 1024"));
   EXPECT_THAT(refusal(R"("1","1","closed/)", R"("10001","1","closed/)"), HasSubstr("accelerators_per_node"));
   EXPECT_THAT(refusal("\"NVIDIA H200\"", "\"\""), HasSubstr("the name of a card"));
   EXPECT_THAT(refusal(",PrivateID", ""), HasSubstr("x.csv:2: expected 29 cells as in the header, found 30"));
