@@ -190,6 +190,15 @@ std::string without_arm(const CaseView& shown) {
   return shown.title.ends_with(suffix) ? shown.title.substr(0, shown.title.size() - suffix.size()) : shown.title;
 }
 
+/// Whether it left no video file where other cases did, which takes less; its title may say so already.
+bool wrote_less(const CaseView& shown, const ReportView& view) {
+  const RunGroup& group = shown.summary.group;
+  const auto wrote = [](const CaseView& one) {
+    return !one.summary.group.output.empty() && one.summary.group.output != "none";
+  };
+  return group.output == "none" && !group.has_both_outputs && std::any_of(view.cases.begin(), view.cases.end(), wrote);
+}
+
 std::vector<AnswerChart> charts_of(const ReportView& view) {
   const CardsView& cards = view.cards;
   std::vector<AnswerChart> charts;
@@ -227,7 +236,7 @@ std::vector<AnswerChart> charts_of(const ReportView& view) {
     std::map<std::string, std::vector<Candidate>> arms;  // by what the arms have in common
     for (const CardRowView& row : cards.rows)
       for (const CardEntry& entry : row.cells[m]) {
-        all.push_back({entry.shown, entry.shown->title + (entry.without_video ? " (wrote no video)" : "")});
+        all.push_back({entry.shown, entry.shown->title + (wrote_less(*entry.shown, view) ? " (wrote no video)" : "")});
         const std::string& arm = entry.shown->summary.group.arm;
         if (!arm.empty()) arms[without_arm(*entry.shown)].push_back({entry.shown, arm});
       }
