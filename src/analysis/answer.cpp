@@ -136,6 +136,15 @@ void note_differences(AnswerChart& chart) {
   }
 }
 
+/// Whether it left no video file where other cases did, which takes less; its title may say so already.
+bool wrote_less(const CaseView& shown, const ReportView& view) {
+  const RunGroup& group = shown.summary.group;
+  const auto wrote = [](const CaseView& one) {
+    return !one.summary.group.output.empty() && one.summary.group.output != "none";
+  };
+  return group.output == "none" && !group.has_both_outputs && std::any_of(view.cases.begin(), view.cases.end(), wrote);
+}
+
 /// Nothing where nothing gave a video.
 std::optional<AnswerChart> chart_of(ChartOf of, std::string name, const std::vector<Candidate>& candidates,
                                     const ReportView& view) {
@@ -143,9 +152,11 @@ std::optional<AnswerChart> chart_of(ChartOf of, std::string name, const std::vec
   chart.of = of;
   chart.name = std::move(name);
   for (const Candidate& candidate : candidates) {
-    if (gave_video(*candidate.shown))
-      chart.bars.push_back(bar_of(*candidate.shown, candidate.label));
-    else
+    if (gave_video(*candidate.shown)) {
+      AnswerBar& bar = chart.bars.emplace_back(bar_of(*candidate.shown, candidate.label));
+      bar.wrote_no_video = of == ChartOf::kCases && wrote_less(*candidate.shown, view);
+      if (bar.wrote_no_video) bar.label += " (wrote no video)";
+    } else
       chart.gaps.push_back({candidate.shown, candidate.label, words_of_failure(*candidate.shown)});
   }
   if (chart.bars.empty()) return std::nullopt;
@@ -158,6 +169,16 @@ std::optional<AnswerChart> chart_of(ChartOf of, std::string name, const std::vec
   return chart;
 }
 
+/// How many cases of the row have the name of this one.
+long named_so(const CardRowView& row, const CaseView& shown) {
+  long count = 0;
+  for (const auto& cell : row.cells)
+    count += std::count_if(cell.begin(), cell.end(), [&](const CardEntry& entry) {
+      return entry.shown->summary.group.case_name == shown.summary.group.case_name;
+    });
+  return count;
+}
+
 /// The row on the machines that `belongs` picks, each named by `label`. Of several cases of one machine the first of
 /// those that most runs count of. Without those that wrote no video where others of the row did: that is less work.
 template <class Belongs, class Label>
@@ -166,8 +187,9 @@ std::vector<Candidate> across(const CardRowView& row, const CardsView& cards, Be
   for (size_t m = 0; m < cards.machines.size(); ++m) {
     if (!belongs(cards.machines[m])) continue;
     const CaseView* best = nullptr;
+    const auto rank = [&](const CaseView& shown) { return std::make_pair(shown.counted, named_so(row, shown)); };
     for (const CardEntry& entry : row.cells[m])
-      if (!entry.without_video && (best == nullptr || entry.shown->counted > best->counted)) best = entry.shown;
+      if (!entry.without_video && (best == nullptr || rank(*entry.shown) > rank(*best))) best = entry.shown;
     if (best != nullptr) out.push_back({best, label(cards.machines[m])});
   }
   return out;
@@ -188,15 +210,6 @@ const std::string& arm_of(const RunGroup& group) { return group.arm; }
 std::string without_arm(const CaseView& shown) {
   const std::string suffix = " [" + shown.summary.group.arm + "]";
   return shown.title.ends_with(suffix) ? shown.title.substr(0, shown.title.size() - suffix.size()) : shown.title;
-}
-
-/// Whether it left no video file where other cases did, which takes less; its title may say so already.
-bool wrote_less(const CaseView& shown, const ReportView& view) {
-  const RunGroup& group = shown.summary.group;
-  const auto wrote = [](const CaseView& one) {
-    return !one.summary.group.output.empty() && one.summary.group.output != "none";
-  };
-  return group.output == "none" && !group.has_both_outputs && std::any_of(view.cases.begin(), view.cases.end(), wrote);
 }
 
 std::vector<AnswerChart> charts_of(const ReportView& view) {
@@ -236,7 +249,7 @@ std::vector<AnswerChart> charts_of(const ReportView& view) {
     std::map<std::string, std::vector<Candidate>> arms;  // by what the arms have in common
     for (const CardRowView& row : cards.rows)
       for (const CardEntry& entry : row.cells[m]) {
-        all.push_back({entry.shown, entry.shown->title + (wrote_less(*entry.shown, view) ? " (wrote no video)" : "")});
+        all.push_back({entry.shown, entry.shown->title});
         const std::string& arm = entry.shown->summary.group.arm;
         if (!arm.empty()) arms[without_arm(*entry.shown)].push_back({entry.shown, arm});
       }

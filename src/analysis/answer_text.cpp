@@ -113,8 +113,8 @@ bool is_apart(const Quantity& low, const Quantity& high) {
   return a && b && a->high < b->low;
 }
 
-/// "; the H100 is cheaper at list prices: 0.018 USD against 0.029"; empty where fewer than two prices are known. Where
-/// the runs do not tell the prices apart it says both and no more.
+/// "; the H100 is cheaper at rental prices: 0.018 USD against 0.029"; empty where fewer than two prices are known.
+/// Where the runs do not tell the prices apart it says both and no more.
 std::string money_clause(const AnswerChart& chart) {
   std::vector<const AnswerBar*> priced;
   for (const AnswerBar& bar : chart.bars)
@@ -128,10 +128,10 @@ std::string money_clause(const AnswerChart& chart) {
       std::count_if(chart.bars.begin(), chart.bars.end(), [](const auto& bar) { return bar.counts(); });
   const bool all = std::ssize(priced) == counting;
   if (!is_apart(least.money, next.money))
-    return fmt::format("; at list prices {} {} with the {} and {} with the {}", low, least.currency, least.label, high,
-                       next.label);
-  const std::string of = all ? "" : "of those with a list price ";
-  const char* at = all ? " at list prices" : "";
+    return fmt::format("; at rental prices {} {} with the {} and {} with the {}", low, least.currency, least.label,
+                       high, next.label);
+  const std::string of = all ? "" : "of those with a rental price ";
+  const char* at = all ? " at rental prices" : "";
   if (priced.size() > 2)
     return fmt::format("; {}the {} is the cheapest{}: {} {}, then the {} with {}", of, least.label, at, low,
                        least.currency, next.label, high);
@@ -243,12 +243,20 @@ std::string doubt_of(const AnswerChart& chart) {
   return is_of_all ? ", " + doubt : ", none of which counts";
 }
 
+/// Bars that count, of all where none does; without those that wrote no video where others did.
+bool is_spoken_of(const AnswerChart& chart, const AnswerBar& bar) {
+  const auto is_like_first = [&](const AnswerBar& one) { return one.counts() == chart.bars.front().counts(); };
+  const bool any = std::any_of(chart.bars.begin(), chart.bars.end(),
+                               [&](const AnswerBar& one) { return !one.wrote_no_video && is_like_first(one); });
+  return is_like_first(bar) && !(any && bar.wrote_no_video);
+}
+
 /// The seconds of the bars that count, of all where none does: "0.61 to 1.2 s".
 std::string range_of(const AnswerChart& chart, Quantity AnswerBar::*what,
                      const std::function<std::string(double)>& write) {
   std::vector<double> values;
   for (const AnswerBar& bar : chart.bars)
-    if ((bar.*what).has() && bar.counts() == chart.bars.front().counts()) values.push_back((bar.*what).median());
+    if ((bar.*what).has() && is_spoken_of(chart, bar)) values.push_back((bar.*what).median());
   if (values.empty()) return "";
   const auto [least, most] = std::minmax_element(values.begin(), values.end());
   return span_text(write(*least), write(*most));
@@ -260,7 +268,7 @@ void add_single_sentence(AnswerChart& chart, const ReportView& view) {
   std::string facts = bar.counts() ? counted(bar.shown->counted, "run") : bar.doubt;
   if (bar.counts() && bar.shown->counted == 1) facts = to_string(bar.sureness);
   if (bar.money.has())
-    facts += fmt::format("; {} {} at the list price", spoken_money(bar.money.median()), bar.currency);
+    facts += fmt::format("; {} {} at the rental price", spoken_money(bar.money.median()), bar.currency);
   chart.sentence =
       fmt::format("This video ({}) takes {} with {} on the {} ({}).", work_text(bar),
                   spoken_seconds(bar.seconds.median()), group.engine, card_name(view, group.device), facts);
@@ -286,13 +294,12 @@ void add_cases_sentence(AnswerChart& chart, const ReportView& view) {
   }
   const RunGroup& group = chart.bars.front().shown->summary.group;
   const std::string money = range_of(chart, &AnswerBar::money, spoken_money);
-  const auto spoken_of = static_cast<size_t>(std::count_if(chart.bars.begin(), chart.bars.end(), [&](const auto& bar) {
-    return bar.counts() == chart.bars.front().counts();
-  }));
+  const auto spoken_of = static_cast<size_t>(
+      std::count_if(chart.bars.begin(), chart.bars.end(), [&](const auto& bar) { return is_spoken_of(chart, bar); }));
   chart.sentence = fmt::format(
       "{} makes the videos of {} on the {} in {} each{}{}.", group.engine, counted(spoken_of, "case"),
       card_name(view, group.device), range_of(chart, &AnswerBar::seconds, spoken_seconds), doubt_of(chart),
-      money.empty() ? "" : fmt::format("; at the list price for {} {}", money, chart.bars.front().currency));
+      money.empty() ? "" : fmt::format("; at the rental price for {} {}", money, chart.bars.front().currency));
   if (is_of_cards(chart))
     chart.rest = fmt::format("Of that the card computes {}; the rest is the host's and says nothing about the card.",
                              range_of(chart, &AnswerBar::gpu_s, spoken_seconds));

@@ -110,7 +110,7 @@ TEST(Answer, TwoCardsOfOneCaseAreTheFirstChartAndTheHostIsASecondLine) {
   // 3 x 2 s of steps, 1 s of text encoding and 4 s of decoding on the card; 11 s and 15 s on the host.
   EXPECT_EQ(asked->sentence,
             "For this video (case, 1280x704, 121 frames, 3 steps) the H100 and the H200 are equally fast on the card "
-            "(1.00x, 5 runs each); the H100 is cheaper at list prices: 0.018 USD against 0.029.");
+            "(1.00x, 5 runs each); the H100 is cheaper at rental prices: 0.018 USD against 0.029.");
   EXPECT_EQ(asked->rest,
             "The rest of the time is the host's: 11.0 s with the H100, 15.0 s with the H200. That says nothing about "
             "the cards, but is in the prices.");
@@ -141,7 +141,7 @@ TEST(Answer, FewRunsGiveNoVerdictInPlainWords) {
   EXPECT_THAT(asked->sentence, HasSubstr("the H100 took 11.0 s on the card, the H200 11.3 s (1.03x, 2 runs and 1), too "
                                          "few runs to be sure which is faster"));
   EXPECT_THAT(asked->sentence, Not(HasSubstr("INCONCLUSIVE")));
-  EXPECT_THAT(asked->sentence, HasSubstr("; at list prices 0.018 USD with the H100 and 0.025 with the H200."))
+  EXPECT_THAT(asked->sentence, HasSubstr("; at rental prices 0.018 USD with the H100 and 0.025 with the H200."))
       << "of one run nobody knows by how much the price would be off";
 }
 
@@ -181,7 +181,7 @@ TEST(Answer, ProgramsOnOneCardThenTheCasesOfACardThenASingleCase) {
   const Asked single(repeated(kH100, 1));
   EXPECT_EQ(single->sentence,
             "This video (case, 1280x704, 121 frames, 3 steps) takes 22.0 s with wanbench on the H100 (single run; "
-            "0.018 USD at the list price).");
+            "0.018 USD at the rental price).");
 }
 
 TEST(Answer, CardAndProgramNeverChangeTogether) {

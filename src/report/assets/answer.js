@@ -26,7 +26,7 @@ const moneyOf = (bar) => {
 const originText = (bar) => [bar.date, bar.driver ? "driver " + bar.driver : ""].filter(Boolean).join(", ");
 const factsText = (facts) => facts.filter(([, value]) => value).map(([name, value]) => name + " " + value).join(", ");
 const sureText = (bar) => {
-  if (bar.doubt) return bar.doubt;
+  if (bar.doubt) return "does not count: " + bar.doubt;
   return bar.sureness + (bar.seconds.runs > 1 ? ", " + counted(bar.seconds.runs, "run") : "");
 };
 
@@ -116,7 +116,7 @@ const sureFold = (chart) => folded("How sure is this?",
 
 const priceInputs = (chart) => el("p", { class: "note prices" }, [...new Map(chart.bars.map((bar) => [data.cases[bar.case].device,
   data.cases[bar.case]]).filter(([, c]) => c.headline.price.gpu_hours !== null)).values()].map((c) => el("label", {},
-  c.device + ", " + c.headline.price.currency + " a GPU-hour ", priceInput(c), " ")), "List prices unless you type yours; the source stands under ",
+  c.device + ", " + c.headline.price.currency + " a GPU-hour ", priceInput(c), " ")), "Rental prices unless you type yours; the source stands under ",
 el("a", { href: "#cost" }, "Cost"), ".");
 
 const chooser = (id, title, options, chosen, choose) => (options.length < 2 ? null : el("label", {}, title + " ",

@@ -10,7 +10,7 @@ const fitLine = (line, first) => {
   return el("span", { class: isFirst ? "fit " + fitPlaces[line.place] : "fit beside" },
     lines.map((one, i) => [i > 0 ? el("br", {}) : "", one, i === 0 && line.mark ? " " + line.mark : ""]));
 };
-const fitRows = (fit, rows) => table("GiB at the peak, by GiB of memory",
+const fitRows = (fit, rows) => table("GiB at the peak, by the GiB that are free for it: predicted, ● measured here, ○ by published records; ✕ nowhere",
   [text("Memory, GiB"), ...fit.gib.map((gib) => text(String(gib))), number("Host, streamed")],
   rows.map((row) => [row.name, ...row.cells.map((cell) => el("span", {}, cell.map((line) => fitLine(line, cell[0])))),
     row.host_bytes === null ? { text: DASH, why: "its weights are never streamed, or nothing is predicted" }
