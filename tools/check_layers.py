@@ -12,6 +12,7 @@ ALLOWED = {
     "backend/cpu": {"backend", "tensor"},
     "backend/cuda": {"backend", "tensor"},
     "io": {"tensor"},
+    "fidelity": {"io", "tensor"},
     "sampler": {"backend", "tensor"},
     "model": {"backend", "io", "tensor"},
     "pipeline": {"model", "sampler", "io", "backend", "tensor"},
@@ -22,7 +23,7 @@ ALLOWED = {
     "analysis": {"results"},
     "report": {"analysis", "results"},
     "import": {"results"},
-    "cli": {"pipeline", "suite", "measure", "analysis", "report", "import", "results", "model", "sampler", "io", "backend", "tensor"},
+    "cli": {"pipeline", "suite", "measure", "analysis", "report", "import", "results", "model", "sampler", "fidelity", "io", "backend", "tensor"},
 }
 # Single headers that a folder may use although it may not use their folder, and why. They are data and names: none knows a tensor.
 EXCEPTIONS = {
