@@ -15,6 +15,7 @@ void add_commands(CLI::App& app, ExitCode& result) {
   add_repeat_command(app, result);
   add_tune_command(app, result);
   add_diff_command(app, result);
+  add_fidelity_command(app, result);
   add_inspect_command(app, result);
   add_plan_command(app, result);
   add_compare_command(app, result);

@@ -16,6 +16,7 @@ void add_tune_command(CLI::App& app, ExitCode& result);
 void add_generate_command(CLI::App& app, ExitCode& result);
 void add_repeat_command(CLI::App& app, ExitCode& result);
 void add_diff_command(CLI::App& app, ExitCode& result);
+void add_fidelity_command(CLI::App& app, ExitCode& result);
 void add_inspect_command(CLI::App& app, ExitCode& result);
 void add_plan_command(CLI::App& app, ExitCode& result);
 void add_compare_command(CLI::App& app, ExitCode& result);

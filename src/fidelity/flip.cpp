@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kColourExponent = 0.7;              // q_c
 constexpr float kKneeAt = 0.4F, kKneeValue = 0.95F;  // p_c, p_t
-constexpr double kFeatureWidth = 0.082;              // w, degrees
+constexpr double kFeatureDeviation = 0.082 / 2;      // w / 2, degrees
 constexpr double kPi = std::numbers::pi;
 
 struct Vector {
@@ -133,7 +133,7 @@ void balance(Flip::Taps& taps) {
 }
 
 void add_feature_filters(Flip::Filters& filters, double pixels_per_degree) {
-  const double deviation = kFeatureWidth / 2 * pixels_per_degree;
+  const double deviation = kFeatureDeviation * pixels_per_degree;
   const int radius = static_cast<int>(std::ceil(3 * deviation));
   for (int x = -radius; x <= radius; ++x) {
     const double gauss = std::exp(-x * x / (2 * deviation * deviation));

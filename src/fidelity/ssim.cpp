@@ -41,7 +41,8 @@ Plane<double> luma(const Image& image) {
 }
 
 Plane<double> halved(const Plane<double>& plane) {
-  Plane<double> half((plane.width + 1) / 2, (plane.height + 1) / 2);
+  const auto half_of = [](int length) { return (length + 1) / 2; };
+  Plane<double> half(half_of(plane.width), half_of(plane.height));
   for (int y = 0; y < half.height; ++y) {
     const double* upper = plane.row(2 * y);
     const double* lower = plane.row(std::min(2 * y + 1, plane.height - 1));

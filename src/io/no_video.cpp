@@ -1,6 +1,6 @@
-// Stands in for video_writer.cpp, video_poster.cpp and video_tags.cpp in builds without FFmpeg (WAN_VIDEO=OFF): says so
-// instead.
+// Stands in for what uses FFmpeg in builds without it (WAN_VIDEO=OFF): says so instead.
 #include "base/error.h"
+#include "io/video_frames_kinds.h"
 #include "io/video_name.h"
 #include "io/video_poster.h"
 #include "io/video_tags.h"
@@ -29,6 +29,12 @@ VideoWriter::~VideoWriter() = default;
 void VideoWriter::write(std::span<const uint8_t>) { refuse(); }
 void VideoWriter::set_tag(const char*, const std::string&) { refuse(); }
 void VideoWriter::finish() { refuse(); }
+
+std::unique_ptr<VideoFrames> open_mp4_frames(const std::filesystem::path& video) {
+  throw Error(ErrorKind::kUsage, video.string() +
+                                     ": this build reads no mp4 (it was configured with WAN_VIDEO=OFF): "
+                                     "give the folder of PNG frames");
+}
 
 std::string video_poster(const std::filesystem::path& video) {
   throw Error(ErrorKind::kUsage, video.string() + ": this build reads no mp4 (it was configured with WAN_VIDEO=OFF)");
