@@ -1,6 +1,7 @@
-// The readers of pictures: PNG and JPEG, and an mp4's still. Checksums of PNG chunks are checked, so most of the depth
-// is in what follows a good seed; FFmpeg's own code is not instrumented.
+// The readers of pictures: PNG and JPEG, and an mp4's frames and still. Checksums of PNG chunks are checked, so most of
+// the depth is in what follows a good seed; FFmpeg's own code is not instrumented.
 #include "io/image.h"
+#include "io/video_frames.h"
 #include "io/video_poster.h"
 #include "targets.h"
 
@@ -13,7 +14,13 @@ void image(Bytes input) {
 }
 
 void poster(Bytes input) {
-  const std::string jpeg = video_poster(as_file(input));
+  const auto file = as_file(input);
+  const auto video = open_video_frames(file);
+  constexpr int kMostRead = 4;  // a frame may be large
+  Image frame;
+  for (int i = 0; i < kMostRead && video->next(frame); ++i)
+    check(frame.width == video->facts().width && frame.height == video->facts().height, "a video has one size");
+  const std::string jpeg = video_poster(file);
   check(jpeg.size() <= kPosterBytes, "a still is small");
   const Image still = decode_image(std::as_bytes(std::span(jpeg)), "still");
   check(still.width <= kPosterSide && still.height <= kPosterSide, "a still's sides are bounded");

@@ -31,7 +31,7 @@ void kernel_events(Bytes input);
 void kernel_events_report(Bytes input);
 void plan(Bytes input);
 void history(Bytes input);
-void poster(Bytes input);  // an mp4, for its still
+void poster(Bytes input);  // an mp4, for its frames and its still
 
 // Files that a user names.
 void image(Bytes input);
