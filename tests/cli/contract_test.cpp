@@ -28,7 +28,8 @@ using testing::HasSubstr;
 
 TEST_F(CommandLine, HelpAndVersionSucceed) {
   EXPECT_THAT(run("--version").output, HasSubstr("wanbench 0."));
-  for (const char* command : {"", "generate", "run", "report", "diff", "fidelity", "inspect", "plan", "compare", "doctor"}) {
+  for (const char* command :
+       {"", "generate", "run", "report", "diff", "fidelity", "inspect", "plan", "compare", "doctor"}) {
     const Ended ended = run(std::string(command) + " --help");
     EXPECT_EQ(ended.code, 0) << command;
     EXPECT_THAT(ended.output, HasSubstr("Usage")) << command;
