@@ -52,7 +52,8 @@ void print_latents(const std::vector<LatentStep>& steps) {
   for (const LatentStep& step : steps) {
     const std::string l2 = step.relative_l2.value ? fmt::format("{:.3e}", *step.relative_l2.value) : "-";
     const std::string cosine = step.cosine.value ? fmt::format("{:.8f}", *step.cosine.value) : "-";
-    print("  {:>6}{:>15}{:>14}  {}\n", step.step, l2, cosine, why(step.cosine));
+    const std::string reason = why(step.cosine);
+    print("  {:>6}{:>15}{:>14}{}\n", step.step, l2, cosine, reason.empty() ? "" : "  " + reason);
   }
 }
 

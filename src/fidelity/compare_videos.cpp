@@ -89,7 +89,14 @@ class PairReader {
   int64_t count_ = 0;
 };
 
-std::vector<FrameErrors> measure(PairReader& reader) {
+/// As many as there are cores, fewer of frames so large that they would fill the memory.
+size_t threads_for(const VideoFacts& facts) {
+  constexpr int64_t kMostBytes = int64_t{4} << 30, kBytesPerPixel = 36;  // both pictures and the metrics' planes
+  const int64_t each_takes = kBytesPerPixel * facts.width * facts.height;
+  return static_cast<size_t>(std::clamp<int64_t>(kMostBytes / each_takes, 1, worker_threads()));
+}
+
+std::vector<FrameErrors> measure(PairReader& reader, size_t threads) {
   std::mutex mutex;
   std::vector<FrameErrors> frames;
   const Flip flip;
@@ -105,7 +112,7 @@ std::vector<FrameErrors> measure(PairReader& reader) {
       frames[index] = pair.errors;
     }
   };
-  run_together(std::vector<std::function<void(const std::atomic<bool>&)>>(static_cast<size_t>(worker_threads()), work));
+  run_together(std::vector<std::function<void(const std::atomic<bool>&)>>(threads, work));
   return frames;
 }
 
@@ -165,7 +172,7 @@ std::vector<T> each(const std::vector<FrameErrors>& frames, const std::function<
 FidelityResult compare_videos(VideoFrames& reference, VideoFrames& test) {
   require_alike(reference, test);
   PairReader reader(reference, test);
-  const std::vector<FrameErrors> frames = measure(reader);
+  const std::vector<FrameErrors> frames = measure(reader, threads_for(reference.facts()));
   FidelityResult result;
   result.reference = reference.facts();
   result.test = test.facts();

@@ -5,13 +5,9 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "io/video_frames.h"
 
 namespace wan {
-namespace {
-
-constexpr int64_t kMostPixels = int64_t{1} << 26;  // of a frame: 8192 x 8192
-
-}  // namespace
 
 Mp4Decoder::Mp4Decoder(const std::filesystem::path& file, std::string purpose, int threads)
     : file_(file), purpose_(std::move(purpose)), input_(open_mp4(file, "read it as mp4 " + purpose_)) {
@@ -22,7 +18,7 @@ Mp4Decoder::Mp4Decoder(const std::filesystem::path& file, std::string purpose, i
   check(index_, "find a picture in it");
   codec_.reset(made(avcodec_alloc_context3(decoder), "a decoder"));
   check(avcodec_parameters_to_context(codec_.get(), stream().codecpar), "decode it");
-  codec_->max_pixels = kMostPixels;
+  codec_->max_pixels = kMostFramePixels;
   codec_->thread_count = threads;
   check(avcodec_open2(codec_.get(), decoder, nullptr), "decode it");
   packet_.reset(made(av_packet_alloc(), "a packet"));

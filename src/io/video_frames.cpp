@@ -46,6 +46,9 @@ class FrameFolder final : public VideoFrames {
     require(count <= kMostFrames, fmt::format("{}: holds more than {} frames", folder.string(), kMostFrames));
     require_no_gap(folder, count);
     first_ = read_image(frame_file(folder, 0));
+    require(int64_t{first_.width} * first_.height <= kMostFramePixels,
+            fmt::format("{}: expected frames of {} pixels at most, found {}x{}: give smaller ones", folder.string(),
+                        kMostFramePixels, first_.width, first_.height));
     facts_ = {folder, FrameStorage::kPng, first_.width, first_.height, std::nullopt, count};
   }
 

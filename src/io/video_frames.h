@@ -10,7 +10,8 @@
 
 namespace wan {
 
-inline constexpr int64_t kMostFrames = 1'000'000;  // of a video that is read
+inline constexpr int64_t kMostFrames = 1'000'000;              // of a video that is read
+inline constexpr int64_t kMostFramePixels = int64_t{1} << 26;  // 8192 x 8192
 
 /// What a frame's bytes went through after they were computed.
 enum class FrameStorage { kPng, kMp4 };
@@ -39,7 +40,7 @@ class VideoFrames {
 /// An mp4, or a folder of frame_00000.png, frame_00001.png, ... as `generate --frames` writes it. Of an mp4 the picture
 /// is converted by swscale to RGB by the matrix and range that the stream says, BT.601 and limited where it says none.
 /// Throws Error(kInput) naming the path when it is neither, holds no frame, lacks one between others, or holds more
-/// than kMostFrames; Error(kUsage) for an mp4 in a build without FFmpeg.
+/// than kMostFrames or kMostFramePixels; Error(kUsage) for an mp4 in a build without FFmpeg.
 std::unique_ptr<VideoFrames> open_video_frames(const std::filesystem::path& path);
 
 }  // namespace wan
