@@ -111,7 +111,7 @@ const barsOf = (cases, caption) => {
     return { label: severalMachines() ? [title, machineOf(c)] : title, parts: c.headline.parts };
   });
   return chart(caption, 76 + barRows(rows.length) + legendHeight(stackedSeries(rows).map(partLabel)), stackedBars(rows),
-    partsTable(cases), "Solid: computed on the GPU. Striped: the host, or time in no stage.");
+    partsTable(cases), cases.some((c) => c.on_gpu) ? "Solid: computed on the GPU. Striped: the host, or time in no stage." : "");
 };
 
 const BARS = "Where the seconds of a video go";

@@ -33,8 +33,8 @@ const stepsSection = (c) => {
   const runs = c.steps;
   if (!runs || !runs.length) return null;
   const rows = runs.map((r) => [r.run, write("seconds", r.first_s), write("seconds", r.steady_median_s),
-    r.first_over_steady.toFixed(3), (100 * r.drift).toFixed(2) + " %" + (r.drifts ? " drifting" : ""),
-    r.p90_over_p10.toFixed(3) + (r.bimodal ? " two levels" : ""), r.change_at === null ? DASH : "step " + r.change_at,
+    fixed(r.first_over_steady, 3), r.drift === null ? DASH : (100 * r.drift).toFixed(2) + " %" + (r.drifts ? " drifting" : ""),
+    fixed(r.p90_over_p10, 3) + (r.bimodal ? " two levels" : ""), r.change_at === null ? DASH : "step " + r.change_at,
     r.outliers.join(", ") || DASH]);
   const values = runs.flatMap((r) => r.seconds.map((v, i) => [r.run, String(i), write("seconds", v),
     write("mhz", r.sm_clock_mhz[i]), write("celsius", r.temperature_c[i])]));

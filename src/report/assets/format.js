@@ -24,6 +24,9 @@ const writers = {
 
 const write = (format, value) => (value === null || value === undefined ? DASH : writers[format](value));
 
+// Of a run of zero seconds a ratio is none.
+const fixed = (value, digits) => (value === null ? DASH : value.toFixed(digits));
+
 const money = (value, currency) => write("money", value) + " " + currency;
 
 // A quantity of the data block: its median, or a dash.
