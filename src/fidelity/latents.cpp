@@ -1,10 +1,9 @@
 #include "fidelity/latents.h"
 
-#include <cmath>
-
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "tensor/distance.h"
 
 namespace wan {
 namespace {
@@ -29,22 +28,11 @@ const float* values_of(const TensorFile& file, const TensorView& view, const std
 }
 
 LatentStep compare(const float* reference, const float* test, int64_t count) {
-  double difference = 0, norm_reference = 0, norm_test = 0, product = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const double a = reference[i], b = test[i];
-    difference += (b - a) * (b - a);
-    norm_reference += a * a;
-    norm_test += b * b;
-    product += a * b;
-  }
-  if (!std::isfinite(difference + norm_reference + norm_test))
-    return {0, no_score("not_finite"), no_score("not_finite")};
-  LatentStep step;
-  const bool has_length = norm_reference > 0 && norm_test > 0;
-  step.relative_l2 =
-      norm_reference > 0 ? scored(std::sqrt(difference / norm_reference)) : no_score("reference_is_zero");
-  step.cosine = has_length ? scored(product / std::sqrt(norm_reference * norm_test)) : no_score("one_is_zero");
-  return step;
+  const Distance distance = distance_of(test, reference, count);
+  if (!distance.is_finite()) return {0, no_score("not_finite"), no_score("not_finite")};
+  const bool has_length = distance.a > 0 && distance.b > 0;
+  return {0, distance.b > 0 ? scored(distance.relative_l2()) : no_score("reference_is_zero"),
+          has_length ? scored(distance.cosine()) : no_score("one_is_zero")};
 }
 
 }  // namespace

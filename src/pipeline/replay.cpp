@@ -1,11 +1,10 @@
 #include "pipeline/replay.h"
 
-#include <cmath>
-
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/flags.h"
+#include "tensor/distance.h"
 
 namespace wan {
 namespace {
@@ -62,22 +61,13 @@ void Replay::judge(int step, TensorView velocity) {
 }
 
 ReplayedStep compare_velocities(int step, TensorView value, TensorView reference) {
-  const float* const a = value.as<float>();
-  const float* const b = reference.as<float>();
-  double difference = 0, squares_a = 0, squares_b = 0, product = 0;
-  for (int64_t i = 0; i < value.shape.count(); ++i) {
-    const double x = a[i], y = b[i];
-    difference += (x - y) * (x - y);
-    squares_a += x * x;
-    squares_b += y * y;
-    product += x * y;
-  }
-  if (difference == 0) return {step, 0, 1};  // also where both are zero
-  require(std::isfinite(difference) && squares_a > 0 && squares_b > 0,
+  const Distance distance = distance_of(value.as<float>(), reference.as<float>(), value.shape.count());
+  if (distance.difference == 0) return {step, 0, 1};  // also where both are zero
+  require(distance.is_finite() && distance.a > 0 && distance.b > 0,
           fmt::format("step {}: a velocity is zero throughout or not finite, the replayed one or the reference's",
                       step + 1),
           ErrorKind::kRuntime);
-  return {step, std::sqrt(difference / squares_b), product / std::sqrt(squares_a * squares_b)};
+  return {step, distance.relative_l2(), distance.cosine()};
 }
 
 }  // namespace wan
