@@ -44,21 +44,16 @@ Quantity money_of(const CaseView& shown) {
   return none;
 }
 
-std::vector<std::string> remarks_of(const CaseView& shown) {
-  std::set<std::string> words;
-  for (const RunRecord* run : shown.summary.selection.used)
-    for (const ValidityFlag& flag : run->validity) words.insert(plain_flag(flag.name));
-  return {words.begin(), words.end()};
-}
+enum class Remarks { kAll, kNews };
 
-/// Flags of nearly every long run on a card are no news.
-std::string warning_of(const CaseView& shown) {
+/// Flags of the runs that count, in words. Those of nearly every long run on a card are no news.
+std::vector<std::string> remarks_of(const CaseView& shown, Remarks remarks) {
   static const std::set<std::string_view> kUsual = {"drift", "software_power_cap", "traced"};
   std::set<std::string> words;
   for (const RunRecord* run : shown.summary.selection.used)
     for (const ValidityFlag& flag : run->validity)
-      if (!kUsual.contains(flag.name)) words.insert(plain_flag(flag.name));
-  return fmt::format("{}", fmt::join(words, "; "));
+      if (remarks == Remarks::kAll || !kUsual.contains(flag.name)) words.insert(plain_flag(flag.name));
+  return {words.begin(), words.end()};
 }
 
 AnswerBar bar_of(const CaseView& shown, std::string label) {
@@ -69,8 +64,8 @@ AnswerBar bar_of(const CaseView& shown, std::string label) {
   bar.label = std::move(label);
   bar.sureness = sureness_of(shown);
   if (shown.failed) bar.doubt = plain_reason(shown.failed->reason);
-  bar.remarks = remarks_of(shown);
-  if (bar.counts()) bar.warning = warning_of(shown);
+  bar.remarks = remarks_of(shown, Remarks::kAll);
+  if (bar.counts()) bar.warning = fmt::format("{}", fmt::join(remarks_of(shown, Remarks::kNews), "; "));
   bar.seconds = numbers.total_s;
   if (shown.on_gpu) bar.gpu_s = numbers.gpu_part_s;
   bar.money = money_of(shown);

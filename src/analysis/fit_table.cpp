@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/memory.h"
+#include "analysis/table_head.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_parse.h"
@@ -213,15 +214,7 @@ std::vector<FitRow> load_fit_rows(const std::filesystem::path& file) {
   const std::string where = file.string();
   const Json json = parse_json(read_text(file, uint64_t{1} << 20), where);
   JsonReader table(json, where);
-  Json head = Json::object();
-  table.read("schema", head);
-  JsonReader version(head, where + ": schema");
-  std::string name;
-  int64_t major = 0;
-  version.read("name", name);
-  version.read("major", major);
-  require(name == "wanbench.plan_table" && major == 1,
-          fmt::format("{}: expected a wanbench.plan_table of version 1, found {} {}", where, name, major));
+  require_table(table, where, "wanbench.plan_table");
   const Json* list = table.find("rows");
   if (list == nullptr || !list->is_array()) throw table.error("field 'rows' must be a list");
   std::vector<FitRow> rows;

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "analysis/table_head.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_parse.h"
@@ -65,15 +66,7 @@ std::vector<PublishedCard> load_published(const std::filesystem::path& file) {
   const std::string where = file.string();
   const Json json = parse_json(read_text(file, uint64_t{1} << 20), where);
   JsonReader table(json, where);
-  Json head = Json::object();
-  table.read("schema", head);
-  JsonReader version(head, where + ": schema");
-  std::string name;
-  int64_t major = 0;
-  version.read("name", name);
-  version.read("major", major);
-  require(name == "wanbench.published" && major == 1,
-          fmt::format("{}: expected a wanbench.published table of version 1, found {} {}", where, name, major));
+  require_table(table, where, "wanbench.published");
   std::vector<PublishedCard> cards;
   read_list(table, "cards", where, [&](JsonReader& reader) {
     PublishedCard& card = cards.emplace_back();
