@@ -59,18 +59,15 @@ size_t longest_ticks(std::string_view text) {
   return longest;
 }
 
-/// Characters that steer a terminal as \\x and their number: an export may end there. Line ends and tabs stay.
-std::string without_controls(std::string_view text) {
+/// What steers a terminal is shown, since an export may end on one. Line ends and tabs stay: a cell may have them.
+std::string with_shown_controls(std::string_view text) {
+  constexpr std::string_view kKept = "\n\r\t";
   std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
-    const bool is_c1 = c == 0xC2 && next >= 0x80 && next < 0xA0;
-    if (is_c1) ++i;
-    if (is_c1 || c == 0x7F || (c < 0x20 && c != '\n' && c != '\r' && c != '\t'))
-      out += fmt::format("\\x{:02x}", is_c1 ? next : c);
-    else
-      out += text[i];
+  while (!text.empty()) {
+    const size_t length = std::min(text.find_first_of(kKept), text.size());
+    out += terminal_text(text.substr(0, length));
+    if (length < text.size()) out += text[length];
+    text.remove_prefix(std::min(length + 1, text.size()));
   }
   return out;
 }
@@ -142,7 +139,7 @@ std::string csv_text(std::string_view text) {
   // As OWASP's "CSV Injection" lists them.
   const bool may_be_formula =
       !text.empty() && std::string_view("=+-@\t\r\n").find(text.front()) != std::string_view::npos;
-  std::string value = without_controls(text);
+  std::string value = with_shown_controls(text);
   if (may_be_formula && !checked_number<double>(text)) value.insert(0, 1, '\'');
   if (value.find_first_of(",\"\n\r") == std::string::npos) return value;
   std::string out = "\"";

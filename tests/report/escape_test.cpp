@@ -76,6 +76,9 @@ TEST(CsvText, FormulasAreTextAndNumbersStayNumbers) {
                      "b\n"),
             "\"a\\x1b]0;t\\x07\\x9bb\n\"")
       << "an export may end on a terminal";
+  EXPECT_EQ(csv_text("a\xe2\x80\xae"
+                     "b\xff"),
+            "a\\u202eb\\xff");
   EXPECT_EQ(csv_text("\r=1"), "\"'\r=1\"");
   EXPECT_EQ(csv_text("=\"a\""), "\"'=\"\"a\"\"\"");
   for (const char* number : {"-5", "-0.25", "-1e-3", "0", "12"}) EXPECT_EQ(csv_text(number), number);

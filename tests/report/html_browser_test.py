@@ -377,10 +377,15 @@ def wrong_order(clicks):
             yield f"sorted {click['sort']}: {click['values']}"
 
 
+def as_shown(text):
+    """What steers a terminal or turns the direction of writing is a box on the page."""
+    return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]", "\ufffd", text)
+
+
 def wrong_videos(shown, cases, folder):
     """A video where its file is beside the page, else its still alone; under it what was asked for."""
     for caption, case in zip([each.pop("caption") for each in shown], [c for c in cases if c["video"]]):
-        if case["workload"]["prompt"] not in caption:
+        if as_shown(case["workload"]["prompt"]) not in caption:
             yield f"caption {caption!r} without its prompt"
     expected = [{"video": folder.joinpath(*c["video"]["path"]).exists(), "still": c["video"]["poster"] is not None}
                 for c in cases if c["video"]]
@@ -423,12 +428,32 @@ def check_price(browser):
       const row = [...document.querySelector("#every table").tBodies[0].rows].find(r => r.cells[0].textContent === c.title
         && [...r.cells].every(cell => cell.dataset.label !== "Card" || cell.textContent === c.card));
       const out = {bar: drawn.querySelector(".bar-value").textContent,
-               row: row.querySelector("[data-label='Price']").textContent, hours: c.headline.price.gpu_hours};
+               row: row.querySelector("[data-label='Price']").textContent, hours: c.headline.price.gpu_hours,
+               sentence: document.getElementById("sentence").textContent, listed: data.answer.charts[0].sentence,
+               verdict: data.answer.charts[0].verdict,
+               typed: [...document.querySelectorAll(".bars .bar:not(.doubtful) .bar-value")].map(b => b.textContent)};
       document.querySelector(".units input").click();
       return out;
     })()""")
     if shown is None:
         return []
+    return list(wrong_typed_sentence(shown)) + wrong_typed_price(shown)
+
+
+def wrong_typed_sentence(shown):
+    """The sentence of a chart of cards follows the typed price; others say nothing of it."""
+    priced = [text for text in shown["typed"] if number_of(text) is not None]
+    if not shown["verdict"] or len(priced) < 2:
+        expected = shown["verdict"] + "." if shown["verdict"] else shown["listed"]
+        if shown["sentence"] != expected:
+            yield f"with a typed price it says {shown['sentence']!r}, expected {expected!r}"
+        return
+    said = [part for part in (shown["verdict"] + "; at the prices you typed", priced[0], priced[1]) if part not in shown["sentence"]]
+    if said:
+        yield f"with a typed price it says {shown['sentence']!r}, without {said}"
+
+
+def wrong_typed_price(shown):
     value = 7.2 * shown["hours"]
     return [f"typed price: {key} shows {shown[key]}, expected {value}" for key in ("bar", "row")
             if abs(number_of(shown[key]) - value) > 0.01 * value]
@@ -476,6 +501,8 @@ def check_page(browser, folder, groups, height, kind):
     problems += [f"empty chart: {c['label']}" for c in browser.evaluate(CANVASES) if c["colours"] < 3]
     problems += [f"wider than the window: {e}" for e in browser.evaluate(WIDER)]
     problems += [f"to repeat it: {shown!r}, not {known!r}" for shown, known in browser.evaluate(REPEATED) if shown != known]
+    if browser.evaluate("/[\\u061c\\u202a-\\u202e\\u2066-\\u2069\\u001b]/.test(document.title + document.body.innerText)"):
+        problems.append("text of a record turns the direction of writing, or steers a terminal")
     if browser.evaluate("typeof window.hostile") != "undefined":
         problems.append("text of a record ran as script")
     return problems + list(complaints(browser.events))

@@ -12,7 +12,7 @@ namespace wan {
 
 /// Prompt and error text of a stranger who wants to be markup.
 inline constexpr const char* kHostileText =
-    "</script><img src=x onerror=\"window.hostile=1\"><!-- \xE2\x80\xA8 & 'cats' \"box\"";
+    "</script><img src=x onerror=\"window.hostile=1\"><!-- \xE2\x80\xA8\xE2\x80\xAE & 'cats' \"box\"";
 
 /// Sealed, in order of time: "01_Speed" cold and warm, three runs each, on a card with every counter; "02_Large"
 /// without memory for it.

@@ -1,5 +1,5 @@
-// What steers a terminal or turns the direction of a line around is no part of a name: it shows as a box.
-const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/g;
+// What base/terminal.cpp shows by its number, line ends and tabs apart, and what has no width: it is a box here.
+const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/g;
 const asShown = (key, value) => (typeof value === "string" ? value.replace(HIDDEN, "\ufffd") : value);
 
 // Elements made from text only: nothing a record says is ever parsed as markup.
