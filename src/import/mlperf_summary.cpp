@@ -18,6 +18,7 @@ namespace {
 constexpr const char* kBenchmark = "wan-2.2-t2v-a14b";
 constexpr size_t kMaxCell = 4096;
 constexpr Bounds<int64_t> kCards{1, 1024};  // each is an entry of its record
+constexpr size_t kCardsOfAll = 20'000;      // of all records of a table
 constexpr double kShortestVideoS = 1;       // 72 cards take 5.7 s in round 6.1
 
 std::string lower(std::string text) {
@@ -160,11 +161,14 @@ class SummaryRow {
 std::vector<RunRecord> read_mlperf_summary(std::string_view text, const std::string& file_name) {
   const std::vector<CsvRow> rows = csv_rows(text, file_name);
   std::vector<RunRecord> records;
+  size_t cards = 0;
   for (size_t i = 1; i < rows.size(); ++i) {
     const SummaryRow row(rows[0], rows[i], file_name);
     if (!row.is_of_benchmark()) continue;
     if (!row.is_power()) {
-      records.push_back(row.record());
+      cards += records.emplace_back(row.record()).system.gpus.size();
+      require(cards <= kCardsOfAll, fmt::format("{}:{}: expected at most {} accelerators in all rows of the benchmark",
+                                                file_name, rows[i].line, kCardsOfAll));
     } else if (!records.empty()) {  // follows the row of the run's performance
       records.back().imported->findings.push_back({"power_left_out", "Result",
                                                    "the table's row on this run's power is not taken", row.result(),

@@ -270,6 +270,15 @@ TEST(PlanTable, PlansTheVideosOfRecordsSoFarAsItCan) {
   }
 }
 
+TEST_F(PlanCommand, TheTableTakesNoOptionThatItWouldPassOver) {
+  for (const char* option : {"--card h200", "--gpu-memory-limit 12", "--model ti2v-5B", "--suite x.json"}) {
+    const test::Ended ended = run(std::string("plan --table ") + option);
+    EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage)) << option;
+    EXPECT_NE(ended.output.find("leave out --card, --suite, --model and --gpu-memory-limit"), std::string::npos)
+        << ended.output;
+  }
+}
+
 TEST_F(PlanCommand, TheTableMarksWhatWasMeasuredApartAndIsWhatReportsRead) {
   const Json document = json_of("--table");
   EXPECT_EQ(document["schema"]["name"], "wanbench.plan_table");

@@ -105,6 +105,21 @@ std::string refusal(std::string_view from, std::string_view to) {
   }
 }
 
+TEST(MlperfSummary, ATableOfMoreCardsThanAnybodyHasIsRefused) {
+  const std::string text = read_text(kSummary);
+  std::string row = text.substr(text.rfind('\n', text.size() - 2) + 1);
+  const std::string one = R"("1","1","closed/)";
+  row.replace(row.find(one), one.size(), R"("1000","1000","closed/)");
+  std::string many = text;
+  for (int i = 0; i < 20; ++i) many += row;
+  try {
+    read_mlperf_summary(many, "x.csv");
+    FAIL() << "20,000 cards and those of the other rows";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("expected at most 20000 accelerators in all rows"));
+  }
+}
+
 TEST(MlperfSummary, RefusesDamagedTablesByLine) {
   EXPECT_EQ(refusal("380.125", "380.5"), "");
   EXPECT_THAT(refusal("380.125", "fast"),
