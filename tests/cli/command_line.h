@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "temporary_folder.h"
@@ -17,6 +18,34 @@ struct Ended {
   int code = -1;
   std::string output;  // both streams
 };
+
+/// With every run of blanks and line ends as one blank.
+inline std::string unfolded(const std::string& text) {
+  std::string flat;
+  for (const char c : text) {
+    const bool is_blank = c == ' ' || c == '\n';
+    if (!is_blank) flat += c;
+    if (is_blank && (flat.empty() || flat.back() != ' ')) flat += ' ';
+  }
+  return flat;
+}
+
+/// Whether a text for people has these words in a row. It folds its lines where the paths in it make them too long, and
+/// where those lie is not the test's to say.
+class SaysWords {
+ public:
+  explicit SaysWords(const std::string& words) : words_(unfolded(words)) {}
+  bool MatchAndExplain(const std::string& text, testing::MatchResultListener*) const {
+    return unfolded(text).find(words_) != std::string::npos;
+  }
+  void DescribeTo(std::ostream* out) const { *out << "says " << testing::PrintToString(words_); }
+  void DescribeNegationTo(std::ostream* out) const { *out << "does not say " << testing::PrintToString(words_); }
+
+ private:
+  std::string words_;
+};
+
+inline auto Says(const std::string& words) { return testing::MakePolymorphicMatcher(SaysWords(words)); }
 
 class CommandLine : public testing::Test {
  protected:

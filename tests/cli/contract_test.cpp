@@ -23,16 +23,17 @@ namespace {
 namespace fs = std::filesystem;
 using test::CommandLine;
 using test::Ended;
+using test::Says;
 using testing::AllOf;
 using testing::HasSubstr;
 
 TEST_F(CommandLine, HelpAndVersionSucceed) {
-  EXPECT_THAT(run("--version").output, HasSubstr("wanbench 0."));
+  EXPECT_THAT(run("--version").output, Says("wanbench 0."));
   for (const char* command :
        {"", "generate", "run", "report", "diff", "fidelity", "inspect", "plan", "compare", "doctor"}) {
     const Ended ended = run(std::string(command) + " --help");
     EXPECT_EQ(ended.code, 0) << command;
-    EXPECT_THAT(ended.output, HasSubstr("Usage")) << command;
+    EXPECT_THAT(ended.output, Says("Usage")) << command;
   }
 }
 
@@ -47,9 +48,9 @@ TEST_F(CommandLine, StartsInLittleMemoryAndWithoutNvidiasLibraries) {
   ASSERT_EQ(::setenv("LD_DEBUG", "files", 1), 0);
   const std::string loaded = run("--version").output;
   ::unsetenv("LD_DEBUG");
-  ASSERT_THAT(loaded, HasSubstr("libstdc++.so"));
+  ASSERT_THAT(loaded, Says("libstdc++.so"));
   for (const char* library : {"libcuda", "libcudart", "libcublas", "libcudnn", "libnvrtc", "libnvidia-ml", "libcupti"})
-    EXPECT_THAT(loaded, testing::Not(HasSubstr(std::string(library) + ".so"))) << library;
+    EXPECT_THAT(loaded, testing::Not(Says(std::string(library) + ".so"))) << library;
 }
 
 TEST_F(CommandLine, DoctorFitsEightyColumns) {
@@ -83,7 +84,7 @@ TEST_F(CommandLine, RefusesBadUsageBeforeAnyWork) {
         run("generate --checkpoint " + checkpoint() + " --prompt x " +
             (std::string(flag).find("--device") == std::string::npos ? "--device cpu " : "") + flag + output);
     EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage)) << flag << "\n" << ended.output;
-    EXPECT_THAT(ended.output, HasSubstr(message)) << flag;
+    EXPECT_THAT(ended.output, Says(message)) << flag;
   }
   EXPECT_EQ(files(), 0u) << "a refused request left something behind";
 }
@@ -95,7 +96,7 @@ TEST_F(CommandLine, RefusesToReplaceAnotherNvtxTool) {
   const Ended refused = run("run --engine command --command true --output results");
   ::unsetenv("NVTX_INJECTION64_PATH");
   EXPECT_EQ(refused.code, static_cast<int>(ExitCode::kUsage)) << refused.output;
-  EXPECT_THAT(refused.output, HasSubstr("NVTX_INJECTION64_PATH is set to /another/tool.so"));
+  EXPECT_THAT(refused.output, Says("NVTX_INJECTION64_PATH is set to /another/tool.so"));
   EXPECT_EQ(files(), 0u);
 }
 
@@ -105,19 +106,19 @@ TEST_F(CommandLine, OpenMpSettingsReachNoOtherProgram) {
   const std::string command = "--engine command --command 'env >environment' --device cpu --case 01_Text_To_Video";
   run("run " + command + " --no-video --output results");
   const std::string environment = read_text(folder_ / "environment");
-  EXPECT_THAT(environment, AllOf(HasSubstr("PATH="), Not(HasSubstr("GOMP_")), Not(HasSubstr("WANBENCH_OPENMP"))));
+  EXPECT_THAT(environment, AllOf(Says("PATH="), Not(Says("GOMP_")), Not(Says("WANBENCH_OPENMP"))));
   ::setenv("GOMP_SPINCOUNT", "77", 1);
   run("run " + command + " --no-video --output again");
   ::unsetenv("GOMP_SPINCOUNT");
-  EXPECT_THAT(read_text(folder_ / "environment"), HasSubstr("GOMP_SPINCOUNT=77"));
+  EXPECT_THAT(read_text(folder_ / "environment"), Says("GOMP_SPINCOUNT=77"));
 }
 
 TEST_F(CommandLine, SaysWhereACheckpointCanBeHad) {
   const Ended ended = run("inspect missing");
   EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage));
-  EXPECT_THAT(ended.output, HasSubstr("Wan-AI/Wan2.2-TI2V-5B"));
-  EXPECT_THAT(ended.output, HasSubstr("hf download"));
-  EXPECT_THAT(run("inspect " + checkpoint()).output, HasSubstr("TI2V"));
+  EXPECT_THAT(ended.output, Says("Wan-AI/Wan2.2-TI2V-5B"));
+  EXPECT_THAT(ended.output, Says("hf download"));
+  EXPECT_THAT(run("inspect " + checkpoint()).output, Says("TI2V"));
 }
 
 TEST_F(CommandLine, FilesOfOtherProgramsAreNamedByEveryCommandThatTakesACheckpoint) {
@@ -130,7 +131,7 @@ TEST_F(CommandLine, FilesOfOtherProgramsAreNamedByEveryCommandThatTakesACheckpoi
          {std::pair("dit.gguf", "a single GGUF file"), {"diffusers", "a diffusers folder of another model"}}) {
       const Ended ended = run(std::string(command) + name + (command == std::string("pack ") ? " packed" : ""));
       EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage)) << command << ended.output;
-      EXPECT_THAT(ended.output, AllOf(HasSubstr(std::string(name) + " is " + what), HasSubstr("\n  found: "),
+      EXPECT_THAT(ended.output, AllOf(Says(std::string(name) + " is " + what), HasSubstr("\n  found: "),
                                       HasSubstr("\n  not read: "), HasSubstr("\n  to do: ")))
           << command;
     }
@@ -139,7 +140,7 @@ TEST_F(CommandLine, FilesOfOtherProgramsAreNamedByEveryCommandThatTakesACheckpoi
 }
 
 TEST_F(CommandLine, InspectShowsTheModelCard) {
-  EXPECT_THAT(run("inspect " + checkpoint()).output, HasSubstr("licence: not said"));
+  EXPECT_THAT(run("inspect " + checkpoint()).output, Says("licence: not said"));
   std::filesystem::copy(checkpoint(), folder_ / "carded", std::filesystem::copy_options::recursive);
   const auto card = folder_ / "carded/README.md";
   write_atomically(card, "---\ntags: [x]\nlicense: apache-2.0\n---\n# A name\n\nWhat it \x1b[31mis.\n");
@@ -149,7 +150,7 @@ TEST_F(CommandLine, InspectShowsTheModelCard) {
   write_atomically(card, "---\nlicense: mit\n---\n" + std::string(7000, 'x'));
   const Ended longer = run("inspect carded");
   EXPECT_THAT(longer.output, HasSubstr("licence: mit\nmodel card: carded/README.md\n"));
-  EXPECT_THAT(longer.output, testing::Not(HasSubstr("xxxx")));
+  EXPECT_THAT(longer.output, testing::Not(Says("xxxx")));
 }
 
 TEST_F(CommandLine, WhatComesWithTheProgramIsThere) {
@@ -167,7 +168,7 @@ TEST_F(CommandLine, NamesTensorsThatAreMissing) {
                              std::filesystem::copy_options::overwrite_existing);
   const Ended ended = run("inspect broken");
   EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage));
-  EXPECT_THAT(ended.output, HasSubstr("Wan2.2_VAE.pth"));
+  EXPECT_THAT(ended.output, Says("Wan2.2_VAE.pth"));
 }
 
 TEST_F(CommandLine, GeneratesAndComparesDumps) {
@@ -176,7 +177,7 @@ TEST_F(CommandLine, GeneratesAndComparesDumps) {
   EXPECT_EQ(run("diff a.safetensors a.safetensors --require-all --max-relative 0").code, 0);
   const Ended differs = run("diff a.safetensors b.safetensors");
   EXPECT_EQ(differs.code, static_cast<int>(ExitCode::kComparison));
-  EXPECT_THAT(differs.output, HasSubstr("first over 0.0001: noise"));
+  EXPECT_THAT(differs.output, Says("first over 0.0001: noise"));
   EXPECT_EQ(run("diff a.safetensors b.safetensors --prefix-a nothing").code, static_cast<int>(ExitCode::kComparison));
 }
 
@@ -187,11 +188,11 @@ TEST_F(CommandLine, ReplayedStepsRefuteAClass) {
   EXPECT_THAT(same.output, HasSubstr("replay  0 % at most, in step 1: exact allows 0.01 %"));
   const Ended other = run(small_video("--replay a.safetensors --discard --guidance-scale 2"));
   EXPECT_EQ(other.code, static_cast<int>(ExitCode::kComparison));
-  EXPECT_THAT(other.output, HasSubstr("but exact allows 0.01 %"));
+  EXPECT_THAT(other.output, Says("but exact allows 0.01 %"));
   const Ended document = run(small_video("--replay a.safetensors --discard --json --guidance-scale 2 2> told"));
-  EXPECT_THAT(document.output, AllOf(HasSubstr("\"precision_class\": \"exact\""), HasSubstr("\"holds\": false")));
-  EXPECT_THAT(run(small_video("--replay a.safetensors --seeds 1,2")).output, HasSubstr("--replay is of one video"));
-  EXPECT_THAT(run(small_video("--replay a.safetensors --dump ./a.safetensors --force")).output, HasSubstr("--replay"));
+  EXPECT_THAT(document.output, AllOf(Says("\"precision_class\": \"exact\""), Says("\"holds\": false")));
+  EXPECT_THAT(run(small_video("--replay a.safetensors --seeds 1,2")).output, Says("--replay is of one video"));
+  EXPECT_THAT(run(small_video("--replay a.safetensors --dump ./a.safetensors --force")).output, Says("--replay"));
 }
 
 TEST_F(CommandLine, OneSeedGivesOneVideo) {
@@ -200,7 +201,7 @@ TEST_F(CommandLine, OneSeedGivesOneVideo) {
     return at == std::string::npos ? output : output.substr(at, 79);
   };
   const std::string first = hash(run(small_video("--discard")).output);
-  EXPECT_THAT(first, HasSubstr("sha256"));
+  EXPECT_THAT(first, Says("sha256"));
   EXPECT_EQ(first, hash(run(small_video("--discard --vae-chunk 2 --vae-slice 3")).output))
       << "pieces of decoding must not matter";
   EXPECT_NE(first, hash(run(small_video("--discard --seed 43")).output));
@@ -229,12 +230,12 @@ TEST_F(CommandLine, RefusesOutputsThatMustNotBeReplacedBeforeAnyWork) {
         "--output z.mp4 --frames z.mp4", "--dump d/z --output d/../d/z"}) {
     const Ended ended = run(small_video(flags));
     EXPECT_EQ(ended.code, 2) << flags << ": " << ended.output;
-    EXPECT_THAT(ended.output, testing::Not(HasSubstr("memory_plan"))) << flags << ": work had begun";
+    EXPECT_THAT(ended.output, testing::Not(Says("memory_plan"))) << flags << ": work had begun";
   }
   EXPECT_EQ(read_text(folder_ / "victim"), "precious\n");
   EXPECT_EQ(run("export nothing --output taken.mp4").code, 2);
-  EXPECT_THAT(run("export nothing --output taken.mp4").output, HasSubstr("a folder"));
-  EXPECT_THAT(run("tune --device cpu --output link.mp4").output, HasSubstr("a link"));
+  EXPECT_THAT(run("export nothing --output taken.mp4").output, Says("a folder"));
+  EXPECT_THAT(run("tune --device cpu --output link.mp4").output, Says("a link"));
 }
 
 TEST_F(CommandLine, ASignalBeforeTheFirstRunIsAnsweredLikeAnyOther) {
@@ -269,7 +270,7 @@ TEST_F(CommandLine, ASignalBeforeTheFirstRunIsAnsweredLikeAnyOther) {
     EXPECT_EQ(end.exit_code, 143);
     std::string said;
     read_available(child.err(), said);
-    EXPECT_THAT(said, HasSubstr("interrupted; nothing was run"));
+    EXPECT_THAT(said, Says("interrupted; nothing was run"));
     return;
   }
   FAIL() << "no signal was held before the plan was made";
@@ -308,7 +309,7 @@ TEST_F(CommandLine, ASignalStopsTheRunAndLeavesNoPartialVideo) {
   child->signal_group(SIGTERM);
   EXPECT_EQ(child->wait().exit_code, 143);
   read_available(child->err(), said);
-  EXPECT_THAT(said, HasSubstr("stopping; a second Ctrl-C ends at once"));
+  EXPECT_THAT(said, Says("stopping; a second Ctrl-C ends at once"));
   EXPECT_EQ(files(), 0u);
 }
 
@@ -320,7 +321,7 @@ TEST_F(CommandLine, ASignalEndsAStepThatTakesHours) {
   child->signal_group(SIGINT);
   EXPECT_EQ(child->wait().exit_code, 130);
   read_available(child->err(), said);
-  EXPECT_THAT(said, HasSubstr("no unfinished file is left"));
+  EXPECT_THAT(said, Says("no unfinished file is left"));
   EXPECT_FALSE(fs::exists(folder_ / "v.mp4"));
   for (const auto& entry : fs::recursive_directory_iterator(folder_.path())) EXPECT_TRUE(entry.is_directory()) << entry;
 }
@@ -334,7 +335,7 @@ TEST_F(CommandLine, AStepThatIsCutOffLeavesItsDocument) {
   read_available(child->out(), document);
   const auto json = nlohmann::json::parse(document);
   EXPECT_EQ(json.at("schema").at("name"), "wanbench.generate");
-  EXPECT_THAT(document, HasSubstr("interrupted"));
+  EXPECT_THAT(document, Says("interrupted"));
 }
 
 TEST_F(CommandLine, ASecondSignalEndsAtOnce) {

@@ -12,7 +12,7 @@ namespace wan::cli {
 namespace {
 
 using test::CommandLine;
-using testing::HasSubstr;
+using test::Says;
 using testing::Not;
 
 ExpectedVideos videos(double step_s, int steps, const std::string& device = "cpu") {
@@ -45,7 +45,7 @@ TEST(Expected, LinesHoldTimeMemoryAndTheirBasis) {
   EXPECT_EQ(
       lines[1],
       "case: expected: about 28.0 s for 4 videos (fastwan-3: 3 steps of 2.0 s, VAE 1.0 s), 3.0 GiB of host memory");
-  EXPECT_THAT(lines[2], testing::AllOf(HasSubstr("0.5 TFLOP/s"), HasSubstr("not counted"), HasSubstr("memory:")));
+  EXPECT_THAT(lines[2], testing::AllOf(Says("0.5 TFLOP/s"), Says("not counted"), Says("memory:")));
 }
 
 TEST(Expected, OnlyALongWaitOnTheCpuNeedsAgreement) {
@@ -59,8 +59,8 @@ TEST(Expected, OnlyALongWaitOnTheCpuNeedsAgreement) {
 TEST_F(CommandLine, GenerateSaysWhatItWillTake) {
   const auto ended = run(small_video("--discard"));
   EXPECT_EQ(ended.code, 0) << ended.output;
-  EXPECT_THAT(ended.output, HasSubstr("expected: about "));
-  EXPECT_THAT(ended.output, HasSubstr("GiB of host memory"));
+  EXPECT_THAT(ended.output, Says("expected: about "));
+  EXPECT_THAT(ended.output, Says("GiB of host memory"));
 }
 
 TEST_F(CommandLine, ALongComputationOnACpuNeedsYes) {
@@ -68,8 +68,8 @@ TEST_F(CommandLine, ALongComputationOnACpuNeedsYes) {
                            " --prompt x --size 1280x704 --num-frames 241 --steps 1000 --output v.mp4";
   const auto ended = run(work + " </dev/null");
   EXPECT_EQ(ended.code, 2) << ended.output;
-  EXPECT_THAT(ended.output, testing::AllOf(HasSubstr("on the CPU"), HasSubstr("--yes")));
-  EXPECT_THAT(ended.output, Not(HasSubstr("step 1/")));
+  EXPECT_THAT(ended.output, testing::AllOf(Says("on the CPU"), Says("--yes")));
+  EXPECT_THAT(ended.output, Not(Says("step 1/")));
   EXPECT_EQ(files(), 0u);
 }
 
@@ -77,7 +77,7 @@ TEST_F(CommandLine, WhatTheMachineCannotHoldIsRefusedEvenWithYes) {
   const auto ended = run("generate --yes --device cpu --checkpoint " + checkpoint() +
                          " --prompt x --size 16384x16384 --num-frames 401 --steps 1 --output v.mp4");
   EXPECT_NE(ended.code, 0);
-  EXPECT_THAT(ended.output, testing::AllOf(HasSubstr("out of memory"), HasSubstr("the largest that fits: ")));
+  EXPECT_THAT(ended.output, testing::AllOf(Says("out of memory"), Says("the largest that fits: ")));
   EXPECT_EQ(files(), 0u);
 }
 
@@ -91,11 +91,11 @@ TEST_F(CommandLine, RunChecksItsWholeSuiteBeforeItsFirstCase) {
   };
   auto ended = run(suite(R"("width":16384,"height":16384,"num_frames":401)") + " --yes");
   EXPECT_EQ(ended.code, 2) << ended.output;
-  EXPECT_THAT(ended.output, testing::AllOf(HasSubstr("case second: out of memory"), HasSubstr("the largest that fits"),
-                                           HasSubstr("--allow-too-large")));
+  EXPECT_THAT(ended.output, testing::AllOf(Says("case second: out of memory"), Says("the largest that fits"),
+                                           Says("--allow-too-large")));
   ended = run(suite(R"("width":1280,"height":704,"num_frames":241,"steps":1000)") + " </dev/null");
   EXPECT_EQ(ended.code, 2) << ended.output;
-  EXPECT_THAT(ended.output, testing::AllOf(HasSubstr("second: expected: about "), HasSubstr("--yes")));
+  EXPECT_THAT(ended.output, testing::AllOf(Says("second: expected: about "), Says("--yes")));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "o"));
   ended = run(suite(R"("width":1280,"height":704,"num_frames":241,"steps":1000)") + " --dry-run </dev/null");
   EXPECT_EQ(ended.code, 0) << "a dry run only says it: " << ended.output;
@@ -106,27 +106,27 @@ TEST_F(CommandLine, ACaseThatCannotFitMayBeKeptAsAResult) {
     "cases":[{"name":"large","prompt":"x","device":"cpu","width":16384,"height":16384,"num_frames":401,"steps":1}]})");
   const auto ended = run("run --suite s.json --output o --allow-too-large --yes --checkpoint " + checkpoint());
   EXPECT_EQ(ended.code, 1) << ended.output;
-  EXPECT_THAT(ended.output, HasSubstr("0 ok, 1 not ok"));
-  EXPECT_THAT(ended.output, HasSubstr("out of memory"));
+  EXPECT_THAT(ended.output, Says("0 ok, 1 not ok"));
+  EXPECT_THAT(ended.output, Says("out of memory"));
 }
 
 TEST_F(CommandLine, WithoutACheckpointTheSmallModelMakesItsOwnSizeAndSaysSo) {
   const auto ended = run("generate --device cpu --prompt 'a red circle' --steps 1 --discard");
   EXPECT_EQ(ended.code, 0) << ended.output;
-  EXPECT_THAT(ended.output, HasSubstr("no --checkpoint: the small model that comes"));
-  EXPECT_THAT(ended.output, HasSubstr("128x96, 17 frames"));
+  EXPECT_THAT(ended.output, Says("no --checkpoint: the small model that comes"));
+  EXPECT_THAT(ended.output, Says("128x96, 17 frames"));
   const auto named = run("generate --device cpu --prompt x --model ti2v-5B --discard");
   EXPECT_EQ(named.code, 2) << named.output;
-  EXPECT_THAT(named.output, testing::AllOf(HasSubstr("--checkpoint"), HasSubstr("--weights random")));
+  EXPECT_THAT(named.output, testing::AllOf(Says("--checkpoint"), Says("--weights random")));
   EXPECT_THAT(run("inspect " + std::string(WAN_BINARY_DIR) + "/share/wanbench/checkpoint").output,
-              HasSubstr("defaults: 128x96, 17 frames at 24 fps, 20 steps, shift 5, guidance 3.5"));
+              Says("defaults: 128x96, 17 frames at 24 fps, 20 steps, shift 5, guidance 3.5"));
 }
 
 TEST_F(CommandLine, AnEmptyPathIsNoPath) {
   for (const char* flag : {"--output", "--checkpoint", "--frames", "--image"}) {
     const auto ended = run(std::string("generate --device cpu --prompt x ") + flag + " ''");
     EXPECT_EQ(ended.code, 2) << flag << ": " << ended.output;
-    EXPECT_THAT(ended.output, HasSubstr("expected a path"));
+    EXPECT_THAT(ended.output, Says("expected a path"));
   }
   EXPECT_EQ(files(), 0u);
 }

@@ -24,6 +24,7 @@ namespace {
 
 using nlohmann::json;
 using test::Ended;
+using test::Says;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
@@ -71,11 +72,10 @@ class Fidelity : public test::CommandLine {
 TEST_F(Fidelity, SaysEveryMetricAndWhyOneIsMissing) {
   frames("a", 3, 1);
   frames("b", 3, 50);
-  expect(
-      "a b --frames", ExitCode::kSuccess,
-      AllOf(HasSubstr("64x48, 3 frames\n"), HasSubstr("PSNR"), HasSubstr(" dB"), HasSubstr("FLIP"),
-            HasSubstr("smaller than 176 pixels"), HasSubstr("  PSNR of frame differences"), Not(HasSubstr("codec"))));
-  expect("a a", ExitCode::kSuccess, AllOf(HasSubstr("identical: every byte"), HasSubstr("1.000000")));
+  expect("a b --frames", ExitCode::kSuccess,
+         AllOf(HasSubstr("64x48, 3 frames\n"), Says("PSNR"), Says(" dB"), Says("FLIP"), Says("smaller than 176 pixels"),
+               HasSubstr("  PSNR of frame differences"), Not(Says("codec"))));
+  expect("a a", ExitCode::kSuccess, AllOf(Says("identical: every byte"), Says("1.000000")));
 }
 
 TEST_F(Fidelity, HasADocumentForScripts) {
@@ -109,15 +109,15 @@ TEST_F(Fidelity, OfAnMp4IsMarked) {
   if (!can_write_video()) GTEST_SKIP() << "built without FFmpeg";
   frames("a", 4, 0);
   mp4("a.mp4", 4);
-  expect("a a.mp4", ExitCode::kSuccess, AllOf(HasSubstr("includes the codec: B is mp4"), HasSubstr("24 a second")));
+  expect("a a.mp4", ExitCode::kSuccess, AllOf(Says("includes the codec: B is mp4"), Says("24 a second")));
   const json found = json::parse(run("fidelity a.mp4 a --json").output);
   EXPECT_EQ(found.at("a").at("includes_codec"), true);
   EXPECT_EQ(found.at("b").at("includes_codec"), false);
   EXPECT_EQ(found.at("identical"), false);
   mp4("slow.mp4", 4, 16);
-  expect("a.mp4 slow.mp4", ExitCode::kNotComparable, HasSubstr("expected 24 frames a second as a.mp4 has, found 16"));
+  expect("a.mp4 slow.mp4", ExitCode::kNotComparable, Says("expected 24 frames a second as a.mp4 has, found 16"));
   mp4("long.mp4", 6);
-  expect("a.mp4 long.mp4", ExitCode::kNotComparable, HasSubstr("long.mp4: expected 4 frames as a.mp4 has, found 6"));
+  expect("a.mp4 long.mp4", ExitCode::kNotComparable, Says("long.mp4: expected 4 frames as a.mp4 has, found 6"));
 }
 
 TEST_F(Fidelity, TakesTheVideoOfARun) {
@@ -129,25 +129,25 @@ TEST_F(Fidelity, TakesTheVideoOfARun) {
     return store_record(folder_ / folder, record).string();
   };
   const std::string without = store("none", "");
-  expect("a " + without, ExitCode::kUsage, HasSubstr("found one that wrote none"));
+  expect("a " + without, ExitCode::kUsage, Says("found one that wrote none"));
   if (!can_write_video()) GTEST_SKIP() << "built without FFmpeg";
   const std::string record = store("run", "v.mp4");
-  expect("a " + record, ExitCode::kUsage, HasSubstr("expected its video v.mp4 beside it"));
+  expect("a " + record, ExitCode::kUsage, Says("expected its video v.mp4 beside it"));
   mp4("run/v.mp4", 2);
-  expect(record + " run", ExitCode::kSuccess, HasSubstr("identical: every byte"));
+  expect(record + " run", ExitCode::kSuccess, Says("identical: every byte"));
   store("run/two", "w.mp4");
   mp4("run/two/w.mp4", 2);
-  expect("a run", ExitCode::kUsage, AllOf(HasSubstr("found 2 videos"), HasSubstr(".run.json")));
+  expect("a run", ExitCode::kUsage, AllOf(Says("found 2 videos"), Says(".run.json")));
 }
 
 TEST_F(Fidelity, RefusesWhatDoesNotCompare) {
   frames("a", 3, 1);
   frames("b", 2, 1);
-  expect("a b", ExitCode::kNotComparable, AllOf(HasSubstr("b: expected 3 frames"), HasSubstr("found 2 frames")));
-  expect("a nothing", ExitCode::kUsage, HasSubstr("nothing: expected an mp4 or a folder"));
-  expect("a", ExitCode::kUsage, HasSubstr("B is required"));
+  expect("a b", ExitCode::kNotComparable, AllOf(Says("b: expected 3 frames"), Says("found 2 frames")));
+  expect("a nothing", ExitCode::kUsage, Says("nothing: expected an mp4 or a folder"));
+  expect("a", ExitCode::kUsage, Says("B is required"));
   dump("a.safetensors", 1);
-  expect("a a --latents-a a.safetensors", ExitCode::kUsage, HasSubstr("--latents-b"));
+  expect("a a --latents-a a.safetensors", ExitCode::kUsage, Says("--latents-b"));
 }
 
 }  // namespace

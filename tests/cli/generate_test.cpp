@@ -24,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 using test::CommandLine;
 using test::Ended;
+using test::Says;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
@@ -42,7 +43,7 @@ class Generate : public CommandLine {
     const size_t before = files();
     const Ended ended = run(arguments);
     EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage)) << arguments << "\n" << ended.output;
-    EXPECT_THAT(ended.output, AllOf(message, Not(HasSubstr("memory_plan")))) << arguments;
+    EXPECT_THAT(ended.output, AllOf(message, Not(Says("memory_plan")))) << arguments;
     EXPECT_EQ(files(), before) << arguments;
   }
   /// Standard output goes to the file `out`; what is said on standard error is returned.
@@ -59,9 +60,9 @@ class Generate : public CommandLine {
 
 TEST_F(Generate, WritesOnlyWhatTheNameSays) {
   expect_refused(small("--prompt x --output x.gif"),
-                 AllOf(HasSubstr("x.gif"), HasSubstr(".mp4"), HasSubstr("--frames"), HasSubstr("ffmpeg -i VIDEO.mp4")));
+                 AllOf(Says("x.gif"), Says(".mp4"), Says("--frames"), Says("ffmpeg -i VIDEO.mp4")));
   for (const char* name : {"x.webm", "x", "x.avi"})
-    expect_refused(small(std::string("--prompt x --output ") + name), AllOf(HasSubstr(".mp4"), HasSubstr("--frames")));
+    expect_refused(small(std::string("--prompt x --output ") + name), AllOf(Says(".mp4"), Says("--frames")));
 }
 
 TEST_F(Generate, AnUnnamedVideoIsNamedAfterItsPrompt) {
@@ -69,7 +70,7 @@ TEST_F(Generate, AnUnnamedVideoIsNamedAfterItsPrompt) {
   ASSERT_EQ(first.code, 0) << first.output;
   EXPECT_THAT(first.output, HasSubstr("seed 42: a-cat-running-42.mp4\n"));
   EXPECT_TRUE(there("a-cat-running-42.mp4"));
-  EXPECT_THAT(run(small("--prompt 'A Cat, running'")).output, HasSubstr("a-cat-running-42-2.mp4"));
+  EXPECT_THAT(run(small("--prompt 'A Cat, running'")).output, Says("a-cat-running-42-2.mp4"));
   EXPECT_TRUE(there("a-cat-running-42-2.mp4"));
   ASSERT_EQ(run(small("--prompt x --seed 1 --output new/")).code, 0);
   EXPECT_TRUE(there("new/x-1.mp4"));
@@ -90,7 +91,7 @@ TEST_F(Generate, WhatIsThereIsKeptUnlessForced) {
   write("f/frame_00000.png", "precious");
   write("f/frame_00099.png", "precious");
   for (const char* output : {"--output v.mp4", "--dump d.safetensors", "--frames f"})
-    expect_refused(small(std::string("--prompt x ") + output), HasSubstr("--force"));
+    expect_refused(small(std::string("--prompt x ") + output), Says("--force"));
   EXPECT_EQ(text("v.mp4") + text("d.safetensors") + text("f/frame_00000.png"), "preciouspreciousprecious");
   const Ended forced = run(small("--prompt x --force --output v.mp4 --dump d.safetensors --frames f"));
   ASSERT_EQ(forced.code, 0) << forced.output;
@@ -102,11 +103,11 @@ TEST_F(Generate, ARandomSeedIsSaidAndRecorded) {
   const Ended ended = run(small("--prompt x --seed random --output v.mp4"));
   ASSERT_EQ(ended.code, 0) << ended.output;
   const uint64_t seed = metadata("v.mp4").request.seed;
-  EXPECT_THAT(ended.output, HasSubstr("seed: " + std::to_string(seed)));
-  EXPECT_THAT(ended.output, HasSubstr("seed " + std::to_string(seed) + ": v.mp4"));
+  EXPECT_THAT(ended.output, Says("seed: " + std::to_string(seed)));
+  EXPECT_THAT(ended.output, Says("seed " + std::to_string(seed) + ": v.mp4"));
   write("s.json", R"({"schema":"wanbench.suite","format":1,"name":"s","version":"1","cases":[
       {"name":"c","prompt":"x","seed":"random"}]})");
-  expect_refused("run --suite s.json --output r", HasSubstr("'seed' must be a whole number"));
+  expect_refused("run --suite s.json --output r", Says("'seed' must be a whole number"));
 }
 
 TEST_F(Generate, TheVideoSaysWhatItWasMadeOf) {
@@ -120,12 +121,12 @@ TEST_F(Generate, TheVideoSaysWhatItWasMadeOf) {
   EXPECT_EQ(said.request.precision, Precision::kF32);
   EXPECT_EQ(said.weights, identify_weights(checkpoint()));
   EXPECT_FALSE(said.device_name.empty());
-  EXPECT_THAT(ended.output, HasSubstr("frames' sha256 " + said.frames_sha256));
-  EXPECT_THAT(text("v.mp4"), AllOf(Not(HasSubstr(folder_.path().string())), Not(HasSubstr(checkpoint()))));
+  EXPECT_THAT(ended.output, Says("frames' sha256 " + said.frames_sha256));
+  EXPECT_THAT(text("v.mp4"), AllOf(Not(Says(folder_.path().string())), Not(Says(checkpoint()))));
   ASSERT_EQ(run(small("--prompt 'a cat' --output n.mp4 --no-metadata")).code, 0);
   EXPECT_EQ(read_video_tags(folder_ / "n.mp4").comment, "");
   EXPECT_EQ(read_video_tags(folder_ / "n.mp4").description, "");
-  EXPECT_THAT(text("n.mp4"), AllOf(Not(HasSubstr("a cat")), Not(HasSubstr("wanbench"))));
+  EXPECT_THAT(text("n.mp4"), AllOf(Not(Says("a cat")), Not(Says("wanbench"))));
 }
 
 TEST_F(Generate, EveryPromptWithEverySeedByOneEngine) {
@@ -134,30 +135,30 @@ TEST_F(Generate, EveryPromptWithEverySeedByOneEngine) {
   ASSERT_EQ(ended.code, 0) << ended.output;
   for (const char* name : {"01-a-red-star-1", "02-a-red-star-2", "03-a-cat-1", "04-a-cat-2"}) {
     EXPECT_TRUE(there("out/" + std::string(name) + ".mp4")) << name;
-    EXPECT_THAT(ended.output, HasSubstr("out/" + std::string(name) + ".mp4")) << "a line each";
+    EXPECT_THAT(ended.output, Says("out/" + std::string(name) + ".mp4")) << "a line each";
   }
-  EXPECT_THAT(ended.output, AllOf(HasSubstr("[1/4] "), HasSubstr("[4/4] "), HasSubstr("p.txt:4")));
+  EXPECT_THAT(ended.output, AllOf(Says("[1/4] "), Says("[4/4] "), Says("p.txt:4")));
   EXPECT_EQ(metadata("out/03-a-cat-1.mp4").num_frames, 1);
   ASSERT_EQ(run(small("--prompt 'a red star' --seed 2 --output alone.mp4")).code, 0);
   EXPECT_EQ(metadata("alone.mp4").frames_sha256, metadata("out/02-a-red-star-2.mp4").frames_sha256)
       << "a warm engine makes the same video";
-  expect_refused(small("--prompts p.txt --seeds 1,2 --output out/"), AllOf(HasSubstr("p.txt:2"), HasSubstr("--force")));
+  expect_refused(small("--prompts p.txt --seeds 1,2 --output out/"), AllOf(Says("p.txt:2"), Says("--force")));
 }
 
 TEST_F(Generate, AllOfAFileIsCheckedBeforeTheFirstVideo) {
   write("p.txt", "good\n{\"prompt\": \"x\", \"num_frames\": 6}\n");
-  expect_refused(small("--prompts p.txt --output out/"), AllOf(HasSubstr("p.txt:2: "), HasSubstr("4n+1")));
+  expect_refused(small("--prompts p.txt --output out/"), AllOf(Says("p.txt:2: "), Says("4n+1")));
   write("p.txt", "good\n{\"prompt\": \"x\", \"image\": \"none.png\"}\n");
-  expect_refused(small("--prompts p.txt --output out/"), AllOf(HasSubstr("p.txt:2: "), HasSubstr("none.png")));
+  expect_refused(small("--prompts p.txt --output out/"), AllOf(Says("p.txt:2: "), Says("none.png")));
   write("p.txt", "good\n");
-  expect_refused(small("--prompts p.txt --output one.mp4"), AllOf(HasSubstr("one.mp4"), HasSubstr("one/")));
-  expect_refused(small("--prompts p.txt --dump d"), HasSubstr("--dump"));
-  expect_refused(small("--prompts p.txt --prompt x"), HasSubstr("--prompt"));
-  expect_refused(small("--prompt x --seeds 1,2 --seed 3"), HasSubstr("--seed"));
-  expect_refused(small("--prompt x --seeds 1,,2"), AllOf(HasSubstr("--seeds '1,,2'"), HasSubstr("as 1,2,3; found ''")));
-  expect_refused(small("--prompt x --seeds 1,2,1"), HasSubstr("1 is there twice"));
-  expect_refused(small("--prompts none.txt"), HasSubstr("none.txt"));
-  expect_refused(small("--prompts p.txt --trace-kernels"), HasSubstr("--trace-kernels"));
+  expect_refused(small("--prompts p.txt --output one.mp4"), AllOf(Says("one.mp4"), Says("one/")));
+  expect_refused(small("--prompts p.txt --dump d"), Says("--dump"));
+  expect_refused(small("--prompts p.txt --prompt x"), Says("--prompt"));
+  expect_refused(small("--prompt x --seeds 1,2 --seed 3"), Says("--seed"));
+  expect_refused(small("--prompt x --seeds 1,,2"), AllOf(Says("--seeds '1,,2'"), Says("as 1,2,3; found ''")));
+  expect_refused(small("--prompt x --seeds 1,2,1"), Says("1 is there twice"));
+  expect_refused(small("--prompts none.txt"), Says("none.txt"));
+  expect_refused(small("--prompts p.txt --trace-kernels"), Says("--trace-kernels"));
 }
 
 /// The second's noise is there when it is checked and of another shape when it is read.
@@ -169,8 +170,8 @@ TEST_F(Generate, AFailedVideoDoesNotLoseTheOthers) {
   EXPECT_TRUE(there("out/01-first-42.mp4"));
   EXPECT_FALSE(there("out/02-second-42.mp4"));
   EXPECT_TRUE(there("out/03-third-42.mp4"));
-  EXPECT_THAT(ended.output, AllOf(HasSubstr("error: out/02-second-42.mp4 (p.txt:2): "),
-                                  HasSubstr("1 of 3 videos were not made: out/02-second-42.mp4 (p.txt:2)")));
+  EXPECT_THAT(ended.output, AllOf(Says("error: out/02-second-42.mp4 (p.txt:2): "),
+                                  Says("1 of 3 videos were not made: out/02-second-42.mp4 (p.txt:2)")));
 }
 
 TEST_F(Generate, ASignalEndsAllVideos) {
@@ -202,29 +203,29 @@ TEST_F(Generate, EndsWithFiveLinesAndARow) {
   ASSERT_EQ(said.size(), 6u) << ended.output;
   for (size_t i = 0; i < 5; ++i) EXPECT_LE(said[i].size(), 80u) << said[i];
   EXPECT_THAT(said[0], testing::StartsWith("video   32x32, 5 frames, 24 fps, seed 42: v.mp4"));
-  EXPECT_THAT(said[1], AllOf(HasSubstr(" s a step, "), HasSubstr(" s in all")));
-  EXPECT_THAT(said[2], AllOf(testing::StartsWith("memory  "), HasSubstr("GiB")));
+  EXPECT_THAT(said[1], AllOf(Says(" s a step, "), Says(" s in all")));
+  EXPECT_THAT(said[2], AllOf(testing::StartsWith("memory  "), Says("GiB")));
   EXPECT_THAT(said[3], testing::StartsWith("energy  - ("));
   EXPECT_THAT(said[4], testing::StartsWith("frames' sha256 "));
   EXPECT_EQ(std::count(said[5].begin(), said[5].end(), '|'), 8) << said[5];
-  EXPECT_THAT(said[5], AllOf(HasSubstr("32x32x5, 1 step, fp32"), HasSubstr(" s/step | "), HasSubstr(" | - | ")));
+  EXPECT_THAT(said[5], AllOf(Says("32x32x5, 1 step, fp32"), Says(" s/step | "), Says(" | - | ")));
 }
 
 TEST_F(Generate, VerboseShowsStagesAndQuietTheNameAlone) {
-  EXPECT_THAT(run(small("--prompt x --discard")).output, Not(HasSubstr("sum of stages")));
+  EXPECT_THAT(run(small("--prompt x --discard")).output, Not(Says("sum of stages")));
   EXPECT_THAT(run(small("--prompt x --discard --verbose")).output,
-              AllOf(HasSubstr("Step_0_Inference"), HasSubstr("sum of stages")));
+              AllOf(Says("Step_0_Inference"), Says("sum of stages")));
   EXPECT_EQ(run(small("--prompt x --quiet --output v.mp4")).output, "v.mp4\n");
   EXPECT_EQ(run(small("--prompt x --quiet --discard")).output, "");
   EXPECT_EQ(run(small("--prompt x --quiet --seeds 1,2")).output, "01-x-1.mp4\n02-x-2.mp4\n");
   EXPECT_THAT(run(small("--prompt x --quiet --output v.gif")).output, testing::StartsWith("error: v.gif"));
-  expect_refused(small("--prompt x --quiet --verbose --discard"), HasSubstr("--verbose"));
+  expect_refused(small("--prompt x --quiet --verbose --discard"), Says("--verbose"));
 }
 
 TEST_F(Generate, JsonIsOneDocumentOnStandardOutput) {
   const Ended ended = run_apart(small("--prompt 'a cat' --json --output v.mp4"));
   ASSERT_EQ(ended.code, 0) << ended.output;
-  EXPECT_THAT(ended.output, AllOf(HasSubstr("frames' sha256"), Not(HasSubstr("\"schema\""))));
+  EXPECT_THAT(ended.output, AllOf(Says("frames' sha256"), Not(Says("\"schema\""))));
   const Json json = Json::parse(text("out"));
   EXPECT_EQ(json["schema"]["name"], "wanbench.generate");
   EXPECT_EQ(json["status"], "ok");
@@ -253,18 +254,18 @@ TEST_F(Generate, AFailureIsADocumentToo) {
   const auto document = [&](const std::string& arguments, int code) {
     const Ended ended = run_apart(small(arguments + " --json"));
     EXPECT_EQ(ended.code, code) << ended.output;
-    EXPECT_THAT(ended.output, HasSubstr("error: ")) << "people are told as well";
+    EXPECT_THAT(ended.output, Says("error: ")) << "people are told as well";
     return Json::parse(text("out"));
   };
   Json json = document("--prompt x --boundary 0.5 --discard", 2);
   EXPECT_EQ(json["status"], "failed");
   EXPECT_EQ(json["exit_code"], 2);
   EXPECT_EQ(json["error"]["kind"], "usage");
-  EXPECT_THAT(json["error"]["message"].get<std::string>(), HasSubstr("two experts"));
+  EXPECT_THAT(json["error"]["message"].get<std::string>(), Says("two experts"));
   EXPECT_EQ(json["videos"][0]["status"], "failed");
   EXPECT_EQ(json["videos"][0]["outcome"], nullptr);
   json = document("--prompt x --output x.gif", 2);
-  EXPECT_THAT(json["error"]["message"].get<std::string>(), HasSubstr(".mp4"));
+  EXPECT_THAT(json["error"]["message"].get<std::string>(), Says(".mp4"));
   json = document("--prompts none.txt", 2);
   EXPECT_EQ(json["error"]["kind"], "input");
   EXPECT_TRUE(json["videos"].empty());

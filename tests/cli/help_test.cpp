@@ -22,6 +22,7 @@ namespace {
 
 using test::CommandLine;
 using test::Ended;
+using test::Says;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -64,14 +65,14 @@ TEST_F(Help, FitsEightyColumnsAndBreaksBetweenWordsOnly) {
     const std::string help = help_of(command), flowing = words_of(help);
     std::istringstream lines(help);
     for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << name << "\n" << line;
-    EXPECT_THAT(flowing, HasSubstr(words_of(command.description))) << name;
+    EXPECT_THAT(flowing, Says(words_of(command.description))) << name;
     for (const OptionText& option : command.options) {
-      EXPECT_THAT(flowing, HasSubstr(words_of(option.description))) << name;
-      for (const std::string& flag : option.flags) EXPECT_THAT(flowing, HasSubstr(flag)) << name;
-      EXPECT_THAT(flowing, HasSubstr(fmt::format("{}", fmt::join(option.words, ", ")))) << name;
+      EXPECT_THAT(flowing, Says(words_of(option.description))) << name;
+      for (const std::string& flag : option.flags) EXPECT_THAT(flowing, Says(flag)) << name;
+      EXPECT_THAT(flowing, Says(fmt::format("{}", fmt::join(option.words, ", ")))) << name;
     }
     for (const CommandText& below : command.commands)
-      EXPECT_THAT(flowing, HasSubstr(below.words.back() + " " + words_of(below.description))) << name;
+      EXPECT_THAT(flowing, Says(below.words.back() + " " + words_of(below.description))) << name;
   });
   EXPECT_GE(commands, 18u);
 }
@@ -86,7 +87,7 @@ TEST_F(Help, IsWhatTheProgramShows) {
   EXPECT_THAT(words_of(ended.output), HasSubstr("--order TEXT interleaved: repeats go round the cases; grouped: one "
                                                 "case after the other; one of interleaved, grouped; default: "
                                                 "interleaved"));
-  EXPECT_THAT(words_of(ended.output), HasSubstr("required"));
+  EXPECT_THAT(words_of(ended.output), Says("required"));
 }
 
 TEST_F(Help, SaysWhatMayHaveBeenMeant) {
@@ -118,12 +119,12 @@ TEST_F(Help, ATypoIsBadUsage) {
   for (const char* arguments : {"genrate", "generate --promt x", "compare --jsn"}) {
     const Ended ended = run(arguments);
     EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage)) << arguments;
-    EXPECT_THAT(ended.output, HasSubstr("did you mean")) << arguments;
-    EXPECT_THAT(ended.output, HasSubstr("--help")) << arguments;
+    EXPECT_THAT(ended.output, Says("did you mean")) << arguments;
+    EXPECT_THAT(ended.output, Says("--help")) << arguments;
   }
   const Ended hostile = run("$(printf 'gen\\033[2Jrate')");
   EXPECT_EQ(hostile.code, static_cast<int>(ExitCode::kUsage));
-  EXPECT_THAT(hostile.output, Not(HasSubstr("\033")));
+  EXPECT_THAT(hostile.output, Not(Says("\033")));
 }
 
 }  // namespace

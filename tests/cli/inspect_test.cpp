@@ -28,6 +28,7 @@ using test::Ended;
 using test::FileTensors;
 using test::kPair;
 using test::kSingle;
+using test::Says;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::EndsWith;
@@ -133,8 +134,8 @@ TEST_F(Inspect, SaysWhatTheModelsOwnVideoNeeds) {
   EXPECT_GE(machine.at("host_total_bytes"), machine.at("host_available_bytes"));
   const std::string text = run("inspect " + checkpoint()).output;
   EXPECT_THAT(text, AllOf(HasSubstr("GPU, bf16   resident"), HasSubstr("GPU, bf16   streamed"),
-                          HasSubstr("GPU, bf16   mapped"), HasSubstr("CPU, fp32   resident"), HasSubstr("host: ")));
-  EXPECT_THAT(text, HasSubstr(has_card ? " GiB free" : "not known: no card"));
+                          HasSubstr("GPU, bf16   mapped"), HasSubstr("CPU, fp32   resident"), Says("host: ")));
+  EXPECT_THAT(text, Says(has_card ? " GiB free" : "not known: no card"));
 }
 
 /// What is printed and the document, for a machine with a card.
@@ -164,11 +165,11 @@ TEST(NeedsHere, HoldTheCardAndTheHostAgainstEachPlace) {
   ASSERT_EQ(needs.size(), 4u);
   EXPECT_EQ(needs[0].at("fits"), json({{"value", false}, {"reason", "of the card's memory 11.0 GiB are free"}}));
   EXPECT_EQ(needs[1].at("fits").at("value"), false) << "its weights and the rest of the host";
-  EXPECT_THAT(needs[1].at("fits").at("reason").get<std::string>(), HasSubstr("4.0 GiB of it are left"));
+  EXPECT_THAT(needs[1].at("fits").at("reason").get<std::string>(), Says("4.0 GiB of it are left"));
   EXPECT_EQ(needs[2].at("fits"), json({{"value", true}}));
   EXPECT_EQ(needs[3].at("fits").at("value"), false) << "20 GiB in fp32";
   EXPECT_EQ(too_long(text), "");
-  EXPECT_THAT(text, AllOf(HasSubstr("card: A card of a name, 11.0 of 24.0 GiB free"), HasSubstr("  no: of the card's"),
+  EXPECT_THAT(text, AllOf(Says("card: A card of a name, 11.0 of 24.0 GiB free"), HasSubstr("  no: of the card's"),
                           HasSubstr("  yes\n")));
   machine.host_free = 16 * kGiB;
   machine.card->free_bytes = 24 * kGiB;
@@ -191,7 +192,7 @@ TEST_F(Inspect, TheNeedIsWhatGenerateExpects) {
   EXPECT_LT(small, bytes) << "of a smaller video";
   char expected[32];
   std::snprintf(expected, sizeof expected, "%.1f GiB of host memory", small / (1 << 30));
-  EXPECT_THAT(ended.output, HasSubstr(expected));
+  EXPECT_THAT(ended.output, Says(expected));
 }
 
 TEST_F(Inspect, ShowsTheCheckpointsOwnRecipe) {
@@ -209,17 +210,17 @@ TEST_F(Inspect, ShowsTheCheckpointsOwnRecipe) {
   EXPECT_EQ(own.at("guidance_low"), 1.0);
   EXPECT_EQ(own.at("width"), 96);
   EXPECT_EQ(own.at("said_by"), "wanbench.json");
-  EXPECT_THAT(run("inspect own").output, AllOf(HasSubstr("recipe: fastwan-3, 3 steps of FastWan"),
-                                               HasSubstr("said by wanbench.json"), HasSubstr(", 3 steps, shift 5")));
+  EXPECT_THAT(run("inspect own").output, AllOf(Says("recipe: fastwan-3, 3 steps of FastWan"),
+                                               Says("said by wanbench.json"), Says(", 3 steps, shift 5")));
   say(R"({"width":100,"height":64})");
   const Ended refused = run("inspect own");
   EXPECT_EQ(refused.code, static_cast<int>(ExitCode::kUsage));
-  EXPECT_THAT(refused.output, HasSubstr("100x64"));
+  EXPECT_THAT(refused.output, Says("100x64"));
 }
 
 TEST_F(Inspect, SaysPlainlyWhatHasNoScales) {
   const std::string text = run("inspect " + checkpoint()).output;
-  EXPECT_THAT(text, AllOf(HasSubstr("weights without scales"), Not(HasSubstr("plain of"))));
+  EXPECT_THAT(text, AllOf(Says("weights without scales"), Not(Says("plain of"))));
 }
 
 TEST_F(Inspect, ADitAloneIsToldWithWhatLiesAroundIt) {
@@ -235,8 +236,8 @@ TEST_F(Inspect, ADitAloneIsToldWithWhatLiesAroundIt) {
   const Ended made = run(line + " --device cpu --size 96x64 --num-frames 5 --steps 1 --discard");
   EXPECT_EQ(made.code, 0) << "the line is one to type: " << made.output;
   EXPECT_THAT(run(std::string("inspect ") + kHigh).output,
-              AllOf(HasSubstr("found around it: VAE: models/vae/wan_vae.safetensors, the only VAE that fits in"),
-                    HasSubstr("--vae models/vae/wan_vae.safetensors")));
+              AllOf(Says("found around it: VAE: models/vae/wan_vae.safetensors, the only VAE that fits in"),
+                    Says("--vae models/vae/wan_vae.safetensors")));
 }
 
 TEST_F(Inspect, ADitAloneSaysWhatItLacks) {
@@ -247,16 +248,15 @@ TEST_F(Inspect, ADitAloneSaysWhatItLacks) {
   ASSERT_EQ(found.at("missing").size(), 2u);
   EXPECT_EQ(found.at("missing")[0].at("flag"), "--text-encoder");
   EXPECT_THAT(found.at("missing")[0].at("why").get<std::string>(),
-              AllOf(HasSubstr("2 are in models"), HasSubstr("again.safetensors")));
+              AllOf(Says("2 are in models"), Says("again.safetensors")));
   EXPECT_EQ(found.at("missing")[1].at("flag"), "--vae");
   EXPECT_EQ(found.at("generate"),
             std::string("wanbench generate --checkpoint ") + kAlone + " --text-encoder FILE --vae FILE --prompt TEXT");
   EXPECT_EQ(found.at("model"), "ti2v-256x2");
   EXPECT_EQ(found.at("text_encoder"), nullptr);
   EXPECT_EQ(found.at("needs").size(), 4u);
-  EXPECT_THAT(
-      run(std::string("inspect ") + kAlone).output,
-      AllOf(HasSubstr("missing: the VAE: no VAE that fits is in models; name it with --vae"), HasSubstr("--vae FILE")));
+  EXPECT_THAT(run(std::string("inspect ") + kAlone).output,
+              AllOf(Says("missing: the VAE: no VAE that fits is in models; name it with --vae"), Says("--vae FILE")));
   const json named = document(std::string(kAlone) + " --text-encoder " + kEncoder);
   EXPECT_EQ(named.at("missing").size(), 1u);
   EXPECT_EQ(named.at("components").size(), 2u);
@@ -268,8 +268,7 @@ TEST_F(Inspect, AnExpertWhoseNameSaysNothingIsAskedFor) {
   const json found = document("models/diffusion_models/first.safetensors");
   ASSERT_EQ(found.at("missing").size(), 1u);
   EXPECT_EQ(found.at("missing")[0].at("flag"), "--dit-high or --dit-low");
-  EXPECT_THAT(found.at("generate").get<std::string>(),
-              HasSubstr("generate --dit-high FILE --dit-low FILE --text-encoder"));
+  EXPECT_THAT(found.at("generate").get<std::string>(), Says("generate --dit-high FILE --dit-low FILE --text-encoder"));
 }
 
 TEST_F(Inspect, ALoraSaysWhichModelsItFits) {
@@ -292,11 +291,11 @@ TEST_F(Inspect, ALoraSaysWhichModelsItFits) {
   EXPECT_EQ(fit.at("generate"), "wanbench generate --checkpoint FOLDER --lora loras/one.safetensors --prompt TEXT");
   const json other = fit_of(found, "t2v-A14B");
   EXPECT_EQ(other.at("fits").at("value"), false);
-  EXPECT_THAT(other.at("fits").at("reason").get<std::string>(), HasSubstr("5120"));
+  EXPECT_THAT(other.at("fits").at("reason").get<std::string>(), Says("5120"));
   EXPECT_FALSE(other.contains("generate"));
   const std::string text = run("inspect loras/one.safetensors").output;
-  EXPECT_THAT(text, AllOf(HasSubstr("ti2v-5B: fits: 2 tensors applied, 0 ignored, 0 unmatched"),
-                          HasSubstr("t2v-A14B: does not fit: "), HasSubstr("changes: 1 pair of rank 1"),
+  EXPECT_THAT(text, AllOf(Says("ti2v-5B: fits: 2 tensors applied, 0 ignored, 0 unmatched"),
+                          Says("t2v-A14B: does not fit: "), Says("changes: 1 pair of rank 1"),
                           HasSubstr("to add it to ti2v-5B:\n  wanbench generate --checkpoint FOLDER")));
 }
 
@@ -329,7 +328,7 @@ TEST_F(Inspect, ALoraOfAnotherSizeIsReadAgainstItsOwn) {
   EXPECT_EQ(document("deep.safetensors").at("blocks").at("value"), 51);
   EXPECT_EQ(document("deep.safetensors").at("pairs_by_rank").at("value"), json({{"1", 1}}));
   EXPECT_THAT(run("inspect " + (test::kFormats / "ti2v-lora/peft_dir").string()).output,
-              AllOf(HasSubstr("adapter_config.json"), HasSubstr("--lora ")));
+              AllOf(Says("adapter_config.json"), Says("--lora ")));
 }
 
 TEST_F(Inspect, ALoraThatIsNotReadSaysWhy) {
@@ -339,8 +338,8 @@ TEST_F(Inspect, ALoraThatIsNotReadSaysWhy) {
                           {test::stored(layer + "lora_A.weight", {{1, 16}, ones}, DType::kF32)});
   const json found = document("half.safetensors");
   EXPECT_EQ(found.at("pairs_by_rank").at("value"), nullptr);
-  EXPECT_THAT(found.at("pairs_by_rank").at("reason").get<std::string>(), HasSubstr("is there without lora_B"));
-  EXPECT_THAT(run("inspect half.safetensors").output, HasSubstr("not read: "));
+  EXPECT_THAT(found.at("pairs_by_rank").at("reason").get<std::string>(), Says("is there without lora_B"));
+  EXPECT_THAT(run("inspect half.safetensors").output, Says("not read: "));
 }
 
 }  // namespace

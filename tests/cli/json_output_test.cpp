@@ -20,6 +20,7 @@ namespace {
 
 using nlohmann::json;
 using test::Ended;
+using test::Says;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
@@ -70,8 +71,8 @@ TEST_F(JsonOutput, InspectHasTheFactsOfItsText) {
   const json found = document("inspect " + checkpoint(), "wanbench.inspect");
   EXPECT_EQ(found["task"], "ti2v");
   EXPECT_EQ(found["layout"], "official");
-  EXPECT_THAT(found["generate"].get<std::string>(), HasSubstr("wanbench generate --checkpoint "));
-  EXPECT_THAT(found["components"][0]["evidence"].get<std::string>(), HasSubstr("a DiT, with official names"));
+  EXPECT_THAT(found["generate"].get<std::string>(), Says("wanbench generate --checkpoint "));
+  EXPECT_THAT(found["components"][0]["evidence"].get<std::string>(), Says("a DiT, with official names"));
   EXPECT_EQ(found["model"], "ti2v-256x2");
   EXPECT_EQ(found["dit"]["width"], 256);
   EXPECT_EQ(found["dit"]["layers"], 2);
@@ -83,8 +84,8 @@ TEST_F(JsonOutput, InspectHasTheFactsOfItsText) {
   EXPECT_NEAR(percent, 100, 1e-6);
   EXPECT_EQ(found["licence"], json({{"value", nullptr}, {"reason", "no_readme"}}));
   const std::string text = run("inspect " + checkpoint()).output;
-  EXPECT_THAT(text, HasSubstr(std::to_string(found["components"][0]["parameters"].get<int64_t>())));
-  EXPECT_THAT(text, HasSubstr("width " + std::to_string(found["text_encoder"]["width"].get<int64_t>())));
+  EXPECT_THAT(text, Says(std::to_string(found["components"][0]["parameters"].get<int64_t>())));
+  EXPECT_THAT(text, Says("width " + std::to_string(found["text_encoder"]["width"].get<int64_t>())));
 }
 
 TEST_F(JsonOutput, InspectEscapesWhatACardSays) {
@@ -92,7 +93,7 @@ TEST_F(JsonOutput, InspectEscapesWhatACardSays) {
   write_atomically(folder_ / "carded/README.md", "---\nlicense: mit\x1b[2J\n---\n\u202eback\xff");
   const json found = document("inspect carded", "wanbench.inspect");
   EXPECT_EQ(found["licence"]["value"], "mit\x1b[2J");
-  EXPECT_THAT(found["model_card"]["value"].get<std::string>(), HasSubstr("back"));
+  EXPECT_THAT(found["model_card"]["value"].get<std::string>(), Says("back"));
 }
 
 TEST_F(JsonOutput, DoctorHasTheFactsOfItsText) {
@@ -106,7 +107,7 @@ TEST_F(JsonOutput, DoctorHasTheFactsOfItsText) {
   EXPECT_EQ(found["gpu"]["usable"]["value"].get<bool>(), !found["gpu"]["usable"].contains("reason"));
   EXPECT_TRUE(std::filesystem::exists(found["data"]["quick_suite"]["value"].get<std::string>()));
   const std::string text = run("doctor").output;
-  EXPECT_THAT(text, HasSubstr(found["machine"]["kernel"]["value"].get<std::string>()));
+  EXPECT_THAT(text, Says(found["machine"]["kernel"]["value"].get<std::string>()));
 }
 
 TEST_F(JsonOutput, CompareHasTheFactsOfItsText) {
@@ -126,7 +127,7 @@ TEST_F(JsonOutput, CompareHasTheFactsOfItsText) {
   EXPECT_EQ(pair["comparable"], true);
   EXPECT_EQ(pair["b"]["commit"]["value"], "\x1b]0;x");
   const json row = pair["rows"][0];
-  EXPECT_THAT(row["name"].get<std::string>(), HasSubstr("Total"));
+  EXPECT_THAT(row["name"].get<std::string>(), Says("Total"));
   EXPECT_EQ(row["a_s"]["runs"], 5);
   EXPECT_GT(row["b_s"]["median"], row["a_s"]["median"]);
   EXPECT_EQ(row["time"]["verdict"], "SLOWER");
@@ -150,7 +151,7 @@ TEST_F(JsonOutput, AnErrorLeavesNoDocument) {
     const Ended ended = run(arguments + std::string(kApart));
     EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage)) << arguments;
     EXPECT_EQ(read_text(folder_ / "document"), "") << arguments;
-    EXPECT_THAT(read_text(folder_ / "messages"), HasSubstr("error: ")) << arguments;
+    EXPECT_THAT(read_text(folder_ / "messages"), Says("error: ")) << arguments;
   }
 }
 
@@ -165,8 +166,8 @@ TEST_F(JsonOutput, SuiteCheckNamesFileCaseAndField) {
   const Ended bad = run("suite check good.json bad.json");
   EXPECT_EQ(bad.code, static_cast<int>(ExitCode::kUsage));
   EXPECT_THAT(bad.output, AllOf(HasSubstr("bad.json: suite s version 1, 2 cases, 2 problems\n"),
-                                HasSubstr("bad.json: case 1 'a': field 'steps': must be a whole number"),
-                                HasSubstr("bad.json: case 2 'b\\x1b[2J': field 'name'"), Not(HasSubstr("\x1b"))));
+                                Says("bad.json: case 1 'a': field 'steps': must be a whole number"),
+                                Says("bad.json: case 2 'b\\x1b[2J': field 'name'"), Not(Says("\x1b"))));
   EXPECT_EQ(run("suite check missing.json").code, static_cast<int>(ExitCode::kUsage));
   const json found = document("suite check good.json bad.json", "wanbench.suite_check", ExitCode::kUsage);
   ASSERT_EQ(found["files"].size(), 2u);
@@ -196,7 +197,7 @@ TEST_F(JsonOutput, TheCiPagesComparisonsGateABuild) {
   const std::vector<std::string> lines = lines_of_page("compare");
   ASSERT_EQ(lines.size(), 3u) << "in a shell, in the workflow, and for the numbers";
   for (const std::string& line : lines) {
-    EXPECT_THAT(line, HasSubstr("--fail-if-slower 2 --strict"));
+    EXPECT_THAT(line, Says("--fail-if-slower 2 --strict"));
     EXPECT_EQ(run(line).code, 0) << line;
   }
   std::filesystem::remove_all(folder_ / "results-new");
@@ -218,7 +219,7 @@ TEST_F(JsonOutput, TheCiPagesRunsAreAccepted) {
     // The page is of a machine with a card: here the memory is too small.
     const Ended ended = run(line + " --dry-run --device cpu --allow-too-large");
     EXPECT_EQ(ended.code, 0) << line << "\n" << ended.output;
-    EXPECT_THAT(ended.output, HasSubstr("suite ti2v-5b version 1: 4 cases, 7 cold")) << line;
+    EXPECT_THAT(ended.output, Says("suite ti2v-5b version 1: 4 cases, 7 cold")) << line;
   }
 }
 

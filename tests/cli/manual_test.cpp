@@ -26,6 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using test::CommandLine;
 using test::Ended;
+using test::Says;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -54,8 +55,8 @@ TEST(EnvironmentVariables, AreInTheReadmeAndInTheManualPage) {
   EXPECT_THAT(names, Contains("PYTHONPATH"));
   EXPECT_THAT(names, Contains("WANBENCH_RANGE_PIPE"));
   for (const std::string& name : names) {
-    EXPECT_THAT(readme, HasSubstr("`" + name + "`"));
-    EXPECT_THAT(page, HasSubstr(name));
+    EXPECT_THAT(readme, Says("`" + name + "`"));
+    EXPECT_THAT(page, Says(name));
   }
   for (const EnvironmentVariable& variable : environment_variables())
     EXPECT_THAT(names, Contains(std::string(variable.name)));
@@ -101,17 +102,17 @@ TEST_F(Declared, ManualPageWritesTextAsText) {
   EXPECT_THAT(page, HasSubstr(".TP\n\\fB\\-\\-kind\\fR \\fITEXT\\fR\nwhat [kind]: big, small; big unless given\n"));
   EXPECT_THAT(page, HasSubstr("\\fB\\-\\-input\\fR \\fIFILE\\fR\na file; required\n"));
   EXPECT_THAT(page, HasSubstr("say \\enothing\n"));
-  EXPECT_THAT(page, Not(HasSubstr("secret")));
+  EXPECT_THAT(page, Not(Says("secret")));
 }
 
 TEST_F(Declared, CompletionsQuoteForTheirShell) {
   const CommandText program = command_tree(app_);
-  EXPECT_THAT(zsh_completion(program), HasSubstr("'make:Make it: '\\''now'\\'''"));
-  EXPECT_THAT(zsh_completion(program), HasSubstr("'--kind[what \\[kind\\]]:--kind:(big small)'"));
-  EXPECT_THAT(fish_completion(program), HasSubstr("-a make -d 'Make it: \\'now\\''"));
-  EXPECT_THAT(fish_completion(program), HasSubstr("-l kind -x -a 'big small' -d 'what [kind]'"));
+  EXPECT_THAT(zsh_completion(program), Says("'make:Make it: '\\''now'\\'''"));
+  EXPECT_THAT(zsh_completion(program), Says("'--kind[what \\[kind\\]]:--kind:(big small)'"));
+  EXPECT_THAT(fish_completion(program), Says("-a make -d 'Make it: \\'now\\''"));
+  EXPECT_THAT(fish_completion(program), Says("-l kind -x -a 'big small' -d 'what [kind]'"));
   for (const auto& text : {bash_completion(program), zsh_completion(program), fish_completion(program)})
-    EXPECT_THAT(text, Not(HasSubstr("secret")));
+    EXPECT_THAT(text, Not(Says("secret")));
 }
 
 class Manual : public CommandLine {
@@ -151,7 +152,7 @@ TEST_F(Manual, PageHasEveryCommandOfTheHelp) {
     EXPECT_THAT(page, HasSubstr(".SS wanbench " + std::regex_replace(name, std::regex("-"), "\\-") + "\n"));
   }
   EXPECT_GE(commands, 13u);
-  EXPECT_THAT(page, HasSubstr("\\fB\\-\\-guidance\\-scale\\fR"));
+  EXPECT_THAT(page, Says("\\fB\\-\\-guidance\\-scale\\fR"));
   EXPECT_EQ(run("manual tcsh").code, static_cast<int>(ExitCode::kUsage));
 }
 

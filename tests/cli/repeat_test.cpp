@@ -14,11 +14,12 @@
 namespace wan {
 namespace {
 
+using test::Says;
+
 namespace fs = std::filesystem;
 using test::CommandLine;
 using test::Ended;
 using testing::AllOf;
-using testing::HasSubstr;
 using testing::Not;
 using Json = nlohmann::json;
 
@@ -56,12 +57,12 @@ TEST_F(Repeat, MakesTheSameFrames) {
   make("--checkpoint " + checkpoint());
   const std::string sha = comment()["video"]["frames_sha256"];
   expect("v.mp4 --checkpoint " + checkpoint(), ExitCode::kSuccess,
-         AllOf(HasSubstr("same frames, SHA-256 " + sha), Not(HasSubstr("was"))));
+         AllOf(Says("same frames, SHA-256 " + sha), Not(Says("was"))));
   EXPECT_EQ(files(), 1u) << "nothing is written unless asked for";
   expect("v.mp4 --quiet --output again.mp4 --checkpoint " + checkpoint(), ExitCode::kSuccess,
          "wrote again.mp4\nsame frames, SHA-256 " + sha + "\n");
   EXPECT_EQ(read_text(folder_ / "again.mp4"), read_text(folder_ / "v.mp4")) << "to the byte";
-  expect("v.mp4 --output again.mp4 --checkpoint " + checkpoint(), ExitCode::kUsage, HasSubstr("--force"));
+  expect("v.mp4 --output again.mp4 --checkpoint " + checkpoint(), ExitCode::kUsage, Says("--force"));
 }
 
 TEST_F(Repeat, SamplesAsTheVideoWas) {
@@ -70,31 +71,30 @@ TEST_F(Repeat, SamplesAsTheVideoWas) {
       "--shift 8 --checkpoint " +
       checkpoint());
   ASSERT_EQ(made.code, 0) << made.output;
-  EXPECT_THAT(made.output, AllOf(HasSubstr("(fastwan-3: 3 steps of "), HasSubstr("seed 7, recipe fastwan-3: v.mp4")));
+  EXPECT_THAT(made.output, AllOf(Says("(fastwan-3: 3 steps of "), Says("seed 7, recipe fastwan-3: v.mp4")));
   const Json request = comment()["request"];
   EXPECT_EQ(request["recipe"], "fastwan-3");
   EXPECT_EQ(request["steps"], 3);
   EXPECT_EQ(request["shift"], 8);
   EXPECT_EQ(request["solver"], "lcm");
-  expect("v.mp4 --checkpoint " + checkpoint(), ExitCode::kSuccess, HasSubstr("same frames"));
+  expect("v.mp4 --checkpoint " + checkpoint(), ExitCode::kSuccess, Says("same frames"));
   Json official = comment();
   official["request"]["recipe"] = "official";
   write_video("official.mp4", official.dump());
-  expect("official.mp4 --checkpoint " + checkpoint(), ExitCode::kComparison, HasSubstr("other frames"));
+  expect("official.mp4 --checkpoint " + checkpoint(), ExitCode::kComparison, Says("other frames"));
   official["request"]["recipe"] = "lightning-4";
   write_video("foreign.mp4", official.dump());
-  expect("foreign.mp4 --checkpoint " + checkpoint(), ExitCode::kUsage, HasSubstr("--recipe lightning-4 is for"));
+  expect("foreign.mp4 --checkpoint " + checkpoint(), ExitCode::kUsage, Says("--recipe lightning-4 is for"));
 }
 
 TEST_F(Repeat, TakesTheProgramsOwnWeightsWhereTheyAreTheOnes) {
   make("--checkpoint " WAN_BINARY_DIR "/share/wanbench/checkpoint");
-  expect("v.mp4", ExitCode::kSuccess, HasSubstr("same frames"));
+  expect("v.mp4", ExitCode::kSuccess, Says("same frames"));
 }
 
 TEST_F(Repeat, SaysWhichWeightsItWants) {
   make("--checkpoint " + checkpoint());
-  expect("v.mp4", ExitCode::kUsage,
-         AllOf(HasSubstr("--checkpoint"), HasSubstr("Wan2.2_VAE.pth"), HasSubstr("size+head+tail")));
+  expect("v.mp4", ExitCode::kUsage, AllOf(Says("--checkpoint"), Says("Wan2.2_VAE.pth"), Says("size+head+tail")));
 }
 
 TEST_F(Repeat, NamesWhatDiffersAndThenTheFrames) {
@@ -106,12 +106,12 @@ TEST_F(Repeat, NamesWhatDiffersAndThenTheFrames) {
   json["model"]["weights"][0]["digest"] = sha256_hex("x");
   write_video("same.mp4", json.dump());
   expect("same.mp4 --checkpoint " + checkpoint(), ExitCode::kSuccess,
-         AllOf(HasSubstr("was wanbench 0.0.9"), HasSubstr("was Another \\x1b[31m card"), HasSubstr("weights: now "),
-               HasSubstr("same frames")));
+         AllOf(Says("was wanbench 0.0.9"), Says("was Another \\x1b[31m card"), Says("weights: now "),
+               Says("same frames")));
   json["request"]["seed"] = 8;
   write_video("other.mp4", json.dump());
   expect("other.mp4 --checkpoint " + checkpoint(), ExitCode::kComparison,
-         AllOf(HasSubstr("other frames: SHA-256 "), HasSubstr("it was: SHA-256 " + sha)));
+         AllOf(Says("other frames: SHA-256 "), Says("it was: SHA-256 " + sha)));
 }
 
 TEST_F(Repeat, AsksForTheImageAndComparesIt) {
@@ -119,15 +119,15 @@ TEST_F(Repeat, AsksForTheImageAndComparesIt) {
   write_png(folder_ / "first.png", 32, 32, rgb);
   make("--image first.png --checkpoint " + checkpoint());
   const std::string weights = " --checkpoint " + checkpoint();
-  expect("v.mp4" + weights, ExitCode::kUsage, AllOf(HasSubstr("'first.png'"), HasSubstr("--image")));
+  expect("v.mp4" + weights, ExitCode::kUsage, AllOf(Says("'first.png'"), Says("--image")));
   fs::rename(folder_ / "first.png", folder_ / "moved.png");
-  expect("v.mp4 --image moved.png" + weights, ExitCode::kSuccess, HasSubstr("same frames"));
+  expect("v.mp4 --image moved.png" + weights, ExitCode::kSuccess, Says("same frames"));
   rgb[0] = 0;
   write_png(folder_ / "other.png", 32, 32, rgb);
   expect("v.mp4 --image other.png" + weights, ExitCode::kComparison,
-         AllOf(HasSubstr("--image: now SHA-256 "), HasSubstr("other frames")));
+         AllOf(Says("--image: now SHA-256 "), Says("other frames")));
   expect("v.mp4 --image moved.png --initial-latent moved.png" + weights, ExitCode::kUsage,
-         HasSubstr("made without such a file"));
+         Says("made without such a file"));
 }
 
 TEST_F(Repeat, AsksForTheLastImageToo) {
@@ -138,23 +138,21 @@ TEST_F(Repeat, AsksForTheLastImageToo) {
   json["files"]["last_image"] = {{"name", "end.png"}, {"sha256", sha256_hex("x")}};
   write_video("both.mp4", json.dump());
   const std::string weights = " --checkpoint " + checkpoint();
-  expect("both.mp4 --image first.png" + weights, ExitCode::kUsage,
-         AllOf(HasSubstr("'end.png'"), HasSubstr("--last-image")));
+  expect("both.mp4 --image first.png" + weights, ExitCode::kUsage, AllOf(Says("'end.png'"), Says("--last-image")));
   expect("v.mp4 --image first.png --last-image first.png" + weights, ExitCode::kUsage,
-         HasSubstr("made without such a file"));
+         Says("made without such a file"));
 }
 
 TEST_F(Repeat, AVideoThatDoesNotSayIsNamedForWhatItIs) {
   make("--no-metadata --checkpoint " + checkpoint());
-  expect("v.mp4", ExitCode::kUsage,
-         AllOf(HasSubstr("v.mp4: says nothing of how it was made"), HasSubstr("--no-metadata")));
+  expect("v.mp4", ExitCode::kUsage, AllOf(Says("v.mp4: says nothing of how it was made"), Says("--no-metadata")));
   write_video("film.mp4", "holidays");
-  expect("film.mp4", ExitCode::kUsage, HasSubstr("film.mp4: its comment"));
+  expect("film.mp4", ExitCode::kUsage, Says("film.mp4: its comment"));
   write_video("old.mp4", R"({"generator": "wanbench 0.1.0", "seed": "42"})");
-  expect("old.mp4", ExitCode::kUsage, HasSubstr("an earlier version or another program"));
+  expect("old.mp4", ExitCode::kUsage, Says("an earlier version or another program"));
   write_atomically(folder_ / "text.mp4", "no video at all");
-  expect("text.mp4", ExitCode::kUsage, HasSubstr("text.mp4: cannot read it as mp4"));
-  expect("none.mp4", ExitCode::kUsage, HasSubstr("no such file"));
+  expect("text.mp4", ExitCode::kUsage, Says("text.mp4: cannot read it as mp4"));
+  expect("none.mp4", ExitCode::kUsage, Says("no such file"));
 }
 
 TEST_F(Repeat, AStrangersVideoCannotChooseFilesOrSizes) {
@@ -162,11 +160,11 @@ TEST_F(Repeat, AStrangersVideoCannotChooseFilesOrSizes) {
   Json json = comment();
   json["request"]["output"] = "stolen.mp4";
   write_video("bad.mp4", json.dump());
-  expect("bad.mp4 --checkpoint " + checkpoint(), ExitCode::kUsage, HasSubstr("unknown field 'output'"));
+  expect("bad.mp4 --checkpoint " + checkpoint(), ExitCode::kUsage, Says("unknown field 'output'"));
   json = comment();
   json["request"]["width"] = 1 << 20;
   write_video("large.mp4", json.dump());
-  expect("large.mp4 --checkpoint " + checkpoint(), ExitCode::kUsage, HasSubstr("'width' must be"));
+  expect("large.mp4 --checkpoint " + checkpoint(), ExitCode::kUsage, Says("'width' must be"));
   EXPECT_FALSE(fs::exists(folder_ / "stolen.mp4"));
 }
 

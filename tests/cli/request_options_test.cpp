@@ -19,6 +19,7 @@ using test::CommandLine;
 using test::Ended;
 using test::option_samples;
 using test::OptionSample;
+using test::Says;
 using testing::HasSubstr;
 
 /// The request that `generate` understands from these words.
@@ -66,22 +67,21 @@ TEST(RequestOptions, RefuseOnTheCommandLineWhatTheyCannotHold) {
   for (const test::Refused& refused : test::refused_numbers()) {
     if (refused.flag.empty() || refused.flag == "--size") continue;
     EXPECT_THAT(refusal({refused.flag, refused.number}),
-                AllOf(HasSubstr(refused.flag + ": '" + refused.number), HasSubstr("' is not a ")));
+                AllOf(Says(refused.flag + ": '" + refused.number), Says("' is not a ")));
     for (const char* almost : {"0x10", "+5", "5 ", "five", ""})
-      EXPECT_THAT(refusal({refused.flag, almost}), HasSubstr(refused.flag)) << almost;
+      EXPECT_THAT(refusal({refused.flag, almost}), Says(refused.flag)) << almost;
   }
   Request request;
   request_options(
       [&]<class T>(const Option& option, const T&, const auto&) {
         if constexpr (NamedEnum<T>) {
           const bool has_words = option.form == Form::kValue;
-          EXPECT_THAT(refusal({std::string(option.flag), "x"}), HasSubstr(has_words ? "x not in {" : ""))
-              << option.flag;
+          EXPECT_THAT(refusal({std::string(option.flag), "x"}), Says(has_words ? "x not in {" : "")) << option.flag;
         }
       },
       request);
-  EXPECT_THAT(refusal({"--model", "x"}), HasSubstr("x not in {ti2v-5B,"));
-  EXPECT_THAT(refusal({"--weights", "x"}), HasSubstr("x not in {checkpoint,random}"));
+  EXPECT_THAT(refusal({"--model", "x"}), Says("x not in {ti2v-5B,"));
+  EXPECT_THAT(refusal({"--weights", "x"}), Says("x not in {checkpoint,random}"));
   EXPECT_EQ(refusal({"--seed", "-1"}), "--seed: '-1' is not a whole number from 0 to 18446744073709551615");
   EXPECT_EQ(refusal({"--steps", "0"}), "--steps: '0' is not a whole number from 1 to 1000");
 }
@@ -93,7 +93,7 @@ TEST(RequestOptions, SizeIsTwoOfThem) {
   EXPECT_EQ(parsed({"--size", "1280x704"}), request);
   EXPECT_EQ(parsed({"--size", "1280*704"}), request);
   for (const char* size : {"-32x64", "64x-32", "0x64", "64x", "x64", "64", "64x4294967360", "16385x64", "64x64x64"})
-    EXPECT_THAT(refusal({"--size", size}), HasSubstr("--size")) << size;
+    EXPECT_THAT(refusal({"--size", size}), Says("--size")) << size;
 }
 
 TEST(RequestOptions, TheOlderGuidanceKeepsItsMeaningAndNamesTheNewer) {
@@ -103,31 +103,31 @@ TEST(RequestOptions, TheOlderGuidanceKeepsItsMeaningAndNamesTheNewer) {
   testing::internal::CaptureStderr();
   EXPECT_EQ(parsed({"--guidance-scale", "3,4.5"}), older);
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
-              AllOf(HasSubstr("--guidance-scale 4.5 --guidance-scale-2 3 for a model with two experts"),
-                    HasSubstr("--guidance-scale 3 for another")));
+              AllOf(Says("--guidance-scale 4.5 --guidance-scale-2 3 for a model with two experts"),
+                    Says("--guidance-scale 3 for another")));
   testing::internal::CaptureStderr();
   Request newer;
   newer.guidance_scale = 4.5;
   newer.guidance_scale_2 = 3.0;
   EXPECT_EQ(parsed({"--guidance-scale", "4.5", "--guidance-scale-2", "3"}), newer);
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
-  EXPECT_THAT(refusal({"--guidance-scale", "3,4.5", "--guidance-scale-2", "3"}), HasSubstr("leave out"));
+  EXPECT_THAT(refusal({"--guidance-scale", "3,4.5", "--guidance-scale-2", "3"}), Says("leave out"));
   for (const char* text : {"3,", ",3", "3,4,5", "3;4", "nan", "inf,1"})
-    EXPECT_THAT(refusal({"--guidance-scale", text}), HasSubstr("is not a number")) << text;
+    EXPECT_THAT(refusal({"--guidance-scale", text}), Says("is not a number")) << text;
 }
 
 TEST(RequestOptions, ALimitOfGpuMemoryHasItsUnitOrIsInGiB) {
   EXPECT_EQ(parsed({"--gpu-memory-limit", "12"}).gpu_memory_limit, MemorySize{uint64_t{12} << 30});
   EXPECT_EQ(parsed({"--gpu-memory-limit", "16gb"}).gpu_memory_limit, MemorySize{16'000'000'000});
   for (const char* size : {"", "0", "-1", "12 GiB", "12KiB", "nan", "twelve"})
-    EXPECT_THAT(refusal({"--gpu-memory-limit", size}), HasSubstr("--gpu-memory-limit: '")) << size;
+    EXPECT_THAT(refusal({"--gpu-memory-limit", size}), Says("--gpu-memory-limit: '")) << size;
 }
 
 TEST(RequestOptions, ARandomSeedIsDrawnAsANumber) {
   const uint64_t first = parsed({"--seed", "random"}).seed, second = parsed({"--seed", "random"}).seed,
                  third = parsed({"--seed", "random"}).seed;
   EXPECT_FALSE(first == second && second == third) << "by chance once in 2^64";
-  EXPECT_THAT(refusal({"--seed", "Random"}), HasSubstr("'Random' is not a whole number"));
+  EXPECT_THAT(refusal({"--seed", "Random"}), Says("'Random' is not a whole number"));
 }
 
 TEST(RequestOptions, CudaIsItsFirstCard) { EXPECT_EQ(parsed({"--device", "cuda"}).device, "cuda:0"); }
@@ -156,8 +156,8 @@ TEST_F(CommandLine, TheReportsCommandIsUnderstoodAndRepeatsTheWork) {
                         " --device cpu --precision fp32 --warmups 1 --no-video --output first");
   ASSERT_EQ(ran.code, 0) << ran.output;
   const std::string again = repeat_command(read_text(folder_ / "first/report.md"), checkpoint());
-  EXPECT_THAT(again, AllOf(HasSubstr("--case a"), HasSubstr("--device cpu"), HasSubstr("--precision fp32"),
-                           HasSubstr("--repeats 1 --warmups 1"), HasSubstr("--no-video")));
+  EXPECT_THAT(again, AllOf(Says("--case a"), Says("--device cpu"), Says("--precision fp32"),
+                           Says("--repeats 1 --warmups 1"), Says("--no-video")));
   const Ended dry = run(again);
   EXPECT_EQ(dry.code, 0) << again << "\n" << dry.output;
   EXPECT_THAT(dry.output, HasSubstr("a  32x32, 5 frames, 1 steps, unipc, device cpu"));

@@ -19,6 +19,7 @@ namespace wan {
 namespace {
 
 using test::Ended;
+using test::Says;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
@@ -63,25 +64,25 @@ TEST_F(ResultsCommands, CompareSucceedsWhereNothingFailsAGate) {
   store("a", 5, 1);
   store("same", 5, 1.0005);
   store("slow", 5, 2);
-  expect("compare a same", ExitCode::kSuccess, AllOf(HasSubstr("SAME"), HasSubstr("n=5")));
-  expect("compare a same --strict", ExitCode::kSuccess, HasSubstr("SAME"));
-  expect("compare a slow", ExitCode::kSuccess, HasSubstr("SLOWER"));
-  expect("compare slow a --fail-if-slower 2", ExitCode::kSuccess, HasSubstr("FASTER"));
-  expect("compare a slow --fail-if-slower 50", ExitCode::kSuccess, HasSubstr("SAME"));
+  expect("compare a same", ExitCode::kSuccess, AllOf(Says("SAME"), Says("n=5")));
+  expect("compare a same --strict", ExitCode::kSuccess, Says("SAME"));
+  expect("compare a slow", ExitCode::kSuccess, Says("SLOWER"));
+  expect("compare slow a --fail-if-slower 2", ExitCode::kSuccess, Says("FASTER"));
+  expect("compare a slow --fail-if-slower 50", ExitCode::kSuccess, Says("SAME"));
 }
 
 TEST_F(ResultsCommands, CompareFailsOnARegression) {
   store("a", 5, 1);
   store("slow", 5, 2);
-  expect("compare a slow --fail-if-slower 2", ExitCode::kComparison, HasSubstr("SLOWER"));
-  expect("compare a slow --fail-if-slower 2 --gate 'Host part'", ExitCode::kSuccess, HasSubstr("SLOWER"));
+  expect("compare a slow --fail-if-slower 2", ExitCode::kComparison, Says("SLOWER"));
+  expect("compare a slow --fail-if-slower 2 --gate 'Host part'", ExitCode::kSuccess, Says("SLOWER"));
 }
 
 TEST_F(ResultsCommands, CompareUnderStrictFailsWithoutAVerdict) {
   store("a", 5, 1);
   store("few", 3, 2);
-  expect("compare a few", ExitCode::kSuccess, HasSubstr("INCONCLUSIVE"));
-  expect("compare a few --strict", ExitCode::kInconclusive, HasSubstr("INCONCLUSIVE"));
+  expect("compare a few", ExitCode::kSuccess, Says("INCONCLUSIVE"));
+  expect("compare a few --strict", ExitCode::kInconclusive, Says("INCONCLUSIVE"));
 }
 
 TEST_F(ResultsCommands, CompareRefusesUnlikeWorkloads) {
@@ -93,13 +94,12 @@ TEST_F(ResultsCommands, CompareRefusesUnlikeWorkloads) {
     record.workload.steps = 4;
   });
   store("other", 5, 1, [](RunRecord& record) { record.run_case.name = "another"; });
-  expect("compare a larger", ExitCode::kNotComparable, AllOf(HasSubstr("not comparable"), HasSubstr("width")));
-  expect("compare a larger --allow-different width", ExitCode::kSuccess, HasSubstr("width"));
-  expect("compare a few --allow-different steps", ExitCode::kNotComparable, HasSubstr("recipe differs"));
-  expect("compare a few --allow-different recipe", ExitCode::kSuccess, HasSubstr("recipe differs"));
-  expect("compare a exact", ExitCode::kNotComparable, HasSubstr("precision"));
-  expect("compare a exact --across-precision --allow-different precision_class", ExitCode::kSuccess,
-         HasSubstr("precision"));
+  expect("compare a larger", ExitCode::kNotComparable, AllOf(Says("not comparable"), Says("width")));
+  expect("compare a larger --allow-different width", ExitCode::kSuccess, Says("width"));
+  expect("compare a few --allow-different steps", ExitCode::kNotComparable, Says("recipe differs"));
+  expect("compare a few --allow-different recipe", ExitCode::kSuccess, Says("recipe differs"));
+  expect("compare a exact", ExitCode::kNotComparable, Says("precision"));
+  expect("compare a exact --across-precision --allow-different precision_class", ExitCode::kSuccess, Says("precision"));
 }
 
 TEST_F(ResultsCommands, CompareNamesAllItFoundAndExitsByTheWorst) {
@@ -117,8 +117,8 @@ TEST_F(ResultsCommands, CompareNamesAllItFoundAndExitsByTheWorst) {
   store("one_few", 5, 2, other);
   using testing::StartsWith;
   expect("compare both one", ExitCode::kNotComparable, StartsWith("1 pair compared; 1 case missing\n"));
-  expect("compare both one --strict", ExitCode::kInconclusive, HasSubstr("another: only in both"));
-  expect("compare one both --strict", ExitCode::kSuccess, HasSubstr("another: only in both"));
+  expect("compare both one --strict", ExitCode::kInconclusive, Says("another: only in both"));
+  expect("compare one both --strict", ExitCode::kSuccess, Says("another: only in both"));
   expect("compare both slow --fail-if-slower 2 --strict", ExitCode::kComparison,
          StartsWith("1 pair compared: 1 slower than the limit; 1 case missing\n"));
   expect("compare both one_few --fail-if-slower 2 --strict", ExitCode::kComparison,
@@ -132,14 +132,13 @@ TEST_F(ResultsCommands, CompareLeavesWarmUpsAside) {
     record.run_case.warmup = true;
     record.run_case.repeat = -1;
   });
-  expect("compare a a --strict", ExitCode::kSuccess, AllOf(HasSubstr("SAME"), HasSubstr("n=4")));
+  expect("compare a a --strict", ExitCode::kSuccess, AllOf(Says("SAME"), Says("n=4")));
 }
 
 TEST_F(ResultsCommands, ANumberIsTakenWholeOrNotAtAll) {
   store("a", 4, 1);
   for (const char* limit : {"nan", "inf", "-1", "0x10", "1e999", "2 ", "", "1001", "2%"})
-    expect(std::string("compare a a --fail-if-slower '") + limit + "'", ExitCode::kUsage,
-           HasSubstr("--fail-if-slower"));
+    expect(std::string("compare a a --fail-if-slower '") + limit + "'", ExitCode::kUsage, Says("--fail-if-slower"));
   for (const char* arguments :
        {"compare a a --margin nan", "diff x y --max-relative nan", "history --limit 1e3", "history --limit 0",
         "make-checkpoint --model ti2v-5b --output new --seed -1",
@@ -150,21 +149,21 @@ TEST_F(ResultsCommands, ANumberIsTakenWholeOrNotAtAll) {
         "selftest overhead --pairs 6.5", "tune --tokens 0", "tune --seconds nan"}) {
     const std::string command(arguments);
     const size_t flag = command.rfind("--");
-    expect(command, ExitCode::kUsage, HasSubstr(command.substr(flag, command.find(' ', flag) - flag)));
+    expect(command, ExitCode::kUsage, Says(command.substr(flag, command.find(' ', flag) - flag)));
   }
   EXPECT_FALSE(std::filesystem::exists(folder_ / "new"));
-  expect("compare a a --margin 010 --strict", ExitCode::kSuccess, HasSubstr("SAME"));
+  expect("compare a a --margin 010 --strict", ExitCode::kSuccess, Says("SAME"));
 }
 
 TEST_F(ResultsCommands, MakeCheckpointNamesTheFormatsThereAre) {
   const std::string make = "make-checkpoint --model ti2v-5B --output new ";
   for (const char* word : {"official", "diffusers", "comfy", "comfy-fp8", "gguf-q4_k_m", "gguf-q8_0"}) {
-    expect("make-checkpoint --help", ExitCode::kSuccess, HasSubstr(word));
-    expect(make + "--format q4", ExitCode::kUsage, AllOf(HasSubstr("--format"), HasSubstr("q4"), HasSubstr(word)));
+    expect("make-checkpoint --help", ExitCode::kSuccess, Says(word));
+    expect(make + "--format q4", ExitCode::kUsage, AllOf(Says("--format"), Says("q4"), Says(word)));
   }
   for (const char* format : {"comfy", "comfy-fp8", "gguf-q4_k_m", "gguf-q8_0"})
     expect(make + "--dit-dtype bf16 --format " + format, ExitCode::kUsage,
-           AllOf(HasSubstr("--dit-dtype bf16"), HasSubstr(format), HasSubstr("diffusers")));
+           AllOf(Says("--dit-dtype bf16"), Says(format), Says("diffusers")));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "new"));
 }
 
@@ -174,7 +173,7 @@ TEST_F(ResultsCommands, NamesOfRecordsDoNotSteerTheTerminal) {
     record.system.gpus[0].name = "card\x1b[2J";
   });
   for (const char* arguments : {"compare a a", "history --reindex a", "history"})
-    expect(arguments, ExitCode::kSuccess, AllOf(Not(HasSubstr("\x1b")), Not(HasSubstr("\nfaked"))));
+    expect(arguments, ExitCode::kSuccess, AllOf(Not(Says("\x1b")), Not(HasSubstr("\nfaked"))));
 }
 
 TEST_F(ResultsCommands, AReportReplacesNoLinkAndLooksBeforeItWrites) {
@@ -183,7 +182,7 @@ TEST_F(ResultsCommands, AReportReplacesNoLinkAndLooksBeforeItWrites) {
     store("a", 4, 1);
     write("victim", "precious");
     std::filesystem::create_symlink("../victim", folder_ / "a" / name);
-    expect("report a", ExitCode::kUsage, AllOf(HasSubstr(name), HasSubstr("a link")));
+    expect("report a", ExitCode::kUsage, AllOf(Says(name), Says("a link")));
     EXPECT_FALSE(std::filesystem::exists(folder_ / "a" / "report.md")) << name;
     EXPECT_TRUE(std::filesystem::is_symlink(folder_ / "a" / name));
     EXPECT_EQ(read_text(folder_ / "victim"), "precious");
@@ -203,7 +202,7 @@ TEST_F(ResultsCommands, APathThatNoFileSystemHasIsBadUsage) {
        {"report ", "inspect ", "export ", "compare a ", "run --dry-run --output o --checkpoint "}) {
     const Ended ended = run(command + long_name);
     EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kUsage)) << command << ended.output;
-    EXPECT_THAT(ended.output, HasSubstr("xxx")) << command;
+    EXPECT_THAT(ended.output, Says("xxx")) << command;
     EXPECT_EQ(ended.output.find("filesystem error"), std::string::npos) << ended.output;
   }
 }
@@ -244,7 +243,7 @@ TEST_F(ResultsCommands, BadInputNamesTheFileOrTheFlag) {
         << arguments << " ended with " << ended.code << "\n"
         << ended.output;
     EXPECT_NE(ended.code, 0) << arguments;
-    EXPECT_THAT(ended.output, HasSubstr(named)) << arguments;
+    EXPECT_THAT(ended.output, Says(named)) << arguments;
   }
 }
 
@@ -253,10 +252,10 @@ TEST_F(ResultsCommands, HistoryListsAndFilters) {
   store("b", 1, 1, [](RunRecord& record) { record.run_case.name = "03_5B_Performance_Mode"; });
   write("a/torn.run.json", "{\"schema\":");
   expect("history --reindex a b", ExitCode::kSuccess,
-         AllOf(HasSubstr("torn.run.json"), HasSubstr("3 runs indexed"), HasSubstr("NVIDIA H100 80GB HBM3")));
+         AllOf(Says("torn.run.json"), Says("3 runs indexed"), Says("NVIDIA H100 80GB HBM3")));
   expect("history --case 5B_Perf", ExitCode::kSuccess,
-         AllOf(HasSubstr("03_5B_Performance_Mode"), HasSubstr("commit b"), Not(HasSubstr("commit a"))));
-  expect("history --commit a --limit 1", ExitCode::kSuccess, Not(HasSubstr("commit b")));
+         AllOf(Says("03_5B_Performance_Mode"), Says("commit b"), Not(Says("commit a"))));
+  expect("history --commit a --limit 1", ExitCode::kSuccess, Not(Says("commit b")));
 }
 
 TEST_F(ResultsCommands, TextFitsEightyColumns) {
@@ -275,9 +274,9 @@ TEST_F(ResultsCommands, TextFitsEightyColumns) {
 
 TEST_F(ResultsCommands, ExportWritesTablesAndRecords) {
   store("a", 1, 1);
-  expect("export a", ExitCode::kSuccess, AllOf(HasSubstr("wall_ns"), HasSubstr("Step_0_Inference")));
+  expect("export a", ExitCode::kSuccess, AllOf(Says("wall_ns"), Says("Step_0_Inference")));
   expect("export a --format json --output all.json", ExitCode::kSuccess, "");
-  EXPECT_THAT(read_text(folder_ / "all.json"), AllOf(HasSubstr(kPrompt), HasSubstr(kHost), HasSubstr("/private")));
+  EXPECT_THAT(read_text(folder_ / "all.json"), AllOf(Says(kPrompt), Says(kHost), Says("/private")));
 }
 
 TEST_F(ResultsCommands, RedactedFilesLeaveOutHostPathsAndPrompts) {
@@ -289,25 +288,24 @@ TEST_F(ResultsCommands, RedactedFilesLeaveOutHostPathsAndPrompts) {
     record.output.file = "private/video.mp4";
     record.engine.facts = {{"checkpoint", "/private/weights"}};
   });
-  const auto nothing_private = AllOf(Not(HasSubstr(kPrompt)), Not(HasSubstr(kHost)), Not(HasSubstr("private")));
+  const auto nothing_private = AllOf(Not(Says(kPrompt)), Not(Says(kHost)), Not(Says("private")));
   expect("export a --redact --format json", ExitCode::kSuccess, nothing_private);
   expect("export a --redact --format csv", ExitCode::kSuccess, nothing_private);
   EXPECT_EQ(run("report a").code, 0);
-  EXPECT_THAT(read_text(folder_ / "a/report.md"), HasSubstr(kPrompt));
-  EXPECT_THAT(read_text(folder_ / "a/report.html"), HasSubstr(kPrompt));
+  EXPECT_THAT(read_text(folder_ / "a/report.md"), Says(kPrompt));
+  EXPECT_THAT(read_text(folder_ / "a/report.html"), Says(kPrompt));
   EXPECT_EQ(run("report a --redact").code, 0);
   for (const char* name : {"report.md", "report.html", "results.csv", "trace.json"})
-    EXPECT_THAT(read_text(folder_ / "a" / name),
-                AllOf(Not(HasSubstr(kPrompt)), Not(HasSubstr(kHost)), Not(HasSubstr("/private"))))
+    EXPECT_THAT(read_text(folder_ / "a" / name), AllOf(Not(Says(kPrompt)), Not(Says(kHost)), Not(Says("/private"))))
         << name;
 }
 
 TEST_F(ResultsCommands, ImportedReportsCanBeCompared) {
   const std::string seed = std::string(WAN_FIXTURES) + "/units/seed_report.md";
   expect("import " + seed + " --output seed", ExitCode::kSuccess,
-         AllOf(HasSubstr("10 records, 2 cards, 7 cases"), HasSubstr("10x double_counted_load: Total Compute Load: the"),
-               HasSubstr("11546 %·s"), HasSubstr("--findings")));
-  expect("compare seed --by gpu --case 01_Speed_Preview_480p", ExitCode::kSuccess, HasSubstr("1.8668"));
+         AllOf(Says("10 records, 2 cards, 7 cases"), Says("10x double_counted_load: Total Compute Load: the"),
+               Says("11546 %·s"), Says("--findings")));
+  expect("compare seed --by gpu --case 01_Speed_Preview_480p", ExitCode::kSuccess, Says("1.8668"));
 }
 
 TEST_F(ResultsCommands, ImportShowsEachKindOfFindingOnceOrAll) {
@@ -318,7 +316,7 @@ TEST_F(ResultsCommands, ImportShowsEachKindOfFindingOnceOrAll) {
   };
   EXPECT_LT(lines(""), 60);
   EXPECT_GT(lines(" --findings"), 150);
-  expect("import seed.md --findings", ExitCode::kSuccess, HasSubstr("double_counted_load: Total Compute Load"));
+  expect("import seed.md --findings", ExitCode::kSuccess, Says("double_counted_load: Total Compute Load"));
   expect_80_columns("import seed.md");
   expect_80_columns("import seed.md --findings");
 }
@@ -328,14 +326,13 @@ const std::string kImports = std::string(WAN_SOURCE_DIR) + "/tests/import/data/"
 TEST_F(ResultsCommands, ImportsOfOtherProgramsCountTheirCards) {
   std::filesystem::copy_file(kImports + "mlperf_summary.csv", folder_ / "summary.csv");
   expect("import summary.csv --output mlperf", ExitCode::kSuccess,
-         AllOf(HasSubstr("4 records, 3 cards, 2 cases"), HasSubstr("percentile_90"), HasSubstr("inverse_of_rate")));
+         AllOf(Says("4 records, 3 cards, 2 cases"), Says("percentile_90"), Says("inverse_of_rate")));
   expect_80_columns("import summary.csv");
-  expect("compare mlperf --by gpu", ExitCode::kNotComparable,
-         AllOf(HasSubstr("8x NVIDIA H200"), HasSubstr("72x NVIDIA GB200")));
-  expect("history --reindex mlperf", ExitCode::kSuccess, HasSubstr("8x NVIDIA H200"));
-  expect("export mlperf", ExitCode::kSuccess, HasSubstr(",8x NVIDIA H200,"));
+  expect("compare mlperf --by gpu", ExitCode::kNotComparable, AllOf(Says("8x NVIDIA H200"), Says("72x NVIDIA GB200")));
+  expect("history --reindex mlperf", ExitCode::kSuccess, Says("8x NVIDIA H200"));
+  expect("export mlperf", ExitCode::kSuccess, Says(",8x NVIDIA H200,"));
   EXPECT_EQ(run("report mlperf").code, 0);
-  EXPECT_THAT(read_text(folder_ / "mlperf/report.md"), HasSubstr("72x NVIDIA GB200"));
+  EXPECT_THAT(read_text(folder_ / "mlperf/report.md"), Says("72x NVIDIA GB200"));
 }
 
 TEST_F(ResultsCommands, ImportOfAFolderTakesTheReportsInIt) {
@@ -344,10 +341,10 @@ TEST_F(ResultsCommands, ImportOfAFolderTakesTheReportsInIt) {
   write("sessions/20261005093000/jobs.json", R"({"jobs": []})");
   write("sessions/damaged.json", R"({"medianJobDurationSeconds": )");
   expect("import sessions --output comfy", ExitCode::kSuccess,
-         AllOf(HasSubstr("results.json: 1 record, 1 card, 1 case"), HasSubstr("left out: damaged.json"),
-               Not(HasSubstr("jobs.json")), Not(HasSubstr("secret"))));
+         AllOf(Says("results.json: 1 record, 1 card, 1 case"), Says("left out: damaged.json"), Not(Says("jobs.json")),
+               Not(Says("secret"))));
   expect("import comfy", ExitCode::kUsage,
-         AllOf(HasSubstr("comfy: expected reports that can be imported"), Not(HasSubstr("left out"))));
+         AllOf(Says("comfy: expected reports that can be imported"), Not(Says("left out"))));
 }
 
 TEST_F(ResultsCommands, RecordsAreFoundInAFolderAndInItsRecords) {
@@ -355,12 +352,12 @@ TEST_F(ResultsCommands, RecordsAreFoundInAFolderAndInItsRecords) {
   store("nested/records", 2, 1);
   for (const char* folder : {"flat", "nested"}) {
     const std::string name(folder);
-    expect("export " + name, ExitCode::kSuccess, HasSubstr("Step_0_Inference"));
-    expect("history --reindex " + name, ExitCode::kSuccess, HasSubstr("2 runs indexed"));
-    expect("report " + name, ExitCode::kSuccess, HasSubstr("report.html"));
+    expect("export " + name, ExitCode::kSuccess, Says("Step_0_Inference"));
+    expect("history --reindex " + name, ExitCode::kSuccess, Says("2 runs indexed"));
+    expect("report " + name, ExitCode::kSuccess, Says("report.html"));
     EXPECT_TRUE(std::filesystem::exists(folder_ / folder / "results.csv"));
   }
-  expect("compare flat nested", ExitCode::kSuccess, HasSubstr("n=2"));
+  expect("compare flat nested", ExitCode::kSuccess, Says("n=2"));
 }
 
 TEST_F(ResultsCommands, HiddenRowsOfATableComeOnRequest) {
@@ -370,12 +367,12 @@ TEST_F(ResultsCommands, HiddenRowsOfATableComeOnRequest) {
     copy.kind = StageKind::kHidden;
     record.stages.push_back(copy);
   });
-  expect("export a", ExitCode::kSuccess, AllOf(HasSubstr("Step_0_Inference"), Not(HasSubstr("a_copy"))));
-  expect("export a --all-rows", ExitCode::kSuccess, HasSubstr("a_copy"));
+  expect("export a", ExitCode::kSuccess, AllOf(Says("Step_0_Inference"), Not(Says("a_copy"))));
+  expect("export a --all-rows", ExitCode::kSuccess, Says("a_copy"));
   EXPECT_EQ(run("report a").code, 0);
-  EXPECT_THAT(read_text(folder_ / "a/results.csv"), Not(HasSubstr("a_copy")));
+  EXPECT_THAT(read_text(folder_ / "a/results.csv"), Not(Says("a_copy")));
   EXPECT_EQ(run("report a --all-rows").code, 0);
-  EXPECT_THAT(read_text(folder_ / "a/results.csv"), HasSubstr("a_copy"));
+  EXPECT_THAT(read_text(folder_ / "a/results.csv"), Says("a_copy"));
 }
 
 TEST_F(ResultsCommands, CompareWritesAPageOfTheTwoSides) {
@@ -386,21 +383,19 @@ TEST_F(ResultsCommands, CompareWritesAPageOfTheTwoSides) {
   const Ended ended = run("compare a b --html page.html --fail-if-slower 2");
   EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kComparison)) << ended.output;
   const std::string page = read_text(folder_ / "page.html");
-  EXPECT_THAT(page, AllOf(HasSubstr("</html>"), HasSubstr("\"arm\":\"a\""), HasSubstr("\"arm\":\"b\""),
-                          Not(HasSubstr("left_out"))));
+  EXPECT_THAT(page, AllOf(Says("</html>"), Says("\"arm\":\"a\""), Says("\"arm\":\"b\""), Not(Says("left_out"))));
   expect("compare a b --html again.html", ExitCode::kSuccess, text);
-  expect("compare a other --case left_out --html none.html", ExitCode::kNotComparable, HasSubstr("only in"));
+  expect("compare a other --case left_out --html none.html", ExitCode::kNotComparable, Says("only in"));
 }
 
 TEST_F(ResultsCommands, ComparesPageReplacesNoLinkAndIsWholeOrAbsent) {
   store("a", 3, 1);
   write("victim", "precious");
   std::filesystem::create_symlink("victim", folder_ / "page.html");
-  expect("compare a a --html page.html", ExitCode::kUsage, AllOf(HasSubstr("page.html"), HasSubstr("a link")));
+  expect("compare a a --html page.html", ExitCode::kUsage, AllOf(Says("page.html"), Says("a link")));
   EXPECT_EQ(read_text(folder_ / "victim"), "precious");
-  expect("compare a missing --html new.html", ExitCode::kUsage, HasSubstr("missing"));
-  expect("compare a b --html page.run.json", ExitCode::kUsage,
-         HasSubstr("a name in .html, so that it replaces no record"));
+  expect("compare a missing --html new.html", ExitCode::kUsage, Says("missing"));
+  expect("compare a b --html page.run.json", ExitCode::kUsage, Says("a name in .html, so that it replaces no record"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "new.html"));
 }
 
@@ -412,22 +407,22 @@ TEST_F(ResultsCommands, ACaseThatRunsOutOfMemoryIsARowAndTheSuiteGoesOn) {
               {"name": "small", "width": 96, "height": 64}]})");
   const Ended ended = run("run --yes --suite suite.json --device cpu --memory-limit 0.5 --no-video --output results");
   EXPECT_EQ(ended.code, static_cast<int>(ExitCode::kFailure)) << ended.output;
-  EXPECT_THAT(ended.output, HasSubstr("1 ok, 1 not ok"));
+  EXPECT_THAT(ended.output, Says("1 ok, 1 not ok"));
   const std::string report = read_text(folder_ / "results/report.md");
-  EXPECT_THAT(report, AllOf(HasSubstr("| large | 1280\\*1280 | 81 | 1 | exact | oom |"), HasSubstr("out of memory")));
-  EXPECT_THAT(report, HasSubstr("| small | 96\\*64 | 5 | 1 | exact | "));
+  EXPECT_THAT(report, AllOf(Says("| large | 1280\\*1280 | 81 | 1 | exact | oom |"), Says("out of memory")));
+  EXPECT_THAT(report, Says("| small | 96\\*64 | 5 | 1 | exact | "));
 }
 
 TEST_F(ResultsCommands, ALimitOfGpuMemoryIsRefusedWhereNothingKeepsToIt) {
   expect("run --suite nowhere --engine command --command 'true {prompt}' --gpu-memory-limit 12GiB --output new",
-         ExitCode::kUsage, AllOf(HasSubstr("--gpu-memory-limit"), HasSubstr("{gpu_memory_limit}")));
+         ExitCode::kUsage, AllOf(Says("--gpu-memory-limit"), Says("{gpu_memory_limit}")));
   expect(
       "run --suite nowhere --engine command --command 'true {gpu_memory_limit}' --gpu-memory-limit 12GiB --output new",
-      ExitCode::kUsage, HasSubstr("nowhere"));
+      ExitCode::kUsage, Says("nowhere"));
   expect("run --device cpu --gpu-memory-limit 12GiB --output new", ExitCode::kUsage,
-         AllOf(HasSubstr("--gpu-memory-limit 12GiB"), HasSubstr("--host-memory-limit")));
+         AllOf(Says("--gpu-memory-limit 12GiB"), Says("--host-memory-limit")));
   expect("generate --device cpu --gpu-memory-limit 12GiB --prompt x --discard", ExitCode::kUsage,
-         AllOf(HasSubstr("--gpu-memory-limit 12GiB"), HasSubstr("--host-memory-limit")));
+         AllOf(Says("--gpu-memory-limit 12GiB"), Says("--host-memory-limit")));
 }
 
 TEST_F(ResultsCommands, WhatDoesNotFitALimitIsRefusedBeforeWork) {
@@ -435,7 +430,7 @@ TEST_F(ResultsCommands, WhatDoesNotFitALimitIsRefusedBeforeWork) {
     "defaults": {"random_weights": true, "model": "ti2v-5B", "prompt": "x", "device": "cuda:0"},
     "cases": [{"name": "fits", "gpu_memory_limit": "40GiB"}, {"name": "large", "gpu_memory_limit": "4GiB"}]})");
   expect("run --suite suite.json --dry-run --output new", ExitCode::kUsage,
-         AllOf(HasSubstr("case large"), HasSubstr("--gpu-memory-limit"), HasSubstr("(4.00 GiB) free")));
+         AllOf(Says("case large"), Says("--gpu-memory-limit"), Says("(4.00 GiB) free")));
 }
 
 TEST_F(ResultsCommands, StepsOfTwoExpertsSayWhoseTheyAreAndTheTraceMarksTheChange) {
@@ -450,7 +445,7 @@ TEST_F(ResultsCommands, StepsOfTwoExpertsSayWhoseTheyAreAndTheTraceMarksTheChang
   for (const StageRecord& stage : records[0].record.stages)
     if (stage.name.starts_with("Step_")) experts.insert(stage.expert);
   EXPECT_THAT(experts, ::testing::ElementsAre("high_noise", "low_noise"));
-  EXPECT_THAT(read_text(folder_ / "results/trace.json"), HasSubstr("xpert swap"));
+  EXPECT_THAT(read_text(folder_ / "results/trace.json"), Says("xpert swap"));
 }
 
 TEST_F(ResultsCommands, AVideoCarriesWhatItWasMadeOf) {
@@ -458,8 +453,8 @@ TEST_F(ResultsCommands, AVideoCarriesWhatItWasMadeOf) {
                           " --prompt 'a red fox' --size 96x64 --num-frames 5 --steps 1 --seed 4711 --output v.mp4");
   if (ended.output.find("without mp4") != std::string::npos) GTEST_SKIP() << ended.output;
   ASSERT_EQ(ended.code, 0) << ended.output;
-  EXPECT_THAT(read_text(folder_ / "v.mp4"), AllOf(HasSubstr("a red fox"), HasSubstr("\"seed\":4711"),
-                                                  HasSubstr("\"steps\":1"), HasSubstr("\"version\":\"0.")));
+  EXPECT_THAT(read_text(folder_ / "v.mp4"),
+              AllOf(Says("a red fox"), Says("\"seed\":4711"), Says("\"steps\":1"), Says("\"version\":\"0.")));
 }
 
 TEST_F(ResultsCommands, AReportHoldsAStillOfWhatWasGenerated) {
@@ -469,12 +464,12 @@ TEST_F(ResultsCommands, AReportHoldsAStillOfWhatWasGenerated) {
   if (ended.output.find("without mp4") != std::string::npos) GTEST_SKIP() << ended.output;
   ASSERT_EQ(ended.code, 0) << ended.output;
   constexpr const char* kStill = "data:image/jpeg;base64,/9j/";  // a JPEG's first bytes
-  EXPECT_THAT(read_text(folder_ / "results/report.html"), HasSubstr(kStill));
-  expect("report results --redact", ExitCode::kSuccess, HasSubstr("report.html"));
-  EXPECT_THAT(read_text(folder_ / "results/report.html"), Not(HasSubstr("data:image/jpeg")));
+  EXPECT_THAT(read_text(folder_ / "results/report.html"), Says(kStill));
+  expect("report results --redact", ExitCode::kSuccess, Says("report.html"));
+  EXPECT_THAT(read_text(folder_ / "results/report.html"), Not(Says("data:image/jpeg")));
   for (const auto& entry : std::filesystem::directory_iterator(folder_ / "results/videos"))
     write_atomically(entry.path(), "cut short");
-  expect("report results", ExitCode::kSuccess, HasSubstr("shows no still of a video"));
+  expect("report results", ExitCode::kSuccess, Says("shows no still of a video"));
 }
 
 }  // namespace

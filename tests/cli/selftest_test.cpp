@@ -13,7 +13,7 @@ namespace {
 
 using test::CommandLine;
 using test::Ended;
-using testing::HasSubstr;
+using test::Says;
 
 TEST_F(CommandLine, SelftestOverheadIsStoredAndQuoted) {
   const Ended ended =
@@ -21,7 +21,7 @@ TEST_F(CommandLine, SelftestOverheadIsStoredAndQuoted) {
           "overhead.json --checkpoint " +
           checkpoint());
   ASSERT_EQ(ended.code, 0) << ended.output;  // a limit that nothing reaches
-  EXPECT_THAT(ended.output, HasSubstr("PASS"));
+  EXPECT_THAT(ended.output, Says("PASS"));
   const OverheadResult found = overhead_from_json(read_text(folder_ / "overhead.json"), "overhead.json");
   EXPECT_EQ(found.pairs.size(), 5u);
   EXPECT_EQ(found.gpu_uuid, "");
