@@ -345,6 +345,58 @@ void fields(V& visit, R& r) {
   visit("tables", r.tables);
 }
 
+template <class V, Is<FidelityScore> R>
+void fields(V& visit, R& r) {
+  visit("metric", r.metric);
+  visit("mean", r.mean);
+  visit("worst", r.worst);
+  visit("worst_frame", r.worst_frame);
+}
+
+template <class V, Is<StepDistance> R>
+void fields(V& visit, R& r) {
+  visit("step", r.step);
+  visit("relative_l2", r.relative_l2);
+  visit("cosine", r.cosine);
+}
+
+template <class V, Is<FidelityComparison> R>
+void fields(V& visit, R& r) {
+  visit("reference", r.reference);
+  visit("test", r.test);
+  visit("reference_key", r.reference_key);
+  visit("reference_class", r.reference_class);
+  visit("reference_recipe", r.reference_recipe);
+  visit("reference_sha256", r.reference_sha256);
+  visit("test_sha256", r.test_sha256);
+  visit("frames", r.frames);
+  visit("identical", r.identical);
+  visit("includes_codec", r.includes_codec);
+  visit("why_no_scores", r.why_no_scores);
+  visit("scores", r.scores);
+  visit("why_no_latents", r.why_no_latents);
+  visit("latents", r.latents);
+  visit("why_not_replayed", r.why_not_replayed);
+  visit("replayed", r.replayed);
+}
+
+template <class V, Is<FidelityStill> R>
+void fields(V& visit, R& r) {
+  visit("frame", r.frame);
+  visit("reference", r.reference);
+  visit("test", r.test);
+  visit("difference", r.difference);
+}
+
+template <class V, Is<FidelityRecord> R>
+void fields(V& visit, R& r) {
+  visit("comparison", r.comparison);
+  visit("velocity_bound", r.velocity_bound);
+  visit("noise_floor", r.noise_floor);
+  visit("why_no_noise_floor", r.why_no_noise_floor);
+  visit("still", r.still);
+}
+
 template <class V, Is<RunRecord> R>
 void fields(V& visit, R& r) {
   visit("id", r.id);
@@ -370,6 +422,7 @@ void fields(V& visit, R& r) {
   visit("trace_file", r.trace_file);
   visit("imported", r.imported);
   visit.added("kernels", r.kernels);
+  visit.added("fidelity", r.fidelity);
 }
 
 template <class V, Is<OverheadPair> R>

@@ -409,6 +409,15 @@ KernelTrace kernels_from_json(std::string_view text, const std::string& where) {
   return trace;
 }
 
+std::string fidelity_to_json(const FidelityRecord& fidelity) { return one_line(Writer::encode(fidelity)); }
+
+FidelityRecord fidelity_from_json(std::string_view text, const std::string& where) {
+  FidelityRecord fidelity;
+  const JsonTree tree = JsonTree::parse(text, where);
+  Reader::decode(tree.root(), fidelity, Place{where, kRecord});
+  return fidelity;
+}
+
 std::string stages_to_json(const std::vector<StageRecord>& stages) { return one_line(Writer::encode(stages)); }
 
 std::string execution_to_json(const Execution& execution) { return one_line(Writer::encode(execution)); }

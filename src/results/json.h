@@ -25,6 +25,10 @@ RunRecord record_from_json(std::string_view text, const std::string& where);
 std::string kernels_to_json(const KernelTrace& trace);
 KernelTrace kernels_from_json(std::string_view text, const std::string& where);
 
+/// What a run's fidelity was found to be, alone, likewise.
+std::string fidelity_to_json(const FidelityRecord& fidelity);
+FidelityRecord fidelity_from_json(std::string_view text, const std::string& where);
+
 /// The stages of a run alone, as a list, as they stand in a record, on one line.
 std::string stages_to_json(const std::vector<StageRecord>& stages);
 

@@ -12,6 +12,9 @@
 
 #include "base/stage.h"
 #include "results/execution.h"
+#include "results/fidelity.h"
+#include "results/measured.h"
+#include "results/precision_class.h"
 
 namespace wan {
 
@@ -19,38 +22,8 @@ namespace wan {
 inline constexpr std::string_view kRecordSchema = "wanbench.run";
 inline constexpr int kRecordMajor = 1;
 /// Minor 1: `kernels`; 2: `execution`, sums of spans; 3: `workload.recipe`, `split_step`; 4: `last_image_sha256`,
-/// `weights.strength`; 5: `execution.gpu_memory_limit_bytes`.
-inline constexpr int kRecordMinor = 5;
-
-/// A value with where it came from. Absent is never 0: `value` is empty and `reason` says why.
-template <class T>
-struct Measured {
-  std::optional<T> value;
-  std::string reason;  // why there is no value; empty when there is one
-  std::string source;  // "clock", "cuda_event", "nvml", "proc", "cgroup", "engine", "imported", ...
-
-  bool has() const { return value.has_value(); }
-  bool operator==(const Measured&) const = default;
-};
-
-template <class T>
-Measured<T> measured(T value, std::string source) {
-  return {std::move(value), {}, std::move(source)};
-}
-
-template <class T>
-Measured<T> absent(std::string reason) {
-  return {std::nullopt, std::move(reason), {}};
-}
-
-/// How far the output may be from the reference by construction; never compared across classes without saying so.
-enum class PrecisionClass {
-  kExact,     // same maths in fp32
-  kRounding,  // same maths, bf16 rounding
-  kDrift,     // quantised: fp8, int8
-  kAltered,   // caching, sparsity, gates: not the maths of the weights and the recipe that were used
-  kUnknown,   // imported, not recorded there
-};
+/// `weights.strength`; 5: `execution.gpu_memory_limit_bytes`; 6: `fidelity`.
+inline constexpr int kRecordMinor = 6;
 
 enum class RunScope { kCold, kWarm, kUnknown };  // a new process, or a later video of a running one
 
@@ -415,11 +388,11 @@ struct RunRecord {
   std::string spans_file;  // the spans of its sums (spans.h), relative to the record; empty: none; since 1.2
   std::string trace_file;  // of a traced run: its events (kernel_events.h), relative to the record; empty: none
   std::optional<ImportInfo> imported;
-  std::optional<KernelTrace> kernels;  // of a run that was traced
+  std::optional<KernelTrace> kernels;      // of a run that was traced
+  std::optional<FidelityRecord> fidelity;  // of a run that was made for it; since 1.6
   bool operator==(const RunRecord&) const = default;
 };
 
-std::string_view to_string(PrecisionClass value);
 std::string_view to_string(RunScope value);
 std::string_view to_string(PageCache value);
 std::string_view to_string(EngineKind value);

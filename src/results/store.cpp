@@ -53,6 +53,7 @@ std::string run_file_stem(const RunRecord& record) {
                                  record.run_case.repeat);
   if (!record.run_case.arm.empty()) name += fmt::format(".{}", file_word(record.run_case.arm));
   if (record.kernels) name += ".traced";
+  if (record.fidelity && !record.kernels) name += ".fidelity";
   return name;
 }
 

@@ -88,6 +88,34 @@ Execution example_execution() {
 
 }  // namespace
 
+FidelityRecord example_fidelity() {
+  FidelityComparison comparison;
+  comparison.reference = "bf16";
+  comparison.test = "01_Speed";
+  comparison.reference_key = "4567cdef";
+  comparison.reference_class = PrecisionClass::kRounding;
+  comparison.reference_recipe = "official";
+  comparison.reference_sha256 = "eeee";
+  comparison.test_sha256 = "ffff";
+  comparison.frames = 161;
+  comparison.scores = {
+      {"psnr", measured(31.5, "frames"), measured(28.25, "frames"), 160},
+      {"ms_ssim", absent<double>("smaller_than_176_pixels"), absent<double>("smaller_than_176_pixels"), std::nullopt}};
+  comparison.latents = {{0, measured(0.01, "dump"), measured(0.9999, "dump")}};
+  comparison.replayed = {{0, measured(0.02, "replay"), measured(0.9998, "replay")},
+                         {1, measured(0.03, "replay"), measured(0.9997, "replay")}};
+  FidelityComparison floor = comparison;
+  floor.reference = "fp32";
+  floor.test = "bf16";
+  floor.reference_class = PrecisionClass::kExact;
+  FidelityComparison other;
+  other.reference = "bf16";
+  other.test = "bf16, no kernel table";
+  other.identical = other.includes_codec = true;
+  other.why_no_scores = other.why_no_latents = other.why_not_replayed = "not_asked_for";
+  return {comparison, 0.06, {floor, other}, "", FidelityStill{160, "a.png", "b.png", "c.png"}};
+}
+
 RunRecord example_record() {
   RunRecord record;
   record.created_utc = "2026-11-24T10:50:00.123Z";
@@ -148,6 +176,7 @@ RunRecord example_record() {
                                  2,
                                  4}},
                                "3 without a time"};
+  record.fidelity = example_fidelity();
   return record;
 }
 

@@ -79,6 +79,7 @@ TEST(RecordJson, WritesTheGoldenFileOfThisVersion) {
 /// The example as a program of that minor version would have kept it.
 RunRecord example_of_minor(int minor) {
   RunRecord record = example_record();
+  if (minor < 6) record.fidelity.reset();
   if (minor < 5 && record.execution.has()) record.execution.value->gpu_memory_limit_bytes.reset();
   if (minor < 4) record.workload.last_image_sha256.clear();
   if (minor < 3) {
@@ -251,6 +252,7 @@ TEST(RecordJson, EveryKeyIsRequired) {
   const Json json = example_json();
   const std::set<std::string> added = {// by minor versions
                                        "kernels",
+                                       "fidelity",
                                        "integrals",
                                        "execution",
                                        "spans_file",

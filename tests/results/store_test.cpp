@@ -36,9 +36,11 @@ class StoreTest : public ::testing::Test {
   const test::TemporaryFolder folder_;
 };
 
-TEST_F(StoreTest, ATracedRunHasANameOfItsOwn) {
+TEST_F(StoreTest, RunsThatAreNotTimedHaveNamesOfTheirOwn) {
   RunRecord record = run("01", "2026-01-01T00:00:00.000Z");
   record.kernels.reset();
+  EXPECT_EQ(run_file_stem(record), "01.warm.r3.A.fidelity");
+  record.fidelity.reset();
   EXPECT_EQ(run_file_stem(record), "01.warm.r3.A");
   record.kernels = KernelTrace{};
   EXPECT_EQ(run_file_stem(record), "01.warm.r3.A.traced");
