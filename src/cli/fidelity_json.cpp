@@ -8,7 +8,7 @@ OrderedJson json_of(const Score& score) {
   return score.value ? json_value(*score.value) : json_value(nullptr, score.reason);
 }
 
-OrderedJson json_of(const VideoFacts& facts) {
+OrderedJson json_of(const FramesFacts& facts) {
   const bool is_mp4 = facts.storage == FrameStorage::kMp4;
   return {{"video", facts.path.string()}, {"stored_as", is_mp4 ? "mp4" : "png"}, {"includes_codec", is_mp4}};
 }

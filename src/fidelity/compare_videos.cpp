@@ -27,8 +27,8 @@ namespace {
 }
 
 void require_alike(const VideoFrames& reference, const VideoFrames& test) {
-  const VideoFacts &a = reference.facts(), &b = test.facts();
-  const auto size = [](const VideoFacts& facts) { return fmt::format("{}x{} pixels", facts.width, facts.height); };
+  const FramesFacts &a = reference.facts(), &b = test.facts();
+  const auto size = [](const FramesFacts& facts) { return fmt::format("{}x{} pixels", facts.width, facts.height); };
   if (a.width != b.width || a.height != b.height) refuse(test, size(a), size(b), reference);
   if (a.frames && b.frames && *a.frames != *b.frames)
     refuse(test, fmt::format("{} frames", *a.frames), fmt::format("{} frames", *b.frames), reference);
@@ -90,7 +90,7 @@ class PairReader {
 };
 
 /// As many as there are cores, fewer of frames so large that they would fill the memory.
-size_t threads_for(const VideoFacts& facts) {
+size_t threads_for(const FramesFacts& facts) {
   constexpr int64_t kMostBytes = int64_t{4} << 30, kBytesPerPixel = 36;  // both pictures and the metrics' planes
   const int64_t each_takes = kBytesPerPixel * facts.width * facts.height;
   return static_cast<size_t>(std::clamp<int64_t>(kMostBytes / each_takes, 1, worker_threads()));

@@ -37,7 +37,7 @@ struct MetricResult {
 };
 
 struct FidelityResult {
-  VideoFacts reference, test;
+  FramesFacts reference, test;
   int64_t frames = 0;
   bool identical = false;  // every byte of every frame
   std::array<MetricResult, kMetrics> metrics;

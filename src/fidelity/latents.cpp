@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "io/tensor_file.h"
 #include "tensor/distance.h"
 
 namespace wan {
@@ -55,6 +56,10 @@ std::vector<LatentStep> compare_latents(const TensorFile& reference, const Tenso
     steps.back().step = i;
   }
   return steps;
+}
+
+std::vector<LatentStep> compare_latents(const std::filesystem::path& reference, const std::filesystem::path& test) {
+  return compare_latents(TensorFile::open(reference), TensorFile::open(test));
 }
 
 }  // namespace wan

@@ -1,12 +1,14 @@
 // How far the latents of two runs are apart, step by step.
 #pragma once
 
+#include <filesystem>
 #include <vector>
 
 #include "fidelity/score.h"
-#include "io/tensor_file.h"
 
 namespace wan {
+
+class TensorFile;
 
 struct LatentStep {
   int step = 0;       // from 0
@@ -18,5 +20,7 @@ struct LatentStep {
 /// Error(kInput) naming the file that has no step, or one that is no contiguous F32; Error(kNotComparable) when the
 /// steps or their shapes differ.
 std::vector<LatentStep> compare_latents(const TensorFile& reference, const TensorFile& test);
+/// The same of files that are opened for it; also throws what TensorFile::open does.
+std::vector<LatentStep> compare_latents(const std::filesystem::path& reference, const std::filesystem::path& test);
 
 }  // namespace wan

@@ -68,7 +68,7 @@ class FrameFolder final : public VideoFrames {
 
 }  // namespace
 
-void require_same_size(const VideoFacts& facts, int width, int height, const std::string& where) {
+void require_same_size(const FramesFacts& facts, int width, int height, const std::string& where) {
   require(width == facts.width && height == facts.height,
           fmt::format("{}: expected {}x{} pixels as of the first frame, found {}x{}: give a video of one size", where,
                       facts.width, facts.height, width, height));

@@ -13,10 +13,10 @@ namespace wan {
 inline constexpr int64_t kMostFrames = 1'000'000;              // of a video that is read
 inline constexpr int64_t kMostFramePixels = int64_t{1} << 26;  // 8192 x 8192
 
-/// What a frame's bytes went through after they were computed.
-enum class FrameStorage { kPng, kMp4 };
+/// What a frame's bytes went through after they were computed. PNG files keep them all.
+enum class FrameStorage { kPng, kMp4, kAsComputed };
 
-struct VideoFacts {
+struct FramesFacts {
   std::filesystem::path path;
   FrameStorage storage = FrameStorage::kPng;
   int width = 0, height = 0;
@@ -28,13 +28,13 @@ struct VideoFacts {
 class VideoFrames {
  public:
   virtual ~VideoFrames() = default;
-  const VideoFacts& facts() const { return facts_; }
+  const FramesFacts& facts() const { return facts_; }
   /// The next frame, of the size in `facts`. False behind the last, however often. Throws Error(kInput) naming the file
   /// for a frame that cannot be read or is of another size.
   virtual bool next(Image& frame) = 0;
 
  protected:
-  VideoFacts facts_;
+  FramesFacts facts_;
 };
 
 /// An mp4, or a folder of frame_00000.png, frame_00001.png, ... as `generate --frames` writes it. Of an mp4 the picture

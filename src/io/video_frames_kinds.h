@@ -9,6 +9,6 @@ std::unique_ptr<VideoFrames> open_frame_folder(const std::filesystem::path& fold
 std::unique_ptr<VideoFrames> open_mp4_frames(const std::filesystem::path& video);
 
 /// Throws Error(kInput) unless the frame has the size in `facts`. `where` names it.
-void require_same_size(const VideoFacts& facts, int width, int height, const std::string& where);
+void require_same_size(const FramesFacts& facts, int width, int height, const std::string& where);
 
 }  // namespace wan

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "io/tensor_file.h"
 #include "temporary_folder.h"
 
 namespace wan {
