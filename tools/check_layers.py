@@ -18,7 +18,7 @@ ALLOWED = {
     "pipeline": {"model", "sampler", "io", "backend", "tensor"},
     "results": set(),
     "measure": {"results"},
-    "suite": {"pipeline", "measure", "results"},
+    "suite": {"pipeline", "measure", "results", "fidelity", "io"},
     "inject": set(),
     "analysis": {"results"},
     "report": {"analysis", "results"},

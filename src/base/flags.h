@@ -25,6 +25,7 @@ inline constexpr const char* kTraceKernels = "--trace-kernels";
 inline constexpr const char* kNoVideo = "--no-video";
 inline constexpr const char* kOutput = "--output";
 inline constexpr const char* kReplay = "--replay";
+inline constexpr const char* kFidelity = "--fidelity";
 
 inline constexpr const char* kRandomWeights = "random";  // word of --weights
 inline constexpr const char* kHotPageCache = "hot";      // words of --page-cache

@@ -23,6 +23,7 @@ void add_case_command(CLI::App& app, ExitCode& result) {
   add_number(*command, "--start-ns", process->start_ns, Bounds<int64_t>{0}, "CLOCK_MONOTONIC at the start")->required();
   add_number(*command, "--videos", process->videos, Bounds<int64_t>{1, 1000}, "how many, one after another");
   command->add_option("--request", process->request, "the request as JSON")->required();
+  command->add_option("--fidelity", process->fidelity, "what to find out of its fidelity, as JSON");
   command->add_flag_callback(
       "--trace-kernels", [process] { process->kernels = suite::WatchKernels::kYes; }, "watch each kernel");
   command->add_flag_callback(

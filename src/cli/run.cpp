@@ -53,6 +53,8 @@ struct RunCommand {
                                   page_cache = "as-is";
   double max_seconds = 0;
   std::optional<int> warmups;
+  std::string fidelity;
+  bool no_noise_floor = false;
   std::string counters = "auto";
   double memory_limit_gib = 0;
   bool yes = false, allow_too_large = false;
@@ -181,10 +183,30 @@ ExitCode conclude(const suite::SuiteOutcome& outcome, const RunCommand& options)
 }
 
 /// Of one case, those that count for nothing included; of a stopping rule the least there may be.
-int64_t videos_a_case(const suite::Repetition& repetition) {
+int64_t videos_a_case(const RunCommand& options) {
+  constexpr int64_t kVideosOfFidelity = 3;  // the test's, the reference's, and the test's from the reference's latents
+  const suite::Repetition& repetition = options.run.repetition;
   const int64_t cold = repetition.until ? repetition.until->min_runs : repetition.repeats;
   const int64_t warm = repetition.warm_until ? repetition.warm_until->min_runs : repetition.warm_repeats;
-  return repetition.warmups + cold + (warm > 0 ? warm + 1 : 0);
+  return repetition.warmups + cold + (warm > 0 ? warm + 1 : 0) + (options.fidelity.empty() ? 0 : kVideosOfFidelity);
+}
+
+/// What is found out of each case's fidelity, after all runs that are timed.
+void plan_judging(const std::vector<suite::PlannedCase>& plan, RunCommand& options) {
+  if (options.fidelity.empty()) return;
+  const auto floor = options.no_noise_floor ? suite::NoiseFloor::kNo : suite::NoiseFloor::kYes;
+  suite::FidelityPlan judging =
+      suite::plan_fidelity(plan, {options.fidelity, floor, options.run.output, options.plan.command});
+  for (const std::string& note : judging.notes) log::info(note);
+  options.run.fidelity = std::move(judging.cases);
+}
+
+void print_judging(const suite::RunOptions& run) {
+  for (const suite::PlannedFidelity& judged : run.fidelity) {
+    const suite::FidelityTask& task = judged.task;
+    print("{}  fidelity against {}{}\n", judged.planned->details.name, task.pair.reference.name,
+          task.floor.empty() ? "" : ", and the noise floor");
+  }
 }
 
 /// What the cases will take. Throws OutOfMemory for one that this machine could never hold: on a card by the plan
@@ -196,7 +218,7 @@ std::vector<ExpectedVideos> expect_cases(const std::vector<suite::PlannedCase>& 
     const Request& request = planned.details.request;
     try {
       if (request.device == "cpu") {
-        expected.push_back({planned.details.name, Engine().expect(request), videos_a_case(options.run.repetition)});
+        expected.push_back({planned.details.name, Engine().expect(request), videos_a_case(options)});
         continue;
       }
       const measure::Gpu* gpu = measure::find_gpu(gpus, request.device, options.run.cuda_visible_devices);
@@ -241,8 +263,10 @@ ExitCode run_command(RunCommand options) {
   const measure::GpuSet gpus = measure::open_gpus();
   suite::Suite suite;
   const auto plan = prepare(options, gpus, suite);
+  plan_judging(plan, options);
   if (options.dry_run) {
     print_plan(suite, plan, options);
+    print_judging(options.run);
     return ExitCode::kSuccess;
   }
   const bool terminal = isatty(STDERR_FILENO) == 1;
@@ -366,6 +390,18 @@ void add_run_options(CLI::App& command, RunCommand& o) {
   add_number(command, std::string("--memory-limit,") + flags::kHostMemoryLimit, o.memory_limit_gib,
              Bounds<double>{0, 1e6}, "private host memory a case may have, GiB; 0: no limit")
       ->type_name("GIB");
+  CLI::Option* fidelity =
+      command
+          .add_option(flags::kFidelity, o.fidelity,
+                      "after all others, each case's video once more, and the same of a reference: fp32, bf16 (the "
+                      "case's own request in that precision) or the name of a case of this run; how far the picture, "
+                      "the latents and each step's velocity are from it stands in a record and in the report")
+          ->type_name("ARM");
+  command
+      .add_flag("--no-noise-floor", o.no_noise_floor,
+                "leave out what stands beside it on a card: bf16 against fp32, which takes as long as fp32 does, and "
+                "bf16 with other kernels")
+      ->needs(fidelity);
   command.add_flag(flags::kNoVideo, o.no_video, "measure without writing mp4 files");
   command.add_flag(flags::kTraceKernels, o.trace_kernels,
                    "after all others, one more run of each case on a card with every kernel watched (CUPTI): the "

@@ -20,15 +20,6 @@ namespace fs = std::filesystem;
 constexpr int kMaxDepth = 4;
 constexpr size_t kMaxNameLength = 80;
 
-std::string file_word(std::string_view text) {
-  std::string out;
-  for (const char c : text.substr(0, kMaxNameLength)) {
-    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
-    out += plain ? c : '_';
-  }
-  return out.empty() ? "run" : out;
-}
-
 bool is_record_name(const fs::path& path) { return path.filename().string().ends_with(kRecordSuffix); }
 
 struct Loaded {
@@ -47,6 +38,15 @@ Loaded load(const fs::path& file, Parts parts) {
 }
 
 }  // namespace
+
+std::string file_word(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, kMaxNameLength)) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+    out += plain ? c : '_';
+  }
+  return out.empty() ? "run" : out;
+}
 
 std::string run_file_stem(const RunRecord& record) {
   std::string name = fmt::format("{}.{}.r{}", file_word(record.run_case.name), to_string(record.workload.scope),

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "results/record.h"
@@ -14,8 +15,11 @@ namespace wan {
 /// Ending of every record file.
 inline constexpr const char* kRecordSuffix = ".run.json";
 
-/// "<case>.<scope>.r<repeat>[.<arm>][.traced]", with anything but letters, digits, '-' and '_' in the names replaced by
-/// '_'.
+/// A name as part of a file's: what is no letter, digit, '-' or '_' becomes '_', and 80 characters stay. Two names may
+/// become one.
+std::string file_word(std::string_view text);
+
+/// "<case>.<scope>.r<repeat>[.<arm>][.traced|.fidelity]", the names as words of files.
 std::string run_file_stem(const RunRecord& record);
 
 /// The file of that name inside `folder`; nothing where the name is empty, leaves the folder, by a link too, or is of

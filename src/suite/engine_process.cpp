@@ -10,17 +10,13 @@
 #include "pipeline/engine.h"
 #include "pipeline/request_json.h"
 #include "suite/counter_stream.h"
+#include "suite/fidelity_process.h"
 #include "suite/kernel_stages.h"
 #include "suite/monitor_toggle.h"
 #include "suite/pipe_observer.h"
 
 namespace wan::suite {
 namespace {
-
-Finished finished(const Outcome& outcome) {
-  return {outcome.task, outcome.width, outcome.height,       outcome.num_frames,
-          outcome.fps,  outcome.steps, outcome.video_sha256, measure::read_own_and_reset_peak()};
-}
 
 void generate_all(const EngineProcess& process, PipeObserver& observer) {
   const Request request = request_from_json(process.request);
@@ -46,7 +42,7 @@ void generate_all(const EngineProcess& process, PipeObserver& observer) {
       KernelTrace trace = kernels->take();
       observer.send(Kernels{std::move(trace), kernels->take_events()});
     }
-    observer.send(finished(outcome));
+    observer.send_finished(outcome);
   }
   engine.release();
 }
@@ -59,7 +55,7 @@ void generate_in_turns(const EngineProcess& process, PipeObserver& pipe) {
   auto engine = std::make_unique<Engine>();
   const Outcome outcome = engine->generate(request, {&toggle, process.stop, process.start_ns});
   toggle.finish();
-  pipe.send(finished(outcome));
+  pipe.send_finished(outcome);
   engine.release();
 }
 
@@ -84,6 +80,8 @@ ExitCode run_engine_process(const EngineProcess& process) {
   try {
     if (process.steps_in_block > 0)
       generate_in_turns(process, observer);
+    else if (!process.fidelity.empty())
+      measure_fidelity(process, observer);
     else
       generate_all(process, observer);
     return ExitCode::kSuccess;

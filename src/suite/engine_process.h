@@ -19,6 +19,7 @@ struct EngineProcess {
   int64_t start_ns = 0;  // CLOCK_MONOTONIC at which Model_Initialization begins
   int64_t videos = 1;    // made one after another by one engine: from the second on they are warm
   std::string request;   // as request_json writes it
+  std::string fidelity;  // instead of it, a FidelityTask as JSON; empty: none
   std::map<std::string, std::string> environment;  // variables that the engine and its libraries read, where set
   WatchKernels kernels = WatchKernels::kNo;
   SampleCounters counters = SampleCounters::kNo;

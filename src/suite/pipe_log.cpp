@@ -56,6 +56,7 @@ void PipeLog::keep(const Message& message) {
   if (const auto* fact = std::get_if<Fact>(&message)) keep_fact(video, *fact);
   if (const auto* kernels = std::get_if<Kernels>(&message)) video.kernels = *kernels;
   if (const auto* finished = std::get_if<Finished>(&message)) video.finished = *finished;
+  if (const auto* fidelity = std::get_if<Fidelity>(&message)) seen_.fidelity = fidelity->found;
   if (const auto* failure = std::get_if<Failure>(&message)) seen_.failure = *failure;
 }
 

@@ -62,4 +62,9 @@ void PipeObserver::on_clock(const ClockDrift& drift) { send(ClockTied{drift.resi
 
 void PipeObserver::on_fact(const std::string& key, const std::string& value) { send(Fact{key, value}); }
 
+void PipeObserver::send_finished(const Outcome& outcome) {
+  send(Finished{outcome.task, outcome.width, outcome.height, outcome.num_frames, outcome.fps, outcome.steps,
+                outcome.video_sha256, measure::read_own_and_reset_peak()});
+}
+
 }  // namespace wan::suite

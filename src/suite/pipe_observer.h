@@ -6,6 +6,7 @@
 #include <string>
 
 #include "pipeline/observer.h"
+#include "pipeline/request.h"
 #include "suite/protocol.h"
 
 namespace wan::suite {
@@ -24,6 +25,8 @@ class PipeObserver final : public Observer {
 
   /// Throws Error(kRuntime) when the watching process has gone. May be called from any thread.
   void send(const Message& message);
+  /// That a video is complete.
+  void send_finished(const Outcome& outcome);
 
  private:
   StageId named(StageId stage) const;

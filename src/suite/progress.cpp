@@ -26,6 +26,7 @@ std::optional<double> recent_cores(const measure::Samples& samples) {
 std::string progress_line(const ProgressState& state, size_t width) {
   std::string line;
   if (state.count > 0) line = fmt::format("[{}/{}] {}  ", state.number, state.count, state.case_name);
+  if (state.video) line += fmt::format("video {}, ", *state.video);
   if (state.step >= 0 && state.steps > 0)
     line += fmt::format("step {}/{}", state.step + 1, state.steps);
   else
@@ -74,8 +75,11 @@ void ProgressDisplay::draw() {
   state_.elapsed_s = seconds_from_ns(monotonic_ns() - begin_ns_).value;
   const auto last = last_total_s_.find(state_.case_name);
   const int steps_left = state_.step >= 0 ? state_.steps - state_.step : 0;
-  state_.left_s = estimate_left(
-      state_.elapsed_s, last == last_total_s_.end() ? std::nullopt : std::optional(last->second), step_s_, steps_left);
+  // Of several videos it is not known here how many are to come, nor in what precision.
+  if (!state_.video)
+    state_.left_s =
+        estimate_left(state_.elapsed_s, last == last_total_s_.end() ? std::nullopt : std::optional(last->second),
+                      step_s_, steps_left);
   if (style_ == DisplayStyle::kTerminal) write_("\r\033[K" + progress_line(state_, width_));
 }
 
@@ -86,14 +90,18 @@ void ProgressDisplay::run_begins(const PlannedCase& planned, const Job& job, int
   state_.count = count;
   begin_ns_ = monotonic_ns();
   step_s_ = 0;
+  if (job.fidelity != nullptr) state_.video = 1;
   const std::string what = job.warmup                     ? ", warm-up"
                            : job.traced                   ? ", watching kernels"
+                           : job.fidelity != nullptr      ? ", fidelity against " + job.fidelity->pair.reference.name
                            : job.scope == RunScope::kWarm ? fmt::format(", {} warm videos", job.videos)
                                                           : fmt::format(", repeat {}", job.first_repeat + 1);
   if (style_ == DisplayStyle::kLines) line(fmt::format("[{}/{}] {}{}", number, count, state_.case_name, what));
 }
 
 void ProgressDisplay::message(const Message& message) {
+  if (const auto* next = std::get_if<NextVideo>(&message); next != nullptr && state_.video)
+    state_.video = next->index + 1;
   if (const auto* begin = std::get_if<Begin>(&message)) {
     state_.stage = begin->stage.name;
     state_.step = begin->stage.index;

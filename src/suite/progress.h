@@ -15,6 +15,7 @@ namespace wan::suite {
 struct ProgressState {
   std::string case_name;
   int64_t number = 0, count = 0;  // of the runs of this call
+  std::optional<int> video;       // from 1, of a process that makes several for one record
   std::string stage;
   int step = -1, steps = 0;
   double elapsed_s = 0;

@@ -102,6 +102,9 @@ struct Writer {
             {"trace", Json::parse(kernels_to_json(kernels.trace))},
             {"events", Json::parse(kernel_events_to_json(kernels.events))}};
   }
+  Json operator()(const Fidelity& fidelity) const {
+    return {{"type", "fidelity"}, {"found", Json::parse(fidelity_to_json(fidelity.found))}};
+  }
   Json operator()(const Finished& end) const {
     return {
         {"type", "finished"},           {"task", end.task}, {"width", end.width}, {"height", end.height},
@@ -280,6 +283,7 @@ std::optional<Message> decode_type(const std::string& type, Fields& message) {
   if (type == "counters") return counters_of(message);
   if (type == "fact") return Fact{message.text("key"), message.text("value")};
   if (type == "kernels") return kernels_of(message);
+  if (type == "fidelity") return Fidelity{fidelity_from_json(message.member("found").dump(), "message 'fidelity'")};
   if (type == "finished") return finished_of(message);
   if (type == "failure")
     return Failure{message.text("kind"),

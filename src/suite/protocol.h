@@ -93,6 +93,11 @@ struct Kernels {
   KernelEvents events;  // by CLOCK_MONOTONIC
 };
 
+/// How far the process's first video is from its reference.
+struct Fidelity {
+  FidelityRecord found;
+};
+
 /// The video is complete. `own` closes the last stage's readings.
 struct Finished {
   std::string task;
@@ -112,7 +117,7 @@ struct Failure {
 };
 
 using Message = std::variant<Hello, NextVideo, Decided, Begin, StageSpan, Range, Memory, ClockTied, Fact, Kernels,
-                             Finished, Failure, CounterState, Counters, Monitor>;
+                             Fidelity, Finished, Failure, CounterState, Counters, Monitor>;
 
 /// One line, without line feed. Bytes that are not UTF-8 are replaced.
 std::string encode(const Message& message);

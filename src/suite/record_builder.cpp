@@ -174,6 +174,43 @@ void add_kernels(RunRecord& record, const VideoLog& video) {
   record.validity.push_back({kTracedFlag, "each kernel was watched, which slows a run", "", true});
 }
 
+/// Above what its class promises a run's stamp is wrong.
+void judge_fidelity(RunRecord& record) {
+  const FidelityRecord& fidelity = *record.fidelity;
+  const StepDistance* worst = worst_replayed(fidelity.comparison);
+  if (record.status != RunStatus::kOk || worst == nullptr || !fidelity.velocity_bound ||
+      *worst->relative_l2.value <= *fidelity.velocity_bound)
+    return;
+  record.status = RunStatus::kQualityFail;
+  ErrorFacts error;
+  error.message = fmt::format("step {}, begun with the latent of {}, is {:.3g} % off in its velocity: {} allows {:g} %",
+                              worst->step + 1, fidelity.comparison.reference, 100 * *worst->relative_l2.value,
+                              to_string(record.workload.precision_class), 100 * *fidelity.velocity_bound);
+  error.advice = "what was switched on is not what the class says: see docs/method.md, replayed velocity";
+  error.requested_bytes = error.free_bytes = absent<uint64_t>("not_a_question_of_memory");
+  error.exit_code = error.signal = absent<int64_t>("the process ended well");
+  record.error = error;
+}
+
+void add_fidelity(RunRecord& record, const JobFacts& facts) {
+  record.fidelity = facts.watched.fidelity;
+  if (!record.fidelity) {
+    record.fidelity = FidelityRecord{};
+    FidelityComparison& comparison = record.fidelity->comparison;
+    const FidelityTask& task = *facts.job.fidelity;
+    comparison.reference = task.pair.reference.name;
+    comparison.test = task.pair.test.name;
+    comparison.reference_key = task.reference_key;
+    comparison.reference_class = task.pair.reference.precision_class;
+    comparison.reference_recipe = task.pair.reference.recipe;
+    comparison.why_no_scores = comparison.why_no_latents = comparison.why_not_replayed =
+        record.fidelity->why_no_noise_floor = "the run ended before it was found out";
+  }
+  record.validity.push_back(
+      {kFidelityFlag, "it was made to be compared: its latents were kept, which slows it", "", true});
+  judge_fidelity(record);
+}
+
 /// All that is known of a video without having seen its times.
 RunRecord named_record(const JobFacts& facts, const VideoLog& video, int64_t repeat) {
   const PlannedCase& planned = *facts.job.planned;
@@ -232,7 +269,8 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   const VideoLog& video = facts.watched.videos[index];
   RunRecord record = named_record(facts, video, repeat_of(facts.job, index));
   const measure::Samples& samples = facts.watched.samples;
-  if (index + 1 == facts.watched.videos.size()) {
+  // What a fidelity's other videos end in is its end.
+  if (index + 1 == facts.watched.videos.size() || facts.job.fidelity != nullptr) {
     record.status = facts.ending.status;
     record.error = facts.ending.error;
   }
@@ -258,6 +296,7 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
   record.validity = measure::judge(input);
   add_pipe_flags(record, facts.watched, spans_left_out);
   if (facts.job.traced) add_kernels(record, video);
+  if (facts.job.fidelity != nullptr) add_fidelity(record, facts);
   return record;
 }
 
@@ -270,6 +309,7 @@ ToolInfo describe_tool(const std::string& program_sha256) {
 }
 
 std::vector<RunRecord> build_records(const JobFacts& facts) {
+  if (facts.job.fidelity != nullptr) return {build_record(facts, 0)};
   std::vector<RunRecord> records;
   const size_t last = facts.watched.videos.size() - 1;
   for (size_t index = 0; index <= last; ++index) {
@@ -286,6 +326,23 @@ std::vector<RunRecord> build_records(const JobFacts& facts) {
                      [&](const RunRecord& record) { return record.run_case.repeat == repeat; }))
       records.push_back(missing_record(facts, repeat));
   return records;
+}
+
+RunRecord judged_run(const RunRecord& made, const JobFacts& facts) {
+  RunRecord record = made;
+  record.id.clear();
+  record.created_utc = facts.created_utc;
+  record.run_case.repeat = 0;
+  record.status = facts.ending.status;
+  record.error = facts.ending.error;
+  record.stages.clear();
+  record.integrals.clear();
+  record.validity.clear();
+  record.samples.reset();
+  record.spans_file.clear();
+  record.trace_file.clear();
+  add_fidelity(record, facts);
+  return record;
 }
 
 }  // namespace wan::suite

@@ -35,11 +35,17 @@ namespace fs = std::filesystem;
 /// Our own engine says the kernels of a traced run in one line, and counts for as long as it runs.
 constexpr PipeLimits kOwnEngine{size_t{256} << 20, 10'000'000, size_t{4} << 30};
 
-/// What identifies one kept video of a suite: its case's key, scope, repeat, and whether its kernels were watched.
-using RunIdentity = std::tuple<std::string, RunScope, int64_t, bool>;
+/// What identifies one kept video of a suite: its case's key, scope, repeat, and what else than its times it is for.
+using RunIdentity = std::tuple<std::string, RunScope, int64_t, std::string>;
+
+constexpr const char* kForItsTimes = "";
+constexpr const char* kForItsKernels = "kernels";
+std::string for_its_fidelity(const std::string& reference_key) { return "fidelity " + reference_key; }
 
 RunIdentity identity_of(const RunRecord& record) {
-  return {record.run_case.key, record.workload.scope, record.run_case.repeat, record.kernels.has_value()};
+  std::string purpose = record.kernels ? kForItsKernels : kForItsTimes;
+  if (record.fidelity) purpose = for_its_fidelity(record.fidelity->comparison.reference_key);
+  return {record.run_case.key, record.workload.scope, record.run_case.repeat, std::move(purpose)};
 }
 
 /// Digests of files that a case names by their paths: another content is another work.
@@ -146,6 +152,7 @@ class SuiteRun {
     remove_left_parts(options.output);
     find_stored();
     if (options.kernels != WatchKernels::kNo) plan_traced();
+    plan_judged();
   }
 
   SuiteOutcome run() {
@@ -157,13 +164,14 @@ class SuiteRun {
     while (const std::optional<Job> job = next_job(schedule)) {
       if (const int signal = signals_.take(); signal != 0) outcome_.stop_signal = signal;
       if (outcome_.stop_signal != 0) break;
-      const int64_t left = schedule.left() + static_cast<int64_t>(traced_.size()) + (job->traced ? 1 : 0);
+      const bool is_beside = job->traced || job->fidelity != nullptr;
+      const int64_t left = schedule.left() + static_cast<int64_t>(beside_.size()) + (is_beside ? 1 : 0);
       display_.run_begins(*job->planned, *job, number + 1, number + left);
       const size_t before = outcome_.records.size();
       run_job(*job);
       ++number;
       if (outcome_.stop_signal != 0) break;
-      if (!job->traced)
+      if (!is_beside)
         schedule.ended(*job, {outcome_.records.begin() + static_cast<ptrdiff_t>(before), outcome_.records.end()});
     }
     remove_left_parts(options_.output);  // of engines that were killed
@@ -196,25 +204,78 @@ class SuiteRun {
     for (const PlannedCase& planned : plan_) {
       if (!planned.details.request.device.starts_with("cuda"))
         display_.note(fmt::format("{}: no kernels to watch, it runs on the CPU", planned.details.name));
-      else if (!stored_.contains({planned.key, RunScope::kCold, 0, true}))
-        traced_.push_back({&planned, RunScope::kCold, 0, 1, false, true});
+      else if (!stored_.contains({planned.key, RunScope::kCold, 0, kForItsKernels}))
+        beside_.push_back({&planned, RunScope::kCold, 0, 1, false, true});
     }
+  }
+
+  /// One more process of each case that is to be judged, which makes what it is compared with as well.
+  void plan_judged() {
+    for (const PlannedFidelity& judged : options_.fidelity) {
+      remove_all_of(scratch_folder(judged.task));
+      const std::string purpose = for_its_fidelity(judged.task.reference_key);
+      if (!stored_.contains({judged.planned->key, RunScope::kCold, 0, purpose}))
+        beside_.push_back({judged.planned, RunScope::kCold, 0, 1, false, false, &judged.task});
+    }
+  }
+
+  /// Of an engine that was killed, too.
+  static void remove_all_of(const fs::path& scratch) {
+    std::error_code ignored;
+    fs::remove_all(scratch, ignored);
   }
 
   std::optional<Job> next_job(Schedule& schedule) {
     std::optional<Job> job = schedule.next();
-    if (job || traced_.empty()) return job;
-    job = traced_.front();
-    traced_.pop_front();
+    if (job || beside_.empty()) return job;
+    job = beside_.front();
+    beside_.pop_front();
     return job;
   }
 
   const RunRecord* stored(const PlannedCase& planned, RunScope scope, int64_t repeat) const {
-    const auto found = stored_.find({planned.key, scope, repeat, false});
+    const auto found = stored_.find({planned.key, scope, repeat, kForItsTimes});
     return found == stored_.end() ? nullptr : &found->second.record;
   }
 
+  /// A run of the case that kept its video, or nullptr.
+  const RunRecord* run_with_video(const PlannedCase& planned) const {
+    const auto has = [&](const RunRecord& run) {
+      return run.run_case.key == planned.key && run.status == RunStatus::kOk && !run.output.file.empty() &&
+             !run.fidelity;
+    };
+    const auto made = std::find_if(outcome_.records.begin(), outcome_.records.end(), has);
+    if (made != outcome_.records.end()) return &*made;
+    const auto kept =
+        std::find_if(stored_.begin(), stored_.end(), [&](const auto& stored) { return has(stored.second.record); });
+    return kept == stored_.end() ? nullptr : &kept->second.record;
+  }
+
+  EngineProtocol protocol_of(const Job& job) const {
+    return job.fidelity != nullptr ? EngineProtocol::kNative : context_.protocol;
+  }
+
   void run_job(const Job& job) {
+    if (job.fidelity == nullptr || context_.protocol == EngineProtocol::kNative) {
+      run_process(job, nullptr);
+      return;
+    }
+    // Another program's video is judged as its run left it.
+    const RunRecord* made = run_with_video(*job.planned);
+    if (made == nullptr) {
+      display_.note(fmt::format("{}: fidelity is not measured: no run of it kept a video", job.planned->details.name));
+      return;
+    }
+    const RunRecord run = *made;
+    FidelityTask task = *job.fidelity;
+    task.test_video = options_.output / run.output.file;
+    Job judged = job;
+    judged.fidelity = &task;
+    run_process(judged, &run);
+  }
+
+  /// `made`: the run of another program that a fidelity is found out of; nullptr: the process makes what it measures.
+  void run_process(const Job& job, const RunRecord* made) {
     const PlannedCase& planned = *job.planned;
     const std::string created = utc_now();
     measure::Gpu* gpu = measure::find_gpu(gpus_, planned.details.request.device, options_.cuda_visible_devices);
@@ -226,19 +287,23 @@ class SuiteRun {
     RunListener listener(display_, options_.patterns);
     const int64_t oom_before = Cgroups().oom_kills();
     Watched watched = watch(watching, gpu, gpu == nullptr ? why_no_gpu : "", listener);
-    const Ending ending = classify(watched, context_.protocol, Cgroups().oom_kills() - oom_before);
+    const EngineProtocol protocol = protocol_of(job);
+    const Ending ending = classify(watched, protocol, Cgroups().oom_kills() - oom_before);
     std::string source = "engine";
-    if (context_.protocol == EngineProtocol::kCommand)
-      source = cut_command(watched, listener.log(), options_.why_no_injection);
+    if (protocol == EngineProtocol::kCommand) source = cut_command(watched, listener.log(), options_.why_no_injection);
     remove_unfinished(watched, ending, videos);
-    if (const auto& decided = watched.videos.front().decided) decided_.try_emplace(planned.key, decided->execution);
-    finish_job({job, context_, watched, ending, created, watching.spawn, source, probe, preparation, gpu, videos});
+    if (const auto& decided = watched.videos.front().decided; decided && made == nullptr)
+      decided_.try_emplace(planned.key, decided->execution);
+    finish_job({job, context_, watched, ending, created, watching.spawn, source, probe, preparation, gpu, videos},
+               made);
+    if (job.fidelity != nullptr) remove_all_of(scratch_folder(*job.fidelity));
     outcome_.stop_signal = watched.stop_signal;
     outcome_.second_signal = watched.second_signal;
   }
 
-  void finish_job(const JobFacts& facts) {
+  void finish_job(const JobFacts& facts, const RunRecord* made) {
     std::vector<RunRecord> records = build_records(facts);
+    if (made != nullptr) records = {judged_run(*made, facts)};
     for (RunRecord& record : records) {
       keep_samples(facts, record);
       keep_events(facts, record);
@@ -267,7 +332,7 @@ class SuiteRun {
   /// What was read while this record's video was made, beside the record.
   void keep_samples(const JobFacts& facts, RunRecord& record) const {
     const StageRecord* total = total_stage(record);
-    if (facts.job.warmup || total == nullptr) return;
+    if (facts.job.warmup || facts.job.fidelity != nullptr || total == nullptr) return;
     const int64_t begin_ns = record.clock.origin_monotonic_ns;
     store_samples(records_folder(), record,
                   measure::series_of(facts.watched.samples, {begin_ns, begin_ns + total->wall_ns}));
@@ -286,7 +351,7 @@ class SuiteRun {
 
   std::vector<fs::path> video_files(const Job& job) const {
     std::vector<fs::path> files(static_cast<size_t>(job.process_videos()));
-    if (options_.video == WriteVideo::kNo || job.warmup || job.traced) return files;
+    if (options_.video == WriteVideo::kNo || job.warmup || job.traced || job.fidelity != nullptr) return files;
     const fs::path folder = options_.output / "videos";
     fs::create_directories(folder);
     // The videos of a warm process are the same: only the last stays, under one name.
@@ -302,10 +367,11 @@ class SuiteRun {
     if (const auto decided = decided_.find(job.planned->key); decided != decided_.end())
       ask_for(request, decided->second);
     // CUPTI counts from inside our own engine's process, and has one client in it.
+    const EngineProtocol protocol = protocol_of(job);
     const bool cupti = options_.counters == measure::CounterRung::kCupti && request.device.starts_with("cuda") &&
-                       context_.protocol == EngineProtocol::kNative && !job.traced;
+                       protocol == EngineProtocol::kNative && !job.traced && job.fidelity == nullptr;
     watching.counters = cupti ? options_.counters : std::max(options_.counters, measure::CounterRung::kGpm);
-    if (context_.protocol == EngineProtocol::kNative) {
+    if (protocol == EngineProtocol::kNative) {
       watching.spawn.argv = options_.engine;
       watching.spawn.environment = options_.engine_environment;
       watching.start_option = kStartOption;
@@ -313,6 +379,8 @@ class SuiteRun {
            engine_arguments(request, job.process_videos(), job.traced ? options_.kernels : WatchKernels::kNo,
                             cupti ? SampleCounters::kYes : SampleCounters::kNo))
         watching.spawn.argv.push_back(word);
+      if (job.fidelity != nullptr)
+        watching.spawn.argv.insert(watching.spawn.argv.end(), {"--fidelity", to_json(*job.fidelity)});
     } else {
       ExpandedCommand command = expand_command(options_.command, job.planned->details, videos.front());
       watching.spawn.argv = std::move(command.argv);
@@ -323,7 +391,7 @@ class SuiteRun {
       if (!options_.python_path.empty()) environment["PYTHONPATH"] = options_.python_path;
     }
     watching.most_videos = static_cast<size_t>(job.process_videos());
-    if (context_.protocol == EngineProtocol::kNative) watching.pipe = kOwnEngine;
+    if (protocol == EngineProtocol::kNative) watching.pipe = kOwnEngine;
     watching.spawn.memory_limit_bytes = options_.memory_limit_bytes;
     watching.timeout = {options_.timeout.value * double(job.process_videos())};
     watching.grace = options_.grace;
@@ -351,7 +419,7 @@ class SuiteRun {
   SignalWatch signals_;
   FolderLock lock_;
   RunContext context_;
-  std::deque<Job> traced_;                    // still to come
+  std::deque<Job> beside_;                    // not for their times, still to come
   std::map<std::string, Execution> decided_;  // by a case's key: what its first run chose, all others are given
   std::map<RunIdentity, StoredRecord> stored_;
   std::map<RunIdentity, std::vector<fs::path>> superseded_;

@@ -13,6 +13,7 @@
 #include "measure/gpu.h"
 #include "results/record.h"
 #include "suite/engine_process.h"
+#include "suite/fidelity_plan.h"
 #include "suite/log_stages.h"
 #include "suite/plan.h"
 #include "suite/record_builder.h"
@@ -35,6 +36,7 @@ struct RunOptions {
   Seconds grace{5};
   uint64_t memory_limit_bytes = 0;  // private memory of the child; 0: none
   WriteVideo video = WriteVideo::kYes;
+  std::vector<PlannedFidelity> fidelity;     // after all others, what each is to find out; not timed
   WatchKernels kernels = WatchKernels::kNo;  // else: after all others, one more run of each case on a card, not timed
   std::optional<OverheadResult> overhead;    // what watching was found to cost here; quoted in records
   measure::CounterRung counters = measure::kTimedRung;    // first source of the card's hardware counters

@@ -69,6 +69,7 @@ struct Watched {
   int stop_signal = 0;                                      // the signal that interrupted
   bool second_signal = false;                               // asked twice: end everything at once
   std::vector<VideoLog> videos = std::vector<VideoLog>(1);  // never empty
+  std::optional<FidelityRecord> fidelity;                   // of the first video
   std::optional<Failure> failure;
   std::string stderr_tail;
   std::string broken_line;  // why a line of the pipe could not be read; empty: all could

@@ -1,5 +1,6 @@
 // Stands in for the engine process: writes what the real one would, then ends as its first argument says.
-// fake_engine MODE MILLISECONDS --pipe-fd N --videos N --request JSON [--trace-kernels [--trace-all]] --start-ns N
+// fake_engine MODE MILLISECONDS --pipe-fd N --videos N --request JSON [--trace-kernels [--trace-all]] [--fidelity JSON]
+// --start-ns N
 #include <signal.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "fixtures.h"
 #include "measure/proc.h"
 #include "pipeline/request_json.h"
+#include "suite/fidelity_task.h"
 #include "suite/protocol.h"
 
 namespace {
@@ -113,19 +115,34 @@ Kernels kernels_of(int64_t begin_ns, const char* stages) {
   return {{"cupti_activity", "", 0, {{"Step_*", 2, 100, 10, {}, {}, 0, 0}}}, events};
 }
 
+/// Of a process that makes a test's video, its reference's and the replay of both.
+Fidelity fidelity_of(const FidelityTask& task, const std::string& mode) {
+  FidelityComparison comparison;
+  comparison.reference = task.pair.reference.name;
+  comparison.test = task.pair.test.name;
+  comparison.reference_key = task.reference_key;
+  comparison.frames = 5;
+  comparison.scores = {{"psnr", measured(40.0, "frames"), measured(38.0, "frames"), 4}};
+  comparison.replayed = {{0, measured(mode == "far_off" ? 0.5 : 1e-6, "replay"), measured(1.0, "replay")}};
+  return {{comparison, task.bound, {}, "a_cpu_computes_in_fp32", std::nullopt}};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const bool traced = argc >= 12 && std::string(argv[9]) == "--trace-kernels";
   const bool traced_all = argc == 13 && std::string(argv[10]) == "--trace-all";
-  if (argc != 11 + traced + traced_all) return 2;
+  const bool judged = argc == 13 && std::string(argv[9]) == "--fidelity";
+  if (argc != 11 + traced + traced_all + 2 * judged) return 2;
   const std::string mode = argv[1];
   const int milliseconds = std::stoi(argv[2]);
   pipe_descriptor = std::stoi(argv[4]);
   int64_t begin_ns = std::stoll(argv[argc - 1]);
   const Request request = request_from_json(argv[8]);
   say(Hello{});
-  for (int i = 0; i < std::stoi(argv[6]); ++i) {
+  const int videos = judged ? 3 : std::stoi(argv[6]);
+  for (int i = 0; i < videos; ++i) {
+    if (judged && mode == "no_reference" && i == 1) end_badly("oom");
     if (mode == "stops_early" && i == 2) return 0;
     if (i > 0) {
       const NextVideo next{i, measure::read_own_and_reset_peak()};
@@ -140,5 +157,6 @@ int main(int argc, char** argv) {
     say(Finished{"ti2v", request.width, request.height, request.num_frames, 24, request.steps, "abc",
                  measure::read_own_and_reset_peak()});
   }
+  if (judged) say(fidelity_of(fidelity_task_from_json(argv[10]), mode));
   return 0;
 }

@@ -25,6 +25,29 @@ TEST(Progress, ShowsWhatIsKnownAndNothingElse) {
   EXPECT_EQ(progress_line(state, 100),
             "[1/3] 01  step 4/10  2.5 s, about 1:15 min left  650 W  1.5 cores  RAM 3.00 GiB");
   EXPECT_EQ(progress_line(state, 10).size(), 10u);
+  state.video = 2;
+  EXPECT_THAT(progress_line(state, 100), testing::StartsWith("[1/3] 01  video 2, step 4/10  2.5 s"));
+}
+
+TEST(Progress, OfSeveralVideosItSaysWhichAndNotWhatIsLeft) {
+  std::string shown;
+  ProgressDisplay display(DisplayStyle::kLines, [&](std::string_view text) { shown += text; });
+  const std::vector<PlannedCase> plan = test::planned(test::small_suite());
+  FidelityTask task;
+  task.pair.reference.name = "fp32";
+  const Job judged{&plan.front(), RunScope::kCold, 0, 1, false, false, &task};
+  RunRecord before;
+  before.run_case.name = "one";
+  before.stages.resize(1);
+  before.stages[0].id = before.stages[0].name = "Total_Execution";
+  before.stages[0].wall_ns = 7'000'000'000;
+  display.run_ends({before});  // a case's last time says nothing of several videos
+  display.run_begins(plan.front(), judged, 2, 2);
+  display.message(NextVideo{1, {}});
+  display.message(Begin{stage_from_name("VAE_Decoding"), 1, {}});
+  EXPECT_THAT(shown, testing::HasSubstr("[2/2] one, fidelity against fp32"));
+  EXPECT_THAT(shown, testing::HasSubstr("one  video 2, VAE_Decoding"));
+  EXPECT_THAT(shown, testing::Not(testing::HasSubstr("left")));
 }
 
 TEST(Progress, LeavesOutWholePartsThatDoNotFit) {

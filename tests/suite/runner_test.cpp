@@ -25,6 +25,7 @@ namespace wan::suite {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::HasSubstr;
 
 class RunnerTest : public ::testing::Test {
  protected:
@@ -184,6 +185,78 @@ TEST_F(RunnerTest, MakesWarmVideosInOneProcessAfterOneThatDoesNotCount) {
   const StageRecord* total = total_stage(outcome.records[0]);
   EXPECT_LE(outcome.records[0].clock.origin_monotonic_ns + total->wall_ns,
             outcome.records[1].clock.origin_monotonic_ns);
+}
+
+/// The first case of the small suite, set against fp32, of which its class promises `bound`.
+class JudgedRunTest : public RunnerTest {
+ protected:
+  SuiteOutcome run(const std::string& mode, double bound, IfStored if_stored = IfStored::kRefuse) {
+    FidelityTask task;
+    task.pair.reference.name = "fp32";
+    task.pair.test.name = "one";
+    task.reference_key = "key-of-reference";
+    task.bound = bound;
+    task.folder = folder_ / "fidelity" / "one.fp32";
+    task.stills_from = folder_;
+    RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, mode, 1);
+    options.fidelity = {{&plan_.front(), task}};
+    options.if_stored = if_stored;
+    return run_suite(suite_, plan_, options, gpus_, display_);
+  }
+  static const RunRecord* judged(const SuiteOutcome& outcome) {
+    const RunRecord* found = nullptr;
+    for (const RunRecord& record : outcome.records)
+      if (record.fidelity) found = &record;
+    return found;
+  }
+
+  const Suite suite_ = test::small_suite();
+  const std::vector<PlannedCase> plan_ = test::planned(suite_);
+};
+
+TEST_F(JudgedRunTest, IsARecordMoreThatIsNotCounted) {
+  const SuiteOutcome outcome = run("ok", 1e-4);
+  EXPECT_EQ(outcome.ok, 4);
+  const RunRecord* record = judged(outcome);
+  ASSERT_NE(record, nullptr);
+  EXPECT_EQ(record->run_case.name, "one");
+  EXPECT_EQ(record->fidelity->comparison.reference, "fp32");
+  EXPECT_EQ(record->fidelity->velocity_bound, 1e-4);
+  EXPECT_NE(test::flag_of(*record, kFidelityFlag), nullptr);
+  EXPECT_NE(reason_not_counted(*record), "");
+  EXPECT_NE(find_stage(*record, "Step_0_Inference"), nullptr) << "of its own video, not of the reference's";
+  EXPECT_EQ(load_collection(folder_).records.size(), 4u);
+}
+
+TEST_F(JudgedRunTest, AWrongClassIsFoundByWhatItsStepsMake) {
+  const SuiteOutcome outcome = run("far_off", 1e-4);
+  const RunRecord* record = judged(outcome);
+  ASSERT_NE(record, nullptr);
+  EXPECT_EQ(record->status, RunStatus::kQualityFail);
+  ASSERT_TRUE(record->error.has_value());
+  EXPECT_THAT(record->error->message, HasSubstr("50 % off"));
+  EXPECT_THAT(record->error->message, HasSubstr("allows 0.01 %"));
+  EXPECT_EQ(outcome.not_ok, 1);
+}
+
+TEST_F(JudgedRunTest, WithinWhatItsClassPromisesItIsOk) {
+  EXPECT_EQ(judged(run("far_off", 0.6))->status, RunStatus::kOk);
+}
+
+TEST_F(JudgedRunTest, WhatTheReferenceEndsInIsItsEnd) {
+  const SuiteOutcome outcome = run("no_reference", 1e-4);
+  const RunRecord* record = judged(outcome);
+  ASSERT_NE(record, nullptr);
+  EXPECT_EQ(record->status, RunStatus::kOutOfMemory);
+  EXPECT_TRUE(record->fidelity->comparison.scores.empty());
+  EXPECT_NE(record->fidelity->comparison.why_no_scores, "");
+}
+
+TEST_F(JudgedRunTest, IsNotMadeAgainByAResumedSuite) {
+  const std::string id = judged(run("ok", 1e-4))->id;
+  const SuiteOutcome again = run("ok", 1e-4, IfStored::kResume);
+  EXPECT_EQ(again.ok, 0);
+  EXPECT_EQ(judged(again)->id, id);
 }
 
 TEST_F(RunnerTest, RepeatsUntilTheRuleIsMetAndSaysWhy) {
