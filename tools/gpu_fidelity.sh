@@ -1,31 +1,34 @@
 #!/usr/bin/env bash
-# On the GPU machine: how far bf16 is from the same engine's fp32, step by step from the fp32 run's latents; and how far bf16 without its
-# table of kernels is from bf16 with it, at the sizes that the table is for. The small model, and random weights of the 5B and of
-# T2V-A14B. Usage: gpu_fidelity.sh WANBENCH OUT. 4 minutes on an H200.
+# On the GPU machine: how far bf16 is from the same engine's fp32, and bf16 without its table of kernels from bf16 with it: the frames, the
+# latents of each step, and each step begun with the other's latent. suites/noise-floor.json: random weights of the 5B and of T2V-A14B, and
+# the small model. Then the table of kernels at the sizes that it is for. OUT gets records, stills, the report and table.txt; 5 minutes on an
+# H200. Usage: gpu_fidelity.sh WANBENCH OUT
 set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
 program=$1 out=$2
+suites=$here/share/wanbench/suites
+[ -d "$suites" ] || suites=$here/../suites
 mkdir -p "$out"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-echo "# no kernel is chosen here" >"$work/no_table.tsv"
 status=0
 
-# WHAT, the options of the reference, those of the setting that is replayed from it, and those of both.
-replay() {
-  local what=$1 reference=($2) setting=($3)
-  shift 3
-  echo "== $what: $* ${reference[*]}; then ${setting[*]}" | tee -a "$out/fidelity.txt"
-  "$program" generate "$@" "${reference[@]}" --discard --yes --quiet --force --dump "$work/reference.safetensors" || status=1
-  "$program" generate "$@" "${setting[@]}" --discard --yes --replay "$work/reference.safetensors" 2>"$work/log" >"$work/result" || status=1
-  grep -E "^(step |[0-9]+ |replay )|^        " "$work/result" | tee -a "$out/fidelity.txt"
-  grep -E "^error" "$work/log" | tee -a "$out/fidelity.txt"
-}
+"$program" run --suite "$suites/noise-floor.json" --device cuda --fidelity fp32 --no-video --cool-down 0 --output "$out/runs/noise-floor" || status=1
+"$program" run --case 01_Text_To_Video --precision bf16 --device cuda --fidelity fp32 --no-video --cool-down 0 --output "$out/runs/small-model" || status=1
+"$program" report "$out/runs" || status=1
 
-video=(--weights random --prompt "A small sailing boat heads for the harbour in the evening sun." --steps 3)
-fp32="--precision fp32" bf16="--precision bf16" no_table="--precision bf16 --tuning-table $work/no_table.tsv"
-replay "small model, bf16 from fp32" "$fp32" "$bf16" --prompt "a red circle moves left across a dark background"
-replay "TI2V-5B, bf16 without the table" "$bf16" "$no_table" "${video[@]}" --model ti2v-5B --size 1280x704 --num-frames 161
-replay "T2V-A14B, bf16 without the table" "$bf16" "$no_table" "${video[@]}" --model t2v-A14B --size 832x480 --num-frames 81
-replay "TI2V-5B, bf16 from fp32" "$fp32" "$bf16" "${video[@]}" --model ti2v-5B --size 1280x704 --num-frames 81
-replay "T2V-A14B, bf16 from fp32" "$fp32" "$bf16" "${video[@]}" --model t2v-A14B --size 832x480 --num-frames 21
+echo "# no kernel is chosen here" >"$work/no_table.tsv"
+# WHAT, then the options of both.
+without_table() {
+  local what=$1
+  shift
+  echo "== $what: $*; then without its table of kernels" | tee -a "$out/table.txt"
+  local both=("$@" --weights random --precision bf16 --steps 3 --prompt x --discard --yes)
+  "$program" generate "${both[@]}" --quiet --force --dump "$work/reference.safetensors" || status=1
+  "$program" generate "${both[@]}" --tuning-table "$work/no_table.tsv" --replay "$work/reference.safetensors" 2>"$work/log" >"$work/result" || status=1
+  grep -E "^(step |[0-9]+ |replay )|^        " "$work/result" | tee -a "$out/table.txt"
+  grep -E "^error" "$work/log" | tee -a "$out/table.txt"
+}
+without_table "TI2V-5B" --model ti2v-5B --size 1280x704 --num-frames 161
+without_table "T2V-A14B" --model t2v-A14B --size 832x480 --num-frames 81
 exit $status

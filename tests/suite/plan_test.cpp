@@ -136,7 +136,7 @@ TEST(Plan, EverySuiteThatComesWithTheProgramRunsWithRandomWeights) {
     }
     ++suites;
   }
-  EXPECT_EQ(suites, 8u);
+  EXPECT_EQ(suites, 9u);
 }
 
 TEST(Plan, TheModelOfASuiteIsThatOfRandomWeightsAlone) {
