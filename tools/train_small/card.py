@@ -1,4 +1,4 @@
-"""Writes the small model's card from what measure.py found.
+"""Writes the small model's card from what measure.py found, of two settings the second one.
 
     python3 tools/train_small/card.py --measured FILE.json --checkpoint models/shapes-ti2v --training "..."
 """
@@ -16,7 +16,8 @@ tags: [wan2.2, ti2v, synthetic]
 ---
 # shapes-ti2v
 
-A text-to-video and image-to-video model of the architecture of Wan2.2-TI2V-5B at less than a thousandth of its size, in its file layout.
+A text-to-video and image-to-video model of the architecture of Wan2.2-TI2V-5B at less than a thousandth of its size, in its file layout
+and with its head dimension (2 heads of 128, 4 blocks of width 256).
 It comes with wanbench so that the whole program can be tried and tested without a download and without a GPU.
 
 ## What it makes
@@ -85,7 +86,8 @@ def main():
     parser.add_argument("--checkpoint", type=pathlib.Path, required=True)
     parser.add_argument("--training", required=True, help="what the training took: card, minutes, steps")
     args = parser.parse_args()
-    measured = json.loads(args.measured.read_text())
+    document = json.loads(args.measured.read_text())
+    measured = document.get("b", document)
     rows = [_row(name, measured[key]) for key, name in (("text", "from text"), ("image", "from a first frame")) if key in measured]
     text = _CARD.format(
         frames=measure.FRAMES,

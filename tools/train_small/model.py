@@ -23,7 +23,8 @@ class TextToVideo(nn.Module):
     def __init__(self):
         super().__init__()
         self.text_encoder = umt5.Umt5(VOCABULARY, dim=TEXT_DIM, dim_attention=64, dim_ffn=128, heads=4, layers=2)
-        self.dit = dit.Dit(dim=256, ffn_dim=352, heads=4, layers=4, channels=vae.LATENT_CHANNELS, text_dim=TEXT_DIM)
+        # Heads of 128, as every published model of the family has them: the kernels that are made for those run here too.
+        self.dit = dit.Dit(dim=256, ffn_dim=352, heads=2, layers=4, channels=vae.LATENT_CHANNELS, text_dim=TEXT_DIM)
 
     def embed(self, ids, lengths):
         return self.dit.embed_text(self.text_encoder(ids, lengths))

@@ -1,12 +1,16 @@
 """Trains the small model: the VAE, then text encoder and DiT together; evaluates and exports what there is at the end.
 
-    python3 tools/train_small/train.py --state DIR [--out DIR] [--max-minutes 8] [--resume] [--last] [--vae FILE]
+    python3 tools/train_small/train.py --state DIR [--out DIR] [--max-minutes 8] [--resume] [--last] [--vae FILE] [--begin FOLDER]
 
-Goes on from DIR's files with --resume, takes a finished VAE with --vae, stops in time for the evaluation, and leaves beside
-each other: the state to go on from (vae.pt, dit.pt, average.pt), the checkpoint in the official layout (export.tar), pictures
-and rates. The learning rate follows the minutes spent of those planned, so that a faster machine trains longer and a slower
-one still ends well.
+Goes on from DIR's files with --resume, takes a finished VAE with --vae, begins with the text encoder and the DiT of a checkpoint
+with --begin, stops in time for the evaluation, and leaves beside each other: the state to go on from (vae.pt, dit.pt, average.pt),
+the checkpoint in the official layout (export.tar), pictures and rates. The learning rate follows the minutes spent of those
+planned, so that a faster machine trains longer and a slower one still ends well.
 """
+import time
+
+BEGUN = time.monotonic()  # before torch, whose loading from a cold disk takes long
+
 import argparse
 import json
 import math
@@ -18,9 +22,9 @@ import shutil
 import sys
 import tarfile
 import tempfile
-import time
 
 import torch
+from safetensors.torch import load_file
 
 import evaluation
 import export
@@ -32,6 +36,7 @@ from tokenizer import Tokenizer
 
 TOKENIZER = pathlib.Path(__file__).resolve().parents[2] / "models" / "shapes-ti2v" / "google" / "umt5-xxl"
 EVALUATION_MINUTES = 0.4  # kept for what follows training
+EXPORT_MINUTES = 0.05  # of it, where nothing is evaluated
 WARM_UP_STEPS = 200  # after every start: the optimiser's moments are not in the state, which must stay small
 NAT_PRICE = 0.5  # what one nat of latent costs, as absolute error of one channel of one pixel
 CROPPED_SHARE = 0.6  # of the VAE's time
@@ -40,15 +45,16 @@ FIRST_FRAME_WEIGHT = 2  # from text, every later frame takes its shape from the 
 AVERAGE_VAE, AVERAGE_DIT = 0.995, 0.999  # how much of the averaged weights a step keeps, in the long run
 # How far compiled blocks may be from written ones, relative: both round to bf16, at other places.
 COMPILED_LOSS, COMPILED_GRADIENT = 0.01, 0.1
-# The mean loss of the first captured steps, as a multiple of that of the last written ones; the network learns meanwhile.
-CAPTURED_LOSS = (0.5, 1.1)
+# The mean loss of the first captured steps, as a multiple of that of the last written ones. The network learns meanwhile, fast where
+# it begins with weights of other heads; where it goes on from an earlier call, the rate that rises again costs a little.
+CAPTURED_LOSS = (0.3, 1.3)
 
 
 class Clock:
-    """Minutes of this call and of the whole phase."""
+    """Minutes of this call, from the program's start on."""
 
     def __init__(self, limit):
-        self.start, self.limit = time.monotonic(), limit
+        self.start, self.limit = BEGUN, limit
 
     def minutes(self):
         return (time.monotonic() - self.start) / 60
@@ -255,9 +261,9 @@ def _seconds_a_step(trainer, update, steps):
 
 def capture_if_faster(trainer, update):
     """The same step as one CUDA graph, whose thousand launches cost one; where that fails, is slower or learns
-    otherwise, the step as it is."""
+    otherwise, the step as it is. And its seconds."""
+    written, loss = _seconds_a_step(trainer, update, 20)
     try:
-        written, loss = _seconds_a_step(trainer, update, 20)
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -276,11 +282,19 @@ def capture_if_faster(trainer, update):
         captured, loss_then = _seconds_a_step(trainer, replay, 40)
         is_better = captured < written and CAPTURED_LOSS[0] * loss < loss_then < CAPTURED_LOSS[1] * loss
         log(f"{1e3 * written:.1f} ms a step, loss {loss:.4f}; as a graph {1e3 * captured:.1f} ms, loss {loss_then:.4f}")
-        return replay if is_better else update
+        return (replay, captured) if is_better else (update, written)
     except Exception as error:  # whatever cannot be captured on this machine
         log(f"not captured: {type(error).__name__}: {str(error)[-600:]}")
         torch.cuda.synchronize()
-        return update
+        return update, written
+
+
+def require_time(trainer, seconds, least):
+    """Throws where the time left is too short for `least` steps: what it would end in is no model, and a card is held for it."""
+    steps = int(60 * trainer.clock.left() / seconds)
+    log(f"time for {steps} steps")
+    if steps < least:
+        raise SystemExit(f"{1e3 * seconds:.1f} ms a step leave time for {steps} steps, expected at least {least} (--least-steps)")
 
 
 def save_dit(trainer, args, pool):
@@ -298,7 +312,8 @@ def train_dit(trainer, clock, args, pool):
         return trainer.update(dit_loss(trainer, args, pool, weight))
 
     if args.compile and trainer.device.type == "cuda":
-        update = capture_if_faster(trainer, update)
+        update, seconds = capture_if_faster(trainer, update)
+        require_time(trainer, seconds, args.least_steps)
     if args.last:
         trainer.end_with_call()
     said = saved = time.monotonic()
@@ -335,6 +350,8 @@ def parse():
     parser.add_argument("--dit-minutes", type=float, default=8, help="planned for the DiT over all calls")
     parser.add_argument("--last", action="store_true", help="let the DiT's plan end with this call instead")
     parser.add_argument("--vae", type=pathlib.Path, help="finished VAE in the official layout; only the DiT is trained, on its latents")
+    parser.add_argument("--begin", type=pathlib.Path, help="checkpoint in the official layout whose DiT and text encoder training begins with")
+    parser.add_argument("--least-steps", type=int, default=0, help="of the DiT in this call on a GPU; where the time is too short, nothing is trained")
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="run the network as it is written, step by step")
     parser.add_argument("--vae-batch", type=int, default=48)
     parser.add_argument("--dit-batch", type=int, default=512)
@@ -344,7 +361,7 @@ def parse():
     parser.add_argument("--refresh", type=int, default=256, help="clips replaced at a time")
     parser.add_argument("--refresh-every", type=int, default=300, help="steps between replacements")
     parser.add_argument("--train-shift", type=float, default=3.0, help="of the noise levels trained at")
-    parser.add_argument("--prompts", type=int, default=120, help="held-out prompts of the evaluation")
+    parser.add_argument("--prompts", type=int, default=120, help="held-out prompts of the evaluation; 0: none, where measure.py follows")
     parser.add_argument("--max-steps", type=int, default=0, help="of each network in this call; 0: as time allows")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -395,6 +412,15 @@ def run_vae(args, clock, device, rng, earlier):
     return network, averaged, trainer.is_done() or args.max_steps > 0
 
 
+def begin_with(model, folder, device):
+    """Takes over the tensors of a checkpoint's DiT and text encoder, by name. The number of heads is no part of their shapes:
+    of a model with other heads everything but its attention's pattern is kept."""
+    weights = {f"dit.{name}": value for name, value in load_file(folder / "diffusion_pytorch_model.safetensors").items()}
+    encoder = load(folder / "models_t5_umt5-xxl-enc-bf16.pth", device)
+    weights.update({f"text_encoder.{name}": value for name, value in encoder.items()})
+    model.load_state_dict({name: value.float() for name, value in weights.items()})
+
+
 def given_vae(args, device):
     """The VAE of --vae with its state; its own latents are already the engine's."""
     network = vae.Vae().to(device)
@@ -406,7 +432,7 @@ def given_vae(args, device):
 def main():
     args = parse()
     workers = multiprocessing.get_context("fork").Pool(min(12, os.cpu_count()))  # before CUDA starts: they only check clips
-    clock = Clock(args.max_minutes - EVALUATION_MINUTES)
+    clock = Clock(args.max_minutes - (EVALUATION_MINUTES if args.prompts else EXPORT_MINUTES))
     device = torch.device(args.device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
@@ -429,14 +455,17 @@ def main():
     pool = LatentPool(network, tokenizer, args.pool, args.refresh, rng, device, normalisation)
     log(f"pool of {args.pool} clips after {clock.minutes():.2f} min; deviations {pool.describe()}")
     model = m.TextToVideo().to(device)
+    if args.begin and not dit_earlier:
+        begin_with(model, args.begin, device)
     trainer = Trainer(model, clock, args.dit_minutes, args.dit_rate, AVERAGE_DIT, m.matrices(model))
     if dit_earlier:
         trainer.load(dit_earlier, load(args.state / "average.pt", device))
     train_dit(trainer, clock, args, pool)
     torch.backends.cudnn.benchmark = False  # few calls of each shape from here on
     write_export(args, trainer, vae_state, pool.normalisation)
-    results = evaluation.evaluate(trainer.network, network, pool.normalisation, tokenizer, args, workers, log)
-    (args.out / "rates.json").write_text(json.dumps(results, indent=1) + "\n")
+    if args.prompts:
+        results = evaluation.evaluate(trainer.network, network, pool.normalisation, tokenizer, args, workers, log)
+        (args.out / "rates.json").write_text(json.dumps(results, indent=1) + "\n")
     log(f"{'done' if trainer.is_done() else 'to be resumed'}: {trainer.minutes():.2f} of {trainer.planned:.2f} min, {clock.minutes():.2f} min in all")
     return 0
 
