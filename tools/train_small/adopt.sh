@@ -17,5 +17,5 @@ cp -r "$work/shapes-ti2v/." $model/
 "$python" tools/train_small/strips.py --wanbench "$program"
 git status --short $model docs/images
 du -sb $model
-"$program" inspect $model | head -20
+"$program" inspect $model
 "$python" tools/train_small/measure.py --wanbench "$program" --checkpoint $model --list tests/small_model/prompts.json --guidance 3.5 --require 1,1,1

@@ -39,7 +39,7 @@ By `tools/train_small/measure.py`, which looks at the pixels of videos made by w
 
 ## How it was made
 
-Trained from nothing by `tools/train_small/train.py` on clips drawn by `scenes.py`, captioned by `grammar.py`; no other data.
+Trained by `tools/train_small/train.py` on clips drawn by `scenes.py`, captioned by `grammar.py`; no other data and no other model.
 {training}
 The latents are scaled to the official statistics, and half of their 48 channels carry nothing.
 

@@ -26,7 +26,7 @@ _OPTIONS = {
 def video(args, case, suite_folder, work):
     """uint8 [F, H, W, 3] of a case with the suite's defaults."""
     dump = work / "video.safetensors"
-    command = [args.wanbench, "generate", "--device", "cpu", "--checkpoint", args.checkpoint, "--discard", "--force", "--dump", dump]
+    command = [args.wanbench, "generate", "--device", "cpu", "--checkpoint", args.checkpoint, "--discard", "--quiet", "--force", "--dump", dump]
     command += ["--size", f"{case['width']}x{case['height']}"]
     command += [word for field, option in _OPTIONS.items() for word in (option, case[field])]
     if "image" in case:
