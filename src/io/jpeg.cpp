@@ -2,6 +2,7 @@
 // destructor.
 #include <csetjmp>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include <jpeglib.h>
@@ -82,7 +83,63 @@ bool read_rows(Reader& reader, uint8_t* rgb) {
   return true;
 }
 
+struct Writer {
+  Writer();
+  ~Writer() {
+    jpeg_destroy_compress(&jpeg);
+    std::free(bytes);
+  }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  jpeg_compress_struct jpeg{};
+  jpeg_error_mgr errors{};
+  unsigned char* bytes = nullptr;  // libjpeg's, by malloc
+  unsigned long size = 0;
+  std::jmp_buf jump;
+  char message[JMSG_LENGTH_MAX] = "unknown";
+};
+
+[[noreturn]] void on_write_error(j_common_ptr jpeg) {
+  auto* writer = static_cast<Writer*>(jpeg->client_data);
+  (*jpeg->err->format_message)(jpeg, writer->message);
+  std::longjmp(writer->jump, 1);
+}
+
+Writer::Writer() {
+  jpeg.err = jpeg_std_error(&errors);
+  errors.error_exit = on_write_error;
+  jpeg.client_data = this;
+}
+
+bool write_rows(Writer& writer, const Image& image, int quality) {
+  if (setjmp(writer.jump) != 0) return false;
+  jpeg_create_compress(&writer.jpeg);
+  jpeg_mem_dest(&writer.jpeg, &writer.bytes, &writer.size);
+  writer.jpeg.image_width = static_cast<JDIMENSION>(image.width);
+  writer.jpeg.image_height = static_cast<JDIMENSION>(image.height);
+  writer.jpeg.input_components = 3;
+  writer.jpeg.in_color_space = JCS_RGB;
+  jpeg_set_defaults(&writer.jpeg);
+  jpeg_set_quality(&writer.jpeg, quality, TRUE);
+  jpeg_start_compress(&writer.jpeg, TRUE);
+  while (writer.jpeg.next_scanline < writer.jpeg.image_height) {
+    auto* row =
+        const_cast<uint8_t*>(image.rgb.data()) + static_cast<size_t>(writer.jpeg.next_scanline) * image.width * 3;
+    jpeg_write_scanlines(&writer.jpeg, &row, 1);
+  }
+  jpeg_finish_compress(&writer.jpeg);
+  return true;
+}
+
 }  // namespace
+
+std::string encode_jpeg(const Image& image, int quality) {
+  Writer writer;
+  if (!write_rows(writer, image, quality))
+    throw Error(ErrorKind::kRuntime, fmt::format("libjpeg cannot write a picture: {}", writer.message));
+  return {reinterpret_cast<const char*>(writer.bytes), writer.size};
+}
 
 bool looks_like_jpeg(std::span<const std::byte> bytes) {
   return bytes.size() >= 3 && bytes[0] == std::byte{0xff} && bytes[1] == std::byte{0xd8} && bytes[2] == std::byte{0xff};
