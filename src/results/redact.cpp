@@ -48,6 +48,13 @@ Redactor::Redactor() {
   }
 }
 
+/// The key of a request that is to say nothing; its pictures show what the prompt asked for.
+void Redactor::redact_fidelity(FidelityRecord& fidelity) const {
+  fidelity.still.reset();
+  fidelity.comparison.reference_key = keyed(fidelity.comparison.reference_key);
+  for (FidelityComparison& floor : fidelity.noise_floor) floor.reference_key = keyed(floor.reference_key);
+}
+
 /// The key comes first and all digests have one length, so that SHA-256 alone is enough of a keyed hash here.
 std::string Redactor::keyed(const std::string& digest) const {
   return digest.empty() ? "" : sha256_hex(key_ + sha256_hex(digest));
@@ -76,6 +83,7 @@ void Redactor::redact(RunRecord& record) const {
   for (ValidityFlag& flag : record.validity)
     if (flag.name == kUnreadableFlag) flag.detail.clear();  // it quotes the program
   if (record.imported) redact_import(*record.imported);
+  if (record.fidelity) redact_fidelity(*record.fidelity);
 }
 
 }  // namespace wan

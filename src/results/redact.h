@@ -24,6 +24,7 @@ class Redactor {
   void redact(RunRecord& record) const;
 
  private:
+  void redact_fidelity(FidelityRecord& fidelity) const;
   std::string keyed(const std::string& digest) const;
 
   std::string key_;

@@ -24,7 +24,7 @@ TEST(Redact, LeavesNoPromptHostOrPath) {
   RunRecord record = sealed();
   Redactor().redact(record);
   const std::string text = to_json(record);
-  for (const char* secret : {"two cats", "blurry", "\"box\"", "01.mp4", "report.md"})
+  for (const char* secret : {"two cats", "blurry", "\"box\"", "01.mp4", "report.md", "a.png", "4567cdef"})
     EXPECT_EQ(text.find(secret), std::string::npos) << secret;
 }
 
