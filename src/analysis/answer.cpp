@@ -56,6 +56,10 @@ std::vector<std::string> remarks_of(const CaseView& shown, Remarks remarks) {
   return {words.begin(), words.end()};
 }
 
+std::string words_of(const FidelityCell& cell) {
+  return cell.text.empty() ? fmt::format("not measured: {}", cell.why_none) : cell.text;
+}
+
 AnswerBar bar_of(const CaseView& shown, std::string label) {
   const CaseSummary& numbers = shown.numbers();
   const RunRecord& run = shown.example();
@@ -66,6 +70,7 @@ AnswerBar bar_of(const CaseView& shown, std::string label) {
   if (shown.failed) bar.doubt = plain_reason(shown.failed->reason);
   bar.remarks = remarks_of(shown, Remarks::kAll);
   if (bar.counts()) bar.warning = fmt::format("{}", fmt::join(remarks_of(shown, Remarks::kNews), "; "));
+  if (!shown.refuted.empty()) bar.warning += (bar.warning.empty() ? "" : "; ") + shown.refuted;
   bar.seconds = numbers.total_s;
   if (shown.on_gpu) bar.gpu_s = numbers.gpu_part_s;
   bar.money = money_of(shown);
@@ -73,6 +78,7 @@ AnswerBar bar_of(const CaseView& shown, std::string label) {
   bar.energy_wh = shown.buyer.energy_wh;
   bar.date = run.created_utc.substr(0, kShortDate);
   if (shown.on_gpu) bar.driver = run.system.gpus.front().driver;
+  if (shown.fidelity_cell) bar.fidelity = words_of(*shown.fidelity_cell);
   return bar;
 }
 

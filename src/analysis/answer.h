@@ -43,6 +43,7 @@ struct AnswerBar {
   Quantity money, energy_wh;
   std::string currency, date, driver;  // of the value; empty: not recorded
   std::vector<Fact> facts;             // known of all bars, in which they differ; none in a chart of cases
+  std::string fidelity;                // what its picture is worth, or why that is not known; empty: not in question
   bool wrote_no_video = false;         // where others of its chart wrote one, which takes longer
   bool counts() const { return doubt.empty(); }
 };

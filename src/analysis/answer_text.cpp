@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "analysis/compare_fidelity.h"
 #include "analysis/plain_words.h"
 
 namespace wan {
@@ -208,6 +210,20 @@ void add_cards_sentence(AnswerChart& chart) {
   }
 }
 
+/// "; fidelity: B against A 31.5 dB, velocity 3 % off" between other precision classes or recipes; else empty.
+std::string fidelity_clause(const AnswerBar& first, const AnswerBar& second) {
+  const CaseSummary &a = second.shown->summary, &b = first.shown->summary;
+  const PairFidelity pair = fidelity_between(a, b, compare_workloads(*a.example, *b.example).different);
+  if (!pair.is_asked) return "";
+  if (pair.measured.empty()) return "; fidelity: not measured";
+  std::vector<std::string> parts;
+  for (const ComparedFidelity& one : pair.measured) {
+    const bool is_of_first = one.of == ComparedFidelity::Side::kB;
+    parts.push_back((is_of_first ? first : second).label + " " + measured_text(one.view));
+  }
+  return fmt::format("; fidelity: {}", fmt::join(parts, "; "));
+}
+
 /// Of programs, and of arms.
 void add_sides_sentence(AnswerChart& chart, const ReportView& view) {
   if (is_of_cards(chart)) {
@@ -228,10 +244,11 @@ void add_sides_sentence(AnswerChart& chart, const ReportView& view) {
     verdict = ", but not of the same work";
   else if (test.verdict == Verdict::kFaster)
     verdict = fmt::format(": {} is faster", first.label);
-  chart.sentence = fmt::format(
-      "For this video ({}) on the {}, {} takes {} and {} {} ({:.2f}x, {}){}.", work_text(chart),
-      card_name(view, first.shown->summary.group.device), first.label, spoken_seconds(first.seconds.median()),
-      second.label, spoken_seconds(second.seconds.median()), 1 / test.ratio, runs_of(first, second), verdict);
+  chart.sentence =
+      fmt::format("For this video ({}) on the {}, {} takes {} and {} {} ({:.2f}x, {}){}{}.", work_text(chart),
+                  card_name(view, first.shown->summary.group.device), first.label,
+                  spoken_seconds(first.seconds.median()), second.label, spoken_seconds(second.seconds.median()),
+                  1 / test.ratio, runs_of(first, second), verdict, fidelity_clause(first, second));
 }
 
 /// "measured while other programs ran" where all bars have that doubt; else that none counts.
@@ -305,6 +322,24 @@ void add_cases_sentence(AnswerChart& chart, const ReportView& view) {
                              range_of(chart, &AnswerBar::gpu_s, spoken_seconds));
 }
 
+/// "Fidelity is measured of 2 of 5 cases." where the cases are of several precision classes or recipes, or some are
+/// judged; else empty.
+std::string judged_cases(const AnswerChart& chart) {
+  std::set<std::string> settings;
+  size_t measured = 0;
+  for (const AnswerBar& bar : chart.bars) {
+    const Workload& work = bar.shown->example().workload;
+    const bool is_official = same_recipe(work.recipe, "");
+    if (work.precision_class != PrecisionClass::kUnknown)
+      settings.insert(fmt::format("{} {}", to_string(work.precision_class), is_official ? "" : work.recipe));
+    if (!bar.shown->fidelity.empty()) ++measured;
+  }
+  if (measured > 0)
+    return fmt::format("Fidelity is measured of {} of {}.", measured, counted(chart.bars.size(), "case"));
+  return settings.size() > 1 ? "The cases are of several precision classes or recipes; their fidelity is not measured."
+                             : "";
+}
+
 /// "Of its 51 runs 50 gave no video." of the cases that gave one; empty where every run did.
 std::string failed_runs(const AnswerChart& chart) {
   size_t failed = 0, all = 0;
@@ -327,6 +362,7 @@ void add_sentences(AnswerChart& chart, const ReportView& view) {
     case ChartOf::kCases: add_cases_sentence(chart, view); break;
   }
   const auto add = [&](const std::string& text) { chart.rest += (chart.rest.empty() ? "" : " ") + text; };
+  if (const std::string judged = judged_cases(chart); chart.of == ChartOf::kCases && !judged.empty()) add(judged);
   if (const std::string failed = failed_runs(chart); !failed.empty()) add(failed);
   if (chart.gaps.empty()) return;
   std::vector<std::string> words;

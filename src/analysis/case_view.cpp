@@ -12,21 +12,23 @@ constexpr double kLeastPart = 0.01;  // of the total: a part that is worth a row
 
 std::map<std::string, std::string> name_runs(const std::vector<const RunRecord*>& runs) {
   std::map<std::string, std::string> out;
-  int counted = 0, warmups = 0, traced = 0;
+  int counted = 0, warmups = 0, traced = 0, compared = 0;
   for (const RunRecord* run : runs) {
     if (run->run_case.warmup)
       out[run->id] = fmt::format("warm-up {}", ++warmups);
     else if (run->kernels)
       out[run->id] = fmt::format("traced run {}", ++traced);
+    else if (run->fidelity)
+      out[run->id] = fmt::format("compared run {}", ++compared);
     else
       out[run->id] = fmt::format("run {}", ++counted);
   }
   return out;
 }
 
-/// Warm-ups and traced runs are made beside those that may count.
+/// Warm-ups, traced runs and those made to be compared are made beside those that may count.
 size_t runs_that_could_count(const CaseSummary& summary) {
-  const auto beside = [](const Exclusion& e) { return e.run->run_case.warmup || e.run->kernels.has_value(); };
+  const auto beside = [](const Exclusion& e) { return e.run->run_case.warmup || e.run->kernels || e.run->fidelity; };
   const auto& excluded = summary.selection.excluded;
   const auto others = std::count_if(excluded.begin(), excluded.end(), beside);
   return summary.selection.used.size() + excluded.size() - static_cast<size_t>(others);
@@ -109,6 +111,7 @@ CaseView case_view(const RunGroup& group, const std::vector<CardPeak>& peaks, co
   out.counted = out.summary.selection.used.size();
   out.runs = runs_that_could_count(out.summary);
   out.run_names = name_runs(group.runs);
+  out.run_names.merge(name_runs(group.judged));
   const auto not_ok = std::find_if(group.runs.begin(), group.runs.end(),
                                    [](const RunRecord* run) { return run->status != RunStatus::kOk; });
   if (not_ok != group.runs.end()) out.not_ok = *not_ok;
@@ -126,6 +129,8 @@ CaseView case_view(const RunGroup& group, const std::vector<CardPeak>& peaks, co
   out.parts = parts_of(numbers);
   out.steps = steps_of(numbers);
   out.traced = traced_run(numbers);
+  out.fidelity = fidelity_of(group);
+  out.refuted = refuted_class(group);
   return out;
 }
 

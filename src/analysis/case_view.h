@@ -10,6 +10,7 @@
 
 #include "analysis/bottleneck.h"
 #include "analysis/buyer.h"
+#include "analysis/case_fidelity.h"
 #include "analysis/kernels.h"
 #include "analysis/memory.h"
 #include "analysis/roofline.h"
@@ -49,6 +50,13 @@ struct StepsView {
 enum class FitState { kFits, kOutOfMemory, kNotKnown };
 std::string_view to_string(FitState state);  // "fits", "out of memory", "not known"
 
+/// How far the case's picture is from a reference's, for a cell of a table.
+struct FidelityCell {
+  std::string text;      // "31.5 dB, velocity 3 % off, against bf16"; empty: not measured
+  std::string floor;     // the noise floor beside it
+  std::string why_none;  // of an empty text
+};
+
 struct CaseView {
   CaseSummary summary;  // of the runs that count; has no stages where none does
   std::optional<FailedRun> failed;
@@ -58,7 +66,7 @@ struct CaseView {
   const RunRecord* not_ok = nullptr;   // the first run that did not end well
   const RunRecord* typical = nullptr;  // of the runs behind the numbers the one to draw: nearest to the median
   FitState fit = FitState::kNotKnown;
-  std::map<std::string, std::string> run_names;  // by run id: "run 2", "warm-up 1", "traced run 1", in order of time
+  std::map<std::string, std::string> run_names;  // by run id: "run 2", "warm-up 1", "traced run 1", "compared run 1"
   const CardPeak* peak = nullptr;
   const CardPrice* price = nullptr;
   BuyerNumbers buyer;
@@ -69,6 +77,10 @@ struct CaseView {
   std::vector<PartView> parts;
   std::vector<StepsView> steps;
   std::optional<TracedRun> traced;
+  std::vector<FidelityView> fidelity;  // one a reference, newest first
+  std::string refuted;                 // why the precision class is not what it is stamped as; empty: nothing says so
+  /// Nothing in a report of one precision class and one recipe in which no fidelity is measured.
+  std::optional<FidelityCell> fidelity_cell;
 
   const CaseSummary& numbers() const { return failed ? failed->numbers : summary; }
   const RunRecord& example() const { return *numbers().example; }

@@ -153,6 +153,25 @@ bool is_of_recipe(const std::string& field) {
 /// LoRAs are a part of a recipe of their own: they may differ where recipes may, with or without its name.
 bool is_lora(const std::string& field) { return field.starts_with("weights.lora"); }
 
+/// Times of another class or recipe say nothing without what the picture became.
+void check_fidelity(Comparison& out, const CompareOptions& options) {
+  out.fidelity = fidelity_between(*out.a, *out.b, out.workload.different);
+  const auto add_refuted = [&](Caveat::Of of, const char* name, const std::string& text) {
+    if (text.empty()) return;
+    if (options.across_precision)
+      out.caveats.push_back({of, ": " + text});
+    else
+      out.refusals.push_back(fmt::format("{}: {}", name, text));
+  };
+  add_refuted(Caveat::Of::kA, "A", out.fidelity.refuted_a);
+  add_refuted(Caveat::Of::kB, "B", out.fidelity.refuted_b);
+  if (out.refusals.empty() && out.fidelity.is_missing())
+    out.refusals.push_back(
+        "fidelity: not measured, so there is no verdict: no run sets one side's picture against the other's setting, "
+        "or "
+        "both against one reference (run --fidelity)");
+}
+
 void check_comparable(Comparison& out, const CompareOptions& options) {
   const auto need_runs = [&](const CaseSummary& side, const char* name) {
     if (side.selection.used.empty()) {
@@ -181,6 +200,7 @@ void check_comparable(Comparison& out, const CompareOptions& options) {
     else
       out.refusals.push_back(text);
   }
+  check_fidelity(out, options);
 }
 
 void add_caveats(Comparison& out) {

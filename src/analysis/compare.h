@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "analysis/breakdown.h"
+#include "analysis/compare_fidelity.h"
 #include "analysis/estimate.h"
 #include "analysis/summary.h"
 #include "analysis/workload_diff.h"
@@ -23,7 +24,7 @@ struct CompareOptions {
   double margin = 0.01;  // differences within 1 +- margin do not matter
   double confidence = 0.95;
   std::vector<std::string> allowed_fields;  // workload fields that may differ ("steps", "offload", ...); "*": any
-  bool across_precision = false;            // compare different precision classes, and say so
+  bool across_precision = false;            // compare different precision classes, or one that is refuted, and say so
 };
 
 /// Fewest runs an arm needs for a verdict: below, the exact rank test cannot reach p <= 0.05.
@@ -80,6 +81,7 @@ struct Comparison {
   const CaseSummary* a = nullptr;
   const CaseSummary* b = nullptr;
   WorkloadDifference workload;
+  PairFidelity fidelity;              // where both have a run that counts
   std::vector<std::string> refusals;  // why they may not be compared; then nothing below is filled
   std::vector<Caveat> caveats;        // beside what one side alone records: workload.unknown
   std::vector<ComparedRow> scopes;    // total first: the row a gate looks at
@@ -88,7 +90,9 @@ struct Comparison {
   bool comparable() const { return refusals.empty(); }
 };
 
-/// Compares two summaries of the same case. Both must have a valid run, else the refusal says which has none.
+/// Compares two summaries of the same case. Both must have a valid run, else the refusal says which has none. Across
+/// precision classes, recipes and LoRAs the fidelity of one must be measured against the other, or of both against one
+/// reference: no verdict on times stands without it.
 Comparison compare_cases(const CaseSummary& a, const CaseSummary& b, const CompareOptions& options = {});
 
 /// Geometric mean of B / A over totals; nothing unless every pair is comparable.

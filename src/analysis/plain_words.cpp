@@ -14,6 +14,7 @@ const std::map<std::string_view, std::string_view>& flag_words() {
       {"bimodal", "measured with steps at two speeds"},
       {"cpu_interference", "measured while other programs ran"},
       {"drift", "measured while its steps became slower or faster"},
+      {"fidelity", "made to be compared, which is slower"},
       {"foreign_gpu_process", "measured while another program was on the card"},
       {"gpu_not_idle", "measured on a card that was busy just before"},
       {"integral_mismatch", "measured with energy or activity that does not add up over the stages"},

@@ -10,6 +10,19 @@
 #include "base/subprocess.h"
 
 namespace wan {
+namespace {
+
+/// What the case was set against at last, as `run` takes it; a case must be of the run, too. Empty: nothing.
+std::string fidelity_flags(const RunGroup& group) {
+  if (group.judged.empty()) return "";
+  const std::string& arm = group.judged.back()->fidelity->comparison.reference;
+  const bool is_precision = arm == "fp32" || arm == "bf16";
+  return fmt::format("{} {} {}", is_precision ? "" : fmt::format(" {} {}", flags::kCase, shell_quoted(arm)),
+                     flags::kFidelity, shell_quoted(arm));
+}
+
+}  // namespace
+
 std::string repeat_command(const CaseSummary& summary) {
   const RunRecord& run = *summary.example;
   if (run.engine.kind != EngineKind::kNative || run.run_case.suite.empty()) return {};
@@ -21,7 +34,7 @@ std::string repeat_command(const CaseSummary& summary) {
   for (const RunRecord* made : summary.group.runs) {
     if (made->run_case.warmup)
       ++warmups;
-    else if (!made->kernels)
+    else if (!made->kernels && !made->fidelity)
       ++repeats;
     traced = traced || made->kernels;
   }
@@ -47,6 +60,7 @@ std::string repeat_command(const CaseSummary& summary) {
   if (work.page_cache == PageCache::kEvicted) add(flags::kPageCache, flags::kEvictPageCache);
   if (work.page_cache == PageCache::kHot) add(flags::kPageCache, flags::kHotPageCache);
   if (traced) out += fmt::format(" {}", flags::kTraceKernels);
+  out += fidelity_flags(summary.group);
   if (output_kind(run) == "none") out += fmt::format(" {}", flags::kNoVideo);
   add(flags::kOutput, "NEW_FOLDER");
   return out;

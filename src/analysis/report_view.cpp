@@ -160,6 +160,8 @@ ReportView report_view(const std::vector<const RunRecord*>& records, const std::
   for (const auto& [first, second] : pairs_of(out.cases))
     out.pairs.push_back({first->title, faster_against_slower(*first, *second)});
   out.cold_warm = cold_beside_warm(out.cases);
+  add_fidelity_cells(out.cases);
+  out.fidelity = fidelity_charts(out.cases);
   out.cards = cards_view(out.cases);
   out.fit = fit_view(out.cases, fit_rows);
   return out;

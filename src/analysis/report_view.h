@@ -11,6 +11,7 @@
 #include "analysis/cards.h"
 #include "analysis/case_view.h"
 #include "analysis/compare.h"
+#include "analysis/fidelity_chart.h"
 #include "analysis/fit_table.h"
 
 namespace wan {
@@ -53,6 +54,7 @@ struct ReportView {
   std::vector<ColdWarm> cold_warm;
   CardsView cards;
   FitView fit;
+  std::vector<FidelityChart> fidelity;             // point into `cases`
   std::map<std::string, std::string> not_counted;  // by run id: why the run enters no estimate
   bool several_programs = false;
 

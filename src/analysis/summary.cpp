@@ -242,6 +242,56 @@ bool fits(const RunRecord& record, const RunGroup& group) {
   return neither_says && group.workload_key == record.workload_key;
 }
 
+/// Adds it to the group that it fits, which is made where there is none.
+RunGroup& put_in(const RunRecord& record, std::vector<RunGroup>& groups) {
+  auto found = std::find_if(groups.begin(), groups.end(), [&](const RunGroup& group) { return fits(record, group); });
+  if (found == groups.end()) {
+    RunGroup& group = groups.emplace_back();
+    group.case_name = record.run_case.name;
+    group.workload_key = record.workload_key;
+    group.device = device_name(record);
+    group.engine = record.engine.name;
+    group.arm = record.run_case.arm;
+    found = groups.end() - 1;
+  }
+  if (found->output.empty()) found->output = output_kind(record);
+  if (!found->execution.has() && record.execution.has()) {
+    found->execution = record.execution;
+    found->workload_key = record.workload_key;
+  }
+  found->runs.push_back(&record);
+  return *found;
+}
+
+/// Whether the record, which was made to be compared, says something of the group's videos: the same work on the same
+/// card, first video of its process or not.
+enum class Executed { kAlike, kAnyHow };
+bool judges(const RunRecord& record, const RunGroup& group, Executed executed) {
+  if (group.case_name != record.run_case.name || group.device != device_name(record) ||
+      group.engine != record.engine.name || group.arm != record.run_case.arm)
+    return false;
+  const bool both_say = group.execution.has() && record.execution.has();
+  if (executed == Executed::kAlike && both_say && group.execution.value != record.execution.value) return false;
+  Workload work = group.runs.front()->workload;
+  work.scope = record.workload.scope;
+  work.page_cache = record.workload.page_cache;
+  return same_work(work, record.workload);
+}
+
+/// Puts it beside the groups whose work it judges. False: there are none.
+bool put_beside(const RunRecord& record, std::vector<RunGroup>& groups) {
+  bool any = false;
+  for (const Executed executed : {Executed::kAlike, Executed::kAnyHow}) {
+    for (RunGroup& group : groups) {
+      if (!judges(record, group, executed)) continue;
+      group.judged.push_back(&record);
+      any = true;
+    }
+    if (any) break;
+  }
+  return any;
+}
+
 bool same_but_output(const RunGroup& a, const RunGroup& b) {
   return a.case_name == b.case_name && a.device == b.device && a.engine == b.engine && a.arm == b.arm &&
          same_work(a.runs[0]->workload, b.runs[0]->workload);
@@ -285,30 +335,20 @@ std::string ways_text(const std::vector<FieldDifference>& ways) {
 
 std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records) {
   std::vector<RunGroup> groups;
+  for (const RunRecord* record : records)
+    if (!record->fidelity) put_in(*record, groups);
+  const size_t timed = groups.size();
   for (const RunRecord* record : records) {
-    auto found =
-        std::find_if(groups.begin(), groups.end(), [&](const RunGroup& group) { return fits(*record, group); });
-    if (found == groups.end()) {
-      RunGroup& group = groups.emplace_back();
-      group.case_name = record->run_case.name;
-      group.workload_key = record->workload_key;
-      group.device = device_name(*record);
-      group.engine = record->engine.name;
-      group.arm = record->run_case.arm;
-      found = groups.end() - 1;
-    }
-    if (found->output.empty()) found->output = output_kind(*record);
-    if (!found->execution.has() && record->execution.has()) {
-      found->execution = record->execution;
-      found->workload_key = record->workload_key;
-    }
-    found->runs.push_back(record);
+    if (!record->fidelity || put_beside(*record, groups)) continue;
+    RunGroup& own = put_in(*record, groups);
+    own.judged.push_back(record);
   }
-  for (RunGroup& group : groups) {
-    std::stable_sort(group.runs.begin(), group.runs.end(), [](const RunRecord* a, const RunRecord* b) {
-      return std::tie(a->created_utc, a->run_case.repeat) < std::tie(b->created_utc, b->run_case.repeat);
-    });
-  }
+  for (size_t i = timed; i < groups.size(); ++i) groups[i].runs = groups[i].judged;
+  for (RunGroup& group : groups)
+    for (std::vector<const RunRecord*>* runs : {&group.runs, &group.judged})
+      std::stable_sort(runs->begin(), runs->end(), [](const RunRecord* a, const RunRecord* b) {
+        return std::tie(a->created_utc, a->run_case.repeat) < std::tie(b->created_utc, b->run_case.repeat);
+      });
   tell_apart(groups);
   put_in_order(groups);
   return groups;

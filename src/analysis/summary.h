@@ -24,14 +24,17 @@ struct RunGroup {
   std::string output;  // whether they wrote a video: output_kind of those that tell
   Measured<Execution> execution = absent<Execution>("not_recorded");  // of those that tell
   std::vector<const RunRecord*> runs;                                 // all of them, by created_utc, then repeat
-  bool has_both_outputs = false;                                      // another group differs by the output alone
+  std::vector<const RunRecord*> judged;  // made to be compared, of this work in either scope; among no group's `runs`
+                                         // but where nothing else was made of their work
+  bool has_both_outputs = false;         // another group differs by the output alone
   std::vector<FieldDifference> other_ways;  // how the first group of the same work decided (`a`), and this one (`b`)
 };
 
 /// Splits records into groups: machine by machine in order of first appearance, there by the case's name (numbers in it
 /// by value), cold before warm; a run that cannot tell whether it wrote a video, or that failed before its execution
 /// was decided, goes with the first group it fits otherwise. Runs that ended well without saying how they were executed
-/// (records before 1.2) stay together. Points into `records`.
+/// (records before 1.2) stay together. Runs with fidelity stand beside the groups whose work they judge. Points into
+/// `records`.
 std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records);
 
 /// Why the runs of a group may not be alike although they share an estimate: several builds of the program, or records

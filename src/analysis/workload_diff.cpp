@@ -99,7 +99,8 @@ Provenance provenance(const RunRecord& record) {
 
 std::string output_kind(const RunRecord& record) {
   if (!record.output.file.empty() || record.output.size_bytes.has()) return "video";
-  const bool tells = record.engine.kind == EngineKind::kNative && record.status == RunStatus::kOk && !record.kernels;
+  const bool tells = record.engine.kind == EngineKind::kNative && record.status == RunStatus::kOk && !record.kernels &&
+                     !record.fidelity;
   return tells ? "none" : "";
 }
 

@@ -34,7 +34,8 @@ std::vector<FieldDifference> execution_differences(const Measured<Execution>& a,
 bool same_work(const Workload& a, const Workload& b);
 
 /// "video" or "none", by whether the run wrote one; empty where the record cannot tell: a failed run has none in any
-/// case, a traced one has none whatever the others of its case write, and other programs' output is their own affair.
+/// case, a traced one and one that was made to be compared have none whatever the others of their case write, and other
+/// programs' output is their own affair.
 std::string output_kind(const RunRecord& record);
 
 /// The same, with each record's own provenance; "output", whether a video was written, where both tell; and how the

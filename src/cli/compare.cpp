@@ -291,7 +291,8 @@ void add_compare_command(CLI::App& app, ExitCode& result) {
   command->add_option("--html", arguments->page, "write the page of a report of the compared records alone")
       ->type_name("FILE");
   command->add_flag("--across-precision", arguments->options.across_precision,
-                    "compare runs of different precision classes, and say so");
+                    "compare runs of different precision classes, and say so; their fidelity must be measured "
+                    "(run --fidelity)");
   command->footer(
       "Exit codes, the first that holds: 3 a pair is slower than --fail-if-slower, 4 under --strict a pair is "
       "inconclusive or a case of A is missing, 5 a case is missing or not comparable, 0 otherwise.");

@@ -70,6 +70,40 @@ OrderedJson json_of(const SpeedupSplit& split) {
           {"saved_host_s", split.saved_host_s}};
 }
 
+OrderedJson json_of(const FidelityComparison& comparison) {
+  OrderedJson json = {{"reference", comparison.reference},
+                      {"reference_class", enum_name(comparison.reference_class)},
+                      {"reference_recipe", comparison.reference_recipe},
+                      {"identical", comparison.identical},
+                      {"includes_codec", comparison.includes_codec}};
+  for (const FidelityMeasure& measure : fidelity_measures())
+    json[measure.key] = json_of(measure.of(comparison), comparison.identical ? "identical" : "not_measured");
+  return json;
+}
+
+OrderedJson json_of(const ComparedFidelity& fidelity) {
+  const FidelityRecord& record = fidelity.view.record();
+  OrderedJson json = json_of(record.comparison);
+  json["of"] = fidelity.of == ComparedFidelity::Side::kA ? "a" : "b";
+  json["against_other_side"] = fidelity.against_other_side;
+  json["run_id"] = fidelity.view.run->id;
+  json["other_frames"] = fidelity.view.other_frames;
+  json["noise_floor"] = OrderedJson::array();
+  for (const FidelityComparison& floor : record.noise_floor) {
+    json["noise_floor"].push_back(json_of(floor));
+    json["noise_floor"].back()["test"] = floor.test;
+  }
+  return json;
+}
+
+/// Null where both sides are of one class and recipe; an empty list where it is asked for and not measured.
+OrderedJson json_of(const PairFidelity& fidelity) {
+  if (!fidelity.is_asked) return json_value(nullptr, "one_class_and_recipe");
+  OrderedJson list = OrderedJson::array();
+  for (const ComparedFidelity& one : fidelity.measured) list.push_back(json_of(one));
+  return json_value(list);
+}
+
 OrderedJson json_of(const Comparison& pair, const std::string& gate) {
   OrderedJson json = {{"case", pair.case_name},
                       {"a", side_of(*pair.a)},
@@ -80,6 +114,8 @@ OrderedJson json_of(const Comparison& pair, const std::string& gate) {
                       {"rows", json_of(pair.scopes)},
                       {"stages", json_of(pair.stages)},
                       {"split", pair.split ? json_value(json_of(*pair.split)) : json_value(nullptr, "not_told_apart")},
+                      {"fidelity", json_of(pair.fidelity)},
+                      {"class_refuted", {{"a", pair.fidelity.refuted_a}, {"b", pair.fidelity.refuted_b}}},
                       {"notes", OrderedJson::array()},
                       {"recorded_on_one_side", json_of(pair.workload.unknown)}};
   for (const Caveat& caveat : pair.caveats) json["notes"].push_back(caveat_text(caveat, "A", "B"));
@@ -101,7 +137,7 @@ OrderedJson json_of(const ArmComparison& arms, const std::string& gate) {
 
 OrderedJson json_of(const CompareResult& result) {
   const GateCounts& counts = result.counts;
-  OrderedJson json = json_document("wanbench.compare", 1, 0);
+  OrderedJson json = json_document("wanbench.compare", 1, 1);
   json["gate"] = {{"row", result.gate},
                   {"margin_percent", 100 * result.margin},
                   {"fail_if_slower_percent", json_of(result.fail_if_slower_percent, "no_limit")},

@@ -61,6 +61,8 @@ void print_comparison(const Comparison& c, const std::string& label_a, const std
         c.split->gpu, c.split->host, savings_text(*c.split, [](double value) { return fmt::format("{:.2f}", value); }));
     print("{}", wrapped(split, 2));
   }
+  for (const ComparedFidelity& fidelity : c.fidelity.measured)
+    print("{}", wrapped("fidelity: " + compared_text(fidelity, "A", "B"), 2));
   for (const Caveat& caveat : c.caveats) print("{}", wrapped("note: " + caveat_text(caveat, "A", "B"), 2));
   for (const FieldDifference& field : c.workload.unknown)
     print(

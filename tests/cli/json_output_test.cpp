@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "../analysis/judged.h"
 #include "../analysis/runs.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -50,8 +51,8 @@ class JsonOutput : public test::CommandLine {
     EXPECT_FALSE(found.is_discarded()) << text;
     if (found.is_discarded()) return json::object();
     EXPECT_TRUE(text.starts_with("{\n \"schema\"")) << "what it is stands first";
-    EXPECT_EQ(found.at("schema"),
-              json({{"name", schema}, {"major", 1}, {"minor", schema == "wanbench.inspect" ? 2 : 0}}));
+    const int minor = schema == "wanbench.inspect" ? 2 : schema == "wanbench.compare" ? 1 : 0;
+    EXPECT_EQ(found.at("schema"), json({{"name", schema}, {"major", 1}, {"minor", minor}}));
     expect_reasons(found, arguments);
     return found;
   }
@@ -133,6 +134,37 @@ TEST_F(JsonOutput, CompareHasTheFactsOfItsText) {
   EXPECT_EQ(row["time"]["verdict"], "SLOWER");
   EXPECT_GT(row["time"]["interval"]["value"]["low"], 1.02);
   EXPECT_FALSE(pair["stages"].empty());
+}
+
+TEST_F(JsonOutput, CompareHasTheFidelityOfItsPairs) {
+  store("a", 5, 2);
+  json pair = document("compare a a", "wanbench.compare", ExitCode::kSuccess)["arms"][0]["pairs"][0];
+  EXPECT_EQ(pair["fidelity"]["value"], nullptr);
+  EXPECT_EQ(pair["fidelity"]["reason"], "one_class_and_recipe");
+  const auto store_drifting = [&](bool is_judged) {
+    for (int repeat = 0; repeat < 5; ++repeat) {
+      RunRecord record = synthetic_run({1, 1, 1, 1 + 0.001 * repeat}, 0, repeat);
+      record.workload.precision_class = PrecisionClass::kDrift;
+      if (is_judged) record = judged(record, {.reference_sha256 = ""});
+      record.id.clear();
+      store_record(folder_ / "fast", record);
+    }
+  };
+  store_drifting(false);
+  pair = document("compare a fast --across-precision", "wanbench.compare",
+                  ExitCode::kNotComparable)["arms"][0]["pairs"][0];
+  EXPECT_EQ(pair["comparable"], false);
+  EXPECT_EQ(pair["fidelity"]["value"], json::array()) << "asked for, and not measured";
+  store_drifting(true);
+  pair = document("compare a fast --across-precision", "wanbench.compare", ExitCode::kSuccess)["arms"][0]["pairs"][0];
+  const json measured = pair["fidelity"]["value"].at(0);
+  EXPECT_EQ(measured["of"], "b");
+  EXPECT_EQ(measured["against_other_side"], true);
+  EXPECT_EQ(measured["reference"], "bf16");
+  EXPECT_EQ(measured["psnr"]["value"], 31.5);
+  EXPECT_EQ(measured["velocity"]["value"], 3.0);
+  EXPECT_EQ(measured["noise_floor"][0]["test"], "bf16");
+  EXPECT_EQ(pair["class_refuted"]["b"], "");
 }
 
 TEST_F(JsonOutput, CompareSaysWhyThereIsNoNumber) {

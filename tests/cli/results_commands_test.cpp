@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "../analysis/judged.h"
 #include "../analysis/runs.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -97,9 +98,32 @@ TEST_F(ResultsCommands, CompareRefusesUnlikeWorkloads) {
   expect("compare a larger", ExitCode::kNotComparable, AllOf(Says("not comparable"), Says("width")));
   expect("compare a larger --allow-different width", ExitCode::kSuccess, Says("width"));
   expect("compare a few --allow-different steps", ExitCode::kNotComparable, Says("recipe differs"));
-  expect("compare a few --allow-different recipe", ExitCode::kSuccess, Says("recipe differs"));
+  expect("compare a few --allow-different recipe", ExitCode::kNotComparable, Says("fidelity: not measured"));
   expect("compare a exact", ExitCode::kNotComparable, Says("precision"));
-  expect("compare a exact --across-precision --allow-different precision_class", ExitCode::kSuccess, Says("precision"));
+  expect("compare a exact --across-precision", ExitCode::kNotComparable, Says("fidelity: not measured"));
+}
+
+TEST_F(ResultsCommands, CompareAcrossClassesSaysWhatThePictureBecame) {
+  const auto drifts = [](RunRecord& record) { record.workload.precision_class = PrecisionClass::kDrift; };
+  const auto is_judged = [&](double velocity) {
+    return [=](RunRecord& record) {
+      drifts(record);
+      record = judged(record, {.velocity = velocity, .reference_sha256 = ""});
+    };
+  };
+  store("a", 5, 2);
+  for (const char* name : {"fast", "refuted"}) store(name, 5, 1, drifts);
+  store("fast", 1, 1, is_judged(0.03));
+  store("refuted", 1, 1, is_judged(0.08));
+  expect("compare a fast", ExitCode::kNotComparable, Says("precision_class differs"));
+  expect("compare a fast --across-precision", ExitCode::kSuccess,
+         AllOf(Says("FASTER"), Says("fidelity: B against A (bf16): 31.5 dB, velocity 3 % off"),
+               Says("noise floor: bf16 against fp32 45.1 dB"), Says("n=5")));
+  expect("compare fast fast", ExitCode::kSuccess, AllOf(Says("SAME"), Not(Says("fidelity"))));
+  expect("compare refuted refuted", ExitCode::kNotComparable, Says("class drift is refuted"));
+  expect("compare a refuted --across-precision", ExitCode::kSuccess, Says("class drift is refuted"));
+  expect_80_columns("compare a fast --across-precision");
+  expect_80_columns("compare a refuted --across-precision");
 }
 
 TEST_F(ResultsCommands, CompareNamesAllItFoundAndExitsByTheWorst) {
