@@ -16,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/report_files.h"
 #include "cli/report_page.h"
+#include "io/small_picture.h"
 #include "io/video_poster.h"
 #include "report/cards_picture.h"
 #include "report/csv.h"
@@ -66,6 +67,15 @@ std::string poster_of(const fs::path& video) {
   }
 }
 
+std::string picture_of(const fs::path& png) {
+  try {
+    return small_picture(png);
+  } catch (const Error& error) {
+    log::warning(fmt::format("the report leaves out a still: {}", error.what()));
+    return "";
+  }
+}
+
 }  // namespace
 
 std::vector<fs::path> write_reports(const fs::path& folder, const ReportFilesOptions& options) {
@@ -95,7 +105,7 @@ std::vector<fs::path> write_reports(const fs::path& folder, const ReportFilesOpt
   const ReportView view = page_view(records, cards);
   const std::string trace = report::trace_json(records, beside);
   const TraceFile file = trace_file(trace);
-  const report::HtmlOptions page{std::move(beside), place, std::move(files), file.name, poster_of};
+  const report::HtmlOptions page{std::move(beside), place, std::move(files), file.name, poster_of, picture_of};
   std::vector<fs::path> written;
   const auto write = [&](const char* name, const std::string& content) {
     write_atomically(place / name, content);

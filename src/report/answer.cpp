@@ -29,6 +29,7 @@ Json bar_data(const AnswerBar& bar, size_t place) {
           {"energy_wh", quantity_data(bar.energy_wh)},
           {"date", bar.date},
           {"driver", bar.driver},
+          {"fidelity", bar.fidelity},
           {"facts", facts_data(bar.facts)}};
 }
 
@@ -83,7 +84,9 @@ std::string bars_table(const AnswerChart& chart) {
   std::vector<std::string> heads = {head_of(chart.of)};
   for (const Column& column : numbers) heads.push_back(column.head);
   heads.insert(heads.end(), {"How sure", "Measured"});
+  const bool has_fidelity = any([](const AnswerBar& bar) { return !bar.fidelity.empty(); });
   if (has_facts) heads.push_back("What differs");
+  if (has_fidelity) heads.push_back("Fidelity");
   Table table(heads);
   for (const AnswerBar& bar : chart.bars) {
     table.begin_row();
@@ -92,6 +95,7 @@ std::string bars_table(const AnswerChart& chart) {
     table.text(sureness_text(bar));
     table.text(origin(bar).empty() ? "–" : origin(bar));
     if (has_facts) table.text(joined(bar.facts));
+    if (has_fidelity) table.text(bar.fidelity);
   }
   return table.markdown();
 }

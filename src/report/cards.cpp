@@ -14,6 +14,9 @@ namespace wan::report {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr const char *kFidelity = "Fidelity", *kFidelityUnit = "PSNR and worst replayed velocity";
+
 std::string label_of(const Machine& machine) {
   return machine.device + ", " + machine.engine + (machine.kind == EngineKind::kImported ? " (imported)" : "");
 }
@@ -93,6 +96,26 @@ std::string joined_cells(const std::vector<CardEntry>& cell, size_t quantity) {
   return all_absent ? kAbsent : fmt::format("{}", fmt::join(texts, " / "));
 }
 
+/// Whether any case of the table has a cell of fidelity.
+bool has_fidelity(const CardsView& cards) {
+  for (const CardRowView& row : cards.rows)
+    for (const auto& cell : row.cells)
+      for (const CardEntry& entry : cell)
+        if (entry.shown->fidelity_cell) return true;
+  return false;
+}
+
+std::string fidelity_cells(const std::vector<CardEntry>& cell) {
+  std::vector<std::string> texts;
+  for (const CardEntry& entry : cell) {
+    const auto& fidelity = entry.shown->fidelity_cell;
+    if (!fidelity) continue;
+    texts.push_back(fidelity->text.empty() ? "not measured: " + fidelity->why_none
+                                           : fmt::format("{} (noise floor: {})", fidelity->text, fidelity->floor));
+  }
+  return texts.empty() ? kAbsent : fmt::format("{}", fmt::join(texts, " / "));
+}
+
 std::string machines_table(const CardsView& cards) {
   Table table({"Card", "Program", "Where the numbers come from", "Driver", "Host", "First run"});
   for (const Machine& machine : cards.machines) {
@@ -129,6 +152,15 @@ Json cards_data(const CardsView& cards) {
     }
     quantities.push_back({{"name", quantity.name}, {"unit", unit_name(quantity.unit)}, {"rows", std::move(rows)}});
   }
+  if (has_fidelity(cards)) {
+    Json rows = Json::array();
+    for (const CardRowView& row : cards.rows) {
+      Json cells = Json::array();
+      for (const auto& cell : row.cells) cells.push_back(fidelity_cells(cell));
+      rows.push_back({{"case", row.name}, {"cells", std::move(cells)}});
+    }
+    quantities.push_back({{"name", kFidelity}, {"unit", kFidelityUnit}, {"rows", std::move(rows)}});
+  }
   for (const CardRowView& row : cards.rows)
     for (const std::string& difference : row.differences) differences.push_back(difference);
   return {{"machines", std::move(machines)},
@@ -151,6 +183,15 @@ std::string cards_markdown(const CardsView& cards) {
       for (const auto& cell : row.cells) table.text(joined_cells(cell, i));
     }
     out += fmt::format("\n### {} ({})\n\n{}", quantity.name, unit_name(quantity.unit), table.markdown());
+  }
+  if (has_fidelity(cards)) {
+    Table table(columns);
+    for (const CardRowView& row : cards.rows) {
+      table.begin_row();
+      table.text(row.name);
+      for (const auto& cell : row.cells) table.text(fidelity_cells(cell));
+    }
+    out += fmt::format("\n### {} ({})\n\n{}", kFidelity, kFidelityUnit, table.markdown());
   }
   std::string differences;
   for (const CardRowView& row : cards.rows)

@@ -12,6 +12,7 @@
 #include "analysis/report_view.h"
 #include "analysis/stage_columns.h"
 #include "report/escape.h"
+#include "report/fidelity.h"
 #include "report/format.h"
 #include "report/kernels.h"
 
@@ -299,18 +300,22 @@ std::string speedup_cell(const CaseView* a, const CaseView* b) {
   if (!comparison.split) return "–";
   std::string text = fmt::format("**{:.2f}x** (GPU part {:.2f}x)", comparison.split->total, comparison.split->gpu);
   if (!comparison.scopes.empty()) text += fmt::format(", {}", plain_verdict(comparison.scopes.front().time));
+  for (const ComparedFidelity& fidelity : comparison.fidelity.measured)
+    text += "; " + markdown_text(measured_text(fidelity.view));
   return text;
 }
 
 std::string case_section(const CaseView& shown) {
   const CaseSummary& s = shown.numbers();
   std::string out = fmt::format("\n#### Case: {}\n\n", markdown_text(shown.title));
-  if (s.stages.empty()) return out + workload_lines(*s.example) + failure_lines(shown) + certainty(shown) + "\n---\n";
+  if (s.stages.empty())
+    return out + workload_lines(*s.example) + failure_lines(shown) + certainty(shown) + fidelity_markdown(shown) +
+           "\n---\n";
   out += headline(shown) + certainty(shown) + failure_lines(shown);
   out += "\n##### Stage Breakdown\n\n" + stage_table(s, shown.on_gpu) + parts_table(shown);
   out += inference_statistics(shown);
   out += performance_analysis(shown.bottlenecks) + resource_lines(*s.example);
-  out += kernels_markdown(shown.traced) + corrections(*s.example) + provenance(*s.example);
+  out += fidelity_markdown(shown) + kernels_markdown(shown.traced) + corrections(*s.example) + provenance(*s.example);
   return out + "\n---\n";
 }
 

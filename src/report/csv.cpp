@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 
+#include "analysis/case_fidelity.h"
 #include "analysis/stage_columns.h"
 #include "report/escape.h"
 #include "results/device_name.h"
@@ -48,6 +49,57 @@ std::string flags_of(const RunRecord& run) {
 std::string not_counted_because(const RunRecord& run, const LeftOut& left_out) {
   if (const auto found = left_out.find(run.id); found != left_out.end()) return found->second;
   return reason_not_counted(run);
+}
+
+/// The newest measurement of a run's case; nothing where none was made.
+using Judged = std::map<std::string, FidelityView>;
+
+Judged judged_cases(const std::vector<const RunRecord*>& records) {
+  Judged judged;
+  for (const RunGroup& group : group_runs(records)) {
+    const std::vector<FidelityView> views = fidelity_of(group);
+    if (views.empty()) continue;
+    for (const RunRecord* run : group.runs) judged.emplace(run->id, views.front());
+    for (const FidelityView& view : views) judged.insert_or_assign(view.run->id, view);
+  }
+  return judged;
+}
+
+std::string number_cell(const std::optional<double>& value) { return value ? fmt::format("{}", *value) : ""; }
+
+/// The worst of the noise floor's velocities.
+std::optional<double> floor_percent(const FidelityRecord& record) {
+  std::optional<double> worst;
+  for (const FidelityComparison& floor : record.noise_floor)
+    if (const StepDistance* step = worst_replayed(floor))
+      worst = std::max(worst.value_or(0), 100 * *step->relative_l2.value);
+  return worst;
+}
+
+struct FidelityColumn {
+  std::string name;
+  std::function<std::string(const FidelityView&)> cell;
+};
+
+/// After the stage's columns, whose places they leave alone.
+std::vector<FidelityColumn> fidelity_columns() {
+  using V = const FidelityView&;
+  std::vector<FidelityColumn> columns = {
+      {"fidelity_reference", [](V v) { return csv_text(reference_text(v.comparison())); }},
+      {"fidelity_identical", [](V v) { return std::string(v.comparison().identical ? "1" : "0"); }}};
+  for (const FidelityMeasure& measure : fidelity_measures()) {
+    const std::string unit = std::string_view(measure.unit) == "dB"  ? "_db"
+                             : std::string_view(measure.unit) == "%" ? "_percent"
+                                                                     : "";
+    columns.push_back({fmt::format("fidelity_{}{}", measure.key, unit),
+                       [&measure](V v) { return number_cell(measure.of(v.comparison())); }});
+  }
+  columns.push_back({"fidelity_floor_velocity_percent", [](V v) { return number_cell(floor_percent(v.record())); }});
+  columns.push_back(
+      {"fidelity_includes_codec", [](V v) { return std::string(v.comparison().includes_codec ? "1" : "0"); }});
+  columns.push_back({"class_refuted", [](V v) { return std::string(v.refuted().empty() ? "0" : "1"); }});
+  columns.push_back({"fidelity_run_id", [](V v) { return csv_text(v.run->id); }});
+  return columns;
 }
 
 std::vector<RunColumn> run_columns(const LeftOut& left_out) {
@@ -116,15 +168,23 @@ std::string to_csv(const std::vector<const RunRecord*>& records, const LeftOut& 
   for (const RunColumn& column : of_run) out.append(column.name).append(",");
   out.append("stage,kind,stage_flags");
   for (const StageColumn* column : of_stage) out.append(",").append(column->key);
+  const std::vector<FidelityColumn> of_fidelity = fidelity_columns();
+  const Judged judged = judged_cases(records);
+  for (const FidelityColumn& column : of_fidelity) out.append(",").append(column.name);
   out.append("\n");
   const StageRecord none{};
   for (const RunRecord* record : records) {
     std::string run;
     for (const RunColumn& column : of_run) run.append(column.cell(*record)).append(",");
+    std::string fidelity;
+    const auto measured = judged.find(record->id);
+    for (const FidelityColumn& column : of_fidelity)
+      fidelity.append(",").append(measured == judged.end() ? "" : column.cell(measured->second));
     for (const StageRecord* stage : shown_stages(*record, hidden, none)) {
       out.append(run).append(csv_text(stage->id)).append(",").append(to_string(stage->kind)).append(",");
       out.append(joined(stage->flags));
       for (const StageColumn* column : of_stage) out.append(",").append(cell_of(*column, *record, *stage));
+      out.append(fidelity);
       out.append("\n");
     }
   }

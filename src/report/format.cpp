@@ -73,7 +73,11 @@ void Table::value(const Quantity& quantity, std::string (*format)(double)) {
     text(format(quantity.median()));
     return;
   }
-  reasons_[rows_.back().size()].insert(explain(quantity.reason));
+  none(explain(quantity.reason));
+}
+
+void Table::none(const std::string& reason) {
+  reasons_[rows_.back().size()].insert(reason);
   text("–");
 }
 

@@ -33,6 +33,8 @@ class Table {
   void text(const std::string& cell);
   /// Markdown of ours, in which texts from elsewhere were escaped.
   void markup(const std::string& cell);
+  /// A dash whose reason, a text from anywhere, is remembered for the column.
+  void none(const std::string& reason);
   /// A number, or a dash whose reason is remembered for the column.
   void value(const Quantity& quantity, std::string (*format)(double));
   std::string markdown() const;

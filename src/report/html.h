@@ -19,6 +19,8 @@ struct HtmlOptions {
   std::string trace = "trace.json";                      // the file of the trace beside the page
   /// A JPEG of a video's frame, shown also where the page is without the video; empty: none. May be unset.
   std::function<std::string(const std::filesystem::path&)> poster{};
+  /// A small JPEG of a PNG file, for stills side by side; empty: none. May be unset.
+  std::function<std::string(const std::filesystem::path&)> picture{};
 };
 
 /// The whole page. Needs no network and no other file but the videos. Text of records is never markup in it.

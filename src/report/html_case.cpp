@@ -16,6 +16,7 @@
 #include "base/base64.h"
 #include "report/answer.h"
 #include "report/case_section.h"
+#include "report/fidelity.h"
 #include "report/format.h"
 #include "report/html_engineer.h"
 #include "report/imported.h"
@@ -110,11 +111,12 @@ Json certainty_data(const CaseView& shown) {
   const CaseSummary& s = shown.numbers();
   Json exclusions = Json::array(), flags = Json::array();
   for (const Exclusion& exclusion : shown.excluded())
-    exclusions.push_back({{"run_id", exclusion.run->id},
-                          {"run", run_name(shown, *exclusion.run)},
-                          {"beside", exclusion.run->run_case.warmup || exclusion.run->kernels.has_value()},
-                          {"words", plain_reason(exclusion.reason)},
-                          {"reason", exclusion.reason}});
+    exclusions.push_back(
+        {{"run_id", exclusion.run->id},
+         {"run", run_name(shown, *exclusion.run)},
+         {"beside", exclusion.run->run_case.warmup || exclusion.run->kernels || exclusion.run->fidelity},
+         {"words", plain_reason(exclusion.reason)},
+         {"reason", exclusion.reason}});
   std::set<std::pair<std::string, std::string>> seen;
   for (const RunRecord* run : s.group.runs)
     for (const ValidityFlag& flag : run->validity)
@@ -148,17 +150,24 @@ Json certainty_data(const CaseView& shown) {
           {"clock_residual_ns", measured_data(run.clock.gpu_residual_ns)}};
 }
 
+/// Runs that did not end well, those that were made to be compared among them; of these also what refutes the class.
 Json failures_data(const CaseView& shown) {
   Json out = Json::array();
-  for (const RunRecord* run : shown.summary.group.runs) {
-    if (run->status == RunStatus::kOk) continue;
+  const RunGroup& group = shown.summary.group;
+  std::vector<const RunRecord*> runs = group.runs;
+  for (const RunRecord* run : group.judged)
+    if (std::find(runs.begin(), runs.end(), run) == runs.end()) runs.push_back(run);
+  for (const RunRecord* run : runs) {
+    const std::string refuted = run->fidelity ? FidelityView{run, ""}.refuted() : "";
+    if (run->status == RunStatus::kOk && refuted.empty()) continue;
     Json row = {{"run_id", run->id},
                 {"run", run_name(shown, *run)},
                 {"status", to_string(run->status)},
-                {"words", plain_status(run->status)}};
+                {"words", refuted.empty() ? plain_status(run->status) : "class refuted"}};
+    if (!refuted.empty()) row["message"] = refuted;
     if (run->error) {
       row["stage"] = run->error->stage;
-      row["message"] = run->error->message;
+      if (refuted.empty()) row["message"] = run->error->message;
       row["advice"] = run->error->advice;
       row["requested_bytes"] = measured_data(run->error->requested_bytes);
       row["free_bytes"] = measured_data(run->error->free_bytes);
@@ -221,14 +230,6 @@ Json gpu_data(const GpuInfo& gpu) {
           {"max_sm_clock_mhz", measured_data(gpu.max_sm_clock_mhz)},
           {"pcie_generation", measured_data(gpu.pcie_generation)},
           {"pcie_width", measured_data(gpu.pcie_width)}};
-}
-
-/// By component: the page escapes each. Null where there is none, or it is not below the page's folder.
-Json path_data(const std::filesystem::path& file) {
-  if (file.empty() || file.is_absolute() || std::find(file.begin(), file.end(), "..") != file.end()) return nullptr;
-  Json path = Json::array();
-  for (const auto& component : file) path.push_back(component.string());
-  return path;
 }
 
 Json provenance_data(const CaseView& shown, const HtmlOptions& options) {
@@ -361,6 +362,13 @@ std::string verdict_sentence(const CaseView& shown) {
 
 }  // namespace
 
+Json path_data(const std::filesystem::path& file) {
+  if (file.empty() || file.is_absolute() || std::find(file.begin(), file.end(), "..") != file.end()) return nullptr;
+  Json path = Json::array();
+  for (const auto& component : file) path.push_back(component.string());
+  return path;
+}
+
 Json quantity_data(const Quantity& quantity) {
   if (!quantity.has()) return {{"value", nullptr}, {"reason", explain(quantity.reason)}};
   const Estimate& e = *quantity.estimate;
@@ -404,7 +412,12 @@ Json case_data(const CaseView& shown, const HtmlOptions& options) {
               {"provenance", provenance_data(shown, options)},
               {"imported", imported_data(run)},
               {"video", video_data(shown, options)},
-              {"quality", quality_data(run)}};
+              {"quality", quality_data(run)},
+              {"refuted", shown.refuted},
+              {"fidelity_cell", fidelity_cell_data(shown)},
+              {"why_no_fidelity", shown.fidelity.empty() ? why_no_fidelity(group) : ""},
+              {"is_judged", !group.judged.empty()},
+              {"fidelity", fidelity_data(shown, options)}};
   add_details(out, shown, options);
   return out;
 }

@@ -9,6 +9,7 @@
 #include "base/build_info.h"
 #include "report/answer.h"
 #include "report/cards.h"
+#include "report/fidelity.h"
 #include "report/fit.h"
 #include "report/format.h"
 #include "report/html.h"
@@ -83,11 +84,13 @@ std::vector<std::string> named_caveats(const Comparison& c) {
 
 Json comparison_data(const CasePair& pair) {
   const Comparison& c = pair.comparison;
-  Json out = {{"case", pair.title},     {"a", side_name(*c.a, *c.b)},  {"b", side_name(*c.b, *c.a)},
-              {"refusals", c.refusals}, {"caveats", named_caveats(c)}, {"sentence", nullptr},
-              {"rows", Json::array()},  {"differences", Json::array()}};
+  Json out = {{"case", pair.title},     {"a", side_name(*c.a, *c.b)},   {"b", side_name(*c.b, *c.a)},
+              {"refusals", c.refusals}, {"caveats", named_caveats(c)},  {"sentence", nullptr},
+              {"rows", Json::array()},  {"differences", Json::array()}, {"fidelity", Json::array()}};
   for (const FieldDifference& field : c.workload.different)
     out["differences"].push_back({{"field", field.field}, {"a", field.a}, {"b", field.b}});
+  for (const ComparedFidelity& fidelity : c.fidelity.measured)
+    out["fidelity"].push_back(compared_text(fidelity, side_name(*c.a, *c.b), side_name(*c.b, *c.a)));
   if (!c.comparable()) return out;
   if (c.split) {
     out["sentence"] = comparison_sentence(c);
@@ -136,6 +139,7 @@ Json page_data(const ReportView& view, const HtmlOptions& options) {
                {"cold_warm", Json::array()},
                {"cards", cards_data(view.cards)},
                {"fit", fit_data(view.fit)},
+               {"fidelity", fidelity_page_data(view, options)},
                {"printed_overviews", Json::array()}};
   for (const CaseView& shown : view.cases) {
     data["cases"].push_back(case_data(shown, options));

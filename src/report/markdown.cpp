@@ -11,6 +11,7 @@
 #include "report/cards_picture.h"
 #include "report/case_section.h"
 #include "report/escape.h"
+#include "report/fidelity.h"
 #include "report/fit.h"
 #include "report/format.h"
 #include "report/imported.h"
@@ -54,6 +55,8 @@ std::string performance_summary(const ReportView& view, const std::vector<std::s
   for (size_t i = 0; i < devices.size(); ++i) out += (i > 0 ? " vs " : "") + markdown_text(devices[i]);
   std::vector<std::string> columns = {"Case", "Resolution", "Frames", "Steps", "Precision"};
   for (const std::string& device : devices) columns.push_back(device + " Time(s)");
+  const bool has_fidelity = has_fidelity_cells(view);
+  if (has_fidelity) columns.insert(columns.end(), {"Fidelity", "Noise Floor"});
   if (devices.size() == 2) columns.push_back(fmt::format("Speedup ({} vs {})", devices[1], devices[0]));
   Table table(columns);
   std::vector<std::string> titles;
@@ -68,11 +71,15 @@ std::string performance_summary(const ReportView& view, const std::vector<std::s
     table.text(size_text(work));
     table.text(or_dash(work.num_frames));
     table.text(or_dash(work.steps));
-    table.text(std::string(to_string(work.precision_class)));
+    const auto judged = std::find_if(view.cases.begin(), view.cases.end(),
+                                     [&](const CaseView& c) { return c.title == title && !c.fidelity.empty(); });
+    const CaseView& with_fidelity = judged == view.cases.end() ? *any : *judged;
+    table.text(class_cell(with_fidelity));
     for (const std::string& device : devices) {
       const CaseView* shown = find_case(view, device, title);
       table.text(shown == nullptr ? "–" : time_cell(*shown));
     }
+    if (has_fidelity) add_fidelity_cells(table, with_fidelity);
     if (devices.size() == 2)
       table.markup(speedup_cell(find_case(view, devices[0], title), find_case(view, devices[1], title)));
   }
@@ -86,6 +93,9 @@ std::string device_table(const std::vector<const CaseView*>& cases, bool has_gpu
     if (has_gpu) columns.push_back(column);
   if (!has_gpu) columns.insert(columns.end(), {"Process Mem(GiB)", "CPU(cores)"});
   columns.push_back("Status");
+  const bool has_fidelity =
+      std::any_of(cases.begin(), cases.end(), [](const CaseView* c) { return c->fidelity_cell.has_value(); });
+  if (has_fidelity) columns.insert(columns.end(), {"Fidelity", "Noise Floor"});
   Table table(columns);
   for (const CaseView* shown : cases) {
     const CaseSummary& s = shown->numbers();
@@ -96,7 +106,7 @@ std::string device_table(const std::vector<const CaseView*>& cases, bool has_gpu
     table.text(size_text(work));
     table.text(or_dash(work.num_frames));
     table.text(or_dash(work.steps));
-    table.text(std::string(to_string(work.precision_class)));
+    table.text(class_cell(*shown));
     table.text(work.offload.empty() ? "–" : work.offload);
     table.text(runs_cell(*shown));
     table.text(time_cell(*shown));
@@ -111,7 +121,9 @@ std::string device_table(const std::vector<const CaseView*>& cases, bool has_gpu
       table.value(s.peak_host_bytes, gib);
       table.value(whole.cpu_cores, seconds);
     }
-    table.text(shown->failed ? plain_reason(shown->failed->reason) : "ok");
+    const std::string status = shown->failed ? plain_reason(shown->failed->reason) : "ok";
+    table.text(shown->refuted.empty() ? status : status + "; CLASS REFUTED: " + shown->refuted);
+    if (has_fidelity) add_fidelity_cells(table, *shown);
   }
   return table.markdown();
 }
@@ -174,6 +186,7 @@ std::string markdown_report(const ReportView& view) {
   out += answer_markdown(answer_of(view));
   out += performance_summary(view, machines);
   if (!cards_picture(view).empty()) out += "\n![Seconds and cents a video, by card](cards.svg)\n";
+  out += fidelity_charts_markdown(view);
   out += cards_markdown(view.cards) + fit_markdown(view.fit);
   out += "\n---\n\n# Detailed Reports\n";
   for (const std::string& machine : machines) out += device_section(machine, view);

@@ -39,6 +39,7 @@ void write_reports(const std::vector<const RunRecord*>& records, const ReportVie
   check(nlohmann::json::accept(report::trace_json(records, beside)), "a trace is JSON");
   report::HtmlOptions options{std::move(beside), results.path};
   options.poster = [](const std::filesystem::path&) { return std::string("\xFF\xD8"); };
+  options.picture = options.poster;
   for (const RunRecord* record : records) options.files[record->id] = "records/a.run.json";
   check(nlohmann::json::accept(report::report_data(view, options)), "a page's data is JSON");
   check(!report::html_report(view, options).empty(), "a page says something");

@@ -15,7 +15,7 @@ import urllib.parse
 from browser import Browser, find_browser, skipped
 
 WIDTHS = {1280: 800, 390: 844}
-KINDS = ("mixed", "demo", "one_card", "four_cards", "ablation", "failures")
+KINDS = ("mixed", "demo", "one_card", "four_cards", "ablation", "failures", "fidelity")
 
 
 def is_absent_video(url):
@@ -170,7 +170,7 @@ def load_groups(folder):
     runs = [json.loads(file.read_text()) for file in sorted(folder.rglob("*.run.json"))]
     programs = {run["engine"]["name"] for run in runs}
     for run in runs:
-        if run["case"]["warmup"] or run.get("kernels"):
+        if run["case"]["warmup"] or run.get("kernels") or run.get("fidelity"):
             continue
         device = device_of(run)
         if len(programs) > 1:
@@ -477,6 +477,64 @@ def check_paper(browser, url, shots):
     return ["paper: " + p for p in problems + list(complaints(browser.events))]
 
 
+# Each chart by each measure: its points, the frontier's, the table's rows; the stills that can be drawn.
+FIDELITY = """(async () => {
+  const charts = [];
+  for (const box of document.querySelectorAll(".fidelity-chart")) {
+    const select = box.querySelector("select");
+    for (let i = 0; i < select.options.length; ++i) {
+      select.selectedIndex = i;
+      select.dispatchEvent(new Event("change"));
+      await new Promise(done => setTimeout(done, 50));
+      const drawn = Chart.getChart(box.querySelector("canvas"));
+      const sets = drawn.data.datasets;
+      charts.push({measure: select.options[i].textContent, reverse: !!drawn.options.scales.y.reverse,
+        top: drawn.scales.y.getPixelForValue(sets[0].data[0].y),
+        points: sets.slice(0, -1).map(s => ({label: s.label, at: s.data[0], pixel: drawn.scales.y.getPixelForValue(s.data[0].y)})),
+        area: drawn.chartArea.top, frontier: sets[sets.length - 1].data,
+        rows: [...box.querySelectorAll("tbody tr")].map(r => [...r.cells].map(c => c.textContent))});
+    }
+    select.selectedIndex = 0;
+    select.dispatchEvent(new Event("change"));
+  }
+  const stills = await Promise.all([...document.querySelectorAll(".stills img")].map(async i => {
+    i.loading = "eager";
+    try { await i.decode(); } catch (problem) { return "a still that is no picture: " + problem; }
+    return {width: i.naturalWidth, height: i.naturalHeight, alt: i.alt};
+  }));
+  return {charts, stills, notices: [...document.querySelectorAll("#fidelity .notice")].map(n => n.textContent),
+    badges: [...document.querySelector("#every table").tBodies[0].rows].filter(r => r.textContent.includes("class refuted")).map(r => r.cells[0].textContent)};
+})()"""
+
+
+def wrong_fidelity(shown, data):
+    """Points, frontier and stills are those of the data; identical ones lie on the upper edge; a refuted class is said."""
+    measures, charts = data["fidelity"]["measures"], data["fidelity"]["charts"]
+    if len(shown["charts"]) != len(measures) * len(charts):
+        yield f"{len(shown['charts'])} views of {len(charts)} charts by {len(measures)} measures"
+        return
+    for place, drawn in enumerate(shown["charts"]):
+        known, i = charts[place // len(measures)], place % len(measures)
+        points = [p for p in known["points"] if p["identical"] or p["values"][i] is not None]
+        for p, d in zip(points, drawn["points"], strict=True):
+            if d["at"]["x"] != p["seconds"] or not p["identical"] and d["at"]["y"] != p["values"][i]:
+                yield f"{d['label']} is drawn at {d['at']}, the data say {p}"
+            if p["identical"] != (abs(d["pixel"] - drawn["area"]) < 1):
+                yield f"{drawn['measure']}: {d['label']} is {d['pixel'] - drawn['area']} px below the upper edge, identical: {p['identical']}"
+        if [f["x"] for f in drawn["frontier"]] != [p["seconds"] for p in points if p["on_frontier"][i]]:
+            yield f"{drawn['measure']}: the frontier is {drawn['frontier']}"
+        if drawn["reverse"] == measures[i]["more_is_better"]:
+            yield f"{drawn['measure']}: better is not up"
+        if len(drawn["rows"]) != len(known["points"]):
+            yield f"{len(drawn['rows'])} rows of {len(known['points'])} points"
+    expected = 3 * sum(not pair["still"]["reason"] for pair in data["fidelity"]["pairs"])
+    if len(shown["stills"]) != expected or any(isinstance(s, str) or s["width"] > 640 or not s["alt"] for s in shown["stills"]):
+        yield f"stills {shown['stills']}, expected {expected}"
+    refuted = [c["title"] for c in data["cases"] if c["refuted"]]
+    if sorted(refuted) != sorted(shown["badges"]) or len(shown["notices"]) != len(refuted):
+        yield f"refuted are {refuted}, the page says {shown['badges']} and {shown['notices']}"
+
+
 def check_page(browser, folder, groups, height, kind):
     """What holds before anything is opened, then with every fold open."""
     data = browser.evaluate(DATA)
@@ -495,6 +553,8 @@ def check_page(browser, folder, groups, height, kind):
     if data["answer"]["charts"]:
         problems += wrong_charts(browser.evaluate(CHARTS), data, groups)
         problems += check_price(browser)
+    if kind == "fidelity" and browser.evaluate('typeof Chart != "undefined"'):
+        problems += wrong_fidelity(browser.evaluate(FIDELITY), data)
     problems += [f"wider than the window: {e}" for e in browser.evaluate(WIDER)]
     browser.evaluate('document.querySelectorAll("details").forEach(d => d.open = true)')
     browser.evaluate("new Promise(done => setTimeout(done, 600))")

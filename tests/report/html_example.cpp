@@ -7,6 +7,8 @@
 
 #include "base/file.h"
 #include "html_records.h"
+#include "io/image.h"
+#include "io/small_picture.h"
 #include "io/video_poster.h"
 #include "io/video_writer.h"
 #include "report/html.h"
@@ -71,6 +73,29 @@ std::vector<wan::RunRecord> demo_records(const std::filesystem::path& folder) {
   return records;
 }
 
+/// A picture of 1280x704 whose colours `shift` moves.
+void write_still(const std::filesystem::path& file, int shift) {
+  constexpr int kWidth = 1280, kHeight = 704;
+  wan::Image image{kWidth, kHeight, {}};
+  for (int y = 0; y < kHeight; ++y)
+    for (int x = 0; x < kWidth; ++x)
+      for (const int value : {x / 6, (y + shift) / 4, 60 + shift}) image.rgb.push_back(static_cast<uint8_t>(value));
+  std::filesystem::create_directories(file.parent_path());
+  wan::write_png(file, image);
+}
+
+std::vector<wan::RunRecord> fidelity_records(const std::filesystem::path& folder) {
+  std::vector<wan::RunRecord> records = wan::fidelity_records();
+  for (const wan::RunRecord& record : records) {
+    if (!record.fidelity || !record.fidelity->still) continue;
+    const wan::FidelityStill& still = *record.fidelity->still;
+    write_still(folder / still.reference, 0);
+    write_still(folder / still.test, 20);
+    if (record.run_case.name != "int8_all") write_still(folder / still.difference, 80);  // one that is not there
+  }
+  return records;
+}
+
 /// Nothing for a kind that is not known.
 std::vector<wan::RunRecord> records_of(const std::string& kind, const std::filesystem::path& folder) {
   if (kind == "mixed") return mixed_records(folder);
@@ -79,6 +104,7 @@ std::vector<wan::RunRecord> records_of(const std::string& kind, const std::files
   if (kind == "four_cards") return wan::four_card_records();
   if (kind == "ablation") return wan::ablation_records();
   if (kind == "failures") return wan::failure_records();
+  if (kind == "fidelity") return fidelity_records(folder);
   return {};
 }
 
@@ -101,6 +127,7 @@ int main(int argc, char** argv) {
   wan::report::HtmlOptions options;
   options.folder = folder;
   if (wan::can_write_video()) options.poster = wan::video_poster;
+  options.picture = wan::small_picture;
   if (records.size() > 3) options.beside.samples = {{records[3].id, wan::report_samples()}};  // the first warm run
   wan::write_atomically(folder / "report.html", wan::report::html_report(view, options));
   std::filesystem::remove(folder / "videos" / "warm.mp4");

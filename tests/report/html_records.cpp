@@ -376,6 +376,90 @@ std::vector<RunRecord> ablation_records() {
   return records;
 }
 
+namespace {
+
+FidelityScore score(const char* metric, double mean, double worst, int64_t frame) {
+  return {metric, measured(mean, "frames"), measured(worst, "frames"), frame};
+}
+
+FidelityComparison comparison_of(const std::string& reference, const std::string& test, double psnr, double velocity) {
+  FidelityComparison out;
+  out.reference = reference;
+  out.test = test;
+  out.reference_class = PrecisionClass::kRounding;
+  out.reference_recipe = "official";
+  out.reference_sha256 = "bf16 frames";
+  out.test_sha256 = test + " frames";
+  out.frames = 121;
+  out.scores = {score("psnr", psnr, psnr - 4, 120), score("ssim", 1 - 2 / psnr, 1 - 3 / psnr, 120),
+                score("flip", 1 / psnr, 2 / psnr, 64), score("difference_psnr", psnr + 2, psnr - 1, 3)};
+  out.scores.push_back(
+      {"ms_ssim", absent<double>("smaller_than_176_pixels"), absent<double>("smaller_than_176_pixels"), {}});
+  for (int64_t step = 0; step < kSteps; ++step) {
+    const double share = static_cast<double>(step + 1) / kSteps;
+    out.latents.push_back({step, measured(2 * velocity * share, "dump"), measured(1 - velocity * share / 10, "dump")});
+    out.replayed.push_back({step, measured(velocity * share, "replay"), measured(1 - velocity * share / 20, "replay")});
+  }
+  return out;
+}
+
+FidelityRecord fidelity_of(const std::string& test, double psnr, double velocity) {
+  FidelityRecord out;
+  out.comparison = comparison_of("bf16", test, psnr, velocity);
+  out.velocity_bound = 0.06;
+  out.noise_floor = {comparison_of("fp32", "bf16", 45.1, 0.0053),
+                     comparison_of("bf16", "bf16, no kernel table", 47, 0.002)};
+  out.still = FidelityStill{120, "", "", ""};
+  for (const auto& [to, name] : {std::pair{&out.still->reference, "reference"}, std::pair{&out.still->test, "test"},
+                                 std::pair{&out.still->difference, "difference"}})
+    *to = fmt::format("fidelity/{}.bf16/{}.png", test, name);
+  if (psnr > 0) return out;
+  FidelityComparison& same = out.comparison;
+  same = comparison_of("bf16", test, 1, 0);
+  same.identical = true;
+  same.test_sha256 = same.reference_sha256;
+  same.scores = {{"psnr", absent<double>("identical"), absent<double>("identical"), {}}};
+  out.still.reset();
+  return out;
+}
+
+}  // namespace
+
+std::vector<RunRecord> fidelity_records() {
+  struct Setting {
+    const char* name;
+    PrecisionClass precision;
+    double scale, psnr, velocity;  // no PSNR: identical; no velocity: nobody judged it
+  };
+  const Setting kSettings[] = {{"bf16", PrecisionClass::kRounding, 1, -1, -1},
+                               {"bf16_streamed", PrecisionClass::kRounding, 1.1, 0, 0},
+                               {"fp8_products", PrecisionClass::kDrift, 0.8, 33.2, 0.021},
+                               {"int8_all", PrecisionClass::kDrift, 0.7, 29.4, 0.044},
+                               {"too_much", PrecisionClass::kDrift, 0.66, 21.3, 0.11},
+                               {"cached", PrecisionClass::kAltered, 0.5, -1, -1}};
+  std::vector<RunRecord> records;
+  for (const Setting& setting : kSettings) {
+    for (int64_t repeat = 0; repeat < 3; ++repeat) {
+      RunRecord record = base_run(setting.name, RunScope::kCold, repeat);
+      record.workload.precision_class = setting.precision;
+      record.output.sha256 = std::string(setting.psnr == 0 ? "bf16" : setting.name) + " frames";
+      record.stages = stages_of(RunScope::kCold, setting.scale + 0.001 * static_cast<double>(repeat));
+      seal(record);
+      records.push_back(std::move(record));
+    }
+    if (setting.velocity < 0) continue;
+    RunRecord record = records.back();
+    record.id.clear();
+    record.created_utc = "2026-01-01T02:00:00.000Z";
+    record.validity = {{"fidelity", "it was made to be compared", "", true}};
+    record.fidelity = fidelity_of(setting.name, setting.psnr, setting.velocity);
+    if (setting.velocity > 0.06) record.status = RunStatus::kQualityFail;
+    seal(record);
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
 std::vector<RunRecord> failure_records() {
   std::vector<RunRecord> records(3, failed_run());
   records[1].run_case.name = "03_Larger";

@@ -38,6 +38,10 @@ std::vector<RunRecord> four_card_records();
 /// Twelve settings of one card, two runs each: formats, places of weights, recipes; one ran out of memory.
 std::vector<RunRecord> ablation_records();
 
+/// Settings of one card against one of them, "bf16": two that drift, one whose class its measurement refutes, one that
+/// is identical, one that nobody judged. Those with a still name `fidelity/CASE.bf16/*.png`.
+std::vector<RunRecord> fidelity_records();
+
 /// Three cases that gave nothing: two without memory, one that crashed.
 std::vector<RunRecord> failure_records();
 

@@ -66,7 +66,7 @@ const barNote = ({ bar, q }, unit, shared) => {
   const between = q.value === null || q.low === undefined ? ""
     : range(unit === "seconds" ? "seconds" : unit === "energy" ? "watt_hours" : "money", q.low, q.high);
   return [q.value === null ? q.reason || "not measured" : between, shared.sure ? "" : sureText(bar), shared.origin ? "" : originText(bar),
-    bar.warning, factsText(bar.facts)].filter(Boolean).join(" · ");
+    bar.warning, bar.fidelity && !shared.fidelity ? "fidelity " + bar.fidelity : "", factsText(bar.facts)].filter(Boolean).join(" · ");
 };
 
 // A name may break after an underscore.
@@ -83,7 +83,8 @@ const gapItem = (gap) => el("li", { class: "bar gap" }, el("span", { class: "bar
 // Of a card's cases what is the same beside every bar; of cards and programs it stands with each.
 const sharedWords = (chart) => {
   const same = (textOf) => (chart.of === "cases" && new Set(chart.bars.map(textOf)).size === 1 ? textOf(chart.bars[0]) : "");
-  return { origin: same(originText), sure: chart.bars.length > 1 ? same(sureText) : "" };
+  const several = (textOf) => (chart.bars.length > 1 ? same(textOf) : "");
+  return { origin: same(originText), sure: several(sureText), fidelity: several((bar) => bar.fidelity) };
 };
 
 const FEWEST_HIDDEN = 4;  // fewer are shown rather than hidden
@@ -100,7 +101,8 @@ const barList = (chart, unit, all, showAll) => {
     cut < items.length ? el("button", { type: "button", class: "more", on: { click: showAll } },
       "Show all " + items.length) : null,
     el("p", { class: "note" }, hasHost ? [el("span", { class: "key bar-gpu" }), " the card computes ",
-      el("span", { class: "key bar-host" }), " the host works. "] : null, shared.origin ? "Measured " + shared.origin + ". " : "", shared.sure ? "Each: " + shared.sure + "." : "")];
+      el("span", { class: "key bar-host" }), " the host works. "] : null, shared.origin ? "Measured " + shared.origin + ". " : "", shared.sure ? "Each: " + shared.sure + ". " : "",
+      shared.fidelity ? "Fidelity of each: " + shared.fidelity + "." : "")];
 };
 
 // Which words mean what, the intervals, and what the bars have in common.

@@ -42,6 +42,7 @@ const badgesOf = (c) => {
   if (c.status !== "ok") return [badge(c.status_words, "bad")];
   if (c.certainty.doubt_words) return [badge(c.certainty.doubt_words, "bad")];
   const out = [badge(c.sureness, { solid: "good", "single run": "warn" }[c.sureness])];
+  if (c.refuted) out.unshift(badge("class refuted", "bad"));
   if (c.engine_kind === "external") out.push(badge("another program", "info"));
   return out;
 };
@@ -70,13 +71,13 @@ const originOf = (c) => [c.provenance.created_utc.slice(0, 10), c.on_gpu && c.pr
 const everyCase = (data) => {
   const facts = factColumns(data.cases);
   const columns = [text("Case"), ...machineColumns(), number("Seconds"), number("Price"), number("Wh"), number("Memory"),
-    text("How sure"), text("Measured"), extra(text("Interval")), extra(number("Videos an hour")),
+    ...fidelityColumns(), text("How sure"), text("Measured"), extra(text("Interval")), extra(number("Videos an hour")),
     ...facts.columns.map((name) => extra(text(name)))];
   const rows = byAnswer(data.cases).map((c) => {
     const cost = el("span", { title: costReason(c), "data-cost": data.cases.indexOf(c) }, costText(c));
     const h = c.headline;
     return [c.title, ...machineCells(c), quantityCell("seconds", h.seconds), cost,
-      quantityCell("watt_hours", h.energy_wh), quantityCell("bytes", c.fit.peak),
+      quantityCell("watt_hours", h.energy_wh), quantityCell("bytes", c.fit.peak), ...fidelityCells(c),
       el("span", {}, badgesOf(c), " ", runsText(c)), originOf(c) || DASH, interval("seconds", h.seconds) || oneRun(c),
       quantityCell("rate", h.videos_per_hour), ...facts.of(c)];
   });
@@ -86,7 +87,7 @@ const everyCase = (data) => {
     cell.textContent = costText(data.cases[cell.dataset.cost]);
   }));
   return [facts.shared.length ? el("p", { class: "note" }, "The same in all: " + factsText(facts.shared) + ".") : null,
-    wideTable("One video of every case; a click on a head sorts", columns, rows, "cards line"), reasons,
+    wideTable("One video of every case; a click on a head sorts", columns, rows, "cards line"), reasons, fidelityReasons(data.cases),
     el("p", { class: "note" }, INTERVALS + " Energy is the card's alone" + (isMetered ? "; NVML's meter is right to about ±5 %." : "."))];
 };
 
@@ -188,6 +189,7 @@ const cardsSection = (data) => {
 const comparisonTable = (c) => el("div", {},
   el("h3", {}, c.case + ": " + c.b + " against " + c.a),
   c.sentence ? el("p", {}, c.sentence.replace(c.case + ": " + c.b + " against " + c.a + ": ", "")) : null,
+  c.fidelity.length ? el("p", {}, "Fidelity: " + c.fidelity.join("; ") + ".") : null,
   c.refusals.length ? el("p", {}, "Not comparable: " + c.refusals.join("; ")) : null,
   c.rows.length ? table("Ratio below 1: " + c.b + " takes less", [text("Scope"), number(c.a), number(c.b),
     number("Ratio"), text("95 % interval"), text("Verdict")], c.rows.map((r) => [r.name, write("seconds", r.a),
@@ -200,7 +202,9 @@ const comparisonTables = (data) => {
 };
 
 const failures = (data) => {
-  const rows = data.cases.flatMap((c) => c.failures.map((f) => [c.title, c.device, f.run,
+  const seen = new Set();  // a run that was made to be compared is of the cold case and of the warm one
+  const isNew = (f) => !seen.has(f.run_id) && seen.add(f.run_id);
+  const rows = data.cases.flatMap((c) => c.failures.filter(isNew).map((f) => [c.title, c.device, f.run,
     badge(f.words, "bad"), f.stage || DASH, f.message || DASH, f.advice || DASH]));
   return [rows.length ? table("Runs that are not ok", [text("Case"), text("Device"), text("Run"), text("Status"),
     text("In stage"), text("What happened"), text("What would fit")], rows, "cards")

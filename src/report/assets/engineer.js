@@ -208,7 +208,7 @@ const failureSection = (c) => (c.failures.length ? el("div", {}, el("h4", {}, "W
   f.stderr_tail ? el("pre", {}, f.stderr_tail) : null))) : null);
 
 const caseBody = (c) => [el("p", {}, c.verdict), el("div", { class: "columns" }, sureBox(c), workloadList(c)), failureSection(c),
-  stagesSection(c), timelineSection(c), stepsSection(c), kindsSection(c), kernelsSection(c), rooflineSection(c),
+  stagesSection(c), timelineSection(c), stepsSection(c), kindsSection(c), caseFidelity(c), kernelsSection(c), rooflineSection(c),
   memorySection(c), importedSection(c), commandSection(c)].filter(Boolean);
 
 // Filled when it is opened; paper has what is open.

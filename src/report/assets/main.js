@@ -48,6 +48,7 @@ document.getElementById("report").append(...[
   section("fit", "Will it fit", fitMaps(data), fitTable(data)),
   stages.node ? section("where", BARS, stages.node) : null,
   section("every", "Every case", everyCase(data)),
+  fidelitySection(data),
   cardsSection(data),
   data.cold_warm.length ? section("warm", "Cold and warm", coldWarm(data)) : null,
   gaveNone ? null : section("cost", "Cost", costTable(data)),
