@@ -159,11 +159,13 @@ const caseFidelity = (c) => {
 
 // Columns of a table of cases; none in a report of one class and recipe in which nothing is judged.
 const hasFidelity = () => data.cases.some((c) => c.fidelity_cell);
-const fidelityColumns = () => (hasFidelity() ? [text("Fidelity"), extra(text("Noise floor"))] : []);
+// On a CPU there is no floor: a column of "none" would push others out of sight.
+const hasFloor = () => data.cases.some((c) => c.fidelity_cell && c.fidelity_cell.text && !c.fidelity_cell.floor.startsWith("none"));
+const fidelityColumns = () => (hasFidelity() ? [text("Fidelity"), ...(hasFloor() ? [extra(text("Noise floor"))] : [])] : []);
 const fidelityCells = (c) => {
   if (!hasFidelity()) return [];
-  const cell = c.fidelity_cell;
-  return cell.text ? [cell.text, cell.floor] : [{ text: DASH, why: cell.why_none }, DASH];
+  const cell = c.fidelity_cell, floor = (text) => (hasFloor() ? [text] : []);
+  return cell.text ? [cell.text, ...floor(cell.floor)] : [{ text: DASH, why: cell.why_none }, ...floor(DASH)];
 };
 const fidelityReasons = (cases) => reasonsOf(["Fidelity"], cases.filter((c) => c.fidelity_cell && !c.fidelity_cell.text)
   .map((c) => [{ value: null, reason: c.fidelity_cell.why_none }]));
