@@ -26,6 +26,12 @@ inline constexpr const char* kNoVideo = "--no-video";
 inline constexpr const char* kOutput = "--output";
 inline constexpr const char* kReplay = "--replay";
 inline constexpr const char* kFidelity = "--fidelity";
+inline constexpr const char* kStepCache = "--step-cache";
+inline constexpr const char* kCacheThreshold = "--cache-threshold";
+inline constexpr const char* kCacheMaxSkips = "--cache-max-skips";
+inline constexpr const char* kCacheRetention = "--cache-retention";
+inline constexpr const char* kCacheCurve = "--cache-curve";
+inline constexpr const char* kCfgGate = "--cfg-gate";
 
 inline constexpr const char* kRandomWeights = "random";  // word of --weights
 inline constexpr const char* kHotPageCache = "hot";      // words of --page-cache

@@ -14,6 +14,7 @@ void add_commands(CLI::App& app, ExitCode& result) {
   add_generate_command(app, result);
   add_repeat_command(app, result);
   add_tune_command(app, result);
+  add_calibrate_cache_command(app, result);
   add_diff_command(app, result);
   add_fidelity_command(app, result);
   add_inspect_command(app, result);

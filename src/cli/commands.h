@@ -13,6 +13,7 @@ namespace wan::cli {
 void add_commands(CLI::App& app, ExitCode& result);
 
 void add_tune_command(CLI::App& app, ExitCode& result);
+void add_calibrate_cache_command(CLI::App& app, ExitCode& result);
 void add_generate_command(CLI::App& app, ExitCode& result);
 void add_repeat_command(CLI::App& app, ExitCode& result);
 void add_diff_command(CLI::App& app, ExitCode& result);

@@ -65,10 +65,12 @@ void require_new_frames(const fs::path& folder) {
 void require_outputs(const Request& request, Existing existing) {
   std::vector<std::pair<std::string, fs::path>> paths{{flags::kOutput, request.output},
                                                       {kDump, request.dump},
+                                                      {"the curve of this run", request.curve},
                                                       {kFrames, request.frames},
                                                       {"--image", request.image},
                                                       {"--initial-latent", request.initial_latent},
                                                       {flags::kReplay, request.replay},
+                                                      {flags::kCacheCurve, request.cache_curve},
                                                       {flags::kTuningTable, request.tuning_table},
                                                       {flags::kCheckpoint, request.checkpoint},
                                                       {"--dit", request.dit},
@@ -88,17 +90,18 @@ void require_outputs(const Request& request, Existing existing) {
                     {"--last-image", request.last_image}});
   require(request.frames.empty() || !fs::exists(request.frames) || fs::is_directory(request.frames),
           fmt::format("{} is no folder: name one for {}", request.frames.string(), kFrames), ErrorKind::kUsage);
-  for (const fs::path& file : {request.output, request.dump})
+  for (const fs::path& file : {request.output, request.dump, request.curve})
     if (!file.empty()) require_output(file);
   if (!request.output.empty()) require_video_name(request.output);
   if (existing == Existing::kReplaced) return;
   require_new(flags::kOutput, request.output);
+  require_new(flags::kOutput, request.curve);
   require_new(kDump, request.dump);
   require_new_frames(request.frames);
 }
 
 void require_places(const Request& request) {
-  for (const fs::path& file : {request.output, request.dump})
+  for (const fs::path& file : {request.output, request.dump, request.curve})
     if (!file.empty()) require_writable(file.parent_path(), 0);
 }
 

@@ -1,5 +1,6 @@
 // The documents of `wanbench plan --json`.
 #include "cli/plan_text.h"
+#include "pipeline/decisions.h"
 #include "pipeline/residency.h"
 
 namespace wan::cli {
@@ -32,6 +33,16 @@ OrderedJson json_of(const StageMemory& stage) {
           {"total_bytes", stage.total()}};
 }
 
+OrderedJson forwards_of(const Plan& plan) {
+  const Decisions decisions = decisions_of(plan);
+  return {{"planned", decisions.forwards_planned ? json_value(*decisions.forwards_planned)
+                                                 : json_value(nullptr, "decided_while_running")},
+          {"in_all", decisions.forwards_in_all},
+          {"cond", decisions.forwards_cond},
+          {"uncond", decisions.forwards_uncond},
+          {"approximations", decisions.approximations}};
+}
+
 OrderedJson json_of(const VideoPlan& video) {
   const Plan& plan = video.plan;
   OrderedJson json = {{"name", video.name.empty() ? json_value(nullptr, "not_a_case") : json_value(video.name)},
@@ -41,6 +52,7 @@ OrderedJson json_of(const VideoPlan& video) {
                       {"num_frames", plan.num_frames},
                       {"recipe", plan.recipe->name},
                       {"steps", plan.steps},
+                      {"forwards", forwards_of(plan)},
                       {"fits", json_value(video.fits(), video.refusal)},
                       {"residency", enum_name(video.memory.dit_residency)},
                       {"peak_device_bytes", video.memory.predicted_peak},
@@ -95,7 +107,7 @@ OrderedJson json_of(const std::optional<FitPeak>& peak, std::string_view reason)
 }  // namespace
 
 OrderedJson json_of(const PlannedCard& card, const std::vector<VideoPlan>& videos) {
-  OrderedJson document = json_document("wanbench.plan", 1, 0);
+  OrderedJson document = json_document("wanbench.plan", 1, 1);
   const std::string unknown = card.name.empty() ? card.why_no_card : "not_in_the_table";
   document["card"] = {
       {"name", card.name.empty() ? json_value(nullptr, card.why_no_card) : json_value(card.name)},

@@ -3,9 +3,11 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/duration.h"
 #include "cli/columns.h"
+#include "pipeline/decisions.h"
 #include "pipeline/recipe_names.h"
 #include "pipeline/residency.h"
 
@@ -78,6 +80,15 @@ void print_missing(const VideoPlan& video) {
   }
 }
 
+/// "forwards: 52 of 100 are computed (magcache: ...): CCrrC..."
+std::string reuse_line(const Plan& plan) {
+  const Decisions decisions = decisions_of(plan);
+  const std::string computed = decisions.forwards_planned ? fmt::format("{}", *decisions.forwards_planned)
+                                                          : fmt::format("at most {}", plan.passes());
+  return fmt::format("forwards: {} of {} are computed ({}): {} {}", computed, decisions.forwards_in_all,
+                     fmt::join(decisions.approximations, "; "), decisions.forwards_cond, decisions.forwards_uncond);
+}
+
 void print_video(const VideoPlan& video) {
   const Plan& plan = video.plan;
   const std::string name = video.name.empty() ? "" : video.name + ": ";
@@ -90,6 +101,7 @@ void print_video(const VideoPlan& video) {
                                   video.fits() ? "" : "would be ", word_of(video.memory.dit_residency),
                                   gib(video.memory.predicted_peak), gib(video.host_bytes)),
                       0, 2));
+  if (plan.is_altered()) print("{}", wrapped(reuse_line(plan), 0, 2));
   print_memory(video);
   if (const auto seconds = video.seconds())
     print("{}", wrapped(fmt::format("in all {}, all steps counted, without what is not known", duration_text(*seconds)),

@@ -22,6 +22,7 @@
 #include "cli/request_options.h"
 #include "cli/video_maker.h"
 #include "io/video_tags.h"
+#include "pipeline/cache_curve.h"
 #include "pipeline/request_words.h"
 #include "pipeline/video_metadata.h"
 
@@ -31,12 +32,12 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Where inputs are, how and where to compute, and what to write. What the video shows is the video's own.
-constexpr std::array<std::string_view, 26> kTaken{
-    "checkpoint", "gpu_memory_limit", "dit",       "dit_high",  "dit_low",       "text_encoder",
-    "vae",        "tokenizer",        "lora",      "lora_high", "lora_low",      "image",
-    "last_image", "initial_latent",   "device",    "precision", "vae_precision", "text_encoder_device",
-    "offload",    "overlap",          "vae_chunk", "vae_slice", "tuning_table",  "output",
-    "frames",     "no_metadata"};
+constexpr std::array<std::string_view, 27> kTaken{
+    "checkpoint", "gpu_memory_limit", "dit",        "dit_high",  "dit_low",       "text_encoder",
+    "vae",        "tokenizer",        "lora",       "lora_high", "lora_low",      "image",
+    "last_image", "initial_latent",   "device",     "precision", "vae_precision", "text_encoder_device",
+    "offload",    "overlap",          "vae_chunk",  "vae_slice", "tuning_table",  "output",
+    "frames",     "no_metadata",      "cache_curve"};
 
 struct RepeatOptions {
   fs::path video;
@@ -80,6 +81,18 @@ fs::path input_of(const std::optional<InputFile>& made_of, const fs::path& given
   const std::string digest = input_file(given)->sha256;
   differences.add(flag, "SHA-256 " + made_of->sha256, "SHA-256 " + digest);
   return given;
+}
+
+/// The step cache's curve: one that came with the program has no name.
+fs::path curve_of(const VideoMetadata& metadata, const RepeatOptions& options, Differences& differences) {
+  const bool is_named = metadata.cache_curve && !metadata.cache_curve->name.empty();
+  if (is_named || !options.given.cache_curve.empty())
+    return input_of(metadata.cache_curve, options.given.cache_curve, flags::kCacheCurve, options.video, differences);
+  if (!metadata.cache_curve) return {};
+  const auto now = builtin_curve(metadata.model, metadata.image.has_value());
+  differences.add("the program's curve", "SHA-256 " + metadata.cache_curve->sha256,
+                  now ? "SHA-256 " + now->sha256 : std::string());
+  return {};
 }
 
 /// By content: a file may have another name.
@@ -195,6 +208,7 @@ Request request_of(const VideoMetadata& metadata, const RepeatOptions& options, 
   request.last_image = input_of(metadata.last_image, given.last_image, "--last-image", options.video, differences);
   request.initial_latent =
       input_of(metadata.initial_latent, given.initial_latent, "--initial-latent", options.video, differences);
+  request.cache_curve = curve_of(metadata, options, differences);
   request.set_weights(weights_of(metadata, options, differences));
   take_loras(metadata, options, request, differences);
   request.device = given.device;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/build_info.h"
 #include "base/clock.h"
@@ -82,6 +83,13 @@ std::string recipe_text(const VideoCost& cost) {
   return !cost.decisions || is_official(cost.decisions->recipe) ? "" : ", recipe " + cost.decisions->recipe;
 }
 
+/// "52 of 100 forwards computed"; nothing of a video that reuses none.
+std::string reuse_text(const VideoResult& made) {
+  if (!made.cost || !made.cost->decisions || made.cost->decisions->approximations.empty()) return "";
+  const Forwards& forwards = made.outcome->forwards;
+  return fmt::format("{} of {} forwards computed", forwards.computed, forwards.computed + forwards.reused);
+}
+
 std::string memory_text(const VideoCost& cost) {
   const Measured<uint64_t> peak = cost.on_card ? device_peak_bytes(cost) : host_peak_bytes(cost);
   if (!peak.has()) return fmt::format("- ({})", report::explain(peak.reason));
@@ -139,6 +147,8 @@ std::string summary(const VideoResult& made) {
                            outcome.fps, made.request.seed, recipe_text(cost), place.empty() ? "not kept" : place));
   if (cost.decisions)
     for (const LoraUse& lora : cost.decisions->loras) text += line("lora", text_of(lora));
+  if (const std::string reuse = reuse_text(made); !reuse.empty())
+    text += line("reuse", fmt::format("{}; {}", reuse, fmt::join(cost.decisions->approximations, "; ")));
   text += line("time", fmt::format("{} a step, {} in all", seconds(step_ns(cost), "s"), seconds(total_ns(cost), "s")));
   text += line("memory", memory_text(cost));
   const Measured<double> energy = energy_j(cost);
@@ -150,12 +160,14 @@ std::string summary_row(const VideoResult& made) {
   const Outcome& outcome = *made.outcome;
   const VideoCost& cost = *made.cost;
   const Decisions decisions = cost.decisions.value_or(Decisions{});
-  return fmt::format("| {} | {} {}x{}x{}, {} step{}{}, {} | {} | {} | {} | {} | wanbench {} |\n",
+  const std::string reuse = reuse_text(made);
+  return fmt::format("| {} | {} {}x{}x{}, {} step{}{}{}, {} | {} | {} | {} | {} | wanbench {} |\n",
                      report::markdown_text(decisions.device_name), report::markdown_text(model_label(decisions.model)),
                      outcome.width, outcome.height, outcome.num_frames, outcome.steps, outcome.steps == 1 ? "" : "s",
-                     recipe_text(cost), precision_word(decisions), seconds(step_ns(cost), "s/step"),
-                     seconds(total_ns(cost), "s"), gib(cost.on_card ? device_peak_bytes(cost) : host_peak_bytes(cost)),
-                     watt_hours(energy_j(cost)), build_info().version);
+                     recipe_text(cost), reuse.empty() ? "" : ", " + reuse, precision_word(decisions),
+                     seconds(step_ns(cost), "s/step"), seconds(total_ns(cost), "s"),
+                     gib(cost.on_card ? device_peak_bytes(cost) : host_peak_bytes(cost)), watt_hours(energy_j(cost)),
+                     build_info().version);
 }
 
 std::optional<Replayed> replayed(const VideoResult& made) {

@@ -36,8 +36,8 @@ Measured<double> energy_j(const VideoCost& cost);             // of the card
 /// The file, else the folder of frames, else the dump that a request leaves; empty: it leaves none.
 std::string place_of(const Request& request);
 
-/// Five lines: the video, its time, memory, energy, and the frames' SHA-256. They fit 80 columns where the names they
-/// hold allow it.
+/// Five lines: the video, its time, memory, energy, and the frames' SHA-256; one more for LoRAs, and for what was
+/// reused. They fit 80 columns where the names they hold allow it.
 std::string summary(const VideoResult& made);
 
 /// The same as one row of Markdown, to paste: device | model, size and steps | step | total | peak memory | energy |

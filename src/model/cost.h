@@ -21,6 +21,9 @@ struct DitCost {
 /// One forward pass over `tokens` tokens. Text and time embeddings, computed once a prompt or schedule, are not in it.
 DitCost dit_cost(const DitConfig& config, int64_t tokens);
 
+/// Of it, what a forward pass that takes an earlier one's blocks still does: patch embedding and head.
+double dit_ends_cost(const DitConfig& config, int64_t tokens);
+
 /// Encoding a prompt of `tokens` tokens.
 double text_encoder_cost(const TextEncoderConfig& config, int64_t tokens);
 

@@ -44,6 +44,7 @@ struct Dit::Activations {
   TensorView n;           // normalised rows [L, d], then attention output
   TensorView y;           // a branch's output [L, d]
   TensorView wide;        // [L * max(3 d, f)]
+  TensorView out_rows;    // F32 [L, patch_out]: of the head
   TensorView modulation;  // F32 [layers, U, 6 d], then the head's [U, 2 d]
   TensorView head_modulation;
   TensorView row_index;  // I32 [L] or empty when U = 1
@@ -163,7 +164,8 @@ void Dit::prepare_modulation(const Call& call, Activations& act) {
     const int row = act.rows == 1 ? call.time_row : rows[static_cast<size_t>(u)];
     const TensorView e = call.times->e.view().at(row);
     const TensorView e0 = call.times->e0.view().at(row);
-    for (int64_t block = 0; block < config_.num_layers; ++block) {
+    const int64_t blocks = call.blocks == Blocks::kReused ? 0 : config_.num_layers;
+    for (int64_t block = 0; block < blocks; ++block) {
       const std::array<Term, 2> terms{Term{1.0f, modulations.at(block)}, Term{1.0f, e0}};
       backend_.combine(terms, act.modulation.at(block).at(u));
     }
@@ -233,42 +235,38 @@ void Dit::run_block(int index, TensorView slab, const Call& call, Activations& a
   probe("ffn", act.y);
 }
 
-void Dit::forward(const Call& call, LayerSource& blocks, Arena& arena, TensorView velocity) {
-  Backend& b = backend_;
-  const ArenaScope scope(arena);
-  const int64_t length = grid_.tokens();
-  const int64_t d = config_.dim;
-  const int64_t layers = config_.num_layers;
-  const float eps = config_.eps;
-  const Patch& patch = config_.patch;
-  const int64_t patch_in = config_.in_dim * patch.positions(), patch_out = config_.out_dim * patch.positions();
-  require_op(call.latent.shape == Shape({config_.in_dim, grid_.frames * patch.frames, grid_.rows * patch.rows,
-                                         grid_.columns * patch.columns}),
-             fmt::format("latent is {}, not what set_grid announced", call.latent.shape.text()));
+Dit::Activations Dit::allocate_activations(const Call& call, Arena& arena) {
+  const int64_t length = grid_.tokens(), d = config_.dim;
+  const int64_t patch_in = config_.in_dim * config_.patch.positions();
+  const int64_t patch_out = config_.out_dim * config_.patch.positions();
+  // What the blocks added is worked out where they have computed: the embedded patches in F32, and the patches.
+  const auto f32 = static_cast<int64_t>(size_of(DType::kF32) / size_of(compute_));
+  const int64_t kept = call.residual.empty() ? 0 : f32 * d + patch_in;
   Activations act;
   act.rows = call.first_frame_row >= 0 ? 2 : 1;
   if (act.rows == 2) act.row_index = first_frame_index_;
   act.x = arena.allocate(DType::kF32, {length, d}, "DiT residual");
   act.n = arena.allocate(compute_, {length, d}, "DiT activations");
   act.y = arena.allocate(compute_, {length, d}, "DiT activations");
-  act.wide = arena.allocate(compute_, {length, std::max({3 * d, config_.ffn_dim, patch_in})}, "DiT activations");
-  const TensorView out_rows = arena.allocate(DType::kF32, {length, patch_out}, "DiT output");
-  act.modulation = arena.allocate(DType::kF32, {layers, act.rows, 6 * d}, "DiT modulation");
+  act.wide = arena.allocate(compute_, {length, std::max({3 * d, config_.ffn_dim, patch_in, kept})}, "DiT activations");
+  act.out_rows = arena.allocate(DType::kF32, {length, patch_out}, "DiT output");
+  act.modulation = arena.allocate(DType::kF32, {config_.num_layers, act.rows, 6 * d}, "DiT modulation");
   act.head_modulation = arena.allocate(DType::kF32, {act.rows, 2 * d}, "DiT modulation");
-  prepare_modulation(call, act);
+  return act;
+}
 
-  const TensorView patches(act.wide.data, compute_, {length, patch_in}, act.wide.memory);
-  b.patchify(call.latent, patches);
-  b.linear(patches, stem("patch_embedding.weight"), stem("patch_embedding.bias"), Activation::kNone, act.x);
-  if (call.probe != nullptr) {
-    call.probe->tensor("patch_embedding", act.x);
-    b.layer_norm(act.x, {}, {}, eps, act.n);
-    call.probe->tensor("blocks.0.norm1", act.n);
-  }
+void Dit::embed_patches(TensorView latent, TensorView patches, TensorView x) {
+  backend_.patchify(latent, patches);
+  backend_.linear(patches, stem("patch_embedding.weight"), stem("patch_embedding.bias"), Activation::kNone, x);
+}
+
+/// From act.x, the embedded patches, to act.x behind the last block and the head's modulated rows.
+void Dit::run_blocks(const Call& call, LayerSource& blocks, Activations& act, const TensorView& head_rows) {
+  Backend& b = backend_;
+  const int64_t d = config_.dim, layers = config_.num_layers;
+  const float eps = config_.eps;
   const auto modulation = [&](int64_t block) { return act.modulation.at(block); };
   b.modulated_layer_norm(act.x, part_of(modulation(0), 0, d), part_of(modulation(0), 1, d), act.row_index, eps, act.n);
-  // The head works in F32, on the memory the last feed-forward leaves free.
-  const TensorView head_rows(act.wide.data, DType::kF32, {length, d}, act.wide.memory);
   for (int64_t i = 0; i < layers; ++i) {
     run_block(static_cast<int>(i), blocks.acquire(static_cast<int>(i)), call, act, modulation(i));
     blocks.release(static_cast<int>(i));
@@ -279,9 +277,53 @@ void Dit::forward(const Call& call, LayerSource& blocks, Arena& arena, TensorVie
                                     last ? head_rows : act.n);
     if (call.probe != nullptr) call.probe->tensor(fmt::format("blocks.{}", i), act.x);
   }
-  b.linear(head_rows, stem("head.head.weight"), stem("head.head.bias"), Activation::kNone, out_rows);
-  if (call.probe != nullptr) call.probe->tensor("head", out_rows);
-  b.unpatchify(out_rows, velocity);
+}
+
+/// The embedded patches are worked out once more, to the same bits: to keep them through the blocks would take memory
+/// of a residual stream. Behind the head, whose rows are in the same memory.
+void Dit::keep_residual(const Call& call, Activations& act) {
+  const int64_t length = grid_.tokens(), d = config_.dim;
+  const TensorView embedded(act.wide.data, DType::kF32, {length, d}, act.wide.memory);
+  const TensorView patches(static_cast<std::byte*>(act.wide.data) + embedded.bytes(), compute_,
+                           {length, config_.in_dim * config_.patch.positions()}, act.wide.memory);
+  embed_patches(call.latent, patches, embedded);
+  backend_.combine(std::array{Term{1.0f, act.x}, Term{-1.0f, embedded}}, act.x);
+  backend_.copy(act.x, call.residual);
+}
+
+void Dit::forward(const Call& call, LayerSource& blocks, Arena& arena, TensorView velocity) {
+  Backend& b = backend_;
+  const ArenaScope scope(arena);
+  const int64_t length = grid_.tokens(), d = config_.dim;
+  const Patch& patch = config_.patch;
+  const bool reuses = call.blocks == Blocks::kReused;
+  require_op(call.latent.shape == Shape({config_.in_dim, grid_.frames * patch.frames, grid_.rows * patch.rows,
+                                         grid_.columns * patch.columns}),
+             fmt::format("latent is {}, not what set_grid announced", call.latent.shape.text()));
+  require_op(!reuses || !call.residual.empty(), "a forward that reuses the blocks has to have their residual");
+  Activations act = allocate_activations(call, arena);
+  prepare_modulation(call, act);
+
+  const TensorView patches(act.wide.data, compute_, {length, config_.in_dim * patch.positions()}, act.wide.memory);
+  embed_patches(call.latent, patches, act.x);
+  if (call.probe != nullptr) {
+    call.probe->tensor("patch_embedding", act.x);
+    b.layer_norm(act.x, {}, {}, config_.eps, act.n);
+    call.probe->tensor("blocks.0.norm1", act.n);
+  }
+  // The head works in F32, on the memory the last feed-forward leaves free.
+  const TensorView head_rows(act.wide.data, DType::kF32, {length, d}, act.wide.memory);
+  if (reuses) {
+    b.add(call.residual, act.x);
+    b.modulated_layer_norm(act.x, part_of(act.head_modulation, 0, d), part_of(act.head_modulation, 1, d), act.row_index,
+                           config_.eps, head_rows);
+  } else {
+    run_blocks(call, blocks, act, head_rows);
+  }
+  b.linear(head_rows, stem("head.head.weight"), stem("head.head.bias"), Activation::kNone, act.out_rows);
+  if (call.probe != nullptr) call.probe->tensor("head", act.out_rows);
+  if (!reuses && !call.residual.empty()) keep_residual(call, act);
+  b.unpatchify(act.out_rows, velocity);
 }
 
 }  // namespace wan

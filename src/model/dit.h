@@ -55,6 +55,9 @@ class Dit {
   /// timesteps as the model sees them (whole in the official schedules; 0 for the fixed first frame of image-to-video).
   TimeTable embed_times(std::span<const double> timesteps);
 
+  /// Whether a forward goes through the blocks, or takes what they added to their input in an earlier one.
+  enum class Blocks { kComputed, kReused };
+
   struct Call {
     TensorView latent;         // F32 [in_dim, T, H, W]
     int time_row = 0;          // row of the table for ordinary tokens
@@ -62,12 +65,20 @@ class Dit {
     const TimeTable* times = nullptr;
     TextContext* text = nullptr;
     Probe* probe = nullptr;  // names follow the official modules
+    /// [L, d] in the compute type: what the blocks add to their input, which kComputed leaves there and kReused takes.
+    /// Empty: not wanted.
+    TensorView residual{};
+    Blocks blocks = Blocks::kComputed;
   };
   /// Velocity F32 [out_dim, T, H, W]. All temporaries come from `arena`; nothing else is allocated.
   void forward(const Call& call, LayerSource& blocks, Arena& arena, TensorView velocity);
 
  private:
   struct Activations;
+  Activations allocate_activations(const Call& call, Arena& arena);
+  void embed_patches(TensorView latent, TensorView patches, TensorView x);
+  void run_blocks(const Call& call, LayerSource& blocks, Activations& act, const TensorView& head_rows);
+  void keep_residual(const Call& call, Activations& act);
   void run_block(int index, TensorView slab, const Call& call, Activations& act, const TensorView& modulation);
   void prepare_modulation(const Call& call, Activations& act);
   void fill_tables();

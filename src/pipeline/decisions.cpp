@@ -1,10 +1,49 @@
 #include "pipeline/decisions.h"
 
+#include <fmt/format.h>
+
 #include "base/machine.h"
 #include "model/checkpoint.h"
 #include "pipeline/plan.h"
+#include "pipeline/request_words.h"
 
 namespace wan {
+namespace {
+
+std::string text_of(const Decisions::Reuse& reuse) {
+  constexpr size_t kDigits = 12;
+  std::string text = fmt::format("{}: threshold {}", reuse.method, reuse.threshold);
+  if (reuse.max_skips) text += fmt::format(", at most {} in a row", *reuse.max_skips);
+  text += fmt::format(", retention {}", reuse.retention);
+  if (reuse.curve_sha256.empty()) return text;
+  return text + fmt::format(", curve {}", reuse.curve_sha256.substr(0, kDigits));
+}
+
+void add_reuse(const Plan& plan, Decisions& out) {
+  const StepCachePlan& cache = plan.step_cache;
+  if (cache.method != StepCache::kOff) {
+    out.step_cache.emplace();
+    out.step_cache->method = enum_name(cache.method);
+    out.step_cache->threshold = cache.settings.threshold;
+    out.step_cache->retention = cache.settings.retention;
+    out.step_cache->curve_sha256 = cache.curve_sha256;
+    if (cache.method == StepCache::kMagCache) {
+      out.step_cache->max_skips = cache.settings.max_skips;
+      out.step_cache->curve_steps = static_cast<int64_t>(cache.curve_steps);
+    }
+  }
+  out.cfg_gate_step = plan.cfg_gate_step;
+  out.forwards_cond = letters_of_cond(plan.forwards);
+  out.forwards_uncond = letters_of_uncond(plan.forwards);
+  out.forwards_in_all = 2 * plan.steps - count_of(plan.forwards, Forward::kNone);
+  const bool is_open = count_of(plan.forwards, Forward::kOpen) > 0;
+  if (!is_open) out.forwards_planned = plan.passes();
+  if (is_open || count_of(plan.forwards, Forward::kReused) > 0) out.approximations.push_back(text_of(*out.step_cache));
+  if (count_of(plan.forwards, Forward::kGated) > 0)
+    out.approximations.push_back(fmt::format("guidance gate from step {} of {}", *plan.cfg_gate_step + 1, plan.steps));
+}
+
+}  // namespace
 
 Decisions decisions_of(const Plan& plan) {
   Decisions out;
@@ -36,6 +75,7 @@ Decisions decisions_of(const Plan& plan) {
   out.text_encoder_device = plan.text_encoder_device == "cpu" ? "cpu" : "cuda";
   out.overlap = plan.overlap;
   out.gpu_memory_limit = plan.gpu_memory_limit;
+  add_reuse(plan, out);
   out.device_name = plan.device_name;
   out.device_count = plan.device_count;
   out.kernel_table = plan.kernel_table;

@@ -40,6 +40,22 @@ struct Decisions {
   Overlap overlap = Overlap::kOn;
   std::optional<MemorySize> gpu_memory_limit;  // Request::gpu_memory_limit
 
+  // What is reused instead of computed.
+  struct Reuse {
+    std::string method;  // word of --step-cache
+    double threshold = 0;
+    std::optional<int> max_skips;  // magcache's, as the next two
+    double retention = 0;
+    std::string curve_sha256;
+    std::optional<int64_t> curve_steps;  // that the curve was made for; of another number it is stretched
+  };
+  std::optional<Reuse> step_cache;
+  std::optional<int> cfg_gate_step;            // first step whose guidance may take an earlier one's difference
+  std::string forwards_cond, forwards_uncond;  // a letter a step: forward_schedule.h
+  std::optional<int> forwards_planned;         // to be computed; nothing where that is left open
+  int forwards_in_all = 0;                     // that a video without reuse computes
+  std::vector<std::string> approximations;     // what makes the video another, in words; empty: nothing does
+
   // Known once the devices are open.
   std::string device_name;
   int64_t device_count = 1;

@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "model/cost.h"
 #include "sampler/guidance.h"
 #include "sampler/latent_noise.h"
 
@@ -38,10 +37,11 @@ void DenoiseStage::run() {
   std::optional<FreshNoise> noise;
   if (plan_.solver == Solver::kLcm) noise.emplace(context_);
   const auto sampler = make_sampler(plan_.solver, plan_.schedule, plan_.latent, device(), noise ? &*noise : nullptr);
+  reuse_.emplace(device(), m.set, plan_);
   arena_block_ = device().allocate(DType::kU8, {static_cast<int64_t>(m.memory.dit_arena)}, "DiT activations");
   arena_ = Arena(arena_block_);
   m.forget_prompts();
-  announce_passes();
+  announce_passes(0);
   const std::vector<float> timesteps(plan_.schedule.timesteps.begin(), plan_.schedule.timesteps.end());
   context_.dump.add("timesteps", timesteps);
   context_.dump.add("sigmas", plan_.schedule.sigmas);
@@ -53,37 +53,33 @@ void DenoiseStage::run() {
 }
 
 /// So that no expert's store fetches layers after its last pass.
-void DenoiseStage::announce_passes() {
+void DenoiseStage::announce_passes(int from_step) {
   Models& m = context_.models;
   if (m.memory.dit_residency == Residency::kResident) return;
-  for (size_t e = 0; e < m.experts.size(); ++e) m.experts[e].blocks->expect_passes(plan_.passes_of(e));
+  for (size_t e = 0; e < m.experts.size(); ++e)
+    m.experts[e].blocks->expect_passes(plan_.passes_of(e, reuse_->forwards(), from_step));
 }
 
 void DenoiseStage::run_step(int step, Sampler& sampler) {
   Models& m = context_.models;
   LoadedExpert& expert = m.experts[plan_.expert_of(step)];
-  const bool is_guided = plan_.is_guided(step);
   context_.enter(StageRole::kStepInference, step);
   // The DiT is still on its way and the device idle: the VAE comes now, when its small kernels wait for nobody.
   if (step == 0 && plan_.device != "cpu") load_vae(context_);
   if (!expert.dit || expert.positive.embedded.empty()) embed_prompts(expert, step);
-  const DitCost cost = dit_cost(m.set.dit, plan_.grid().tokens());
-  context_.clock.add_flops((is_guided ? 2 : 1) * cost.total());
   context_.replay.feed(step, x_);
+  const StepForwards forwards = reuse_->begin(step, x_);
+  if (plan_.forwards[static_cast<size_t>(step)] != forwards) announce_passes(step);
   context_.dump.add(fmt::format("step{}.sample_in", step), x_);
   // Between a step's calls where there are two; before the only one, but for that of the first step, with which the
   // first expert has all its weights.
-  const bool before_call = !is_guided && step > 0;
+  const bool is_only_call = forwards.uncond == Forward::kNone || forwards.uncond == Forward::kGated;
+  const bool before_call = is_only_call && step > 0;
   if (before_call) bring_next_expert(step);
-  call_dit(expert, step, 0);
+  make_velocity(expert, step, 0, forwards.cond);
   context_.clock.mark("cond");
   if (!before_call) bring_next_expert(step);
-  if (is_guided) {
-    call_dit(expert, step, 1);
-    context_.clock.mark("uncond");
-    guide(device(), velocity_positive_, velocity_negative_, static_cast<float>(plan_.guidance_of(step)),
-          velocity_positive_);
-  }
+  guide_step(expert, step, forwards.uncond);
   context_.dump.add(fmt::format("step{}.noise_pred", step), velocity_positive_);
   context_.replay.judge(step, velocity_positive_);
   sampler.step(step, velocity_positive_, x_);
@@ -121,7 +117,30 @@ void DenoiseStage::embed_prompts(LoadedExpert& expert, int step) {
   expert.times = expert.dit->embed_times(timesteps);
 }
 
-void DenoiseStage::call_dit(LoadedExpert& expert, int step, int call) {
+/// The negative prompt's part in the step.
+void DenoiseStage::guide_step(LoadedExpert& expert, int step, Forward uncond) {
+  if (uncond == Forward::kNone || uncond == Forward::kGated) context_.clock.add_flops(reuse_->count(1, uncond));
+  if (uncond == Forward::kNone) return;
+  const auto scale = static_cast<float>(plan_.guidance_of(step));
+  if (uncond == Forward::kGated) return reuse_->guide_by_difference(velocity_positive_, scale);
+  make_velocity(expert, step, 1, uncond);
+  context_.clock.mark("uncond");
+  reuse_->keep_difference(velocity_positive_, velocity_negative_);
+  guide(device(), velocity_positive_, velocity_negative_, scale, velocity_positive_);
+}
+
+void DenoiseStage::make_velocity(LoadedExpert& expert, int step, int call, Forward forward) {
+  const Tensor& velocity = call == 0 ? velocity_positive_ : velocity_negative_;
+  context_.clock.add_flops(reuse_->count(call, forward));
+  const bool is_computed = forward == Forward::kComputed;
+  if (is_computed || reuse_->reuses_blocks())
+    call_dit(expert, step, call, is_computed ? Dit::Blocks::kComputed : Dit::Blocks::kReused);
+  else
+    reuse_->velocity_of(call, x_, velocity);
+  if (is_computed) reuse_->computed(call, x_, velocity);
+}
+
+void DenoiseStage::call_dit(LoadedExpert& expert, int step, int call, Dit::Blocks blocks) {
   const Tensor& velocity = call == 0 ? velocity_positive_ : velocity_negative_;
   TensorView input = x_;
   if (const Tensor& joined = conditioning_.model_input; !joined.empty()) {
@@ -130,7 +149,7 @@ void DenoiseStage::call_dit(LoadedExpert& expert, int step, int call) {
   }
   TextContext& text = call == 0 ? expert.positive : expert.negative;
   const int first_frame_row = conditioning_.first_frame.empty() ? -1 : 0;
-  Dit::Call arguments{input, step + 1, first_frame_row, &expert.times, &text, nullptr};
+  Dit::Call arguments{input, step + 1, first_frame_row, &expert.times, &text, nullptr, reuse_->residual(call), blocks};
   const bool dumping = context_.dump.takes_blocks_of(step);
   if (dumping) dump_call(expert, step, call, arguments);
   expert.dit->forward(arguments, *expert.blocks, arena_, velocity);

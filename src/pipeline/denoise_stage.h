@@ -6,6 +6,7 @@
 
 #include "pipeline/image_stage.h"
 #include "pipeline/stage_context.h"
+#include "pipeline/step_reuse.h"
 #include "sampler/sampler.h"
 
 namespace wan {
@@ -20,14 +21,18 @@ class DenoiseStage {
 
   /// Returns while the last step may still be in flight on memory of this object.
   void run();
+  /// What was computed and what was reused, and the ratios where they were to be taken. After `run`.
+  const StepReuse& reuse() const { return *reuse_; }
 
  private:
-  void announce_passes();
+  void announce_passes(int from_step);
   void run_step(int step, Sampler& sampler);
   void bring_next_expert(int step);
   void embed_prompts(LoadedExpert& expert, int step);
   /// `call` is 0 for the positive prompt, 1 for the negative one.
-  void call_dit(LoadedExpert& expert, int step, int call);
+  void make_velocity(LoadedExpert& expert, int step, int call, Forward forward);
+  void call_dit(LoadedExpert& expert, int step, int call, Dit::Blocks blocks);
+  void guide_step(LoadedExpert& expert, int step, Forward uncond);
   void dump_call(const LoadedExpert& expert, int step, int call, Dit::Call& arguments);
   void report_fills();
   Backend& device() const { return context_.device(); }
@@ -38,6 +43,7 @@ class DenoiseStage {
   const Conditioning& conditioning_;
   const Tensor& x_;
   Tensor velocity_positive_, velocity_negative_;
+  std::optional<StepReuse> reuse_;
   Tensor arena_block_;
   Arena arena_;
 };

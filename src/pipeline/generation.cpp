@@ -7,9 +7,11 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/flags.h"
 #include "model/weight_scheme.h"
 #include "pipeline/expected_time.h"
+#include "pipeline/measured_curve.h"
 #include "sampler/latent_noise.h"
 
 namespace wan {
@@ -118,6 +120,8 @@ Outcome Generation::run_stages() {
   if (plan_.from_image) conditioning_ = encode_image(stages(), x_);
   denoise_.emplace(stages(), text_rows_, conditioning_, x_);
   denoise_->run();
+  forwards_ = denoise_->reuse().account();
+  if (const MagnitudeRecorder* magnitudes = denoise_->reuse().magnitudes()) ratios_ = magnitudes->ratios();
   decode();
   return finish();
 }
@@ -231,7 +235,9 @@ Outcome Generation::finish() {
   outcome.steps = plan_.steps;
   outcome.video_sha256 = sink_->finish([this](const std::string& frames_sha256) { return metadata(frames_sha256); });
   outcome.replayed = replay_->steps();
+  outcome.forwards = forwards_;
   dump_->write();
+  if (!request_.curve.empty()) write_atomically(request_.curve, to_json(measured_curve(plan_, ratios_)));
   clock_->finish();
   observer_.on_fact("video_sha256", outcome.video_sha256);
   return outcome;

@@ -57,6 +57,8 @@ class Generation {
   Conditioning conditioning_;
   std::optional<DenoiseStage> denoise_;
   std::optional<DecodeStage> decode_;
+  Forwards forwards_;
+  MagnitudeRatios ratios_;
 };
 
 }  // namespace wan

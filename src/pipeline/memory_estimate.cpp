@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "backend/memory_ledger.h"
+#include "pipeline/step_reuse.h"
 #include "sampler/sampler.h"
 
 namespace wan {
@@ -238,13 +239,16 @@ DenoiseNeed denoise_need(const ModelSet& models, const Plan& plan) {
     if (plan.uses_negative_prompt()) negative = dry->allocate(DType::kF32, plan.latent, "velocity");
     NoNoise noise;
     const auto sampler = make_sampler(plan.solver, plan.schedule, plan.latent, *dry, &noise);
+    const StepReuse reuse(*dry, models, plan);
     experts = embed_all(*dry, models, plan);
     Arena arena = Arena::dry();
     FixedLayer layers;
     const int first_frame_row = plan.from_image && plan.variant->first_frame_is_latent() ? 0 : -1;
     Embedded& first = experts.front();
     const Tensor input = dry->allocate(DType::kF32, model_input_shape(models, plan), "input");
-    first.dit->forward({input, 1, first_frame_row, &first.times, &first.positive, nullptr}, layers, arena, velocity);
+    Dit::Call call{input, 1, first_frame_row, &first.times, &first.positive, nullptr};
+    call.residual = reuse.kept(0);
+    first.dit->forward(call, layers, arena, velocity);
     need.arena = arena.peak();
     need.tensors = dry->take_device_use()->peak - input->bytes();
   }

@@ -8,6 +8,7 @@
 #include "base/threads.h"
 #include "model/official_layout.h"
 #include "pipeline/checkpoint_defaults.h"
+#include "pipeline/reuse.h"
 #include "pipeline/sampling.h"
 
 namespace wan {
@@ -53,6 +54,7 @@ Plan default_plan(const ModelSet& models, const std::string& device) {
                       plan.height, plan.num_frames, variant.name, kCheckpointDefaultsName));
   plan.fps = variant.defaults.fps;
   choose_sampling(request, plan);
+  choose_reuse(request, plan);
   plan.device = plan.text_encoder_device = device;
   plan.compute = plan.vae_compute = device == "cpu" ? DType::kF32 : DType::kBF16;
   plan.latent = {models.vae.latent_channels, vae.latent_frames(plan.num_frames), plan.height / vae.stride_spatial,

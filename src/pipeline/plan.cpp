@@ -12,6 +12,7 @@
 #include "pipeline/checkpoint_defaults.h"
 #include "pipeline/request_options.h"
 #include "pipeline/request_words.h"
+#include "pipeline/reuse.h"
 #include "pipeline/sampling.h"
 #include "sampler/guidance.h"
 
@@ -121,7 +122,16 @@ double Plan::guidance_of(int step) const {
 
 bool Plan::is_guided(int step) const { return needs_guidance(guidance_of(step)); }
 
-bool Plan::uses_negative_prompt() const { return passes() > steps; }
+bool Plan::uses_negative_prompt() const {
+  return std::any_of(forwards.begin(), forwards.end(),
+                     [](const StepForwards& step) { return step.uncond != Forward::kNone; });
+}
+
+bool Plan::is_altered() const {
+  return count_of(forwards, Forward::kReused) + count_of(forwards, Forward::kGated) +
+             count_of(forwards, Forward::kOpen) >
+         0;
+}
 
 int Plan::passes() const {
   int count = 0;
@@ -129,11 +139,19 @@ int Plan::passes() const {
   return count;
 }
 
-int Plan::passes_of(size_t expert) const {
+int Plan::passes_of(size_t expert, const std::vector<StepForwards>& decided, int from_step) const {
   int count = 0;
-  for (int step = 0; step < steps; ++step)
-    if (expert_of(step) == expert) count += is_guided(step) ? 2 : 1;
+  for (int step = from_step; step < steps; ++step)
+    if (expert_of(step) == expert) {
+      const std::span<const StepForwards> one(&decided[static_cast<size_t>(step)], 1);
+      count += count_of(one, Forward::kComputed) + count_of(one, Forward::kOpen);
+    }
   return count;
+}
+
+bool Plan::keeps_residuals() const {
+  const bool by_curve = step_cache.method == StepCache::kMagCache;
+  return takes_magnitudes || (by_curve && count_of(forwards, Forward::kReused) > 0);
 }
 
 std::optional<int64_t> Plan::low_noise_from_step() const {
@@ -223,6 +241,7 @@ Plan make_plan(const Request& asked, const ModelSet& models, Images images) {
   choose_size(request, models, defaults, plan);
   if (!request.last_image.empty()) plan.last_image = read_image(request.last_image);
   choose_sampling(request, plan);
+  choose_reuse(request, plan);
   choose_devices(request, plan);
   require_usage(
       !request.gpu_memory_limit || plan.device != "cpu",

@@ -16,6 +16,7 @@
 #include "pipeline/loras.h"
 #include "pipeline/recipe.h"
 #include "pipeline/request.h"
+#include "sampler/forward_schedule.h"
 #include "sampler/schedule.h"
 #include "tensor/tensor.h"
 
@@ -78,6 +79,14 @@ struct MemoryPlan {
   std::string text() const;  // one line for people and records
 };
 
+/// How steps are reused, with what the request left open filled in.
+struct StepCachePlan {
+  StepCache method = StepCache::kOff;
+  ReuseSettings settings;    // max_skips is kMagCache's alone
+  std::string curve_sha256;  // kMagCache's
+  size_t curve_steps = 0;    // that it was made for
+};
+
 /// The request with every default filled in and every bound checked, then, once the devices are open, with all that was
 /// decided on them. Complete when Observer::on_plan tells it.
 struct Plan {
@@ -100,8 +109,12 @@ struct Plan {
   uint64_t seed = 0;
   std::string prompt, negative_prompt;
   Schedule schedule;
-  Shape latent;                 // [z, T, H, W]
-  DType compute = DType::kF32;  // DiT and text encoder
+  StepCachePlan step_cache;
+  std::optional<int> cfg_gate_step;    // the first step whose guidance may take an earlier one's difference
+  bool takes_magnitudes = false;       // of every forward, for a curve
+  std::vector<StepForwards> forwards;  // one a step
+  Shape latent;                        // [z, T, H, W]
+  DType compute = DType::kF32;         // DiT and text encoder
   DType vae_compute = DType::kF32;
   std::string device, text_encoder_device;
   Overlap overlap = Overlap::kOn;
@@ -122,10 +135,17 @@ struct Plan {
   /// Whether step i computes both branches: not with guidance 1, where the positive prompt's velocity is the result.
   bool is_guided(int step) const;
   bool uses_negative_prompt() const;
+  /// Whether some forward is reused, or may be.
+  bool is_altered() const;
+  /// Whether what the blocks add to their input is kept from one forward for later ones.
+  bool keeps_residuals() const;
   bool has_last_image() const { return !last_image.rgb.empty(); }
-  /// Calls of a DiT: of all steps, and of the steps of one of the variant's experts.
+  /// Passes through a DiT's blocks: of all steps, and of the steps of one of the variant's experts. Those that are left
+  /// open count.
   int passes() const;
-  int passes_of(size_t expert) const;
+  int passes_of(size_t expert) const { return passes_of(expert, forwards, 0); }
+  /// From a step on, of forwards as they were decided meanwhile.
+  int passes_of(size_t expert, const std::vector<StepForwards>& decided, int from_step) const;
   /// First step of the low-noise expert, the number of steps where it has none; nothing for a model with one expert.
   std::optional<int64_t> low_noise_from_step() const;
   PatchGrid grid() const { return variant->dit.patch.grid(latent[1], latent[2], latent[3]); }

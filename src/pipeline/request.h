@@ -11,8 +11,10 @@
 
 #include "base/memory_size.h"
 #include "base/solver.h"
+#include "base/step_cache.h"
 #include "base/stored_as.h"
 #include "base/weight_choice.h"
+#include "pipeline/forwards.h"
 
 namespace wan {
 
@@ -44,6 +46,15 @@ struct Request {
   std::optional<Solver> solver;   // nullopt: the recipe's
   uint64_t seed = 42;
   std::filesystem::path initial_latent;  // safetensors with the key `noise` [C, T, H, W]
+
+  // what of it is reused instead of computed: never by default
+  std::optional<StepCache> step_cache;    // nullopt: off
+  std::optional<double> cache_threshold;  // nullopt, as of the next two: the curve's, or what is published
+  std::optional<int> cache_max_skips;
+  std::optional<double> cache_retention;
+  std::filesystem::path cache_curve;  // of `wanbench calibrate-cache`; empty: the one that comes with the program
+  /// Share of the steps from which on guidance takes an earlier step's difference; nullopt: none does.
+  std::optional<double> cfg_gate;
 
   // with what
   std::filesystem::path checkpoint;  // a folder in any layout, or one file
@@ -78,6 +89,7 @@ struct Request {
   std::filesystem::path dump;    // safetensors of intermediates; empty: none
   DumpLevel dump_level = DumpLevel::kStages;
   std::filesystem::path replay;  // dump of a reference run, whose latents each step begins with; empty: none
+  std::filesystem::path curve;   // where the magnitude ratios of this run go, as a cache_curve; empty: none are taken
 
   bool operator==(const Request&) const = default;
 
@@ -114,6 +126,7 @@ struct Outcome {
   int steps = 0;
   std::string video_sha256;  // of the RGB frames, in order; where steps were replayed, of what the last one leaves
   std::vector<ReplayedStep> replayed;
+  Forwards forwards;
 };
 
 }  // namespace wan

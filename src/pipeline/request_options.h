@@ -67,6 +67,8 @@ inline constexpr Bounds<int> kSplitStep{0, kMaxSteps};
 inline constexpr Bounds<double> kShare{0, 1};
 inline constexpr Bounds<double> kShift{0.01, 1000};        // the models use 3 to 12; beyond, steps fall together
 inline constexpr Bounds<double> kLoraStrength{-100, 100};  // a negative one takes away
+inline constexpr Bounds<double> kCacheThreshold{0, 100};   // a sum of errors of which 1 is a whole velocity
+inline constexpr Bounds<int> kCacheSkips{1, kMaxSteps};
 inline constexpr Bounds<double> kAnyNumber{};
 inline constexpr Bounds<uint64_t> kAnySeed{};
 
@@ -158,6 +160,36 @@ void options_of_sampling(Visitor& visit, R& r) {
 }
 
 template <class Visitor, class R>
+void options_of_reuse(Visitor& visit, R& r) {
+  visit(
+      Option{"step_cache", flags::kStepCache, "",
+             "reuse what earlier steps computed, which alters the video: magcache by a curve, ahead; easycache by what "
+             "changes, meanwhile; default: off",
+             Also::kVideo},
+      r.step_cache, Anything{});
+  visit(Option{"cache_threshold", flags::kCacheThreshold, "F",
+               "error to which steps are reused; default: the curve's, of easycache 0.05", Also::kVideo},
+        r.cache_threshold, kCacheThreshold);
+  visit(Option{"cache_max_skips", flags::kCacheMaxSkips, "N",
+               "steps that magcache reuses in a row, at most; default: the curve's", Also::kVideo},
+        r.cache_max_skips, kCacheSkips);
+  visit(
+      Option{"cache_retention", flags::kCacheRetention, "F",
+             "share of the steps of each expert that is computed at its beginning; default: the curve's, of easycache "
+             "0.2",
+             Also::kVideo},
+      r.cache_retention, kShare);
+  visit(Option{"cache_curve", flags::kCacheCurve, "FILE",
+               "magcache's curve, of `wanbench calibrate-cache`; default: the one that comes with the program"},
+        r.cache_curve, Anything{});
+  visit(Option{"cfg_gate", flags::kCfgGate, "F",
+               "share of the steps from which on guidance takes an earlier step's difference, so that the negative "
+               "prompt's forwards are left out",
+               Also::kVideo},
+        r.cfg_gate, kShare);
+}
+
+template <class Visitor, class R>
 void options_of_execution(Visitor& visit, R& r) {
   visit(Option{"device", flags::kDevice, "DEVICE", "cpu, cuda or cuda:N; default: cuda:0 if usable, else cpu"},
         r.device, Anything{});
@@ -206,6 +238,7 @@ void options_of_output(Visitor& visit, R& r) {
              "each step begins with the latent of this run's --dump, and says how far its velocity is from that run's",
              Also::kDump},
       r.replay, Anything{});
+  visit(Option{"curve", "", "", "", Also::kDump}, r.curve, Anything{});
 }
 
 }  // namespace detail
@@ -217,6 +250,7 @@ void request_options(Visitor&& visit, R& request) {
   detail::options_of_weights(visit, request);
   detail::options_of_video(visit, request);
   detail::options_of_sampling(visit, request);
+  detail::options_of_reuse(visit, request);
   detail::options_of_execution(visit, request);
   detail::options_of_output(visit, request);
 }

@@ -55,6 +55,15 @@ struct EnumNames<Solver> {
 };
 
 template <>
+struct EnumNames<StepCache> {
+  static constexpr std::array<std::pair<StepCache, std::string_view>, 3> kTable{{
+      {StepCache::kOff, "off"},
+      {StepCache::kMagCache, "magcache"},
+      {StepCache::kEasyCache, "easycache"},
+  }};
+};
+
+template <>
 struct EnumNames<Overlap> {
   static constexpr std::array<std::pair<Overlap, std::string_view>, 2> kTable{{
       {Overlap::kOn, "on"},

@@ -25,6 +25,14 @@ Request video_request(const Request& request, const Plan& plan) {
   if (plan.variant->experts.size() > 1 && !plan.split_step) settled.boundary = plan.boundary;
   settled.solver = plan.solver;
   settled.seed = plan.seed;
+  const StepCachePlan& cache = plan.step_cache;
+  if (cache.method != StepCache::kOff) {
+    settled.step_cache = cache.method;
+    settled.cache_threshold = cache.settings.threshold;
+    settled.cache_retention = cache.settings.retention;
+    if (cache.method == StepCache::kMagCache) settled.cache_max_skips = cache.settings.max_skips;
+  }
+  settled.cfg_gate = request.cfg_gate;
   settled.precision = precision_of(plan.compute);
   settled.vae_precision = precision_of(plan.vae_compute);
   if (plan.text_encoder_device != plan.device) settled.text_encoder_device = plan.text_encoder_device;

@@ -146,6 +146,8 @@ VideoMetadata video_metadata(const Request& request, const Plan& plan, std::opti
   metadata.image = std::move(image);
   metadata.last_image = std::move(last_image);
   metadata.initial_latent = std::move(initial_latent);
+  if (!plan.step_cache.curve_sha256.empty())
+    metadata.cache_curve = InputFile{request.cache_curve.filename().string(), plan.step_cache.curve_sha256};
   metadata.task = plan.variant->task;
   metadata.model = plan.model;
   metadata.weights = weights_now(request);
@@ -168,6 +170,7 @@ std::string to_json(const VideoMetadata& m) {
   if (m.image) files["image"] = json_of(*m.image);
   if (m.last_image) files["last_image"] = json_of(*m.last_image);
   if (m.initial_latent) files["initial_latent"] = json_of(*m.initial_latent);
+  if (m.cache_curve) files["cache_curve"] = json_of(*m.cache_curve);
   const Json document = {
       {"schema", {{"name", kVideoSchema}, {"major", kVideoMajor}, {"minor", kVideoMinor}}},
       {"request", Json::parse(video_request_json(m.request))},
@@ -199,6 +202,7 @@ VideoMetadata video_metadata_from_json(std::string_view text, const std::string&
   metadata.image = read_input(*files, "image", files.where());
   metadata.last_image = read_input(*files, "last_image", files.where());
   metadata.initial_latent = read_input(*files, "initial_latent", files.where());
+  metadata.cache_curve = read_input(*files, "cache_curve", files.where());
   metadata.task = read_name(*model, "task");
   metadata.model = read_name(*model, "name");
   metadata.weights = read_weights(*model, model.where());

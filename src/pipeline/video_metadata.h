@@ -16,8 +16,9 @@ namespace wan {
 
 inline constexpr std::string_view kVideoSchema = "wanbench.video";
 inline constexpr int kVideoMajor = 1;
-/// Minor 1: `recipe`, `split_step`; 2: `last_image`, LoRAs among the weights, with `strength`.
-inline constexpr int kVideoMinor = 2;
+/// Minor 1: `recipe`, `split_step`; 2: `last_image`, LoRAs among the weights, with `strength`; 3: `step_cache` and what
+/// goes with it, `cfg_gate`, `cache_curve`.
+inline constexpr int kVideoMinor = 3;
 
 /// A file that a request reads: its name without folders, and the SHA-256 of its content.
 struct InputFile {
@@ -28,9 +29,10 @@ struct InputFile {
 struct VideoMetadata {
   Request request;  // every option that decides the pixels, defaults filled in; no path and no device
   std::optional<InputFile> image, last_image, initial_latent;
-  std::string task, model;              // as Decisions has them
-  std::vector<WeightIdentity> weights;  // as identify_weights; empty but for LoRAs: random ones, or not known
-  std::string version, git_commit;      // of this program
+  std::optional<InputFile> cache_curve;  // that the step cache went by; without a name the program's own
+  std::string task, model;               // as Decisions has them
+  std::vector<WeightIdentity> weights;   // as identify_weights; empty but for LoRAs: random ones, or not known
+  std::string version, git_commit;       // of this program
   bool git_dirty = false;
   std::string device;        // cpu or cuda
   std::string device_name;   // of the card or the processor

@@ -15,7 +15,7 @@ namespace wan::suite {
 /// Component -> "fp32" or "bf16": as options, workloads and executions write what it computes in.
 std::map<std::string, std::string> computed_words(const Decisions& decisions);
 
-/// By construction: exact where DiT and VAE compute in fp32.
+/// By construction: altered where forwards are reused, or may be; exact where DiT and VAE compute in fp32.
 PrecisionClass precision_class(const Decisions& decisions);
 
 /// The decisions in the words of a record. The environment is not the engine's to decide.

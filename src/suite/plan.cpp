@@ -98,6 +98,7 @@ void fill_from_decisions(Workload& work, const Decisions& plan) {
   work.negative_prompt = plan.negative_prompt;
   work.dtypes = computed_words(plan);
   work.precision_class = precision_class(plan);
+  work.approximations = plan.approximations;
   work.text_encoder_device = plan.text_encoder_device;
 }
 
@@ -109,8 +110,12 @@ std::string key_of(const PlannedCase& planned, const std::vector<std::string>& c
   if (request.recipe.empty()) request.solver = with_recipe_named(request).solver;  // as before there were recipes
   const std::string tuning = file_digest(request.tuning_table);
   request.tuning_table.clear();
+  const std::string curve = file_digest(request.cache_curve);
+  request.cache_curve.clear();
+  if (request.step_cache == StepCache::kOff) request.step_cache.reset();
   std::string text = planned.details.name + "\n" + request_json(request);
   if (!tuning.empty()) text += "\ntuning table " + tuning;
+  if (!curve.empty()) text += "\ncache curve " + curve;
   for (const WeightsFile& file : planned.workload.weights) text += "\n" + file.component + " " + text_of(file);
   for (const std::string& word : command) text += "\n$ " + word;
   if (planned.page_cache != PageCacheSetting::kAsIs)

@@ -296,6 +296,7 @@ def table_seeds(out):
 
 
 def request_seeds(out):
+    write(out / "cache_curve/published.json", (ROOT / "curves/i2v-A14B.json").read_text())
     write(out / "prompts/mixed.txt", '# two\n\na red star\r\n{"prompt": "a cat", "seed": 7, "steps": 3, "image": "first.png", "last_image": "last.png"}\n')
     sha = "0123456789abcdef" * 4
     weights = [{"component": "dit", "file": "a.safetensors", "size_bytes": 42, "digest": sha, "digest_kind": "size+head+tail"}]
@@ -348,7 +349,7 @@ def dictionary(folder, out):
 
 
 TARGETS = ("safetensors pth gguf weights lora foreign image index config card tokenizer spiece records samples spans kernel_events plan history poster suites imports "
-           "overhead tables tuning patterns protocol prompts video_metadata").split()
+           "overhead tables tuning patterns protocol prompts video_metadata cache_curve").split()
 
 
 def main():

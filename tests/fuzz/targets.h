@@ -36,6 +36,7 @@ void poster(Bytes input);  // an mp4, for its frames and its still
 // Files that a user names.
 void image(Bytes input);
 void video_metadata(Bytes input);  // the comment of an mp4
+void cache_curve(Bytes input);     // of --cache-curve
 void prompts(Bytes input);
 void suites(Bytes input);  // JSON where it begins with a brace, else TOML
 void imports(Bytes input);

@@ -150,8 +150,9 @@ TEST(VideoInfo, SettingsHoldEveryOptionThatDecidesThePixels) {
   std::set<std::string> seen;
   for (const test::OptionSample& sample : test::option_samples()) {
     if (sample.also != Also::kVideo && sample.also != Also::kWorkAndVideo) continue;
-    if (sample.text == "false") continue;  // not said
+    if (sample.text == "false" || sample.text == "off") continue;  // not said
     Request request = sample.request;
+    if (sample.key.starts_with("cache_")) request.step_cache = StepCache::kMagCache;
     request.random_weights = true;
     if (request.model.empty())
       request.model = sample.key == "boundary" || sample.key == "split_step" ? "t2v-A14B" : "ti2v-5B";
@@ -165,9 +166,12 @@ TEST(VideoInfo, SettingsHoldEveryOptionThatDecidesThePixels) {
     } catch (const Error&) {  // a size that is no multiple
     }
   }
-  EXPECT_THAT(seen, testing::IsSupersetOf({"prompt", "negative_prompt", "num_frames", "steps", "shift", "guidance_low",
-                                           "guidance_high", "boundary", "solver", "seed", "recipe", "split_step",
-                                           "precision", "vae_precision", "model", "random_weights"}));
+  EXPECT_THAT(
+      seen, testing::IsSupersetOf(
+                {"prompt",          "negative_prompt", "num_frames", "steps",          "shift",      "guidance_low",
+                 "guidance_high",   "boundary",        "solver",     "seed",           "recipe",     "split_step",
+                 "precision",       "vae_precision",   "model",      "random_weights", "step_cache", "cache_threshold",
+                 "cache_max_skips", "cache_retention", "cfg_gate"}));
 }
 
 TEST(VideoInfo, TheCommentHoldsTheModelsOwnDefaults) {
