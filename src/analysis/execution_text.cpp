@@ -33,6 +33,9 @@ std::string execution_text(const Measured<Execution>& execution) {
   if (e.vae_slice > 0) text += fmt::format(", its last level {} frame{}", e.vae_slice, e.vae_slice == 1 ? "" : "s");
   if (e.gpu_memory_limit_bytes)
     text += fmt::format(", GPU memory limited to {}", MemorySize{*e.gpu_memory_limit_bytes}.text());
+  if (e.step_cache)
+    text += fmt::format(", step cache {} of threshold {}", e.step_cache->method, e.step_cache->threshold);
+  if (e.cfg_gate_from_step) text += fmt::format(", guidance gate from step {}", *e.cfg_gate_from_step + 1);
   if (e.overlap == "off") text += ", loading apart from computing";
   if (!e.kernel_table.empty()) text += ", kernel table " + e.kernel_table;
   text += fmt::format(", {} host thread{}", e.cpu_threads, e.cpu_threads == 1 ? "" : "s");

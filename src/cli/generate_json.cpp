@@ -88,6 +88,11 @@ Json loras_of_cost(const VideoCost& cost) {
   return list;
 }
 
+Json forwards_json(const VideoResult& video) {
+  if (!video.outcome) return nullptr;
+  return Json::parse(forwards_to_json(suite::forwards_of(video.outcome->forwards)));
+}
+
 Json json_of(const VideoResult& video) {
   const VideoCost cost = video.cost.value_or(VideoCost{});
   return {{"status", status_of(video.failure)},
@@ -95,6 +100,7 @@ Json json_of(const VideoResult& video) {
           {"source", video.where.empty() ? Json(nullptr) : Json(video.where)},
           {"request", Json::parse(shown_request_json(video.request))},
           {"outcome", json_of(video.outcome)},
+          {"forwards", forwards_json(video)},
           {"replay", json_of(replayed(video), video.outcome)},
           {"files", files_of(video)},
           {"recipe", cost.decisions ? Json(cost.decisions->recipe) : Json(nullptr)},
@@ -123,7 +129,7 @@ std::string generate_json(const std::vector<VideoResult>& videos, ExitCode code,
                           const std::optional<VideoFailure>& failure) {
   const BuildInfo& build = build_info();
   const std::optional<VideoFailure> first = first_failure(videos, failure);
-  Json document = {{"schema", {{"name", "wanbench.generate"}, {"major", 1}, {"minor", 1}}},
+  Json document = {{"schema", {{"name", "wanbench.generate"}, {"major", 1}, {"minor", 2}}},
                    {"tool", {{"version", build.version}, {"git_commit", build.revision}, {"git_dirty", build.dirty}}},
                    {"status", status_of(code == ExitCode::kInterrupted || code == ExitCode::kTerminated
                                             ? VideoFailure{ErrorKind::kInterrupted, {}, code}

@@ -10,6 +10,17 @@
 
 namespace wan {
 
+/// How steps are reused: the choice of --step-cache with what the request left open. Since 1.7.
+struct StepCacheUse {
+  std::string method;  // magcache, easycache
+  double threshold = 0;
+  std::optional<int64_t> max_skips;  // magcache's, as the next but one and its steps
+  double retention = 0;
+  std::string curve_sha256;
+  std::optional<int64_t> curve_steps;  // that the curve was made for
+  bool operator==(const StepCacheUse&) const = default;
+};
+
 /// Words and numbers only; nothing that tells one card from another of its kind, and no path.
 struct Execution {
   std::string device;                           // what computes: the card's or the processor's name
@@ -28,6 +39,8 @@ struct Execution {
   std::vector<double> timesteps;               // of each step, as the DiT is told
   std::optional<int64_t> low_noise_from_step;  // first step of the low-noise expert; empty: one expert
   int64_t cpu_threads = 0;                     // that compute or convert on the host
+  std::optional<StepCacheUse> step_cache;      // empty: none. Since 1.7, as the next
+  std::optional<int64_t> cfg_gate_from_step;   // first step whose guidance may take an earlier difference; empty: none
   std::map<std::string, std::string> environment;  // variables that the engine and its libraries read, where set
   bool operator==(const Execution&) const = default;
 };

@@ -92,6 +92,27 @@ void fields(V& visit, R& r) {
   visit("facts", r.facts);
 }
 
+template <class V, Is<StepCacheUse> R>
+void fields(V& visit, R& r) {
+  visit("method", r.method);
+  visit("threshold", r.threshold);
+  visit("max_skips", r.max_skips);
+  visit("retention", r.retention);
+  visit("curve_sha256", r.curve_sha256);
+  visit("curve_steps", r.curve_steps);
+}
+
+template <class V, Is<ForwardCounts> R>
+void fields(V& visit, R& r) {
+  visit("planned", r.planned);
+  visit("computed", r.computed);
+  visit("reused", r.reused);
+  visit("cond", r.cond);
+  visit("uncond", r.uncond);
+  visit("flop_computed", r.flop_computed);
+  visit("flop_skipped", r.flop_skipped);
+}
+
 template <class V, Is<Execution> R>
 void fields(V& visit, R& r) {
   visit("device", r.device);
@@ -110,6 +131,8 @@ void fields(V& visit, R& r) {
   visit("cpu_threads", r.cpu_threads);
   visit("environment", r.environment);
   visit.added("gpu_memory_limit_bytes", r.gpu_memory_limit_bytes);
+  visit.added("step_cache", r.step_cache);
+  visit.added("cfg_gate_from_step", r.cfg_gate_from_step);
 }
 
 template <class V, Is<GpuInfo> R>
@@ -411,6 +434,7 @@ void fields(V& visit, R& r) {
   visit("system", r.system);
   visit("status", r.status);
   visit("error", r.error);
+  visit.added("forwards", r.forwards);
   visit("stages", r.stages);
   visit("output", r.output);
   visit("validity", r.validity);

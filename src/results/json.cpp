@@ -429,6 +429,15 @@ Execution execution_from_json(std::string_view text, const std::string& where) {
   return execution;
 }
 
+std::string forwards_to_json(const ForwardCounts& forwards) { return one_line(Writer::encode(forwards)); }
+
+ForwardCounts forwards_from_json(std::string_view text, const std::string& where) {
+  ForwardCounts forwards;
+  const JsonTree tree = JsonTree::parse(text, where);
+  Reader::decode(tree.root(), forwards, Place{where, kRecord});
+  return forwards;
+}
+
 std::string workload_key(const Workload& workload) {
   const Json full = Writer::encode(workload);
   nlohmann::json canonical;  // std::map underneath: keys sorted, so the order of fields.h does not matter

@@ -36,6 +36,10 @@ std::string stages_to_json(const std::vector<StageRecord>& stages);
 std::string execution_to_json(const Execution& execution);
 Execution execution_from_json(std::string_view text, const std::string& where);
 
+/// What was computed and what was reused, alone, likewise.
+std::string forwards_to_json(const ForwardCounts& forwards);
+ForwardCounts forwards_from_json(std::string_view text, const std::string& where);
+
 /// SHA-256 of the canonical JSON of the fields that decide the work: sorted keys, prompts by digest only, weights by
 /// component and digest only. Equal keys: comparable runs.
 std::string workload_key(const Workload& workload);

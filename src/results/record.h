@@ -22,8 +22,9 @@ namespace wan {
 inline constexpr std::string_view kRecordSchema = "wanbench.run";
 inline constexpr int kRecordMajor = 1;
 /// Minor 1: `kernels`; 2: `execution`, sums of spans; 3: `workload.recipe`, `split_step`; 4: `last_image_sha256`,
-/// `weights.strength`; 5: `execution.gpu_memory_limit_bytes`; 6: `fidelity`.
-inline constexpr int kRecordMinor = 6;
+/// `weights.strength`; 5: `execution.gpu_memory_limit_bytes`; 6: `fidelity`; 7: `execution.step_cache`,
+/// `cfg_gate_from_step`, `forwards`.
+inline constexpr int kRecordMinor = 7;
 
 enum class RunScope { kCold, kWarm, kUnknown };  // a new process, or a later video of a running one
 
@@ -365,6 +366,17 @@ struct ImportInfo {
   bool operator==(const ImportInfo&) const = default;
 };
 
+/// Calls of the DiT in all steps, by branch, and what was reused instead. Since 1.7.
+struct ForwardCounts {
+  Measured<int64_t> planned;  // to be computed, as it was known before the work
+  int64_t computed = 0, reused = 0;
+  /// A letter a step of each branch: C computed, r reused, g the guidance's difference reused, - none asked for.
+  std::string cond, uncond;
+  double flop_computed = 0;  // by the cost model
+  double flop_skipped = 0;   // that a video without reuse would compute beside them
+  bool operator==(const ForwardCounts&) const = default;
+};
+
 struct RunRecord {
   std::string id;           // set by `seal`
   std::string created_utc;  // ISO 8601; start of the run
@@ -378,6 +390,7 @@ struct RunRecord {
   SystemInfo system;
   RunStatus status = RunStatus::kOk;
   std::optional<ErrorFacts> error;
+  Measured<ForwardCounts> forwards = absent<ForwardCounts>("not_recorded");  // since 1.7
   std::vector<StageRecord> stages;  // Total_Execution is the only parent; its values are the run's totals
   OutputInfo output;
   std::vector<ValidityFlag> validity;

@@ -5,6 +5,11 @@
 #include "pipeline/request_words.h"
 
 namespace wan::suite {
+namespace {
+
+constexpr const char* kLeftOpen = "decided_while_running";
+
+}  // namespace
 
 std::map<std::string, std::string> computed_words(const Decisions& decisions) {
   std::map<std::string, std::string> words;
@@ -35,6 +40,23 @@ Execution execution_of(const Decisions& decisions) {
   out.timesteps.assign(decisions.timesteps.begin(), decisions.timesteps.end());
   out.low_noise_from_step = decisions.low_noise_from_step;
   out.cpu_threads = decisions.cpu_threads;
+  if (const auto& reuse = decisions.step_cache) {
+    out.step_cache = StepCacheUse{reuse->method,    reuse->threshold,    reuse->max_skips,
+                                  reuse->retention, reuse->curve_sha256, reuse->curve_steps};
+  }
+  out.cfg_gate_from_step = decisions.cfg_gate_step;
+  return out;
+}
+
+ForwardCounts forwards_of(const Forwards& forwards) {
+  ForwardCounts out;
+  out.planned = forwards.planned ? measured<int64_t>(*forwards.planned, "engine") : absent<int64_t>(kLeftOpen);
+  out.computed = forwards.computed;
+  out.reused = forwards.reused;
+  out.cond = forwards.cond;
+  out.uncond = forwards.uncond;
+  out.flop_computed = forwards.flop_computed;
+  out.flop_skipped = forwards.flop_skipped;
   return out;
 }
 

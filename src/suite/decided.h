@@ -21,6 +21,9 @@ PrecisionClass precision_class(const Decisions& decisions);
 /// The decisions in the words of a record. The environment is not the engine's to decide.
 Execution execution_of(const Decisions& decisions);
 
+/// What was computed of a video and what was reused, likewise.
+ForwardCounts forwards_of(const Forwards& forwards);
+
 /// The word of `--offload` that asks for a residency: none, stream or mapped; empty for a residency this program does
 /// not know.
 std::string_view offload_word(const Execution& execution);

@@ -64,7 +64,7 @@ void PipeObserver::on_fact(const std::string& key, const std::string& value) { s
 
 void PipeObserver::send_finished(const Outcome& outcome) {
   send(Finished{outcome.task, outcome.width, outcome.height, outcome.num_frames, outcome.fps, outcome.steps,
-                outcome.video_sha256, measure::read_own_and_reset_peak()});
+                outcome.video_sha256, measure::read_own_and_reset_peak(), forwards_of(outcome.forwards)});
 }
 
 }  // namespace wan::suite

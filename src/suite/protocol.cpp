@@ -106,10 +106,12 @@ struct Writer {
     return {{"type", "fidelity"}, {"found", Json::parse(fidelity_to_json(fidelity.found))}};
   }
   Json operator()(const Finished& end) const {
-    return {
+    Json json{
         {"type", "finished"},           {"task", end.task}, {"width", end.width}, {"height", end.height},
         {"num_frames", end.num_frames}, {"fps", end.fps},   {"steps", end.steps}, {"video_sha256", end.video_sha256},
         {"own", own_json(end.own)}};
+    if (end.forwards) json["forwards"] = Json::parse(forwards_to_json(*end.forwards));
+    return json;
   }
   Json operator()(const Failure& failure) const {
     Json json{{"type", "failure"},
@@ -249,10 +251,13 @@ StageSpan span_of(Fields& message) {
 }
 
 Finished finished_of(Fields& message) {
-  return {message.text("task"),         message.get("width", kSize),
-          message.get("height", kSize), message.get("num_frames", kSize),
-          message.get("fps", kAmount),  message.get("steps", kCount),
-          message.text("video_sha256"), own_of(message)};
+  Finished finished{message.text("task"),         message.get("width", kSize),
+                    message.get("height", kSize), message.get("num_frames", kSize),
+                    message.get("fps", kAmount),  message.get("steps", kCount),
+                    message.text("video_sha256"), own_of(message)};
+  if (message.has("forwards"))
+    finished.forwards = forwards_from_json(message.member("forwards").dump(), "message 'finished'");
+  return finished;
 }
 
 Kernels kernels_of(Fields& message) {

@@ -106,6 +106,7 @@ struct Finished {
   int steps = 0;
   std::string video_sha256;
   measure::TreeReading own;
+  std::optional<ForwardCounts> forwards{};  // of our own engine
 };
 
 /// The run ended with an error it could still report. Kinds: usage, input, runtime, out_of_memory, interrupted.

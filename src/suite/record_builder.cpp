@@ -138,6 +138,9 @@ void fill_execution(RunRecord& record, const JobFacts& facts, const VideoLog& vi
   const bool on_card = facts.gpu != nullptr;
   record.predicted_peak_bytes = video.decided && on_card ? measured(video.decided->predicted_peak_bytes, "engine")
                                                          : absent<uint64_t>(on_card ? why_not : "no_device_memory");
+  const std::string why_no_forwards = native ? "the run ended before its steps did" : why_not;
+  const bool are_known = video.finished && video.finished->forwards;
+  record.forwards = are_known ? measured(*video.finished->forwards, "engine") : absent<ForwardCounts>(why_no_forwards);
   if (video.decided) record.workload.offload = offload_word(video.decided->execution);
 }
 

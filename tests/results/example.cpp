@@ -83,10 +83,14 @@ Execution example_execution() {
   execution.cpu_threads = 16;
   execution.environment = {{"OMP_NUM_THREADS", "16"}};
   execution.gpu_memory_limit_bytes = uint64_t{12} << 30;
+  execution.step_cache = StepCacheUse{"magcache", 0.06, 2, 0.25, "c0ffee", 50};
+  execution.cfg_gate_from_step = 1;
   return execution;
 }
 
 }  // namespace
+
+ForwardCounts example_forwards() { return {measured<int64_t>(2, "engine"), 2, 2, "Cr", "Cg", 2.5e15, 2.25e15}; }
 
 FidelityRecord example_fidelity() {
   FidelityComparison comparison;
@@ -122,6 +126,7 @@ RunRecord example_record() {
   record.tool = {"0.1.0", "abcdef", true, "gcc 12 Release", "13.0", "89ab"};
   record.workload = example_workload();
   record.run_case = {"seed", "1", "01_Speed", {"01_Speed_Preview_480p"}, 3, "A", false, "0123abcd"};
+  record.forwards = measured(example_forwards(), "engine");
   record.engine.kind = EngineKind::kNative;
   record.engine.name = "wanbench";
   record.engine.device = "cuda:0";

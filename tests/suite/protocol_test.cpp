@@ -54,6 +54,10 @@ TEST(Protocol, EveryMessageGoesThereAndBack) {
   EXPECT_EQ(batch.samples[0].dram, 0.25);
   EXPECT_EQ(std::get<Fact>(decode(encode(Fact{"a\nb", "c\"d"}))).key, "a\nb");
   EXPECT_EQ(std::get<Finished>(decode(encode(Finished{"ti2v", 96, 64, 13, 24, 5, "ff", reading()}))).num_frames, 13);
+  Finished reused{"ti2v", 96, 64, 13, 24, 2, "ff", reading()};
+  EXPECT_FALSE(std::get<Finished>(decode(encode(reused))).forwards) << "a program that is not ours says none";
+  reused.forwards = ForwardCounts{absent<int64_t>("decided_while_running"), 3, 1, "Cr", "CC", 2.5e15, 1e15};
+  EXPECT_EQ(std::get<Finished>(decode(encode(reused))).forwards, reused.forwards);
   Decided decided;
   decided.execution.residency = "stream";
   decided.execution.timesteps = {999, 0.5};
