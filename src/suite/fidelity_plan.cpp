@@ -32,6 +32,17 @@ Request in_precision(Request request, Precision precision) {
   return request;
 }
 
+/// Nothing of a step is reused.
+Request all_computed(Request request) {
+  request.step_cache.reset();
+  request.cache_threshold.reset();
+  request.cache_max_skips.reset();
+  request.cache_retention.reset();
+  request.cache_curve.clear();
+  request.cfg_gate.reset();
+  return request;
+}
+
 /// A setting with what the engine decides of it.
 struct Side {
   Setting setting;
@@ -103,7 +114,7 @@ class Planner {
   std::string add(const PlannedCase& planned, FidelityPlan& out) const {
     const std::string& name = planned.details.name;
     const Request& request = planned.details.request;
-    const Side reference = arm_ ? *arm_ : side(options_.arm, in_precision(request, *precision_));
+    const Side reference = arm_ ? *arm_ : side(options_.arm, all_computed(in_precision(request, *precision_)));
     FidelityTask task;
     if (options_.command.empty()) {
       const Side test = side(name, request);
@@ -156,8 +167,8 @@ class Planner {
     }
     const Side bf16 = reference.setting.precision_class == PrecisionClass::kRounding
                           ? reference
-                          : side("bf16", in_precision(request, Precision::kBF16));
-    const Side fp32 = side("fp32", in_precision(request, Precision::kF32));
+                          : side("bf16", all_computed(in_precision(request, Precision::kBF16)));
+    const Side fp32 = side("fp32", all_computed(in_precision(request, Precision::kF32)));
     const bool is_the_pair_itself =
         reference.setting.precision_class == PrecisionClass::kExact && is_same_work(bf16, test_side(task));
     if (!is_the_pair_itself) task.floor.push_back(pair_of(fp32, bf16));

@@ -86,6 +86,23 @@ TEST_F(FidelityPlanTest, RefusesWhereNothingIsLeftToJudge) {
   EXPECT_THAT(refusal("fp16"), HasSubstr("--fidelity fp16: expected fp32, bf16, or a case of this run: only"));
 }
 
+TEST_F(FidelityPlanTest, TheReferenceOfACaseThatReusesStepsComputesAll) {
+  Request& cached = add("cached");
+  cached.steps = 12;
+  cached.step_cache = StepCache::kEasyCache;
+  cached.cache_threshold = 0.02;
+  cached.cfg_gate = 0.5;
+  const FidelityPlan plan = planned("fp32");
+  ASSERT_EQ(plan.cases.size(), 1u) << "a CPU computes in fp32, but not every step of it";
+  const SettingPair& pair = plan.cases[0].task.pair;
+  EXPECT_FALSE(pair.reference.request.step_cache || pair.reference.request.cache_threshold ||
+               pair.reference.request.cfg_gate);
+  EXPECT_EQ(pair.reference.precision_class, PrecisionClass::kExact);
+  EXPECT_EQ(pair.test.precision_class, PrecisionClass::kAltered);
+  EXPECT_EQ(pair.why_not_replayed, "");
+  EXPECT_FALSE(plan.cases[0].task.bound.has_value());
+}
+
 TEST_F(FidelityPlanTest, AnotherProgramsVideoIsJudgedByItsFramesAlone) {
   add("theirs");
   const FidelityPlan plan = planned("fp32", {"sh", "-c", "make a video"});
