@@ -66,7 +66,7 @@ std::vector<StepsView> steps_of(const CaseSummary& s) {
   for (const RunRecord* run : s.described) {
     StepsView view{run, {}, step_seconds(*run), {}};
     if (view.seconds.empty()) continue;
-    view.series = analyse_steps(view.seconds);
+    view.series = analyse_steps(view.seconds, step_work(run->forwards));
     for (const StageRecord& stage : run->stages)
       if (stage.kind == StageKind::kLeaf && stage.role == StageRole::kStepInference) view.steps.push_back(&stage);
     out.push_back(std::move(view));

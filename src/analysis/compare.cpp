@@ -100,8 +100,8 @@ void add_scope_rows(Comparison& out, const Builder& build) {
   add(
       "Steady step",
       [](const RunRecord& r) -> std::optional<double> {
-        const std::vector<double> steps = step_seconds(r);
-        return steps.empty() ? std::nullopt : std::optional<double>(analyse_steps(steps).steady_median_s);
+        const std::optional<StepSeries> steps = step_series(r);
+        return steps ? std::optional<double>(steps->steady_median_s) : std::nullopt;
       },
       false);
   add(

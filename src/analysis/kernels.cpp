@@ -37,11 +37,11 @@ KernelView view_of(const KernelTable& table) {
 }
 
 std::optional<double> slowdown_of(const RunRecord& run, const CaseSummary& summary) {
-  const std::vector<double> steps = step_seconds(run);
-  if (steps.empty() || !summary.steady_step_s.has() || summary.steady_step_s.median() <= 0) return std::nullopt;
+  const std::optional<StepSeries> steps = step_series(run);
+  if (!steps || !summary.steady_step_s.has() || summary.steady_step_s.median() <= 0) return std::nullopt;
   if (std::find(summary.described.begin(), summary.described.end(), &run) != summary.described.end())
     return std::nullopt;  // the numbers are its own
-  return analyse_steps(steps).steady_median_s / summary.steady_step_s.median();
+  return steps->steady_median_s / summary.steady_step_s.median();
 }
 
 }  // namespace

@@ -166,8 +166,8 @@ void add_scopes(CaseSummary& out, const EstimateOptions& options) {
   out.gpu_part_s = over([](const RunRecord& r) { return seconds_or_absent(scopes(r).gpu_part_ns); });
   out.host_part_s = over([](const RunRecord& r) { return seconds_or_absent(scopes(r).host_part_ns); });
   out.steady_step_s = over([](const RunRecord& r) {
-    const std::vector<double> steps = step_seconds(r);
-    return steps.empty() ? absent<double>("stage_absent") : measured(analyse_steps(steps).steady_median_s, "clock");
+    const std::optional<StepSeries> steps = step_series(r);
+    return steps ? measured(steps->steady_median_s, "clock") : absent<double>("stage_absent");
   });
   out.unattributed_share =
       over([](const RunRecord& r) { return measured(break_down(r).unattributed_share(), "clock"); });
@@ -176,8 +176,7 @@ void add_scopes(CaseSummary& out, const EstimateOptions& options) {
   out.peak_host_bytes = over(peak_host_bytes);
   out.sm_seconds = over(sm_seconds);
   for (const RunRecord* run : runs) {
-    const std::vector<double> steps = step_seconds(*run);
-    if (!steps.empty()) out.step_series.push_back(analyse_steps(steps));
+    if (auto steps = step_series(*run)) out.step_series.push_back(std::move(*steps));
   }
 }
 

@@ -27,7 +27,8 @@ struct VideoResult {
 };
 
 /// What a made video took, as records have it; absent values have their reason.
-Measured<int64_t> step_ns(const VideoCost& cost);  // median of the steps' inference
+Measured<int64_t> step_ns(
+    const VideoCost& cost);  // of the steps' inference the median; where some are reused, the mean
 Measured<int64_t> total_ns(const VideoCost& cost);
 Measured<uint64_t> device_peak_bytes(const VideoCost& cost);  // of this process on the card
 Measured<uint64_t> host_peak_bytes(const VideoCost& cost);    // resident set of this process

@@ -177,7 +177,7 @@ void judge_integrals(const ValidityInput& in, std::vector<ValidityFlag>& flags) 
 void judge_steps(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
   const std::vector<double> seconds = step_seconds(in.stages);
   if (seconds.size() < kLeastSteps) return;
-  const StepSeries series = analyse_steps(seconds);
+  const StepSeries series = analyse_steps(seconds, in.step_work);
   if (series.bimodal)
     flags.push_back({"bimodal",
                      series.change ? fmt::format("steps are {:+.1f} % from step {} on",

@@ -9,6 +9,7 @@
 #include "measure/account.h"
 #include "measure/gpu.h"
 #include "results/record.h"
+#include "results/steps.h"
 
 namespace wan::measure {
 
@@ -32,6 +33,7 @@ struct ValidityInput {
   std::optional<int> pcie_width_max;
   std::span<const IntegralCheck> integrals{};
   std::optional<uint64_t> gpu_memory_limit_bytes{};  // that the run was to keep to
+  StepWork step_work = StepWork::kAlike;
 };
 
 /// Limits, as fractions unless said otherwise.

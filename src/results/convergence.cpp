@@ -11,8 +11,7 @@ namespace wan {
 namespace {
 
 void add_step(SettlingSeries& into, const RunRecord& run) {
-  const std::vector<double> seconds = step_seconds(run);
-  if (!seconds.empty()) into.values.push_back(analyse_steps(seconds).steady_median_s);
+  if (const auto series = step_series(run)) into.values.push_back(series->steady_median_s);
 }
 
 void add_stage(SettlingSeries& into, const RunRecord& run, std::string_view id) {

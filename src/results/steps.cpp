@@ -2,16 +2,21 @@
 #include "results/steps.h"
 
 #include <cmath>
+#include <numeric>
+
+#include "results/stage_role.h"
 
 namespace wan {
 
-StepSeries analyse_steps(std::span<const double> seconds) {
+StepSeries analyse_steps(std::span<const double> seconds, StepWork work) {
   StepSeries out;
   out.first_s = seconds[0];
   const std::span<const double> steady = seconds.size() > 1 ? seconds.subspan(1) : seconds;
-  out.steady_median_s = median(steady);
+  out.steady_median_s = work == StepWork::kAlike
+                            ? median(steady)
+                            : std::accumulate(steady.begin(), steady.end(), 0.0) / static_cast<double>(steady.size());
   out.first_over_steady = out.first_s / out.steady_median_s;
-  if (steady.size() < 2) return out;
+  if (steady.size() < 2 || work == StepWork::kReusing) return out;
   out.drift = theil_sen_slope(steady) * static_cast<double>(steady.size() - 1) / out.steady_median_s;
   out.p90_over_p10 = quantile(steady, 0.9) / quantile(steady, 0.1);
   out.change = change_point(steady, kChangePointStep);
@@ -26,6 +31,16 @@ StepSeries analyse_steps(std::span<const double> seconds) {
     }
   }
   return out;
+}
+
+StepWork step_work(const Measured<ForwardCounts>& forwards) {
+  return forwards.has() && forwards.value->reused > 0 ? StepWork::kReusing : StepWork::kAlike;
+}
+
+std::optional<StepSeries> step_series(const RunRecord& run) {
+  const std::vector<double> seconds = step_seconds(run);
+  if (seconds.empty()) return std::nullopt;
+  return analyse_steps(seconds, step_work(run.forwards));
 }
 
 }  // namespace wan

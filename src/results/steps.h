@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/order_statistics.h"
+#include "results/record.h"
 
 namespace wan {
 
@@ -18,7 +19,7 @@ inline constexpr double kOutlierStep = 0.005;  // and at least this far from the
 
 struct StepSeries {
   double first_s = 0;            // step 0, with its warm-up
-  double steady_median_s = 0;    // of steps 1 and up; step 0 where it is the only one
+  double steady_median_s = 0;    // of steps 1 and up; step 0 where it is the only one; their mean where some reuse
   double first_over_steady = 0;  // ratio
   double drift = 0;              // relative change over the steady steps
   double p90_over_p10 = 1;
@@ -27,7 +28,16 @@ struct StepSeries {
   bool drifts = false, bimodal = false;
 };
 
+/// Whether all steps of a series do the same work. Where some reuse what others computed, their times say nothing of a
+/// card that drifts, and only the mean says what a step costs.
+enum class StepWork { kAlike, kReusing };
+
 /// `seconds` by step, not empty.
-StepSeries analyse_steps(std::span<const double> seconds);
+StepSeries analyse_steps(std::span<const double> seconds, StepWork work = StepWork::kAlike);
+
+StepWork step_work(const Measured<ForwardCounts>& forwards);
+
+/// Of a run's steps; nothing where it has none.
+std::optional<StepSeries> step_series(const RunRecord& run);
 
 }  // namespace wan

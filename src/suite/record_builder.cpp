@@ -295,7 +295,8 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
                                      facts.gpu != nullptr,
                                      facts.gpu != nullptr ? facts.gpu->facts().pcie_width_max : std::nullopt,
                                      record.integrals,
-                                     execution ? execution->gpu_memory_limit_bytes : std::nullopt};
+                                     execution ? execution->gpu_memory_limit_bytes : std::nullopt,
+                                     step_work(record.forwards)};
   record.validity = measure::judge(input);
   add_pipe_flags(record, facts.watched, spans_left_out);
   if (facts.job.traced) add_kernels(record, video);

@@ -79,6 +79,12 @@ TEST(Steps, TellsSteadyFromDriftingFromBimodal) {
   steady[7] = 6;
   EXPECT_THAT(analyse_steps(steady).outliers, ElementsAre(7));
   EXPECT_EQ(analyse_steps(std::vector<double>{3}).steady_median_s, 3) << "a single step stands for itself";
+  // Of six steps behind the first four reuse: the median would be what a reused one takes.
+  const std::vector<double> reusing{3, 2, 0.1, 0.1, 2, 0.1, 0.1};
+  s = analyse_steps(reusing, StepWork::kReusing);
+  EXPECT_NEAR(s.steady_median_s, 4.4 / 6, 1e-12);
+  EXPECT_FALSE(s.bimodal || s.drifts);
+  EXPECT_TRUE(analyse_steps(reusing).bimodal) << "and a run whose steps are alike is doubted";
 }
 
 TEST(Selection, LeavesOutWhatDoesNotCountAndSaysWhy) {
