@@ -10,6 +10,7 @@
 #include "analysis/plain_words.h"
 #include "analysis/repeat_command.h"
 #include "analysis/report_view.h"
+#include "analysis/reuse_text.h"
 #include "analysis/stage_columns.h"
 #include "report/escape.h"
 #include "report/fidelity.h"
@@ -151,6 +152,8 @@ std::string certainty(const CaseView& shown) {
   if (!s.not_converged.empty() && !(s.total_s.has() && s.total_s.estimate->single_run))
     out += fmt::format("- **Not converged**: {}\n", markdown_text(joined(s.not_converged, "; ")));
   out += fmt::format("- **Executed**: {}\n", markdown_text(execution_text(s.group.execution)));
+  if (const std::string reused = reuse_text(*s.example); !reused.empty())
+    out += fmt::format("- **Reused**: {}; {}\n", markdown_text(reused), markdown_text(reuse_letters(*s.example)));
   for (const std::string& doubt : pooling_doubts(s.group))
     out += fmt::format("- **Mixed**: {}\n", markdown_text(doubt));
   for (const Exclusion& exclusion : shown.excluded())
@@ -184,14 +187,16 @@ std::string failure_lines(const CaseView& shown) {
 std::string inference_statistics(const CaseView& shown) {
   const CaseSummary& s = shown.numbers();
   std::string out = "\n##### Inference Statistics\n\n";
-  out += fmt::format("- **Avg Time per Step**: {} (median of the steps after the first)\n",
-                     with_interval(s.steady_step_s, seconds, "s"));
+  const bool some_reuse = step_work(s.example->forwards) == StepWork::kReusing;
+  out += fmt::format("- **Avg Time per Step**: {} ({} of the steps after the first)\n",
+                     with_interval(s.steady_step_s, seconds, "s"), some_reuse ? "mean" : "median");
   if (!s.step_series.empty()) {
     const StepSeries& series = s.step_series.front();
     out += fmt::format("- **First Step**: {} s, {:.3f} of a steady one\n", seconds(series.first_s),
                        series.first_over_steady);
-    out += fmt::format("- **Drift over the Steps**: {:+.2f} %{}\n", 100 * series.drift,
-                       series.drifts ? " — drifting" : "");
+    if (!some_reuse)
+      out += fmt::format("- **Drift over the Steps**: {:+.2f} %{}\n", 100 * series.drift,
+                         series.drifts ? " — drifting" : "");
     if (series.bimodal) out += fmt::format("- **Two Levels**: p90/p10 = {:.2f}\n", series.p90_over_p10);
   }
   out += fmt::format("- **All Steps**: {}\n", with_interval(s.steps_s, seconds, "s"));

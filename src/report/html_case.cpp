@@ -13,6 +13,7 @@
 #include "analysis/fidelity_text.h"
 #include "analysis/plain_words.h"
 #include "analysis/repeat_command.h"
+#include "analysis/reuse_text.h"
 #include "base/base64.h"
 #include "report/answer.h"
 #include "report/case_section.h"
@@ -137,6 +138,8 @@ Json certainty_data(const CaseView& shown) {
           {"doubt", shown.doubt()},
           {"doubt_words", shown.failed ? plain_reason(shown.doubt()) : ""},
           {"executed", execution_text(s.group.execution)},
+          {"reused", reuse_text(run)},
+          {"reuse_letters", reuse_letters(run)},
           {"fidelity", fidelity_text(run)},
           {"mixed", pooling_doubts(s.group)},
           {"exclusions", std::move(exclusions)},

@@ -8,6 +8,7 @@
 #include "analysis/compare.h"
 #include "analysis/execution_text.h"
 #include "analysis/fidelity_text.h"
+#include "analysis/reuse_text.h"
 #include "analysis/summary.h"
 #include "results/fields.h"
 #include "runs.h"
@@ -183,6 +184,36 @@ TEST(Fidelity, IsAgainstWhatWasUsedWhereThatIsNotWhatWasPublished) {
   EXPECT_EQ(loras_text(record.workload), "");
   other.output.quality.push_back({});
   EXPECT_EQ(fidelity_text(other), used);
+}
+
+TEST(ReuseText, SaysWhatWasComputedOfWhatThereWas) {
+  RunRecord run;
+  EXPECT_EQ(reuse_text(run), "") << "not recorded";
+  ForwardCounts forwards;
+  forwards.planned = measured<int64_t>(6, "engine");
+  forwards.computed = 6;
+  forwards.cond = "CCC";
+  forwards.uncond = "CCC";
+  forwards.flop_computed = 6e12;
+  run.forwards = measured(forwards, "engine");
+  EXPECT_EQ(reuse_text(run), "") << "nothing was reused";
+  EXPECT_EQ(reuse_letters(run), "");
+  forwards.planned = measured<int64_t>(4, "engine");
+  forwards.computed = 4;
+  forwards.reused = 2;
+  forwards.cond = "CCr";
+  forwards.uncond = "Cgr";
+  forwards.flop_computed = 4e12;
+  forwards.flop_skipped = 2e12;
+  run.forwards = measured(forwards, "engine");
+  EXPECT_EQ(reuse_text(run), "4 of 6 forwards computed, as planned; 33.3 % of the operations left out");
+  EXPECT_THAT(reuse_letters(run), ::testing::StartsWith("positive CCr, negative Cgr (a step a letter"));
+  forwards.planned = measured<int64_t>(5, "engine");
+  run.forwards = measured(forwards, "engine");
+  EXPECT_THAT(reuse_text(run), ::testing::HasSubstr("computed, 5 were planned"));
+  forwards.planned = absent<int64_t>("decided_while_running");
+  run.forwards = measured(forwards, "engine");
+  EXPECT_THAT(reuse_text(run), ::testing::HasSubstr("decided while it ran"));
 }
 
 }  // namespace

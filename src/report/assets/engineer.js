@@ -150,6 +150,7 @@ const sureBox = (c) => {
     ["Energy from", s.energy_source], ["Watching cost", overhead], ["Device clock residual", residual],
   ];
   lines.push(["Executed", s.executed]);
+  if (s.reused) lines.push(["Reused", s.reused], ["Steps", s.reuse_letters]);
   for (const text of s.mixed) lines.unshift(["Mixed", text]);
   if (s.doubt) lines.unshift(["Doubt", s.doubt_words + ": " + s.doubt]);
   return el("aside", { class: "sure" }, el("h4", {}, "How sure are we?"),
