@@ -23,7 +23,8 @@ ALLOWED = {
     "analysis": {"results"},
     "report": {"analysis", "results"},
     "import": {"results"},
-    "cli": {"pipeline", "suite", "measure", "analysis", "report", "import", "results", "model", "sampler", "fidelity", "io", "backend", "tensor"},
+    "serve": {"pipeline", "suite", "measure", "results", "io"},
+    "cli": {"serve", "pipeline", "suite", "measure", "analysis", "report", "import", "results", "model", "sampler", "fidelity", "io", "backend", "tensor"},
 }
 # Single headers that a folder may use although it may not use their folder, and why. They are data and names: none knows a tensor.
 EXCEPTIONS = {
