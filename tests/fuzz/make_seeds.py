@@ -298,6 +298,13 @@ def table_seeds(out):
 def request_seeds(out):
     write(out / "cache_curve/published.json", (ROOT / "curves/i2v-A14B.json").read_text())
     write(out / "prompts/mixed.txt", '# two\n\na red star\r\n{"prompt": "a cat", "seed": 7, "steps": 3, "image": "first.png", "last_image": "last.png"}\n')
+    picture = "data:image/png;base64,iVBORw0KGgo="
+    order = {"prompt": "a cat", "size": "128x96", "seconds": "2", "num_inference_steps": 4, "guidance_scale": 3.5, "seed": 7, "input_reference": picture}
+    (out / "orders/order.json").write_bytes(b"\0" + json.dumps(order).encode())
+    parts = "".join(f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in (("prompt", "a cat"), ("num_frames", "5")))
+    parts += f'--b\r\nContent-Disposition: form-data; name="input_reference"; filename="x"\r\n\r\n\x89PNG\r\n\x1a\n\r\n--b--'
+    (out / "orders/form.txt").write_bytes(b"multipart/form-data; boundary=b\0" + parts.encode("latin-1"))
+    (out / "orders/range.txt").write_bytes(b"bytes=0-9\0{}")
     sha = "0123456789abcdef" * 4
     weights = [{"component": "dit", "file": "a.safetensors", "size_bytes": 42, "digest": sha, "digest_kind": "size+head+tail"}]
     write(
@@ -349,7 +356,7 @@ def dictionary(folder, out):
 
 
 TARGETS = ("safetensors pth gguf weights lora foreign image index config card tokenizer spiece records samples spans kernel_events plan history poster suites imports "
-           "overhead tables tuning patterns protocol prompts video_metadata cache_curve").split()
+           "overhead tables tuning patterns protocol prompts orders video_metadata cache_curve").split()
 
 
 def main():

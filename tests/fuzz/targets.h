@@ -49,6 +49,9 @@ void tuning(Bytes input);
 void patterns(Bytes input);  // behind a NUL the log that they cut
 void patterns_report(Bytes input);
 
+// What a client of the server sends.
+void orders(Bytes input);  // before a NUL the Content-Type or an empty text for JSON, behind it the body
+
 // What a measured program says.
 void protocol(Bytes input);  // a byte that says how it was watched, then the bytes of its pipe
 void protocol_report(Bytes input);
