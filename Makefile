@@ -24,6 +24,7 @@ demo: build
 	rm -rf $(DEMO)
 	build/wanbench run --output $(DEMO)
 	@echo "open $(DEMO)/report.html (tables in $(DEMO)/report.md, videos in $(DEMO)/videos)"
+	@echo "for videos of your own, by a page and an API: build/wanbench serve"
 
 tests:
 	$(BOOTSTRAP) test

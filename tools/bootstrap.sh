@@ -24,7 +24,7 @@ done
 
 packages=(
   g++ make cmake ninja-build ccache git pkg-config
-  libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libssl-dev libsqlite3-dev
+  libfmt-dev nlohmann-json3-dev libcli11-dev libboost-dev libtomlplusplus-dev libssl-dev libsqlite3-dev
   libdnnl-dev ocl-icd-opencl-dev libpng-dev zlib1g-dev libicu-dev libsentencepiece-dev libre2-dev
   libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
 )

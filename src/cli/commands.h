@@ -26,6 +26,8 @@ void add_export_command(CLI::App& app, ExitCode& result);
 void add_import_command(CLI::App& app, ExitCode& result);
 void add_run_command(CLI::App& app, ExitCode& result);
 void add_suite_command(CLI::App& app, ExitCode& result);
+void add_serve_command(CLI::App& app, ExitCode& result);
+void add_serve_worker_command(CLI::App& app, ExitCode& result);
 void add_case_command(CLI::App& app, ExitCode& result);
 void add_report_command(CLI::App& app, ExitCode& result);
 void add_selftest_command(CLI::App& app, ExitCode& result);

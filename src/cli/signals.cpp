@@ -87,7 +87,7 @@ sigset_t answered() {
 
 bool answers_signals(std::string_view subcommand) {
   return subcommand == "run" || subcommand == "case" || subcommand == "generate" || subcommand == "repeat" ||
-         subcommand == "selftest";
+         subcommand == "selftest" || subcommand == "serve";
 }
 
 void hold_signals() {
