@@ -8,6 +8,7 @@
 #include <iterator>
 #include <map>
 #include <set>
+#include <type_traits>
 
 #include "base/hash.h"
 #include "results/enum_names.h"
@@ -26,7 +27,9 @@ class Flatten {
     if (name == "prompt" || name == "negative_prompt") return;  // compared by digest
     if (!value.empty()) out_[key] = value;
   }
-  void operator()(const char* key, int64_t value) { out_[key] = fmt::format("{}", value); }
+  template <class T>
+  requires std::is_arithmetic_v<T>
+  void operator()(const char* key, T value) { out_[key] = fmt::format("{}", value); }
   void operator()(const char* key, const std::vector<double>& values) {
     constexpr size_t kShown = 40;  // characters
     const std::string text = fmt::format("{}", fmt::join(values, ", "));
@@ -38,6 +41,12 @@ class Flatten {
   template <class T>
   void operator()(const char* key, const std::optional<T>& value) {
     if (value) out_[key] = fmt::format("{}", *value);
+  }
+  void operator()(const char* key, const std::optional<StepCacheUse>& value) {
+    if (!value) return;
+    Flatten parts;
+    fields(parts, *value);
+    for (auto& [name, text] : parts.take()) out_[fmt::format("{}.{}", key, name)] = text;
   }
   template <NamedEnum E>
   void operator()(const char* key, E value) {
