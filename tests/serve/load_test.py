@@ -80,6 +80,8 @@ def main():
     arguments = parser.parse_args()
     root = tempfile.mkdtemp(prefix="wanbench-serve-load-")
     server = serving.Server(arguments.build, os.path.join(root, "o"), "--queue", str(arguments.videos + 64))
+    while server.get("/ready")[0] != 200:  # its worker has started
+        time.sleep(0.05)
     load = Load(server, arguments)
     try:
         begin = time.monotonic()

@@ -73,7 +73,7 @@ class Round:
                 self.send(key)  # the queue takes it once there is room
                 if time.monotonic() > deadline:
                     raise Fault(f"{key} is not taken in")
-                time.sleep(0.01)
+                time.sleep(0.2)
         while True:
             _, page = self.server.get("/v1/videos?limit=100")
             open_ones = [video for video in page["data"] if video["status"] in ("queued", "in_progress")]
