@@ -51,7 +51,7 @@ std::string use_of(Request request) {
   request.cache_curve = request.curve;
   request.curve.clear();
   const Decisions decisions = decide(request);
-  return fmt::format("{} {} {} {}: {} of {} forwards are computed ({})\n", flags::kStepCache,
+  return fmt::format("{} {} {} {}: {} of {} forwards are computed ({})", flags::kStepCache,
                      enum_name(StepCache::kMagCache), flags::kCacheCurve, request.cache_curve.string(),
                      decisions.forwards_planned.value_or(0), decisions.forwards_in_all, decisions.forwards_cond);
 }
