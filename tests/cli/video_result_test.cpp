@@ -31,7 +31,7 @@ VideoResult on_card() {
   VideoResult made;
   made.request.seed = 42;
   made.request.output = "cat.mp4";
-  made.outcome = Outcome{"ti2v", 1280, 704, 161, 24, 5, std::string(64, 'a'), {}};
+  made.outcome = Outcome{"ti2v", 1280, 704, 161, 24, 5, std::string(64, 'a'), {}, {}};
   VideoCost cost;
   cost.on_card = true;
   cost.decisions.emplace();
