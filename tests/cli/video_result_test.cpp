@@ -117,7 +117,7 @@ TEST(StageTable, AddsUpTheLeaves) {
 
 TEST(GenerateJson, HasEveryValueWithItsSourceOrReason) {
   const Json json = Json::parse(generate_json({on_card(), on_processor()}, ExitCode::kSuccess, std::nullopt));
-  EXPECT_EQ(json["schema"], Json::parse(R"({"name": "wanbench.generate", "major": 1, "minor": 1})"));
+  EXPECT_EQ(json["schema"], Json::parse(R"({"name": "wanbench.generate", "major": 1, "minor": 2})"));
   EXPECT_EQ(json["status"], "ok");
   const Json& card = json["videos"][0];
   EXPECT_EQ(card["energy_j"], Json::parse(R"({"value": 6840.0, "source": "nvml_energy_counter"})"));
