@@ -130,7 +130,7 @@ void run_serve(ServeOptions& options) {
   service.devices = options.devices.empty() ? std::vector<std::string>{""} : options.devices;
   base.device = service.devices.front();
   service.model = served_model(base, options);
-  service.model.device = base.device.empty() ? "as it is found" : fmt::format("{}", fmt::join(service.devices, ", "));
+  service.model.device = base.device.empty() ? "cuda:0, else cpu" : fmt::format("{}", fmt::join(service.devices, ", "));
   service.program = {{std::filesystem::read_symlink("/proc/self/exe").string(), "serve-worker", "--cached-prompts",
                       std::to_string(kCachedPrompts)}};
   service.limits.image_bytes = static_cast<uint64_t>(options.most_mib_of_image) << 20;
