@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/base64.h"
 #include "base/error.h"
 
 namespace wan {
@@ -188,23 +189,10 @@ int32_t id_of(const json& object, const char* name, int64_t limit, const std::st
   return static_cast<int32_t>(value.get<uint64_t>());
 }
 
-std::string from_base64(std::string_view text) {
-  std::string out;
-  out.reserve(text.size() / 4 * 3);
-  uint32_t bits = 0;
-  int count = 0;
-  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (const char c : text) {
-    const size_t value = kAlphabet.find(c);
-    if (value == std::string_view::npos) refuse("precompiled_charsmap is not base64");
-    bits = (bits << 6) | static_cast<uint32_t>(value);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    out.push_back(static_cast<char>((bits >> count) & 0xFFu));
-  }
-  return out;
+std::string charsmap_of(const std::string& text) {
+  std::optional<std::string> bytes = from_base64(text);
+  if (!bytes) refuse("precompiled_charsmap is not base64");
+  return std::move(*bytes);
 }
 
 NormalizerStep replace_step(const json& step, const std::string& where) {
@@ -231,7 +219,7 @@ void add_steps(const json& step, const std::string& where, std::vector<Normalize
     for (size_t i = 0; i < parts.size(); ++i) add_steps(parts[i], fmt::format("{}.normalizers[{}]", where, i), steps);
   } else if (type == "Precompiled") {
     const json& blob = member(step, "precompiled_charsmap", where);
-    if (!blob.is_null()) steps.emplace_back(Charsmap(from_base64(string_of(step, "precompiled_charsmap", where))));
+    if (!blob.is_null()) steps.emplace_back(Charsmap(charsmap_of(string_of(step, "precompiled_charsmap", where))));
   } else if (type == "Replace") {
     steps.push_back(replace_step(step, where));
   } else if (type == "Strip") {

@@ -1,7 +1,6 @@
 #include "serve/order.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
 #include <random>
@@ -11,6 +10,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "base/base64.h"
 #include "base/hash.h"
 #include "base/json_number.h"
 #include "base/json_parse.h"
@@ -231,40 +231,6 @@ void read_sampling(Fields& fields, const OrderLimits& limits, Request& request) 
 }
 
 }  // namespace
-
-std::optional<std::string> from_base64(std::string_view text) {
-  if (text.size() % 4 != 0) return std::nullopt;
-  std::string out;
-  out.reserve(text.size() / 4 * 3);
-  for (size_t at = 0; at < text.size(); at += 4) {
-    uint32_t bits = 0;
-    int pads = 0;
-    for (size_t i = 0; i < 4; ++i) {
-      const char c = text[at + i];
-      uint32_t value = 0;
-      if (c >= 'A' && c <= 'Z')
-        value = static_cast<uint32_t>(c - 'A');
-      else if (c >= 'a' && c <= 'z')
-        value = static_cast<uint32_t>(c - 'a' + 26);
-      else if (c >= '0' && c <= '9')
-        value = static_cast<uint32_t>(c - '0' + 52);
-      else if (c == '+')
-        value = 62;
-      else if (c == '/')
-        value = 63;
-      else if (c == '=' && at + 4 == text.size() && i >= 2)
-        ++pads;
-      else
-        return std::nullopt;
-      if (pads > 0 && c != '=') return std::nullopt;
-      bits = bits << 6 | value;
-    }
-    const std::array<char, 3> bytes{static_cast<char>(bits >> 16), static_cast<char>(bits >> 8),
-                                    static_cast<char>(bits)};
-    out.append(bytes.data(), static_cast<size_t>(3 - pads));
-  }
-  return out;
-}
 
 uint64_t order_bytes(const OrderLimits& limits) {
   return 2 * (limits.image_bytes / 3 * 4 + 4) + 2 * limits.prompt_bytes + kFieldBytes;

@@ -52,7 +52,4 @@ uint64_t order_bytes(const OrderLimits& limits);
 /// Throws ApiError naming the field, what it may be and what was found.
 Order read_order(const HttpRequest& request, const ServedModel& model, const OrderLimits& limits);
 
-/// RFC 4648, section 4, padded, without blanks; nothing where the text is not that.
-std::optional<std::string> from_base64(std::string_view text);
-
 }  // namespace wan::serve

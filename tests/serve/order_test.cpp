@@ -214,12 +214,6 @@ TEST(Form, QuotesBlanksAndPreamblesAreUnderstood) {
   EXPECT_EQ(parts[0].body, "\r\n--") << "a body may hold what almost is a boundary";
 }
 
-TEST(Base64, ReadsWhatItWritesAndNothingElse) {
-  for (const std::string text : {"", "a", "ab", "abc", "\xff\x00\x7f"}) EXPECT_EQ(from_base64(to_base64(text)), text);
-  for (const char* text : {"a", "ab", "abc", "a===", "ab=c", "=abc", "ab c", "ab==abcd", "ab\n=", "a-b_"})
-    EXPECT_EQ(from_base64(text), std::nullopt) << text;
-}
-
 TEST(Range, OneRangeIsAnsweredAndTheRestIgnored) {
   const auto of = [](const char* header) { return parse_range(header, 100); };
   EXPECT_EQ(of("bytes=0-9").kind, RangeKind::kPart);
