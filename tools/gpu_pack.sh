@@ -1,37 +1,44 @@
 #!/usr/bin/env bash
 # Packs what a bare GPU machine needs to run the GPU tests and benchmarks: a GPU-only build (no oneDNN, frames instead of mp4), the few
 # libraries such a machine lacks, and the fixtures. Prints the total and fails above 60 MiB. Usage: tools/gpu_pack.sh OUT.tar.xz
+# WITH_VIDEO=1: for gpu_serve.sh, whose server writes mp4: a build with FFmpeg and its libraries, without the tests, benchmarks and fixtures.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:?usage: tools/gpu_pack.sh OUT.tar.xz}
 limit=$((60 * 1024 * 1024))
 
-cmake --preset gpu
-cmake --build --preset gpu -j "$(nproc)" --target wanbench wan_cuda_module wan_nvtx backend_cuda_test vae_golden_cuda_test wan_kernel_bench bench_conv bench_attention bench_page_lock
+video=${WITH_VIDEO:-}
+build=build/gpu${video:+-video}
+programs=(wanbench)
+[ -n "$video" ] || programs+=(backend_cuda_test vae_golden_cuda_test wan_kernel_bench bench_conv bench_attention bench_page_lock)
+cmake --preset gpu -B "$build" -DWAN_VIDEO="$([ -n "$video" ] && echo ON || echo OFF)"
+cmake --build "$build" -j "$(nproc)" --target wan_cuda_module wan_nvtx "${programs[@]}"
 
 # A module with code for other cards alone, for gpu_module.sh to see it refused by name.
-cmake --preset gpu -B build/gpu-sm80 -DCMAKE_CUDA_ARCHITECTURES=80
-cmake --build build/gpu-sm80 -j "$(nproc)" --target wan_cuda_module
+if [ -z "$video" ]; then
+  cmake --preset gpu -B build/gpu-sm80 -DCMAKE_CUDA_ARCHITECTURES=80
+  cmake --build build/gpu-sm80 -j "$(nproc)" --target wan_cuda_module
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/pack/lib/wanbench" "$work/pack/bin" "$work/pack/sm80"
-strip -o "$work/pack/lib/wanbench/wan_cuda.so" build/gpu/lib/wanbench/wan_cuda.so
-strip -o "$work/pack/sm80/wan_cuda.so" build/gpu-sm80/lib/wanbench/wan_cuda.so
-for name in wanbench backend_cuda_test vae_golden_cuda_test wan_kernel_bench bench_conv bench_attention bench_page_lock; do
-  binary=$(find build/gpu -type f -name "$name" -perm -u+x | head -1)
+strip -o "$work/pack/lib/wanbench/wan_cuda.so" "$build/lib/wanbench/wan_cuda.so"
+[ -n "$video" ] || strip -o "$work/pack/sm80/wan_cuda.so" build/gpu-sm80/lib/wanbench/wan_cuda.so
+for name in "${programs[@]}"; do
+  binary=$(find "$build" -type f -name "$name" -perm -u+x | head -1)
   strip -o "$work/pack/bin/$name" "$binary"
   # The machine has libc, libstdc++ and NVIDIA's libraries of its own.
   ldd "$binary" | awk '/=> \//{print $3}' |
     { grep -v -E '/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|libcuda|libcudart|libcublas|libcublasLt|libnvrtc|libcudnn[^/]*)\.so' || true; } |
     while read -r library; do cp -Ln "$library" "$work/pack/lib/"; done
 done
-cp tools/gpu_{run,table,golden,instrument,interference,external,compare,module,few_steps}.sh tools/make_random_lora.py tools/check_formats.py "$work/pack/"
-cp "$(find build/gpu -name libwanbench_nvtx.so | head -1)" "$work/pack/lib/"
+cp tools/gpu_{run,table,golden,instrument,interference,external,compare,module,few_steps,serve}.sh tools/{make_random_lora,check_formats,measure_serving}.py "$work/pack/"
+cp "$(find "$build" -name libwanbench_nvtx.so | head -1)" "$work/pack/lib/"
 mkdir -p "$work/pack/share/wanbench"
-cp -r build/gpu/share/wanbench/{python,suites,tokenizer} "$work/pack/share/wanbench/"  # the last for make-checkpoint
+cp -r "$build"/share/wanbench/{python,suites,tokenizer} "$work/pack/share/wanbench/"  # the last for make-checkpoint
 cp -r tests/external "$work/pack/"
-cp -r build/gpu/fixtures "$work/pack/fixtures"
+[ -n "$video" ] || cp -r "$build/fixtures" "$work/pack/fixtures"
 tar -C "$work" -cf - pack | xz -T0 -6 >"$out"
 bytes=$(stat -c %s "$out")
 echo "$out: $bytes bytes ($((bytes / 1024 / 1024)) MiB of at most $((limit / 1024 / 1024)))"
