@@ -32,7 +32,7 @@ struct ServeOptions {
   std::string served_name;
   serve::ServerOptions server;
   int port = 8080;
-  double keep_days = 30;
+  double keep_days = 30, request_s = 10;
   std::string keep_size, least_free = "1GiB";
   int64_t most_mib_of_image = 32;
 };
@@ -52,10 +52,10 @@ int64_t milliseconds_since_1970() {
 }
 
 /// Of a request whose pictures nobody has looked at: they are the worker's to decode.
-Decisions decide_without_pictures(Request request) {
+Decisions decide_without_pictures(Request request, const ModelSet& models) {
   request.image.clear();
   request.last_image.clear();
-  return decisions_of(make_plan(request, open_models(request), Images::kAssumed));
+  return decisions_of(make_plan(request, models, Images::kAssumed));
 }
 
 serve::TakesImage takes_image(const Variant& variant) {
@@ -77,8 +77,8 @@ std::string plain_name(const std::string& text) {
   return name;
 }
 
-serve::ServedModel served_model(const Request& base, const ServeOptions& options) {
-  const Decisions decisions = decide_without_pictures(base);
+serve::ServedModel served_model(const Request& base, const ModelSet& models, const ServeOptions& options) {
+  const Decisions decisions = decide_without_pictures(base, models);
   const Variant* variant = find_task(decisions.task);
   require(variant != nullptr, fmt::format("the model's task '{}' is not known", decisions.task), ErrorKind::kRuntime);
   serve::ServedModel model;
@@ -129,15 +129,18 @@ void run_serve(ServeOptions& options) {
   make_absolute(base);
   service.devices = options.devices.empty() ? std::vector<std::string>{""} : options.devices;
   base.device = service.devices.front();
-  service.model = served_model(base, options);
+  const ModelSet models = open_models(base);  // once: no client names weights of its own
+  service.model = served_model(base, models, options);
   service.model.device = base.device.empty() ? "cuda:0, else cpu" : fmt::format("{}", fmt::join(service.devices, ", "));
   service.program = {{std::filesystem::read_symlink("/proc/self/exe").string(), "serve-worker", "--cached-prompts",
                       std::to_string(kCachedPrompts)}};
   service.limits.image_bytes = static_cast<uint64_t>(options.most_mib_of_image) << 20;
   service.now_ms = milliseconds_since_1970;
-  service.decide = decide_without_pictures;
+  service.decide = [&models](const Request& request) { return decide_without_pictures(request, models); };
   fill_retention(options, service);
   options.server.port = static_cast<uint16_t>(options.port);
+  options.server.http.header_time = options.server.http.body_time =
+      std::chrono::milliseconds(static_cast<int64_t>(options.request_s * 1000));
   std::error_code failure;
   std::filesystem::create_directories(service.folder, failure);
   require(!failure, fmt::format("--output {}: cannot be made: {}", service.folder.string(), failure.message()),
@@ -166,6 +169,8 @@ void add_bounds(CLI::App& command, ServeOptions& options) {
   add_number(command, "--most-frames", service.limits.frames, Bounds<int64_t>{1, 100'000}, "frames, likewise");
   add_number(command, "--most-steps", service.limits.steps, Bounds<int>{1, 1000}, "steps, likewise");
   add_number(command, "--most-image", options.most_mib_of_image, Bounds<int64_t>{1, 256}, "MiB of a picture");
+  add_number(command, "--request-seconds", options.request_s, Bounds<double>{0.1, 3600},
+             "how long a client may take for a request's head; for its body a second more for each 64 KiB");
   add_number(command, "--drain-seconds", options.server.drain_s, Bounds<double>{0, 1e6},
              "how long a signal lets the videos go on that are being made");
 }

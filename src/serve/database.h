@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,12 +36,18 @@ class Database {
   struct Close {
     void operator()(sqlite3* handle) const;
   };
+  struct Finalize {
+    void operator()(sqlite3_stmt* handle) const;
+  };
+  using Prepared = std::unique_ptr<sqlite3_stmt, Finalize>;
   [[noreturn]] void refuse() const;
   std::filesystem::path file_;
   std::unique_ptr<sqlite3, Close> handle_;
+  std::map<std::string, Prepared, std::less<>> idle_;  // by their text: as many as there are texts in the program
 };
 
-/// Bind in order, then step. Throws Error(kRuntime) that names the file and what SQLite says, a full disk included.
+/// Bind in order, then step. One text is prepared once and kept for the next of it. Throws Error(kRuntime) that names
+/// the file and what SQLite says, a full disk included.
 class Statement {
  public:
   Statement(Database& database, std::string_view sql);
@@ -65,7 +72,8 @@ class Statement {
  private:
   Statement& check(int code);
   Database& database_;
-  sqlite3_stmt* handle_ = nullptr;
+  std::string sql_;
+  Database::Prepared handle_;
   int bound_ = 0;
 };
 

@@ -21,6 +21,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -68,7 +69,11 @@ class Session;
 
 struct HttpServer::State {
   State(HttpHandler& answers, const HttpLimits& bounds)
-      : handler(answers), limits(bounds), context(bounds.threads), acceptor(net::make_strand(context)) {}
+      : handler(answers),
+        limits(bounds),
+        context(bounds.threads),
+        slow(static_cast<size_t>(bounds.slow_threads)),
+        acceptor(net::make_strand(context)) {}
 
   void listen(const std::string& address, uint16_t port);
   void accept();
@@ -83,6 +88,7 @@ struct HttpServer::State {
   std::atomic<int64_t> connections{0}, stream_count{0}, requests{0}, refused{0}, cut_off{0};
   std::atomic<uint64_t> body_bytes{0};  // promised to bodies that are being read
   net::io_context context;              // behind all that the connections use, which end with it
+  net::thread_pool slow;                // for answers that wait for the disk
   tcp::acceptor acceptor;
 };
 
@@ -193,10 +199,21 @@ class Session : public std::enable_shared_from_this<Session> {
       return refuse(400, "the body's chunks cannot be read");
     if (code) return close();  // it ended early: nobody waits for an answer, or nobody should
     request_.body = std::move(body_parser_->get().body());
+    body_parser_.reset();
+    stream_.expires_never();
+    const bool only_reads = request_.head.method == "GET" || request_.head.method == "HEAD";
+    if (only_reads) return answer(handled());
+    net::post(state_.slow, [self = shared_from_this()] {
+      auto response = std::make_shared<HttpResponse>(self->handled());  // a handler's call must be copyable
+      net::post(self->stream_.get_executor(), [self, response] { self->answer(std::move(*response)); });
+    });
+  }
+
+  HttpResponse handled() {
     auto response = guarded([&] { return std::optional(state_.handler.answer(request_)); });
     request_ = {};
     give_back_body();
-    answer(std::move(*response));
+    return std::move(*response);
   }
 
   void give_back_body() { state_.body_bytes -= std::exchange(promised_, 0); }
@@ -455,6 +472,8 @@ HttpServer::HttpServer(const std::string& address, uint16_t port, HttpHandler& h
 
 HttpServer::~HttpServer() {
   state_->context.stop();
+  state_->slow.stop();
+  state_->slow.join();
   for (std::thread& thread : state_->threads) thread.join();
 }
 

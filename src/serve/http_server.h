@@ -13,7 +13,8 @@
 namespace wan::serve {
 
 struct HttpLimits {
-  int threads = 4;
+  int threads = 4;                                // that read, write and answer what reads
+  int slow_threads = 2;                           // that answer what changes something: the disk is waited for
   int connections = 256;                          // at once; one more is told so and closed
   int streams = 64;                               // of them, that are answers which go on
   uint32_t header_bytes = 16384;                  // of a request's line and headers

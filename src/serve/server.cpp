@@ -1,5 +1,6 @@
 #include "serve/server.h"
 
+#include <malloc.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -18,6 +19,15 @@ namespace {
 
 constexpr int kLookMs = 500;
 constexpr int64_t kSweepNs = int64_t{60} * 1'000'000'000;
+
+/// What a request needed goes back to the system: memory depends on what is asked at once, not on all that ever was.
+/// glibc would have an arena for each thread, and keep the room of the largest body seen.
+void bound_memory() {
+  constexpr int kArenas = 2, kReturnedBytes = 128 << 10, kFreeBytes = 256 << 10;
+  ::mallopt(M_ARENA_MAX, kArenas);
+  ::mallopt(M_MMAP_THRESHOLD, kReturnedBytes);
+  ::mallopt(M_TRIM_THRESHOLD, kFreeBytes);
+}
 
 bool is_own_machine(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
 
@@ -77,6 +87,7 @@ class Streams {
 int run_server(const ServerOptions& options, const std::function<void(const std::string& url)>& listening) {
   require_server();
   require_safe(options);
+  bound_memory();
   suite::SignalWatch signals;  // before any other thread
   const ApiKeys keys(options.api_keys);
   Streams streams;
@@ -84,7 +95,7 @@ int run_server(const ServerOptions& options, const std::function<void(const std:
   std::vector<std::string> names = options.own_names;
   names.push_back(options.address);
   Api api(service, keys, names);
-  HttpServer server(options.address, options.port, api);
+  HttpServer server(options.address, options.port, api, options.http);
   api.use_counts([&] { return server.counts(); });
   streams.use(&server);
   listening(url_of(options, server.port()));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "serve/http_server.h"
 #include "serve/service.h"
 
 namespace wan::serve {
@@ -17,6 +18,7 @@ struct ServerOptions {
   std::filesystem::path api_keys;
   std::vector<std::string> own_names;  // that a Host header may name without keys
   double drain_s = 600;                // how long a signal lets the videos go on that are being made
+  HttpLimits http;
   ServiceOptions service;
 };
 

@@ -1,5 +1,6 @@
 #include "serve/still_frames.h"
 
+#include <system_error>
 #include <utility>
 
 #include "io/image.h"
@@ -20,19 +21,18 @@ void StillFrames::begin(const VideoInfo& video) {
 }
 
 void StillFrames::frame(std::span<const uint8_t> rgb) {
-  if (seen_ == video_.num_frames / kHalf) middle_.assign(rgb.begin(), rgb.end());
-  if (++seen_ == video_.num_frames) last_.assign(rgb.begin(), rgb.end());
-}
-
-void StillFrames::finish() {
-  const int width = static_cast<int>(video_.width), height = static_cast<int>(video_.height);
-  write_png(poster_, width, height, middle_);
-  write_png(last_frame_, width, height, last_);
+  const auto write = [&](const std::filesystem::path& file) {
+    write_png(file, static_cast<int>(video_.width), static_cast<int>(video_.height), rgb);
+  };
+  if (seen_ == video_.num_frames / kHalf) write(poster_);
+  if (++seen_ == video_.num_frames) write(last_frame_);
 }
 
 void StillFrames::abandon() noexcept {
-  middle_.clear();
-  last_.clear();
+  for (const auto* file : {&poster_, &last_frame_}) {
+    std::error_code ignored;
+    std::filesystem::remove(*file, ignored);
+  }
 }
 
 }  // namespace wan::serve
