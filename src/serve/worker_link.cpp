@@ -179,6 +179,7 @@ void WorkerLink::wake() {
 }
 
 bool WorkerLink::is_running() {
+  if (process_) process_->read();
   if (process_ && process_->child.poll()) end();
   return process_ != nullptr;
 }

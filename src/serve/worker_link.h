@@ -50,7 +50,8 @@ class WorkerLink {
   /// Starts the process unless it runs, and waits until it says hello. Throws Error(kRuntime) with its last words when
   /// it does not.
   void ensure_started();
-  /// Whether it runs; takes notice of its end.
+  /// Whether it runs; takes notice of its end, and off its pipes what it says between orders: it never waits for a
+  /// reader who has nothing to ask.
   bool is_running();
   pid_t pid() const;
 

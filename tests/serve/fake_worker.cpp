@@ -5,6 +5,7 @@
 //   killed once    from outside, unless the file FOLDER/was-killed is there
 //   slow           goes on until it is cancelled
 //   deaf           goes on, whatever is asked of it
+//   chatty         is finished, and then says more than its pipes hold; then FOLDER/has-spoken is there
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -98,6 +99,17 @@ class FakeWorker {
     }
     step(1);
     finish(order);
+    if (what == "chatty") {
+      chatter();
+      std::ofstream(folder / "has-spoken") << "x";
+    }
+  }
+  /// On each pipe more than the 64 KiB that it holds.
+  void chatter() const {
+    const std::string line = std::string(1023, 'x') + "\n";
+    for (int i = 0; i < 100; ++i)
+      for (const int pipe : {STDOUT_FILENO, STDERR_FILENO, channel_})
+        if (::write(pipe, line.data(), line.size()) < 0) ::_exit(0);
   }
 
   int channel_;

@@ -117,6 +117,16 @@ TEST_F(ServiceTest, AWorkerThatDoesNotListenIsKilled) {
   EXPECT_EQ(service.workers().front().starts, 2);
 }
 
+TEST_F(ServiceTest, AWorkerThatSpeaksBetweenOrdersIsHeard) {
+  VideoService& service = served_.start();
+  const std::string chatty = served_.submit("chatty");
+  ASSERT_TRUE(served_.becomes(chatty, JobState::kCompleted));
+  EXPECT_TRUE(test::eventually([&] { return std::filesystem::exists(served_.folder / "has-spoken"); }));
+  const std::string good = served_.submit("ok");
+  EXPECT_TRUE(served_.becomes(good, JobState::kCompleted));
+  EXPECT_EQ(service.workers().front().starts, 1);
+}
+
 TEST_F(ServiceTest, ADeletedVideoIsGoneWithItsFiles) {
   VideoService& service = served_.start();
   const std::string done = served_.submit("ok");

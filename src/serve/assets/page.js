@@ -41,6 +41,7 @@
 
   function seconds(value) {
     if (value === null || value === undefined) return "–";
+    if (value < 1) return Math.round(1000 * value) + " ms";
     if (value < 10) return value.toFixed(1) + " s";
     if (value < 100) return Math.round(value) + " s";
     return Math.floor(value / 60) + ":" + String(Math.round(value % 60)).padStart(2, "0") + " min";
@@ -61,8 +62,8 @@
     const expected = video.expected_seconds === null ? "" : ", about " + seconds(video.expected_seconds);
     if (video.status === "queued")
       return (video.queue_position === 1 ? "next" : "number " + video.queue_position + " in the queue") + expected;
-    const left = video.expected_seconds === null
-      ? "" : ", " + seconds(Math.max(0, video.expected_seconds - (Date.now() / 1000 - video.started_at))) + " left";
+    const rest = video.expected_seconds === null ? null : video.expected_seconds - (Date.now() / 1000 - video.started_at);
+    const left = rest === null ? "" : rest < 1 ? ", almost there" : ", " + seconds(rest) + " left";
     const step = video.step ? "step " + video.step + " of " + video.steps : video.stage || "beginning";
     return step + (video.stage && video.step ? " (" + video.stage + ")" : "") + left;
   }
