@@ -11,14 +11,27 @@ namespace {
 
 std::string name_of_step(int step) { return fmt::format("step{}.sample_out", step); }
 
-int count_steps(const TensorFile& file) {
-  int count = 0;
-  while (file.find(name_of_step(count)) != nullptr) ++count;
-  require(count > 0,
+/// Those that a dump has, one behind the other; of its last one alone, that.
+struct StepRange {
+  int first = 0, end = 0;
+  bool operator==(const StepRange&) const = default;
+  std::string text() const {
+    return first == 0 ? fmt::format("{} steps", end) : fmt::format("step {} alone", first + 1);
+  }
+};
+
+StepRange steps_of(const TensorFile& file) {
+  constexpr int kMost = 1000;  // that a request may have
+  const auto has = [&](int step) { return file.find(name_of_step(step)) != nullptr; };
+  StepRange range;
+  while (range.first < kMost && !has(range.first)) ++range.first;
+  range.end = range.first;
+  while (has(range.end)) ++range.end;
+  require(range.end > range.first,
           fmt::format("{}: expected the latents of steps, as `wanbench generate --dump` writes them, found no "
                       "tensor {}",
                       file.path().string(), name_of_step(0)));
-  return count;
+  return range;
 }
 
 const float* values_of(const TensorFile& file, const TensorView& view, const std::string& name) {
@@ -39,13 +52,13 @@ LatentStep compare(const float* reference, const float* test, int64_t count) {
 }  // namespace
 
 std::vector<LatentStep> compare_latents(const TensorFile& reference, const TensorFile& test) {
-  const int count = count_steps(reference), found = count_steps(test);
-  require(count == found,
-          fmt::format("{}: expected {} steps as {} has, found {}: compare runs of one schedule", test.path().string(),
-                      count, reference.path().string(), found),
+  const StepRange range = steps_of(reference), found = steps_of(test);
+  require(range == found,
+          fmt::format("{}: expected {} as {} has, found {}: compare runs of one schedule", test.path().string(),
+                      range.text(), reference.path().string(), found.text()),
           ErrorKind::kNotComparable);
   std::vector<LatentStep> steps;
-  for (int i = 0; i < count; ++i) {
+  for (int i = range.first; i < range.end; ++i) {
     const std::string name = name_of_step(i);
     const TensorView a = reference.view(name), b = test.view(name);
     require(a.shape == b.shape,

@@ -16,7 +16,8 @@ struct LatentStep {
   Score cosine;       // of the angle between both
 };
 
-/// `step<i>.sample_out` of two files that `generate --dump` wrote, F32, in order. Sums are in double. Throws
+/// `step<i>.sample_out` of two files that `generate --dump` wrote, F32, in order; of `--dump-level latent` that of the
+/// last step. Sums are in double. Throws
 /// Error(kInput) naming the file that has no step, or one that is no contiguous F32; Error(kNotComparable) when the
 /// steps or their shapes differ.
 std::vector<LatentStep> compare_latents(const TensorFile& reference, const TensorFile& test);

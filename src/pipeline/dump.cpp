@@ -18,6 +18,13 @@ Tensor reshaped(Tensor tensor, const Shape& shape) {
 
 }  // namespace
 
+Dump::Dump(Backend& backend, const Request& request, const PatchGrid& grid, int steps)
+    : backend_(backend),
+      path_(request.dump),
+      level_(request.dump_level),
+      grid_(grid),
+      last_(fmt::format("step{}.sample_out", steps - 1)) {}
+
 void Dump::store(std::string name, Tensor value) { tensors_.emplace_back(std::move(name), std::move(value)); }
 
 Probe& Dump::call(int index) {
@@ -37,7 +44,7 @@ void Dump::tensor(const std::string& name, TensorView value) {
 }
 
 void Dump::add(const std::string& name, TensorView value) {
-  if (!is_on()) return;
+  if (!wants(name)) return;
   if (value.memory == Memory::kHost && value.dtype == DType::kF32 && value.is_contiguous()) {
     Tensor copy = host_tensor(DType::kF32, value.shape);
     std::memcpy(copy->data, value.data, value.bytes());
@@ -48,7 +55,7 @@ void Dump::add(const std::string& name, TensorView value) {
 }
 
 void Dump::add(const std::string& name, std::span<const float> values) {
-  if (is_on()) store(name, host_tensor(values, {static_cast<int64_t>(values.size())}));
+  if (wants(name)) store(name, host_tensor(values, {static_cast<int64_t>(values.size())}));
 }
 
 void Dump::add_per_token(const std::string& name, TensorView table, int row, int first_row) {
@@ -64,7 +71,7 @@ void Dump::add_per_token(const std::string& name, TensorView table, int row, int
 }
 
 void Dump::write() const {
-  if (!is_on()) return;
+  if (path_.empty()) return;
   std::vector<SafetensorsWriter::Declared> declared;
   for (const auto& [name, tensor] : tensors_) declared.push_back({name, DType::kF32, tensor->shape});
   SafetensorsWriter writer(path_, std::move(declared));

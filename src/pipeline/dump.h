@@ -17,11 +17,11 @@ namespace wan {
 
 class Dump final : public Probe {
  public:
-  /// Into the file that `request` names, if any.
-  Dump(Backend& backend, const Request& request, const PatchGrid& grid)
-      : backend_(backend), path_(request.dump), level_(request.dump_level), grid_(grid) {}
+  /// Into the file that `request` names, if any. `steps`: of the run.
+  Dump(Backend& backend, const Request& request, const PatchGrid& grid, int steps);
 
-  bool is_on() const { return !path_.empty(); }
+  /// Whether more is collected than what the last step leaves.
+  bool is_on() const { return !path_.empty() && level_ != DumpLevel::kLatent; }
   /// Whether the insides of a step's DiT calls are collected; those of the first step are.
   bool takes_blocks_of(int step) const { return is_on() && level_ == DumpLevel::kBlocks && step == 0; }
 
@@ -41,11 +41,13 @@ class Dump final : public Probe {
   void write() const;
 
  private:
+  bool wants(const std::string& name) const { return is_on() || (!path_.empty() && name == last_); }
   void store(std::string name, Tensor value);
   Backend& backend_;
   std::filesystem::path path_;
   DumpLevel level_;
   PatchGrid grid_;
+  std::string last_;  // name of what the last step leaves
   std::string prefix_;
   std::vector<std::pair<std::string, Tensor>> tensors_;  // in the order of the computation
 };

@@ -20,7 +20,7 @@ namespace wan {
 
 enum class Precision { kF32, kBF16 };
 enum class Offload { kAuto, kNone, kPacked, kStream, kPackedStream, kMapped };
-enum class DumpLevel { kStages, kBlocks };
+enum class DumpLevel { kLatent, kStages, kBlocks };
 enum class Overlap { kOn, kOff };  // off: loading finishes before anything computes, so that its own time is seen
 
 struct Request {

@@ -231,8 +231,9 @@ void options_of_output(Visitor& visit, R& r) {
                Form::kOff},
         r.no_metadata, OneOf{{"false", "true"}});
   visit(Option{"dump", "--dump", "FILE", "write intermediates as safetensors", Also::kDump}, r.dump, Anything{});
-  visit(Option{"dump_level", "--dump-level", "", "stages, or blocks: also the first step's DiT calls"}, r.dump_level,
-        Anything{});
+  visit(Option{"dump_level", "--dump-level", "",
+               "latent: what the last step leaves, alone; stages; blocks: also the first step's DiT calls"},
+        r.dump_level, Anything{});
   visit(
       Option{"replay", flags::kReplay, "FILE",
              "each step begins with the latent of this run's --dump, and says how far its velocity is from that run's",

@@ -73,7 +73,8 @@ struct EnumNames<Overlap> {
 
 template <>
 struct EnumNames<DumpLevel> {
-  static constexpr std::array<std::pair<DumpLevel, std::string_view>, 2> kTable{{
+  static constexpr std::array<std::pair<DumpLevel, std::string_view>, 3> kTable{{
+      {DumpLevel::kLatent, "latent"},
       {DumpLevel::kStages, "stages"},
       {DumpLevel::kBlocks, "blocks"},
   }};

@@ -57,6 +57,22 @@ TEST_F(Latents, AreComparedStepByStep) {
   EXPECT_EQ(steps[2].step, 2);
 }
 
+TEST_F(Latents, OfTheLastStepAloneAreComparedAsThat) {
+  const auto last = [&](const std::string& file, int step, float value) {
+    SafetensorsWriter writer(folder_ / file, {{"step" + std::to_string(step) + ".sample_out", DType::kF32, {1}}});
+    writer.write(std::as_bytes(std::span(&value, 1)));
+    writer.finish();
+    return TensorFile::open(folder_ / file);
+  };
+  const TensorFile a = last("a", 11, 2), b = last("b", 11, 3), shorter = last("c", 9, 3);
+  const auto steps = compare_latents(a, b);
+  ASSERT_EQ(steps.size(), 1u);
+  EXPECT_EQ(steps[0].step, 11);
+  EXPECT_NEAR(*steps[0].relative_l2.value, 0.5, 1e-12);
+  EXPECT_THAT(refusal_of(a, shorter, ErrorKind::kNotComparable),
+              AllOf(HasSubstr("expected step 12 alone"), HasSubstr("found step 10 alone")));
+}
+
 TEST_F(Latents, ThatAreNotFiniteHaveNoNumber) {
   const auto steps = compare_latents(dump("a", {{1, 2}}), dump("b", {{1, std::numeric_limits<float>::quiet_NaN()}}));
   EXPECT_EQ(steps[0].relative_l2, no_score("not_finite"));
