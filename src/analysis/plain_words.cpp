@@ -23,6 +23,7 @@ const std::map<std::string_view, std::string_view>& flag_words() {
       {"median_of_runs", "the median of several runs, none of which is printed"},
       {"open_division", "measured in the open division, where model and settings may differ"},
       {"pcie_width_below_nominal", "measured with fewer PCIe lanes than the card has"},
+      {"other_cache_curve", "measured with the curve of another shift, solver or number of steps"},
       {"percentile_90", "the time that 90 % of its videos kept to, not a mean"},
       {"pipe_overrun", "measured of a program that said more than is taken"},
       {"pipe_unreadable", "measured of a program that said something unreadable"},

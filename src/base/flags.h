@@ -39,5 +39,7 @@ inline constexpr const char* kEvictPageCache = "evict";
 
 /// What a run says of its limit before its execution is decided: one that is refused has no other place for it.
 inline constexpr const char* kGpuMemoryLimitFact = "gpu_memory_limit";
+/// What a run says where its curve of the step cache was made for another shift, number of steps or solver.
+inline constexpr const char* kOtherCurveFact = "cache_curve_of_other";
 
 }  // namespace wan::flags

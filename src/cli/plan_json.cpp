@@ -40,7 +40,8 @@ OrderedJson forwards_of(const Plan& plan) {
           {"in_all", decisions.forwards_in_all},
           {"cond", decisions.forwards_cond},
           {"uncond", decisions.forwards_uncond},
-          {"approximations", decisions.approximations}};
+          {"approximations", decisions.approximations},
+          {"curve_remark", plan.step_cache.curve_remark}};
 }
 
 OrderedJson json_of(const VideoPlan& video) {
@@ -107,7 +108,7 @@ OrderedJson json_of(const std::optional<FitPeak>& peak, std::string_view reason)
 }  // namespace
 
 OrderedJson json_of(const PlannedCard& card, const std::vector<VideoPlan>& videos) {
-  OrderedJson document = json_document("wanbench.plan", 1, 1);
+  OrderedJson document = json_document("wanbench.plan", 1, 2);
   const std::string unknown = card.name.empty() ? card.why_no_card : "not_in_the_table";
   document["card"] = {
       {"name", card.name.empty() ? json_value(nullptr, card.why_no_card) : json_value(card.name)},

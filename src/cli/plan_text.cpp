@@ -102,6 +102,8 @@ void print_video(const VideoPlan& video) {
                                   gib(video.memory.predicted_peak), gib(video.host_bytes)),
                       0, 2));
   if (plan.is_altered()) print("{}", wrapped(reuse_line(plan), 0, 2));
+  if (const std::string& remark = plan.step_cache.curve_remark; !remark.empty())
+    print("{}", wrapped("note: " + remark, 0, 2));
   print_memory(video);
   if (const auto seconds = video.seconds())
     print("{}", wrapped(fmt::format("in all {}, all steps counted, without what is not known", duration_text(*seconds)),

@@ -27,6 +27,7 @@ void add_reuse(const Plan& plan, Decisions& out) {
     out.step_cache->threshold = cache.settings.threshold;
     out.step_cache->retention = cache.settings.retention;
     out.step_cache->curve_sha256 = cache.curve_sha256;
+    out.step_cache->curve_remark = cache.curve_remark;
     if (cache.method == StepCache::kMagCache) {
       out.step_cache->max_skips = cache.settings.max_skips;
       out.step_cache->curve_steps = static_cast<int64_t>(cache.curve_steps);
@@ -87,7 +88,13 @@ Decisions decisions_of(const Plan& plan) {
   return out;
 }
 
-Decisions decide(const Request& request) { return decisions_of(make_plan(request, open_models(request))); }
+Decisions decide(const Request& request) {
+  const ModelSet models = open_models(request);
+  const Plan plan = make_plan(request, models);
+  Decisions out = decisions_of(plan);
+  out.stored_small = is_stored_small(models, plan.compute);
+  return out;
+}
 
 void require_fits_card(const Request& request, uint64_t card_bytes) {
   const ModelSet models = open_models(request);

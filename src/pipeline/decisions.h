@@ -35,8 +35,9 @@ struct Decisions {
   std::optional<int64_t> low_noise_from_step;  // Plan::low_noise_from_step
   std::map<std::string, Precision> computed;   // component -> what it computes in: dit, text_encoder, vae
   std::map<std::string, std::string> stored;   // component -> Plan::stored
-  std::vector<LoraUse> loras;                  // in the order in which they are added
-  std::string text_encoder_device;             // cpu or cuda
+  bool stored_small = false;        // the DiT's file is in a form smaller than what is computed in: of `decide` alone
+  std::vector<LoraUse> loras;       // in the order in which they are added
+  std::string text_encoder_device;  // cpu or cuda
   Overlap overlap = Overlap::kOn;
   std::optional<MemorySize> gpu_memory_limit;  // Request::gpu_memory_limit
 
@@ -48,6 +49,7 @@ struct Decisions {
     double retention = 0;
     std::string curve_sha256;
     std::optional<int64_t> curve_steps;  // that the curve was made for; of another number it is stretched
+    std::string curve_remark;            // StepCachePlan::curve_remark
   };
   std::optional<Reuse> step_cache;
   std::optional<int> cfg_gate_step;            // first step whose guidance may take an earlier one's difference

@@ -185,7 +185,9 @@ void Generation::load() {
   observer_.on_fact("memory_plan", m.memory.text());
   for (size_t i = 0; i < plan_.loras.size(); ++i)
     observer_.on_fact(fmt::format("lora_{}", i + 1), text_of(plan_.loras[i]));
-  dump_ = std::make_unique<Dump>(*m.backend, request_, plan_.grid());
+  if (const std::string& remark = plan_.step_cache.curve_remark; !remark.empty())
+    observer_.on_fact(flags::kOtherCurveFact, remark);
+  dump_ = std::make_unique<Dump>(*m.backend, request_, plan_.grid(), plan_.steps);
   replay_ = std::make_unique<Replay>(*m.backend, request_, plan_);
   text_ = std::make_unique<TextStage>(stages(), prompts_);
   text_->start();

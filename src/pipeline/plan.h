@@ -85,6 +85,7 @@ struct StepCachePlan {
   ReuseSettings settings;    // max_skips is kMagCache's alone
   std::string curve_sha256;  // kMagCache's
   size_t curve_steps = 0;    // that it was made for
+  std::string curve_remark;  // what else it was made for than this video; empty: nothing
 };
 
 /// The request with every default filled in and every bound checked, then, once the devices are open, with all that was

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "base/flags.h"
@@ -64,6 +65,25 @@ void refuse_idle_options(const Request& request, StepCache method) {
   refuse(flags::kCacheCurve, !by_curve && !request.cache_curve.empty(), "magcache");
 }
 
+/// "the curve was made for 50 steps and shift 5, and this video has 40 and 8": of what differs. A curve that does not
+/// say its shift is taken to be of the video's.
+std::string curve_remark(const CacheCurve& curve, const Plan& plan) {
+  std::vector<std::string> its, here;
+  const auto compare = [&](const std::string& of_curve, const std::string& of_video) {
+    if (of_curve == of_video) return;
+    its.push_back(of_curve);
+    here.push_back(of_video);
+  };
+  compare(fmt::format("{} steps", curve.ratios.steps()), fmt::format("{} steps", plan.steps));
+  if (curve.shift)
+    compare(fmt::format("shift {:g}", *curve.shift), plan.shift ? fmt::format("shift {:g}", *plan.shift) : "no shift");
+  compare(std::string(enum_name(curve.solver)), std::string(enum_name(plan.solver)));
+  if (its.empty()) return "";
+  return fmt::format(
+      "the curve was made for {}, and this video has {}: `wanbench calibrate-cache` makes one of its own",
+      fmt::join(its, ", "), fmt::join(here, ", "));
+}
+
 void plan_magcache(const Request& request, Plan& plan) {
   const CacheCurve curve = curve_for(request, plan);
   StepCachePlan& cache = plan.step_cache;
@@ -72,6 +92,7 @@ void plan_magcache(const Request& request, Plan& plan) {
   cache.settings.retention = request.cache_retention.value_or(curve.settings.retention);
   cache.curve_sha256 = curve.sha256;
   cache.curve_steps = curve.ratios.steps();
+  cache.curve_remark = curve_remark(curve, plan);
   const std::vector<StepFacts> facts = facts_of(plan, curve.experts);
   reuse_by_magnitude(facts, at_steps(curve.ratios, facts.size()), cache.settings, plan.forwards);
 }

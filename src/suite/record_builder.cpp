@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/build_info.h"
+#include "base/flags.h"
 #include "measure/account.h"
 #include "measure/machine.h"
 #include "results/redact.h"
@@ -299,6 +300,8 @@ RunRecord build_record(const JobFacts& facts, size_t index) {
                                      step_work(record.forwards)};
   record.validity = measure::judge(input);
   add_pipe_flags(record, facts.watched, spans_left_out);
+  if (const auto remark = record.engine.facts.find(flags::kOtherCurveFact); remark != record.engine.facts.end())
+    record.validity.push_back({"other_cache_curve", remark->second, "", false});
   if (facts.job.traced) add_kernels(record, video);
   if (facts.job.fidelity != nullptr) add_fidelity(record, facts);
   return record;
