@@ -24,6 +24,7 @@ void add_case_command(CLI::App& app, ExitCode& result) {
   add_number(*command, "--videos", process->videos, Bounds<int64_t>{1, 1000}, "how many, one after another");
   command->add_option("--request", process->request, "the request as JSON")->required();
   command->add_option("--fidelity", process->fidelity, "what to find out of its fidelity, as JSON");
+  command->add_option("--keep", process->keep, "where the frames and the last latent stay, a path without ending");
   command->add_flag_callback(
       "--trace-kernels", [process] { process->kernels = suite::WatchKernels::kYes; }, "watch each kernel");
   command->add_flag_callback(

@@ -11,6 +11,8 @@
 #include "pipeline/request_json.h"
 #include "suite/counter_stream.h"
 #include "suite/fidelity_process.h"
+#include "suite/fidelity_task.h"
+#include "suite/frame_file.h"
 #include "suite/kernel_stages.h"
 #include "suite/monitor_toggle.h"
 #include "suite/pipe_observer.h"
@@ -19,7 +21,14 @@ namespace wan::suite {
 namespace {
 
 void generate_all(const EngineProcess& process, PipeObserver& observer) {
-  const Request request = request_from_json(process.request);
+  Request request = request_from_json(process.request);
+  std::unique_ptr<FrameFile> frames;
+  if (!process.keep.empty()) {
+    std::filesystem::create_directories(process.keep.parent_path());
+    frames = std::make_unique<FrameFile>(kept_frames(process.keep.parent_path(), process.keep.filename()));
+    request.dump = kept_latent(process.keep.parent_path(), process.keep.filename());
+    request.dump_level = DumpLevel::kLatent;
+  }
   // Before the engine's first CUDA call.
   const auto kernels =
       process.kernels == WatchKernels::kNo
@@ -37,11 +46,14 @@ void generate_all(const EngineProcess& process, PipeObserver& observer) {
       start_ns = next.own.at_ns;
       observer.send(next);
     }
-    const Outcome outcome = engine->generate(request, {&watcher, process.stop, start_ns});
+    CallOptions call{&watcher, process.stop, start_ns};
+    if (frames) call.consumers = {frames.get()};
+    const Outcome outcome = engine->generate(request, call);
     if (kernels) {
       KernelTrace trace = kernels->take();
       observer.send(Kernels{std::move(trace), kernels->take_events()});
     }
+    if (frames) frames->keep();
     observer.send_finished(outcome);
   }
   engine.release();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <string>
 
@@ -16,10 +17,12 @@ enum class SampleCounters { kNo, kYes };  // hardware counters, by CUPTI in this
 
 struct EngineProcess {
   int pipe_descriptor = -1;
-  int64_t start_ns = 0;  // CLOCK_MONOTONIC at which Model_Initialization begins
-  int64_t videos = 1;    // made one after another by one engine: from the second on they are warm
-  std::string request;   // as request_json writes it
-  std::string fidelity;  // instead of it, a FidelityTask as JSON; empty: none
+  int64_t start_ns = 0;        // CLOCK_MONOTONIC at which Model_Initialization begins
+  int64_t videos = 1;          // made one after another by one engine: from the second on they are warm
+  std::string request;         // as request_json writes it
+  std::string fidelity;        // instead of it, a FidelityTask as JSON; empty: none
+  std::filesystem::path keep;  // where the last video's frames and last latent stay: a path without ending; empty: they
+                               // do not
   std::map<std::string, std::string> environment;  // variables that the engine and its libraries read, where set
   WatchKernels kernels = WatchKernels::kNo;
   SampleCounters counters = SampleCounters::kNo;

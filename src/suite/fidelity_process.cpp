@@ -105,9 +105,9 @@ void add_scores(FidelityComparison& comparison, const FidelityResult& result) {
   }
 }
 
-void add_latents(FidelityComparison& comparison, const Made& reference, const Made& test) {
+void add_latents(FidelityComparison& comparison, const fs::path& reference, const fs::path& test) {
   try {
-    for (const LatentStep& step : compare_latents(reference.latents, test.latents))
+    for (const LatentStep& step : compare_latents(reference, test))
       comparison.latents.push_back({step.step, value_of(step.relative_l2, "dump"), value_of(step.cosine, "dump")});
   } catch (const Error& problem) {
     if (problem.kind() != ErrorKind::kNotComparable) throw;
@@ -157,6 +157,44 @@ std::optional<FidelityStill> keep_still(const FidelityTask& task, const Fidelity
   return still;
 }
 
+VideoInfo info_of(const KeptVideo& video) {
+  VideoInfo info;
+  info.width = video.width;
+  info.height = video.height;
+  info.num_frames = video.num_frames;
+  info.fps = video.fps;
+  return info;
+}
+
+/// Of two videos that timed runs kept. No step begins with the other's latent: that would be another run.
+FidelityRecord measure_kept(const FidelityTask& task) {
+  const KeptVideo &reference = task.kept->reference, &test = task.kept->test;
+  const auto open = [](const KeptVideo& video) { return open_kept_frames(video.frames, info_of(video)); };
+  FidelityRecord record;
+  record.why_no_noise_floor = task.why_no_floor;
+  FidelityComparison& comparison = record.comparison = named_comparison(task.pair);
+  comparison.reference_key = task.reference_key;
+  comparison.reference_sha256 = reference.sha256;
+  comparison.test_sha256 = test.sha256;
+  comparison.why_not_replayed = task.pair.why_not_replayed;
+  const FidelityResult result = compare_videos(*open(reference), *open(test));
+  add_scores(comparison, result);
+  add_latents(comparison, reference.latent, test.latent);
+  record.still = keep_still(task, result, *open(reference), *open(test));
+  return record;
+}
+
+/// What there is to say of the test's video, which was made before.
+Outcome outcome_of(const KeptVideo& video) {
+  Outcome outcome;
+  outcome.width = video.width;
+  outcome.height = video.height;
+  outcome.num_frames = video.num_frames;
+  outcome.fps = video.fps;
+  outcome.video_sha256 = video.sha256;
+  return outcome;
+}
+
 class FidelityMeasurement {
  public:
   FidelityMeasurement(const FidelityTask& task, SettingRuns& runs) : task_(task), runs_(runs) {}
@@ -202,7 +240,7 @@ class FidelityMeasurement {
     FidelityResult result = compare_videos(*reference.frames->open(), *test.frames->open());
     add_scores(comparison, result);
     if (frames != nullptr) *frames = std::move(result);
-    add_latents(comparison, reference, test);
+    add_latents(comparison, reference.latents, test.latents);
     comparison.why_not_replayed = pair.why_not_replayed;
     if (pair.why_not_replayed.empty()) comparison.replayed = runs_.replay(pair.test, reference);
     return comparison;
@@ -216,6 +254,12 @@ class FidelityMeasurement {
 
 void measure_fidelity(const EngineProcess& process, PipeObserver& pipe) {
   const FidelityTask task = fidelity_task_from_json(process.fidelity);
+  if (task.kept) {
+    fs::create_directories(task.folder);
+    pipe.send(Fidelity{measure_kept(task)});
+    pipe.send_finished(outcome_of(task.kept->test));
+    return;
+  }
   const Scratch scratch(scratch_folder(task));
   for (const SettingPair& pair : task.floor)
     if (pair.test.request.tuning_table == empty_table(task)) write_atomically(empty_table(task), "# none is chosen\n");

@@ -16,6 +16,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kWhere = "a fidelity task";
 constexpr Bounds<double> kBound{0, 1};
+constexpr Bounds<int64_t> kSide{1, 1'000'000};
+constexpr Bounds<double> kRate{0, 1000};
 
 Json json_of(const Setting& setting) {
   return {{"name", setting.name},
@@ -28,6 +30,26 @@ Json json_of(const SettingPair& pair) {
   return {{"reference", json_of(pair.reference)},
           {"test", json_of(pair.test)},
           {"why_not_replayed", pair.why_not_replayed}};
+}
+
+Json json_of(const KeptVideo& video) {
+  return {{"frames", video.frames.string()}, {"latent", video.latent.string()}, {"width", video.width},
+          {"height", video.height},          {"num_frames", video.num_frames},  {"fps", video.fps},
+          {"sha256", video.sha256}};
+}
+
+KeptVideo kept_of(const nlohmann::json& json) {
+  JsonReader reader(json, kWhere);
+  KeptVideo video;
+  reader.read("frames", video.frames);
+  reader.read("latent", video.latent);
+  reader.read("width", video.width, kSide);
+  reader.read("height", video.height, kSide);
+  reader.read("num_frames", video.num_frames, kSide);
+  reader.read("fps", video.fps, kRate);
+  reader.read("sha256", video.sha256);
+  reader.refuse_unknown();
+  return video;
 }
 
 Setting setting_of(const nlohmann::json& json) {
@@ -67,6 +89,8 @@ std::string to_json(const FidelityTask& task) {
                {"folder", task.folder.string()},
                {"stills_from", task.stills_from.string()}};
   if (task.bound) json["bound"] = *task.bound;
+  if (!task.kept_reference.empty()) json["kept_reference"] = task.kept_reference;
+  if (task.kept) json["kept"] = {{"reference", json_of(task.kept->reference)}, {"test", json_of(task.kept->test)}};
   for (const SettingPair& pair : task.floor) json["floor"].push_back(json_of(pair));
   return json.dump();
 }
@@ -75,7 +99,7 @@ FidelityTask fidelity_task_from_json(const std::string& text) {
   const nlohmann::json json = parse_json(text, kWhere);
   JsonReader reader(json, kWhere);
   FidelityTask task;
-  nlohmann::json pair, floor;
+  nlohmann::json pair, floor, kept;
   reader.read("pair", pair);
   reader.read("reference_key", task.reference_key);
   reader.read("test_video", task.test_video);
@@ -84,8 +108,18 @@ FidelityTask fidelity_task_from_json(const std::string& text) {
   reader.read("folder", task.folder);
   reader.read("stills_from", task.stills_from);
   reader.read("bound", task.bound, kBound);
+  reader.read("kept_reference", task.kept_reference);
+  reader.read("kept", kept);
   reader.refuse_unknown();
   task.pair = pair_of(pair);
+  if (!kept.is_null()) {
+    JsonReader sides(kept, kWhere);
+    nlohmann::json reference, test;
+    sides.read("reference", reference);
+    sides.read("test", test);
+    sides.refuse_unknown();
+    task.kept = KeptPair{kept_of(reference), kept_of(test)};
+  }
   for (const nlohmann::json& entry : floor) task.floor.push_back(pair_of(entry));
   return task;
 }

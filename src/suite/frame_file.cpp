@@ -66,4 +66,16 @@ void FrameFile::abandon() noexcept {
 
 std::unique_ptr<VideoFrames> FrameFile::open() const { return std::make_unique<FramesOfFile>(path_, video_); }
 
+std::unique_ptr<VideoFrames> open_kept_frames(const std::filesystem::path& path, const VideoInfo& video) {
+  std::error_code missing;
+  const uintmax_t found = std::filesystem::file_size(path, missing);
+  const uintmax_t expected = 3 * static_cast<uintmax_t>(video.width) * static_cast<uintmax_t>(video.height) *
+                             static_cast<uintmax_t>(video.num_frames);
+  require(!missing && found == expected,
+          fmt::format("{}: expected the {} bytes of {} frames of {}x{}, found {}", path.string(), expected,
+                      video.num_frames, video.width, video.height, missing ? "no file" : std::to_string(found)),
+          ErrorKind::kRuntime);
+  return std::make_unique<FramesOfFile>(path, video);
+}
+
 }  // namespace wan::suite

@@ -14,7 +14,9 @@ namespace wan::suite {
 class FrameFile final : public FrameConsumer {
  public:
   explicit FrameFile(std::filesystem::path path) : path_(std::move(path)) {}
-  ~FrameFile() override { abandon(); }
+  ~FrameFile() override {
+    if (!is_kept_) abandon();
+  }
   FrameFile(const FrameFile&) = delete;
   FrameFile& operator=(const FrameFile&) = delete;
 
@@ -26,12 +28,19 @@ class FrameFile final : public FrameConsumer {
 
   /// From the first frame on, of a video that is finished. This must outlive it.
   std::unique_ptr<VideoFrames> open() const;
+  /// Leaves the file of a video that is finished behind.
+  void keep() { is_kept_ = true; }
 
  private:
   void require_written() const;
+  bool is_kept_ = false;
   std::filesystem::path path_;
   std::ofstream out_;
   VideoInfo video_;
 };
+
+/// The frames of a file that was kept, of this size, length and rate. Throws Error(kRuntime) naming one that cannot be
+/// read or is of another length.
+std::unique_ptr<VideoFrames> open_kept_frames(const std::filesystem::path& path, const VideoInfo& video);
 
 }  // namespace wan::suite

@@ -165,6 +165,10 @@ class SuiteRun {
       if (const int signal = signals_.take(); signal != 0) outcome_.stop_signal = signal;
       if (outcome_.stop_signal != 0) break;
       const bool is_beside = job->traced || job->fidelity != nullptr;
+      if (!is_beside && is_left_out(*job)) {
+        schedule.leave_out(*job);
+        continue;
+      }
       const int64_t left = schedule.left() + static_cast<int64_t>(beside_.size()) + (is_beside ? 1 : 0);
       display_.run_begins(*job->planned, *job, number + 1, number + left);
       const size_t before = outcome_.records.size();
@@ -175,6 +179,8 @@ class SuiteRun {
         schedule.ended(*job, {outcome_.records.begin() + static_cast<ptrdiff_t>(before), outcome_.records.end()});
     }
     remove_left_parts(options_.output);  // of engines that were killed
+    // What the reference left is needed again where a case may still be run.
+    if (outcome_.stop_signal == 0 && outcome_.left_out.empty() && !options_.keep.empty()) remove_all_of(keep_folder());
     outcome_.skipped = schedule.skipped();
     for (auto& [identity, stored] : stored_) outcome_.records.push_back(std::move(stored.record));
     return std::move(outcome_);
@@ -238,6 +244,72 @@ class SuiteRun {
     return found == stored_.end() ? nullptr : &found->second.record;
   }
 
+  bool is_left_out(const Job& job) {
+    if (!options_.leave_out) return false;
+    std::vector<RunRecord> so_far = outcome_.records;
+    for (const auto& [identity, stored] : stored_) so_far.push_back(stored.record);
+    const std::string why = options_.leave_out(job, so_far);
+    if (why.empty()) return false;
+    const std::string& name = job.planned->details.name;
+    display_.note(fmt::format("{}: left out: {}", name, why));
+    outcome_.left_out[name] = why;
+    return true;
+  }
+
+  /// A timed run of the case of that key that ended well, made in this call or before; nullptr: there is none.
+  const RunRecord* good_run(const std::string& key) const {
+    const auto is_good = [&](const RunRecord& run) {
+      return run.run_case.key == key && run.status == RunStatus::kOk && !run.fidelity && !run.kernels &&
+             !run.run_case.warmup;
+    };
+    const auto made = std::find_if(outcome_.records.rbegin(), outcome_.records.rend(), is_good);
+    if (made != outcome_.records.rend()) return &*made;
+    const auto kept =
+        std::find_if(stored_.begin(), stored_.end(), [&](const auto& stored) { return is_good(stored.second.record); });
+    return kept == stored_.end() ? nullptr : &kept->second.record;
+  }
+
+  fs::path keep_folder() const { return options_.output / options_.keep; }
+
+  /// What the run left behind; nothing where that is gone.
+  std::optional<KeptVideo> kept_video(const RunRecord* run) const {
+    if (run == nullptr) return std::nullopt;
+    const Workload& work = run->workload;
+    const std::string& key = run->run_case.key;
+    KeptVideo video{kept_frames(keep_folder(), key),
+                    kept_latent(keep_folder(), key),
+                    work.width.value_or(0),
+                    work.height.value_or(0),
+                    work.num_frames.value_or(0),
+                    work.fps.value_or(0),
+                    run->output.sha256};
+    std::error_code ignored;
+    if (!fs::is_regular_file(video.frames, ignored) || !fs::is_regular_file(video.latent, ignored)) return std::nullopt;
+    return video;
+  }
+
+  /// Sets what two timed runs left behind against one another.
+  void judge_kept(const Job& job) {
+    const std::string& name = job.planned->details.name;
+    const RunRecord* made = good_run(job.planned->key);
+    const auto reference = kept_video(good_run(job.fidelity->kept_reference)), test = kept_video(made);
+    if (!reference || !test) {
+      if (!outcome_.left_out.contains(name))
+        display_.note(fmt::format("{}: fidelity is not measured: no frames of {} are kept", name,
+                                  reference ? name : job.fidelity->pair.reference.name));
+      return;
+    }
+    const RunRecord run = *made;
+    FidelityTask task = *job.fidelity;
+    task.kept = KeptPair{*reference, *test};
+    Job judged = job;
+    judged.fidelity = &task;
+    run_process(judged, &run);
+    if (outcome_.stop_signal != 0) return;
+    std::error_code ignored;
+    for (const fs::path& file : {test->frames, test->latent}) fs::remove(file, ignored);
+  }
+
   /// A run of the case that kept its video, or nullptr.
   const RunRecord* run_with_video(const PlannedCase& planned) const {
     const auto has = [&](const RunRecord& run) {
@@ -256,6 +328,10 @@ class SuiteRun {
   }
 
   void run_job(const Job& job) {
+    if (job.fidelity != nullptr && !job.fidelity->kept_reference.empty()) {
+      judge_kept(job);
+      return;
+    }
     if (job.fidelity == nullptr || context_.protocol == EngineProtocol::kNative) {
       run_process(job, nullptr);
       return;
@@ -278,7 +354,11 @@ class SuiteRun {
   void run_process(const Job& job, const RunRecord* made) {
     const PlannedCase& planned = *job.planned;
     const std::string created = utc_now();
-    measure::Gpu* gpu = measure::find_gpu(gpus_, planned.details.request.device, options_.cuda_visible_devices);
+    // Comparing what is kept is the host's work: the card need be neither idle nor cool for it.
+    const bool is_comparing = job.fidelity != nullptr && job.fidelity->kept.has_value();
+    measure::Gpu* gpu = is_comparing
+                            ? nullptr
+                            : measure::find_gpu(gpus_, planned.details.request.device, options_.cuda_visible_devices);
     const std::string why_no_gpu = !gpus_.gpus.empty() ? "the run does not use a GPU" : gpus_.reason;
     const Preparation preparation = preparer_.prepare(job, gpu, [this] { return signals_.waiting(); });
     const measure::IdleProbe probe = measure::probe_idle(gpu, static_cast<int64_t>(options_.idle_probe.value * 1e9));
@@ -381,6 +461,8 @@ class SuiteRun {
         watching.spawn.argv.push_back(word);
       if (job.fidelity != nullptr)
         watching.spawn.argv.insert(watching.spawn.argv.end(), {"--fidelity", to_json(*job.fidelity)});
+      else if (!options_.keep.empty() && !job.warmup && !job.traced)
+        watching.spawn.argv.insert(watching.spawn.argv.end(), {"--keep", (keep_folder() / job.planned->key).string()});
     } else {
       ExpandedCommand command = expand_command(options_.command, job.planned->details, videos.front());
       watching.spawn.argv = std::move(command.argv);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -32,6 +33,11 @@ struct RunOptions {
   OtherBuild other_build = OtherBuild::kRefuse;
   std::string program_sha256;  // of this program's files
   Repetition repetition;
+  /// Where each case's frames and last latent stay until it is judged, below `output`; empty: nowhere.
+  std::filesystem::path keep;
+  /// Asked before each run that is timed, and told what has been run so far: why its case is left out, which it then is
+  /// for good. Empty: it is not. May be unset.
+  std::function<std::string(const Job& job, const std::vector<RunRecord>& so_far)> leave_out{};
   Seconds timeout{0};  // of one video; 0: none
   Seconds grace{5};
   uint64_t memory_limit_bytes = 0;  // private memory of the child; 0: none
@@ -69,8 +75,9 @@ class Display {
 struct SuiteOutcome {
   std::vector<RunRecord> records;  // of this call, then those that were already there
   int64_t ok = 0, not_ok = 0, skipped = 0;
-  int stop_signal = 0;         // 0: ran to its end
-  bool second_signal = false;  // everything is to end at once
+  std::map<std::string, std::string> left_out;  // case -> why RunOptions::leave_out had it left out
+  int stop_signal = 0;                          // 0: ran to its end
+  bool second_signal = false;                   // everything is to end at once
 };
 
 /// Refuses before any work, with Error(kUsage): an output folder with something in it, one whose plan is another, one

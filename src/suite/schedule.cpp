@@ -115,6 +115,11 @@ void Schedule::ended(const Job& job, const std::vector<RunRecord>& records) {
   skip_stored(state, job.scope);
 }
 
+void Schedule::leave_out(const Job& job) {
+  CaseState& state = state_of(job);
+  state.cold.over = state.warm.over = true;
+}
+
 int64_t Schedule::left() const {
   int64_t count = 0;
   for (const CaseState& state : cases_) {

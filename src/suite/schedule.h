@@ -43,6 +43,8 @@ class Schedule {
   /// The next job; nothing when all is done. Each must be `ended` before the next is asked for.
   std::optional<Job> next();
   void ended(const Job& job, const std::vector<RunRecord>& records);
+  /// In place of `ended`: nothing more of the job's case comes.
+  void leave_out(const Job& job);
 
   /// Jobs still to come; with a stopping rule the least number of them.
   int64_t left() const;
