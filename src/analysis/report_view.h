@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/ablation.h"
 #include "analysis/cards.h"
 #include "analysis/case_view.h"
 #include "analysis/compare.h"
@@ -55,6 +56,7 @@ struct ReportView {
   CardsView cards;
   FitView fit;
   std::vector<FidelityChart> fidelity;             // point into `cases`
+  std::deque<AblationTable> ablations;             // none but by who knows what one is of
   std::map<std::string, std::string> not_counted;  // by run id: why the run enters no estimate
   bool several_programs = false;
 

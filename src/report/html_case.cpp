@@ -140,6 +140,7 @@ Json certainty_data(const CaseView& shown) {
           {"executed", execution_text(s.group.execution)},
           {"reused", reuse_text(run)},
           {"reuse_letters", reuse_letters(run)},
+          {"forwards", forwards_data(run)},
           {"fidelity", fidelity_text(run)},
           {"mixed", pooling_doubts(s.group)},
           {"exclusions", std::move(exclusions)},
@@ -370,6 +371,11 @@ Json path_data(const std::filesystem::path& file) {
   Json path = Json::array();
   for (const auto& component : file) path.push_back(component.string());
   return path;
+}
+
+Json forwards_data(const RunRecord& run) {
+  if (!run.forwards.has() || run.forwards.value->reused == 0) return nullptr;
+  return {{"cond", run.forwards.value->cond}, {"uncond", run.forwards.value->uncond}};
 }
 
 Json quantity_data(const Quantity& quantity) {

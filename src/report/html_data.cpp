@@ -7,6 +7,7 @@
 
 #include "analysis/plain_words.h"
 #include "base/build_info.h"
+#include "report/ablation.h"
 #include "report/answer.h"
 #include "report/cards.h"
 #include "report/fidelity.h"
@@ -139,6 +140,7 @@ Json page_data(const ReportView& view, const HtmlOptions& options) {
                {"cold_warm", Json::array()},
                {"cards", cards_data(view.cards)},
                {"fit", fit_data(view.fit)},
+               {"ablations", ablations_data(view)},
                {"fidelity", fidelity_page_data(view, options)},
                {"printed_overviews", Json::array()}};
   for (const CaseView& shown : view.cases) {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "analysis/plain_words.h"
+#include "report/ablation.h"
 #include "report/answer.h"
 #include "report/cards.h"
 #include "report/cards_picture.h"
@@ -184,6 +185,7 @@ std::string markdown_report(const ReportView& view) {
                              : ": " + markdown_text(machines[0]) + "\n\n";
   if (machines.empty()) return out + "No run to report.\n";
   out += answer_markdown(answer_of(view));
+  out += ablations_markdown(view);
   out += performance_summary(view, machines);
   if (!cards_picture(view).empty()) out += "\n![Seconds and cents a video, by card](cards.svg)\n";
   out += fidelity_charts_markdown(view);

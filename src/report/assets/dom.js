@@ -17,6 +17,29 @@ const el = (tag, attributes, ...children) => {
   return node;
 };
 
+const SVG = "http://www.w3.org/2000/svg";
+const svgNode = (tag, attributes, ...children) => {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
+  node.append(...children);
+  return node;
+};
+
+// Which forwards were computed: a column a step, a row a prompt. Letters as records have them.
+const FORWARDS = { C: "computed", r: "reused", g: "the guidance's difference reused", "-": "none" };
+const forwardsPicture = (forwards) => {
+  const rows = [["positive", forwards.cond], ["negative", forwards.uncond]].filter(([, letters]) => letters);
+  const steps = Math.max(...rows.map(([, letters]) => letters.length)), cell = 10, row = 14, from = 56;
+  const cells = rows.flatMap(([name, letters], y) => [svgNode("text", { x: 0, y: y * row + 10 }, name),
+    ...[...letters].map((letter, step) => svgNode("rect", { x: from + step * cell, y: y * row + 1, width: cell - 1, height: row - 2,
+      class: "forward-" + (letter === "-" ? "none" : letter) }, svgNode("title", {}, "step " + step + ": " + (FORWARDS[letter] || letter))))]);
+  const words = rows.map(([name, letters]) => name + " " + letters).join(", ");
+  return el("div", { class: "scroll", tabindex: "0" }, svgNode("svg", { class: "forwards", width: from + steps * cell, height: rows.length * row, role: "img",
+    "aria-label": "Forwards by step: " + words }, ...cells));
+};
+const forwardsLegend = () => el("p", { class: "note forwards-legend" }, ["C", "r", "g"].flatMap((letter) => [
+  svgNode("svg", { class: "forwards", width: 10, height: 10 }, svgNode("rect", { width: 10, height: 10, class: "forward-" + letter })), " " + FORWARDS[letter] + " "]));
+
 const badge = (text, kind) => el("span", { class: "badge " + (kind || "") }, text);
 
 const classOf = (column) => [column.number ? "number" : "", column.extra ? "extra" : ""].filter(Boolean).join(" ") || null;

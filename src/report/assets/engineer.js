@@ -151,6 +151,7 @@ const sureBox = (c) => {
   ];
   lines.push(["Executed", s.executed]);
   if (s.reused) lines.push(["Reused", s.reused], ["Steps", s.reuse_letters]);
+  if (s.forwards) lines.push(["Forwards", [forwardsPicture(s.forwards), forwardsLegend()]]);
   for (const text of s.mixed) lines.unshift(["Mixed", text]);
   if (s.doubt) lines.unshift(["Doubt", s.doubt_words + ": " + s.doubt]);
   return el("aside", { class: "sure" }, el("h4", {}, "How sure are we?"),

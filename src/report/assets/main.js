@@ -47,6 +47,7 @@ document.getElementById("report").append(...[
     + "tables are complete, the charts below the first are left out."),
   section("fit", "Will it fit", fitMaps(data), fitTable(data)),
   stages.node ? section("where", BARS, stages.node) : null,
+  ablationSection(data),
   section("every", "Every case", everyCase(data)),
   fidelitySection(data),
   cardsSection(data),
