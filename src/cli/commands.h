@@ -25,6 +25,7 @@ void add_history_command(CLI::App& app, ExitCode& result);
 void add_export_command(CLI::App& app, ExitCode& result);
 void add_import_command(CLI::App& app, ExitCode& result);
 void add_run_command(CLI::App& app, ExitCode& result);
+void add_ablate_command(CLI::App& app, ExitCode& result);
 void add_suite_command(CLI::App& app, ExitCode& result);
 void add_serve_command(CLI::App& app, ExitCode& result);
 void add_serve_worker_command(CLI::App& app, ExitCode& result);

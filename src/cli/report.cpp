@@ -23,6 +23,7 @@
 #include "report/html.h"
 #include "report/markdown.h"
 #include "report/trace.h"
+#include "results/ablation.h"
 #include "results/json.h"
 #include "results/redact.h"
 #include "results/store.h"
@@ -76,6 +77,19 @@ std::string picture_of(const fs::path& png) {
   }
 }
 
+/// Of a folder that `wanbench ablate` made.
+void add_ablation(const fs::path& place, const std::vector<const RunRecord*>& records, ReportView& view) {
+  const fs::path file = place / kAblationFile;
+  std::error_code missing;
+  if (!fs::is_regular_file(file, missing)) return;
+  try {
+    fill_ablation_table(view.ablations.emplace_back(), ablation_from_json(read_text(file), file.string()), records);
+  } catch (const Error& error) {
+    view.ablations.clear();
+    log::warning(fmt::format("the report leaves out the ablation's table: {}", error.what()));
+  }
+}
+
 }  // namespace
 
 std::vector<fs::path> write_reports(const fs::path& folder, const ReportFilesOptions& options) {
@@ -102,7 +116,8 @@ std::vector<fs::path> write_reports(const fs::path& folder, const ReportFilesOpt
     records.push_back(&stored.record);
   }
   const CardTables cards = load_card_tables();
-  const ReportView view = page_view(records, cards);
+  ReportView view = page_view(records, cards);
+  add_ablation(place, records, view);
   const std::string trace = report::trace_json(records, beside);
   const TraceFile file = trace_file(trace);
   const report::HtmlOptions page{std::move(beside), place, std::move(files), file.name, poster_of, picture_of};

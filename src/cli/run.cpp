@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "backend/cuda_module.h"
 #include "base/build_info.h"
 #include "base/file.h"
 #include "base/flags.h"
@@ -19,14 +18,13 @@
 #include "cli/data_files.h"
 #include "cli/expected.h"
 #include "cli/numbers.h"
-#include "cli/openmp_settings.h"
 #include "cli/report_files.h"
 #include "cli/signals.h"
+#include "cli/suite_options.h"
 #include "cli/terminal.h"
 #include "io/video_writer.h"
 #include "measure/gpu.h"
 #include "measure/stopping.h"
-#include "model/variant.h"
 #include "pipeline/decisions.h"
 #include "pipeline/engine.h"
 #include "pipeline/recipe_names.h"
@@ -45,12 +43,11 @@ namespace fs = std::filesystem;
 constexpr const char* kAutoRepeats = "auto";
 constexpr Bounds<int> kRepeats{0, 1000};
 
-struct RunCommand {
-  fs::path suite, patterns, overhead;
-  suite::PlanOptions plan;
+struct RunCommand : SuiteOptions {
+  fs::path patterns, overhead;
   suite::RunOptions run;
-  std::string precision, weights, engine = "native", command, repeats = "1", warm_repeats = "0", order = "interleaved",
-                                  page_cache = "as-is";
+  std::string engine = "native", command, repeats = "1", warm_repeats = "0", order = "interleaved",
+              page_cache = "as-is";
   double max_seconds = 0;
   std::optional<int> warmups;
   std::string fidelity;
@@ -114,15 +111,8 @@ void find_injection(suite::RunOptions& run) {
 }
 
 void understand(RunCommand& options, const measure::GpuSet& gpus) {
+  understand(static_cast<SuiteOptions&>(options), gpus);
   suite::PlanOptions& plan = options.plan;
-  if (options.suite.empty()) options.suite = default_suite();
-  plan.precision = enum_value<Precision>(options.precision);
-  plan.random_weights = options.weights == flags::kRandomWeights;
-  if (plan.device == "cuda") plan.device = "cuda:0";
-  const bool has_cuda = !gpus.gpus.empty() && !cuda_module_file().empty() &&
-                        !measure::hides_all_cards(std::getenv("CUDA_VISIBLE_DEVICES"));
-  plan.default_device = has_cuda ? "cuda:0" : "cpu";
-  plan.default_checkpoint = default_checkpoint();
   require((options.engine == "command") == !options.command.empty(),
           "--engine command and --command go together: name the program to measure with --command", ErrorKind::kUsage);
   if (!options.command.empty()) plan.command = {"sh", "-c", options.command};
@@ -150,10 +140,7 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   }
   if (!options.patterns.empty())
     run.patterns = suite::parse_patterns(read_text(options.patterns), options.patterns.string());
-  const fs::path program = fs::read_symlink("/proc/self/exe");
-  run.engine = {program.string(), "case"};
-  run.program_sha256 = program_sha256();
-  run.engine_environment = openmp_settings();
+  use_own_engine(run);
   if (!options.overhead.empty())
     run.overhead = overhead_from_json(read_text(options.overhead), options.overhead.string());
   run.counters = measure::parse_counters(options.counters);
@@ -161,7 +148,6 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
   run.other_build = options.allow_other_build ? suite::OtherBuild::kAllow : suite::OtherBuild::kRefuse;
   run.if_stored = options.resume ? suite::IfStored::kResume : suite::IfStored::kRefuse;
   run.video = options.no_video || !can_write_video() ? suite::WriteVideo::kNo : suite::WriteVideo::kYes;
-  run.cuda_visible_devices = environment("CUDA_VISIBLE_DEVICES");
 }
 
 ExitCode conclude(const suite::SuiteOutcome& outcome, const RunCommand& options) {
@@ -277,41 +263,7 @@ ExitCode run_command(RunCommand options) {
 }
 
 void add_case_options(CLI::App& command, RunCommand& o) {
-  command.add_option(flags::kSuite, o.suite, "suite file, JSON or TOML; default: the quick suite")->type_name("FILE");
-  command
-      .add_option(flags::kCheckpoint, o.plan.checkpoints,
-                  "weights for every case; given again for another model, a case takes those of its own; default: the "
-                  "suite's, else the small ones that come with the program")
-      ->type_name("DIR")
-      ->allow_extra_args(false);
-  command
-      .add_option(flags::kWeights, o.weights,
-                  "checkpoint, or random: seeded values at the published sizes of each case's model")
-      ->check(CLI::IsMember({"checkpoint", flags::kRandomWeights}))
-      ->excludes(flags::kCheckpoint);
-  command
-      .add_option(flags::kModel, o.plan.model,
-                  "of the cases that name none: what their checkpoint must hold, or the sizes "
-                  "of random weights")
-      ->check(CLI::IsMember(model_names()));
-  command
-      .add_option(flags::kDevice, o.plan.device,
-                  "cpu, cuda or cuda:N; default: the suite's, else cuda:0 if there is one")
-      ->type_name("DEVICE");
-  command.add_option(flags::kPrecision, o.precision, "default: the suite's, else bf16 on cuda and fp32 on cpu")
-      ->check(CLI::IsMember(enum_words<Precision>()));
-  command
-      .add_option_function<std::string>(
-          flags::kGpuMemoryLimit,
-          [&o](const std::string& text) { o.plan.gpu_memory_limit = memory_size_of(text, flags::kGpuMemoryLimit); },
-          "GPU memory that the process of a case may take, the driver's context included: 12GiB, 16GB; a bare number "
-          "is GiB; default: the suite's, else what the card has free")
-      ->type_name("SIZE");
-  command
-      .add_option(flags::kTuningTable, o.plan.tuning_table,
-                  "kernel choices made by `wanbench tune`; default: those that come with the program")
-      ->type_name("FILE")
-      ->check(CLI::ExistingFile);
+  add_suite_options(command, o);
   command.add_option(flags::kCase, o.plan.only, "only this case, by name or alias; may be given again")
       ->type_name("NAME");
   command.add_option("--engine", o.engine, "native, or command: any external program")

@@ -86,8 +86,8 @@ sigset_t answered() {
 }  // namespace
 
 bool answers_signals(std::string_view subcommand) {
-  return subcommand == "run" || subcommand == "case" || subcommand == "generate" || subcommand == "repeat" ||
-         subcommand == "selftest" || subcommand == "serve";
+  return subcommand == "run" || subcommand == "ablate" || subcommand == "case" || subcommand == "generate" ||
+         subcommand == "repeat" || subcommand == "selftest" || subcommand == "serve";
 }
 
 void hold_signals() {

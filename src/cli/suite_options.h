@@ -1,0 +1,33 @@
+// The options that say which cases of a suite are made with which weights on which device, shared by the commands that
+// run some.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "measure/gpu.h"
+#include "suite/plan.h"
+#include "suite/runner.h"
+
+namespace CLI {
+class App;
+}
+
+namespace wan::cli {
+
+struct SuiteOptions {
+  std::filesystem::path suite;
+  suite::PlanOptions plan;
+  std::string precision, weights;
+};
+
+/// Declares them on `command`: --suite to --tuning-table. `options` must live until the command has run.
+void add_suite_options(CLI::App& command, SuiteOptions& options);
+
+/// Completes what the words of the command line say: the default suite, device and checkpoint.
+void understand(SuiteOptions& options, const measure::GpuSet& gpus);
+
+/// Has runs made by this program itself, and their records say which build of it that is.
+void use_own_engine(suite::RunOptions& run);
+
+}  // namespace wan::cli
