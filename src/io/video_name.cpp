@@ -17,7 +17,7 @@ void require_video_name(const std::filesystem::path& file) {
   std::string message = fmt::format(
       "{}: a video's name must end in .mp4, the one format that is written, but this one ends in {}: name a .mp4, or "
       "have the frames as PNG files with --frames DIR",
-      file.string(), ending.empty() ? "nothing of the kind" : "'" + file.extension().string() + "'");
+      file.string(), ending.empty() ? "nothing of the kind" : fmt::format("'{}'", file.extension().string()));
   if (ending == ".gif")
     message +=
         "; ffmpeg makes a GIF of an mp4: ffmpeg -i VIDEO.mp4 -vf "
