@@ -14,7 +14,7 @@ void walk(const CommandText& command, const std::function<void(const CommandText
 }
 
 /// Text between single quotes, of a shell: a quote ends it, is written, and starts it again.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return out + "'";
@@ -41,18 +41,18 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 void add_bash_command(const CommandText& command, std::string& states, std::string& values, std::string& words) {
   const std::string path = path_of(command);
   for (const CommandText& below : command.commands)
-    states += fmt::format("      {}) command={} ;;\n", quoted(path + "|" + below.words.back()), quoted(path_of(below)));
+    states += fmt::format("      {}) command={} ;;\n", in_quotes(path + "|" + below.words.back()), in_quotes(path_of(below)));
   std::vector<std::string> offered = names_below(command);
   for (const OptionText& option : command.options) {
     offered.insert(offered.end(), option.flags.begin(), option.flags.end());
     if (option.value.empty()) continue;
     for (const std::string& flag : option.flags)
       values += option.words.empty()
-                    ? fmt::format("    {}) return ;;\n", quoted(path + "|" + flag))
+                    ? fmt::format("    {}) return ;;\n", in_quotes(path + "|" + flag))
                     : fmt::format("    {}) COMPREPLY=($(compgen -W {} -- \"$current\")); return ;;\n",
-                                  quoted(path + "|" + flag), quoted(fmt::format("{}", fmt::join(option.words, " "))));
+                                  in_quotes(path + "|" + flag), in_quotes(fmt::format("{}", fmt::join(option.words, " "))));
   }
-  words += fmt::format("    {}) words={} ;;\n", quoted(path), quoted(fmt::format("{}", fmt::join(offered, " "))));
+  words += fmt::format("    {}) words={} ;;\n", in_quotes(path), in_quotes(fmt::format("{}", fmt::join(offered, " "))));
 }
 
 /// What _arguments is told of an option: '(--a -b)'{--a,-b}'[help]:value:(words)'.
@@ -63,12 +63,12 @@ std::string zsh_option(const OptionText& option) {
     help += c;
   }
   const std::string action = option.words.empty() ? "_files" : fmt::format("({})", fmt::join(option.words, " "));
-  if (!option.name.empty()) return quoted(fmt::format("*:{}:{}", option.name, action));
+  if (!option.name.empty()) return in_quotes(fmt::format("*:{}:{}", option.name, action));
   std::string value;
   if (!option.value.empty()) value = fmt::format(":{}:{}", option.flags.front(), action);
   std::string lines;
   for (const std::string& flag : option.flags)
-    lines += (lines.empty() ? "" : " ") + quoted(fmt::format("{}[{}]{}", flag, help, value));
+    lines += (lines.empty() ? "" : " ") + in_quotes(fmt::format("{}[{}]{}", flag, help, value));
   return lines;
 }
 
@@ -83,7 +83,7 @@ std::string zsh_function(const CommandText& command) {
       " \\\n    '1:command:->command' '*::argument:->argument'\n  case $state in\n    command)\n      local -a "
       "commands=(\n";
   for (const CommandText& below : command.commands)
-    text += fmt::format("        {}\n", quoted(below.words.back() + ":" + first_line(below.description)));
+    text += fmt::format("        {}\n", in_quotes(below.words.back() + ":" + first_line(below.description)));
   text += "      )\n      _describe -t commands command commands ;;\n    argument)\n      case $line[1] in\n";
   for (const CommandText& below : command.commands)
     text += fmt::format("        {}) {}_{} ;;\n", below.words.back(), name, below.words.back());
