@@ -3,7 +3,7 @@ include(CMakePackageConfigHelpers)
 
 # The public header is these headers of src/ in one file, each after those it includes. One that includes anything else
 # of ours would drag in what is private, and stops here.
-set(WAN_PUBLIC_HEADERS base/error.h base/memory_size.h base/solver.h base/step_cache.h base/stored_as.h base/stage.h base/weight_choice.h pipeline/stop.h pipeline/forwards.h pipeline/request.h pipeline/observer.h pipeline/frame_consumer.h
+set(WAN_PUBLIC_HEADERS base/error.h base/memory_size.h base/solver.h base/step_cache.h base/stored_as.h base/stage.h base/weight_choice.h pipeline/stop.h pipeline/forwards.h pipeline/request.h pipeline/observer.h pipeline/frame_consumer.h pipeline/preview.h
     pipeline/expectation.h pipeline/engine.h)
 set(public_text "// The public interface of wanbench's engine; docs/design.md tells how it is meant. Made by CMake from src/: do not edit.\n#pragma once\n")
 set(seen "")

@@ -21,6 +21,7 @@
 #include "cli/expected.h"
 #include "cli/generate_json.h"
 #include "cli/generate_outputs.h"
+#include "cli/preview_strip.h"
 #include "cli/prompts_file.h"
 #include "cli/request_options.h"
 #include "cli/signals.h"
@@ -38,7 +39,7 @@ constexpr size_t kMostNamed = 20;
 
 struct GenerateOptions {
   Request request;
-  std::filesystem::path prompts;
+  std::filesystem::path prompts, preview;
   std::vector<uint64_t> seeds;
   bool discard = false, force = false, trace_kernels = false;
   bool verbose = false, quiet = false, json = false, yes = false;
@@ -123,11 +124,18 @@ ExitCode generate_one(const GenerateOptions& options, std::vector<VideoResult>& 
   name_output(result.request, options.keep());
   require_outputs(result.request, options.existing());
   VideoMaker maker(options.progress(), options.kernels());
+  PreviewStrip previews;
+  if (!options.preview.empty()) {
+    require_preview(options.preview, options.existing());
+    maker.show(&previews);
+  }
   require_places(result.request);
   expect_videos(maker, {&result.request}, options.agreement(), options.quiet);
   maker.make(result);
   if (!result.request.frames.empty()) remove_later_frames(result.request.frames, result.outcome->num_frames);
   tell_video(options, result, maker.kernels());
+  if (!options.preview.empty())
+    show_previews(previews, options.preview, options.json ? TerminalPictures::kNone : terminal_pictures());
   const std::optional<Replayed> replay = replayed(result);
   return replay && !replay->holds() ? ExitCode::kComparison : ExitCode::kSuccess;
 }
@@ -135,6 +143,7 @@ ExitCode generate_one(const GenerateOptions& options, std::vector<VideoResult>& 
 std::vector<PlannedVideo> planned_videos(const GenerateOptions& options) {
   require(!options.trace_kernels, "--trace-kernels watches one video: leave out --prompts and --seeds",
           ErrorKind::kUsage);
+  require(options.preview.empty(), "--preview is of one video: leave out --prompts and --seeds", ErrorKind::kUsage);
   require(options.request.replay.empty(),
           fmt::format("{} is of one video: leave out --prompts and --seeds", flags::kReplay), ErrorKind::kUsage);
   const Request base = with_weights(understand(options.request), options.quiet);
@@ -264,6 +273,12 @@ void add_generate_command(CLI::App& app, ExitCode& result) {
   add_request_options(*command, options->request, VideoFile::kYes);
   add_several(*command, *options);
   command->add_flag("--discard", options->discard, "compute and hash the frames, write none");
+  command
+      ->add_option(
+          "--preview", options->preview,
+          "a rough look at the video after each step, all in one PNG, also shown by terminals that can (kitty, "
+          "sixel)")
+      ->type_name("FILE.png");
   command->add_flag(kForce, options->force, "replace outputs that are there already");
   command->add_flag("--yes", options->yes, "go on without asking where a CPU will take more than 10 minutes");
   command->add_flag("--trace-kernels", options->trace_kernels,

@@ -29,6 +29,8 @@ class VideoMaker {
   void make(VideoResult& result);
   /// The same, with an Error kept in the result in place of being thrown.
   void try_to_make(VideoResult& result);
+  /// Takes the previews of all videos from now on; must outlive this. nullptr: nobody does.
+  void show(PreviewConsumer* previews) { previews_ = previews; }
   /// Where the time of the last video's stages went, kernel by kernel; empty where they were not watched.
   const std::string& kernels() const { return kernel_text_; }
 
@@ -38,6 +40,7 @@ class VideoMaker {
   Progress progress_;
   Kernels kernels_;
   std::string kernel_text_;
+  PreviewConsumer* previews_ = nullptr;
   Engine engine_;
   std::map<std::string, Expectation> expected_;  // by the text of what decides it
 };

@@ -6,12 +6,14 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "io/image_codecs.h"
+#include "io/png_text.h"
 
 namespace wan {
 namespace {
@@ -162,14 +164,23 @@ Image decode_png(std::span<const std::byte> bytes, const std::string& where) {
   return image;
 }
 
-void write_png(const std::filesystem::path& path, int width, int height, std::span<const uint8_t> rgb) {
+std::string png_text(int width, int height, std::span<const uint8_t> rgb) {
   require(width > 0 && height > 0 && rgb.size() == static_cast<size_t>(width) * static_cast<size_t>(height) * 3,
-          fmt::format("{}: {} bytes are no RGB image of {} x {}", path.string(), rgb.size(), width, height),
-          ErrorKind::kRuntime);
+          fmt::format("{} bytes are no RGB image of {} x {}", rgb.size(), width, height), ErrorKind::kRuntime);
   Writer writer;
   if (!encode(writer, width, height, rgb.data()))
-    throw Error(fmt::format("cannot write {}: {}", path.string(), writer.message.text));
-  write_atomically(path, writer.bytes);
+    throw Error(fmt::format("cannot make a PNG: {}", writer.message.text));
+  return std::move(writer.bytes);
+}
+
+void write_png(const std::filesystem::path& path, int width, int height, std::span<const uint8_t> rgb) {
+  std::string text;
+  try {
+    text = png_text(width, height, rgb);
+  } catch (const Error& problem) {
+    throw Error(fmt::format("{}: {}", path.string(), problem.what()));
+  }
+  write_atomically(path, text);
 }
 
 }  // namespace wan

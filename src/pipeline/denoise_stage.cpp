@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/error.h"
 #include "sampler/guidance.h"
 #include "sampler/latent_noise.h"
 
@@ -50,6 +51,18 @@ void DenoiseStage::run() {
     context_.clock.poll();
     context_.clock.bound_run_ahead();
   }
+  if (previews_) previews_->hand_over();
+}
+
+/// Where the device has no room for them there are none: a video is worth more than a look at it.
+void DenoiseStage::begin_previews() {
+  if (context_.preview == nullptr) return;
+  load_vae(context_);
+  try {
+    previews_.emplace(context_);
+  } catch (const OutOfMemory& problem) {
+    context_.observer.on_fact("no_previews", problem.what());
+  }
 }
 
 /// So that no expert's store fetches layers after its last pass.
@@ -66,6 +79,7 @@ void DenoiseStage::run_step(int step, Sampler& sampler) {
   context_.enter(StageRole::kStepInference, step);
   // The DiT is still on its way and the device idle: the VAE comes now, when its small kernels wait for nobody.
   if (step == 0 && plan_.device != "cpu") load_vae(context_);
+  if (step == 0) begin_previews();
   if (!expert.dit || expert.positive.embedded.empty()) embed_prompts(expert, step);
   context_.replay.feed(step, x_);
   const StepForwards forwards = reuse_->begin(step, x_);
@@ -82,6 +96,7 @@ void DenoiseStage::run_step(int step, Sampler& sampler) {
   guide_step(expert, step, forwards.uncond);
   context_.dump.add(fmt::format("step{}.noise_pred", step), velocity_positive_);
   context_.replay.judge(step, velocity_positive_);
+  if (previews_) previews_->take(step, x_, velocity_positive_);
   sampler.step(step, velocity_positive_, x_);
   context_.dump.add(fmt::format("step{}.sample_out", step), x_);  // as the sampler leaves it
   conditioning_.impose_first_frame(device(), x_);

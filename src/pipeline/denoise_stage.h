@@ -6,6 +6,7 @@
 
 #include "pipeline/image_stage.h"
 #include "pipeline/stage_context.h"
+#include "pipeline/step_previews.h"
 #include "pipeline/step_reuse.h"
 #include "sampler/sampler.h"
 
@@ -35,6 +36,7 @@ class DenoiseStage {
   void guide_step(LoadedExpert& expert, int step, Forward uncond);
   void dump_call(const LoadedExpert& expert, int step, int call, Dit::Call& arguments);
   void report_fills();
+  void begin_previews();
   Backend& device() const { return context_.device(); }
 
   StageContext context_;
@@ -44,6 +46,7 @@ class DenoiseStage {
   const Tensor& x_;
   Tensor velocity_positive_, velocity_negative_;
   std::optional<StepReuse> reuse_;
+  std::optional<StepPreviews> previews_;
   Tensor arena_block_;
   Arena arena_;
 };

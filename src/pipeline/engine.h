@@ -9,6 +9,7 @@
 #include "pipeline/expectation.h"
 #include "pipeline/frame_consumer.h"
 #include "pipeline/observer.h"
+#include "pipeline/preview.h"
 #include "pipeline/request.h"
 #include "pipeline/stop.h"
 
@@ -28,6 +29,7 @@ struct CallOptions {
   const StopSource* stop = nullptr;         // ends the request at its next safe point; none: nobody can
   int64_t start_ns = 0;                     // CLOCK_MONOTONIC at which Model_Initialization is taken to begin; 0: now
   std::vector<FrameConsumer*> consumers{};  // take the frames, each all of them, beside the files the request names
+  PreviewConsumer* preview = nullptr;       // takes a small picture of each step; none: none is made
 };
 
 /// Runs one request at a time. Several engines may live in one process and run at once, each from a thread of its own;

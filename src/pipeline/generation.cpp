@@ -161,7 +161,7 @@ void Generation::reuse_or_make_models(ModelSet set) {
 }
 
 StageContext Generation::stages() {
-  return {request_, plan_, *models_, observer_, *clock_, *dump_, *replay_, call_.stop};
+  return {request_, plan_, *models_, observer_, *clock_, *dump_, *replay_, call_.stop, call_.preview};
 }
 
 void Generation::load() {

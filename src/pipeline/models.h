@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/tokenizer.h"
+#include "pipeline/latent_colours.h"
 #include "pipeline/layer_store.h"
 #include "pipeline/plan.h"
 
@@ -33,6 +34,7 @@ struct Models {
   std::optional<WeightSource> text_source, vae_source;
   std::optional<Tokenizer> tokenizer;  // only of an engine that keeps prompts
   std::unique_ptr<Vae> vae;
+  std::optional<LatentColours> colours;  // of the VAE, once somebody took previews
 
   Backend& text_device() { return text_backend ? *text_backend : *backend; }
   ~Models();

@@ -5,6 +5,7 @@
 #include "pipeline/models.h"
 #include "pipeline/observer.h"
 #include "pipeline/plan.h"
+#include "pipeline/preview.h"
 #include "pipeline/replay.h"
 #include "pipeline/request.h"
 #include "pipeline/stage_clock.h"
@@ -21,7 +22,8 @@ struct StageContext {
   StageClock& clock;
   Dump& dump;
   Replay& replay;
-  const StopSource* stop;  // nullptr: nobody may stop the request
+  const StopSource* stop;    // nullptr: nobody may stop the request
+  PreviewConsumer* preview;  // nullptr: nobody takes any
 
   Backend& device() const { return *models.backend; }
   /// Throws Error(kInterrupted) once a stop has been asked for. Called where the device's work may end.
