@@ -2,6 +2,7 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ struct ServeOptions {
   serve::ServerOptions server;
   int port = 8080;
   double keep_days = 30, request_s = 10;
+  std::optional<double> price_per_hour;
+  std::string currency = "USD";
   std::string keep_size, least_free = "1GiB";
   int64_t most_mib_of_image = 32;
 };
@@ -138,6 +141,7 @@ void run_serve(ServeOptions& options) {
   service.now_ms = milliseconds_since_1970;
   service.decide = [&models](const Request& request) { return decide_without_pictures(request, models); };
   fill_retention(options, service);
+  if (options.price_per_hour) service.price = serve::HourPrice{*options.price_per_hour, options.currency};
   options.server.port = static_cast<uint16_t>(options.port);
   options.server.http.header_time = options.server.http.body_time =
       std::chrono::milliseconds(static_cast<int64_t>(options.request_s * 1000));
@@ -164,6 +168,9 @@ void add_bounds(CLI::App& command, ServeOptions& options) {
   command.add_option("--least-free", options.least_free, "with less than that free on the disk no video is taken in")
       ->type_name("SIZE")
       ->default_str(options.least_free);
+  add_number(command, "--price-per-hour", options.price_per_hour, Bounds<double>{0, 1e6},
+             "what a worker costs: each video then has its price");
+  command.add_option("--currency", options.currency, "of --price-per-hour")->default_str(options.currency);
   add_number(command, "--most-side", service.limits.side_pixels, Bounds<int64_t>{16, 16384},
              "pixels of a video's side that may be asked for");
   add_number(command, "--most-frames", service.limits.frames, Bounds<int64_t>{1, 100'000}, "frames, likewise");

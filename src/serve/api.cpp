@@ -7,6 +7,7 @@
 
 #include "base/checked_number.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "serve/api_error.h"
 #include "serve/metrics.h"
@@ -19,6 +20,7 @@ namespace {
 constexpr uint64_t kSmallBody = 4096;  // of requests that need none
 constexpr size_t kMostKeyBytes = 256;  // of an Idempotency-Key
 constexpr int64_t kMostListed = 100;
+constexpr uint64_t kMostPreviewBytes = 1 << 20;  // of a PNG of at most 256 x 256 pixels
 constexpr const char* kVideos = "/v1/videos";
 
 /// Nothing that is shown runs or loads anything of anybody else.
@@ -222,12 +224,14 @@ HttpResponse Api::of_video(const HttpHead& head, const std::string& id, const st
     if (head.method != "POST") refuse_method(head, "POST");
     return json_answer(200, video_json(service_.cancel(id), service_.options()));
   }
-  const bool is_known = what.empty() || what == "content" || what == "events";
+  const bool is_known = what.empty() || what == "content" || what == "events" || what == "preview";
   if (!is_known)
-    throw ApiError(404, "unknown_path", "a video has content, events and cancel", "see the path that was sent");
+    throw ApiError(404, "unknown_path", "a video has content, preview, events and cancel",
+                   "see the path that was sent");
   if (head.method != "GET" && head.method != "HEAD") refuse_method(head, what.empty() ? "GET, DELETE" : "GET");
   if (what == "content") return content(head, id);
   if (what == "events") return events(id);
+  if (what == "preview") return preview(id);
   return json_answer(200, video_json(service_.view(id), service_.options()));
 }
 
@@ -273,6 +277,19 @@ HttpResponse Api::content(const HttpHead& head, const std::string& id) {
                                 fmt::format("inline; filename=\"{}\"", file.filename().string()));
   response.body = FileBody{file, range.range.first, range.range.length};
   return response;
+}
+
+/// What the video looks like by now, roughly.
+HttpResponse Api::preview(const std::string& id) {
+  const VideoView video = service_.view(id);
+  try {
+    if (video.live && video.live->preview_step())  // whole, since the next one takes its place
+      return with_type(200, "image/png", read_text(service_.files().preview(id), kMostPreviewBytes));
+  } catch (const Error&) {
+    // It went when the video was over.
+  }
+  throw ApiError(404, "no_preview", fmt::format("the video is {} and has no preview now", enum_name(video.job.state)),
+                 "there is one from the end of its first step until it is over: see preview_step");
 }
 
 /// The document of the video whenever it changes, until it is over.

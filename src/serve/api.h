@@ -29,6 +29,7 @@ class Api final : public HttpHandler {
   HttpResponse list(const HttpHead& head);
   HttpResponse of_video(const HttpHead& head, const std::string& id, const std::string& what);
   HttpResponse content(const HttpHead& head, const std::string& id);
+  HttpResponse preview(const std::string& id);
   HttpResponse events(const std::string& id);
   HttpResponse ready();
   HttpResponse metrics();

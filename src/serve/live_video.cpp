@@ -22,6 +22,11 @@ bool LiveVideo::take(const WorkerMessage& message) {
     ++version_;
     return true;
   }
+  if (const auto* made = std::get_if<PreviewMade>(&message)) {
+    preview_step_ = made->step;
+    ++version_;
+    return true;
+  }
   const bool is_shown = take_said(std::get<suite::Message>(message));
   if (is_shown) ++version_;
   return is_shown;

@@ -28,6 +28,7 @@ class LiveVideo {
   const std::vector<StageTime>& stages() const { return stages_; }  // those that are over, steps together
   const std::vector<double>& step_seconds() const { return step_seconds_; }
   const std::optional<ExpectedVideo>& expected() const { return expected_; }
+  std::optional<int> preview_step() const { return preview_step_; }  // from 1: of the picture that is there
   /// 0 to 99: of the steps; the decoder is the rest.
   int progress() const;
 
@@ -43,7 +44,7 @@ class LiveVideo {
   void add_span(const StageSpan& span);
   uint64_t version_ = 0;
   std::string stage_;
-  std::optional<int> step_;
+  std::optional<int> step_, preview_step_;
   int steps_ = 0;
   std::vector<StageTime> stages_;
   std::vector<double> step_seconds_;

@@ -374,7 +374,12 @@ void VideoService::work(Worker& worker) {
 MakeOrder VideoService::order_of(const Job& job, const Worker& worker) const {
   Request request = request_from_json(job.request);
   request.device = worker.device;
-  return {0, request_json(request), files_.video(job.id), files_.poster(job.id), files_.last_frame(job.id)};
+  return {0,
+          request_json(request),
+          files_.video(job.id),
+          files_.poster(job.id),
+          files_.last_frame(job.id),
+          files_.preview(job.id)};
 }
 
 Attempt VideoService::attempt_of(Worker& worker, const Job& job) {
@@ -463,8 +468,8 @@ void VideoService::conclude(Worker& worker, const Job& job, const Attempt& attem
   switch (attempt.end) {
     case Attempt::End::kFinished: {
       const double seconds = live.service_s().value_or(0);
-      counts = store_.complete(job, result_text(live, *attempt.finished, energy_j, no_energy), files_.bytes_of(job.id),
-                               seconds, now);
+      const std::string result = result_text(live, *attempt.finished, {energy_j, no_energy, options_.price});
+      counts = store_.complete(job, result, files_.bytes_of(job.id), seconds, now);
       more.completed = 1;
       more.service_s = seconds;
       break;
@@ -490,6 +495,7 @@ void VideoService::conclude(Worker& worker, const Job& job, const Attempt& attem
       if (!store_.put_back(job)) store_.cancel_ended(job, now);
       break;
   }
+  files_.remove_preview(job.id);
   const std::optional<Job> left = store_.find(job.id);
   if (!left)
     files_.remove_all(job.id);

@@ -28,6 +28,12 @@
 
 namespace wan::serve {
 
+/// What a worker costs, for the price of a video.
+struct HourPrice {
+  double amount = 0;
+  std::string currency;
+};
+
 struct ServiceOptions {
   std::filesystem::path folder;
   ServedModel model;
@@ -38,6 +44,7 @@ struct ServiceOptions {
   Retention retention;
   uint64_t least_free_bytes = uint64_t{1} << 30;  // below that no job is taken in
   std::chrono::milliseconds cancel_patience{30'000};
+  std::optional<HourPrice> price;                   // of one worker
   std::function<int64_t()> now_ms;                  // milliseconds since 1970
   std::function<Decisions(const Request&)> decide;  // refuses what the engine would; opens no picture
 };

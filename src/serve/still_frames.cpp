@@ -3,7 +3,7 @@
 #include <system_error>
 #include <utility>
 
-#include "io/image.h"
+#include "serve/picture_file.h"
 
 namespace wan::serve {
 namespace {
@@ -22,7 +22,7 @@ void StillFrames::begin(const VideoInfo& video) {
 
 void StillFrames::frame(std::span<const uint8_t> rgb) {
   const auto write = [&](const std::filesystem::path& file) {
-    write_png(file, static_cast<int>(video_.width), static_cast<int>(video_.height), rgb);
+    write_picture(file, video_.width, video_.height, rgb);
   };
   if (seen_ == video_.num_frames / kHalf) write(poster_);
   if (++seen_ == video_.num_frames) write(last_frame_);

@@ -32,6 +32,7 @@ VideoFiles::VideoFiles(const fs::path& folder) : videos_(folder / "videos"), inp
 fs::path VideoFiles::video(const std::string& id) const { return videos_ / (id + ".mp4"); }
 fs::path VideoFiles::poster(const std::string& id) const { return videos_ / (id + ".poster.png"); }
 fs::path VideoFiles::last_frame(const std::string& id) const { return videos_ / (id + ".last.png"); }
+fs::path VideoFiles::preview(const std::string& id) const { return videos_ / (id + ".preview.png"); }
 fs::path VideoFiles::first_image(const std::string& id) const { return inputs_ / (id + ".first"); }
 fs::path VideoFiles::last_image(const std::string& id) const { return inputs_ / (id + ".last"); }
 
@@ -45,7 +46,10 @@ uint64_t VideoFiles::bytes_of(const std::string& id) const {
   return sum;
 }
 
+void VideoFiles::remove_preview(const std::string& id) const { remove_file(preview(id)); }
+
 void VideoFiles::remove_made(const std::string& id) const {
+  remove_preview(id);
   for (const fs::path& file : {video(id), poster(id), last_frame(id)}) remove_file(file);
 }
 

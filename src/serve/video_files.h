@@ -16,12 +16,14 @@ class VideoFiles {
   std::filesystem::path video(const std::string& id) const;
   std::filesystem::path poster(const std::string& id) const;
   std::filesystem::path last_frame(const std::string& id) const;
+  std::filesystem::path preview(const std::string& id) const;  // of a video that is being made
   std::filesystem::path first_image(const std::string& id) const;
   std::filesystem::path last_image(const std::string& id) const;
 
   /// Of what was made.
   uint64_t bytes_of(const std::string& id) const;
   /// What is not there is no error.
+  void remove_preview(const std::string& id) const;
   void remove_made(const std::string& id) const;
   void remove_all(const std::string& id) const;
   /// Removes what belongs to none of `ids`. Returns how many files.

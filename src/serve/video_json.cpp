@@ -57,6 +57,7 @@ void put_live(OrderedJson& json, const VideoView& video) {
   const LiveVideo* live = video.live ? &*video.live : nullptr;
   json["stage"] = live != nullptr && !live->stage().empty() ? OrderedJson(live->stage()) : OrderedJson(nullptr);
   json["step"] = live != nullptr ? or_null(live->step()) : OrderedJson(nullptr);
+  json["preview_step"] = live != nullptr ? or_null(live->preview_step()) : OrderedJson(nullptr);
   json["steps"] = live != nullptr && live->steps() > 0 ? OrderedJson(live->steps()) : json["num_inference_steps"];
   json["queue_position"] = or_null(video.queue_position);
   json["expected_seconds"] = video.expected ? OrderedJson(video.expected->seconds) : OrderedJson(nullptr);
@@ -153,8 +154,22 @@ std::string order_text(const Order& order, const Decisions& decisions) {
   return all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::string result_text(const LiveVideo& live, const suite::Finished& finished, const std::optional<double>& energy_j,
-                        const std::string& no_energy) {
+namespace {
+
+/// Of the time in which a worker made the video, at what it costs an hour.
+void put_price(OrderedJson& json, const std::optional<double>& seconds, const std::optional<HourPrice>& hour) {
+  constexpr double kSecondsAnHour = 3600;
+  const bool is_known = seconds && hour;
+  json["price"] = is_known ? OrderedJson(*seconds / kSecondsAnHour * hour->amount) : OrderedJson(nullptr);
+  json["price_currency"] = is_known ? OrderedJson(hour->currency) : OrderedJson(nullptr);
+  json["price_reason"] = is_known ? OrderedJson(nullptr)
+                         : hour   ? OrderedJson("the time of this video is not known")
+                                  : OrderedJson("the server was started without --price-per-hour");
+}
+
+}  // namespace
+
+std::string result_text(const LiveVideo& live, const suite::Finished& finished, const VideoCosts& costs) {
   const std::optional<uint64_t>& device_bytes = live.peak_device_bytes();
   const std::optional<uint64_t> peak = device_bytes ? device_bytes : live.peak_host_bytes();
   OrderedJson json;
@@ -165,8 +180,9 @@ std::string result_text(const LiveVideo& live, const suite::Finished& finished, 
   json["step_seconds"] = live.step_seconds();
   json["peak_memory_mb"] = peak ? OrderedJson(*peak / kMebibyte) : OrderedJson(nullptr);
   json["peak_memory_of"] = device_bytes ? "device" : "host";
-  json["energy_j"] = or_null(energy_j);
-  json["energy_reason"] = energy_j ? OrderedJson(nullptr) : OrderedJson(no_energy);
+  json["energy_j"] = or_null(costs.energy_j);
+  json["energy_reason"] = costs.energy_j ? OrderedJson(nullptr) : OrderedJson(costs.no_energy);
+  put_price(json, live.service_s(), costs.hour);
   json["device_name"] = live.device();
   json["residency"] = live.residency();
   json["frames_sha256"] = finished.video_sha256;

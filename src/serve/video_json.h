@@ -20,9 +20,15 @@ OrderedJson error_json(const ApiError& error);
 /// What was decided for an order when it was taken in, beside what was given: the text of Job::order.
 std::string order_text(const Order& order, const Decisions& decisions);
 
+/// What a video took beside time.
+struct VideoCosts {
+  std::optional<double> energy_j;
+  std::string no_energy;  // why it is not known
+  std::optional<HourPrice> hour;
+};
+
 /// What a completed job keeps of its making: the text of Job::result.
-std::string result_text(const LiveVideo& live, const suite::Finished& finished, const std::optional<double>& energy_j,
-                        const std::string& no_energy);
+std::string result_text(const LiveVideo& live, const suite::Finished& finished, const VideoCosts& costs);
 
 /// As text for an answer or a stream; bytes that are no UTF-8 are replaced.
 std::string text_of(const OrderedJson& json);

@@ -18,6 +18,7 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/output_file.h"
 #include "base/subprocess.h"
@@ -25,6 +26,7 @@
 #include "pipeline/engine.h"
 #include "pipeline/request_json.h"
 #include "pipeline/stop.h"
+#include "serve/picture_file.h"
 #include "serve/still_frames.h"
 #include "serve/worker_protocol.h"
 #include "suite/engine_process.h"
@@ -103,6 +105,39 @@ class Orders {
   std::thread reader_;  // last: it uses the others
 };
 
+/// A line for the server in one write, which no other message of this process cuts in two: a pipe takes up to 4096
+/// bytes whole.
+void say(int descriptor, const std::string& line) {
+  const std::string whole = line + "\n";
+  [[maybe_unused]] const ssize_t written = ::write(descriptor, whole.data(), whole.size());
+}
+
+/// The preview of each step as a file that is replaced whole, a few times a second at most. What goes wrong with it
+/// ends no video.
+class PreviewFile final : public PreviewConsumer {
+ public:
+  PreviewFile(std::filesystem::path file, int descriptor) : file_(std::move(file)), descriptor_(descriptor) {}
+  void preview(const Preview& preview) override {
+    constexpr int64_t kLeastNs = 200'000'000;
+    const bool is_last = preview.step + 1 == preview.steps;
+    if (is_broken_ || (!is_last && written_ns_ > 0 && monotonic_ns() - written_ns_ < kLeastNs)) return;
+    try {
+      write_picture(file_, preview.width, preview.height, preview.rgb);
+      written_ns_ = monotonic_ns();
+      say(descriptor_, encode(PreviewMade{preview.step + 1}));
+    } catch (const Error& problem) {
+      is_broken_ = true;
+      log::warning(fmt::format("no previews: {}", problem.what()));
+    }
+  }
+
+ private:
+  std::filesystem::path file_;
+  int descriptor_;
+  int64_t written_ns_ = 0;
+  bool is_broken_ = false;
+};
+
 class Worker {
  public:
   explicit Worker(const WorkerProcess& process)
@@ -135,7 +170,10 @@ class Worker {
     tell_expected(request);
     observer_.send(suite::NextVideo{static_cast<int>(order.number), measure::read_own_and_reset_peak()});
     StillFrames stills(order.poster, order.last_frame);
-    const Outcome outcome = engine_->generate(request, {.observer = &observer_, .stop = &stop, .consumers = {&stills}});
+    PreviewFile preview(order.preview, descriptor_);
+    CallOptions call{.observer = &observer_, .stop = &stop, .consumers = {&stills}};
+    if (!order.preview.empty()) call.preview = &preview;
+    const Outcome outcome = engine_->generate(request, call);
     const measure::TreeReading own = measure::read_own_and_reset_peak();  // the disk is waited for after that
     for (const auto* file : {&order.video, &order.poster, &order.last_frame}) sync_to_disk(*file);
     return {outcome.task, outcome.width, outcome.height,       outcome.num_frames,
@@ -155,10 +193,8 @@ class Worker {
     if (!known_.insert(request_json(kind)).second) return;
     if (known_.size() > kMostKnown) known_.clear();
     const Expectation expectation = engine_->expect(request);
-    const std::string line =
-        encode(ExpectedVideo{expectation.time.total_s(), expectation.peak_bytes, expectation.time_basis()}) + "\n";
-    // One write, which no other message of this process cuts in two: a pipe takes up to 4096 bytes whole.
-    [[maybe_unused]] const ssize_t written = ::write(descriptor_, line.data(), line.size());
+    say(descriptor_,
+        encode(ExpectedVideo{expectation.time.total_s(), expectation.peak_bytes, expectation.time_basis()}));
   }
 
   static constexpr size_t kMostKnown = 1000;

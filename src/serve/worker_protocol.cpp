@@ -15,6 +15,8 @@ using Json = nlohmann::json;
 constexpr Bounds<int64_t> kNumber{1};
 constexpr Bounds<double> kSeconds{0, 1e12};
 constexpr const char* kExpected = "expected_video";
+constexpr const char* kPreview = "preview_made";
+constexpr Bounds<int> kStep{1, 1'000'000};
 
 std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
@@ -25,7 +27,8 @@ struct OrderWriter {
             {"request", make.request},
             {"video", make.video.string()},
             {"poster", make.poster.string()},
-            {"last_frame", make.last_frame.string()}};
+            {"last_frame", make.last_frame.string()},
+            {"preview", make.preview.string()}};
   }
   Json operator()(const CancelOrder& cancel) const { return {{"type", "cancel"}, {"number", cancel.number}}; }
 };
@@ -52,6 +55,7 @@ WorkerOrder order_of(std::string_view line) {
   reader.read("video", make.video);
   reader.read("poster", make.poster);
   reader.read("last_frame", make.last_frame);
+  reader.read("preview", make.preview);
   reader.refuse_unknown();
   return make;
 }
@@ -75,13 +79,22 @@ std::string encode(const ExpectedVideo& expected) {
                   {"basis", expected.basis}});
 }
 
+std::string encode(const PreviewMade& made) { return line_of({{"type", kPreview}, {"step", made.step}}); }
+
 WorkerMessage decode_message(std::string_view line) {
-  if (line.find(kExpected) == std::string_view::npos) return suite::decode(line);
+  const auto may_be = [&](const char* type) { return line.find(type) != std::string_view::npos; };
+  if (!may_be(kExpected) && !may_be(kPreview)) return suite::decode(line);
   try {
     const Json json = parse_json(line, "a message");
     JsonReader reader(json, "a message");
     std::string type;
     reader.read("type", type);
+    if (type == kPreview) {
+      PreviewMade made;
+      reader.read("step", made.step, kStep);
+      reader.refuse_unknown();
+      return made;
+    }
     if (type != kExpected) return suite::decode(line);
     ExpectedVideo expected;
     reader.read("seconds", expected.seconds, kSeconds);

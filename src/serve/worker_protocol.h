@@ -16,7 +16,7 @@ namespace wan::serve {
 struct MakeOrder {
   int64_t number = 0;   // counts up in one worker's life
   std::string request;  // as request_json writes it, with the pictures' files
-  std::filesystem::path video, poster, last_frame;
+  std::filesystem::path video, poster, last_frame, preview;
 };
 
 /// To stop making that one at the next safe point, or not to begin.
@@ -37,9 +37,15 @@ struct ExpectedVideo {
   std::string basis;
 };
 
-using WorkerMessage = std::variant<suite::Message, ExpectedVideo>;
+/// The picture of a step is in the order's preview file.
+struct PreviewMade {
+  int step = 0;  // from 1
+};
+
+using WorkerMessage = std::variant<suite::Message, ExpectedVideo, PreviewMade>;
 
 std::string encode(const ExpectedVideo& expected);
+std::string encode(const PreviewMade& made);
 /// Throws Error(kInput) likewise.
 WorkerMessage decode_message(std::string_view line);
 

@@ -170,6 +170,21 @@ class Videos(Contract):
         self.assertTrue(any(document["step"] for document in documents))
         self.refused(404, "video_not_found", "GET", "/v1/videos/video_0/events")
 
+    def test_a_preview(self):
+        _, _, video = self.server.order(num_inference_steps=60, size="128x96")
+        path = f"/v1/videos/{video['id']}/preview"
+        document = video
+        while document["preview_step"] is None and document["status"] in ("queued", "in_progress"):
+            document = self.server.get(f"/v1/videos/{video['id']}")[1]
+        self.assertEqual(document["status"], "in_progress", document)
+        status, headers, picture = self.server.ask("GET", path)
+        self.assertEqual((status, headers["Content-Type"], picture[:8]), (200, "image/png", b"\x89PNG\r\n\x1a\n"))
+        self.assertLess(len(picture), 1 << 20)
+        self.server.ask("POST", f"/v1/videos/{video['id']}/cancel")
+        self.server.wait_for(video["id"], "cancelled")
+        self.refused(404, "no_preview", "GET", path)
+        self.refused(404, "video_not_found", "GET", "/v1/videos/video_0/preview")
+
     def test_what_the_engine_would_refuse_is_refused_at_once(self):
         status, _, document = self.server.order(num_frames=6)
         self.assertEqual((status, document["error"]["code"]), (400, "invalid_request"), document)

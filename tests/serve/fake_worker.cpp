@@ -81,6 +81,11 @@ class FakeWorker {
     const std::filesystem::path folder = order.video.parent_path().parent_path();
     send(suite::NextVideo{static_cast<int>(order.number), now()});
     step(0);
+    if (!order.preview.empty()) {
+      std::ofstream(order.preview) << "a picture";
+      const std::string line = encode(PreviewMade{1}) + "\n";
+      if (::write(channel_, line.data(), line.size()) < 0) ::_exit(0);
+    }
     if (what == "fail") return send(suite::Failure{"runtime", "it broke", {}, {}, {}, {}});
     if (what == "oom") return send(suite::Failure{"out_of_memory", "no room", "weights", "ask for less", 10, 5});
     if (what == "crash") std::abort();

@@ -50,6 +50,8 @@ TEST_F(ServiceTest, AVideoIsMadeAndKnownWithItsNumbers) {
   EXPECT_EQ(video["peak_memory_mb"], 5);
   EXPECT_EQ(video["energy_j"], nullptr);
   EXPECT_EQ(video["energy_reason"], "the video was not made on a card");
+  EXPECT_EQ(video["price"], nullptr);
+  EXPECT_EQ(video["price_reason"], "the server was started without --price-per-hour");
   EXPECT_EQ(video["frames_sha256"], "sha");
   EXPECT_EQ(service.totals().completed, 1);
   const std::string second = served_.submit("ok");
@@ -92,11 +94,15 @@ TEST_F(ServiceTest, ACancelledVideoLeavesTheWorkerForTheNext) {
   EXPECT_EQ(service.view(good).queue_position, 2);
   EXPECT_EQ(json(slow)["step"], 1);
   EXPECT_EQ(json(slow)["steps"], 2);
+  EXPECT_TRUE(test::eventually([&] { return json(slow)["preview_step"] == 1; }));
+  EXPECT_EQ(read_text(service.files().preview(slow)), "a picture");
   EXPECT_EQ(service.cancel(queued).job.state, JobState::kCancelled);
   EXPECT_EQ(service.view(good).queue_position, 1);
   service.cancel(slow);
   EXPECT_TRUE(served_.becomes(slow, JobState::kCancelled));
   EXPECT_TRUE(served_.becomes(good, JobState::kCompleted));
+  EXPECT_FALSE(std::filesystem::exists(service.files().preview(slow)));
+  EXPECT_EQ(json(good)["preview_step"], nullptr) << "of one that is over";
   EXPECT_EQ(service.workers().front().starts, 1) << "nothing had to be killed";
   EXPECT_EQ(service.cancel(slow).job.state, JobState::kCancelled) << "once more changes nothing";
   try {
@@ -115,6 +121,17 @@ TEST_F(ServiceTest, AWorkerThatDoesNotListenIsKilled) {
   EXPECT_TRUE(served_.becomes(deaf, JobState::kCancelled));
   EXPECT_TRUE(served_.becomes(good, JobState::kCompleted));
   EXPECT_EQ(service.workers().front().starts, 2);
+}
+
+TEST_F(ServiceTest, AVideoHasItsPrice) {
+  served_.options.price = HourPrice{7200, "EUR"};
+  served_.start();
+  const std::string id = served_.submit("ok");
+  ASSERT_TRUE(served_.becomes(id, JobState::kCompleted));
+  const OrderedJson video = json(id);
+  EXPECT_DOUBLE_EQ(video["price"].get<double>(), 2 * video["inference_time_s"].get<double>());
+  EXPECT_EQ(video["price_currency"], "EUR");
+  EXPECT_EQ(video["price_reason"], nullptr);
 }
 
 TEST_F(ServiceTest, AWorkerThatSpeaksBetweenOrdersIsHeard) {

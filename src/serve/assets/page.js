@@ -79,14 +79,38 @@
     $("prompt").focus();
   }
 
+  /** A rough look at a video that is being made. It may be over by now: what was shown stays. */
+  async function preview(video, image) {
+    try {
+      const url = URL.createObjectURL(await (await call("/v1/videos/" + video.id + "/preview")).blob());
+      await new Promise((done, failed) => {
+        const next = new Image();
+        next.onload = done;
+        next.onerror = failed;
+        next.src = url;
+      });
+      if (image.src) URL.revokeObjectURL(image.src);
+      image.src = url;
+      image.alt = "Rough preview after step " + video.preview_step;
+      image.hidden = false;
+    } catch (problem) {
+      // The next step has another.
+    }
+  }
+
   /** Made once, then changed in place: a button must not go away under a finger. */
   function waiting(video) {
     const cancel = make("button", {type: "button", "aria-label": "Cancel: " + video.prompt,
                                    onclick: () => act(cancel, video, "/cancel", "POST")}, "Cancel");
-    const text = make("p", {class: "soft"}), strip = make("div");
-    const item = make("li", {}, make("h3", {}, video.prompt), make("div", {class: "row"}, text, cancel), strip);
+    const text = make("p", {class: "soft"}), strip = make("div"), look = make("img", {class: "look", alt: "", hidden: ""});
+    const item = make("li", {}, make("h3", {}, video.prompt), make("div", {class: "row"}, text, cancel), strip, look);
+    let seen = null;
     return {item, update(now) {
       text.textContent = state(now);
+      if (now.preview_step && now.preview_step !== seen) {
+        seen = now.preview_step;
+        preview(now, look);
+      }
       strip.replaceChildren(...(now.status === "in_progress" ? [steps(now)] : []));
     }};
   }
@@ -103,6 +127,8 @@
       ? " of " + seconds(video.step_seconds.reduce((a, b) => a + b, 0) / video.step_seconds.length) : ""));
     add("Memory", video.peak_memory_mb ? video.peak_memory_mb + " MiB of the " + video.peak_memory_of : null);
     add("Energy", video.energy_j ? Math.round(video.energy_j) + " J" : null);
+    add("Price", video.price === null || video.price === undefined ? null
+      : Number(video.price.toPrecision(3)) + " " + video.price_currency);
     add("Recipe", video.recipe);
     add("Class", video.precision_class);
     add("Seed", video.seed);
