@@ -21,9 +21,7 @@ void StillFrames::begin(const VideoInfo& video) {
 }
 
 void StillFrames::frame(std::span<const uint8_t> rgb) {
-  const auto write = [&](const std::filesystem::path& file) {
-    write_picture(file, video_.width, video_.height, rgb);
-  };
+  const auto write = [&](const std::filesystem::path& file) { write_picture(file, video_.width, video_.height, rgb); };
   if (seen_ == video_.num_frames / kHalf) write(poster_);
   if (++seen_ == video_.num_frames) write(last_frame_);
 }

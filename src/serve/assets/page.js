@@ -53,8 +53,11 @@
     const strip = make("div", {class: "strip", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100,
                                "aria-valuenow": video.progress, "aria-label": "Steps"});
     const all = video.steps || 0, done = (video.step_seconds || []).length;
-    for (let i = 0; i < Math.min(all, 200); ++i)
-      strip.append(make("i", {class: i < done ? "done" : i + 1 === video.step ? "now" : ""}));
+    const marks = Math.min(all, 50);  // of many steps each stands for several: a phone has no room for more
+    for (let i = 0; i < marks; ++i) {
+      const from = i * all / marks, to = (i + 1) * all / marks;
+      strip.append(make("i", {class: to <= done ? "done" : from < video.step && video.step <= to ? "now" : ""}));
+    }
     return strip;
   }
 
