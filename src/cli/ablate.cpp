@@ -104,6 +104,7 @@ Prepared prepare(AblateCommand& options, const measure::GpuSet& gpus) {
   const EndOnSignal end("interrupted; nothing was run");
   understand(options, gpus);
   use_own_engine(options.run);
+  if (!options.ablation.cache_curve.empty()) options.ablation.cache_curve = fs::absolute(options.ablation.cache_curve);
   options.plan.only = {options.case_name};
   const suite::Suite given = suite::read_suite(options.suite);
   const std::vector<suite::PlannedCase> base = suite::plan_cases(given, options.plan);

@@ -1,10 +1,13 @@
 #include "pipeline/decisions.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/machine.h"
 #include "model/checkpoint.h"
 #include "pipeline/plan.h"
+#include "pipeline/recipe.h"
 #include "pipeline/request_words.h"
 
 namespace wan {
@@ -93,6 +96,10 @@ Decisions decide(const Request& request) {
   const Plan plan = make_plan(request, models);
   Decisions out = decisions_of(plan);
   out.stored_small = is_stored_small(models, plan.compute);
+  for (const Recipe& recipe : recipes())
+    if (recipe.fits(*plan.variant) &&
+        std::find(out.recipes.begin(), out.recipes.end(), recipe.name) == out.recipes.end())
+      out.recipes.emplace_back(recipe.name);
   return out;
 }
 

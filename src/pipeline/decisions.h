@@ -35,7 +35,10 @@ struct Decisions {
   std::optional<int64_t> low_noise_from_step;  // Plan::low_noise_from_step
   std::map<std::string, Precision> computed;   // component -> what it computes in: dit, text_encoder, vae
   std::map<std::string, std::string> stored;   // component -> Plan::stored
-  bool stored_small = false;        // the DiT's file is in a form smaller than what is computed in: of `decide` alone
+  // Of `decide` alone: whether the DiT's file is in a form smaller than what is computed in, and the recipes for the
+  // model.
+  bool stored_small = false;
+  std::vector<std::string> recipes;
   std::vector<LoraUse> loras;       // in the order in which they are added
   std::string text_encoder_device;  // cpu or cuda
   Overlap overlap = Overlap::kOn;

@@ -3,15 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <type_traits>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "base/error.h"
-#include "base/flags.h"
 #include "base/hash.h"
 #include "pipeline/decisions.h"
-#include "pipeline/request_json.h"
 #include "pipeline/request_options.h"
 #include "pipeline/request_text.h"
 #include "results/store.h"
@@ -27,6 +26,7 @@ struct Proposal {
   std::string name;
   Change change;
   std::string why_not = {};  // known without asking the engine; empty: it decides
+  std::string setting = {};  // in words; empty: the options that differ
 };
 
 /// What levers look at.
@@ -42,29 +42,29 @@ std::vector<Proposal> reuse_arms(const Base& base) {
     request.step_cache = StepCache::kMagCache;
     if (!curve.empty()) request.cache_curve = curve;
   };
-  std::vector<Proposal> arms{{"magcache", by_curve}};
-  // What the curve's own settings are, where there is one for this video: a tighter and a looser one are told by them.
   Request published = base.request;
   by_curve(published);
-  std::optional<Decisions::Reuse> settings;
+  double threshold = 0;
+  int skips = 0;
+  std::string why_not;
   try {
-    settings = decide(published).step_cache;
-  } catch (const Error&) {
-    // The arm itself says why.
+    const std::optional<Decisions::Reuse> settings = decide(published).step_cache;
+    threshold = settings ? settings->threshold : 0;
+    skips = settings ? settings->max_skips.value_or(0) : 0;
+  } catch (const Error& problem) {
+    why_not = problem.what();
   }
-  if (settings && settings->max_skips) {
-    const double threshold = settings->threshold;
-    const int skips = *settings->max_skips;
-    arms.push_back({"magcache-tight", [=](Request& request) {
-                      by_curve(request);
-                      request.cache_threshold = threshold / 2;
-                    }});
-    arms.push_back({"magcache-loose", [=](Request& request) {
-                      by_curve(request);
-                      request.cache_threshold = threshold * 2;
-                      request.cache_max_skips = std::min(skips * 2, kCacheSkips.most);
-                    }});
-  }
+  const auto tighter = [=](Request& request) {
+    by_curve(request);
+    if (why_not.empty()) request.cache_threshold = threshold / 2;
+  };
+  const auto looser = [=](Request& request) {
+    by_curve(request);
+    if (why_not.empty()) request.cache_threshold = threshold * 2;
+    if (why_not.empty()) request.cache_max_skips = std::clamp(skips * 2, kCacheSkips.least, kCacheSkips.most);
+  };
+  std::vector<Proposal> arms{
+      {"magcache", by_curve}, {"magcache-tight", tighter, why_not}, {"magcache-loose", looser, why_not}};
   arms.push_back({"easycache", [](Request& request) { request.step_cache = StepCache::kEasyCache; }});
   return arms;
 }
@@ -147,13 +147,14 @@ std::vector<Proposal> recipe_arms(const Base& base) {
   const bool is_distilled = !is_official(base.decisions.recipe) || !request.lora.empty() ||
                             !request.lora_high.empty() || !request.lora_low.empty() || request.random_weights;
   std::vector<Proposal> arms;
-  for (const std::string& recipe : recipe_names()) {
+  for (const std::string& recipe : base.decisions.recipes) {
     if (recipe == base.decisions.recipe) continue;
     const std::string why_not =
         is_distilled || is_official(recipe)
             ? ""
             : "it is of weights that were distilled for it, or of their LoRA, and the case names none";
-    arms.push_back({"recipe-" + recipe, [=](Request& other) { take_recipe(other, recipe); }, why_not});
+    arms.push_back({"recipe-" + recipe, [=](Request& other) { take_recipe(other, recipe); }, why_not,
+                    fmt::format("--recipe {}, and what it says of steps, shift, guidance and solver", recipe)});
   }
   return arms;
 }
@@ -255,7 +256,7 @@ class Ablating {
     arm.why_not_run = proposal.why_not;
     Request request = request_;
     if (proposal.change) proposal.change(request);
-    arm.setting = difference_text(request_, request);
+    arm.setting = proposal.setting.empty() ? difference_text(request_, request) : proposal.setting;
     if (arm.setting.empty() && proposal.change) return;  // the case is this way already
     if (arm.why_not_run.empty()) {
       try {
