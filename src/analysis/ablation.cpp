@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "analysis/plain_words.h"
 #include "base/order_statistics.h"
 #include "results/device_name.h"
 #include "results/steps.h"
@@ -126,7 +127,7 @@ class Filling {
     }
     std::optional<FailedRun> failed = failed_run(summary);
     if (!failed) return;
-    row.doubt = failed->reason;
+    row.doubt = plain_reason(failed->reason);
     row.run = failed->run;
     table_.failed.push_back(std::move(*failed));
     if (row.run->status != RunStatus::kOk || total_stage(*row.run) == nullptr) return;

@@ -113,7 +113,8 @@ TEST_F(AblationTableTest, WhatWasNotRunSaysWhyAndWhatFailedHow) {
   arm("failed", "residency");
   RunRecord failed = run_of("failed", {10});
   failed.status = RunStatus::kOutOfMemory;
-  failed.error = ErrorFacts{.stage = "", .message = "the card is full", .advice = ""};
+  failed.error.emplace();
+  failed.error->message = "the card is full";
   failed.id.clear();
   seal(failed);
   records_.push_back(failed);
