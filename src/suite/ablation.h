@@ -21,9 +21,9 @@ inline constexpr const char* kDefaultArm = "default";
 std::vector<std::string> lever_names();
 
 struct AblationOptions {
-  std::vector<std::string> levers;     // names of levers, which bring all their arms, or of arms; empty: all
-  std::filesystem::path cache_curve;   // of the arms of magcache; empty: the one that comes with the program
-  std::optional<Residency> residency;  // that the case as it is will have; empty: not known, or a CPU
+  std::vector<std::string> levers{};     // names of levers, which bring all their arms, or of arms; empty: all
+  std::filesystem::path cache_curve{};   // of the arms of magcache; empty: the one that comes with the program
+  std::optional<Residency> residency{};  // that the case as it is will have; empty: not known, or a CPU
 };
 
 struct PlannedAblation {
