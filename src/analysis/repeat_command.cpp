@@ -8,6 +8,7 @@
 #include "base/flags.h"
 #include "base/memory_size.h"
 #include "base/subprocess.h"
+#include "results/ablation.h"
 
 namespace wan {
 namespace {
@@ -19,6 +20,18 @@ std::string fidelity_flags(const RunGroup& group) {
   const bool is_precision = arm == "fp32" || arm == "bf16";
   return fmt::format("{} {} {}", is_precision ? "" : fmt::format(" {} {}", flags::kCase, shell_quoted(arm)),
                      flags::kFidelity, shell_quoted(arm));
+}
+
+/// How an arm of an ablation is made again, beside its default.
+std::string ablate_words(const RunRecord& run) {
+  const auto fact = [&](const char* name) {
+    const auto found = run.engine.facts.find(name);
+    return found == run.engine.facts.end() ? std::string() : found->second;
+  };
+  const std::string& arm = run.run_case.name;
+  return fmt::format("wanbench ablate {} {} {}{}", shell_quoted(fact(kAblatedCaseFact)), flags::kSuite,
+                     shell_quoted("suites/" + fact(kAblatedSuiteFact) + ".json"),
+                     arm == kDefaultArm ? "" : " --levers " + shell_quoted(arm));
 }
 
 }  // namespace
@@ -38,9 +51,11 @@ std::string repeat_command(const CaseSummary& summary) {
       ++repeats;
     traced = traced || made->kernels;
   }
-  std::string out =
-      fmt::format("wanbench run {} {} {} {}", flags::kSuite, shell_quoted("suites/" + run.run_case.suite + ".json"),
-                  flags::kCase, shell_quoted(run.run_case.name));
+  const bool is_arm = run.engine.facts.contains(kAblatedCaseFact);
+  std::string out = is_arm ? ablate_words(run)
+                           : fmt::format("wanbench run {} {} {} {}", flags::kSuite,
+                                         shell_quoted("suites/" + run.run_case.suite + ".json"), flags::kCase,
+                                         shell_quoted(run.run_case.name));
   const auto add = [&out](const char* flag, const auto& value) { out += fmt::format(" {} {}", flag, value); };
   if (random)
     add(flags::kWeights, flags::kRandomWeights);
@@ -52,6 +67,12 @@ std::string repeat_command(const CaseSummary& summary) {
   if (const auto dit = work.dtypes.find("dit"); dit != work.dtypes.end()) add(flags::kPrecision, dit->second);
   if (run.execution.has() && run.execution.value->gpu_memory_limit_bytes)
     add(flags::kGpuMemoryLimit, MemorySize{*run.execution.value->gpu_memory_limit_bytes}.text());
+  if (is_arm) {
+    add(flags::kRepeats, repeats);
+    if (output_kind(run) == "none") out += fmt::format(" {}", flags::kNoVideo);
+    add(flags::kOutput, "NEW_FOLDER");
+    return out;
+  }
   add(flags::kRepeats, work.scope == RunScope::kWarm ? 0 : repeats);
   if (work.scope == RunScope::kWarm)
     add(flags::kWarmRepeats, repeats);

@@ -118,6 +118,7 @@ Prepared prepare(AblateCommand& options, const measure::GpuSet& gpus) {
     require(video->fits(), fmt::format("case {}: {}", options.case_name, video->refusal), ErrorKind::kUsage);
     options.ablation.residency = video->memory.dit_residency;
   }
+  options.run.facts = {{kAblatedCaseFact, base.front().details.name}, {kAblatedSuiteFact, given.name}};
   suite::PlannedAblation planned = suite::plan_ablation(base.front(), options.ablation);
   for (AblationArm& arm : planned.ablation.arms) {
     auto& cases = planned.suite.cases;

@@ -15,6 +15,12 @@ inline constexpr int kAblationMajor = 1, kAblationMinor = 0;
 /// Beside the records' folder.
 inline constexpr const char* kAblationFile = "ablation.json";
 
+/// Among the facts of an arm's records: the case that it is an arm of, and that case's suite.
+inline constexpr const char* kAblatedCaseFact = "ablation_case";
+inline constexpr const char* kAblatedSuiteFact = "ablation_suite";
+/// The arm that changes nothing.
+inline constexpr const char* kDefaultArm = "default";
+
 /// One way to make the case.
 struct AblationArm {
   std::string name;                         // of the case in its records

@@ -14,9 +14,6 @@
 
 namespace wan::suite {
 
-/// The arm that changes nothing.
-inline constexpr const char* kDefaultArm = "default";
-
 /// In the order in which they are tried.
 std::vector<std::string> lever_names();
 

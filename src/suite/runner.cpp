@@ -149,6 +149,7 @@ class SuiteRun {
     context_.facts = {{"run_order", std::string(to_string(repetition.order))},
                       {"repeats_asked", repetition.until ? "auto" : std::to_string(repetition.repeats)},
                       {"warm_repeats_asked", repetition.warm_until ? "auto" : std::to_string(repetition.warm_repeats)}};
+    context_.facts.insert(options.facts.begin(), options.facts.end());
     remove_left_parts(options.output);
     find_stored();
     if (options.kernels != WatchKernels::kNo) plan_traced();

@@ -38,7 +38,8 @@ struct RunOptions {
   /// Asked before each run that is timed, and told what has been run so far: why its case is left out, which it then is
   /// for good. Empty: it is not. May be unset.
   std::function<std::string(const Job& job, const std::vector<RunRecord>& so_far)> leave_out{};
-  Seconds timeout{0};  // of one video; 0: none
+  std::map<std::string, std::string> facts;  // kept among the engine's facts of every record
+  Seconds timeout{0};                        // of one video; 0: none
   Seconds grace{5};
   uint64_t memory_limit_bytes = 0;  // private memory of the child; 0: none
   WriteVideo video = WriteVideo::kYes;

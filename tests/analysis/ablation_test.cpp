@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "analysis/repeat_command.h"
 #include "judged.h"
 #include "runs.h"
 
@@ -133,6 +134,16 @@ TEST_F(AblationTableTest, ADoubtfulRunKeepsItsNumbersAndItsDoubt) {
   records_.push_back(doubtful);
   EXPECT_NEAR(*row("magcache").gain, 76.2 / 56.02, 1e-9);
   EXPECT_THAT(row("magcache").text, HasSubstr("doubtful: "));
+}
+
+TEST(RepeatCommand, OfAnArmIsOfItsAblation) {
+  RunRecord run = reusing("magcache", 10);
+  run.run_case.suite = "ablation of video";
+  run.engine.facts = {{kAblatedCaseFact, "video"}, {kAblatedSuiteFact, "seed"}};
+  const std::vector<RunGroup> groups = group_runs({&run});
+  EXPECT_THAT(repeat_command(summarise(groups.front())),
+              AllOf(StartsWith("wanbench ablate video --suite suites/seed.json --levers magcache "),
+                    HasSubstr(" --repeats 1 "), testing::EndsWith(" --output NEW_FOLDER")));
 }
 
 TEST_F(AblationTableTest, SaysThatRandomWeightsSayNothingOfFidelity) {
