@@ -193,7 +193,7 @@ class Filling {
     size_t most = 0;
     for (const AblationRow& row : table_.rows) {
       if (row.numbers == nullptr) continue;
-      most = std::max<size_t>(most, row.numbers->selection.used.size());
+      most = std::max(most, std::max<size_t>(row.numbers->selection.used.size(), 1));  // a doubtful one is one
       if (table_.device.empty() && row.run != nullptr) table_.device = device_name(*row.run);
     }
     if (most == 1)
