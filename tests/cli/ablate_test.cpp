@@ -31,10 +31,13 @@ class Ablate : public test::CommandLine {
                                              R"("}, "cases": [{"name": "video"}, {"name": "other", "seed": 1}]})");
   }
   Ended ablate(const std::string& more) const { return run("ablate video --suite s.json --cool-down 0 " + more); }
+  /// How often each arm was made and compared. What is compared are the timed runs: no times of another stand there.
   std::map<std::string, int> records() const {
     std::map<std::string, int> counts;
-    for (const StoredRecord& stored : load_collection(folder_ / "a").records)
+    for (const StoredRecord& stored : load_collection(folder_ / "a").records) {
+      EXPECT_EQ(stored.record.stages.empty(), stored.record.fidelity.has_value()) << stored.record.run_case.name;
       ++counts[stored.record.run_case.name + (stored.record.fidelity ? " compared" : "")];
+    }
     return counts;
   }
 };

@@ -1,6 +1,6 @@
 // An ablation: what each arm gained over the default and what it cost. Seconds against fidelity are drawn with the cases.
 const VERDICT_KINDS = { sooner: "good", sooner_other_video: "", slower: "bad", costs_fidelity: "bad", not_measured: "bad" };
-const verdictOf = (row) => el("span", {}, badge(row.verdict.replaceAll("_", " "), VERDICT_KINDS[row.verdict] || ""), " " + row.text);
+const verdictOf = (row) => el("span", { class: "verdict" }, badge(row.verdict.replaceAll("_", " "), VERDICT_KINDS[row.verdict] || ""), " " + row.text);
 const ablationColumns = [text("Arm"), number("Seconds"), number("±"), number("Denoising"), number("Gain"), number("Denoising gain"),
   number("Memory"), number("Energy"), number("Forwards"), number("PSNR (dB)"), number("SSIM"), text("Verdict"), extra(text("Setting"))];
 const ablationTable = (one) => wideTable("One lever at a time against the default; a click on a head sorts", ablationColumns, one.rows.map((row) => [
