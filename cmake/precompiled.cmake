@@ -1,7 +1,7 @@
 # The standard library, fmt, nlohmann/json and GoogleTest, parsed once for each set of flags instead of in each file: two thirds of the time
 # that a test takes to compile, a third of what the program's files take. What a file uses it includes all the same (tools/check_headers.py
 # and the builds without it hold that). Another compiler's flags make it useless, never wrong: then the headers are read as before.
-option(WAN_PRECOMPILE "Parse the common headers once for all files" ON)
+option(WAN_PRECOMPILE "Parse the common headers once for all files" OFF)
 if(WAN_FUZZ)  # one build checks that every file includes what it uses
   set(WAN_PRECOMPILE OFF)
 endif()
