@@ -41,16 +41,17 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 void add_bash_command(const CommandText& command, std::string& states, std::string& values, std::string& words) {
   const std::string path = path_of(command);
   for (const CommandText& below : command.commands)
-    states += fmt::format("      {}) command={} ;;\n", in_quotes(path + "|" + below.words.back()), in_quotes(path_of(below)));
+    states +=
+        fmt::format("      {}) command={} ;;\n", in_quotes(path + "|" + below.words.back()), in_quotes(path_of(below)));
   std::vector<std::string> offered = names_below(command);
   for (const OptionText& option : command.options) {
     offered.insert(offered.end(), option.flags.begin(), option.flags.end());
     if (option.value.empty()) continue;
     for (const std::string& flag : option.flags)
-      values += option.words.empty()
-                    ? fmt::format("    {}) return ;;\n", in_quotes(path + "|" + flag))
-                    : fmt::format("    {}) COMPREPLY=($(compgen -W {} -- \"$current\")); return ;;\n",
-                                  in_quotes(path + "|" + flag), in_quotes(fmt::format("{}", fmt::join(option.words, " "))));
+      values += option.words.empty() ? fmt::format("    {}) return ;;\n", in_quotes(path + "|" + flag))
+                                     : fmt::format("    {}) COMPREPLY=($(compgen -W {} -- \"$current\")); return ;;\n",
+                                                   in_quotes(path + "|" + flag),
+                                                   in_quotes(fmt::format("{}", fmt::join(option.words, " "))));
   }
   words += fmt::format("    {}) words={} ;;\n", in_quotes(path), in_quotes(fmt::format("{}", fmt::join(offered, " "))));
 }

@@ -68,7 +68,7 @@ std::string ablation_markdown(const AblationTable& table) {
     for (const std::string& remark : row.arm->remarks)
       out += fmt::format("\n- {}: {}\n", markdown_text(row.arm->name), markdown_text(remark));
   for (const std::string& remark : table.remarks) out += fmt::format("\n{}.\n", markdown_text(remark));
-  return out;
+  return out + "\n";
 }
 
 Json number(const std::optional<double>& value, const std::string& reason) {
