@@ -3,7 +3,6 @@
 add_library(wan_flags INTERFACE)
 target_include_directories(wan_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow>)
-target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-pthread>)  # some libraries ask for it: the same for all, or precompiled headers differ
 # What is given away does not name the folder it was built in. Debuggers of a Debug build look there.
 target_compile_options(wan_flags INTERFACE
                        $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<NOT:$<CONFIG:Debug>>>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=>
@@ -13,8 +12,7 @@ if(WAN_WERROR)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC 12 reports overlap in std::string concatenation that cannot happen (GCC bug 105329).
-  # So it does of copies that are too long (GCC bug 105651).
-  target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict -Wno-stringop-overflow>)
+  target_compile_options(wan_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
 endif()
 # What WAN_SANITIZE asks for, as -fsanitize= takes it; empty for none.
 set(WAN_SANITIZERS "")
@@ -66,29 +64,17 @@ if(WAN_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)  # a launcher of the user's o
   endif()
 endif()
 
-include(cmake/precompiled.cmake)
-
-# wan_library(name [COLD] [LIGHT] [PIC] [DEPS targets...] [SOURCES files...]): a static library `wan_<name>` of this folder's .cpp and
-# .cu files, or of SOURCES alone; COLD and LIGHT as above, PIC for what the CUDA module holds too. Folder dependencies are written as
-# drawn in docs/design.md.
+# wan_library(name [COLD] [LIGHT] [DEPS targets...] [SOURCES files...]): a static library `wan_<name>` of this folder's .cpp and
+# .cu files, or of SOURCES alone; COLD and LIGHT as above. Folder dependencies are written as drawn in docs/design.md.
 function(wan_library name)
-  cmake_parse_arguments(ARG "COLD;LIGHT;PIC" "" "DEPS;SOURCES" ${ARGN})
+  cmake_parse_arguments(ARG "COLD;LIGHT" "" "DEPS;SOURCES" ${ARGN})
   if(NOT ARG_SOURCES)
     file(GLOB ARG_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   endif()
   if(ARG_SOURCES)
     add_library(wan_${name} STATIC ${ARG_SOURCES})
-    set_target_properties(wan_${name} PROPERTIES WAN_COLD_CODE "${ARG_COLD}" WAN_LIGHT_CODE "${ARG_LIGHT}" POSITION_INDEPENDENT_CODE "${ARG_PIC}")
+    set_target_properties(wan_${name} PROPERTIES WAN_COLD_CODE "${ARG_COLD}" WAN_LIGHT_CODE "${ARG_LIGHT}")
     target_link_libraries(wan_${name} PUBLIC $<BUILD_INTERFACE:wan_flags> ${ARG_DEPS})
-    if(ARG_PIC)
-      wan_precompile(wan_${name} pic)
-    elseif(ARG_COLD)
-      wan_precompile(wan_${name} cold)
-    elseif(ARG_LIGHT AND WAN_SANITIZERS)  # without sanitizers their flags are the others'
-      wan_precompile(wan_${name} light)
-    else()
-      wan_precompile(wan_${name} hot)
-    endif()
   else()
     add_library(wan_${name} INTERFACE)
     target_link_libraries(wan_${name} INTERFACE $<BUILD_INTERFACE:wan_flags> ${ARG_DEPS})
@@ -109,7 +95,6 @@ function(wan_test name)
   endif()
   add_executable(${name}_test ${ARG_SOURCES})
   set_target_properties(${name}_test PROPERTIES WAN_TEST_CODE ON)
-  wan_precompile(${name}_test test)
   target_link_libraries(${name}_test PRIVATE wan_flags ${ARG_DEPS} wan_test_support GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name}_test PRIVATE WAN_FIXTURES="${PROJECT_BINARY_DIR}/fixtures" WAN_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              WAN_BINARY_DIR="${PROJECT_BINARY_DIR}")
