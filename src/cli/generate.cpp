@@ -122,20 +122,19 @@ ExitCode generate_one(const GenerateOptions& options, std::vector<VideoResult>& 
   VideoResult& result = results.emplace_back();
   result.request = with_weights(understand(options.request), options.quiet);
   name_output(result.request, options.keep());
-  require_outputs(result.request, options.existing());
+  if (!options.preview.empty()) require_preview(options.preview);
+  require_outputs(result.request, options.existing(), options.preview);
   VideoMaker maker(options.progress(), options.kernels());
   PreviewStrip previews;
-  if (!options.preview.empty()) {
-    require_preview(options.preview, options.existing());
-    maker.show(&previews);
-  }
-  require_places(result.request);
+  if (!options.preview.empty()) maker.show(&previews);
+  require_places(result.request, options.preview);
   expect_videos(maker, {&result.request}, options.agreement(), options.quiet);
   maker.make(result);
   if (!result.request.frames.empty()) remove_later_frames(result.request.frames, result.outcome->num_frames);
   tell_video(options, result, maker.kernels());
   if (!options.preview.empty())
-    show_previews(previews, options.preview, options.json ? TerminalPictures::kNone : terminal_pictures());
+    show_previews(previews, options.preview,
+                  options.json || options.quiet ? TerminalPictures::kNone : terminal_pictures());
   const std::optional<Replayed> replay = replayed(result);
   return replay && !replay->holds() ? ExitCode::kComparison : ExitCode::kSuccess;
 }

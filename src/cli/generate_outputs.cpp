@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kDump = "--dump";
 constexpr const char* kFrames = "--frames";
+constexpr const char* kPreview = "--preview";
 
 /// Of "frame_00012.png".
 std::optional<int64_t> frame_number(const std::string& name) {
@@ -62,11 +63,12 @@ void require_new_frames(const fs::path& folder) {
 
 }  // namespace
 
-void require_outputs(const Request& request, Existing existing) {
+void require_outputs(const Request& request, Existing existing, const fs::path& preview) {
   std::vector<std::pair<std::string, fs::path>> paths{{flags::kOutput, request.output},
                                                       {kDump, request.dump},
                                                       {"the curve of this run", request.curve},
                                                       {kFrames, request.frames},
+                                                      {kPreview, preview},
                                                       {"--image", request.image},
                                                       {"--initial-latent", request.initial_latent},
                                                       {flags::kReplay, request.replay},
@@ -87,21 +89,23 @@ void require_outputs(const Request& request, Existing existing) {
   require_distinct({{flags::kOutput, request.output},
                     {kDump, request.dump},
                     {kFrames, request.frames},
+                    {kPreview, preview},
                     {"--last-image", request.last_image}});
   require(request.frames.empty() || !fs::exists(request.frames) || fs::is_directory(request.frames),
           fmt::format("{} is no folder: name one for {}", request.frames.string(), kFrames), ErrorKind::kUsage);
-  for (const fs::path& file : {request.output, request.dump, request.curve})
+  for (const fs::path& file : {request.output, request.dump, request.curve, preview})
     if (!file.empty()) require_output(file);
   if (!request.output.empty()) require_video_name(request.output);
   if (existing == Existing::kReplaced) return;
   require_new(flags::kOutput, request.output);
   require_new(flags::kOutput, request.curve);
   require_new(kDump, request.dump);
+  require_new(kPreview, preview);
   require_new_frames(request.frames);
 }
 
-void require_places(const Request& request) {
-  for (const fs::path& file : {request.output, request.dump, request.curve})
+void require_places(const Request& request, const fs::path& preview) {
+  for (const fs::path& file : {request.output, request.dump, request.curve, preview})
     if (!file.empty()) require_writable(file.parent_path(), 0);
 }
 

@@ -17,10 +17,11 @@ inline constexpr const char* kForce = "--force";
 
 /// Throws Error(kUsage) naming the flag for an output that cannot be written, of another format than its name says,
 /// that means the same file as another option, or that is there already and is not to be replaced. Writes nothing.
-void require_outputs(const Request& request, Existing existing);
+/// `preview`: of --preview, or empty.
+void require_outputs(const Request& request, Existing existing, const std::filesystem::path& preview = {});
 
 /// Throws Error(kUsage) when a file cannot be created where the outputs go; makes their folders.
-void require_places(const Request& request);
+void require_places(const Request& request, const std::filesystem::path& preview = {});
 
 /// Whether a path of --output means a folder: it ends with a slash.
 bool names_folder(const std::filesystem::path& path);

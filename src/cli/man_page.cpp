@@ -12,7 +12,8 @@ namespace wan::cli {
 namespace {
 
 constexpr std::array kVariables{
-    EnvironmentVariable{"TERM, KITTY_WINDOW_ID", "by these generate --preview knows a terminal that shows pictures"},
+    EnvironmentVariable{"KITTY_WINDOW_ID",
+                        "by this and TERM `generate --preview` knows a terminal that shows pictures"},
     EnvironmentVariable{"CUDA_VISIBLE_DEVICES",
                         "the cards the program may use, and their order; the driver reads it too"},
     EnvironmentVariable{

@@ -13,7 +13,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/output_file.h"
 #include "base/terminal.h"
+#include "io/png_text.h"
 
 namespace wan::cli {
 namespace {
@@ -123,11 +125,8 @@ Image PreviewStrip::picture() const {
   return out;
 }
 
-void require_preview(const std::filesystem::path& file, Existing existing) {
+void require_preview(const std::filesystem::path& file) {
   require(file.extension() == ".png", fmt::format("--preview '{}': expected a file that ends in .png", file.string()),
-          ErrorKind::kUsage);
-  require(existing == Existing::kReplaced || !std::filesystem::exists(file),
-          fmt::format("--preview {}: the file is there already; --force replaces it", file.string()),
           ErrorKind::kUsage);
 }
 
@@ -135,10 +134,11 @@ void show_previews(const PreviewStrip& strip, const std::filesystem::path& file,
   if (strip.empty())
     return log::warning(fmt::format("{}: no previews were made, since the device has no room for them", file.string()));
   const Image picture = strip.picture();
-  write_png(file, picture);
+  const std::string png = png_text(picture.width, picture.height, picture.rgb);
+  write_atomically(file, png);
   switch (terminal) {
     case TerminalPictures::kNone: break;
-    case TerminalPictures::kKitty: print_raw(kitty_text(read_text(file))); break;
+    case TerminalPictures::kKitty: print_raw(kitty_text(png)); break;
     case TerminalPictures::kSixel: print_raw(sixel_text(picture)); break;
   }
 }

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "cli/generate_outputs.h"
 #include "io/image.h"
 #include "pipeline/preview.h"
 
@@ -34,8 +33,8 @@ class PreviewStrip final : public PreviewConsumer {
   std::vector<Preview> steps_;
 };
 
-/// Throws Error(kUsage) unless `file` can become the previews' picture: a .png that is not there, or may be replaced.
-void require_preview(const std::filesystem::path& file, Existing existing);
+/// Throws Error(kUsage) unless the name of `file` is that of a PNG. Whether it can be written require_outputs says.
+void require_preview(const std::filesystem::path& file);
 
 /// Writes the picture to `file`, and to standard output as `terminal` has it. Throws Error(kUsage, kRuntime) naming the
 /// file.

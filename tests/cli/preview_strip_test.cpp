@@ -7,6 +7,7 @@
 #include "base/base64.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/generate_outputs.h"
 #include "temporary_folder.h"
 
 namespace wan::cli {
@@ -60,13 +61,23 @@ TEST(PreviewStrip, SixelHasEachColourOfABandOnce) {
   EXPECT_THAT(text, HasSubstr("#215;2;100;100;100"));
 }
 
-TEST(PreviewStrip, AFileThatIsThereIsLeft) {
+TEST(PreviewStrip, WhatCannotBeWrittenIsRefusedBeforeWork) {
   const test::TemporaryFolder folder;
-  EXPECT_THROW(require_preview(folder / "a.jpg", Existing::kReplaced), Error);
-  require_preview(folder / "a.png", Existing::kRefused);
+  EXPECT_THROW(require_preview(folder / "a.jpg"), Error);
+  require_preview(folder / "a.png");
+  Request request;
+  require_outputs(request, Existing::kRefused, folder / "a.png");
   write_atomically(folder / "a.png", "x");
-  EXPECT_THROW(require_preview(folder / "a.png", Existing::kRefused), Error);
-  require_preview(folder / "a.png", Existing::kReplaced);
+  EXPECT_THROW(require_outputs(request, Existing::kRefused, folder / "a.png"), Error);
+  require_outputs(request, Existing::kReplaced, folder / "a.png");
+  request.image = folder / "a.png";
+  EXPECT_THROW(require_outputs(request, Existing::kReplaced, folder / "a.png"), Error) << "an input is no output";
+  request.image.clear();
+  request.dump = folder / "a.png";
+  EXPECT_THROW(require_outputs(request, Existing::kReplaced, folder / "a.png"), Error);
+  request.dump.clear();
+  std::filesystem::create_directory(folder / "b.png");
+  EXPECT_THROW(require_outputs(request, Existing::kReplaced, folder / "b.png"), Error);
 }
 
 }  // namespace
