@@ -39,9 +39,9 @@ class Card:
         if shutil.which("nvidia-smi") is None:
             return
         for field in ("power.draw.instant", "power.draw"):
-            query = ["nvidia-smi", "-i", "0", f"--query-gpu=utilization.gpu,{field}", "--format=csv,noheader,nounits"]
+            query = ["nvidia-smi", "-i", "0", f"--query-gpu={field}", "--format=csv,noheader,nounits"]
             once = subprocess.run(query, capture_output=True, text=True, check=False)
-            if once.returncode == 0 and once.stdout.split(",")[-1].strip().replace(".", "").isdigit():
+            if once.returncode == 0 and once.stdout.strip().replace(".", "").isdigit():
                 self.field = field
                 self.process = subprocess.Popen([*query, "-lms", "20"], stdout=subprocess.PIPE, text=True)
                 threading.Thread(target=self.read, daemon=True).start()
@@ -50,13 +50,12 @@ class Card:
     def read(self):
         for line in self.process.stdout:
             try:
-                utilization, watts = (float(word) for word in line.split(","))
+                self.readings.append((time.monotonic(), float(line)))
             except ValueError:
                 continue
-            self.readings.append((time.monotonic(), utilization, watts))
 
     def watts(self, begin, end):
-        return [watts for at, _, watts in self.readings if begin <= at <= end]
+        return [watts for at, watts in self.readings if begin <= at <= end]
 
     def stop(self):
         if self.process is not None:
@@ -174,13 +173,17 @@ def cancelled(server, card):
     result = {"told_s": ended - asked, "steps_done": len(last.get("step_seconds", [])), "card_idle_s": None, "card_idle_reason": "there is no card"}
     if card.process is None:
         return result
-    time.sleep(1.5)
-    busy_watts = card.watts(asked - 0.3, asked)
-    if not idle_watts or not busy_watts:
+    time.sleep(1.5 + 2 * max(last["step_seconds"]))
+    now = time.monotonic()
+    busy_watts, last_watts = card.watts(asked - 0.3, asked), card.watts(now - 0.5, now)
+    if not idle_watts or not busy_watts or not last_watts:
         result["card_idle_reason"] = "nvidia-smi gave no reading in time"
         return result
     half = (statistics.median(idle_watts) + statistics.median(busy_watts)) / 2
-    working = [at for at, _, watts in card.readings if at >= asked and watts > half]
+    if max(last_watts) > half:
+        result["card_idle_reason"] = f"it still works {now - asked:.1f} s later"
+        return result
+    working = [at for at, watts in card.readings if at >= asked and watts > half]
     result.update(card_idle_s=(max(working) - asked) if working else 0.0, card_idle_reason=None, power_from=card.field,
                   idle_w=statistics.median(idle_watts), busy_w=statistics.median(busy_watts))
     return result

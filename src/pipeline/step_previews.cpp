@@ -93,6 +93,7 @@ void StepPreviews::take(int step, TensorView x, TensorView velocity) {
   device.combine(std::array{Term{1.0f, frame_}, Term{-sigma, velocity_}}, frame_);  // x0 = x - sigma v
   device.copy_bytes(frame_, on_host_, Queue::kCompute);
   taken_ = Taken{step, device.record(Queue::kCompute)};
+  if (context_.plan.device == "cpu") hand_over();  // nothing computes on meanwhile
 }
 
 void StepPreviews::hand_over() {

@@ -10,6 +10,8 @@ namespace wan::serve {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr const char* kPreviewEnd = ".preview.png";
+
 void make_folder(const fs::path& folder) {
   std::error_code failure;
   fs::create_directories(folder, failure);
@@ -32,7 +34,7 @@ VideoFiles::VideoFiles(const fs::path& folder) : videos_(folder / "videos"), inp
 fs::path VideoFiles::video(const std::string& id) const { return videos_ / (id + ".mp4"); }
 fs::path VideoFiles::poster(const std::string& id) const { return videos_ / (id + ".poster.png"); }
 fs::path VideoFiles::last_frame(const std::string& id) const { return videos_ / (id + ".last.png"); }
-fs::path VideoFiles::preview(const std::string& id) const { return videos_ / (id + ".preview.png"); }
+fs::path VideoFiles::preview(const std::string& id) const { return videos_ / (id + kPreviewEnd); }
 fs::path VideoFiles::first_image(const std::string& id) const { return inputs_ / (id + ".first"); }
 fs::path VideoFiles::last_image(const std::string& id) const { return inputs_ / (id + ".last"); }
 
@@ -66,7 +68,8 @@ int64_t VideoFiles::remove_others(const std::vector<std::string>& ids) const {
     for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator();
          it.increment(error)) {
       const std::string name = it->path().filename().string();
-      if (!known.contains(name.substr(0, name.find('.')))) others.push_back(it->path());
+      const bool is_left_preview = name.ends_with(kPreviewEnd);  // of a video that was being made
+      if (is_left_preview || !known.contains(name.substr(0, name.find('.')))) others.push_back(it->path());
     }
   }
   for (const fs::path& file : others) remove_file(file);

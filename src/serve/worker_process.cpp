@@ -105,18 +105,11 @@ class Orders {
   std::thread reader_;  // last: it uses the others
 };
 
-/// A line for the server in one write, which no other message of this process cuts in two: a pipe takes up to 4096
-/// bytes whole.
-void say(int descriptor, const std::string& line) {
-  const std::string whole = line + "\n";
-  [[maybe_unused]] const ssize_t written = ::write(descriptor, whole.data(), whole.size());
-}
-
 /// The preview of each step as a file that is replaced whole, a few times a second at most. What goes wrong with it
 /// ends no video.
 class PreviewFile final : public PreviewConsumer {
  public:
-  PreviewFile(std::filesystem::path file, int descriptor) : file_(std::move(file)), descriptor_(descriptor) {}
+  PreviewFile(std::filesystem::path file, suite::PipeObserver& pipe) : file_(std::move(file)), pipe_(pipe) {}
   void preview(const Preview& preview) override {
     constexpr int64_t kLeastNs = 200'000'000;
     const bool is_last = preview.step + 1 == preview.steps;
@@ -124,7 +117,7 @@ class PreviewFile final : public PreviewConsumer {
     try {
       write_picture(file_, preview.width, preview.height, preview.rgb);
       written_ns_ = monotonic_ns();
-      say(descriptor_, encode(PreviewMade{preview.step + 1}));
+      pipe_.send_line(encode(PreviewMade{preview.step + 1}));
     } catch (const Error& problem) {
       is_broken_ = true;
       log::warning(fmt::format("no previews: {}", problem.what()));
@@ -133,7 +126,7 @@ class PreviewFile final : public PreviewConsumer {
 
  private:
   std::filesystem::path file_;
-  int descriptor_;
+  suite::PipeObserver& pipe_;
   int64_t written_ns_ = 0;
   bool is_broken_ = false;
 };
@@ -142,7 +135,6 @@ class Worker {
  public:
   explicit Worker(const WorkerProcess& process)
       : observer_(process.pipe_descriptor, process.environment),
-        descriptor_(process.pipe_descriptor),
         engine_(std::make_unique<Engine>(EngineOptions{.cached_prompts = process.cached_prompts})) {}
 
   /// Throws Error(kRuntime) when the server has gone.
@@ -170,7 +162,7 @@ class Worker {
     tell_expected(request);
     observer_.send(suite::NextVideo{static_cast<int>(order.number), measure::read_own_and_reset_peak()});
     StillFrames stills(order.poster, order.last_frame);
-    PreviewFile preview(order.preview, descriptor_);
+    PreviewFile preview(order.preview, observer_);
     CallOptions call{.observer = &observer_, .stop = &stop, .consumers = {&stills}};
     if (!order.preview.empty()) call.preview = &preview;
     const Outcome outcome = engine_->generate(request, call);
@@ -193,13 +185,12 @@ class Worker {
     if (!known_.insert(request_json(kind)).second) return;
     if (known_.size() > kMostKnown) known_.clear();
     const Expectation expectation = engine_->expect(request);
-    say(descriptor_,
+    observer_.send_line(
         encode(ExpectedVideo{expectation.time.total_s(), expectation.peak_bytes, expectation.time_basis()}));
   }
 
   static constexpr size_t kMostKnown = 1000;
   suite::PipeObserver observer_;
-  int descriptor_;
   std::unique_ptr<Engine> engine_;
   std::set<std::string> known_;
 };

@@ -27,8 +27,10 @@ void PipeObserver::on_plan(const Plan& plan) {
   send(decided);
 }
 
-void PipeObserver::send(const Message& message) {
-  const std::string line = encode(message) + "\n";
+void PipeObserver::send(const Message& message) { send_line(encode(message)); }
+
+void PipeObserver::send_line(std::string line) {
+  line += '\n';
   const std::lock_guard lock(writing_);
   for (size_t done = 0; done < line.size();) {
     const ssize_t written = ::write(descriptor_, line.data() + done, line.size() - done);

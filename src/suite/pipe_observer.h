@@ -25,6 +25,8 @@ class PipeObserver final : public Observer {
 
   /// Throws Error(kRuntime) when the watching process has gone. May be called from any thread.
   void send(const Message& message);
+  /// Likewise, of a message of another protocol on the same pipe: one line without its end.
+  void send_line(std::string line);
   /// That a video is complete.
   void send_finished(const Outcome& outcome);
 

@@ -114,6 +114,13 @@ TEST(Previews, AreOnePictureAStepAndTheLastIsLikeTheVideo) {
   // A picture that knows nothing of the video has a correlation of 0 with a deviation of 1 / sqrt(values): five of
   // them.
   EXPECT_GT(found, 5 / std::sqrt(static_cast<double>(last.rgb.size())));
+  std::vector<double> turned(last.rgb.begin(), last.rgb.end());
+  for (size_t pixel = 0; pixel < turned.size() / 3 / 2; ++pixel)
+    std::swap_ranges(turned.begin() + static_cast<std::ptrdiff_t>(pixel * 3),
+                     turned.begin() + static_cast<std::ptrdiff_t>(pixel * 3 + 3),
+                     turned.end() - static_cast<std::ptrdiff_t>(pixel * 3 + 3));
+  EXPECT_GT(found, correlation(scaled_down(shown, request.width, request.height, side), turned))
+      << "the same, upside down";
   RecordProperty("correlation", std::to_string(found));
   EXPECT_EQ(engine.generate(request).video_sha256, watched.video_sha256) << "a look changes nothing";
 }

@@ -78,6 +78,13 @@ class Load:
         return status, data
 
     def client(self, number):
+        try:
+            self.go_on(number)
+        except Exception as problem:  # its thread ends: what it had taken is lost
+            with self.lock:
+                self.faults.append(f"client {number}: {problem!r}")
+
+    def go_on(self, number):
         dice = random.Random(number)
         connection = Connection(self.server.port)
         while True:
@@ -132,6 +139,8 @@ def main():
         shutil.rmtree(root, ignore_errors=True)
     taken = sorted(load.seconds)
     at = lambda share: 1000 * taken[min(len(taken) - 1, int(share * len(taken)))]  # noqa: E731
+    if len(load.ids) != arguments.videos:
+        load.faults.append(f"{len(load.ids)} of {arguments.videos} orders were taken")
     print(f"{load.all} requests of {arguments.clients} clients in {requests_s:.1f} s, {len(load.ids)} videos in {videos_s:.1f} s; a GET under load: "
           f"median {at(0.5):.1f} ms, p99 {at(0.99):.1f} ms, longest {1000 * taken[-1]:.1f} ms")
     for name, readings in (("while requests came", requests_memory), ("until the last video", load.memory)):

@@ -92,7 +92,7 @@
         next.onerror = failed;
         next.src = url;
       });
-      if (image.src) URL.revokeObjectURL(image.src);
+      image.onload = () => URL.revokeObjectURL(url);
       image.src = url;
       image.alt = "Rough preview after step " + video.preview_step;
       image.hidden = false;
@@ -107,12 +107,13 @@
                                    onclick: () => act(cancel, video, "/cancel", "POST")}, "Cancel");
     const text = make("p", {class: "soft"}), strip = make("div"), look = make("img", {class: "look", alt: "", hidden: ""});
     const item = make("li", {}, make("h3", {}, video.prompt), make("div", {class: "row"}, text, cancel), strip, look);
-    let seen = null;
+    let seen = null, isAsked = false;  // one at a time: an older picture must not replace a newer one
     return {item, update(now) {
       text.textContent = state(now);
-      if (now.preview_step && now.preview_step !== seen) {
+      if (!isAsked && now.preview_step && now.preview_step !== seen) {
         seen = now.preview_step;
-        preview(now, look);
+        isAsked = true;
+        preview(now, look).finally(() => isAsked = false);
       }
       strip.replaceChildren(...(now.status === "in_progress" ? [steps(now)] : []));
     }};
