@@ -73,6 +73,12 @@ std::string times_text(double ratio) { return fmt::format("{:.{}f}x", ratio, rat
 
 bool is_identical(const AblationRow& row) { return row.fidelity && row.fidelity->comparison().identical; }
 
+/// By the comparison, else by the digests of both runs' frames.
+bool is_same(const AblationRow& row, const AblationRow& base) {
+  if (row.fidelity || row.run == nullptr || base.run == nullptr) return is_identical(row);
+  return !row.run->output.sha256.empty() && row.run->output.sha256 == base.run->output.sha256;
+}
+
 std::string memory_words(const AblationRow& row, const AblationRow& base) {
   const Quantity &a = base.numbers->peak_device_bytes, &b = row.numbers->peak_device_bytes;
   if (!a.has() || !b.has() || a.median() <= 0) return "";
@@ -166,12 +172,13 @@ class Filling {
     const double spread = (base.spread ? base.spread->share : 0) + (row.spread ? row.spread->share : 0);
     const double least = std::max(kLeastGain, spread);
     const bool is_sooner = *row.gain > 1 + least, is_slower = *row.gain < 1 / (1 + least);
-    const bool is_same_video = is_identical(row);
+    const bool is_same_video = is_same(row, base);
     row.verdict = is_sooner       ? is_same_video ? ArmVerdict::kSooner : ArmVerdict::kSoonerOther
                   : is_slower     ? ArmVerdict::kSlower
                   : is_same_video ? ArmVerdict::kNoGain
                                   : ArmVerdict::kCostsFidelity;
     if (!row.fidelity && row.verdict == ArmVerdict::kCostsFidelity) row.verdict = ArmVerdict::kNoGain;
+    if (!row.fidelity && row.verdict == ArmVerdict::kSoonerOther) row.verdict = ArmVerdict::kNotMeasured;
     const std::string time = is_sooner   ? times_text(*row.gain) + " sooner"
                              : is_slower ? times_text(1 / *row.gain) + " slower"
                                          : "no gain";

@@ -128,6 +128,9 @@ Prepared prepare(AblateCommand& options, const measure::GpuSet& gpus) {
     expect_arm(arm, found->request, expecting);
     if (!arm.why_not_run.empty()) cases.erase(found);
   }
+  const AblationArm& itself = planned.ablation.arms.front();
+  require(itself.why_not_run.empty(), fmt::format("case {}: {}", options.case_name, itself.why_not_run),
+          ErrorKind::kUsage);
   options.plan.only.clear();
   auto plan = suite::plan_cases(planned.suite, options.plan);
   return {std::move(planned.ablation), std::move(planned.suite), std::move(plan)};
@@ -142,8 +145,10 @@ double seconds_in_all(const Ablation& ablation, int repeats) {
 
 /// A long wait on a processor is agreed to first.
 void require_agreed(const AblateCommand& options, const Prepared& prepared) {
-  const double seconds = seconds_in_all(prepared.ablation, options.run.repetition.repeats);
-  if (prepared.plan.front().details.request.device != "cpu" || options.time_limit_s > 0) return;
+  double seconds = seconds_in_all(prepared.ablation, options.run.repetition.repeats);
+  if (options.time_limit_s > 0)  // the default is made whatever the limit
+    seconds = std::min(seconds, std::max(options.time_limit_s, prepared.ablation.arms.front().expected_s.value_or(0)));
+  if (prepared.plan.front().details.request.device != "cpu") return;
   ExpectedVideos all;
   all.expectation.device_kind = "cpu";
   all.expectation.time.denoise_s = seconds;
@@ -178,14 +183,7 @@ ExitCode conclude(const suite::SuiteOutcome& outcome, const AblateCommand& optio
     if (options.wording == Wording::kText)
       for (const fs::path& file : written) print("wrote {}\n", file.string());
   }
-  if (outcome.stop_signal != 0) {
-    log::warning(fmt::format("interrupted; go on with the same command and --resume (results so far are in {})",
-                             options.run.output.string()));
-    return static_cast<ExitCode>(128 + outcome.stop_signal);
-  }
-  const bool all_ok = std::all_of(outcome.records.begin(), outcome.records.end(),
-                                  [](const RunRecord& record) { return record.status == RunStatus::kOk; });
-  return all_ok ? ExitCode::kSuccess : ExitCode::kFailure;
+  return exit_code_of(outcome, options.run.output);
 }
 
 ExitCode run_ablate(AblateCommand options) {

@@ -78,12 +78,15 @@ std::string picture_of(const fs::path& png) {
 }
 
 /// Of a folder that `wanbench ablate` made.
-void add_ablation(const fs::path& place, const std::vector<const RunRecord*>& records, ReportView& view) {
+void add_ablation(const fs::path& place, const std::vector<const RunRecord*>& records, Redaction redaction,
+                  ReportView& view) {
   const fs::path file = place / kAblationFile;
   std::error_code missing;
   if (!fs::is_regular_file(file, missing)) return;
   try {
-    fill_ablation_table(view.ablations.emplace_back(), ablation_from_json(read_text(file), file.string()), records);
+    Ablation ablation = ablation_from_json(read_text(file), file.string());
+    if (redaction == Redaction::kYes) Redactor::redact(ablation);
+    fill_ablation_table(view.ablations.emplace_back(), std::move(ablation), records);
   } catch (const Error& error) {
     view.ablations.clear();
     log::warning(fmt::format("the report leaves out the ablation's table: {}", error.what()));
@@ -117,7 +120,7 @@ std::vector<fs::path> write_reports(const fs::path& folder, const ReportFilesOpt
   }
   const CardTables cards = load_card_tables();
   ReportView view = page_view(records, cards);
-  add_ablation(place, records, view);
+  add_ablation(place, records, options.redaction, view);
   const std::string trace = report::trace_json(records, beside);
   const TraceFile file = trace_file(trace);
   const report::HtmlOptions page{std::move(beside), place, std::move(files), file.name, poster_of, picture_of};

@@ -158,14 +158,7 @@ ExitCode conclude(const suite::SuiteOutcome& outcome, const RunCommand& options)
     for (const fs::path& file : write_reports(options.run.output)) print("wrote {}\n", file.string());
   }
   print("{} ok, {} not ok, {} already there\n", outcome.ok, outcome.not_ok, outcome.skipped);
-  if (outcome.stop_signal != 0) {
-    log::warning(fmt::format("interrupted; go on with the same command and --resume (results so far are in {})",
-                             options.run.output.string()));
-    return static_cast<ExitCode>(128 + outcome.stop_signal);
-  }
-  const bool all_ok = std::all_of(outcome.records.begin(), outcome.records.end(),
-                                  [](const RunRecord& record) { return record.status == RunStatus::kOk; });
-  return all_ok ? ExitCode::kSuccess : ExitCode::kFailure;
+  return exit_code_of(outcome, options.run.output);
 }
 
 /// Of one case, those that count for nothing included; of a stopping rule the least there may be.

@@ -1,11 +1,14 @@
 #include "cli/suite_options.h"
 
+#include <algorithm>
 #include <cstdlib>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include "backend/cuda_module.h"
 #include "base/flags.h"
+#include "base/log.h"
 #include "cli/data_files.h"
 #include "cli/numbers.h"
 #include "cli/openmp_settings.h"
@@ -71,6 +74,17 @@ void use_own_engine(suite::RunOptions& run) {
   run.engine_environment = openmp_settings();
   const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
   run.cuda_visible_devices = visible == nullptr ? "" : visible;
+}
+
+ExitCode exit_code_of(const suite::SuiteOutcome& outcome, const std::filesystem::path& output) {
+  if (outcome.stop_signal != 0) {
+    log::warning(fmt::format("interrupted; go on with the same command and --resume (results so far are in {})",
+                             output.string()));
+    return static_cast<ExitCode>(128 + outcome.stop_signal);
+  }
+  const bool all_ok = std::all_of(outcome.records.begin(), outcome.records.end(),
+                                  [](const RunRecord& record) { return record.status == RunStatus::kOk; });
+  return all_ok ? ExitCode::kSuccess : ExitCode::kFailure;
 }
 
 }  // namespace wan::cli

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/error.h"
 #include "measure/gpu.h"
 #include "suite/plan.h"
 #include "suite/runner.h"
@@ -29,5 +30,9 @@ void understand(SuiteOptions& options, const measure::GpuSet& gpus);
 
 /// Has runs made by this program itself, and their records say which build of it that is.
 void use_own_engine(suite::RunOptions& run);
+
+/// Of a suite whose records are in `output`: success where all that was run ended well. Where a signal ended it, says
+/// how to go on.
+ExitCode exit_code_of(const suite::SuiteOutcome& outcome, const std::filesystem::path& output);
 
 }  // namespace wan::cli

@@ -22,7 +22,9 @@ bool is_version(const std::string& text) {
 void redact_engine(EngineInfo& engine) {
   engine.command.clear();
   engine.env.clear();
-  engine.facts.clear();
+  std::erase_if(engine.facts, [](const auto& fact) {
+    return fact.first != kAblatedCaseFact && fact.first != kAblatedSuiteFact;  // names, that the case has as well
+  });
   std::erase_if(engine.versions, [](const auto& version) { return !is_version(version.second); });
 }
 
@@ -84,6 +86,13 @@ void Redactor::redact(RunRecord& record) const {
     if (flag.name == kUnreadableFlag) flag.detail.clear();  // it quotes the program
   if (record.imported) redact_import(*record.imported);
   if (record.fidelity) redact_fidelity(*record.fidelity);
+}
+
+void Redactor::redact(Ablation& ablation) {
+  for (AblationArm& arm : ablation.arms) {
+    if (!arm.why_not_run.empty()) arm.why_not_run = "left out";
+    arm.remarks.clear();
+  }
 }
 
 }  // namespace wan

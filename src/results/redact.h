@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "results/ablation.h"
 #include "results/record.h"
 
 namespace wan {
@@ -22,6 +23,8 @@ class Redactor {
   explicit Redactor(std::string key) : key_(std::move(key)) {}
 
   void redact(RunRecord& record) const;
+  /// Of its texts those that may name a file.
+  static void redact(Ablation& ablation);
 
  private:
   void redact_fidelity(FidelityRecord& fidelity) const;

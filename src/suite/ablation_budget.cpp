@@ -1,11 +1,13 @@
 #include "suite/ablation_budget.h"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 #include <fmt/format.h>
 
 #include "base/duration.h"
+#include "results/stage_role.h"
 
 namespace wan::suite {
 namespace {
@@ -22,11 +24,8 @@ const RunRecord* run_of(const std::string& arm, const std::vector<RunRecord>& ru
 double total_seconds(const RunRecord& run) { return double(total_stage(run)->wall_ns) * 1e-9; }
 
 double denoising_seconds(const RunRecord& run) {
-  double seconds = 0;
-  for (const StageRecord& stage : run.stages)
-    if (stage.kind == StageKind::kLeaf && stage.role == StageRole::kStepInference)
-      seconds += double(stage.wall_ns) * 1e-9;
-  return seconds;
+  const std::vector<double> steps = step_seconds(run);
+  return std::accumulate(steps.begin(), steps.end(), 0.0);
 }
 
 }  // namespace
@@ -46,7 +45,7 @@ std::optional<double> expected_seconds(const Ablation& ablation, const std::stri
 }
 
 double judging_seconds(const Workload& work, int threads) {
-  constexpr double kPixelsPerSecond = 1.5e6;  // of one thread, all metrics, reading both videos (docs/method.md)
+  constexpr double kPixelsPerSecond = 1.2e6;  // of one thread, all metrics (docs/results/h200-fidelity.md)
   const double pixels =
       double(work.width.value_or(0)) * double(work.height.value_or(0)) * double(work.num_frames.value_or(0));
   return pixels / kPixelsPerSecond / std::max(1, threads);

@@ -45,7 +45,7 @@ void FrameFile::require_written() const {
 
 void FrameFile::begin(const VideoInfo& video) {
   video_ = video;
-  out_.open(path_, std::ios::binary | std::ios::trunc);
+  out_.open(part(), std::ios::binary | std::ios::trunc);
   require_written();
 }
 
@@ -61,10 +61,22 @@ void FrameFile::finish() {
 
 void FrameFile::abandon() noexcept {
   std::error_code ignored;
-  std::filesystem::remove(path_, ignored);
+  std::filesystem::remove(part(), ignored);
 }
 
-std::unique_ptr<VideoFrames> FrameFile::open() const { return std::make_unique<FramesOfFile>(path_, video_); }
+std::filesystem::path FrameFile::part() const {
+  std::filesystem::path name = path_;
+  return name += ".part";
+}
+
+std::unique_ptr<VideoFrames> FrameFile::open() const { return std::make_unique<FramesOfFile>(part(), video_); }
+
+void FrameFile::keep() {
+  std::error_code failure;
+  std::filesystem::rename(part(), path_, failure);
+  require(!failure, fmt::format("{}: cannot be kept: {}", path_.string(), failure.message()), ErrorKind::kRuntime);
+  is_kept_ = true;
+}
 
 std::unique_ptr<VideoFrames> open_kept_frames(const std::filesystem::path& path, const VideoInfo& video) {
   std::error_code missing;

@@ -10,7 +10,8 @@
 
 namespace wan::suite {
 
-/// Takes one video. RGB24 frames one behind the other, without a header: nobody else reads the file.
+/// Takes one video. RGB24 frames one behind the other, without a header: nobody else reads the file. It has its name
+/// once it is kept: what was kept under that name before outlives a video that fails.
 class FrameFile final : public FrameConsumer {
  public:
   explicit FrameFile(std::filesystem::path path) : path_(std::move(path)) {}
@@ -28,11 +29,12 @@ class FrameFile final : public FrameConsumer {
 
   /// From the first frame on, of a video that is finished. This must outlive it.
   std::unique_ptr<VideoFrames> open() const;
-  /// Leaves the file of a video that is finished behind.
-  void keep() { is_kept_ = true; }
+  /// Leaves the file of a video that is finished behind. Throws Error(kRuntime) naming it.
+  void keep();
 
  private:
   void require_written() const;
+  std::filesystem::path part() const;
   bool is_kept_ = false;
   std::filesystem::path path_;
   std::ofstream out_;

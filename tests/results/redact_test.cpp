@@ -115,5 +115,17 @@ TEST(Redact, WhatWasNotThereIsNotMade) {
   EXPECT_EQ(record.workload.prompts_sha256 + record.workload_key + record.run_case.key + record.id, "");
 }
 
+TEST(Redact, AnAblationNamesNoFile) {
+  Ablation ablation;
+  ablation.arms.resize(2);
+  ablation.arms[1].name = "magcache";
+  ablation.arms[1].why_not_run = "/home/me/c.json: is the curve of another model";
+  ablation.arms[1].remarks = {"the curve /home/me/c.json is of another shift"};
+  Redactor::redact(ablation);
+  EXPECT_EQ(ablation.arms[0].why_not_run, "") << "it was run";
+  EXPECT_EQ(to_json(ablation).find("/home"), std::string::npos);
+  EXPECT_NE(ablation.arms[1].why_not_run, "");
+}
+
 }  // namespace
 }  // namespace wan

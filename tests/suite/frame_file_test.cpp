@@ -46,6 +46,28 @@ TEST(FrameFile, GivesBackWhatItTook) {
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
+TEST(FrameFile, WhatWasKeptOutlivesAVideoThatFails) {
+  const wan::test::TemporaryFolder folder;
+  const auto path = folder / "frames";
+  const std::vector<uint8_t> good{1, 2, 3, 4, 5, 6}, other{9, 9, 9, 9, 9, 9};
+  const auto make = [&](const std::vector<uint8_t>& rgb, bool is_kept) {
+    FrameFile file(path);
+    file.begin(two_frames());
+    file.frame(rgb);
+    file.frame(rgb);
+    if (!is_kept) return file.abandon();
+    file.finish();
+    file.keep();
+  };
+  make(good, true);
+  make(other, false);
+  const auto video = open_kept_frames(path, two_frames());
+  Image frame;
+  ASSERT_TRUE(video->next(frame));
+  EXPECT_EQ(frame.rgb, good);
+  EXPECT_FALSE(std::filesystem::exists(folder / "frames.part"));
+}
+
 TEST(FrameFile, NamesTheFileThatCannotBeWrittenAndWhatItNeeds) {
   const wan::test::TemporaryFolder folder;
   FrameFile file(folder / "missing" / "frames");
