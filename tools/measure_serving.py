@@ -103,6 +103,15 @@ def text_of_size(case):
     return f"{case['width']}x{case['height']}"
 
 
+def stages_of_a_video(rows, videos):
+    """Mean seconds of each stage of one video, of (stage, seconds) of all of them; the steps together, as the server tells them."""
+    sums = {}
+    for stage, seconds in rows:
+        stage = {"Loading": "Steps_Loading", "Inference": "Steps"}[stage.rsplit("_", 1)[1]] if stage.startswith("Step_") else stage
+        sums[stage] = sums.get(stage, 0.0) + seconds
+    return {stage: seconds / videos for stage, seconds in sums.items()}
+
+
 def measured_by_run(program, name, case, arguments, work):
     """Seconds of each warm video, as `run` has them."""
     defaults = {"prompt": PROMPT, "seed": 42, "offload": "none"}
@@ -119,7 +128,8 @@ def measured_by_run(program, name, case, arguments, work):
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout[-2000:]}")
     with open(os.path.join(output, "results.csv")) as table:
-        totals = [int(row["wall_ns"]) / 1e9 for row in csv.DictReader(table) if row["stage"] == "Total_Execution" and row["scope"] == "warm"]
+        rows = [(row["stage"], int(row["wall_ns"]) / 1e9) for row in csv.DictReader(table) if row["scope"] == "warm"]
+    totals = [seconds for stage, seconds in rows if stage == "Total_Execution"]
     flags = set()
     for record in glob.glob(os.path.join(output, "records", "*.run.json")):
         with open(record) as text:
@@ -129,7 +139,7 @@ def measured_by_run(program, name, case, arguments, work):
             device = record["execution"]["value"]["device"]
     if len(totals) != arguments.videos:
         raise SystemExit(f"{name}: expected {arguments.videos} warm videos of run, found {len(totals)}")
-    return {"seconds": totals, "flags": sorted(flags)}, tool, device
+    return {"seconds": totals, "stages": stages_of_a_video(rows, arguments.videos), "flags": sorted(flags)}, tool, device
 
 
 def options_of(case, arguments):
@@ -202,6 +212,7 @@ def measure(program, name, case, arguments, work, card):
     median = statistics.median(run["seconds"])
     step = statistics.median(second for video in videos for second in video["step_s"])
     return {"name": name, "settings": case, "tool": tool, "device": device, "run": run, "warm_up": warm_up, "served": videos, "step_s": step, "cancel": cancel,
+            "served_stages": stages_of_a_video([(stage["name"], stage["seconds"]) for video in videos for stage in video["stages"]], len(videos)),
             "ratio": statistics.median(video["service_s"] for video in videos) / median,
             "inference_ratio": statistics.median(video["inference_time_s"] for video in videos) / median}
 
@@ -243,7 +254,8 @@ def main():
                   f"  served, to its event {spread([video['service_s'] for video in case['served']])} s = {case['ratio']:.4f} of run\n"
                   f"  served, its worker   {spread([video['inference_time_s'] for video in case['served']])} s = {case['inference_ratio']:.4f} of run\n"
                   f"  a step               {case['step_s']:.3f} s\n"
-                  f"  cancelled            told after {cancel['told_s']:.3f} s, card idle after "
+                  + "".join(f"    {stage:<20} run {case['run']['stages'].get(stage, 0):.3f} s, served {seconds:.3f} s\n" for stage, seconds in case["served_stages"].items())
+                  + f"  cancelled            told after {cancel['told_s']:.3f} s, card idle after "
                   + (f"{cancel['card_idle_s']:.3f} s ({cancel['busy_w']:.0f} W, then {cancel['idle_w']:.0f} W)" if cancel["card_idle_s"] is not None
                      else f"– ({cancel['card_idle_reason']})"), flush=True)
             faults += [] if arguments.small else faults_of(case, arguments.most)

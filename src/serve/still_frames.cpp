@@ -20,13 +20,25 @@ void StillFrames::begin(const VideoInfo& video) {
   seen_ = 0;
 }
 
+void StillFrames::write(const std::filesystem::path& file, std::span<const uint8_t> rgb) {
+  pictures_.push_back(std::async(std::launch::async, [&file, width = video_.width, height = video_.height,
+                                                      frame = std::vector<uint8_t>(rgb.begin(), rgb.end())] {
+    write_picture(file, width, height, frame);
+  }));
+}
+
 void StillFrames::frame(std::span<const uint8_t> rgb) {
-  const auto write = [&](const std::filesystem::path& file) { write_picture(file, video_.width, video_.height, rgb); };
-  if (seen_ == video_.num_frames / kHalf) write(poster_);
-  if (++seen_ == video_.num_frames) write(last_frame_);
+  if (seen_ == video_.num_frames / kHalf) write(poster_, rgb);
+  if (++seen_ == video_.num_frames) write(last_frame_, rgb);
+}
+
+void StillFrames::describe(const VideoFacts&) {
+  for (std::future<void>& picture : pictures_) picture.get();
+  pictures_.clear();
 }
 
 void StillFrames::abandon() noexcept {
+  pictures_.clear();  // each waits for its end
   for (const auto* file : {&poster_, &last_frame_}) {
     std::error_code ignored;
     std::filesystem::remove(*file, ignored);
