@@ -23,8 +23,9 @@ ALLOWED = {
     "analysis": {"results"},
     "report": {"analysis", "results"},
     "import": {"results"},
+    "load": {"results"},
     "serve": {"pipeline", "suite", "measure", "results", "io"},
-    "cli": {"serve", "pipeline", "suite", "measure", "analysis", "report", "import", "results", "model", "sampler", "fidelity", "io", "backend", "tensor"},
+    "cli": {"serve", "load", "pipeline", "suite", "measure", "analysis", "report", "import", "results", "model", "sampler", "fidelity", "io", "backend", "tensor"},
 }
 # Single headers that a folder may use although it may not use their folder, and why. They are data and names: none knows a tensor.
 EXCEPTIONS = {
