@@ -28,6 +28,7 @@ void add_commands(CLI::App& app, ExitCode& result) {
   add_suite_command(app, result);
   add_serve_command(app, result);
   add_serve_worker_command(app, result);
+  add_load_command(app, result);
   add_case_command(app, result);
   add_report_command(app, result);
   add_doctor_command(app, result);

@@ -29,6 +29,7 @@ void add_ablate_command(CLI::App& app, ExitCode& result);
 void add_suite_command(CLI::App& app, ExitCode& result);
 void add_serve_command(CLI::App& app, ExitCode& result);
 void add_serve_worker_command(CLI::App& app, ExitCode& result);
+void add_load_command(CLI::App& app, ExitCode& result);
 void add_case_command(CLI::App& app, ExitCode& result);
 void add_report_command(CLI::App& app, ExitCode& result);
 void add_selftest_command(CLI::App& app, ExitCode& result);

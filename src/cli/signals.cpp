@@ -87,7 +87,7 @@ sigset_t answered() {
 
 bool answers_signals(std::string_view subcommand) {
   return subcommand == "run" || subcommand == "ablate" || subcommand == "case" || subcommand == "generate" ||
-         subcommand == "repeat" || subcommand == "selftest" || subcommand == "serve";
+         subcommand == "repeat" || subcommand == "selftest" || subcommand == "serve" || subcommand == "load";
 }
 
 void hold_signals() {
