@@ -1,5 +1,6 @@
 // `wanbench serve`: a server of videos, with the API of the open servers and a page.
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "cli/numbers.h"
 #include "cli/request_options.h"
 #include "io/video_writer.h"
+#include "measure/gpu.h"
 #include "model/variant.h"
 #include "pipeline/plan.h"
 #include "serve/server.h"
@@ -30,6 +32,7 @@ constexpr double kSecondsPerDay = 86400;
 struct ServeOptions {
   Request request;
   std::vector<std::string> devices;
+  std::optional<int64_t> replicas;
   std::string served_name;
   serve::ServerOptions server;
   int port = 8080;
@@ -122,6 +125,31 @@ void fill_retention(const ServeOptions& options, serve::ServiceOptions& service)
   service.least_free_bytes = memory_size_of(options.least_free, "--least-free").bytes;
 }
 
+/// As many workers as `--replicas` says: a card each, by index, or all on the processor.
+std::vector<std::string> replicas_of(const ServeOptions& options) {
+  const std::string device = options.devices.empty() ? "" : options.devices.front();
+  require(options.devices.size() <= 1 && (device.empty() || device == "cpu" || device == "cuda"),
+          fmt::format("--replicas {} takes the first cards: with it {} is cpu or cuda, or is left out; or give {} for "
+                      "each worker",
+                      *options.replicas, flags::kDevice, flags::kDevice),
+          ErrorKind::kUsage);
+  const measure::GpuSet gpus = measure::open_gpus();
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  const auto is_there = [&](const std::string& card) {
+    return measure::find_gpu(gpus, card, visible != nullptr ? visible : "") != nullptr;
+  };
+  const bool is_on_cards = device == "cuda" || (device.empty() && is_there("cuda:0"));
+  std::vector<std::string> devices;
+  for (int64_t i = 0; i < *options.replicas; ++i) {
+    devices.push_back(is_on_cards ? fmt::format("cuda:{}", i) : "cpu");
+    require(!is_on_cards || is_there(devices.back()),
+            fmt::format("--replicas {}: there is no {}{}", *options.replicas, devices.back(),
+                        gpus.gpus.empty() ? " (" + gpus.reason + ")" : ""),
+            ErrorKind::kUsage);
+  }
+  return devices;
+}
+
 void run_serve(ServeOptions& options) {
   serve::require_server();
   serve::require_safe(options.server);
@@ -130,7 +158,9 @@ void run_serve(ServeOptions& options) {
   serve::ServiceOptions& service = options.server.service;
   Request base = base_request(options.request);
   make_absolute(base);
-  service.devices = options.devices.empty() ? std::vector<std::string>{""} : options.devices;
+  service.devices = options.replicas          ? replicas_of(options)
+                    : options.devices.empty() ? std::vector<std::string>{""}
+                                              : options.devices;
   base.device = service.devices.front();
   const ModelSet models = open_models(base);  // once: no client names weights of its own
   service.model = served_model(base, models, options);
@@ -207,6 +237,9 @@ void add_serve_command(CLI::App& app, ExitCode& result) {
           "cpu, cuda or cuda:N, with a worker each; default: cuda:0 if usable, else cpu")
       ->type_name("DEVICE")
       ->allow_extra_args(false);
+  add_number(*command, "--replicas", options->replicas, Bounds<int64_t>{1, 64},
+             "so many workers: a card each, cuda:0, cuda:1, ..., or without cards all on the processor")
+      ->type_name("N");
   add_bounds(*command, *options);
   add_request_options(*command, options->request, VideoFile::kNo, is_of_the_server);
   command->footer(
