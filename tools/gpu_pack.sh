@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Packs what a bare GPU machine needs to run the GPU tests and benchmarks: a GPU-only build (no oneDNN, frames instead of mp4), the few
 # libraries such a machine lacks, and the fixtures. Prints the total and fails above 60 MiB. Usage: tools/gpu_pack.sh OUT.tar.xz
-# WITH_VIDEO=1: for gpu_serve.sh, whose server writes mp4: a build with FFmpeg and its libraries, without the tests, benchmarks and fixtures.
+# WITH_VIDEO=1: for gpu_serve.sh and gpu_load.sh, whose server writes mp4: a build with FFmpeg and its libraries, without the tests, benchmarks and fixtures.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:?usage: tools/gpu_pack.sh OUT.tar.xz}
@@ -33,7 +33,7 @@ for name in "${programs[@]}"; do
     { grep -v -E '/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|libcuda|libcudart|libcublas|libcublasLt|libnvrtc|libcudnn[^/]*)\.so' || true; } |
     while read -r library; do cp -Ln "$library" "$work/pack/lib/"; done
 done
-cp tools/gpu_{run,table,golden,instrument,interference,external,compare,module,few_steps,serve,ablate}.sh tools/{make_random_lora,check_formats,measure_serving}.py "$work/pack/"
+cp tools/gpu_{run,table,golden,instrument,interference,external,compare,module,few_steps,serve,load,ablate}.sh tools/{make_random_lora,check_formats,measure_serving,measure_loading}.py "$work/pack/"
 cp "$(find "$build" -name libwanbench_nvtx.so | head -1)" "$work/pack/lib/"
 mkdir -p "$work/pack/share/wanbench"
 cp -r "$build"/share/wanbench/{python,suites,tokenizer} "$work/pack/share/wanbench/"  # the last for make-checkpoint
