@@ -14,6 +14,7 @@
 #include "analysis/compare.h"
 #include "analysis/fidelity_chart.h"
 #include "analysis/fit_table.h"
+#include "analysis/load.h"
 
 namespace wan {
 
@@ -57,6 +58,7 @@ struct ReportView {
   FitView fit;
   std::vector<FidelityChart> fidelity;             // point into `cases`
   std::deque<AblationTable> ablations;             // none but by who knows what one is of
+  std::deque<LoadView> loads;                      // likewise
   std::map<std::string, std::string> not_counted;  // by run id: why the run enters no estimate
   bool several_programs = false;
 

@@ -25,6 +25,7 @@
 #include "report/trace.h"
 #include "results/ablation.h"
 #include "results/json.h"
+#include "results/load.h"
 #include "results/redact.h"
 #include "results/store.h"
 
@@ -93,6 +94,25 @@ void add_ablation(const fs::path& place, const std::vector<const RunRecord*>& re
   }
 }
 
+bool has_load(const fs::path& place) {
+  std::error_code missing;
+  return fs::is_regular_file(place / kLoadFile, missing);
+}
+
+/// Of a folder that `wanbench load` made. One that cannot be read is an error where there is nothing else to report.
+void add_load(const fs::path& place, Redaction redaction, ReportView& view) {
+  if (!has_load(place)) return;
+  const fs::path file = place / kLoadFile;
+  try {
+    LoadTest test = load_test_from_json(read_text(file, kMostLoadBytes), file.string());
+    if (redaction == Redaction::kYes) Redactor::redact(test);
+    view.loads.emplace_back(std::move(test));
+  } catch (const Error& error) {
+    if (view.records.empty()) throw;
+    log::warning(fmt::format("the report leaves out the load test: {}", error.what()));
+  }
+}
+
 }  // namespace
 
 std::vector<fs::path> write_reports(const fs::path& folder, const ReportFilesOptions& options) {
@@ -103,7 +123,8 @@ std::vector<fs::path> write_reports(const fs::path& folder, const ReportFilesOpt
   Collection collection = load_collection(folder, Parts::kSummedUp);
   for (const DamagedFile& damaged : collection.damaged)
     log::warning(fmt::format("{} is left out: {}", damaged.file.string(), damaged.message));
-  require(!collection.records.empty(), fmt::format("{} holds no results to report", folder.string()));
+  const bool has_records = !collection.records.empty();
+  require(has_records || has_load(place), fmt::format("{} holds no results to report", folder.string()));
   report::Beside beside = load_beside(collection.records);
   std::vector<const RunRecord*> records;
   std::map<std::string, fs::path> files;
@@ -121,9 +142,11 @@ std::vector<fs::path> write_reports(const fs::path& folder, const ReportFilesOpt
   const CardTables cards = load_card_tables();
   ReportView view = page_view(records, cards);
   add_ablation(place, records, options.redaction, view);
-  const std::string trace = report::trace_json(records, beside);
+  add_load(place, options.redaction, view);
+  const std::string trace = has_records ? report::trace_json(records, beside) : "";
   const TraceFile file = trace_file(trace);
-  const report::HtmlOptions page{std::move(beside), place, std::move(files), file.name, poster_of, picture_of};
+  const report::HtmlOptions page{std::move(beside), place,     std::move(files), has_records ? file.name : "",
+                                 poster_of,         picture_of};
   std::vector<fs::path> written;
   const auto write = [&](const char* name, const std::string& content) {
     write_atomically(place / name, content);
@@ -131,6 +154,7 @@ std::vector<fs::path> write_reports(const fs::path& folder, const ReportFilesOpt
   };
   write("report.md", report::markdown_report(view));
   write("report.html", report::html_report(view, page));
+  if (!has_records) return written;  // of a load test alone there is neither a table of runs nor a trace
   write("results.csv", report::to_csv(records, view.not_counted, options.hidden_rows));
   write(file.name, file.is_packed ? gzip(trace) : trace);
   std::error_code ignored;  // of an earlier report

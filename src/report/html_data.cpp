@@ -17,6 +17,7 @@
 #include "report/html_case.h"
 #include "report/html_data.h"
 #include "report/imported.h"
+#include "report/load.h"
 
 namespace wan::report {
 namespace {
@@ -141,6 +142,7 @@ Json page_data(const ReportView& view, const HtmlOptions& options) {
                {"cards", cards_data(view.cards)},
                {"fit", fit_data(view.fit)},
                {"ablations", ablations_data(view)},
+               {"loads", loads_data(view)},
                {"fidelity", fidelity_page_data(view, options)},
                {"printed_overviews", Json::array()}};
   for (const CaseView& shown : view.cases) {

@@ -16,6 +16,7 @@
 #include "report/fit.h"
 #include "report/format.h"
 #include "report/imported.h"
+#include "report/load.h"
 
 namespace wan::report {
 namespace {
@@ -183,9 +184,9 @@ std::string markdown_report(const ReportView& view) {
   out += machines.size() > 1 ? ": Multi-GPU Comparison\n\n"
          : machines.empty()  ? "\n\n"
                              : ": " + markdown_text(machines[0]) + "\n\n";
-  if (machines.empty()) return out + "No run to report.\n";
+  if (machines.empty()) return out + (view.loads.empty() ? "No run to report.\n" : loads_markdown(view));
   out += answer_markdown(answer_of(view));
-  out += ablations_markdown(view);
+  out += ablations_markdown(view) + loads_markdown(view);
   out += performance_summary(view, machines);
   if (!cards_picture(view).empty()) out += "\n![Seconds and cents a video, by card](cards.svg)\n";
   out += fidelity_charts_markdown(view);

@@ -95,4 +95,10 @@ void Redactor::redact(Ablation& ablation) {
   }
 }
 
+void Redactor::redact(LoadTest& test) {
+  test.url = "a server";
+  for (LoadLevel& level : test.levels)
+    for (LoadRequest& request : level.requests) request.detail.clear();
+}
+
 }  // namespace wan

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "results/ablation.h"
+#include "results/load.h"
 #include "results/record.h"
 
 namespace wan {
@@ -25,6 +26,8 @@ class Redactor {
   void redact(RunRecord& record) const;
   /// Of its texts those that may name a file.
   static void redact(Ablation& ablation);
+  /// Where the server is, and what it said of failures.
+  static void redact(LoadTest& test);
 
  private:
   void redact_fidelity(FidelityRecord& fidelity) const;

@@ -15,7 +15,7 @@ import urllib.parse
 from browser import Browser, find_browser, skipped
 
 WIDTHS = {1280: 800, 390: 844}
-KINDS = ("mixed", "demo", "one_card", "four_cards", "ablation", "failures", "fidelity")
+KINDS = ("mixed", "demo", "one_card", "four_cards", "ablation", "failures", "fidelity", "load", "load_alone")
 
 
 def is_absent_video(url):
@@ -535,10 +535,48 @@ def wrong_fidelity(shown, data):
         yield f"refuted are {refuted}, the page says {shown['badges']} and {shown['notices']}"
 
 
+# What stands in the section of a server under load: the points of its lines, the rows of its table.
+LOAD = """(() => {
+  const box = document.getElementById("load"), canvas = box.querySelector("canvas");
+  return {points: canvas && typeof Chart != "undefined" ? Chart.getChart(canvas).data.datasets.map(s => s.data.map(p => [p.x, p.y])) : null,
+    rows: [...box.querySelector("table").tBodies[0].rows].map(r => [...r.cells].map(c => c.textContent)), text: box.textContent};
+})()"""
+
+
+def wrong_load(shown, data):
+    """A row a level, two points of a line for each, and what the server calls itself as text."""
+    levels = data["loads"][0]["levels"]
+    if [row[0] for row in shown["rows"]] != [level["name"] for level in levels]:
+        yield f"rows {shown['rows']}"
+    if shown["points"] is not None and sum(len(line) for line in shown["points"]) != 2 * len(levels):
+        yield f"points {shown['points']} of {len(levels)} levels"
+    for row, level in zip(shown["rows"], levels):
+        if row[1] != f"{level['completed']} of {level['asked']}" or not near(row[2], 3600 * level["per_s"]["value"]):
+            yield f"row {row} of {level}"
+    if "window.hostile=1" not in shown["text"] or "429 queue_full" not in shown["text"]:
+        yield "the model's name or the failure is not said"
+
+
+def check_load_alone(browser):
+    """A report without a record: the section alone."""
+    problems = list(wrong_load(browser.evaluate(LOAD), browser.evaluate(DATA)))
+    problems += [f"empty chart: {c['label']}" for c in browser.evaluate(CANVASES) if c["colours"] < 3]
+    sections = browser.evaluate(STRUCTURE.replace("[...document.getElementById(\"answer\").children]", "[]"))["sections"]
+    if sections != ["header", "load", "provenance"]:
+        problems.append(f"the page's order is {sections}")
+    problems += [f"wider than the window: {e}" for e in browser.evaluate(WIDER)]
+    if browser.evaluate("typeof window.hostile") != "undefined":
+        problems.append("text of a server ran as script")
+    return problems + list(complaints(browser.events))
+
+
 def check_page(browser, folder, groups, height, kind):
     """What holds before anything is opened, then with every fold open."""
+    if kind == "load_alone":
+        return check_load_alone(browser)
     data = browser.evaluate(DATA)
     problems = list(wrong_structure(browser.evaluate(STRUCTURE), data, height, kind))
+    problems += wrong_load(browser.evaluate(LOAD), data) if kind == "load" else []
     problems += browser.evaluate(VIDEOS) + browser.evaluate(STILLS)
     problems += wrong_videos(browser.evaluate(SHOWN), data["cases"], folder)
     has_parts = any(c["headline"]["parts"] for c in data["cases"])

@@ -105,6 +105,7 @@ std::vector<wan::RunRecord> records_of(const std::string& kind, const std::files
   if (kind == "ablation") return wan::ablation_records();
   if (kind == "failures") return wan::failure_records();
   if (kind == "fidelity") return fidelity_records(folder);
+  if (kind == "load") return wan::report_records();
   return {};
 }
 
@@ -114,8 +115,10 @@ int main(int argc, char** argv) {
   if (argc != 3) return 2;
   const std::filesystem::path folder = argv[1], suites = std::filesystem::path(WAN_SOURCE_DIR) / "suites";
   std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
   std::vector<wan::RunRecord> records = records_of(argv[2], folder);
-  if (records.empty()) return 2;
+  const std::string kind = argv[2];
+  if (records.empty() && kind != "load_alone") return 2;
   std::vector<const wan::RunRecord*> pointers;
   for (wan::RunRecord& record : records) {
     wan::store_record(folder / "records", record);
@@ -123,7 +126,8 @@ int main(int argc, char** argv) {
   }
   const auto peaks = wan::load_peaks(suites / "peaks.json");
   const auto prices = wan::load_prices(suites / "prices.json");
-  const wan::ReportView view = wan::report_view(pointers, peaks, prices);
+  wan::ReportView view = wan::report_view(pointers, peaks, prices);
+  if (kind == "load" || kind == "load_alone") view.loads.emplace_back(wan::load_example());
   wan::report::HtmlOptions options;
   options.folder = folder;
   if (wan::can_write_video()) options.poster = wan::video_poster;

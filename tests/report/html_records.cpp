@@ -1,5 +1,7 @@
 #include "html_records.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "results/json.h"
@@ -468,6 +470,43 @@ std::vector<RunRecord> failure_records() {
   records[2].error->advice.clear();
   for (RunRecord& record : records) seal(record);
   return records;
+}
+
+LoadTest load_example() {
+  LoadTest test;
+  test.url = "http://127.0.0.1:8080";
+  test.adapter = "wanbench";
+  test.adapter_tried = "run against wanbench serve, in the tests";
+  test.model = kHostileText;
+  test.settings = {{"size", "832x480"}, {"steps", "4"}};
+  test.objective_multiple = 2;
+  test.currency = "USD";
+  test.idle_power = {{0, 71}, {1, 72}};
+  constexpr double kService = 11.5;
+  for (const double gap : {kService, 40.0, 20.0, 12.0, 6.0}) {
+    LoadLevel& level = test.levels.emplace_back();
+    const bool is_closed = gap == kService;
+    level.mode = is_closed ? LoadMode::kClosed : LoadMode::kPoisson;
+    if (is_closed)
+      level.concurrency = 1;
+    else
+      level.rate = 1 / gap;
+    double free_at = 0;
+    for (int i = 0; i < 12; ++i) {
+      LoadRequest& request = level.requests.emplace_back();
+      request.intended_s = request.sent_s = is_closed ? free_at : gap * i * (i % 2 == 0 ? 1 : 0.9);
+      request.started_s = std::max(free_at, request.intended_s);
+      request.ended_s = free_at = *request.started_s + kService + 0.01 * i;
+      request.start_known = StartKnown::kEvents;
+      request.expected_s = kService;
+      request.energy_j = 6500 + i;
+      request.price = 0.0128;
+    }
+    level.power = {{0, 400}, {free_at + 1, 650}};
+  }
+  test.levels.back().requests[11].end = LoadEnd::kRefused;
+  test.levels.back().requests[11].detail = "429 queue_full";
+  return test;
 }
 
 }  // namespace wan

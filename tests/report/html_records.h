@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "results/kernel_events.h"
+#include "results/load.h"
 #include "results/record.h"
 #include "results/samples.h"
 
@@ -41,6 +42,10 @@ std::vector<RunRecord> ablation_records();
 /// Settings of one card against one of them, "bf16": two that drift, one whose class its measurement refutes, one that
 /// is identical, one that nobody judged. Those with a still name `fidelity/CASE.bf16/*.png`.
 std::vector<RunRecord> fidelity_records();
+
+/// A server under closed and open load, one level overloaded, with power and one failure; what it calls its model wants
+/// to be markup.
+LoadTest load_example();
 
 /// Three cases that gave nothing: two without memory, one that crashed.
 std::vector<RunRecord> failure_records();

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/file.h"
+#include "html_records.h"
 #include "import/import.h"
 #include "report/format.h"
 #include "results/json.h"
@@ -312,6 +313,17 @@ TEST(Markdown, TheSeedsReportComesBackRowForRow) {
   const std::multiset<std::string> original = table_rows(read_text(path));
   EXPECT_EQ(original.size(), 232u);
   for (const std::string& row : original) EXPECT_GE(ours.count(row), 1u) << row;
+}
+
+TEST(Markdown, AServerUnderLoadHasASectionOfItsOwnAlsoWithoutRuns) {
+  ReportView view;
+  view.loads.emplace_back(load_example());
+  const std::string report = markdown_report(view);
+  EXPECT_THAT(report, HasSubstr("## Serving under Load"));
+  EXPECT_THAT(report, HasSubstr("| 1 at once | 12 of 12 |"));
+  EXPECT_THAT(report, HasSubstr("refused: 429 queue"));
+  EXPECT_THAT(report, HasSubstr("without work the cards take 72 W"));
+  EXPECT_THAT(report, HasSubstr("\\<img"));
 }
 
 }  // namespace

@@ -127,5 +127,15 @@ TEST(Redact, AnAblationNamesNoFile) {
   EXPECT_NE(ablation.arms[1].why_not_run, "");
 }
 
+TEST(Redact, ALoadTestNamesNoServer) {
+  LoadTest test;
+  test.url = "http://gpu7.example.org:8080";
+  test.levels.resize(1);
+  test.levels[0].requests.resize(1);
+  test.levels[0].requests[0].detail = "connecting: gpu7.example.org refused";
+  Redactor::redact(test);
+  EXPECT_EQ(to_json(test).find("example.org"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace wan

@@ -33,22 +33,24 @@ const provenance = () => {
 
 const devices = [...new Set(data.cases.map((c) => c.device))];
 const stages = stageBars(data);
-const answer = answerSection(data, stages.show);
+const hasCases = data.cases.length > 0;  // a report may be of a server under load alone
+const answer = hasCases ? answerSection(data, stages.show) : null;
 const failed = section("failures", "Failures", failures(data));
 const gaveNone = !data.answer.charts.length;
 const shownVideos = data.answer.is_example ? null : videoList(data);
-document.title = "Wan2.2 Benchmark: " + devices.join(", ");
+document.title = "Wan2.2 Benchmark: " + (hasCases ? devices.join(", ") : "a server under load");
 
 document.getElementById("report").append(...[
   el("header", {}, el("h1", {}, "Wan2.2 Benchmark Report"), el("p", { class: "soft" }, devices.join(" · "))),
   answer,
-  gaveNone ? failed : null,
+  hasCases && gaveNone ? failed : null,
   hasCharts ? null : el("p", { class: "notice" }, "This program was built without Chart.js (Debian: libjs-chart.js): the "
     + "tables are complete, the charts below the first are left out."),
-  section("fit", "Will it fit", fitMaps(data), fitTable(data)),
+  hasCases ? section("fit", "Will it fit", fitMaps(data), fitTable(data)) : null,
   stages.node ? section("where", BARS, stages.node) : null,
   ablationSection(data),
-  section("every", "Every case", everyCase(data)),
+  loadSection(data),
+  hasCases ? section("every", "Every case", everyCase(data)) : null,
   fidelitySection(data),
   cardsSection(data),
   data.cold_warm.length ? section("warm", "Cold and warm", coldWarm(data)) : null,
@@ -57,7 +59,7 @@ document.getElementById("report").append(...[
   data.comparisons.length ? section("comparisons", "Comparisons", comparisonTables(data)) : null,
   gaveNone ? null : failed,
   shownVideos ? section("shown", "Videos", shownVideos) : null,
-  section("cases", "For the kernel engineer", data.cases.map(caseFold)),
+  hasCases ? section("cases", "For the kernel engineer", data.cases.map(caseFold)) : null,
   data.printed_overviews.length ? section("printed", "The imported report, as printed", el("p", { class: "note" },
     "Its corrections stand with each case."), data.printed_overviews.map(textTable)) : null,
   provenance(),
