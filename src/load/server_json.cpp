@@ -46,9 +46,10 @@ Json object_of(const std::string& body) {
 std::string id_in(const Json& object, std::string_view key) {
   const Json& found = member(object, key);
   const std::string id = found.is_string() ? found.get<std::string>() : "";
-  const bool is_plain = !id.empty() && id.size() <= kMostText && std::ranges::all_of(id, [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.' || c == ':';
-  });
+  const bool is_plain =
+      !id.empty() && id.front() != '.' && id.size() <= kMostText && std::ranges::all_of(id, [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.' || c == ':';
+      });
   require(is_plain, fmt::format("the server's answer has no '{}' that could stand in a path", key));
   return id;
 }

@@ -10,6 +10,7 @@ import http.server
 import itertools
 import json
 import queue
+import socket
 import struct
 import threading
 import time
@@ -247,3 +248,34 @@ class ComfyUI(StandIn):
     def ends(self, job):
         self.say("execution_success" if job.state == "completed" else "execution_error", {"prompt_id": job.id})
         self.say("executing", {"node": None, "prompt_id": job.id})
+
+
+class Raw:
+    """Answers each connection with the bytes that `say` yields, whatever was asked; what is asked for by /v1/models it knows."""
+
+    def __init__(self, say):
+        self.say, self.listener = say, socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
+
+    def answer(self, connection):
+        with connection:
+            try:
+                asked = connection.recv(65536)
+                if asked.startswith(b"GET /v1/models"):
+                    return connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                for piece in self.say(asked):
+                    connection.sendall(piece)
+            except OSError:
+                pass
+
+    def stop(self):
+        self.listener.close()

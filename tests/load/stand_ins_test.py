@@ -6,9 +6,11 @@ Usage: stand_ins_test.py BUILD_DIR
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "serve"))
@@ -97,6 +99,78 @@ class Videos(Case):
         server.stop()
         _, said = self.run_load(server.url, "videos", "--prompt", "a boat", "--concurrency", "1", "--requests", "1", code=1)
         self.assertIn("--target: connecting", said)
+
+
+def events_without_end(asked):
+    """A video whose one event never ends."""
+    if asked.startswith(b"POST"):
+        body = b'{"id": "video-1", "status": "queued"}'
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        return
+    yield b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: "
+    while True:
+        yield b"x" * 65536
+
+
+def repeated(head, piece):
+    def say(_):
+        yield head
+        while True:
+            yield piece
+
+    return say
+
+
+def silence(_):
+    time.sleep(stand_ins.WAITS)
+    yield b""
+
+
+class Hostile(Case):
+    """What is no answer ends the request it belongs to, and nothing else."""
+
+    def failure_of(self, say, adapter="videos-json", *options):
+        server = stand_ins.Raw(say)
+        self.addCleanup(server.stop)
+        summary, _ = self.run_load(server.url, adapter, "--prompt", "a", "--concurrency", "1", "--requests", "1", "--warm-up", "0", *options, code=1)
+        failures = summary["levels"][0]["failures"]
+        self.assertEqual(len(failures), 1, failures)
+        return failures[0]["what"]
+
+    def test_no_http(self):
+        self.assertIn("bad_answer: reading the answer", self.failure_of(lambda _: [b"SSH-2.0-OpenSSH_9.2\r\n"]))
+
+    def test_a_head_without_end(self):
+        self.assertIn("bad_answer: reading the answer", self.failure_of(repeated(b"HTTP/1.1 200 OK\r\n", b"X: " + b"y" * 1000 + b"\r\n")))
+
+    def test_an_answer_that_breaks_off(self):
+        self.assertIn("unreachable: reading the answer", self.failure_of(lambda _: [b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"]))
+
+    def test_an_event_without_end(self):
+        self.assertIn("bad_answer: an event of the server has no end", self.failure_of(events_without_end, "wanbench"))
+
+    def test_nothing_at_all(self):
+        self.assertEqual("timed_out", self.failure_of(silence, "videos-json", "--request-seconds", "0.3"))
+
+    def test_letters_that_steer_a_terminal(self):
+        body = json.dumps({"error": {"code": "\x1b[2J\u202e"}}).encode()
+        self.assertEqual("refused: 400 ?[2J???", self.failure_of(lambda _: [b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body]))
+
+
+class Interrupted(Case):
+    def test_a_signal_gives_up_what_is_under_way(self):
+        server = self.stand_in(stand_ins.Videos)
+        folder = os.path.join(self.root, "load")
+        command = [os.path.join(BUILD, "wanbench"), "load", "--target", server.url, "--adapter", "videos-json", "--prompt", "it is never made", "--concurrency", "2",
+                   "--requests", "2", "--warm-up", "0", "--output", folder]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while len(server.jobs) < 2:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=stand_ins.WAITS), 130, process.stderr.read())
+        process.stderr.close()
+        self.assertEqual(len(server.cancelled), 2)
+        self.assertEqual(os.listdir(folder), [])
 
 
 class Sdcpp(Case):

@@ -58,7 +58,11 @@ TEST(VideosAdapter, UnderstandsAJobOfTheOpenServers) {
 
 TEST(VideosAdapter, WhatIsNoJobIsSaid) {
   const auto adapter = make_videos_adapter(VideosBody::kJson);
-  EXPECT_THAT(refusal_of([&] { adapter->taken_in(R"({"id": "../../admin"})"); }), HasSubstr("could stand in a path"));
+  for (const char* id : {"../../admin", "..", "", "a b", "x?y", "x\\r\\nHost: y"})
+    EXPECT_THAT(refusal_of([&] {
+                  adapter->taken_in(nlohmann::json{{"id", id}}.dump());
+                }),
+                HasSubstr("could stand in a path"));
   EXPECT_THAT(refusal_of([&] { adapter->taken_in("[]"); }), HasSubstr("no object"));
   EXPECT_THAT(refusal_of([&] { adapter->view({}, R"({"status": "dreaming"})"); }), HasSubstr("'dreaming'"));
   EXPECT_EQ(adapter->refusal({429, R"({"error": {"code": "queue_full"}})", "", false}), "429 queue_full");
