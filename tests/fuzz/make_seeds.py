@@ -323,6 +323,27 @@ def request_seeds(out):
     )
 
 
+def load_seeds(out):
+    request = {"intended_s": 1.5, "sent_s": 1.5, "accepted_s": 1.6, "started_s": 2.0, "ended_s": 13.5, "end": "completed", "detail": "", "start_known": "events",
+               "warm_up": False, "prompt": 0, "queue_position": 1, "inference_s": 11.4, "expected_s": 11.5, "energy_j": 6500.0, "price": 0.01, "stages": [["Steps", 9.5]]}
+    refused = {**request, "started_s": None, "end": "refused", "detail": "429 queue_full", "start_known": "not", "stages": []}
+    level = {"mode": "poisson", "rate": 0.05, "concurrency": None, "requests": [{**request, "warm_up": True}, request, {**request, "ended_s": 25.0}, refused],
+             "power": [[0, 72.0], [30, 640.0]]}
+    test = {"schema": {"name": "wanbench.load", "major": 1, "minor": 0}, "created_utc": "2026-12-02T07:00:00.000Z", "tool_version": "0.2.0", "tool_revision": "abc",
+            "url": "http://127.0.0.1:8080", "adapter": "wanbench", "adapter_tried": "in the tests", "model": "m", "server": "cuda:0", "settings": {"size": "832x480"},
+            "prompts": 1, "seed": 42, "poll_s": 0.25, "objective_multiple": 2.0, "objective_s": None, "currency": "USD", "why_no_energy": "", "why_no_price": "",
+            "idle_power": [[0.5, 71.0]], "why_no_power": "", "levels": [level, {**level, "mode": "closed", "rate": None, "concurrency": 2}]}
+    write(out / "load_tests/whole.json", json.dumps(test))
+    video = {"id": "video_1", "object": "video", "status": "completed", "inference_time_s": 11.4, "energy_j": 6500.0, "energy_reason": None, "price": 0.01,
+             "price_currency": "USD", "expected_seconds": 11.5, "queue_position": 1, "stages": [{"name": "Steps", "seconds": 9.5}], "error": {"code": "x", "message": "y"}}
+    write(out / "server_answers/video.json", json.dumps(video))
+    write(out / "server_answers/sdcpp.json", json.dumps({"id": "job_1", "status": "generating", "poll_url": "/sdcpp/v1/jobs/job_1", "queue_position": 0, "model": {"name": "m"}}))
+    messages = [["execution_start", {"prompt_id": "p1", "timestamp": 1000}], ["execution_success", {"prompt_id": "p1", "timestamp": 2000}]]
+    status = {"status_str": "success", "completed": True, "messages": messages}
+    write(out / "server_answers/comfyui.json", json.dumps({"prompt_id": "p1", "p1": {"status": status}, "type": "executing", "data": {"node": None, "prompt_id": "p1"}}))
+    write(out / "server_answers/metrics.txt", 'wanbench_card_power_watts{worker="0",device="cuda:0"} 312.5\n')
+
+
 def write(path, text):
     path.write_text(text, encoding="utf-8")
 
@@ -356,7 +377,7 @@ def dictionary(folder, out):
 
 
 TARGETS = ("safetensors pth gguf weights lora foreign image index config card tokenizer spiece records samples spans kernel_events plan history poster suites imports "
-           "overhead tables tuning patterns protocol prompts orders video_metadata cache_curve").split()
+           "overhead tables tuning patterns protocol prompts orders video_metadata cache_curve load_tests server_answers").split()
 
 
 def main():
@@ -394,6 +415,7 @@ def main():
     weight_seeds.write_seeds(out)
     table_seeds(out)
     request_seeds(out)
+    load_seeds(out)
     for target in TARGETS:
         dictionary(out / target, out / f"{target}.dict")
 

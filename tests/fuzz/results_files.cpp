@@ -1,10 +1,13 @@
 // The files of a results folder that hold one run: its record and what lies beside it.
+#include "analysis/load_compare.h"
 #include "analysis/series.h"
 #include "report.h"
+#include "report/markdown.h"
 #include "report/trace_kernels.h"
 #include "results/contradictions.h"
 #include "results/json.h"
 #include "results/kernel_events.h"
+#include "results/load.h"
 #include "results/samples.h"
 #include "results/spans.h"
 #include "targets.h"
@@ -46,6 +49,20 @@ KernelEvents read_kernel_events(Bytes input) {
   return events;
 }
 
+/// Its file, numbers, words and section.
+void read_load_test(Bytes input) {
+  LoadTest test = load_test_from_json(std::string(text_of(input)), "fuzz");
+  const std::string written = to_json(test);
+  check(read_again([&] { return to_json(load_test_from_json(written, "written")); }) == written,
+        "a load test is read as it was written");
+  ReportView view;
+  const LoadView& load = view.loads.emplace_back(std::move(test));
+  for (const LoadSummary& level : load.levels)
+    if (level.latency) check(level.latency->at(0.5).value >= 0, "nothing ends before it was to be sent");
+  compare_loads(load, load, 0.01);
+  report::markdown_report(view);
+}
+
 /// A good run beside which the file lies.
 std::vector<RunRecord> one_run() { return {good_records().front()}; }
 
@@ -53,6 +70,8 @@ std::vector<RunRecord> one_run() { return {good_records().front()}; }
 
 void records(Bytes input) { read_record(input); }
 void records_report(Bytes input) { report_and_compare({read_record(input)}); }
+
+void load_tests(Bytes input) { read_load_test(input); }
 
 void samples(Bytes input) { read_samples(input); }
 void samples_report(Bytes input) {

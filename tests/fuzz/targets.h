@@ -30,6 +30,7 @@ void spans_report(Bytes input);
 void kernel_events(Bytes input);
 void kernel_events_report(Bytes input);
 void plan(Bytes input);
+void load_tests(Bytes input);  // load.json
 void history(Bytes input);
 void poster(Bytes input);  // an mp4, for its frames and its still
 
@@ -51,6 +52,9 @@ void patterns_report(Bytes input);
 
 // What a client of the server sends.
 void orders(Bytes input);  // before a NUL the Content-Type or an empty text for JSON, behind it the body
+
+// What a server under load says.
+void server_answers(Bytes input);
 
 // What a measured program says.
 void protocol(Bytes input);  // a byte that says how it was watched, then the bytes of its pipe
