@@ -168,6 +168,7 @@ class Measurement:
         together = self.documents[0]
         for document in self.documents[1:]:
             together["levels"] += document["levels"]
+        together["idle_power"] = self.documents[-1]["idle_power"]  # with the model on the card, as it waits
         with open(os.path.join(self.arguments.out, "load.json"), "w") as file:
             json.dump(together, file, indent=1)
         with open(os.path.join(self.arguments.out, "summary.json"), "w") as file:

@@ -27,7 +27,7 @@ const provenance = () => {
     el("ul", {}, [...seen].map(([line, runs]) => el("li", {}, line, folded(counted(runs.length, "run"), el("p", { class: "ids" },
       ...runs.flatMap((r) => [r.file ? el("a", { href: safePath(r.file) }, r.id) : r.id, " "])))))),
     el("p", { class: "note" }, "Made by wanbench " + data.tool.version + ", " + data.tool.revision
-      + (data.tool.dirty ? " (changed)" : "") + ". Medians over runs. " + INTERVALS + " The method is in "
+      + (data.tool.dirty ? " (changed)" : "") + (data.cases.length ? ". Medians over runs. " + INTERVALS : ".") + " The method is in "
       + "docs/method.md.", ...filesBeside()));
 };
 
