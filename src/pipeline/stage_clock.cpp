@@ -65,9 +65,8 @@ void StageClock::poll() {
   }
 }
 
-void StageClock::bound_run_ahead() {
-  if (over_.size() < 2) return;
-  backend_->synchronize(over_[over_.size() - 2].end);
+void StageClock::await_mark() {
+  backend_->synchronize(last_mark_);
   poll();
 }
 

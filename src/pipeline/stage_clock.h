@@ -36,8 +36,8 @@ class StageClock {
 
   /// Reports every leaf that is over by now; never waits.
   void poll();
-  /// Keeps the host from running more than one step ahead of the device.
-  void bound_run_ahead();
+  /// Waits for the device to reach the last mark: whoever stops the request then stops it before more work is queued.
+  void await_mark();
   const StageId& stage() const { return current_.stage; }
 
  private:
