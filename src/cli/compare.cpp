@@ -18,6 +18,7 @@
 #include "base/output_file.h"
 #include "cli/collections.h"
 #include "cli/commands.h"
+#include "cli/compare_load.h"
 #include "cli/compare_result.h"
 #include "cli/json_document.h"
 #include "cli/numbers.h"
@@ -231,6 +232,12 @@ ExitCode run_compare(CompareArguments arguments) {
             ErrorKind::kUsage);
     require_output(arguments.page);
   }
+  if (arguments.by.empty() && arguments.page.empty() && are_load_tests(arguments.paths))
+    return compare_load_tests(arguments.paths,
+                              {.margin = arguments.fail_if_slower_percent.value_or(arguments.margin_percent) / 100,
+                               .has_limit = arguments.fail_if_slower_percent.has_value(),
+                               .strict = arguments.strict,
+                               .wording = arguments.wording});
   const Parts parts = arguments.page.empty() ? Parts::kAsStored : Parts::kSummedUp;
   arguments.options.margin = arguments.fail_if_slower_percent.value_or(arguments.margin_percent) / 100;
   std::vector<std::vector<StoredRecord>> loaded;
