@@ -18,6 +18,7 @@
 #include "cli/data_files.h"
 #include "cli/expected.h"
 #include "cli/numbers.h"
+#include "cli/replicas.h"
 #include "cli/report_files.h"
 #include "cli/signals.h"
 #include "cli/suite_options.h"
@@ -50,6 +51,7 @@ struct RunCommand : SuiteOptions {
               page_cache = "as-is";
   double max_seconds = 0;
   std::optional<int> warmups;
+  std::optional<int64_t> replicas;
   std::string fidelity;
   bool no_noise_floor = false;
   std::string counters = "auto";
@@ -239,6 +241,12 @@ std::vector<suite::PlannedCase> prepare(RunCommand& options, const measure::GpuS
 }
 
 ExitCode run_command(RunCommand options) {
+  if (options.replicas && !options.dry_run) {
+    const std::string& device = options.plan.device;
+    return run_replicas(
+        replica_devices(*options.replicas, device.empty() ? std::vector<std::string>{} : std::vector{device}),
+        options.run.output);
+  }
   const measure::GpuSet gpus = measure::open_gpus();
   suite::Suite suite;
   const auto plan = prepare(options, gpus, suite);
@@ -280,6 +288,10 @@ void add_run_options(CLI::App& command, RunCommand& o) {
   command.add_option(flags::kOutput, o.run.output, "folder for records, videos and report; must be new or empty")
       ->required()
       ->type_name("DIR");
+  add_number(command, "--replicas", o.replicas, Bounds<int64_t>{1, 64},
+             "the same run so many times at once, a card each, in folders of their own, and the videos an hour of all; "
+             "--warm-repeats 5 is a good length")
+      ->type_name("N");
   CLI::Option* resume =
       command.add_flag("--resume", o.resume, "go on with the run in --output: only what is missing is run");
   command

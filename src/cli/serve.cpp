@@ -1,6 +1,5 @@
 // `wanbench serve`: a server of videos, with the API of the open servers and a page.
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -16,9 +15,9 @@
 #include "cli/commands.h"
 #include "cli/data_files.h"
 #include "cli/numbers.h"
+#include "cli/replicas.h"
 #include "cli/request_options.h"
 #include "io/video_writer.h"
-#include "measure/gpu.h"
 #include "model/variant.h"
 #include "pipeline/plan.h"
 #include "serve/server.h"
@@ -125,31 +124,6 @@ void fill_retention(const ServeOptions& options, serve::ServiceOptions& service)
   service.least_free_bytes = memory_size_of(options.least_free, "--least-free").bytes;
 }
 
-/// As many workers as `--replicas` says: a card each, by index, or all on the processor.
-std::vector<std::string> replicas_of(const ServeOptions& options) {
-  const std::string device = options.devices.empty() ? "" : options.devices.front();
-  require(options.devices.size() <= 1 && (device.empty() || device == "cpu" || device == "cuda"),
-          fmt::format("--replicas {} takes the first cards: with it {} is cpu or cuda, or is left out; or give {} for "
-                      "each worker",
-                      *options.replicas, flags::kDevice, flags::kDevice),
-          ErrorKind::kUsage);
-  const measure::GpuSet gpus = measure::open_gpus();
-  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
-  const auto is_there = [&](const std::string& card) {
-    return measure::find_gpu(gpus, card, visible != nullptr ? visible : "") != nullptr;
-  };
-  const bool is_on_cards = device == "cuda" || (device.empty() && is_there("cuda:0"));
-  std::vector<std::string> devices;
-  for (int64_t i = 0; i < *options.replicas; ++i) {
-    devices.push_back(is_on_cards ? fmt::format("cuda:{}", i) : "cpu");
-    require(!is_on_cards || is_there(devices.back()),
-            fmt::format("--replicas {}: there is no {}{}", *options.replicas, devices.back(),
-                        gpus.gpus.empty() ? " (" + gpus.reason + ")" : ""),
-            ErrorKind::kUsage);
-  }
-  return devices;
-}
-
 void run_serve(ServeOptions& options) {
   serve::require_server();
   serve::require_safe(options.server);
@@ -158,7 +132,7 @@ void run_serve(ServeOptions& options) {
   serve::ServiceOptions& service = options.server.service;
   Request base = base_request(options.request);
   make_absolute(base);
-  service.devices = options.replicas          ? replicas_of(options)
+  service.devices = options.replicas          ? replica_devices(*options.replicas, options.devices)
                     : options.devices.empty() ? std::vector<std::string>{""}
                                               : options.devices;
   base.device = service.devices.front();

@@ -262,6 +262,36 @@ class Own(Case):
         self.assertTrue(summary["levels"][0]["failures"][0]["what"].startswith("refused: 400 "))
 
 
+class Replicas(Case):
+    """`run --replicas` and `serve --replicas`, on the processor."""
+
+    SUITE = {"schema": "wanbench.suite", "format": 1, "name": "tiny", "version": "1", "defaults": {"prompt": "a video of a red star"},
+             "cases": [{"name": "tiny", "width": 32, "height": 32, "num_frames": 5, "steps": 1}]}
+
+    def test_two_runs_at_once_have_folders_of_their_own_and_one_report(self):
+        folder = os.path.join(self.root, "run")
+        command = [os.path.join(BUILD, "wanbench"), "run", "--replicas=2", "--suite", self.file("suite.json", json.dumps(self.SUITE)), "--device", "cpu",
+                   "--repeats", "0", "--warm-repeats", "3", "--cool-down", "0", "--output", folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=stand_ins.WAITS)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(" ".join(done.stdout.split()), r"tiny: (\d+\.\d videos an hour of 2 replicas|no videos an hour)")
+        for place in ("replica-0", "replica-1"):
+            records = [name for _, _, names in os.walk(os.path.join(folder, place)) for name in names if name.endswith(".run.json")]
+            self.assertEqual(len(records), 3, records)
+        self.assertTrue(os.path.exists(os.path.join(folder, "report.md")))
+
+    def test_a_refusal_of_one_is_that_of_all(self):
+        command = [os.path.join(BUILD, "wanbench"), "run", "--replicas", "2", "--suite", "/nonexistent", "--device", "cpu", "--output", os.path.join(self.root, "run")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=stand_ins.WAITS)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("replica 1: error: cannot open /nonexistent", done.stderr)
+
+    def test_a_server_has_a_worker_for_each(self):
+        server = serving.Server(BUILD, os.path.join(self.root, "serve"), "--replicas", "2")
+        self.addCleanup(server.stop)
+        self.assertEqual(server.get("/v1/models")[1]["data"][0]["device"], "cpu, cpu")
+
+
 if __name__ == "__main__":
     BUILD = os.path.abspath(sys.argv.pop(1))
     unittest.main()
