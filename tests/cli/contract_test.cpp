@@ -30,7 +30,7 @@ using testing::HasSubstr;
 TEST_F(CommandLine, HelpAndVersionSucceed) {
   EXPECT_THAT(run("--version").output, Says("wanbench 0."));
   for (const char* command :
-       {"", "generate", "run", "report", "diff", "fidelity", "inspect", "plan", "compare", "doctor"}) {
+       {"", "generate", "run", "report", "diff", "fidelity", "inspect", "plan", "compare", "doctor", "load"}) {
     const Ended ended = run(std::string(command) + " --help");
     EXPECT_EQ(ended.code, 0) << command;
     EXPECT_THAT(ended.output, Says("Usage")) << command;
