@@ -50,7 +50,12 @@ enum class Queue {
   kFill,  // what no other queue waits for
 };
 
-enum class Activation { kNone, kGeluTanh, kSilu };
+enum class Activation {
+  kNone,
+  kGeluTanh,  // its approximation by tanh
+  kSilu,
+  kGelu,  // exact, by erf
+};
 
 /// What a convolution is for; a backend may choose another algorithm and weight layout for each.
 enum class ConvKind {

@@ -41,7 +41,7 @@ TEST_P(Flat, Add) {
 }
 
 TEST_P(Flat, Activate) {
-  for (const Activation kind : {Activation::kNone, Activation::kSilu, Activation::kGeluTanh}) {
+  for (const Activation kind : {Activation::kNone, Activation::kSilu, Activation::kGeluTanh, Activation::kGelu}) {
     Bench bench(backend(), param().name);
     const Operand x = bench.normal(dtype(), {param().count}, param().spread);
     const Operand y = bench.blank(dtype(), {param().count});

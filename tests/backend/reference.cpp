@@ -21,6 +21,7 @@ double activation(Activation kind, double x) {
     case Activation::kNone: return x;
     case Activation::kSilu: return x / (1 + std::exp(-x));
     case Activation::kGeluTanh: return 0.5 * x * (1 + std::tanh(gelu_argument(x) / 2));
+    case Activation::kGelu: return 0.5 * x * std::erfc(-x * std::numbers::sqrt2 / 2);
   }
   return NAN;
 }
@@ -28,7 +29,8 @@ double activation(Activation kind, double x) {
 double activation_slack(Activation kind, double x, double slack) {
   if (kind == Activation::kNone) return slack;
   constexpr double kSteepest = 1.13;  // the largest slope of both functions
-  const double argument = kind == Activation::kSilu ? x : gelu_argument(x);
+  // Of the complement of erf, whose value falls as exp(-x^2 / 2), a rounding of the argument weighs x^2.
+  const double argument = kind == Activation::kSilu ? x : kind == Activation::kGelu ? x * x : gelu_argument(x);
   // tanh near -1 is a difference of two numbers near 1 where a backend evaluates 0.5 x (1 + tanh): |x| / 2 units.
   const double cancellation = kind == Activation::kGeluTanh ? std::abs(x) * kUnit : 0;
   // x / (1 + exp(-x)) far below zero: exp may stop at the largest float's power of two.

@@ -11,6 +11,9 @@ void apply(Activation activation, float* values, int64_t count) {
     case Activation::kSilu:
       for (int64_t i = 0; i < count; ++i) values[i] = silu(values[i]);
       return;
+    case Activation::kGelu:
+      for (int64_t i = 0; i < count; ++i) values[i] = gelu(values[i]);
+      return;
   }
 }
 

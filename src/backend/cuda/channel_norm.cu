@@ -30,6 +30,7 @@ struct Arguments {
 __device__ float activated(float value, Activation activation) {
   if (activation == Activation::kSilu) return silu(value);
   if (activation == Activation::kGeluTanh) return gelu_tanh(value);
+  if (activation == Activation::kGelu) return gelu(value);
   return value;
 }
 

@@ -54,6 +54,7 @@ void map_rows(Context& context, const Op& op, int64_t rows, int64_t width, bool 
 __device__ float activated(float value, Activation activation) {
   if (activation == Activation::kSilu) return silu(value);
   if (activation == Activation::kGeluTanh) return gelu_tanh(value);
+  if (activation == Activation::kGelu) return gelu(value);
   return value;
 }
 

@@ -22,12 +22,12 @@ uint32_t alignment_of(const TensorView& view, int64_t stride) {
   return static_cast<uint32_t>(bits & (~bits + 1));
 }
 
-/// Whether the library's epilogue rounds once and well. SiLU has none; its GELU is good to 2e-6, enough for bf16 alone;
-/// kernels for rows that are no multiple of 16 bytes add the bias to an already rounded product; F32 operands keep an
-/// F32 bias.
+/// Whether the library's epilogue rounds once and well. SiLU and GELU by erf have none; its GELU by tanh is good to
+/// 2e-6, enough for bf16 alone; kernels for rows that are no multiple of 16 bytes add the bias to an already rounded
+/// product; F32 operands keep an F32 bias.
 bool fuses(const LinearProblem& problem, Activation activation) {
   if (problem.out == DType::kF32) return activation == Activation::kNone;
-  return activation != Activation::kSilu && problem.in == problem.out &&
+  return (activation == Activation::kNone || activation == Activation::kGeluTanh) && problem.in == problem.out &&
          std::min({problem.align_x, problem.align_w, problem.align_y}) >= 16;
 }
 

@@ -23,7 +23,7 @@ struct Linear::State {
   std::map<LinearProblem, std::unique_ptr<LinearPlan>> plans;
 };
 
-/// The epilogue that adds a bias and applies the activation; SiLU has none.
+/// The epilogue that adds a bias and applies the activation; SiLU and GELU by erf have none.
 cublasLtEpilogue_t fused_epilogue(Activation activation, bool bias);
 
 }  // namespace wan::cuda

@@ -101,7 +101,8 @@ std::vector<std::string> Linear::tune(std::span<const ProductShape> shapes, Seco
   State& state = *state_;
   std::vector<std::string> rows;
   for (const ProductShape& shape : shapes) {
-    require_op(shape.activation != Activation::kSilu, "SiLU runs as a pass of its own: tune the plain product");
+    require_op(shape.activation == Activation::kNone || shape.activation == Activation::kGeluTanh,
+               "SiLU and GELU by erf run as passes of their own: tune the plain product");
     const LinearProblem problem{.in = shape.in,
                                 .out = shape.out,
                                 .epilogue = fused_epilogue(shape.activation, true),

@@ -143,6 +143,8 @@ __device__ inline float gelu_tanh(float x) {
   // 0.5 (1 + tanh z) = 1 / (1 + exp(-2z))
   return __fdividef(x, 1.0f + __expf(-2.0f * inner));
 }
+// By erf, exactly.
+__device__ inline float gelu(float x) { return 0.5f * x * erfcf(-x * 0.7071067811865476f); }
 __device__ inline float silu(float x) { return __fdividef(x, 1.0f + __expf(-x)); }
 
 }  // namespace wan::cuda
