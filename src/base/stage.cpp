@@ -9,12 +9,14 @@
 namespace wan {
 namespace {
 
-constexpr std::string_view kStepPrefix = "Step_", kPreprocessSuffix = "_Preprocess";
+constexpr std::string_view kClipPrefix = "Clip_", kStepPrefix = "Step_", kPreprocessSuffix = "_Preprocess";
+constexpr int kMostNumber = 99999;
 
 /// Stages that every model has under one name.
-constexpr std::array<std::pair<StageRole, std::string_view>, 5> kNames{{
+constexpr std::array<std::pair<StageRole, std::string_view>, 6> kNames{{
     {StageRole::kInitialization, "Model_Initialization"},
     {StageRole::kTextEncoding, "T5_Encoding"},
+    {StageRole::kAudioEncoding, "Audio_Encoding"},
     {StageRole::kVaeEncoding, "VAE_Encoding"},
     {StageRole::kVaeDecoding, "VAE_Decoding"},
     {StageRole::kOutputEncoding, "Output_Encoding"},
@@ -25,14 +27,21 @@ constexpr std::array<std::pair<StageRole, std::string_view>, 2> kStepNames{{
     {StageRole::kStepInference, "_Inference"},
 }};
 
+/// The number at the beginning of `text`, which then begins behind it; -1 for none.
+int take_number(std::string_view& text) {
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || number < 0 || number > kMostNumber) return -1;
+  text.remove_prefix(static_cast<size_t>(end - text.data()));
+  return number;
+}
+
 StageId step_from_name(std::string_view name) {
-  constexpr int kMostSteps = 99999;
-  const char* begin = name.data() + kStepPrefix.size();
-  int index = 0;
-  const auto [end, error] = std::from_chars(begin, name.data() + name.size(), index);
-  if (error != std::errc{} || index < 0 || index > kMostSteps) return {};
+  name.remove_prefix(kStepPrefix.size());
+  const int index = take_number(name);
+  if (index < 0) return {};
   for (const auto& [role, suffix] : kStepNames)
-    if (name.substr(static_cast<size_t>(end - name.data())) == suffix) return {role, index};
+    if (name == suffix) return {role, index};
   return {};
 }
 
@@ -44,9 +53,20 @@ StageId known_from_name(std::string_view name) {
   return {};
 }
 
+StageId clip_from_name(std::string_view name) {
+  name.remove_prefix(kClipPrefix.size());
+  const int clip = take_number(name);
+  if (clip < 0 || !name.starts_with('_')) return {};
+  StageId id = known_from_name(name.substr(1));
+  if (id.role != StageRole::kOther) id.clip = clip;
+  return id;
+}
+
 }  // namespace
 
-std::string published_name(StageRole role, int index, std::string_view model) {
+std::string published_name(StageRole role, int index, std::string_view model, int clip) {
+  if (clip >= 0 && role != StageRole::kOther)
+    return fmt::format("{}{}_{}", kClipPrefix, clip, published_name(role, index, model));
   for (const auto& [known, published] : kNames)
     if (known == role) return std::string(published);
   for (const auto& [known, suffix] : kStepNames)
@@ -55,7 +75,7 @@ std::string published_name(StageRole role, int index, std::string_view model) {
 }
 
 StageId stage_from_name(std::string name) {
-  StageId id = known_from_name(name);
+  StageId id = name.starts_with(kClipPrefix) ? clip_from_name(name) : known_from_name(name);
   id.name = std::move(name);
   return id;
 }

@@ -15,6 +15,7 @@ enum class StageRole {
   kInitialization,  // start of the process (or of the engine) until text encoding can start
   kPreprocess,      // sizes, noise, image reading; named after the model: TI2V_Preprocess
   kTextEncoding,    // T5_Encoding: prompt text in hand -> both embeddings on the device
+  kAudioEncoding,   // sound in hand -> its features, of models that speech drives
   kVaeEncoding,     // image-to-video only
   kStepLoading,     // Step_i_Loading: exposed wait for the weights of step i
   kStepInference,   // Step_i_Inference: first kernel -> sampler update done
@@ -29,18 +30,19 @@ struct StageId {
   int index = -1;        // step from 0; -1 where there is none
   std::string expert{};  // of a step: its expert's name; empty for a single model
   std::string name{};    // as published, or as an external program calls it; empty inside the engine
+  int clip = -1;         // from 0, of a model that makes its video in clips; -1 for others and outside clips
   bool operator==(const StageId&) const = default;
 };
 
 inline bool is_step(StageRole role) { return role == StageRole::kStepLoading || role == StageRole::kStepInference; }
 
-/// The published name: "Model_Initialization", "Step_3_Inference"; `model` begins that of preprocessing: "TI2V".
-/// Empty for kOther, whose name is its program's.
-std::string published_name(StageRole role, int index, std::string_view model);
+/// The published name: "Model_Initialization", "Step_3_Inference"; `model` begins that of preprocessing: "TI2V". Of a
+/// clip: "Clip_1_Step_3_Inference". Empty for kOther, whose name is its program's.
+std::string published_name(StageRole role, int index, std::string_view model, int clip = -1);
 
 /// The stage that a text from outside means: a message of an external program, an older record, an imported report.
-/// "Step_3_Inference" is step 3, "T2V_Preprocess" is kPreprocess; other texts, and numbers above 99999, are kOther.
-/// The text stays the name.
+/// "Step_3_Inference" is step 3, "Clip_1_Step_3_Inference" that of clip 1, "T2V_Preprocess" is kPreprocess; other
+/// texts, and numbers above 99999, are kOther. The text stays the name.
 StageId stage_from_name(std::string name);
 
 /// One closed interval of CLOCK_MONOTONIC. A leaf is critical-path time; a hidden span overlaps leaves and is never

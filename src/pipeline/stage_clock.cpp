@@ -125,7 +125,7 @@ void StageClock::report_parts(const Leaf& leaf, const std::vector<TimeSpan>& wai
 
 std::string stage_name(const StageId& stage, std::string_view task) {
   const Variant* variant = find_task(task);
-  return published_name(stage.role, stage.index, variant != nullptr ? variant->abbreviation : "Video");
+  return published_name(stage.role, stage.index, variant != nullptr ? variant->abbreviation : "Video", stage.clip);
 }
 
 }  // namespace wan

@@ -64,10 +64,11 @@ struct EnumNames<RunStatus> {
 
 template <>
 struct EnumNames<StageRole> {
-  static constexpr std::array<std::pair<StageRole, std::string_view>, 9> kTable{{
+  static constexpr std::array<std::pair<StageRole, std::string_view>, 10> kTable{{
       {StageRole::kInitialization, "initialization"},
       {StageRole::kPreprocess, "preprocess"},
       {StageRole::kTextEncoding, "text_encoding"},
+      {StageRole::kAudioEncoding, "audio_encoding"},
       {StageRole::kVaeEncoding, "vae_encoding"},
       {StageRole::kStepLoading, "step_loading"},
       {StageRole::kStepInference, "step_inference"},

@@ -9,6 +9,7 @@ std::string role_name(StageRole role) {
     case StageRole::kInitialization: return "Initialization";
     case StageRole::kPreprocess: return "Preprocess";
     case StageRole::kTextEncoding: return "Text encoding";
+    case StageRole::kAudioEncoding: return "Audio encoding";
     case StageRole::kVaeEncoding: return "VAE encoding";
     case StageRole::kStepLoading: return "Step loading";
     case StageRole::kStepInference: return "Step inference";
@@ -38,9 +39,9 @@ std::optional<int64_t> warm_total_ns(const RunRecord& record) {
     text |= role == StageRole::kTextEncoding;
     stepped |= role == StageRole::kStepInference;
     decoded |= role == StageRole::kVaeDecoding;
-    const bool within = role == StageRole::kTextEncoding || role == StageRole::kVaeEncoding ||
-                        role == StageRole::kStepLoading || role == StageRole::kStepInference ||
-                        role == StageRole::kVaeDecoding;
+    const bool within = role == StageRole::kTextEncoding || role == StageRole::kAudioEncoding ||
+                        role == StageRole::kVaeEncoding || role == StageRole::kStepLoading ||
+                        role == StageRole::kStepInference || role == StageRole::kVaeDecoding;
     if (within) sum += stage.wall_ns;
   }
   return text && stepped && decoded ? std::optional(sum) : std::nullopt;

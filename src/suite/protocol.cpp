@@ -37,6 +37,7 @@ void put_stage(Json& json, const StageId& id) {
   json["role"] = enum_name(id.role);
   json["index"] = id.index;
   json["expert"] = id.expert;
+  if (id.clip >= 0) json["clip"] = id.clip;
 }
 
 /// A key that is left out when there is no value.
@@ -194,7 +195,9 @@ measure::TreeReading own_of(Fields& message) {
 StageId stage_of(Fields& message) {
   const std::string name = message.text("stage");
   if (!message.has("role")) return stage_from_name(name);
-  return {message.get<StageRole>("role"), message.get("index", kIndex), message.text("expert"), name};
+  StageId stage{message.get<StageRole>("role"), message.get("index", kIndex), message.text("expert"), name};
+  if (message.has("clip")) stage.clip = message.get("clip", kIndex);
+  return stage;
 }
 
 /// A span has a begin and an end behind it.

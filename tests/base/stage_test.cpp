@@ -16,7 +16,22 @@ TEST(Stage, EveryPublishedNameIsUnderstood) {
     EXPECT_EQ(understood.name, name);
   }
   EXPECT_EQ(published_name(StageRole::kStepLoading, 3, "TI2V"), "Step_3_Loading");
+  EXPECT_EQ(published_name(StageRole::kStepInference, 3, "TI2V", 1), "Clip_1_Step_3_Inference");
   EXPECT_EQ(published_name(StageRole::kPreprocess, -1, "TI2V"), "TI2V_Preprocess");
+}
+
+TEST(Stage, AClipsStageIsThatStageOfTheClip) {
+  const StageId step = stage_from_name("Clip_12_Step_3_Loading");
+  EXPECT_EQ(step.role, StageRole::kStepLoading);
+  EXPECT_EQ(step.index, 3);
+  EXPECT_EQ(step.clip, 12);
+  EXPECT_EQ(stage_from_name("Clip_0_VAE_Decoding").clip, 0);
+  EXPECT_EQ(stage_from_name("Step_3_Loading").clip, -1);
+  for (const char* other : {"Clip_1", "Clip_1_", "Clip_x_VAE_Decoding", "Clip_1VAE_Decoding",
+                            "Clip_123456_VAE_Decoding", "Clip_1_Clip_1_VAE_Decoding"}) {
+    EXPECT_EQ(stage_from_name(other).role, StageRole::kOther) << other;
+    EXPECT_EQ(stage_from_name(other).clip, -1) << other;
+  }
 }
 
 TEST(Stage, OtherTextsAreStagesOfTheirOwnProgram) {
