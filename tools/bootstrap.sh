@@ -26,7 +26,7 @@ packages=(
   g++ make cmake ninja-build ccache git pkg-config
   libfmt-dev nlohmann-json3-dev libcli11-dev libboost-dev libtomlplusplus-dev libssl-dev libsqlite3-dev
   libdnnl-dev ocl-icd-opencl-dev libpng-dev zlib1g-dev libicu-dev libsentencepiece-dev libre2-dev
-  libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
+  libavcodec-dev libavformat-dev libavutil-dev libswscale-dev libswresample-dev
 )
 # One name on Debian, another on Ubuntu.
 if apt-cache show libjpeg62-turbo-dev >/dev/null 2>&1; then packages+=(libjpeg62-turbo-dev); else packages+=(libjpeg-dev); fi

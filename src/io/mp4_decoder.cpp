@@ -10,12 +10,16 @@
 namespace wan {
 
 Mp4Decoder::Mp4Decoder(const std::filesystem::path& file, std::string purpose, int threads)
-    : file_(file), purpose_(std::move(purpose)), input_(open_mp4(file, "read it as mp4 " + purpose_)) {
+    : Mp4Decoder(open_mp4(file, "read it as mp4 " + purpose), AVMEDIA_TYPE_VIDEO, file, purpose, threads) {}
+
+Mp4Decoder::Mp4Decoder(Mp4Input input, AVMediaType kind, const std::filesystem::path& file, std::string purpose,
+                       int threads)
+    : file_(file), purpose_(std::move(purpose)), input_(std::move(input)) {
   AVFormatContext* format = input_.get();
   check(avformat_find_stream_info(format, nullptr), "read it");
   const AVCodec* decoder = nullptr;
-  index_ = av_find_best_stream(format, AVMEDIA_TYPE_VIDEO, -1, -1, &decoder, 0);
-  check(index_, "find a picture in it");
+  index_ = av_find_best_stream(format, kind, -1, -1, &decoder, 0);
+  check(index_, kind == AVMEDIA_TYPE_VIDEO ? "find a picture in it" : "find sound in it");
   codec_.reset(made(avcodec_alloc_context3(decoder), "a decoder"));
   check(avcodec_parameters_to_context(codec_.get(), stream().codecpar), "decode it");
   codec_->max_pixels = kMostFramePixels;

@@ -31,9 +31,11 @@ struct FreeScaler {
 };
 using Mp4Scaler = std::unique_ptr<SwsContext, FreeScaler>;
 
-/// The first of the file's streams of pictures, decoded from its beginning or from where `seek` went.
+/// The first of the file's streams of pictures or of sound, decoded from its beginning or from where `seek` went.
 class Mp4Decoder {
  public:
+  /// Of a file that is open already.
+  Mp4Decoder(Mp4Input input, AVMediaType kind, const std::filesystem::path& file, std::string purpose, int threads);
   /// `purpose` ends every message: "for a still". `threads` of FFmpeg's decoder; 0: as many as it likes. Throws
   /// Error(kInput) naming the file when it is no mp4 with pictures that can be decoded.
   Mp4Decoder(const std::filesystem::path& file, std::string purpose, int threads);

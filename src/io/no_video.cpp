@@ -1,5 +1,6 @@
 // Stands in for what uses FFmpeg in builds without it (WAN_VIDEO=OFF): says so instead.
 #include "base/error.h"
+#include "io/sound.h"
 #include "io/video_frames_kinds.h"
 #include "io/video_name.h"
 #include "io/video_poster.h"
@@ -35,6 +36,12 @@ std::unique_ptr<VideoFrames> open_mp4_frames(const std::filesystem::path& video)
                                      ": this build reads no mp4 (it was configured with WAN_VIDEO=OFF): "
                                      "give the folder of PNG frames");
 }
+
+Sound read_sound(const std::filesystem::path& file) {
+  throw Error(ErrorKind::kUsage, file.string() + ": this build reads no sound (it was configured with WAN_VIDEO=OFF)");
+}
+
+std::vector<float> resampled(std::span<const float>, int, int) { refuse(); }
 
 std::string video_poster(const std::filesystem::path& video) {
   throw Error(ErrorKind::kUsage, video.string() + ": this build reads no mp4 (it was configured with WAN_VIDEO=OFF)");

@@ -28,32 +28,47 @@ double lanczos(double x) {
   return -kLanczosRadius <= x && x < kLanczosRadius ? sinc(x) * sinc(x / kLanczosRadius) : 0.0;
 }
 
+double triangle(double x) { return std::max(0.0, 1.0 - std::abs(x)); }
+
+using Filter = double (*)(double x);
+
+/// What one output position takes: the weights, which add up to 1, of the inputs from `first` on.
+struct RealTaps {
+  int first = 0;
+  std::vector<double> weights;
+};
+
+RealTaps real_taps(Filter filter, double radius, int in, int out, int index) {
+  const double scale = static_cast<double>(in) / out;
+  const double filter_scale = std::max(scale, 1.0);
+  const double support = radius * filter_scale;
+  const double centre = (index + 0.5) * scale;
+  RealTaps taps{std::max(static_cast<int>(centre - support + 0.5), 0), {}};
+  const int last = std::min(static_cast<int>(centre + support + 0.5), in);  // exclusive
+  double sum = 0.0;
+  for (int x = taps.first; x < last; ++x) {
+    taps.weights.push_back(filter((x - centre + 0.5) * (1.0 / filter_scale)));
+    sum += taps.weights.back();
+  }
+  for (double& weight : taps.weights)
+    if (sum != 0.0) weight /= sum;
+  return taps;
+}
+
 /// What one output position takes: integer weights of the inputs from `first` on.
 struct Taps {
   int first = 0;
   std::vector<int32_t> weights;
 };
 
-std::vector<Taps> lanczos_taps(int in, int out) {
-  const double scale = static_cast<double>(in) / out;
-  const double filter_scale = std::max(scale, 1.0);
-  const double support = kLanczosRadius * filter_scale;
+std::vector<Taps> taps_of(Filter filter, double radius, int in, int out) {
   std::vector<Taps> taps(static_cast<size_t>(out));
-  std::vector<double> weights;
   for (int i = 0; i < out; ++i) {
-    const double centre = (i + 0.5) * scale;
-    const int first = std::max(static_cast<int>(centre - support + 0.5), 0);
-    const int last = std::min(static_cast<int>(centre + support + 0.5), in);  // exclusive
-    weights.clear();
-    double sum = 0.0;
-    for (int x = first; x < last; ++x) {
-      weights.push_back(lanczos((x - centre + 0.5) * (1.0 / filter_scale)));
-      sum += weights.back();
-    }
+    const RealTaps real = real_taps(filter, radius, in, out, i);
     Taps& at = taps[static_cast<size_t>(i)];
-    at.first = first;
-    for (double weight : weights) {
-      const double scaled = (sum != 0.0 ? weight / sum : weight) * (1 << kFractionBits);
+    at.first = real.first;
+    for (const double weight : real.weights) {
+      const double scaled = weight * (1 << kFractionBits);
       at.weights.push_back(static_cast<int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5));
     }
   }
@@ -62,8 +77,8 @@ std::vector<Taps> lanczos_taps(int in, int out) {
 
 uint8_t to_byte(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> kFractionBits, 0, 255)); }
 
-Image resize_rows(const Image& image, int width) {
-  const auto taps = lanczos_taps(image.width, width);
+Image resize_rows(const Image& image, int width, Filter filter, double radius) {
+  const auto taps = taps_of(filter, radius, image.width, width);
   Image out{width, image.height,
             std::vector<uint8_t>(static_cast<size_t>(width) * static_cast<size_t>(image.height) * kChannels)};
   uint8_t* to = out.rgb.data();
@@ -81,8 +96,8 @@ Image resize_rows(const Image& image, int width) {
   return out;
 }
 
-Image resize_columns(const Image& image, int height) {
-  const auto taps = lanczos_taps(image.height, height);
+Image resize_columns(const Image& image, int height, Filter filter, double radius) {
+  const auto taps = taps_of(filter, radius, image.height, height);
   const size_t row_bytes = static_cast<size_t>(image.width) * kChannels;
   Image out{image.width, height, std::vector<uint8_t>(row_bytes * static_cast<size_t>(height))};
   std::vector<int32_t> sums(row_bytes);
@@ -139,13 +154,114 @@ std::vector<CubicTaps> cubic_taps_of(int in, int out) {
   return taps;
 }
 
-}  // namespace
-
-Image resize_lanczos(const Image& image, Size size) {
+Image resize(const Image& image, Size size, Filter filter, double radius) {
   require(size.width > 0 && size.height > 0 && size.width <= kMaxImageSide && size.height <= kMaxImageSide,
           fmt::format("cannot resize an image to {} x {}: sides are 1 to {}", size.width, size.height, kMaxImageSide));
-  Image out = size.width == image.width ? image : resize_rows(image, size.width);
-  return size.height == image.height ? out : resize_columns(out, size.height);
+  Image out = size.width == image.width ? image : resize_rows(image, size.width, filter, radius);
+  return size.height == image.height ? out : resize_columns(out, size.height, filter, radius);
+}
+
+/// torch's, of one plane; each output position by the same weights as Pillow's, not rounded.
+std::vector<float> resize_bilinear(std::span<const float> plane, Size from, Size to) {
+  std::vector<float> rows(static_cast<size_t>(from.height) * static_cast<size_t>(to.width));
+  std::vector<float> out(static_cast<size_t>(to.height) * static_cast<size_t>(to.width));
+  const auto width = static_cast<size_t>(to.width);
+  for (int i = 0; i < to.width; ++i) {
+    const RealTaps taps = real_taps(triangle, 1.0, from.width, to.width, i);
+    for (size_t y = 0; y < static_cast<size_t>(from.height); ++y) {
+      double sum = 0;
+      for (size_t k = 0; k < taps.weights.size(); ++k)
+        sum += taps.weights[k] * plane[y * static_cast<size_t>(from.width) + static_cast<size_t>(taps.first) + k];
+      rows[y * width + static_cast<size_t>(i)] = static_cast<float>(sum);
+    }
+  }
+  for (int i = 0; i < to.height; ++i) {
+    const RealTaps taps = real_taps(triangle, 1.0, from.height, to.height, i);
+    for (size_t x = 0; x < width; ++x) {
+      double sum = 0;
+      for (size_t k = 0; k < taps.weights.size(); ++k)
+        sum += taps.weights[k] * rows[(static_cast<size_t>(taps.first) + k) * width + x];
+      out[static_cast<size_t>(i) * width + x] = static_cast<float>(sum);
+    }
+  }
+  return out;
+}
+
+/// So that the shorter side becomes the shorter of `size`. Throws Error(kInput) for sides that are too unequal.
+Size by_shorter_side(Size image, Size size) {
+  const int side = std::min(size.width, size.height);
+  const auto longer = [&](int longer_side, int shorter_side) {
+    return std::floor(static_cast<double>(side) * longer_side / shorter_side);
+  };
+  const int64_t area = int64_t{size.width} * size.height;
+  return image.width <= image.height ? checked_size(side, longer(image.height, image.width), image, area)
+                                     : checked_size(longer(image.width, image.height), side, image, area);
+}
+
+/// Where an axis of `from` positions is cut to `to` or filled up to it: the first position taken, and the first filled.
+struct Placed {
+  int from = 0, to = 0, count = 0;
+};
+Placed placed(int from, int to) {
+  if (from < to) return {0, (to - from) / 2, from};
+  return {static_cast<int>(std::nearbyint((from - to) / 2.0)), 0, to};  // half to even, as Python's round
+}
+
+}  // namespace
+
+Image resize_lanczos(const Image& image, Size size) { return resize(image, size, lanczos, kLanczosRadius); }
+
+Size shrunk_output_size(Size image, int step, int64_t area) {
+  const double height = image.height, width = image.width, pixels = height * width, most = static_cast<double>(area);
+  double least_scale = 0.1, most_scale = 1.0;
+  if (pixels > most) {
+    const double d = step - 1, b = d * (height + width), c = d * d - most;
+    least_scale = (-b + std::sqrt(b * b - 2 * pixels * c)) / (2 * pixels);  // the source's 2ac, where 4ac is meant
+    most_scale = std::sqrt(most / pixels);
+  }
+  constexpr int kTries = 100;
+  const auto up = [step](double side) {
+    return static_cast<double>((static_cast<int64_t>(side) + step - 1) / step * step);
+  };
+  for (int i = 0; i < kTries; ++i) {
+    const double scale = most_scale - (most_scale - least_scale) * i / kTries;
+    const double h = up(height * scale), w = up(width * scale);
+    if (h * w <= most) return checked_size(w, h, image, area);
+  }
+  const double ratio = width / height, w = std::sqrt(most * ratio), h = w / ratio;
+  const auto down = [step](double side) { return std::floor(side / step) * step; };
+  return checked_size(down(w), down(h), image, area);
+}
+
+Image fit_padded(const Image& image, Size size) {
+  const Image scaled = resize(image, by_shorter_side({image.width, image.height}, size), triangle, 1.0);
+  const Placed x = placed(scaled.width, size.width), y = placed(scaled.height, size.height);
+  const auto offset = [](int row, int column, int width) {
+    return (static_cast<size_t>(row) * static_cast<size_t>(width) + static_cast<size_t>(column)) * kChannels;
+  };
+  Image out{size.width, size.height, std::vector<uint8_t>(offset(size.height, 0, size.width))};
+  for (int row = 0; row < y.count; ++row)
+    std::copy_n(scaled.rgb.data() + offset(y.from + row, x.from, scaled.width),
+                static_cast<size_t>(x.count) * kChannels, out.rgb.data() + offset(y.to + row, x.to, size.width));
+  return out;
+}
+
+std::vector<float> fit_padded(std::span<const float> planes, Size from, Size size) {
+  const auto pixels = [](Size of) { return static_cast<size_t>(of.width) * static_cast<size_t>(of.height); };
+  require_op(planes.size() == kChannels * pixels(from), "planes and size disagree");
+  const Size scaled = by_shorter_side(from, size);
+  const Placed x = placed(scaled.width, size.width), y = placed(scaled.height, size.height);
+  std::vector<float> out(kChannels * pixels(size));
+  for (size_t c = 0; c < kChannels; ++c) {
+    const std::vector<float> plane = resize_bilinear(planes.subspan(c * pixels(from), pixels(from)), from, scaled);
+    for (int row = 0; row < y.count; ++row)
+      std::copy_n(plane.data() + static_cast<size_t>(y.from + row) * static_cast<size_t>(scaled.width) +
+                      static_cast<size_t>(x.from),
+                  x.count,
+                  out.data() + c * pixels(size) + static_cast<size_t>(y.to + row) * static_cast<size_t>(size.width) +
+                      static_cast<size_t>(x.to));
+  }
+  return out;
 }
 
 Size best_output_size(Size image, int step, int64_t area) {

@@ -34,6 +34,17 @@ Image crop_to_proportions(const Image& image, Size like);
 /// Error(kInput) when a side would be 0. Source: Wan2.2 wan/image2video.py, generate.
 Size near_output_size(Size image, int step, int64_t area);
 
+/// The first of a hundred sizes of the image's proportions, from the largest within `area` (the image's own where that
+/// is within) down, whose sides are within `area` once they are rounded up to multiples of `step`. Throws Error(kInput)
+/// when a side would be 0. Source: Wan2.2 wan/speech2video.py, get_size_less_than_area.
+Size shrunk_output_size(Size image, int step, int64_t area);
+
+/// Scaled by Pillow's bilinear filter until the shorter side is the shorter one of `size`, then cut about its centre;
+/// a side that is too short is filled with black. Source: torchvision Resize and CenterCrop.
+Image fit_padded(const Image& image, Size size);
+/// The same of float planes [3, height, width], by torch's antialiased bilinear filter and filled with 0.
+std::vector<float> fit_padded(std::span<const float> planes, Size from, Size size);
+
 /// Bytes to [-1, 1]: (p / 255 - 0.5) / 0.5 in float32. [height, width, 3] becomes [3, height, width].
 std::vector<float> to_planes(const Image& image);
 
