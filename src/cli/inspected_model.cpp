@@ -75,6 +75,7 @@ void look_at_whole(InspectedModel& out) {
     out.components.push_back(dit_component(out.variant().experts[i], c.dits[i], c.files.evidence[i]));
   out.components.push_back(text_component(c.text_encoder));
   out.components.push_back(vae_component(out.variant().vae_traits(), c.vae_file));
+  if (c.audio_encoder) out.components.push_back(component("audio encoder", "audio_encoder", *c.audio_encoder, {}));
 }
 
 void look_at_dits(InspectedModel& out) {
@@ -182,6 +183,7 @@ ShellCommand generate_command(const InspectedModel& found) {
   }
   add_recipe(found, command);
   if (found.variant().image.presence == Presence::kRequired) command.add("--image", "FILE");
+  if (found.variant().takes_audio()) command.add("--audio", "FILE");
   command.add("--prompt", "TEXT");
   return command;
 }

@@ -58,7 +58,8 @@ std::optional<double> WatchVideo::left_s(const StageId& stage, int steps) const 
   if (is_step(stage.role)) {
     if (step_ns_ == 0 && !expected_) return std::nullopt;
     const double step_s = step_ns_ > 0 ? seconds_from_ns(step_ns_).value : expected_->step_s;
-    return step_s * (steps - stage.index) + decoding_s;
+    const int64_t later_clips = stage.clip >= 0 && decisions_ ? decisions_->clips - 1 - stage.clip : 0;
+    return step_s * (static_cast<double>(steps - stage.index) + static_cast<double>(later_clips * steps)) + decoding_s;
   }
   if (!expected_ || stage.role > StageRole::kVaeDecoding) return std::nullopt;
   return stage.role == StageRole::kVaeDecoding ? decoding_s : expected_->denoise_s + decoding_s;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "model/dit_identity.h"
+#include "model/official_layout.h"
 
 namespace wan {
 namespace {
@@ -59,6 +60,21 @@ void open_vae(Checkpoint& c) {
                       c.vae.latent_channels, c.dit.out_dim));
 }
 
+/// Heads and what no tensor tells are in the config.json beside it, else as published.
+void open_audio_encoder(Checkpoint& c) {
+  if (!c.variant->takes_audio()) return;
+  require(!c.files.audio_encoder.empty(),
+          fmt::format("{}: the audio encoder is missing: expected {}", c.files.folder.string(),
+                      (c.files.folder / kAudioEncoderFolder / "model.safetensors").string()));
+  c.audio_encoder = WeightFile::open(c.files.audio_encoder, ModelPart::kAudioEncoder);
+  c.audio = c.audio_encoder->sizes().audio;
+  identify_audio_encoder(c.files.audio_encoder.parent_path() / "config.json", c.audio);
+  const SpeechConfig& speech = c.dit.speech;
+  require(c.audio.dim == speech.audio_dim && c.audio.states() == speech.audio_layers,
+          fmt::format("{}: the audio encoder has {} hidden states of {}, the DiT expects {} of {}",
+                      path_of(*c.audio_encoder), c.audio.states(), c.audio.dim, speech.audio_layers, speech.audio_dim));
+}
+
 bool has_tokenizer_inside(const WeightFile& encoder) {
   return encoder.facts().spiece_model != nullptr || holds_gguf_tokenizer(encoder.file());
 }
@@ -71,6 +87,7 @@ Checkpoint open_checkpoint(const WeightChoice& choice) {
   open_dits(c);
   open_text_encoder(c);
   open_vae(c);
+  open_audio_encoder(c);
   require(!c.files.tokenizer.empty() || has_tokenizer_inside(c.text_encoder),
           fmt::format("{}: the tokenizer is missing: it is neither within the text encoder's file nor beside it: name "
                       "tokenizer.json or spiece.model with --tokenizer",

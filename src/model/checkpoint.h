@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "model/audio_encoder.h"
 #include "model/checkpoint_files.h"
 #include "model/dit.h"
 #include "model/text_encoder.h"
@@ -27,6 +29,8 @@ struct Checkpoint {
   TextEncoderConfig text;
   WeightFile vae_file;
   VaeConfig vae;
+  std::optional<WeightFile> audio_encoder;  // of a model that takes audio
+  AudioEncoderConfig audio;
 };
 
 /// Throws Error(kInput) that names what is missing, what files of another program or half a download are

@@ -186,6 +186,9 @@ class Finder {
           found_.vae = require_file(folder / row.vae_traits().file_name, "the VAE");
     }
     if (is_folder(tokenizer_folder(folder))) found_.tokenizer = tokenizer_folder(folder);
+    for (const char* name : {"model.safetensors", "pytorch_model.bin"})
+      if (found_.audio_encoder.empty() && is_file(folder / kAudioEncoderFolder / name))
+        found_.audio_encoder = folder / kAudioEncoderFolder / name;
   }
 
   static fs::path official_dit(const fs::path& folder) {
@@ -402,6 +405,7 @@ std::vector<PartFiles> files_of_parts(const CheckpointFiles& files) {
   for (size_t i = 0; i < files.dits.size(); ++i) add(dit_component(i, files.dits.size()), files.dits[i]);
   add("text_encoder", files.text_encoder);
   add("vae", files.vae);
+  add("audio_encoder", files.audio_encoder);
   add("tokenizer", files.tokenizer);
   return parts;
 }

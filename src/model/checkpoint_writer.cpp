@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "model/checkpoint_folder.h"
 #include "model/made_checkpoint.h"
 #include "model/official_layout.h"
@@ -50,17 +51,29 @@ bool is_official_pth(const WeightFile& file) {
 double shortest(float value) { return std::strtod(fmt::format("{}", value).c_str(), nullptr); }
 
 std::string official_dit_config(const Variant& variant, const DitConfig& config) {
-  const nlohmann::ordered_json json{{"_class_name", "WanModel"},
-                                    {"dim", config.dim},
-                                    {"eps", shortest(config.eps)},
-                                    {"ffn_dim", config.ffn_dim},
-                                    {"freq_dim", config.freq_dim},
-                                    {"in_dim", config.in_dim},
-                                    {"model_type", std::string(variant.task)},
-                                    {"num_heads", config.num_heads},
-                                    {"num_layers", config.num_layers},
-                                    {"out_dim", config.out_dim},
-                                    {"text_len", config.text_len}};
+  nlohmann::ordered_json json{{"_class_name", std::string(variant.class_name)},
+                              {"dim", config.dim},
+                              {"eps", shortest(config.eps)},
+                              {"ffn_dim", config.ffn_dim},
+                              {"freq_dim", config.freq_dim},
+                              {"in_dim", config.in_dim},
+                              {"model_type", std::string(variant.task)},
+                              {"num_heads", config.num_heads},
+                              {"num_layers", config.num_layers},
+                              {"out_dim", config.out_dim},
+                              {"text_len", config.text_len}};
+  if (variant.takes_audio()) {
+    const SpeechConfig& speech = config.speech;
+    json["cond_dim"] = config.out_dim;
+    json["audio_dim"] = speech.audio_dim;
+    json["num_audio_token"] = speech.audio_tokens;
+    json["audio_inject_layers"] =
+        std::vector<int32_t>(speech.after_block.begin(), speech.after_block.begin() + speech.injected);
+    for (const char* key : {"enable_adain", "zero_timestep", "enable_framepack", "add_last_motion"}) json[key] = true;
+    for (const char* key : {"enable_motioner", "enable_tsm"}) json[key] = false;
+    json["adain_mode"] = "attn_norm";
+    json["framepack_drop_mode"] = "padd";
+  }
   return json.dump(2) + "\n";
 }
 
@@ -72,9 +85,21 @@ bool has_dit_dtype(CheckpointFormat format) {
   return format == CheckpointFormat::kOfficial || format == CheckpointFormat::kDiffusers;
 }
 
+namespace {
+
+/// Until their writers know the audio encoder.
+void require_no_audio(const Variant& variant, const char* what) {
+  require(!variant.takes_audio(),
+          fmt::format("{}: the audio encoder of {} is not written yet: use the published files", what, variant.name),
+          ErrorKind::kUsage);
+}
+
+}  // namespace
+
 void make_checkpoint(const CheckpointSizes& sizes, uint64_t seed, const CheckpointForm& form,
                      const std::filesystem::path& tokenizer, const std::filesystem::path& target,
                      const WriteOptions& options) {
+  require_no_audio(*sizes.variant, "make-checkpoint");
   MadeCheckpoint made{.sizes = sizes,
                       .form = form,
                       .tokenizer = tokenizer,
@@ -98,6 +123,7 @@ void make_checkpoint(const CheckpointSizes& sizes, uint64_t seed, const Checkpoi
 
 void pack_checkpoint(const WeightChoice& choice, const std::filesystem::path& target, const WriteOptions& options) {
   const Checkpoint checkpoint = open_checkpoint(choice);
+  require_no_audio(*checkpoint.variant, "pack");
   CheckpointFolder folder(Sync::kOnDisk, options);
   std::vector<WeightSource> dits;
   for (const WeightFile& file : checkpoint.dits) dits.push_back(WeightSource::from_file(file));

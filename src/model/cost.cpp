@@ -128,6 +128,19 @@ double text_encoder_cost(const TextEncoderConfig& c, int64_t tokens) {
                                6 * n * real(c.dim) * real(c.dim_ffn));
 }
 
+double audio_encoder_cost(const AudioEncoderConfig& c, int64_t samples) {
+  double flops = 0;
+  int64_t width = 1, frames = samples;
+  for (const AudioEncoderConfig::Conv& conv : c.convs) {
+    frames = (frames - conv.kernel) / conv.stride + 1;
+    flops += 2 * real(frames) * real(conv.width) * real(width) * real(conv.kernel);
+    width = conv.width;
+  }
+  const double n = real(frames), d = real(c.dim);
+  flops += 2 * n * d * (real(width) + d / real(c.position_groups) * real(c.position_kernel));
+  return flops + real(c.num_layers) * (n * (8 * d * d + 4 * d * real(c.dim_ffn)) + 4 * n * n * d);
+}
+
 double vae_decode_cost(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height, int64_t width) {
   return count_decoding(config, file, frames, height, width).total();
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "model/audio_encoder.h"
 #include "model/dit.h"
 #include "model/text_encoder.h"
 #include "model/vae.h"
@@ -26,6 +27,9 @@ double dit_ends_cost(const DitConfig& config, int64_t tokens);
 
 /// Encoding a prompt of `tokens` tokens.
 double text_encoder_cost(const TextEncoderConfig& config, int64_t tokens);
+
+/// Encoding so many samples of sound, normalised.
+double audio_encoder_cost(const AudioEncoderConfig& config, int64_t samples);
 
 /// Decoding latents [z, T, H, W]; widths are read off `file`, or the published ones when it is null.
 double vae_decode_cost(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height, int64_t width);

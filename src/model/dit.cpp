@@ -16,19 +16,21 @@ namespace {
 constexpr int64_t kRopeLimit = 1024;  // positions an axis of the official table has
 
 /// Writes the pairs one RoPE axis with `channels` channels owns: cos and sin of position * 10000^(-2j/channels).
-void fill_axis(std::span<const int64_t> positions, int64_t extent, int64_t channels, int64_t first_pair, int64_t pairs,
-               float* cos, float* sin) {
+void fill_axis(std::span<const int64_t> positions, int64_t channels, int64_t first_pair, int64_t pairs, float* cos,
+               float* sin) {
   const int64_t own = channels / 2;
+  const auto [lowest, highest] = std::minmax_element(positions.begin(), positions.end());
+  const int64_t first = *lowest, extent = *highest - first + 1;
   std::vector<float> table(static_cast<size_t>(2 * extent * own));  // each position's cosines, then its sines
   for (int64_t p = 0; p < extent; ++p)
     for (int64_t j = 0; j < own; ++j) {
       const double frequency = std::pow(10000.0, -2.0 * static_cast<double>(j) / static_cast<double>(channels));
-      table[static_cast<size_t>(2 * p * own + j)] = static_cast<float>(std::cos(static_cast<double>(p) * frequency));
-      table[static_cast<size_t>((2 * p + 1) * own + j)] =
-          static_cast<float>(std::sin(static_cast<double>(p) * frequency));
+      const double angle = static_cast<double>(first + p) * frequency;
+      table[static_cast<size_t>(2 * p * own + j)] = static_cast<float>(std::cos(angle));
+      table[static_cast<size_t>((2 * p + 1) * own + j)] = static_cast<float>(std::sin(angle));
     }
   for (size_t l = 0; l < positions.size(); ++l) {
-    const float* row = table.data() + 2 * positions[l] * own;
+    const float* row = table.data() + 2 * (positions[l] - first) * own;
     const int64_t to = static_cast<int64_t>(l) * pairs + first_pair;
     std::copy(row, row + own, cos + to);
     std::copy(row + own, row + 2 * own, sin + to);
@@ -62,45 +64,51 @@ Dit::Dit(Backend& backend, const DitConfig& config, DType compute, TensorView st
              fmt::format("the backend's operations cut a latent into patches of 1 x {0} x {0}", kPatchSide));
 }
 
-void Dit::set_grid(const PatchGrid& grid, Tables tables) {
+void Dit::set_grid(const PatchGrid& grid, Tables tables, std::span<const TokenPosition> behind) {
   require(grid.frames <= kRopeLimit && grid.rows <= kRopeLimit && grid.columns <= kRopeLimit,
           fmt::format("a latent of {} x {} x {} patches exceeds the model's position tables ({} on each axis)",
                       grid.frames, grid.rows, grid.columns, kRopeLimit),
           ErrorKind::kUsage);
   grid_ = grid;
-  const int64_t length = grid.tokens();
+  length_ = grid.tokens() + static_cast<int64_t>(behind.size());
+  const int64_t length = length_;
   const int64_t pairs = config_.head_dim() / 2;
   rope_cos_ = backend_.allocate(DType::kF32, {length, pairs}, "RoPE table");
   rope_sin_ = backend_.allocate(DType::kF32, {length, pairs}, "RoPE table");
   first_frame_index_ = backend_.allocate(DType::kI32, {length}, "token rows");
-  if (tables == Tables::kFilled) fill_tables();
+  if (tables == Tables::kFilled) fill_tables(behind);
 }
 
-void Dit::fill_tables() {
+void Dit::fill_tables(std::span<const TokenPosition> behind) {
   const PatchGrid& grid = grid_;
-  const int64_t length = grid.tokens();
+  const int64_t length = length_, latent_tokens = grid.tokens();
   const int64_t pairs = config_.head_dim() / 2;
   const int64_t spatial = 2 * (config_.head_dim() / 6);
   const std::array<int64_t, 3> channels{config_.head_dim() - 2 * spatial, spatial, spatial};
-  const std::array<int64_t, 3> extents{grid.frames, grid.rows, grid.columns};
   std::array<std::vector<int64_t>, 3> positions;
   for (auto& axis : positions) axis.resize(static_cast<size_t>(length));
-  for (int64_t l = 0; l < length; ++l) {
-    positions[0][static_cast<size_t>(l)] = l / (grid.rows * grid.columns);
-    positions[1][static_cast<size_t>(l)] = l / grid.columns % grid.rows;
-    positions[2][static_cast<size_t>(l)] = l % grid.columns;
-  }
+  const auto put = [&](int64_t token, const TokenPosition& at) {
+    positions[0][static_cast<size_t>(token)] = at.frame;
+    positions[1][static_cast<size_t>(token)] = at.row;
+    positions[2][static_cast<size_t>(token)] = at.column;
+  };
+  for (int64_t l = 0; l < latent_tokens; ++l)
+    put(l, {l / (grid.rows * grid.columns), l / grid.columns % grid.rows, l % grid.columns});
+  for (size_t i = 0; i < behind.size(); ++i) put(latent_tokens + static_cast<int64_t>(i), behind[i]);
   Tensor cos = host_tensor(DType::kF32, {length, pairs});
   Tensor sin = host_tensor(DType::kF32, {length, pairs});
   int64_t first = 0;
   for (size_t axis = 0; axis < 3; ++axis) {
-    fill_axis(positions[axis], extents[axis], channels[axis], first, pairs, cos->as<float>(), sin->as<float>());
+    fill_axis(positions[axis], channels[axis], first, pairs, cos->as<float>(), sin->as<float>());
     first += channels[axis] / 2;
   }
   backend_.upload(cos, rope_cos_);
   backend_.upload(sin, rope_sin_);
   Tensor index = host_tensor(DType::kI32, {length});
-  for (int64_t l = 0; l < length; ++l) index->as<int32_t>()[l] = l < grid.rows * grid.columns ? 0 : 1;
+  for (int64_t l = 0; l < length; ++l) {
+    const bool is_clean = behind.empty() ? l < grid.rows * grid.columns : l >= latent_tokens;
+    index->as<int32_t>()[l] = is_clean ? 0 : 1;
+  }
   backend_.upload(index, first_frame_index_);
 }
 
@@ -187,7 +195,7 @@ TensorView part_of(const TensorView& modulation, int64_t part, int64_t d) {
 
 void Dit::run_block(int index, TensorView slab, const Call& call, Activations& act, const TensorView& modulation) {
   Backend& b = backend_;
-  const int64_t length = grid_.tokens();
+  const int64_t length = length_;
   const int64_t d = config_.dim;
   const int64_t heads = config_.num_heads;
   const float eps = config_.eps;
@@ -236,7 +244,7 @@ void Dit::run_block(int index, TensorView slab, const Call& call, Activations& a
 }
 
 Dit::Activations Dit::allocate_activations(const Call& call, Arena& arena) {
-  const int64_t length = grid_.tokens(), d = config_.dim;
+  const int64_t length = length_, d = config_.dim;
   const int64_t patch_in = config_.in_dim * config_.patch.positions();
   const int64_t patch_out = config_.out_dim * config_.patch.positions();
   // What the blocks added is worked out where they have computed: the embedded patches in F32, and the patches.
@@ -249,7 +257,7 @@ Dit::Activations Dit::allocate_activations(const Call& call, Arena& arena) {
   act.n = arena.allocate(compute_, {length, d}, "DiT activations");
   act.y = arena.allocate(compute_, {length, d}, "DiT activations");
   act.wide = arena.allocate(compute_, {length, std::max({3 * d, config_.ffn_dim, patch_in, kept})}, "DiT activations");
-  act.out_rows = arena.allocate(DType::kF32, {length, patch_out}, "DiT output");
+  act.out_rows = arena.allocate(DType::kF32, {grid_.tokens(), patch_out}, "DiT output");
   act.modulation = arena.allocate(DType::kF32, {config_.num_layers, act.rows, 6 * d}, "DiT modulation");
   act.head_modulation = arena.allocate(DType::kF32, {act.rows, 2 * d}, "DiT modulation");
   return act;
@@ -268,15 +276,28 @@ void Dit::run_blocks(const Call& call, LayerSource& blocks, Activations& act, co
   const auto modulation = [&](int64_t block) { return act.modulation.at(block); };
   b.modulated_layer_norm(act.x, part_of(modulation(0), 0, d), part_of(modulation(0), 1, d), act.row_index, eps, act.n);
   for (int64_t i = 0; i < layers; ++i) {
-    run_block(static_cast<int>(i), blocks.acquire(static_cast<int>(i)), call, act, modulation(i));
-    blocks.release(static_cast<int>(i));
+    const int block = static_cast<int>(i);
+    run_block(block, blocks.acquire(block), call, act, modulation(i));
+    blocks.release(block);
     const TensorView gate = part_of(modulation(i), 5, d);
     const bool last = i + 1 == layers;
     const TensorView& next = last ? act.head_modulation : act.modulation.at(i + 1);
-    b.gated_residual_modulated_norm(act.x, act.y, gate, part_of(next, 0, d), part_of(next, 1, d), act.row_index, eps,
-                                    last ? head_rows : act.n);
+    const TensorView out = last ? head_rows : act.n;
+    const bool is_changed = call.extension != nullptr && call.extension->changes_after(block);
+    if (is_changed)
+      b.gated_residual(act.x, act.y, gate, act.row_index);
+    else
+      b.gated_residual_modulated_norm(act.x, act.y, gate, part_of(next, 0, d), part_of(next, 1, d), act.row_index, eps,
+                                      out);
     if (call.probe != nullptr) call.probe->tensor(fmt::format("blocks.{}", i), act.x);
+    if (!is_changed) continue;
+    call.extension->after_block(block, rows_of(call, act));
+    b.modulated_layer_norm(act.x, part_of(next, 0, d), part_of(next, 1, d), act.row_index, eps, out);
   }
+}
+
+DitExtension::Rows Dit::rows_of(const Call& call, const Activations& act) const {
+  return {act.x, act.n, act.y, act.wide, grid_.tokens(), call.probe};
 }
 
 /// The embedded patches are worked out once more, to the same bits: to keep them through the blocks would take memory
@@ -294,25 +315,32 @@ void Dit::keep_residual(const Call& call, Activations& act) {
 void Dit::forward(const Call& call, LayerSource& blocks, Arena& arena, TensorView velocity) {
   Backend& b = backend_;
   const ArenaScope scope(arena);
-  const int64_t length = grid_.tokens(), d = config_.dim;
+  const int64_t latent_tokens = grid_.tokens(), d = config_.dim;
   const Patch& patch = config_.patch;
   const bool reuses = call.blocks == Blocks::kReused;
   require_op(call.latent.shape == Shape({config_.in_dim, grid_.frames * patch.frames, grid_.rows * patch.rows,
                                          grid_.columns * patch.columns}),
              fmt::format("latent is {}, not what set_grid announced", call.latent.shape.text()));
   require_op(!reuses || !call.residual.empty(), "a forward that reuses the blocks has to have their residual");
+  require_op((call.extension != nullptr ? call.extension->tokens() : 0) == length_ - latent_tokens &&
+                 (call.extension == nullptr || (!reuses && call.residual.empty())),
+             "an extension's tokens are those that set_grid was told, and its blocks are computed");
   Activations act = allocate_activations(call, arena);
   prepare_modulation(call, act);
 
-  const TensorView patches(act.wide.data, compute_, {length, config_.in_dim * patch.positions()}, act.wide.memory);
-  embed_patches(call.latent, patches, act.x);
-  if (call.probe != nullptr) {
-    call.probe->tensor("patch_embedding", act.x);
+  const TensorView patches(act.wide.data, compute_, {latent_tokens, config_.in_dim * patch.positions()},
+                           act.wide.memory);
+  embed_patches(call.latent, patches, act.x.slice(0, 0, latent_tokens));
+  if (call.probe != nullptr) call.probe->tensor("patch_embedding", act.x.slice(0, 0, latent_tokens));
+  if (call.extension != nullptr) {
+    call.extension->add_to_tokens(rows_of(call, act));
+    if (call.probe != nullptr) call.probe->tensor("tokens", act.x);
+  } else if (call.probe != nullptr) {
     b.layer_norm(act.x, {}, {}, config_.eps, act.n);
     call.probe->tensor("blocks.0.norm1", act.n);
   }
   // The head works in F32, on the memory the last feed-forward leaves free.
-  const TensorView head_rows(act.wide.data, DType::kF32, {length, d}, act.wide.memory);
+  const TensorView head_rows(act.wide.data, DType::kF32, {length_, d}, act.wide.memory);
   if (reuses) {
     b.add(call.residual, act.x);
     b.modulated_layer_norm(act.x, part_of(act.head_modulation, 0, d), part_of(act.head_modulation, 1, d), act.row_index,
@@ -320,7 +348,8 @@ void Dit::forward(const Call& call, LayerSource& blocks, Arena& arena, TensorVie
   } else {
     run_blocks(call, blocks, act, head_rows);
   }
-  b.linear(head_rows, stem("head.head.weight"), stem("head.head.bias"), Activation::kNone, act.out_rows);
+  b.linear(head_rows.slice(0, 0, latent_tokens), stem("head.head.weight"), stem("head.head.bias"), Activation::kNone,
+           act.out_rows);
   if (call.probe != nullptr) call.probe->tensor("head", act.out_rows);
   if (!reuses && !call.residual.empty()) keep_residual(call, act);
   b.unpatchify(act.out_rows, velocity);

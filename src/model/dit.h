@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "model/dit_config.h"
+#include "model/dit_extension.h"
 #include "model/layers.h"
 #include "model/probe.h"
 #include "model/weights.h"
@@ -18,6 +19,9 @@ namespace wan {
 /// F32.
 WeightLayout dit_stem_layout(const DitConfig& config, DType compute);
 WeightLayout dit_block_layout(const DitConfig& config, int block, DType compute);
+
+/// Of a whole DiT, in the order they are loaded, with what speech adds.
+std::vector<WeightLayout> dit_layouts(const DitConfig& config, DType compute);
 
 /// What a prompt becomes once for all steps: embedded text [text_len, dim], and each block's cross-attention keys and
 /// values.
@@ -40,13 +44,16 @@ class Dit {
   Dit(Backend& backend, const DitConfig& config, DType compute, TensorView stem);
 
   const DitConfig& config() const { return config_; }
+  /// The tables of positions, F32 [L, head_dim / 2].
+  TensorView rope_cos() const { return rope_cos_; }
+  TensorView rope_sin() const { return rope_sin_; }
 
   /// Whether the tables of positions have their values, or their places alone: to count memory, where a video too large
   /// for this machine must not take it.
   enum class Tables { kFilled, kUnfilled };
-  /// Sets the size of the latents to come (computes the RoPE tables). Throws Error(kUsage) when a side exceeds the
-  /// table limit 1024.
-  void set_grid(const PatchGrid& grid, Tables tables = Tables::kFilled);
+  /// Sets the size of the latents to come (computes the RoPE tables), and where an extension's tokens stand, which come
+  /// behind the latent's. Throws Error(kUsage) when a side exceeds the table limit 1024.
+  void set_grid(const PatchGrid& grid, Tables tables = Tables::kFilled, std::span<const TokenPosition> behind = {});
 
   /// text: rows [n, text_dim] F32 on the host, n <= text_len; padded with zero rows before the embedding, as the source
   /// does.
@@ -61,7 +68,7 @@ class Dit {
   struct Call {
     TensorView latent;         // F32 [in_dim, T, H, W]
     int time_row = 0;          // row of the table for ordinary tokens
-    int first_frame_row = -1;  // row for the tokens of frame 0, or -1: as the others
+    int first_frame_row = -1;  // row for the tokens of frame 0, or for those behind the latent's; -1: as the others
     const TimeTable* times = nullptr;
     TextContext* text = nullptr;
     Probe* probe = nullptr;  // names follow the official modules
@@ -69,6 +76,7 @@ class Dit {
     /// Empty: not wanted.
     TensorView residual{};
     Blocks blocks = Blocks::kComputed;
+    DitExtension* extension = nullptr;  // whose tokens set_grid was told; only where blocks are computed
   };
   /// Velocity F32 [out_dim, T, H, W]. All temporaries come from `arena`; nothing else is allocated.
   void forward(const Call& call, LayerSource& blocks, Arena& arena, TensorView velocity);
@@ -76,12 +84,13 @@ class Dit {
  private:
   struct Activations;
   Activations allocate_activations(const Call& call, Arena& arena);
+  DitExtension::Rows rows_of(const Call& call, const Activations& act) const;
   void embed_patches(TensorView latent, TensorView patches, TensorView x);
   void run_blocks(const Call& call, LayerSource& blocks, Activations& act, const TensorView& head_rows);
   void keep_residual(const Call& call, Activations& act);
   void run_block(int index, TensorView slab, const Call& call, Activations& act, const TensorView& modulation);
   void prepare_modulation(const Call& call, Activations& act);
-  void fill_tables();
+  void fill_tables(std::span<const TokenPosition> behind);
   TensorView stem(const char* name) const { return stem_layout_.view(stem_, name); }
 
   Backend& backend_;
@@ -91,8 +100,9 @@ class Dit {
   WeightLayout block_layout_;
   TensorView stem_;
   PatchGrid grid_{};
+  int64_t length_ = 0;          // tokens: L
   Tensor rope_cos_, rope_sin_;  // F32 [L, head_dim / 2]
-  Tensor first_frame_index_;    // I32 [L]: 0 on frame 0, else 1
+  Tensor first_frame_index_;    // I32 [L]: 0 on frame 0, or where there are tokens behind the latent's on those; else 1
 };
 
 }  // namespace wan

@@ -1,6 +1,9 @@
 // The sizes of a diffusion transformer and how it cuts a latent into tokens.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace wan {
@@ -22,6 +25,24 @@ struct Patch {
   bool operator==(const Patch&) const = default;
 };
 
+/// Sizes of what a DiT has beside the others where speech drives it.
+struct SpeechConfig {
+  static constexpr size_t kMostInjected = 64;
+  int64_t audio_dim = 0;                             // of the audio encoder's hidden states
+  int64_t audio_layers = 0;                          // hidden states
+  int64_t audio_tokens = 0;                          // of a latent frame, beside the one that is learnt
+  int64_t injected = 0;                              // blocks behind which audio goes in; 0: speech drives it not
+  std::array<int32_t, kMostInjected> after_block{};  // their numbers, ascending
+
+  /// A block's place among those; -1 for another.
+  int64_t place_of(int64_t block) const {
+    const auto end = after_block.begin() + injected;
+    const auto found = std::find(after_block.begin(), end, block);
+    return found == end ? -1 : found - after_block.begin();
+  }
+  bool operator==(const SpeechConfig&) const = default;
+};
+
 /// Sizes of a DiT. The published values are in the table of variant.cpp.
 struct DitConfig {
   int64_t dim = 0, ffn_dim = 0, in_dim = 0, out_dim = 0, text_dim = 0;
@@ -29,6 +50,7 @@ struct DitConfig {
   int64_t text_len = 512, freq_dim = 256;
   float eps = 1e-6f;
   Patch patch;
+  SpeechConfig speech{};
 
   int64_t head_dim() const { return dim / num_heads; }
   bool operator==(const DitConfig&) const = default;

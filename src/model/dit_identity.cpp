@@ -36,11 +36,12 @@ struct Spelling {
 constexpr Spelling kOfficial{"num_heads", "in_dim", "out_dim"};
 constexpr Spelling kDiffusers{"num_attention_heads", "in_channels", "out_channels"};
 
-/// The row whose published DiT reads and writes as many channels.
+/// The row whose published DiT reads and writes as many channels, and takes audio or does not as this one.
 const Variant* variant_of_channels(const DitConfig& dit) {
   const auto rows = variants();
   const auto row = std::find_if(rows.begin(), rows.end(), [&](const Variant& each) {
-    return each.dit.in_dim == dit.in_dim && each.dit.out_dim == dit.out_dim;
+    return each.dit.in_dim == dit.in_dim && each.dit.out_dim == dit.out_dim &&
+           each.takes_audio() == (dit.speech.injected > 0);
   });
   return row == rows.end() ? nullptr : &*row;
 }
@@ -52,10 +53,16 @@ const Variant& variant_by_channels(const DitConfig& dit, const std::string& wher
   return *row;
 }
 
+/// By model_type, or where there is none by the class.
 const Variant& variant_in(JsonReader& config) {
   std::string task;
   config.read("model_type", task);
+  const nlohmann::json* class_name = config.find("_class_name");
   const Variant* variant = find_task(task);
+  for (const Variant& row : variants())
+    if (task.empty() && row.makes_clips() && class_name != nullptr && class_name->is_string() &&
+        class_name->get_ref<const std::string&>() == row.class_name)
+      variant = &row;
   std::vector<std::string_view> known;
   for (const Variant& row : variants()) known.push_back(row.task);
   if (variant == nullptr)
@@ -93,6 +100,59 @@ void refuse_others(JsonReader& json, const nlohmann::json& config) {
           fmt::format("field '{}' is set: a model of another family, which this program does not run", key));
 }
 
+/// Which blocks audio is injected behind; and that the rest of the class is as the published model has it.
+void read_speech(JsonReader& reader, DitConfig& c) {
+  SpeechConfig& speech = c.speech;
+  check_size(reader, "audio_dim", speech.audio_dim);
+  check_size(reader, "num_audio_token", speech.audio_tokens);
+  check_size(reader, "cond_dim", c.out_dim);
+  for (const auto& [key, expected] : {std::pair{"enable_adain", true},
+                                      {"enable_framepack", true},
+                                      {"enable_motioner", false},
+                                      {"enable_tsm", false},
+                                      {"zero_timestep", true},
+                                      {"add_last_motion", true}}) {
+    bool said = expected;
+    reader.read(key, said);
+    if (said != expected)
+      throw reader.error(
+          fmt::format("field '{}' is {}: a form of the model that was not published and is not read", key, said));
+  }
+  for (const auto& [key, expected] : {std::pair{"adain_mode", "attn_norm"}, {"framepack_drop_mode", "padd"}}) {
+    std::string said = expected;
+    reader.read(key, said);
+    if (said != expected)
+      throw reader.error(fmt::format("field '{}' is '{}', expected {}: another form of the model is not read", key,
+                                     printable(said), expected));
+  }
+  const nlohmann::json* blocks = reader.find("audio_inject_layers");
+  if (blocks == nullptr) throw reader.error("field 'audio_inject_layers' is missing");
+  const auto is_block = [&](const nlohmann::json& block) {
+    return json_number(block, Bounds<int64_t>{0, c.num_layers - 1}).has_value();
+  };
+  const bool is_list = blocks->is_array() && std::ssize(*blocks) == speech.injected &&
+                       std::all_of(blocks->begin(), blocks->end(), is_block) &&
+                       std::adjacent_find(blocks->begin(), blocks->end(), [](const auto& a, const auto& b) {
+                         return a.template get<int64_t>() >= b.template get<int64_t>();
+                       }) == blocks->end();
+  if (!is_list)
+    throw reader.wrong("audio_inject_layers",
+                       fmt::format("a list of {} numbers of blocks, ascending, below {}, as the tensors have them",
+                                   speech.injected, c.num_layers),
+                       *blocks);
+  for (size_t i = 0; i < blocks->size(); ++i) speech.after_block[i] = (*blocks)[i].get<int32_t>();
+}
+
+/// Where nothing but the tensors is there: as published.
+void assume_speech(const Variant& variant, DitConfig& c, const std::string& where) {
+  const SpeechConfig& published = variant.dit.speech;
+  require(c.speech.injected == published.injected && c.num_layers == variant.dit.num_layers,
+          fmt::format("{}: nothing tells the blocks behind which audio is injected: put the model's config.json beside "
+                      "it, with audio_inject_layers",
+                      where));
+  c.speech.after_block = published.after_block;
+}
+
 DitIdentity read_config(const WeightFile& file, const std::filesystem::path& path) {
   const nlohmann::json json = parse_json(read_text(path, kMostConfigBytes), path.string());
   JsonReader reader(json, path.string());
@@ -103,6 +163,10 @@ DitIdentity read_config(const WeightFile& file, const std::filesystem::path& pat
   if (official) {
     found.variant = &variant_in(reader);
     check_size(reader, "dim", c.dim);
+    require(found.variant->takes_audio() == (c.speech.injected > 0),
+            fmt::format("{}: model_type is {}, whose DiT {} audio, and the tensors of {} say otherwise", path.string(),
+                        found.variant->task, found.variant->takes_audio() ? "takes" : "takes no",
+                        file.file().path().string()));
   } else {
     refuse_others(reader, json);
     found.variant = &variant_by_channels(c, file.file().path().string());
@@ -114,6 +178,8 @@ DitIdentity read_config(const WeightFile& file, const std::filesystem::path& pat
   reader.read("eps", eps, kEps);
   c.eps = static_cast<float>(eps);
   check_sizes(reader, spelling, c);
+  if (found.variant->takes_audio() && official) read_speech(reader, c);
+  if (found.variant->takes_audio() && !official) assume_speech(*found.variant, c, path.string());
   if (c.freq_dim % 2 != 0) throw reader.error("field 'freq_dim' must be even: sines and cosines");
   if (c.num_heads == 0) throw reader.error(fmt::format("field '{}' is missing", spelling.heads));
   require_even_heads(c, path.string(), spelling.heads);
@@ -126,6 +192,7 @@ DitIdentity identify_alone(const WeightFile& file) {
   DitConfig& c = found.config;
   found.variant = &variant_by_channels(c, where);
   c.patch = found.variant->dit.patch;
+  if (found.variant->takes_audio()) assume_speech(*found.variant, c, where);
   const auto& metadata = file.file().metadata();
   if (const auto said = metadata.find(kGgufHeads); said != metadata.end()) {
     const std::string& text = said->second;

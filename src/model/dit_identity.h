@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 
+#include "model/audio_encoder.h"
 #include "model/dit_config.h"
 #include "model/variant.h"
 #include "model/weight_file.h"
@@ -27,5 +28,9 @@ bool is_told_by_tensors(const DitConfig& config);
 
 /// With the config.json in the file's own folder.
 DitIdentity identify_dit(const WeightFile& file);
+
+/// Reads an audio encoder's heads and the rest that no tensor tells from its config.json, if that is there. Throws
+/// Error(kInput) naming it where it is absurd, contradicts the tensors or is of a form that is not read.
+void identify_audio_encoder(const std::filesystem::path& config, AudioEncoderConfig& audio);
 
 }  // namespace wan

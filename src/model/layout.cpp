@@ -11,6 +11,7 @@ std::string_view name_of(ModelPart part) {
     case ModelPart::kDit: return "DiT";
     case ModelPart::kTextEncoder: return "text encoder";
     case ModelPart::kVae: return "VAE";
+    case ModelPart::kAudioEncoder: return "audio encoder";
   }
   return "?";
 }
@@ -44,6 +45,9 @@ const std::vector<NamingSigns>& naming_signs() {
       {ModelPart::kVae,
        WeightNaming::kDiffusers,
        {"decoder.mid_block.resnets.0.norm1.gamma", "decoder.norm_out.gamma"}},
+      {ModelPart::kAudioEncoder,
+       WeightNaming::kOfficial,
+       {"feature_projection.projection.weight", "encoder.pos_conv_embed.conv.bias"}},
   };
   return signs;
 }
@@ -54,6 +58,7 @@ std::string stored_name(ModelPart part, WeightNaming naming, std::string_view of
     case ModelPart::kDit: return stored_dit_name(naming, official);
     case ModelPart::kTextEncoder: return stored_text_encoder_name(naming, official);
     case ModelPart::kVae: return stored_vae_name(naming, official);
+    case ModelPart::kAudioEncoder: return std::string(official);
   }
   return {};
 }
@@ -63,6 +68,7 @@ ExpectedPart expected_part(ModelPart part, const ShapeOf& shape_of, const HasTen
     case ModelPart::kDit: return expected_dit(shape_of, has, where);
     case ModelPart::kTextEncoder: return expected_text_encoder(shape_of, has, where);
     case ModelPart::kVae: return expected_vae(shape_of, has, where);
+    case ModelPart::kAudioEncoder: return expected_audio_encoder(shape_of, has, where);
   }
   return {};
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/audio_encoder.h"
 #include "model/dit_config.h"
 #include "model/text_encoder.h"
 #include "model/variant.h"
@@ -15,7 +16,7 @@
 namespace wan {
 
 /// What a file of weights is for.
-enum class ModelPart : uint8_t { kDit, kTextEncoder, kVae };
+enum class ModelPart : uint8_t { kDit, kTextEncoder, kVae, kAudioEncoder };
 
 /// Whose names a file has.
 enum class WeightNaming : uint8_t { kOfficial, kDiffusers, kTransformers, kLlamaCpp };
@@ -37,13 +38,16 @@ const std::vector<NamingSigns>& naming_signs();
 /// have kOtherEmbedding as well or instead.
 std::string stored_name(ModelPart part, WeightNaming naming, std::string_view official);
 inline constexpr std::string_view kOtherEmbedding = "encoder.embed_tokens.weight";
+/// What newer transformers call the two halves of the audio encoder's normed weight; empty for another tensor.
+std::string_view newer_audio_name(std::string_view official);
 
 /// Sizes of a part as its tensors have them.
 struct PartSizes {
-  DitConfig dit;           // of a kDit; num_heads 0, since no tensor tells it
+  DitConfig dit;  // of a kDit; num_heads 0 and the blocks behind which audio goes in unset, which no tensor tells
   TextEncoderConfig text;  // of a kTextEncoder
   VaeVersion vae = VaeVersion::k22;
   int64_t latent_channels = 0;  // of a kVae
+  AudioEncoderConfig audio;     // of a kAudioEncoder; num_heads 0
 };
 
 /// A tensor that a part has: its official name and shape.
@@ -73,6 +77,7 @@ std::string stored_vae_name(WeightNaming naming, std::string_view official);
 ExpectedPart expected_dit(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
 ExpectedPart expected_text_encoder(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
 ExpectedPart expected_vae(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
+ExpectedPart expected_audio_encoder(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
 
 /// Every tensor of a DiT of these sizes.
 std::vector<ExpectedWeight> dit_weights(const DitConfig& config);

@@ -63,14 +63,37 @@ std::string stored_dit_name(WeightNaming, std::string_view official) {
 }
 
 std::vector<ExpectedWeight> dit_weights(const DitConfig& config) {
-  std::vector<WeightLayout> layouts{dit_stem_layout(config, DType::kF32)};
-  for (int i = 0; i < config.num_layers; ++i) layouts.push_back(dit_block_layout(config, i, DType::kF32));
   std::vector<ExpectedWeight> weights;
-  for (const WeightLayout& layout : layouts)
+  for (const WeightLayout& layout : dit_layouts(config, DType::kF32))
     for (const WeightSlot& slot : layout.slots())
       for (const WeightPart& weight : slot.parts) weights.push_back({weight.source, weight.shape});
   return weights;
 }
+
+namespace {
+
+/// The blocks behind which audio goes in are in no tensor: unset.
+SpeechConfig expected_speech(const ShapeOf& shape_of, const HasTensor& has, const std::string& where) {
+  const auto size = [&](std::string_view what, int64_t count) { return checked_size(count, what, where); };
+  SpeechConfig speech;
+  speech.audio_layers = size("the number of audio layers", shape_of("casual_audio_encoder.weights").count());
+  const Shape first = shape_of("casual_audio_encoder.encoder.conv1_global.conv.weight");
+  require(first.rank() == 3, fmt::format("{}: the audio encoder's first convolution has shape {}, expected three axes",
+                                         where, first.text()));
+  const int64_t narrow = size("the narrowest width of the audio encoder", first[0]);
+  speech.audio_dim = size("the width of audio", first[1]);
+  speech.audio_tokens = size("the number of audio tokens",
+                             shape_of("casual_audio_encoder.encoder.conv1_local.conv.bias").count() / narrow);
+  constexpr auto kMost = static_cast<int64_t>(SpeechConfig::kMostInjected);
+  while (speech.injected <= kMost && has(fmt::format("audio_injector.injector.{}.q.weight", speech.injected)))
+    ++speech.injected;
+  require(speech.injected >= 1 && speech.injected <= kMost,
+          fmt::format("{}: audio is injected behind {} blocks by its tensors, expected 1 to {}", where,
+                      speech.injected > kMost ? "too many" : "no", kMost));
+  return speech;
+}
+
+}  // namespace
 
 ExpectedPart expected_dit(const ShapeOf& shape_of, const HasTensor& has, const std::string& where) {
   const auto size = [&](std::string_view what, int64_t count) { return checked_size(count, what, where); };
@@ -89,6 +112,7 @@ ExpectedPart expected_dit(const ShapeOf& shape_of, const HasTensor& has, const s
   c.freq_dim = size("the width of timesteps", columns("time_embedding.0.weight"));
   c.ffn_dim = size("the width of the feed-forward network", shape_of("blocks.0.ffn.0.bias").count());
   c.num_layers = count_blocks(has, "modulation", where);
+  if (has("casual_audio_encoder.weights")) c.speech = expected_speech(shape_of, has, where);
   part.weights = dit_weights(c);
   return part;
 }

@@ -15,6 +15,8 @@ inline constexpr std::string_view kDitStem = "diffusion_pytorch_model";
 inline constexpr const char* kDitName = "diffusion_pytorch_model.safetensors";
 inline constexpr const char* kDitIndexName = "diffusion_pytorch_model.safetensors.index.json";
 inline constexpr const char* kTextEncoderName = "models_t5_umt5-xxl-enc-bf16.pth";
+/// Of models that take audio: its encoder's folder, as transformers writes it.
+inline constexpr const char* kAudioEncoderFolder = "wav2vec2-large-xlsr-53-english";
 /// Of this program: what the checkpoint is best sampled with. Read by pipeline/checkpoint_defaults.h.
 inline constexpr const char* kCheckpointDefaultsName = "wanbench.json";
 

@@ -10,7 +10,8 @@ namespace wan {
 class Probe {
  public:
   virtual ~Probe() = default;
-  /// `value` is on the backend's device and valid only during the call.
+  /// `value` is on the backend's device and valid only during the call. Rows of tokens are [L, d]; what has another
+  /// number of axes has the shape of the source.
   virtual void tensor(const std::string& name, TensorView value) = 0;
 };
 

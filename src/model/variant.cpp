@@ -39,6 +39,10 @@ constexpr std::array kStages{StageRole::kInitialization, StageRole::kPreprocess,
                              StageRole::kVaeEncoding,    StageRole::kStepLoading,   StageRole::kStepInference,
                              StageRole::kVaeDecoding,    StageRole::kOutputEncoding};
 
+constexpr std::array kSpeechStages{StageRole::kInitialization, StageRole::kPreprocess,  StageRole::kTextEncoding,
+                                   StageRole::kAudioEncoding,  StageRole::kVaeEncoding, StageRole::kStepLoading,
+                                   StageRole::kStepInference,  StageRole::kVaeDecoding, StageRole::kOutputEncoding};
+
 constexpr std::array<ExpertSpec, 1> kOneModel{{{"", "", NoiseRange::kAll, 5.0}}};
 
 constexpr std::string_view kHighNoise = "high_noise", kLowNoise = "low_noise";
@@ -47,6 +51,7 @@ constexpr std::array<ExpertSpec, 2> two_experts(double high_guidance, double low
   return {{{kHighNoise, "high_noise_model", NoiseRange::kHigh, high_guidance},
            {kLowNoise, "low_noise_model", NoiseRange::kLow, low_guidance}}};
 }
+constexpr std::array<ExpertSpec, 1> kSpeechModel{{{"", "", NoiseRange::kAll, 4.5}}};
 constexpr auto kTextExperts = two_experts(4.0, 3.0);
 constexpr auto kImageExperts = two_experts(3.5, 3.5);
 
@@ -71,12 +76,31 @@ constexpr DitConfig dit_14b(int64_t in_dim) {
           .patch = {1, 2, 2}};
 }
 
+constexpr DitConfig speech_dit() {
+  DitConfig dit = dit_14b(16);
+  dit.speech = {.audio_dim = 1024,
+                .audio_layers = 25,
+                .audio_tokens = 4,
+                .injected = 12,
+                .after_block = {0, 4, 8, 12, 16, 20, 24, 27, 30, 33, 36, 39}};
+  return dit;
+}
+
 constexpr std::array<VideoSize, 2> k5BSizes{{{1280, 704, 161}, {1280, 704, 121}}};
 constexpr std::array<VideoSize, 2> k14BSizes{{{832, 480, 81}, {1280, 720, 81}}};
+constexpr std::array<VideoSize, 2> kSpeechSizes{{{832, 448, 77}, {1024, 704, 77}}};
 
-constexpr std::array<Variant, 3> kVariants{{
+constexpr std::string_view kSpeechNegativePrompt =
+    "画面模糊，最差质量，画面模糊，细节模糊不清，情绪激动剧烈，手快速抖动，字幕，丑陋的，残缺的，多余的手指，"
+    "画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，"
+    "背景人很多，倒着走";
+
+constexpr std::string_view kPlainClass = "WanModel";
+
+constexpr std::array<Variant, 4> kVariants{{
     {.name = "ti2v-5B",
      .task = "ti2v",
+     .class_name = kPlainClass,
      .abbreviation = "TI2V",
      .description = "text or image to video, one DiT",
      .repository = "Wan-AI/Wan2.2-TI2V-5B",
@@ -95,6 +119,7 @@ constexpr std::array<Variant, 3> kVariants{{
      .stages = kStages},
     {.name = "t2v-A14B",
      .task = "t2v",
+     .class_name = kPlainClass,
      .abbreviation = "T2V",
      .description = "text to video, two experts",
      .repository = "Wan-AI/Wan2.2-T2V-A14B",
@@ -113,6 +138,7 @@ constexpr std::array<Variant, 3> kVariants{{
      .stages = kStages},
     {.name = "i2v-A14B",
      .task = "i2v",
+     .class_name = kPlainClass,
      .abbreviation = "I2V",
      .description = "image to video, two experts",
      .repository = "Wan-AI/Wan2.2-I2V-A14B",
@@ -129,12 +155,37 @@ constexpr std::array<Variant, 3> kVariants{{
                   .negative_prompt = kNegativePrompt},
      .usual_sizes = k14BSizes,
      .stages = kStages},
+    {.name = "s2v-14B",
+     .task = "s2v",
+     .class_name = "WanModel_S2V",
+     .abbreviation = "S2V",
+     .description = "picture and voice to video, one DiT",
+     .repository = "Wan-AI/Wan2.2-S2V-14B",
+     .gigabytes = 46,
+     .dit = speech_dit(),
+     .vae = VaeVersion::k21,
+     .experts = kSpeechModel,
+     .image = {Presence::kRequired, ImageFit::kPad, ImageLatent::kTokens},
+     .clips = {.frames = 80, .most_frames = 120, .first_dropped = 3},
+     .defaults = {.size = {1024, 704, 77},
+                  .fps = 16,
+                  .steps = 40,
+                  .shift = 3.0,
+                  .boundary = 0,
+                  .negative_prompt = kSpeechNegativePrompt},
+     .usual_sizes = kSpeechSizes,
+     .stages = kSpeechStages},
 }};
 
 }  // namespace
 
 const VaeTraits& traits_of(VaeVersion version) {
   return *std::find_if(kVaes.begin(), kVaes.end(), [&](const VaeTraits& vae) { return vae.version == version; });
+}
+
+int64_t Variant::side_step() const {
+  constexpr int64_t kCoarsest = 4;  // motion's largest patches, in the model's own
+  return vae_traits().stride_spatial * dit.patch.columns * (takes_audio() ? kCoarsest : 1);
 }
 
 PatchGrid Variant::grid(const VideoSize& size) const {

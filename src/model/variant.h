@@ -54,11 +54,14 @@ enum class Presence { kNever, kOptional, kRequired };
 enum class ImageFit {
   kCover,    // the size nearest to its proportions; scaled (Lanczos) to cover that, and cut about its centre
   kStretch,  // sides nearest to its own; scaled (bicubic) to them
+  kPad,  // the first of a hundred shrinking sizes that is within the area; scaled (bilinear) by its shorter side, cut
+         // about its centre, and black where it is too short
 };
 
 /// Where the encoded image goes.
 enum class ImageLatent {
   kFirstFrame,  // it is the latent's first frame at every step, whose tokens have timestep 0
+  kTokens,      // behind the noise's tokens, whatever the step's timestep with timestep 0
   kChannels,    // a mask of the frames that are given and the encoded video of these, empty between them, stand behind
                 // the noise, as channels of the input
 };
@@ -84,9 +87,17 @@ struct ModelDefaults {
   std::string_view negative_prompt;
 };
 
+/// How a model makes a longer video: clip by clip, each continuing the last frames of the one before.
+struct ClipTraits {
+  int64_t frames = 0;         // of a clip, by default; 0: the model makes its video in one piece
+  int64_t most_frames = 0;    // that a clip may have
+  int64_t first_dropped = 0;  // frames of the first clip that nobody sees, where nothing comes before it
+};
+
 struct Variant {
   std::string_view name;          // of the published size: in options, suites and records
   std::string_view task;          // config.json's model_type; in records
+  std::string_view class_name;    // config.json's _class_name
   std::string_view abbreviation;  // in names of stages and for people
   std::string_view description;
   std::string_view repository;  // of the official checkpoint
@@ -95,6 +106,7 @@ struct Variant {
   VaeVersion vae;
   std::span<const ExpertSpec> experts;  // from high noise to low
   ImageConditioning image;
+  ClipTraits clips{};
   ModelDefaults defaults;
   std::span<const VideoSize> usual_sizes;  // whose matrix products are worth tuning
   std::span<const StageRole> stages;       // of a run; kVaeEncoding where there is an image
@@ -105,11 +117,14 @@ struct Variant {
   bool appends_condition_channels() const {
     return image.presence != Presence::kNever && image.latent == ImageLatent::kChannels;
   }
+  bool makes_clips() const { return clips.frames > 0; }
   /// Whether a last frame may be given beside the first: where a mask says which frames are.
   bool takes_last_image() const { return appends_condition_channels(); }
+  /// Whether a sound drives the video.
+  bool takes_audio() const { return dit.speech.injected > 0; }
   const VaeTraits& vae_traits() const { return traits_of(vae); }
-  /// A video's sides are multiples of it.
-  int64_t side_step() const { return vae_traits().stride_spatial * dit.patch.columns; }
+  /// A video's sides are multiples of it: of the largest patch that anything of it is cut into.
+  int64_t side_step() const;
   PatchGrid grid(const VideoSize& size) const;
 };
 

@@ -18,15 +18,16 @@ namespace wan {
 namespace {
 
 /// What may stand in front of all names of a part, in the order in which it is tried.
-constexpr std::array<std::string_view, 9> kPrefixes{"",
-                                                    "model.diffusion_model.",
-                                                    "diffusion_model.",
-                                                    "text_encoders.umt5xxl.transformer.",
-                                                    "first_stage_model.",
-                                                    "vae.",
-                                                    "transformer.",
-                                                    "model.",
-                                                    "net."};
+constexpr std::array<std::string_view, 10> kPrefixes{"",
+                                                     "model.diffusion_model.",
+                                                     "diffusion_model.",
+                                                     "text_encoders.umt5xxl.transformer.",
+                                                     "first_stage_model.",
+                                                     "vae.",
+                                                     "transformer.",
+                                                     "wav2vec2.",
+                                                     "model.",
+                                                     "net."};
 constexpr std::string_view kOnlyWhereAllHaveIt = "net.";
 
 /// Beginnings of names that belong to another part of a checkpoint that holds several.
@@ -45,6 +46,7 @@ bool ends_with_any(std::string_view name, std::initializer_list<std::string_view
 
 /// What may lie in a file of a part without being one of its weights; `name` behind the prefix.
 bool may_be_ignored(ModelPart part, WeightNaming naming, std::string_view name) {
+  if (part == ModelPart::kAudioEncoder) return name.starts_with("lm_head.") || name == "masked_spec_embed";
   if (part != ModelPart::kTextEncoder) return false;
   if (naming == WeightNaming::kTransformers) return name.starts_with("decoder.") || name.starts_with("lm_head.");
   if (naming == WeightNaming::kLlamaCpp) return name.starts_with("dec.") || name == "output.weight";
@@ -163,6 +165,8 @@ class WeightFileOpener {
     if (const StoredTensor* found = file().find(name)) return found;
     if (official == "token_embedding.weight" && result_.facts_.naming == WeightNaming::kTransformers)
       return file().find(result_.facts_.prefix + std::string(kOtherEmbedding));
+    if (const std::string_view newer = newer_audio_name(official); !newer.empty())
+      return file().find(result_.facts_.prefix + std::string(newer));
     constexpr std::string_view kWeight = ".weight";
     if (!name.ends_with(kWeight)) return nullptr;
     return file().find(name.substr(0, name.size() - kWeight.size()) + ".int8_weight");

@@ -12,6 +12,7 @@
 
 #include "base/checked_number.h"
 #include "io/printable.h"
+#include "model/weight_refusals.h"
 
 namespace wan {
 namespace {
@@ -19,6 +20,8 @@ namespace {
 /// Parts of names that only a change to a model has.
 constexpr std::array<std::string_view, 10> kLoraMarks{".lora_A",  ".lora_B", ".lora_down", ".lora_up",    "_lora.down",
                                                       "_lora.up", ".hada_w", ".lokr_w",    ".dora_scale", ".diff_b"};
+
+constexpr std::string_view kSpeechTitle = "Wan2.2 S2V";  // of a file that has a part of it alone
 
 struct OtherFamily {
   std::string_view mark;  // part of a name
@@ -29,8 +32,8 @@ constexpr std::array kOtherFamilies{
     OtherFamily{"vace_patch_embedding.", "Wan VACE"},
     OtherFamily{"vace_blocks.", "Wan VACE"},
     OtherFamily{"control_adapter.conv.", "Wan Fun with camera control"},
-    OtherFamily{"casual_audio_encoder.", "Wan2.2 S2V"},
-    OtherFamily{"audio_injector.", "Wan2.2 S2V"},
+    OtherFamily{"casual_audio_encoder.", kSpeechTitle},
+    OtherFamily{"audio_injector.", kSpeechTitle},
     OtherFamily{"audio_proj.audio_proj_glob", "HuMo"},
     OtherFamily{"face_adapter.", "Wan2.2 Animate"},
     OtherFamily{"pose_patch_embedding.", "Wan2.2 Animate"},
@@ -101,6 +104,10 @@ const OtherFamily* other_family_in(const FileOutline& outline, const OutlineTens
   return nullptr;
 }
 
+bool is_speech(const FileOutline& outline) {
+  return holds_speech([&](std::string_view name) { return find_ending(outline, name) != nullptr; });
+}
+
 /// Blocks by the largest number of a modulation's name.
 int64_t count_blocks(const FileOutline& outline, std::string_view modulation) {
   constexpr std::string_view kBlocks = "blocks.";
@@ -125,7 +132,7 @@ void describe_dit(const FileOutline& outline, NamedWeights& weights) {
   weights.evidence += fmt::format("; width {}, {} blocks, {} channels in", width, blocks, channels);
   for (const Variant& row : variants())
     if (static_cast<uint64_t>(row.dit.dim) == width && static_cast<uint64_t>(row.dit.in_dim) == channels &&
-        row.dit.num_layers == blocks)
+        row.dit.num_layers == blocks && row.takes_audio() == is_speech(outline))
       weights.variant = &row;
   if (width == kSmallWan21Width) weights.other_model = "Wan2.1 text to video";
 }
@@ -152,7 +159,8 @@ NamedWeights name_weights(const FileOutline& outline) {
   }
   if (weights.part == HeldPart::kDit) describe_dit(outline, weights);
   const OutlineTensor* shown = nullptr;
-  if (const OtherFamily* family = other_family_in(outline, shown)) {
+  if (const OtherFamily* family = other_family_in(outline, shown);
+      family != nullptr && !(family->title == kSpeechTitle && is_speech(outline))) {
     weights.variant = nullptr;
     weights.other_model = family->title;
     weights.evidence += fmt::format("; '{}' is of that model alone", printable(shown->name));

@@ -14,17 +14,24 @@ namespace wan {
 namespace {
 
 enum class Match { kBegins, kHolds, kEnds };
+enum class Unless { kNever, kSpeech };  // a file that holds all that such a model is known by is one
 
 struct Refusal {
   Match match;
   std::string_view text;
   std::string_view what;
   std::string_view instead;
+  Unless unless = Unless::kNever;
 };
 
 constexpr std::string_view kPlainModel = "take a file of one of Wan2.2's own text- and image-to-video models";
 constexpr std::string_view kPlainFile = "take the file in BF16, FP8 (scaled) or as GGUF";
 constexpr std::string_view kAdapter = "it changes a model and is none itself; give the model it was made for";
+
+/// Of each part of it one.
+constexpr std::array<std::string_view, 5> kSpeechSigns{"casual_audio_encoder.weights",
+                                                       "audio_injector.injector.0.q.weight", "cond_encoder.weight",
+                                                       "frame_packer.proj.weight", "trainable_cond_mask.weight"};
 
 /// In the order of what says most.
 constexpr std::array kRefusals{
@@ -37,10 +44,10 @@ constexpr std::array kRefusals{
     Refusal{Match::kBegins, "vace_patch_embedding.", "a VACE model", kPlainModel},
     Refusal{Match::kBegins, "vace_blocks.", "a VACE model", kPlainModel},
     Refusal{Match::kBegins, "control_adapter.", "a Fun model with camera control", kPlainModel},
-    Refusal{Match::kBegins, "casual_audio_encoder.", "an S2V (speech to video) model", kPlainModel},
-    Refusal{Match::kBegins, "audio_injector.", "an S2V (speech to video) model", kPlainModel},
-    Refusal{Match::kBegins, "cond_encoder.", "an S2V (speech to video) model", kPlainModel},
-    Refusal{Match::kBegins, "frame_packer.", "an S2V (speech to video) model", kPlainModel},
+    Refusal{Match::kBegins, "casual_audio_encoder.", "an S2V (speech to video) model", kPlainModel, Unless::kSpeech},
+    Refusal{Match::kBegins, "audio_injector.", "an S2V (speech to video) model", kPlainModel, Unless::kSpeech},
+    Refusal{Match::kBegins, "cond_encoder.", "an S2V (speech to video) model", kPlainModel, Unless::kSpeech},
+    Refusal{Match::kBegins, "frame_packer.", "an S2V (speech to video) model", kPlainModel, Unless::kSpeech},
     Refusal{Match::kBegins, "audio_proj.", "a HuMo model", kPlainModel},
     Refusal{Match::kBegins, "pose_patch_embedding.", "an Animate model", kPlainModel},
     Refusal{Match::kBegins, "face_adapter.", "an Animate model", kPlainModel},
@@ -120,8 +127,15 @@ void refuse_other_sizes(const DitConfig& dit, const std::string& where) {
   refuse("a model that no table here names");
 }
 
+bool holds_speech(const std::function<bool(std::string_view name)>& has) {
+  return std::ranges::all_of(kSpeechSigns, has);
+}
+
 void refuse_other_models(const TensorFile& file, const std::string& prefix) {
-  for (const Refusal& refusal : kRefusals)
+  const bool is_speech =
+      holds_speech([&](std::string_view name) { return file.find(fmt::format("{}{}", prefix, name)) != nullptr; });
+  for (const Refusal& refusal : kRefusals) {
+    if (is_speech && refusal.unless == Unless::kSpeech) continue;
     for (const StoredTensor& tensor : file.tensors()) {
       std::string_view name = tensor.name;
       if (!name.starts_with(prefix)) continue;
@@ -129,6 +143,7 @@ void refuse_other_models(const TensorFile& file, const std::string& prefix) {
       require(!matches(refusal, name), fmt::format("{}: {} belongs to {}, which is not read: {}", file.path().string(),
                                                    printable(tensor.name), refusal.what, refusal.instead));
     }
+  }
 }
 
 }  // namespace wan

@@ -65,9 +65,7 @@ uint64_t total_bytes(std::span<const WrittenTensor> tensors) {
 
 std::vector<WrittenTensor> dit_tensors(const DitConfig& config, DType compute) {
   std::vector<WrittenTensor> tensors;
-  append(tensors, dit_stem_layout(config, compute));
-  for (int64_t i = 0; i < config.num_layers; ++i)
-    append(tensors, dit_block_layout(config, static_cast<int>(i), compute));
+  for (const WeightLayout& layout : dit_layouts(config, compute)) append(tensors, layout);
   return tensors;
 }
 

@@ -60,6 +60,7 @@ Decisions decisions_of(const Plan& plan) {
   out.fps = plan.fps;
   out.recipe = plan.recipe->name;
   out.steps = plan.steps;
+  out.clips = plan.clips;
   out.shift = plan.shift;
   out.guidance_low = plan.guidance_low;
   out.guidance_high = plan.guidance_high;

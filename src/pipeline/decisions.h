@@ -25,6 +25,7 @@ struct Decisions {
   double fps = 0;
   std::string recipe;  // of the table in recipe.h
   int steps = 0;
+  int64_t clips = 1;                           // each of as many steps
   std::optional<double> shift;                 // nullopt: the recipe has none
   double guidance_low = 0, guidance_high = 0;  // the second of several experts only
   double boundary = 0;

@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "pipeline/decode_task.h"
 #include "pipeline/frame_sink.h"
 #include "pipeline/stage_context.h"
 
@@ -11,11 +12,12 @@ namespace wan {
 
 class DecodeStage {
  public:
-  /// `x`, the denoised latent, must outlive this.
-  DecodeStage(const StageContext& context, FrameSink& sink, const Tensor& x)
-      : context_(context), plan_(context.plan), sink_(sink), x_(x) {}
+  /// The latent must outlive this.
+  DecodeStage(const StageContext& context, FrameSink& sink, const DecodeTask& task)
+      : context_(context), plan_(context.plan), sink_(sink), task_(task) {}
 
-  /// Gives every frame to the sink. The device is idle when this begins, and only models hold memory besides `x`.
+  /// Gives every frame that is wanted to the sink. The device is idle when this begins, and only models hold memory
+  /// besides what the task names.
   void run();
 
  private:
@@ -26,18 +28,19 @@ class DecodeStage {
 
   void allocate();
   void decode_chunk(int64_t done, int64_t count);
+  void keep_pixels(TensorView decoded, int64_t frames);
   void hand_over();
   Backend& device() const { return context_.device(); }
 
   StageContext context_;
   const Plan& plan_;
   FrameSink& sink_;
-  const Tensor& x_;
-  Tensor latent_;  // `x` on the host, to be checked
+  DecodeTask task_;
+  Tensor latent_;  // on the host, to be checked
   Tensor arena_block_;
   Arena arena_;
   std::array<Tensor, 2> on_device_, on_host_;  // frames, in turns
-  Tensor dumped_video_;                        // only for a dump
+  Tensor dumped_video_;                        // only for a dump, of a video that is made in one piece
   std::optional<Pending> pending_;             // on their way to the host
   int64_t chunks_done_ = 0, frames_done_ = 0;
 };

@@ -38,14 +38,16 @@ void DenoiseStage::run() {
   std::optional<FreshNoise> noise;
   if (plan_.solver == Solver::kLcm) noise.emplace(context_);
   const auto sampler = make_sampler(plan_.solver, plan_.schedule, plan_.latent, device(), noise ? &*noise : nullptr);
-  reuse_.emplace(device(), m.set, plan_);
+  std::vector<TokenPosition> behind;
+  if (conditioning_.clips != nullptr) behind = conditioning_.clips->positions();
+  reuse_.emplace(device(), m.set, plan_, plan_.grid().tokens() + std::ssize(behind));
   arena_block_ = device().allocate(DType::kU8, {static_cast<int64_t>(m.memory.dit_arena)}, "DiT activations");
   arena_ = Arena(arena_block_);
   m.forget_prompts();
   announce_passes(0);
   const std::vector<float> timesteps(plan_.schedule.timesteps.begin(), plan_.schedule.timesteps.end());
-  context_.dump.add("timesteps", timesteps);
-  context_.dump.add("sigmas", plan_.schedule.sigmas);
+  context_.dump.add_of_all_clips("timesteps", timesteps);
+  context_.dump.add_of_all_clips("sigmas", plan_.schedule.sigmas);
   for (int step = 0; step < plan_.steps; ++step) {
     run_step(step, *sampler);
     context_.clock.await_mark();  // a step that was queued ahead would be computed whatever comes: some microseconds a step
@@ -122,7 +124,10 @@ void DenoiseStage::embed_prompts(LoadedExpert& expert, int step) {
   context_.clock.add_waits(expert.stem->take_waits());
   Models& m = context_.models;
   expert.dit = std::make_unique<Dit>(*m.backend, m.set.dit, plan_.compute, stem);
-  expert.dit->set_grid(plan_.grid());
+  ClipSource* clips = conditioning_.clips;
+  if (clips != nullptr) clips->embed(context_, expert);
+  expert.dit->set_grid(plan_.grid(), Dit::Tables::kFilled,
+                       clips != nullptr ? clips->positions() : std::vector<TokenPosition>{});
   Dump& dump = context_.dump;
   expert.positive = expert.dit->embed_text(text_rows_[0], dump.takes_blocks_of(step) ? &dump.call(0) : nullptr);
   if (plan_.is_guided(step)) expert.negative = expert.dit->embed_text(text_rows_[1]);
@@ -162,8 +167,10 @@ void DenoiseStage::call_dit(LoadedExpert& expert, int step, int call, Dit::Block
     input = joined;
   }
   TextContext& text = call == 0 ? expert.positive : expert.negative;
-  const int first_frame_row = conditioning_.first_frame.empty() ? -1 : 0;
+  ClipSource* clips = conditioning_.clips;
+  const int first_frame_row = conditioning_.first_frame.empty() && clips == nullptr ? -1 : 0;
   Dit::Call arguments{input, step + 1, first_frame_row, &expert.times, &text, nullptr, reuse_->residual(call), blocks};
+  if (clips != nullptr) arguments.extension = &clips->extension(call);
   const bool dumping = context_.dump.takes_blocks_of(step);
   if (dumping) dump_call(expert, step, call, arguments);
   expert.dit->forward(arguments, *expert.blocks, arena_, velocity);
@@ -186,10 +193,31 @@ void DenoiseStage::dump_call(const LoadedExpert& expert, int step, int call, Dit
   }
   dump.add(prefix + "x", arguments.latent);
   dump.add(prefix + "context", text_rows_[static_cast<size_t>(call)]);
+  if (conditioning_.clips != nullptr) conditioning_.clips->dump_call(context_, call);
   if (call != 0) return;
   arguments.probe = &probe;
+  if (conditioning_.clips != nullptr) return dump_two_times(expert, step, prefix);
   dump.add_per_token("time_embedding", expert.times.e, step + 1, arguments.first_frame_row);
   dump.add_per_token("time_projection", expert.times.e0, step + 1, arguments.first_frame_row);
+}
+
+/// Where tokens behind the latent's have a timestep of their own, 0: what the model makes of both, and of positions.
+void DenoiseStage::dump_two_times(const LoadedExpert& expert, int step, const std::string& prefix) {
+  Dump& dump = context_.dump;
+  const auto both = [&](TensorView table) {
+    const int64_t width = table.shape[1];
+    Tensor rows = device().allocate(DType::kF32, {2, width}, "dumped times");
+    device().copy(table.at(step + 1), rows.view().at(0));
+    device().copy(table.at(0), rows.view().at(1));
+    return rows;
+  };
+  const Tensor e = both(expert.times.e), e0 = both(expert.times.e0);
+  const int64_t d = e->shape[1];
+  dump.add(prefix + "time_embedding", e);
+  dump.add(prefix + "time_projection", e0);
+  dump.add(prefix + "modulation_e0", e0.view().reshape({1, 2, e0->shape[1] / d, d}).permute({0, 2, 1, 3}));
+  dump.add(prefix + "rope_cos", expert.dit->rope_cos());
+  dump.add(prefix + "rope_sin", expert.dit->rope_sin());
 }
 
 /// Page-locking and filling host memory for streamed weights happens beside the stages and may end in any of them.

@@ -35,6 +35,7 @@ class DenoiseStage {
   void call_dit(LoadedExpert& expert, int step, int call, Dit::Blocks blocks);
   void guide_step(LoadedExpert& expert, int step, Forward uncond);
   void dump_call(const LoadedExpert& expert, int step, int call, Dit::Call& arguments);
+  void dump_two_times(const LoadedExpert& expert, int step, const std::string& prefix);
   void report_fills();
   void begin_previews();
   Backend& device() const { return context_.device(); }

@@ -1,6 +1,8 @@
 #include "pipeline/dump.h"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -25,7 +27,9 @@ Dump::Dump(Backend& backend, const Request& request, const PatchGrid& grid, int 
       grid_(grid),
       last_(fmt::format("step{}.sample_out", steps - 1)) {}
 
-void Dump::store(std::string name, Tensor value) { tensors_.emplace_back(std::move(name), std::move(value)); }
+void Dump::store(const std::string& name, Tensor value) { tensors_.emplace_back(clip_ + name, std::move(value)); }
+
+void Dump::begin_clip(int clip) { clip_ = clip < 0 ? "" : fmt::format("clip{}.", clip); }
 
 Probe& Dump::call(int index) {
   prefix_ = fmt::format("dit.call{}.", index);
@@ -40,6 +44,7 @@ void Dump::tensor(const std::string& name, TensorView value) {
     store(prefix_ + name, reshaped(std::move(planar), {1, d, grid_.frames, grid_.rows, grid_.columns}));
     return;
   }
+  if (value.rank() != 2) return store(prefix_ + name, backend_.download(value));
   store(prefix_ + name, reshaped(backend_.download(value), {1, value.shape[0], value.shape[1]}));
 }
 
@@ -56,6 +61,18 @@ void Dump::add(const std::string& name, TensorView value) {
 
 void Dump::add(const std::string& name, std::span<const float> values) {
   if (wants(name)) store(name, host_tensor(values, {static_cast<int64_t>(values.size())}));
+}
+
+void Dump::add_of_all_clips(const std::string& name, TensorView value) {
+  const auto is_it = [&](const auto& stored) { return stored.first == name; };
+  if (!wants(name) || std::any_of(tensors_.begin(), tensors_.end(), is_it)) return;
+  const std::string clip = std::exchange(clip_, {});
+  add(name, value);
+  clip_ = clip;
+}
+
+void Dump::add_of_all_clips(const std::string& name, std::span<const float> values) {
+  add_of_all_clips(name, host_tensor(values, {static_cast<int64_t>(values.size())}));
 }
 
 void Dump::add_per_token(const std::string& name, TensorView table, int row, int first_row) {

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "model/cost.h"
+#include "model/dit_speech.h"
 
 namespace wan {
 namespace {
@@ -29,16 +30,18 @@ VideoWork work_of(const ModelSet& models, const Plan& plan) {
   VideoWork work;
   work.text = text_encoder_cost(models.text, guessed_tokens(plan.prompt));
   if (plan.uses_negative_prompt()) work.text += text_encoder_cost(models.text, guessed_tokens(plan.negative_prompt));
-  const DitCost dit = dit_cost(models.dit, plan.grid().tokens());
+  const auto clips = static_cast<double>(plan.clips);
+  int64_t behind = 0;
+  if (plan.clip.frames > 0) behind = std::ssize(speech_positions(plan.grid(), plan.goes_on(plan.clips - 1)));
+  const DitCost dit = dit_cost(models.dit, plan.grid().tokens() + behind);
   const double branches = static_cast<double>(plan.passes()) / plan.steps;
   work.step_products = branches * dit.gemm;
   work.step_attention = branches * (dit.self_attention + dit.cross_attention);
-  work.vae = vae_decode_cost(models.vae, models.vae_file(), plan.latent[1], plan.latent[2], plan.latent[3]);
-  if (plan.from_image) {
-    const int64_t frames = plan.variant->first_frame_is_latent() ? 1 : plan.num_frames;
-    work.vae += vae_encode_cost(models.vae, models.vae_file(), frames, plan.height, plan.width);
-  }
-  work.steps = plan.steps;
+  work.vae =
+      clips * vae_decode_cost(models.vae, models.vae_file(), plan.decoded_latents(), plan.latent[2], plan.latent[3]);
+  if (plan.from_image)
+    work.vae += clips * vae_encode_cost(models.vae, models.vae_file(), plan.encoded_frames(), plan.height, plan.width);
+  work.steps = static_cast<int>(plan.clips) * plan.steps;
   return work;
 }
 

@@ -19,4 +19,16 @@ struct Forwards {
   bool operator==(const Forwards&) const = default;
 };
 
+/// Those of a video's clips, `b` behind `a`.
+inline Forwards operator+(Forwards a, const Forwards& b) {
+  if (a.planned) a.planned = b.planned ? std::optional(*a.planned + *b.planned) : std::nullopt;
+  a.computed += b.computed;
+  a.reused += b.reused;
+  a.cond += b.cond;
+  a.uncond += b.uncond;
+  a.flop_computed += b.flop_computed;
+  a.flop_skipped += b.flop_skipped;
+  return a;
+}
+
 }  // namespace wan

@@ -1,6 +1,7 @@
 // The order of the stages, and those that are short: models, noise, closing the outputs.
 #include "pipeline/generation.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -17,21 +18,24 @@
 namespace wan {
 namespace {
 
-/// The starting noise: a file's `noise`, or torch's CUDA stream of the fixed card.
-Tensor starting_noise(const Request& request, const Plan& plan) {
+/// A clip's starting noise: a file's `noise` or `clipK.noise`, or torch's CUDA stream of the fixed card, begun anew
+/// with the next seed for each clip.
+Tensor starting_noise(const Request& request, const Plan& plan, int clip) {
   if (request.initial_latent.empty()) {
     Tensor noise = host_tensor(DType::kF32, plan.latent);
-    draw_latent(plan.seed, 0, plan.recipe->draws, noise);
+    draw_latent(plan.seed + static_cast<uint64_t>(std::max(clip, 0)), 0, plan.recipe->draws, noise);
     return noise;
   }
   const TensorFile file = TensorFile::open(request.initial_latent);
-  constexpr const char* kNoise = "noise";
-  const StoredTensor& stored = file.at(kNoise);
+  std::string name = clip < 0 ? "noise" : fmt::format("clip{}.noise", clip);
+  constexpr const char* kPrecise = "fp32.";  // of a reference's file, which has other runs beside it
+  if (clip >= 0 && file.find(name) == nullptr && file.find(kPrecise + name) != nullptr) name = kPrecise + name;
+  const StoredTensor& stored = file.at(name);
   require(stored.shape == plan.latent,
-          fmt::format("{}: {} has shape {}, this request needs {}", request.initial_latent.string(), kNoise,
+          fmt::format("{}: {} has shape {}, this request needs {}", request.initial_latent.string(), name,
                       stored.shape.text(), plan.latent.text()));
   Tensor noise = host_tensor(DType::kF32, plan.latent);
-  decode(file, {kNoise, stored.shape, WeightScheme::kPlain, &stored}, 0, stored.shape.count(), noise->as<float>());
+  decode(file, {name, stored.shape, WeightScheme::kPlain, &stored}, 0, stored.shape.count(), noise->as<float>());
   return noise;
 }
 
@@ -114,16 +118,37 @@ OutOfMemory Generation::explained(const OutOfMemory& problem) const {
 
 Outcome Generation::run_stages() {
   load();
-  preprocess();
+  clips_ = make_clip_source(plan_);
+  conditioning_.clips = clips_.get();
+  if (clips_) encode_text();
+  if (clips_) clips_->begin_video(stages());
+  for (int clip = 0; clip < plan_.clips; ++clip) {
+    begin_clip(clips_ ? clip : -1);
+    preprocess();
+    if (text_) encode_text();
+    if (clips_)
+      clips_->begin_clip(stages());
+    else if (plan_.from_image)
+      conditioning_ = encode_image(stages(), x_);
+    denoise_.emplace(stages(), text_rows_, conditioning_, x_);
+    denoise_->run();
+    const Forwards forwards = denoise_->reuse().account();
+    forwards_ = clip == 0 ? forwards : forwards_ + forwards;
+    if (const MagnitudeRecorder* magnitudes = denoise_->reuse().magnitudes()) ratios_ = magnitudes->ratios();
+    decode();
+  }
+  begin_clip(-1);
+  return finish();
+}
+
+void Generation::encode_text() {
   text_rows_ = text_->encode();
   text_.reset();
-  if (plan_.from_image) conditioning_ = encode_image(stages(), x_);
-  denoise_.emplace(stages(), text_rows_, conditioning_, x_);
-  denoise_->run();
-  forwards_ = denoise_->reuse().account();
-  if (const MagnitudeRecorder* magnitudes = denoise_->reuse().magnitudes()) ratios_ = magnitudes->ratios();
-  decode();
-  return finish();
+}
+
+void Generation::begin_clip(int clip) {
+  clip_ = clip;
+  dump_->begin_clip(clip);
 }
 
 void Generation::reuse_or_make_models(ModelSet set) {
@@ -161,7 +186,7 @@ void Generation::reuse_or_make_models(ModelSet set) {
 }
 
 StageContext Generation::stages() {
-  return {request_, plan_, *models_, observer_, *clock_, *dump_, *replay_, call_.stop, call_.preview};
+  return {request_, plan_, *models_, observer_, *clock_, *dump_, *replay_, call_.stop, call_.preview, clip_};
 }
 
 void Generation::load() {
@@ -173,6 +198,8 @@ void Generation::load() {
     image_ = input_file(request_.image);
     last_image_ = input_file(request_.last_image);
     initial_latent_ = input_file(request_.initial_latent);
+    audio_ = input_file(request_.audio);
+    pose_video_ = input_file(request_.pose_video);
   }
   sink_ = std::make_unique<FrameSink>(request_, plan_, call_.consumers);
   clock_ = std::make_unique<StageClock>(observer_, plan_.steps, call_.start_ns > 0 ? call_.start_ns : monotonic_ns());
@@ -200,9 +227,9 @@ void Generation::load() {
 
 void Generation::preprocess() {
   stages().enter(StageRole::kPreprocess);
-  const Tensor noise = starting_noise(request_, plan_);
+  const Tensor noise = starting_noise(request_, plan_, clip_);
   Backend& device = *models_->backend;
-  x_ = device.allocate(DType::kF32, plan_.latent, "latent");
+  if (x_.empty()) x_ = device.allocate(DType::kF32, plan_.latent, "latent");
   device.upload(noise, x_);
   dump_->add("noise", noise);
   if (const float scale = plan_.schedule.noise_scale; scale != 1.0f) device.combine(std::array{Term{scale, x_}}, x_);
@@ -216,14 +243,18 @@ void Generation::decode() {
   if (is_streamed(m.memory.dit_residency) && !dump_->is_on())
     for (const LoadedExpert& expert : m.experts) expert.blocks->release_slots();
   m.forget_prompts();
-  decode_.emplace(stages(), *sink_, x_);
+  decode_.emplace(stages(), *sink_, clips_ ? clips_->decoding(stages(), x_) : DecodeTask{x_});
   decode_->run();
   decode_.reset();
+  if (clips_) clips_->end_clip(stages());
 }
 
 std::string Generation::metadata(const std::string& frames_sha256) const {
   if (request_.no_metadata) return {};
-  return to_json(video_metadata(request_, plan_, image_, last_image_, initial_latent_, frames_sha256));
+  VideoMetadata metadata = video_metadata(request_, plan_, image_, last_image_, initial_latent_, frames_sha256);
+  metadata.audio = audio_;
+  metadata.pose_video = pose_video_;
+  return to_json(metadata);
 }
 
 Outcome Generation::finish() {

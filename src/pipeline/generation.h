@@ -27,7 +27,9 @@ class Generation {
   Expectation expect();
 
  private:
-  void load();        // Model_Initialization
+  void load();  // Model_Initialization
+  void encode_text();
+  void begin_clip(int clip);
   void preprocess();  // noise, sizes
   void decode();      // VAE_Decoding
   Outcome finish();   // Output_Encoding
@@ -45,7 +47,7 @@ class Generation {
   std::unique_ptr<Models>& models_;
   PromptCache& prompts_;
   Plan plan_;
-  std::optional<InputFile> image_, last_image_, initial_latent_;  // as they were read
+  std::optional<InputFile> image_, last_image_, initial_latent_, audio_, pose_video_;  // as they were read
   std::unique_ptr<StageClock> clock_;
   std::unique_ptr<FrameSink> sink_;
   std::unique_ptr<Dump> dump_;
@@ -53,8 +55,10 @@ class Generation {
   // What one stage leaves for the next; freed after ~Generation has seen the device idle.
   std::unique_ptr<TextStage> text_;
   std::vector<Tensor> text_rows_;  // host F32, positive, then negative where a step uses it
-  Tensor x_;                       // latent F32 [z, T, H, W]
+  int clip_ = -1;                  // that is being made, of a model of clips
+  Tensor x_;                       // its latent F32 [z, T, H, W]
   Conditioning conditioning_;
+  std::unique_ptr<ClipSource> clips_;  // of a model of clips
   std::optional<DenoiseStage> denoise_;
   std::optional<DecodeStage> decode_;
   Forwards forwards_;

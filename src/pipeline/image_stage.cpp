@@ -22,7 +22,7 @@ std::vector<float> fitted(const Image& image, const Plan& plan) {
 
 /// F32 [3, frames, height, width]: the first frame, the last where there is one, zeros between.
 Tensor conditioning_pixels(const Plan& plan) {
-  const int64_t frames = plan.variant->first_frame_is_latent() ? 1 : plan.num_frames;
+  const int64_t frames = plan.encoded_frames();
   Tensor pixels = host_tensor(DType::kF32, {3, frames, plan.height, plan.width});
   std::memset(pixels->data, 0, pixels->bytes());
   const size_t plane = static_cast<size_t>(plan.height * plan.width);
@@ -38,8 +38,9 @@ Tensor conditioning_pixels(const Plan& plan) {
   return pixels;
 }
 
-/// F32 pixels [3, frames, H, W] to their latent.
-void run_encoder(const StageContext& context, TensorView pixels, TensorView latent) {
+}  // namespace
+
+void encode_pixels(const StageContext& context, TensorView pixels, TensorView latent) {
   const Models& m = context.models;
   Backend& device = context.device();
   // One frame costs nothing and conditions the whole video: it is encoded in F32, as the official program does.
@@ -55,6 +56,8 @@ void run_encoder(const StageContext& context, TensorView pixels, TensorView late
   encoder.encode(pixels, chunk_frames, arena, latent);
   device.synchronize();
 }
+
+namespace {
 
 /// Behind the noise: mask channels, a frame of the video each that a latent frame stands for, 1 where that frame is
 /// given; then the encoded conditioning video. The first latent frame stands for the first frame alone, which has all
@@ -97,7 +100,7 @@ Conditioning encode_image(const StageContext& context, const Tensor& x) {
   device.upload(host, pixels);
   const Shape latent_shape{plan.latent[0], m.set.vae.traits().latent_frames(frames), plan.latent[2], plan.latent[3]};
   Tensor latent = device.allocate(DType::kF32, latent_shape, "conditioning latent");
-  run_encoder(context, pixels, latent);
+  encode_pixels(context, pixels, latent);
   context.dump.add("vae.encode0.video", host);
   context.dump.add("vae.encode0.latent", latent);
   Conditioning conditioning;

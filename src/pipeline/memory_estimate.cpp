@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "backend/memory_ledger.h"
+#include "model/dit_speech.h"
 #include "pipeline/step_reuse.h"
 #include "sampler/sampler.h"
 
@@ -51,10 +53,40 @@ struct Embedded {
   TimeTable times;
 };
 
-Embedded embed(Backend& dry, const ModelSet& models, const Plan& plan, int first_step) {
+/// What a DiT makes of a clip whose frames go on from others, where one does.
+struct EmbeddedSpeech {
+  std::unique_ptr<DitSpeech> speech;
+  std::vector<SpeechContext> audio;  // of each branch
+  std::vector<TokenPosition> positions;
+};
+
+EmbeddedSpeech embed_speech(Backend& dry, const ModelSet& models, const Plan& plan) {
+  const TensorView stem(reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice);
+  EmbeddedSpeech out;
+  if (plan.clip.frames == 0) return out;
+  const bool goes_on = plan.goes_on(plan.clips - 1);
+  const auto latent = [&](int64_t frames) {
+    Shape shape = plan.latent;
+    shape[1] = frames;
+    return dry.allocate(DType::kF32, shape, "latent");
+  };
+  const Tensor reference = latent(1), motion = latent(kMotionLatents), pose = latent(plan.latent[1]);
+  out.speech = std::make_unique<DitSpeech>(dry, models.dit, plan.compute, stem, stem);
+  out.speech->begin_clip({reference, goes_on ? motion.view() : TensorView{}, pose});
+  const SpeechConfig& speech = models.dit.speech;
+  const Tensor sound = host_tensor(DType::kF32, {speech.audio_layers, speech.audio_dim, plan.clip.frames});
+  std::fill_n(sound->as<float>(), sound->count(), 0.0f);
+  for (int branch = 0; branch < (plan.uses_negative_prompt() ? 2 : 1); ++branch)
+    out.audio.push_back(out.speech->embed_audio(sound));
+  out.positions = speech_positions(plan.grid(), goes_on);
+  return out;
+}
+
+Embedded embed(Backend& dry, const ModelSet& models, const Plan& plan, int first_step,
+               const std::vector<TokenPosition>& behind) {
   const TensorView stem(reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice);
   Embedded out{std::make_unique<Dit>(dry, models.dit, plan.compute, stem), {}, {}, {}};
-  out.dit->set_grid(plan.grid(), Dit::Tables::kUnfilled);
+  out.dit->set_grid(plan.grid(), Dit::Tables::kUnfilled, behind);
   const Tensor text = host_tensor(DType::kF32, {1, models.dit.text_dim});
   out.positive = out.dit->embed_text(text);
   if (plan.is_guided(first_step)) out.negative = out.dit->embed_text(text);
@@ -64,10 +96,12 @@ Embedded embed(Backend& dry, const ModelSet& models, const Plan& plan, int first
 }
 
 /// Every expert that has a step, the first one's first.
-std::vector<Embedded> embed_all(Backend& dry, const ModelSet& models, const Plan& plan) {
+std::vector<Embedded> embed_all(Backend& dry, const ModelSet& models, const Plan& plan,
+                                const std::vector<TokenPosition>& behind) {
   std::vector<Embedded> out;
   for (int step = 0; step < plan.steps; ++step)
-    if (step == 0 || plan.expert_of(step) != plan.expert_of(step - 1)) out.push_back(embed(dry, models, plan, step));
+    if (step == 0 || plan.expert_of(step) != plan.expert_of(step - 1))
+      out.push_back(embed(dry, models, plan, step, behind));
   return out;
 }
 
@@ -96,8 +130,8 @@ VaeNeed decode_need(const ModelSet& models, const Plan& plan, HistoryMemory hist
   Arena arena = Arena::dry();
   // The later chunks are the larger ones, where there are any.
   int64_t done = 0;
-  while (done < plan.latent[1]) {
-    const int64_t count = std::min(pieces.chunk, plan.latent[1] - done);
+  while (done < plan.decoded_latents()) {
+    const int64_t count = std::min(pieces.chunk, plan.decoded_latents() - done);
     const Tensor latent = dry->allocate(DType::kF32, {plan.latent[0], count, plan.latent[2], plan.latent[3]}, "latent");
     const ArenaScope scope(arena);
     vae.decode_chunk(latent, arena);
@@ -110,7 +144,7 @@ VaeNeed decode_need(const ModelSet& models, const Plan& plan, HistoryMemory hist
 
 /// The encoder of an image, or of a video that begins with it.
 VaeNeed encode_need(const ModelSet& models, const Plan& plan, HistoryMemory history) {
-  const int64_t frames = plan.variant->first_frame_is_latent() ? 1 : plan.num_frames;
+  const int64_t frames = plan.encoded_frames();
   const DType compute = frames == 1 ? DType::kF32 : plan.vae_compute;
   const auto dry = make_dry_backend(compute == DType::kF32 ? HistoryMemory::kJoined : history, granule_of(plan));
   VaeNeed need;
@@ -128,9 +162,22 @@ VaeNeed encode_need(const ModelSet& models, const Plan& plan, HistoryMemory hist
   return need;
 }
 
-/// Of all experts.
+/// Of all experts; of a DiT that speech drives with all that lives beside its blocks.
 uint64_t stem_bytes(const ModelSet& models, const Plan& plan) {
-  return in_granules(dit_stem_layout(models.dit, plan.compute).bytes(), granule_of(plan)) * models.expert_count();
+  const auto bytes_of = [&](const WeightLayout& layout) { return in_granules(layout.bytes(), granule_of(plan)); };
+  uint64_t bytes = bytes_of(dit_stem_layout(models.dit, plan.compute));
+  if (models.dit.speech.injected > 0) bytes += bytes_of(speech_stem_layout(models.dit, plan.compute));
+  for (int64_t place = 0; place < models.dit.speech.injected; ++place)
+    bytes += bytes_of(speech_injector_layout(models.dit, place, plan.compute));
+  return bytes * models.expert_count();
+}
+
+/// A clip's frames, those before it, those before the next and what is decoded: of a video that is made in clips.
+uint64_t clip_bytes(const Plan& plan) {
+  if (plan.clip.frames == 0) return 0;
+  const int64_t pixels = 3 * plan.height * plan.width * (plan.clip.frames + 2 * kMotionFrames);
+  const int64_t latents = plan.latent.count() / plan.latent[1] * (plan.decoded_latents() + kMotionLatents);
+  return static_cast<uint64_t>(pixels + latents) * sizeof(float);
 }
 
 std::vector<WeightLayout> block_layouts(const ModelSet& models, DType compute) {
@@ -230,7 +277,8 @@ DenoiseNeed denoise_need(const ModelSet& models, const Plan& plan) {
   const auto dry = make_dry_backend(HistoryMemory::kJoined, granule_of(plan));
   const Tensor x = dry->allocate(DType::kF32, plan.latent, "latent");
   Tensor model_input;
-  if (plan.from_image) model_input = dry->allocate(DType::kF32, model_input_shape(models, plan), "model input");
+  if (plan.from_image && plan.clip.frames == 0)
+    model_input = dry->allocate(DType::kF32, model_input_shape(models, plan), "model input");
   DenoiseNeed need;
   std::vector<Embedded> experts;
   {
@@ -239,15 +287,19 @@ DenoiseNeed denoise_need(const ModelSet& models, const Plan& plan) {
     if (plan.uses_negative_prompt()) negative = dry->allocate(DType::kF32, plan.latent, "velocity");
     NoNoise noise;
     const auto sampler = make_sampler(plan.solver, plan.schedule, plan.latent, *dry, &noise);
-    const StepReuse reuse(*dry, models, plan);
-    experts = embed_all(*dry, models, plan);
+    EmbeddedSpeech speech = embed_speech(*dry, models, plan);
+    const StepReuse reuse(*dry, models, plan, plan.grid().tokens() + std::ssize(speech.positions));
+    experts = embed_all(*dry, models, plan, speech.positions);
     Arena arena = Arena::dry();
     FixedLayer layers;
-    const int first_frame_row = plan.from_image && plan.variant->first_frame_is_latent() ? 0 : -1;
+    const bool has_clean_tokens = speech.speech || (plan.from_image && plan.variant->first_frame_is_latent());
+    const int first_frame_row = has_clean_tokens ? 0 : -1;
     Embedded& first = experts.front();
     const Tensor input = dry->allocate(DType::kF32, model_input_shape(models, plan), "input");
     Dit::Call call{input, 1, first_frame_row, &first.times, &first.positive, nullptr};
     call.residual = reuse.kept(0);
+    std::optional<DitSpeech::Branch> branch;
+    if (speech.speech) call.extension = &branch.emplace(*speech.speech, speech.audio.front(), layers);
     first.dit->forward(call, layers, arena, velocity);
     need.arena = arena.peak();
     need.tensors = dry->take_device_use()->peak - input->bytes();
@@ -256,7 +308,8 @@ DenoiseNeed denoise_need(const ModelSet& models, const Plan& plan) {
     expert.positive = {};
     expert.negative = {};
   }
-  need.kept = dry->take_device_use()->now;
+  need.kept = dry->take_device_use()->now + clip_bytes(plan);
+  need.tensors += clip_bytes(plan);
   return need;
 }
 

@@ -57,7 +57,14 @@ Plan default_plan(const ModelSet& models, const std::string& device) {
   choose_reuse(request, plan);
   plan.device = plan.text_encoder_device = device;
   plan.compute = plan.vae_compute = device == "cpu" ? DType::kF32 : DType::kBF16;
-  plan.latent = {models.vae.latent_channels, vae.latent_frames(plan.num_frames), plan.height / vae.stride_spatial,
+  if (variant.makes_clips()) {
+    plan.clip = {variant.clips.frames, variant.clips.first_dropped};
+    plan.clips = 2;  // the second is as large as any
+    plan.num_frames = plan.clips * plan.clip.frames - plan.clip.first_dropped;
+  }
+  const int64_t latent_frames =
+      variant.makes_clips() ? plan.clip.frames / vae.stride_temporal : vae.latent_frames(plan.num_frames);
+  plan.latent = {models.vae.latent_channels, latent_frames, plan.height / vae.stride_spatial,
                  plan.width / vae.stride_spatial};
   return plan;
 }

@@ -91,8 +91,8 @@ Plan resized(const Plan& plan, const VaeTraits& vae, const VideoSize& size) {
   other.width = size.width;
   other.height = size.height;
   other.num_frames = size.num_frames;
-  other.latent = {plan.latent[0], vae.latent_frames(size.num_frames), size.height / vae.stride_spatial,
-                  size.width / vae.stride_spatial};
+  const int64_t latent_frames = plan.clip.frames > 0 ? plan.latent[1] : vae.latent_frames(size.num_frames);
+  other.latent = {plan.latent[0], latent_frames, size.height / vae.stride_spatial, size.width / vae.stride_spatial};
   return other;
 }
 
@@ -126,7 +126,9 @@ std::string what_fits(const Request& request, const ModelSet& models, const Plan
   };
   const auto shortened = [&](int64_t latent) { return VideoSize{plan.width, plan.height, vae.video_frames(latent)}; };
   const int64_t columns = largest(plan.width / step, [&](int64_t n) { return fits(scaled(n)); });
-  const int64_t latent = largest(plan.latent[1], [&](int64_t n) { return fits(shortened(n)); });
+  // A clip is as long as it is, however long the video.
+  const int64_t most = plan.clip.frames > 0 ? 0 : plan.latent[1];
+  const int64_t latent = largest(most, [&](int64_t n) { return fits(shortened(n)); });
   std::vector<std::string> videos;
   if (columns > 0) videos.push_back(size_text(scaled(columns)));
   if (latent > 0) videos.push_back(size_text(shortened(latent)));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "model/dit_speech.h"
 #include "pipeline/request_words.h"
 
 namespace wan {
@@ -22,6 +23,8 @@ Models::~Models() {
   vae.reset();
   for (LoadedExpert& expert : experts) {
     expert.dit.reset();
+    expert.injectors.reset();
+    expert.speech_stem.reset();
     expert.blocks.reset();
     expert.stem.reset();
   }
@@ -43,6 +46,16 @@ void Models::make_experts(const Plan& plan) {
       layouts.push_back(dit_block_layout(set.dit, static_cast<int>(block), plan.compute));
     expert.blocks = std::make_unique<LayerStore>(*backend, std::move(layouts), *expert.source,
                                                  LayerStoreOptions{memory.dit_residency, 3, 0, "DiT"});
+    const int64_t injected = set.dit.speech.injected;
+    if (injected == 0) continue;
+    expert.speech_stem =
+        single(*backend, speech_stem_layout(set.dit, plan.compute), *expert.source, "DiT's speech stem");
+    layouts.clear();
+    for (int64_t place = 0; place < injected; ++place)
+      layouts.push_back(speech_injector_layout(set.dit, place, plan.compute));
+    expert.injectors =
+        std::make_unique<LayerStore>(*backend, std::move(layouts), *expert.source,
+                                     LayerStoreOptions{memory.dit_residency, 3, 0, "DiT's audio injectors"});
   }
   text_source =
       set.checkpoint ? WeightSource::from_file(set.checkpoint->text_encoder) : random_weights(Component::kTextEncoder);
@@ -58,6 +71,18 @@ std::unique_ptr<LayerStore> Models::make_text_store(const Plan& plan) {
                                       LayerStoreOptions{Residency::kOnce, 3, 0, "text encoder"});
 }
 
+Models::AudioStores Models::make_audio_stores(const WeightSource& source) {
+  std::vector<WeightLayout> layouts;
+  for (int64_t layer = 0; layer < set.audio.num_layers; ++layer)
+    layouts.push_back(audio_layer_layout(set.audio, layer));
+  AudioStores stores{single(*backend, audio_stem_layout(set.audio), source, "audio encoder's stem"),
+                     std::make_unique<LayerStore>(*backend, std::move(layouts), source,
+                                                  LayerStoreOptions{Residency::kOnce, 3, 0, "audio encoder"})};
+  stores.stem->start();
+  stores.layers->start();
+  return stores;
+}
+
 void Models::load_vae(const Plan& plan) {
   if (vae) return;
   vae = std::make_unique<Vae>(*backend, set.vae, *vae_source, set.vae_file(), plan.vae_compute, Vae::Parts::kDecoder);
@@ -69,6 +94,8 @@ void Models::start_expert(size_t index) {
   expert.started = true;
   expert.stem->start();
   expert.blocks->start();
+  if (expert.speech_stem) expert.speech_stem->start();
+  if (expert.injectors) expert.injectors->start();
 }
 
 void Models::forget_prompts() {

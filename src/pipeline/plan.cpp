@@ -9,7 +9,9 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "io/resize.h"
+#include "model/dit_speech.h"
 #include "pipeline/checkpoint_defaults.h"
+#include "pipeline/clip_plan.h"
 #include "pipeline/request_options.h"
 #include "pipeline/request_words.h"
 #include "pipeline/reuse.h"
@@ -23,6 +25,15 @@ void require_usage(bool condition, const std::string& message) { require(conditi
 
 int64_t nearest_multiple(int64_t value, int64_t step) { return std::max(step, (value + step / 2) / step * step); }
 
+Size output_size(ImageFit fit, Size image, int step, int64_t area) {
+  switch (fit) {
+    case ImageFit::kCover: return best_output_size(image, step, area);
+    case ImageFit::kStretch: return near_output_size(image, step, area);
+    case ImageFit::kPad: return shrunk_output_size(image, step, area);
+  }
+  throw Error("unknown fit");
+}
+
 /// Width and height of the video. An image decides the proportions, the requested size the area.
 void choose_size(const Request& request, const ModelSet& models, const ModelDefaults& defaults, Plan& plan) {
   const int64_t step = models.variant->side_step();
@@ -35,8 +46,7 @@ void choose_size(const Request& request, const ModelSet& models, const ModelDefa
     plan.image = read_image(request.image);
     const Size image{plan.image.width, plan.image.height};
     const auto multiple = static_cast<int>(step);
-    const Size chosen = models.variant->image.fit == ImageFit::kCover ? best_output_size(image, multiple, plan.area)
-                                                                      : near_output_size(image, multiple, plan.area);
+    const Size chosen = output_size(models.variant->image.fit, image, multiple, plan.area);
     plan.width = chosen.width;
     plan.height = chosen.height;
   }
@@ -67,6 +77,9 @@ void choose_devices(const Request& request, Plan& plan) {
     plan.device = why_cuda_is_unusable() ? "cpu" : "cuda:0";
   }
   const bool on_cpu = plan.device == "cpu";
+  require_usage(on_cpu || !plan.variant->makes_clips(),
+                fmt::format("--device {}: {} computes on the processor alone yet: use --device cpu", plan.device,
+                            plan.variant->name));
   const Precision precision = request.precision.value_or(on_cpu ? Precision::kF32 : Precision::kBF16);
   require_usage(!on_cpu || precision == Precision::kF32,
                 "--precision bf16 is not offered on the CPU, whose results define what is right: use --precision fp32, "
@@ -154,6 +167,16 @@ bool Plan::keeps_residuals() const {
   return takes_magnitudes || (by_curve && count_of(forwards, Forward::kReused) > 0);
 }
 
+int64_t Plan::decoded_latents() const {
+  if (clip.frames == 0) return latent[1];
+  return latent[1] + (goes_on(clips - 1) ? kMotionLatents : 1);
+}
+
+int64_t Plan::encoded_frames() const {
+  if (clip.frames == 0) return variant->first_frame_is_latent() ? 1 : num_frames;
+  return std::max(goes_on(clips - 1) ? kMotionFrames : 1, clip.has_pose ? clip.frames + 1 : 1);
+}
+
 std::optional<int64_t> Plan::low_noise_from_step() const {
   if (variant->experts.size() < 2) return std::nullopt;
   int step = 0;
@@ -176,6 +199,10 @@ WeightSource ModelSet::dit_source(size_t expert) const {
   return expert < loras.patches.size() ? base.with(loras.patches[expert]) : base;
 }
 
+WeightSource ModelSet::audio_source() const {
+  return checkpoint ? WeightSource::from_file(*checkpoint->audio_encoder) : random_weights(Component::kAudioEncoder);
+}
+
 ModelSet open_models(const Request& request) {
   ModelSet models;
   if (request.random_weights) {
@@ -184,6 +211,7 @@ ModelSet open_models(const Request& request) {
     models.stored_as = request.stored_as.value_or(StoredAs::kF32);
     models.dit = models.variant->dit;
     models.text = published_text_encoder_config();
+    if (models.variant->takes_audio()) models.audio = published_audio_encoder_config();
     models.vae = {models.variant->vae, models.variant->vae_traits().latent_channels};
     models.loras = open_loras(request.weights().loras, *models.variant, models.dit);
     return models;
@@ -199,6 +227,7 @@ ModelSet open_models(const Request& request) {
   models.dit = models.checkpoint->dit;
   models.text = models.checkpoint->text;
   models.vae = models.checkpoint->vae;
+  models.audio = models.checkpoint->audio;
   models.defaults = read_checkpoint_defaults(models.checkpoint->files.folder);
   if (!request.model.empty()) {
     const Variant& expected = variant_named(request.model);
@@ -229,9 +258,11 @@ Plan make_plan(const Request& asked, const ModelSet& models, Images images) {
   plan.prompt = request.prompt;
   plan.negative_prompt = request.negative_prompt.empty() ? defaults.negative_prompt : request.negative_prompt;
   plan.fps = defaults.fps;
-  plan.num_frames = request.num_frames > 0 ? request.num_frames : defaults.size.num_frames;
-  const int64_t latent_frames = vae.latent_frames(plan.num_frames);
-  require_usage(vae.can_code(plan.num_frames),
+  choose_clips(request, models, images == Images::kAssumed, plan);
+  if (plan.clip.frames == 0) plan.num_frames = request.num_frames > 0 ? request.num_frames : defaults.size.num_frames;
+  const int64_t latent_frames =
+      plan.clip.frames > 0 ? plan.clip.frames / vae.stride_temporal : vae.latent_frames(plan.num_frames);
+  require_usage(plan.clip.frames > 0 || vae.can_code(plan.num_frames),
                 fmt::format("--num-frames {}: must be {}n+1; the nearest are {} and {}", request.num_frames,
                             vae.stride_temporal, vae.video_frames(latent_frames), vae.video_frames(latent_frames + 1)));
   require_usage(request.last_image.empty() || latent_frames > 1,
@@ -243,6 +274,7 @@ Plan make_plan(const Request& asked, const ModelSet& models, Images images) {
   choose_sampling(request, plan);
   choose_reuse(request, plan);
   choose_devices(request, plan);
+  if (plan.clip.frames > 0) check_clip_settings(request, plan);
   require_usage(
       !request.gpu_memory_limit || plan.device != "cpu",
       fmt::format("{} {}: this request computes on the cpu, which takes no GPU memory: leave it out, or bound "

@@ -29,13 +29,15 @@ struct ModelSet {
   DitConfig dit;
   TextEncoderConfig text;
   VaeConfig vae;
-  Request defaults;  // of the checkpoint's own: checkpoint_defaults.h
+  AudioEncoderConfig audio;  // of a model that takes audio
+  Request defaults;          // of the checkpoint's own: checkpoint_defaults.h
   LoraSet loras;
   StoredAs stored_as = StoredAs::kF32;  // of random weights
 
   size_t expert_count() const { return variant->experts.size(); }
   /// An expert's weights, with what LoRAs change of them. Refers to this.
   WeightSource dit_source(size_t expert) const;
+  WeightSource audio_source() const;
   const WeightFile* vae_file() const { return checkpoint ? &checkpoint->vae_file : nullptr; }
 };
 
@@ -88,6 +90,15 @@ struct StepCachePlan {
   std::string curve_remark;  // what else it was made for than this video; empty: nothing
 };
 
+/// What each clip of a video is made from and gives.
+struct ClipPlan {
+  int64_t frames = 0;         // of a clip; 0: the video is made in one piece
+  int64_t first_dropped = 0;  // of the first clip's
+  bool goes_on_from_image = false;
+  bool has_pose = false;
+  int64_t sound_length = 0;  // at kSpeechRate
+};
+
 /// The request with every default filled in and every bound checked, then, once the devices are open, with all that was
 /// decided on them. Complete when Observer::on_plan tells it.
 struct Plan {
@@ -114,7 +125,9 @@ struct Plan {
   std::optional<int> cfg_gate_step;    // the first step whose guidance may take an earlier one's difference
   bool takes_magnitudes = false;       // of every forward, for a curve
   std::vector<StepForwards> forwards;  // one a step
-  Shape latent;                        // [z, T, H, W]
+  int64_t clips = 1;                   // that are made one after the other, each from noise of its own
+  ClipPlan clip;                       // of a model of clips
+  Shape latent;                        // [z, T, H, W], of a clip
   DType compute = DType::kF32;         // DiT and text encoder
   DType vae_compute = DType::kF32;
   std::string device, text_encoder_device;
@@ -141,6 +154,13 @@ struct Plan {
   /// Whether what the blocks add to their input is kept from one forward for later ones.
   bool keeps_residuals() const;
   bool has_last_image() const { return !last_image.rgb.empty(); }
+  /// Whether a clip goes on from frames before it, whose latent is then decoded ahead of its own.
+  bool goes_on(int64_t clip_number) const { return clip.frames > 0 && (clip_number > 0 || clip.goes_on_from_image); }
+  /// Of a clip: frames that it adds to the video.
+  int64_t frames_of(int64_t clip_number) const { return clip.frames - (clip_number == 0 ? clip.first_dropped : 0); }
+  /// Latent frames that are decoded for the last clip, and frames that are encoded at once at most.
+  int64_t decoded_latents() const;
+  int64_t encoded_frames() const;
   /// Passes through a DiT's blocks: of all steps, and of the steps of one of the variant's experts. Those that are left
   /// open count.
   int passes() const;

@@ -62,6 +62,7 @@ struct OneOf {
 
 inline constexpr Bounds<int64_t> kSidePixels{1, 16384};
 inline constexpr Bounds<int64_t> kFrames{1, 1'000'000};
+inline constexpr Bounds<int64_t> kClips{1, 1000};
 inline constexpr Bounds<int> kSteps{1, kMaxSteps};
 inline constexpr Bounds<int> kSplitStep{0, kMaxSteps};
 inline constexpr Bounds<double> kShare{0, 1};
@@ -119,6 +120,20 @@ void options_of_video(Visitor& visit, R& r) {
                "last frame, likewise, of a video that begins with --image; of models of image to video alone",
                Also::kWork},
         r.last_image, Anything{});
+  visit(Option{"audio", "--audio", "FILE",
+               "WAV, FLAC, MP3 or AAC that the video speaks, of models that a sound drives; decides its length"},
+        r.audio, Anything{});
+  visit(Option{"pose_video", "--pose-video", "FILE", "mp4, or folder of PNG files, whose pose such a video takes"},
+        r.pose_video, Anything{});
+  visit(Option{"start_from_ref", "--start-from-ref", "",
+               "such a video begins with --image itself, not only with whom it shows", Also::kVideo, Form::kOff},
+        r.start_from_ref, OneOf{{"false", "true"}});
+  visit(Option{"num_clips", "--num-clips", "N", "clips of such a video at most; default: as many as the sound is long",
+               Also::kVideo},
+        r.num_clips, kClips);
+  visit(Option{"frames_per_clip", "--frames-per-clip", "N",
+               "frames of a clip, a multiple of the VAE's stride (4); default: the model's own", Also::kVideo},
+        r.frames_per_clip, kFrames);
   visit(Option{"width", "--size", "WxH", "width x height in pixels; with --image, the area", Also::kWorkAndVideo,
                Form::kSize},
         r.width, kSidePixels);

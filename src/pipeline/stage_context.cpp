@@ -19,6 +19,7 @@ void StageContext::check_stop() const {
 
 void StageContext::enter(StageRole role, int step) const {
   StageId stage{role, step};
+  stage.clip = clip;
   if (step >= 0) stage.expert = plan.variant->experts[plan.expert_of(step)].name;
   clock.enter(std::move(stage));
   check_stop();
@@ -33,6 +34,8 @@ void report_memory(const StageContext& context, const LayerStore* text_store, ui
   for (const LoadedExpert& expert : m.experts) {
     if (!expert.started) continue;
     dit += expert.blocks->device_bytes() + expert.stem->device_bytes();
+    for (const auto* store : {&expert.speech_stem, &expert.injectors})
+      if (*store) dit += (*store)->device_bytes();
     pinned += expert.blocks->pinned_bytes() + expert.stem->pinned_bytes();
   }
   if (text_store != nullptr && !m.text_backend)

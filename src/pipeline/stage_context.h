@@ -24,6 +24,7 @@ struct StageContext {
   Replay& replay;
   const StopSource* stop;    // nullptr: nobody may stop the request
   PreviewConsumer* preview;  // nullptr: nobody takes any
+  int clip = -1;             // that is being made; -1: the video is made in one piece, or all clips are meant
 
   Backend& device() const { return *models.backend; }
   /// Throws Error(kInterrupted) once a stop has been asked for. Called where the device's work may end.

@@ -152,7 +152,7 @@ StageWork stage_work(const ModelSet& models, const Plan& plan) {
   work.decode = {vae_decode_cost(models.vae, file, frames, height, width),
                  vae_decode_values(models.vae, file, frames, height, width)};
   if (!plan.from_image) return work;
-  const int64_t seen = plan.variant->first_frame_is_latent() ? 1 : plan.num_frames;
+  const int64_t seen = plan.encoded_frames();
   work.image = {static_cast<double>(seen) * static_cast<double>(plan.height * plan.width)};
   work.image_convolutions = {vae_encode_cost(models.vae, file, seen, plan.height, plan.width),
                              vae_encode_values(models.vae, file, seen, plan.height, plan.width)};

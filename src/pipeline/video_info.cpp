@@ -15,7 +15,10 @@ Request video_request(const Request& request, const Plan& plan) {
   settled.negative_prompt = plan.negative_prompt;
   settled.width = plan.asked_width;
   settled.height = plan.asked_height;
-  settled.num_frames = plan.num_frames;
+  if (plan.clip.frames == 0) settled.num_frames = plan.num_frames;
+  settled.start_from_ref = request.start_from_ref;
+  if (plan.clip.frames > 0) settled.num_clips = plan.clips;
+  settled.frames_per_clip = plan.clip.frames;
   settled.recipe = plan.recipe->name;
   settled.steps = plan.steps;
   settled.shift = plan.shift;

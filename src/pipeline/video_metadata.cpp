@@ -170,6 +170,8 @@ std::string to_json(const VideoMetadata& m) {
   if (m.image) files["image"] = json_of(*m.image);
   if (m.last_image) files["last_image"] = json_of(*m.last_image);
   if (m.initial_latent) files["initial_latent"] = json_of(*m.initial_latent);
+  if (m.audio) files["audio"] = json_of(*m.audio);
+  if (m.pose_video) files["pose_video"] = json_of(*m.pose_video);
   if (m.cache_curve) files["cache_curve"] = json_of(*m.cache_curve);
   const Json document = {
       {"schema", {{"name", kVideoSchema}, {"major", kVideoMajor}, {"minor", kVideoMinor}}},
@@ -202,6 +204,8 @@ VideoMetadata video_metadata_from_json(std::string_view text, const std::string&
   metadata.image = read_input(*files, "image", files.where());
   metadata.last_image = read_input(*files, "last_image", files.where());
   metadata.initial_latent = read_input(*files, "initial_latent", files.where());
+  metadata.audio = read_input(*files, "audio", files.where());
+  metadata.pose_video = read_input(*files, "pose_video", files.where());
   metadata.cache_curve = read_input(*files, "cache_curve", files.where());
   metadata.task = read_name(*model, "task");
   metadata.model = read_name(*model, "name");

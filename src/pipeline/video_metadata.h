@@ -29,10 +29,11 @@ struct InputFile {
 struct VideoMetadata {
   Request request;  // every option that decides the pixels, defaults filled in; no path and no device
   std::optional<InputFile> image, last_image, initial_latent;
-  std::optional<InputFile> cache_curve;  // that the step cache went by; without a name the program's own
-  std::string task, model;               // as Decisions has them
-  std::vector<WeightIdentity> weights;   // as identify_weights; empty but for LoRAs: random ones, or not known
-  std::string version, git_commit;       // of this program
+  std::optional<InputFile> audio, pose_video;  // of a model that a sound drives
+  std::optional<InputFile> cache_curve;        // that the step cache went by; without a name the program's own
+  std::string task, model;                     // as Decisions has them
+  std::vector<WeightIdentity> weights;         // as identify_weights; empty but for LoRAs: random ones, or not known
+  std::string version, git_commit;             // of this program
   bool git_dirty = false;
   std::string device;        // cpu or cuda
   std::string device_name;   // of the card or the processor

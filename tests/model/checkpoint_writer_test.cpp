@@ -73,12 +73,6 @@ std::vector<WeightPart> parts_of(const std::vector<WeightLayout>& layouts) {
   return parts;
 }
 
-std::vector<WeightLayout> dit_layouts(const DitConfig& config, DType compute) {
-  std::vector<WeightLayout> layouts{dit_stem_layout(config, compute)};
-  for (int i = 0; i < config.num_layers; ++i) layouts.push_back(dit_block_layout(config, i, compute));
-  return layouts;
-}
-
 std::vector<WeightLayout> text_layouts(const TextEncoderConfig& config) {
   std::vector<WeightLayout> layouts{text_encoder_norm_layout(config)};
   for (int i = 0; i < config.num_layers; ++i) layouts.push_back(text_encoder_layer_layout(config, i, DType::kBF16));

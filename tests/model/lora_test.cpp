@@ -177,6 +177,7 @@ TEST(LoraKeys, FlatAndHalfFlatNamesAreLookedUp) {
 TEST(LoraKeys, AModelsOwnWeightsAreThoseOfItsFile) {
   const auto manifests = nlohmann::json::parse(std::ifstream(std::string(WAN_FIXTURES) + "/units/manifests.json"));
   for (const Variant& variant : variants()) {
+    if (variant.takes_audio()) continue;  // those take no LoRA yet
     const auto manifest = manifests.find("dit." + std::string(variant.name));
     ASSERT_NE(manifest, manifests.end()) << variant.name;
     std::map<std::string, std::vector<int64_t>> weights;

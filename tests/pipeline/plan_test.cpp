@@ -15,6 +15,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 const char* const kImage = WAN_FIXTURES "/mini-ti2v-i2v/input.png";
+const char* const kSound = WAN_FIXTURES "/mini-s2v/input.wav";  // shorter than a clip
 
 Request request_for(const Variant& variant) {
   Request request;
@@ -22,6 +23,7 @@ Request request_for(const Variant& variant) {
   request.model = variant.name;
   request.device = "cpu";
   if (variant.image.presence == Presence::kRequired) request.image = kImage;
+  if (variant.takes_audio()) request.audio = kSound;
   return request;
 }
 

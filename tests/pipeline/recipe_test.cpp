@@ -25,6 +25,7 @@ Request request_for(const Variant& variant, std::string_view recipe = "") {
   request.device = "cpu";
   request.recipe = recipe;
   if (variant.image.presence == Presence::kRequired) request.image = WAN_FIXTURES "/mini-ti2v-i2v/input.png";
+  if (variant.takes_audio()) request.audio = WAN_FIXTURES "/mini-s2v/input.wav";
   return request;
 }
 
