@@ -19,6 +19,7 @@ extern "C" {
 
 #include "base/error.h"
 #include "base/output_file.h"
+#include "io/sound_track.h"
 #include "io/video_name.h"
 
 namespace wan {
@@ -62,8 +63,10 @@ struct VideoWriter::State {
   SwsContext* scaler = nullptr;
   AVFrame* frame = nullptr;
   AVPacket* packet = nullptr;
+  std::optional<SoundTrack> sound;
   int64_t frames = 0;
 
+  double seconds() const { return static_cast<double>(frames) * settings.fps_denominator / settings.fps_numerator; }
   ~State();
   void check(int code, const char* action) const;
   template <typename T>
@@ -75,6 +78,7 @@ struct VideoWriter::State {
 };
 
 VideoWriter::State::~State() {
+  sound.reset();
   av_packet_free(&packet);
   av_frame_free(&frame);
   sws_freeContext(scaler);
@@ -135,6 +139,8 @@ void VideoWriter::State::open_file() {
   stream->time_base = codec->time_base;
   stream->avg_frame_rate = codec->framerate;
   check(avcodec_parameters_from_context(stream->codecpar, codec), "describe");
+  if (settings.sound) sound.emplace(*format, *settings.sound, target);
+  settings.sound.reset();  // the track has its own
   constexpr int kBufferBytes = 1 << 16;
   auto* buffer = check_made(static_cast<unsigned char*>(av_malloc(kBufferBytes)), "a buffer");
   stream_out = avio_alloc_context(buffer, kBufferBytes, 1, &*file, nullptr, &write_part, &seek_part);
@@ -161,6 +167,7 @@ void VideoWriter::State::encode(const AVFrame* input) {
 
 void VideoWriter::State::finish() {
   encode(nullptr);
+  if (sound) sound->finish();
   check(av_write_trailer(format), "write");
   avio_flush(format->pb);
   check(format->pb->error, "write");
@@ -206,6 +213,7 @@ void VideoWriter::write(std::span<const uint8_t> rgb24_frame) {
           "convert a frame of");
   s.frame->pts = s.frames++;
   s.encode(s.frame);
+  if (s.sound) s.sound->write_until(s.seconds());
 }
 
 void VideoWriter::set_tag(const char* key, const std::string& text) {

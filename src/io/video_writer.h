@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/output_file.h"
+#include "io/sound.h"
 
 namespace wan {
 
@@ -19,13 +21,16 @@ struct VideoSettings {
   int fps_denominator = 1;
   int crf = 10;     // the official writer's quality 8
   int threads = 0;  // of the encoder; 0: as many as it likes. The thread count may change single bits of the video.
+  /// Heard beside the frames from the first on; where it ends, or the frames do, the other goes on alone.
+  std::optional<Sound> sound{};
 };
 
 /// Whether this build and its FFmpeg can write mp4; where not, making a VideoWriter throws.
 bool can_write_video();
 
-/// Encodes H.264 (libx264, default preset, yuv420p, BT.601 as swscale's default) into an mp4 without audio. Holds a
-/// bounded number of frames. The file lands under its name only on `finish`; without it, it is removed.
+/// Encodes H.264 (libx264, default preset, yuv420p, BT.601 as swscale's default) into an mp4, and its sound, if any, as
+/// AAC of 192 kbit/s. Holds a bounded number of frames. The file lands under its name only on `finish`; without it, it
+/// is removed.
 class VideoWriter {
  public:
   /// Throws Error(kUsage) for a name that does not end in .mp4, for sizes or rates that cannot be encoded or a build

@@ -30,6 +30,8 @@ void refuse_clip_options(const Request& request, const Variant& variant) {
   refuse(request.start_from_ref, "--start-from-ref");
   refuse(request.num_clips > 0, "--num-clips");
   refuse(request.frames_per_clip > 0, "--frames-per-clip");
+  refuse(request.drop_silent_clip, "--drop-silent-clip");
+  refuse(request.align_sound, "--align-sound");
 }
 
 /// At kSpeechRate.
@@ -65,7 +67,8 @@ void choose_clips(const Request& request, const ModelSet& models, bool may_be_as
   plan.clips = request.num_clips > 0 ? request.num_clips : kAssumedClips;
   if (!request.audio.empty()) {
     clip.sound_length = length_of(request.audio, models.audio);
-    const int64_t most = speech_clips(clip.sound_length, clip.frames, plan.fps);
+    const int64_t most = request.drop_silent_clip ? filled_clips(clip.sound_length, clip.frames, plan.fps)
+                                                  : speech_clips(clip.sound_length, clip.frames, plan.fps);
     plan.clips = request.num_clips > 0 ? std::min(request.num_clips, most) : most;
   }
   plan.num_frames = plan.clips * clip.frames - clip.first_dropped;

@@ -1,9 +1,11 @@
 #include "pipeline/frame_consumer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "base/file.h"
+#include "io/sound.h"
 #include "io/video_name.h"
 #include "io/video_writer.h"
 
@@ -22,6 +24,15 @@ VideoSettings settings_of(const VideoInfo& video) {
   return settings;
 }
 
+/// What of the video's sound is heard.
+Sound sound_of(const VideoInfo& video) {
+  Sound sound = read_sound(video.sound);
+  const auto left_out =
+      std::min<int64_t>(sound.frames(), std::llround(video.sound_from_s * sound.rate)) * sound.channels;
+  sound.samples.erase(sound.samples.begin(), sound.samples.begin() + left_out);
+  return sound;
+}
+
 }  // namespace
 
 Mp4File::Mp4File(std::filesystem::path path) : path_(std::move(path)) {}
@@ -31,11 +42,19 @@ void Mp4File::begin(const VideoInfo& video) {
   require_video_name(path_);
   // Noise, the worst there is for H.264, takes a quarter of its bytes at the official quality.
   require_writable(path_.parent_path(), bytes_of(video) / 4);
-  writer_ = std::make_unique<VideoWriter>(path_, settings_of(video));
+  VideoSettings settings = settings_of(video);
+  frames_left_ = video.num_frames;
+  if (!video.sound.empty()) {
+    settings.sound = sound_of(video);
+    frames_left_ = std::min<int64_t>(frames_left_, std::llround(std::ceil(settings.sound->seconds() * video.fps)));
+  }
+  writer_ = std::make_unique<VideoWriter>(path_, settings);
   prompt_ = video.prompt;
 }
 
-void Mp4File::frame(std::span<const uint8_t> rgb) { writer_->write(rgb); }
+void Mp4File::frame(std::span<const uint8_t> rgb) {
+  if (frames_left_-- > 0) writer_->write(rgb);
+}
 
 void Mp4File::describe(const VideoFacts& facts) {
   if (facts.metadata.empty()) return;

@@ -19,6 +19,8 @@ struct VideoInfo {
   int64_t width = 0, height = 0, num_frames = 0;
   double fps = 0;
   std::string prompt;
+  std::filesystem::path sound;                  // that is heard beside the frames; empty: none
+  double sound_from_s = 0;                      // what of it is left out before the first frame
   std::map<std::string, std::string> settings;  // seed, steps and so on: what a file says about itself
 };
 
@@ -47,7 +49,8 @@ class FrameConsumer {
 };
 
 /// An H.264 mp4, there under its name once finished, which must end in .mp4; with the prompt as its description and the
-/// metadata as its comment, where it is to be said. Needs a build with FFmpeg.
+/// metadata as its comment, where it is to be said. Where there is a sound, it and the frames end together, with the
+/// shorter of both. Needs a build with FFmpeg.
 class Mp4File final : public FrameConsumer {
  public:
   explicit Mp4File(std::filesystem::path path);
@@ -62,6 +65,7 @@ class Mp4File final : public FrameConsumer {
   std::string prompt_;
   std::filesystem::path path_;
   std::unique_ptr<VideoWriter> writer_;
+  int64_t frames_left_ = 0;  // that are written
 };
 
 /// frame_00000.png, frame_00001.png, ... in a folder, which is made where it is missing.

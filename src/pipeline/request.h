@@ -36,9 +36,12 @@ struct Request {
   bool start_from_ref = false;       // the first clip goes on from the image
   int64_t num_clips = 0;             // at most; 0: as long as the sound
   int64_t frames_per_clip = 0;       // 0: the model's own
-  int64_t width = 0, height = 0;     // 0: the model's default; area only for image-to-video
-  int64_t num_frames = 0;            // one and whole strides of the VAE
-  std::string recipe;                // of recipe_names(); empty: the checkpoint's own, else the official one
+  // What the official program does otherwise.
+  bool drop_silent_clip = false;  // no clip behind the sound's end
+  bool align_sound = false;       // the sound loses what the first clip's frames do
+  int64_t width = 0, height = 0;  // 0: the model's default; area only for image-to-video
+  int64_t num_frames = 0;         // one and whole strides of the VAE
+  std::string recipe;             // of recipe_names(); empty: the checkpoint's own, else the official one
   int steps = 0;
   std::optional<double> shift;
   std::optional<double> guidance_scale;    // high-noise expert, or the only model

@@ -134,6 +134,14 @@ void options_of_video(Visitor& visit, R& r) {
   visit(Option{"frames_per_clip", "--frames-per-clip", "N",
                "frames of a clip, a multiple of the VAE's stride (4); default: the model's own", Also::kVideo},
         r.frames_per_clip, kFrames);
+  visit(Option{"drop_silent_clip", "--drop-silent-clip", "",
+               "leave out the clip behind the sound's end, which officially is made and heard by nobody", Also::kVideo,
+               Form::kOff},
+        r.drop_silent_clip, OneOf{{"false", "true"}});
+  visit(Option{"align_sound", "--align-sound", "",
+               "let the sound in the mp4 begin where the first frame does, 3 frames later than officially",
+               Also::kVideo, Form::kOff},
+        r.align_sound, OneOf{{"false", "true"}});
   visit(Option{"width", "--size", "WxH", "width x height in pixels; with --image, the area", Also::kWorkAndVideo,
                Form::kSize},
         r.width, kSidePixels);

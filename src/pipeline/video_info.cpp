@@ -19,6 +19,8 @@ Request video_request(const Request& request, const Plan& plan) {
   settled.start_from_ref = request.start_from_ref;
   if (plan.clip.frames > 0) settled.num_clips = plan.clips;
   settled.frames_per_clip = plan.clip.frames;
+  settled.drop_silent_clip = request.drop_silent_clip;
+  settled.align_sound = request.align_sound;
   settled.recipe = plan.recipe->name;
   settled.steps = plan.steps;
   settled.shift = plan.shift;
@@ -49,6 +51,8 @@ VideoInfo video_info(const Request& request, const Plan& plan) {
   video.num_frames = plan.num_frames;
   video.fps = plan.fps;
   video.prompt = plan.prompt;
+  video.sound = request.audio;
+  if (request.align_sound) video.sound_from_s = static_cast<double>(plan.clip.first_dropped) / plan.fps;
   video.settings = texts_of_video(video_request(request, plan));
   video.settings["task"] = plan.variant->task;
   video.settings["generator"] = "wanbench " + build_info().version + " " + build_info().revision;

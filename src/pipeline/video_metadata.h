@@ -17,8 +17,8 @@ namespace wan {
 inline constexpr std::string_view kVideoSchema = "wanbench.video";
 inline constexpr int kVideoMajor = 1;
 /// Minor 1: `recipe`, `split_step`; 2: `last_image`, LoRAs among the weights, with `strength`; 3: `step_cache` and what
-/// goes with it, `cfg_gate`, `cache_curve`.
-inline constexpr int kVideoMinor = 3;
+/// goes with it, `cfg_gate`, `cache_curve`; 4: `audio` and `pose_video` among the files, and what goes with them.
+inline constexpr int kVideoMinor = 4;
 
 /// A file that a request reads: its name without folders, and the SHA-256 of its content.
 struct InputFile {

@@ -1,5 +1,7 @@
 // Speech to video on the CPU against the official code's fp32 outputs: every tensor of both clips, and what its options
 // change; and what is refused.
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -9,9 +11,13 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "io/image.h"
+#include "io/sound.h"
 #include "io/tensor_diff.h"
+#include "io/video_frames.h"
 #include "pipeline/engine.h"
+#include "pipeline/frame_consumer.h"
 #include "pipeline/request.h"
 #include "temporary_folder.h"
 
@@ -116,6 +122,91 @@ TEST_F(SpeechToVideo, GoesOnFromTheImage) {
   first.steps = 1;
   first.guidance_scale = 1.0;
   expect_matches_golden(first, "from_reference.", 9);
+}
+
+// 0.83 s of sound: officially 13 frames of two clips, of which 13 are kept, and a second clip that begins before its
+// end.
+TEST_F(SpeechToVideo, TheMp4HasTheSoundAndEndsWithIt) {
+  Request spoken = request();
+  spoken.initial_latent.clear();
+  spoken.frames_per_clip = 4;
+  spoken.steps = 1;
+  spoken.guidance_scale = 1.0;
+  spoken.output = folder_ / "spoken.mp4";
+  const auto frames_in = [](const std::filesystem::path& video) {
+    const auto frames = open_video_frames(video);
+    Image image;
+    int64_t count = 0;
+    while (frames->next(image)) ++count;
+    return count;
+  };
+  const Sound original = read_sound(spoken.audio);
+  const auto audible = static_cast<int64_t>(std::ceil(original.seconds() * 16));
+  const Outcome outcome = generate(spoken);
+  EXPECT_EQ(outcome.num_frames, 4 * 4 - 3);
+  EXPECT_EQ(frames_in(spoken.output), std::min(outcome.num_frames, audible));
+  const Sound sound = read_sound(spoken.output);
+  EXPECT_EQ(sound.rate, original.rate);
+  EXPECT_EQ(sound.channels, original.channels);
+  EXPECT_NEAR(sound.seconds(), static_cast<double>(frames_in(spoken.output)) / 16, 0.07);  // whole AAC frames
+  double product = 0, ours = 0, theirs = 0;
+  for (size_t i = 0; i < std::min(sound.samples.size(), original.samples.size()); ++i) {
+    product += double{sound.samples[i]} * original.samples[i];
+    ours += double{sound.samples[i]} * sound.samples[i];
+    theirs += double{original.samples[i]} * original.samples[i];
+  }
+  EXPECT_GT(product / std::sqrt(ours * theirs), 0.95) << "begins at another instant";
+}
+
+TEST_F(SpeechToVideo, AlignedSoundLosesWhatTheFirstClipDoes) {
+  Mp4File file(folder_ / "aligned.mp4");
+  VideoInfo video;
+  video.width = video.height = 64;
+  video.num_frames = 13;
+  video.fps = 16;
+  video.sound = request().audio;
+  video.sound_from_s = 3.0 / 16;
+  const double rest = read_sound(video.sound).seconds() - video.sound_from_s;
+  file.begin(video);
+  for (int i = 0; i < 13; ++i) file.frame(std::vector<uint8_t>(64 * 64 * 3, static_cast<uint8_t>(20 * i)));
+  file.finish();
+  EXPECT_NEAR(read_sound(folder_ / "aligned.mp4").seconds(), rest, 0.07);
+  const auto frames = open_video_frames(folder_ / "aligned.mp4");
+  Image image;
+  int64_t count = 0;
+  while (frames->next(image)) ++count;
+  EXPECT_EQ(count, static_cast<int64_t>(std::ceil(rest * 16)));
+}
+
+// What the model's class has in forms that were not published, and a folder without the audio encoder.
+TEST_F(SpeechToVideo, RefusesACheckpointOfAnotherForm) {
+  const std::filesystem::path folder = folder_ / "changed";
+  std::filesystem::create_directory(folder);
+  Request changed = request();
+  for (const auto& entry : std::filesystem::directory_iterator(changed.checkpoint))
+    if (entry.path().filename() != "config.json" && entry.path().filename() != "golden.safetensors")
+      std::filesystem::create_symlink(entry.path(), folder / entry.path().filename());
+  const std::string config = read_text(changed.checkpoint / "config.json");
+  changed.initial_latent.clear();
+  changed.checkpoint = folder;
+  const auto refused = [&](const std::string& from, const std::string& to, const std::string& saying) {
+    std::string text = config;
+    const size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    write_atomically(folder / "config.json", text.replace(at, from.size(), to));
+    expect_refused(changed, saying);
+  };
+  refused("\"enable_motioner\": false", "\"enable_motioner\": true", "field 'enable_motioner' is true");
+  refused("\"enable_framepack\": true", "\"enable_framepack\": false", "field 'enable_framepack' is false");
+  refused("\"zero_timestep\": true", "\"zero_timestep\": false", "field 'zero_timestep' is false");
+  refused("\"attn_norm\"", "\"other\"", "field 'adain_mode' is 'other'");
+  refused("\"audio_inject_layers\"", "\"left_out\"", "field 'audio_inject_layers' is missing");
+  refused("    2\n  ]", "    3\n  ]", "2 numbers of blocks, ascending, below 3");
+  refused("\"num_audio_token\": 4", "\"num_audio_token\": 5", "field 'num_audio_token' is 5, but the tensors have 4");
+  refused("\"model_type\": \"s2v\"", "\"model_type\": \"ti2v\"", "model_type is ti2v, whose DiT takes no audio");
+  write_atomically(folder / "config.json", config);
+  std::filesystem::remove(folder / "wav2vec2-large-xlsr-53-english");
+  expect_refused(changed, "the audio encoder is missing");
 }
 
 TEST_F(SpeechToVideo, RefusesWhatItDoesNotTakeOrDoYet) {
