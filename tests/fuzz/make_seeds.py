@@ -376,7 +376,7 @@ def dictionary(folder, out):
         write(out, "".join(f'"{word}"\n' for word in escaped))
 
 
-TARGETS = ("safetensors pth gguf weights lora foreign image index config card tokenizer spiece records samples spans kernel_events plan history poster suites imports "
+TARGETS = ("safetensors pth gguf weights lora foreign image index config card tokenizer spiece records samples spans kernel_events plan history poster sound suites imports "
            "overhead tables tuning patterns protocol prompts orders video_metadata cache_curve load_tests server_answers").split()
 
 

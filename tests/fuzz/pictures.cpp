@@ -1,6 +1,7 @@
-// The readers of pictures: PNG and JPEG, and an mp4's frames and still. Checksums of PNG chunks are checked, so most of
-// the depth is in what follows a good seed; FFmpeg's own code is not instrumented.
+// The readers of pictures, PNG and JPEG, of an mp4's frames and still, and of sound. Checksums of PNG chunks are
+// checked, so most of the depth is in what follows a good seed; FFmpeg's own code is not instrumented.
 #include "io/image.h"
+#include "io/sound.h"
 #include "io/video_frames.h"
 #include "io/video_poster.h"
 #include "targets.h"
@@ -24,6 +25,14 @@ void poster(Bytes input) {
   check(jpeg.size() <= kPosterBytes, "a still is small");
   const Image still = decode_image(std::as_bytes(std::span(jpeg)), "still");
   check(still.width <= kPosterSide && still.height <= kPosterSide, "a still's sides are bounded");
+}
+
+void sound(Bytes input) {
+  const Sound found = read_sound(as_file(input));
+  check(found.channels > 0 && found.rate > 0 && found.frames() > 0, "a sound has samples");
+  check(found.frames() <= kMostSoundSeconds * found.rate && std::ssize(found.samples) <= kMostSoundValues,
+        "a sound's length is bounded");
+  check(std::ssize(to_mono(found)) == found.frames(), "one channel has as many frames");
 }
 
 }  // namespace wan::fuzz

@@ -36,6 +36,7 @@ void poster(Bytes input);  // an mp4, for its frames and its still
 
 // Files that a user names.
 void image(Bytes input);
+void sound(Bytes input);           // of --audio
 void video_metadata(Bytes input);  // the comment of an mp4
 void cache_curve(Bytes input);     // of --cache-curve
 void prompts(Bytes input);

@@ -1,6 +1,7 @@
 // Sound that is read: values, channels and rates; what is damaged or hostile is refused.
 #include "io/sound.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -74,6 +75,24 @@ TEST_F(SoundFile, SamplesOf16BitsAreExact) {
   EXPECT_EQ(sound.channels, 1);
   EXPECT_THAT(sound.samples, ElementsAre(0.0f, 0.5f, -1.0f, 32767.0f / 32768));
   EXPECT_EQ(resampled(sound.samples, 16000, 16000), sound.samples);
+}
+
+// One sound in each form: FLAC loses nothing, the others add silence and lose what is not heard.
+TEST_F(SoundFile, IsReadInEveryForm) {
+  const std::filesystem::path seeds = std::filesystem::path(WAN_SOURCE_DIR) / "tests/fuzz/seeds/sound";
+  const Sound wave = read_sound(seeds / "voice.wav");
+  ASSERT_EQ(wave.frames(), 400);
+  EXPECT_EQ(read_sound(seeds / "voice.flac").samples, wave.samples);
+  for (const char* name : {"voice.mp3", "voice.aac", "voice.m4a"}) {
+    const Sound sound = read_sound(seeds / name);
+    EXPECT_EQ(sound.rate, 16000) << name;
+    EXPECT_EQ(sound.channels, 1) << name;
+    EXPECT_GE(sound.frames(), 400) << name;
+    EXPECT_LE(sound.frames(), 400 + 3 * 1024) << name;
+    double loudest = 0;
+    for (const float sample : sound.samples) loudest = std::max(loudest, std::abs(double{sample}));
+    EXPECT_GT(loudest, 0.01) << name;
+  }
 }
 
 TEST_F(SoundFile, ChannelsAreAveragedWhateverTheirPlaces) {
