@@ -130,7 +130,8 @@ class WeightFileOpener {
         facts().part = signs.part;
         facts().naming = signs.naming;
         facts().prefix = prefix;
-        facts().evidence.push_back(fmt::format("a {}, with {}{}", name_of(signs.part), name_of(signs.naming),
+        facts().evidence.push_back(fmt::format("{} {}, with {}{}", signs.part == ModelPart::kAudioEncoder ? "an" : "a",
+                                               name_of(signs.part), name_of(signs.naming),
                                                prefix.empty() ? "" : fmt::format(" behind the prefix {}", prefix)));
         return;
       }
