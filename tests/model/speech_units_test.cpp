@@ -3,7 +3,6 @@
 #include <cstring>
 #include <fstream>
 #include <map>
-#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,6 +12,7 @@
 #include "io/resize.h"
 #include "io/tensor_file.h"
 #include "model/audio_encoder.h"
+#include "model/checkpoint_writer.h"
 #include "model/dit_speech.h"
 #include "model/layout.h"
 #include "model/speech_frames.h"
@@ -126,6 +126,16 @@ TEST(SpeechUnits, LayoutsNameEveryPublishedTensor) {
   EXPECT_EQ(config.frames_of(80000), 249);
   EXPECT_EQ(config.frames_of(config.least_samples()), 1);
   EXPECT_EQ(config.frames_of(config.least_samples() - 1), 0);
+}
+
+TEST(SpeechUnits, ACheckpointIsNotWrittenWithoutItsAudioEncoder) {
+  try {
+    make_checkpoint(published_checkpoint_sizes(variant_named("s2v-14B")), 1, {}, "no-tokenizer", "no-folder", {});
+    ADD_FAILURE() << "written";
+  } catch (const Error& problem) {
+    EXPECT_EQ(problem.kind(), ErrorKind::kUsage);
+    EXPECT_THAT(problem.what(), HasSubstr("the audio encoder of s2v-14B is not written yet"));
+  }
 }
 
 }  // namespace
