@@ -116,9 +116,15 @@ void fill_rate(LoadSummary& out, const std::vector<double>& times) {
   if (gap->interval->low > 0) out.per_s_interval.high = 1 / gap->interval->low;
 }
 
-/// Integral of the power over [begin, end] by trapezoids; nothing unless the readings reach over it.
-std::optional<double> energy_between(const std::vector<PowerReading>& readings, double begin, double end) {
-  if (readings.size() < 2 || readings.front().at_s > begin || readings.back().at_s < end) return std::nullopt;
+/// Integral of the power over [begin, end] by trapezoids; before the first reading and behind the last one their power,
+/// for a second at most: readings end with the last video. Nothing where they leave out more.
+std::optional<double> energy_between(std::vector<PowerReading> readings, double begin, double end) {
+  constexpr double kMostGapSeconds = 1;
+  if (readings.size() < 2 || readings.front().at_s > begin + kMostGapSeconds ||
+      readings.back().at_s < end - kMostGapSeconds)
+    return std::nullopt;
+  readings.insert(readings.begin(), {std::min(begin, readings.front().at_s), readings.front().watts});
+  readings.push_back({std::max(end, readings.back().at_s), readings.back().watts});
   double sum = 0;
   for (size_t i = 1; i < readings.size(); ++i) {
     const PowerReading &a = readings[i - 1], &b = readings[i];

@@ -107,7 +107,9 @@ TEST(LoadSummary, EnergyWithWaitingIsThatOfWholeTurns) {
   EXPECT_EQ(summary.video_energy_j->value, 600);
   EXPECT_EQ(summary.all_energy_j, 400);
   level.power.pop_back();
-  level.power.pop_back();  // readings end before the last video
+  level.power.pop_back();  // readings end a second before the last video: the last one stands for it
+  EXPECT_EQ(summarise(level, {}).all_energy_j, 400);
+  level.power.pop_back();  // two seconds
   EXPECT_FALSE(summarise(level, {}).all_energy_j.has_value());
 }
 
