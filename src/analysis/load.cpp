@@ -149,13 +149,15 @@ void fill_goodput(LoadSummary& out, const LoadTest& test) {
     return;
   }
   LoadGoodput goodput;
+  bool is_known = false;
   for (const LoadRequest& request : out.level->requests) {
     const std::optional<double> objective = objective_of(request, test);
-    if (request.warm_up || !objective) continue;
-    ++goodput.judged;
-    if (request.completed() && *request.ended_s - request.intended_s <= *objective) ++goodput.within;
+    if (request.warm_up || (!objective && request.completed())) continue;
+    is_known = is_known || objective.has_value();
+    ++goodput.judged;  // one that was refused has no objective, and is within none
+    if (objective && request.completed() && *request.ended_s - request.intended_s <= *objective) ++goodput.within;
   }
-  if (goodput.judged == 0) {
+  if (!is_known) {
     out.why_no_goodput = "the server told of no request what it expects";
     return;
   }

@@ -101,6 +101,8 @@ LoadComparison compare_loads(const LoadView& a, const LoadView& b, double margin
   if (!out.refusals.empty()) return out;
   if (a.test.adapter != b.test.adapter)
     out.caveats.push_back(fmt::format("A was asked by the adapter {}, B by {}", a.test.adapter, b.test.adapter));
+  if (a.test.model != b.test.model)
+    out.caveats.push_back(fmt::format("A's server says it has {}, B's {}", a.test.model, b.test.model));
   if (a.test.settings.empty()) out.caveats.push_back("sizes and steps were left to the servers: they may differ");
   std::set<const LoadSummary*> answered;
   for (const LoadSummary& level : a.levels) {

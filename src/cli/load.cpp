@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
 #include "analysis/load.h"
@@ -16,6 +17,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/flags.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/output_file.h"
 #include "base/terminal.h"
@@ -92,13 +94,32 @@ std::vector<load::Order> orders_of(const LoadCommand& options) {
   return orders;
 }
 
-/// What all requests have in common, as the command line has it.
-std::map<std::string, std::string> settings_of(const Request& request) {
+/// What is asked for beside words and seeds, which cost nothing: each value, or all that the prompts' file has, in
+/// turn.
+std::map<std::string, std::string> settings_of(const std::vector<load::Order>& orders) {
+  constexpr size_t kMostText = 200;
+  std::map<std::string, std::vector<std::string>> values;
+  for (const load::Order& order : orders) {
+    const auto add = [&](const char* key, bool is_given, const std::string& value) {
+      values[key].push_back(is_given ? value : "the server's");
+    };
+    const auto number = [](const std::optional<double>& value) { return value ? fmt::format("{}", *value) : ""; };
+    add("size", order.width > 0, fmt::format("{}x{}", order.width, order.height));
+    add("num_frames", order.num_frames > 0, std::to_string(order.num_frames));
+    add("steps", order.steps > 0, std::to_string(order.steps));
+    add("recipe", !order.recipe.empty(), order.recipe);
+    add("shift", order.shift.has_value(), number(order.shift));
+    add("guidance_scale", order.guidance_scale.has_value(), number(order.guidance_scale));
+    add("guidance_scale_2", order.guidance_scale_2.has_value(), number(order.guidance_scale_2));
+  }
   std::map<std::string, std::string> settings;
-  if (request.width > 0) settings["size"] = fmt::format("{}x{}", request.width, request.height);
-  if (request.num_frames > 0) settings["num_frames"] = std::to_string(request.num_frames);
-  if (request.steps > 0) settings["steps"] = std::to_string(request.steps);
-  if (!request.recipe.empty()) settings["recipe"] = request.recipe;
+  for (const auto& [key, all] : values) {
+    const bool is_one = std::ranges::all_of(all, [&](const std::string& value) { return value == all.front(); });
+    if (is_one && all.front() == "the server's") continue;
+    const std::string text = is_one ? all.front() : fmt::format("{}", fmt::join(all, ", "));
+    settings[key] =
+        text.size() <= kMostText ? text : fmt::format("{} values, SHA-256 {}", all.size(), sha256_hex(text));
+  }
   return settings;
 }
 
@@ -123,8 +144,9 @@ void require_sound(const LoadCommand& options) {
           "--requests N or --duration S is needed: how much is sent at each rate", ErrorKind::kUsage);
   require(!options.objective_multiple || !options.objective_s,
           "--objective and --objective-seconds say the same thing: give one", ErrorKind::kUsage);
-  require(options.request.recipe.empty() || options.adapter == "wanbench",
-          fmt::format("--recipe is known to the adapter wanbench alone, not to {}", options.adapter),
+  const size_t levels = options.concurrency.size() + options.shares.size() + options.rates.size() + 1;
+  require(levels <= kMostLoadLevels,
+          fmt::format("--concurrency, --shares and --rate ask for more than {} loads: give fewer", kMostLoadLevels - 1),
           ErrorKind::kUsage);
 }
 
@@ -144,10 +166,19 @@ load::LevelPlan closed_plan(const LoadCommand& options, int64_t concurrency) {
   return plan;
 }
 
+void require_measured(const load::LevelPlan& plan, const std::string& what) {
+  require(std::cmp_greater(plan.arrivals.size(), plan.warm_up),
+          fmt::format("{} nothing is left to measure behind {} of --warm-up: take more --requests, a longer --duration "
+                      "or a smaller --warm-up",
+                      what, plan.warm_up),
+          ErrorKind::kUsage);
+}
+
 load::LevelPlan poisson_plan(const LoadCommand& options, double rate) {
   load::LevelPlan plan = level_plan(options);
   plan.rate = rate;
   plan.arrivals = load::poisson_arrivals(rate, options.request.seed, options.warm_up, options.length);
+  require_measured(plan, fmt::format("at {:.4g} requests a second", rate));
   return plan;
 }
 
@@ -157,8 +188,11 @@ load::LevelPlan trace_plan(const LoadCommand& options) {
   plan.arrivals = load::trace_arrivals(options.trace);
   const auto most = static_cast<size_t>(options.length.requests.value_or(kMostLoadRequests) + options.warm_up);
   if (plan.arrivals.size() > most) plan.arrivals.resize(most);
+  require_measured(plan, fmt::format("of {}", options.trace.string()));
+  const double begin = options.warm_up > 0 ? plan.arrivals[static_cast<size_t>(options.warm_up) - 1] : 0;
   if (options.length.duration_s)
-    std::erase_if(plan.arrivals, [&](double at) { return at > *options.length.duration_s; });
+    std::erase_if(plan.arrivals, [&](double at) { return at - begin > *options.length.duration_s; });
+  require_measured(plan, fmt::format("of {}", options.trace.string()));
   if (plan.arrivals.size() > 1 && plan.arrivals.back() > 0)
     plan.rate = static_cast<double>(plan.arrivals.size() - 1) / plan.arrivals.back();
   return plan;
@@ -217,8 +251,8 @@ void run_levels(const LoadCommand& options, Loading& loading) {
   if (!options.trace.empty()) loading.run(trace_plan(options));
 }
 
-void describe(const LoadCommand& options, const load::Adapter& adapter, const load::ServerFacts& facts, size_t prompts,
-              LoadTest& test) {
+void describe(const LoadCommand& options, const load::Adapter& adapter, const load::ServerFacts& facts,
+              const std::vector<load::Order>& orders, LoadTest& test) {
   test.created_utc = utc_now();
   test.tool_version = build_info().version;
   test.tool_revision = build_info().revision;
@@ -227,8 +261,8 @@ void describe(const LoadCommand& options, const load::Adapter& adapter, const lo
   test.adapter_tried = adapter.tried();
   test.model = facts.model;
   test.server = facts.server;
-  test.settings = settings_of(options.request);
-  test.prompts = static_cast<int64_t>(prompts);
+  test.settings = settings_of(orders);
+  test.prompts = static_cast<int64_t>(orders.size());
   test.seed = options.request.seed;
   test.poll_s = options.poll_s;
   test.objective_multiple = options.objective_multiple;
@@ -240,8 +274,10 @@ ExitCode run_load(const LoadCommand& options) {
   const StopSource& stop = stop_on_signals({.tells = true, .patience = std::chrono::seconds(5)});
   require_sound(options);
   const load::Url url = load::parse_url(options.target);
-  std::vector<load::Order> orders = orders_of(options);
-  if (!options.trace.empty()) trace_plan(options);  // a wrong file is told before anything is sent
+  const std::vector<load::Order> orders = orders_of(options);
+  // What cannot be is told before anything is sent.
+  if (!options.trace.empty()) trace_plan(options);
+  for (const double rate : options.rates) poisson_plan(options, rate);
   if (!options.output.empty()) {
     require_writable(options.output, 0);
     std::error_code missing;
@@ -251,12 +287,12 @@ ExitCode run_load(const LoadCommand& options) {
   }
   const std::string workflow = options.workflow.empty() ? "" : read_text(options.workflow, kMostWorkflowBytes);
   const std::unique_ptr<load::Adapter> adapter = load::make_adapter(options.adapter, {workflow});
+  for (const load::Order& order : orders) adapter->require_takes(order);
   load::HttpClient client(url, {}, headers_of(options));
   load::HttpTarget target(client, *adapter, {.poll_s = options.poll_s}, [&stop] { return stop.stop_requested(); });
   const load::ServerFacts facts = target.probe();
-  const size_t prompts = orders.size();
-  Loading loading(options, std::move(orders), target, stop);
-  describe(options, *adapter, facts, prompts, loading.test());
+  Loading loading(options, orders, target, stop);
+  describe(options, *adapter, facts, orders, loading.test());
   try {
     loading.test().why_no_power = target.watch_power();
     if (loading.test().why_no_power.empty()) loading.idle();

@@ -56,9 +56,9 @@ OrderedJson json_of(const LoadSummary& level, const LoadTest& test) {
                     {"videos_per_s", json_of(level.goodput->per_s, "fewer_than_two_completed")}});
   else
     json["goodput"] = json_value(nullptr, level.why_no_goodput);
-  json["video_energy_j"] = json_of(level.video_energy_j, test.why_no_energy);
+  json["video_energy_j"] = json_of(level.video_energy_j, level.completed == 0 ? kNothing : test.why_no_energy);
   json["energy_with_waiting_j"] = json_of(level.all_energy_j, test.why_no_power.empty() ? kTooFew : test.why_no_power);
-  json["price"] = json_of(level.price, test.why_no_price);
+  json["price"] = json_of(level.price, level.completed == 0 ? kNothing : test.why_no_price);
   json["stages"] = OrderedJson::array();
   for (const LoadStage& stage : level.stages)
     json["stages"].push_back({{"name", stage.name}, {"mean_s", stage.seconds}});

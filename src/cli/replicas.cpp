@@ -21,6 +21,7 @@
 #include "cli/columns.h"
 #include "cli/report_files.h"
 #include "cli/signals.h"
+#include "cli/suite_options.h"
 #include "measure/gpu.h"
 #include "results/store.h"
 
@@ -154,7 +155,7 @@ std::vector<std::string> replica_devices(int64_t replicas, const std::vector<std
   const auto is_there = [&](const std::string& card) {
     return measure::find_gpu(gpus, card, visible != nullptr ? visible : "") != nullptr;
   };
-  const bool is_on_cards = device == "cuda" || (device.empty() && is_there("cuda:0"));
+  const bool is_on_cards = device == "cuda" || (device.empty() && takes_cards(gpus));
   std::vector<std::string> devices;
   for (int64_t i = 0; i < replicas; ++i) {
     devices.push_back(is_on_cards ? fmt::format("cuda:{}", i) : "cpu");

@@ -55,15 +55,18 @@ void add_suite_options(CLI::App& command, SuiteOptions& o) {
       ->check(CLI::ExistingFile);
 }
 
+bool takes_cards(const measure::GpuSet& gpus) {
+  return !gpus.gpus.empty() && !cuda_module_file().empty() &&
+         !measure::hides_all_cards(std::getenv("CUDA_VISIBLE_DEVICES"));
+}
+
 void understand(SuiteOptions& options, const measure::GpuSet& gpus) {
   suite::PlanOptions& plan = options.plan;
   if (options.suite.empty()) options.suite = default_suite();
   plan.precision = enum_value<Precision>(options.precision);
   plan.random_weights = options.weights == flags::kRandomWeights;
   if (plan.device == "cuda") plan.device = "cuda:0";
-  const bool has_cuda = !gpus.gpus.empty() && !cuda_module_file().empty() &&
-                        !measure::hides_all_cards(std::getenv("CUDA_VISIBLE_DEVICES"));
-  plan.default_device = has_cuda ? "cuda:0" : "cpu";
+  plan.default_device = takes_cards(gpus) ? "cuda:0" : "cpu";
   plan.default_checkpoint = default_checkpoint();
 }
 

@@ -25,6 +25,9 @@ struct SuiteOptions {
 /// Declares them on `command`: --suite to --tuning-table. `options` must live until the command has run.
 void add_suite_options(CLI::App& command, SuiteOptions& options);
 
+/// Whether a run is made on a card where nobody says on what.
+bool takes_cards(const measure::GpuSet& gpus);
+
 /// Completes what the words of the command line say: the default suite, device and checkpoint.
 void understand(SuiteOptions& options, const measure::GpuSet& gpus);
 

@@ -11,6 +11,14 @@
 
 namespace wan::load {
 
+void Adapter::require_takes(const Order& order) const {
+  require(order.recipe.empty(),
+          fmt::format("recipe '{}': recipes are known to the adapter wanbench alone: leave it out, and give steps, "
+                      "shift and guidance_scale",
+                      order.recipe),
+          ErrorKind::kUsage);
+}
+
 std::string Adapter::refusal(const HttpAnswer& answer) const {
   std::string why;
   try {

@@ -38,6 +38,8 @@ class Adapter {
   /// Where it says what it is, and what that means. What it says of itself may be nothing.
   virtual HttpAsk about() const = 0;
   virtual ServerFacts facts(const std::string& body) const = 0;
+  /// Throws Error(kUsage) where the order asks for what would not reach the server.
+  virtual void require_takes(const Order& order) const;
   virtual HttpAsk order(const Order& order) const = 0;
   virtual JobHandle taken_in(const std::string& body) const = 0;
   /// What the answer to an order says of it, where it says anything.

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/json_number.h"
 #include "base/json_parse.h"
 #include "load/server_json.h"
 
@@ -14,7 +15,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr double kMillisecond = 1e-3;
+constexpr double kMillisecond = 1e-3, kMostMilliseconds = 1e12;
+constexpr Bounds<double> kTimestamps{0, 1e15};  // milliseconds since 1970
 
 /// By which the server tells its clients apart.
 std::string new_client_id() {
@@ -59,7 +61,7 @@ std::optional<double> time_of(const Json& messages, std::string_view type) {
   for (const Json& message : messages)
     if (message.is_array() && message.size() == 2 && message[0].is_string() &&
         message[0].get_ref<const std::string&>() == type)
-      return number_in(message[1], "timestamp");
+      return json_number(member(message[1], "timestamp"), kTimestamps);
   return std::nullopt;
 }
 
@@ -82,6 +84,26 @@ class ComfyuiAdapter final : public Adapter {
  public:
   explicit ComfyuiAdapter(Json workflow) : workflow_(std::move(workflow)), client_id_(new_client_id()) {}
 
+  void require_takes(const Order& order) const override {
+    Adapter::require_takes(order);
+    const std::string text = workflow_.dump();
+    const auto require_place = [&](bool is_asked, const char* name) {
+      require(!is_asked || text.find(name) != std::string::npos,
+              fmt::format("--workflow: {} is asked for, and {} stands nowhere in it: put it where that value goes, or "
+                          "leave the option out",
+                          std::string_view(name + 1, std::string_view(name).size() - 2), name),
+              ErrorKind::kUsage);
+    };
+    require_place(true, "{prompt}");
+    require_place(!order.negative_prompt.empty(), "{negative_prompt}");
+    require_place(order.steps > 0, "{steps}");
+    require_place(order.width > 0, "{width}");
+    require_place(order.height > 0, "{height}");
+    require_place(order.num_frames > 0, "{num_frames}");
+    require(!order.guidance_scale && !order.guidance_scale_2 && !order.shift,
+            "guidance_scale and shift are the workflow's own with the adapter comfyui: leave them out",
+            ErrorKind::kUsage);
+  }
   std::string tried() const override { return "never run against the real server"; }
   HttpAsk about() const override { return {"GET", "/system_stats", "", ""}; }
 
@@ -120,7 +142,8 @@ class ComfyuiAdapter final : public Adapter {
                                                                : JobView::State::kFailed;
     view.detail = is_error ? exception_in(messages) : "";
     const auto begin = time_of(messages, "execution_start"), end = time_of(messages, "execution_success");
-    if (begin && end && *end >= *begin) view.told.inference_s = (*end - *begin) * kMillisecond;
+    if (begin && end && *end >= *begin && *end - *begin < kMostMilliseconds)
+      view.told.inference_s = (*end - *begin) * kMillisecond;
     return view;
   }
 

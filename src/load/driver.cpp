@@ -71,7 +71,7 @@ class Level {
       request.started_s = at_s;
       request.start_known = event.how;
     } else {
-      end(request, event, at_s);
+      end(request, event, std::max(at_s, request.started_s.value_or(0)));
     }
     if (event.told.expected_s) request.expected_s = event.told.expected_s;
   }

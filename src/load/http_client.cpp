@@ -341,7 +341,7 @@ void HttpClient::run_until(double until_s) {
       timer.wait(ignored);
     }
   }
-  state_->context.poll();
+  state_->context.poll_one();  // one: a server that never pauses always has another
 }
 
 void HttpClient::interrupt() { state_->is_interrupted = true; }

@@ -10,9 +10,9 @@
 namespace wan::load {
 namespace {
 
-constexpr double kLook = 0.1;  // seconds after which a wish to stop is noticed
-constexpr int kMostTroubles = 5;
-constexpr size_t kMostEvent = size_t{4} << 20;  // bytes of one server-sent event
+constexpr double kLook = 0.1;                                // seconds after which a wish to stop is noticed
+constexpr int kMostTroubles = 5, kMostStrangeEvents = 1000;  // in a row
+constexpr size_t kMostEvent = size_t{4} << 20;               // bytes of one server-sent event
 
 bool is_good(const HttpAnswer& answer) { return answer.status >= 200 && answer.status < 300; }
 
@@ -132,6 +132,7 @@ void HttpTarget::listen(size_t request, const HttpAsk& ask) {
       ask, [this, request](std::string_view piece) { take_events(request, piece); },
       [this, request](const HttpAnswer&) {  // it broke off or was refused
         jobs_.at(request).exchange.reset();
+        jobs_.at(request).troubles = 0;
         poll_later(request);
       });
 }
@@ -139,10 +140,12 @@ void HttpTarget::listen(size_t request, const HttpAsk& ask) {
 /// Events end with an empty line; of their lines only data counts here.
 void HttpTarget::take_events(size_t request, std::string_view piece) {
   Job& job = jobs_.at(request);
-  job.text += piece;
-  for (size_t end = job.text.find("\n\n"); end != std::string::npos; end = job.text.find("\n\n")) {
-    const std::string event = job.text.substr(0, end);
-    job.text.erase(0, end + 2);
+  std::string text = std::move(job.text);
+  text += piece;
+  size_t done = 0;
+  for (size_t end = text.find("\n\n"); end != std::string::npos; end = text.find("\n\n", done)) {
+    const std::string event = text.substr(done, end - done);
+    done = end + 2;
     constexpr std::string_view kData = "data: ";
     const size_t data = event.starts_with(kData) ? 0 : event.find("\ndata: ");
     if (data == std::string::npos) continue;
@@ -150,11 +153,13 @@ void HttpTarget::take_events(size_t request, std::string_view piece) {
     try {
       on_view(request, adapter_.view(job.handle, event.substr(begin, event.find('\n', begin) - begin)),
               StartKnown::kEvents);
-    } catch (const Error&) {
-      continue;  // of something else: the end of the stream leads to asking
+      if (!jobs_.contains(request)) return;
+      job.troubles = 0;
+    } catch (const Error& problem) {  // of something else: the end of the stream leads to asking
+      if (++job.troubles >= kMostStrangeEvents) return end(request, LoadEnd::kBadAnswer, problem.what());
     }
-    if (!jobs_.contains(request)) return;
   }
+  job.text = text.substr(done);
   if (job.text.size() > kMostEvent) end(request, LoadEnd::kBadAnswer, "an event of the server has no end");
 }
 
@@ -215,9 +220,22 @@ void HttpTarget::end(size_t request, LoadEnd how, const std::string& detail, con
   event.told = told;
   push(std::move(event));
   const auto job = jobs_.find(request);
+  // The server may go on with what nobody can follow any more.
+  if (how == LoadEnd::kBadAnswer || how == LoadEnd::kUnreachable) cancel(job->second.handle);
   by_id_.erase(job->second.handle.id);
   if (job->second.exchange) client_.forget(*job->second.exchange);
   jobs_.erase(job);
+}
+
+void HttpTarget::cancel(const JobHandle& handle) {
+  if (handle.id.empty()) return;
+  for (const HttpAsk& ask : adapter_.cancel(handle)) {
+    ++cancelling_;
+    client_.ask(ask, [this](const HttpAnswer&) {
+      --cancelling_;
+      client_.interrupt();
+    });
+  }
 }
 
 void HttpTarget::give_up(size_t request) {
@@ -226,14 +244,7 @@ void HttpTarget::give_up(size_t request) {
   const auto job = jobs_.find(request);
   if (job == jobs_.end()) return;
   if (job->second.exchange) client_.forget(*job->second.exchange);
-  if (!job->second.handle.id.empty())
-    for (const HttpAsk& ask : adapter_.cancel(job->second.handle)) {
-      ++cancelling_;
-      client_.ask(ask, [this](const HttpAnswer&) {
-        --cancelling_;
-        client_.interrupt();
-      });
-    }
+  cancel(job->second.handle);
   by_id_.erase(job->second.handle.id);
   jobs_.erase(job);
 }

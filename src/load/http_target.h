@@ -58,6 +58,7 @@ class HttpTarget final : public Target {
   void on_look(size_t request, const HttpAnswer& answer);
   void on_view(size_t request, const JobView& view, StartKnown how);
   void end(size_t request, LoadEnd end, const std::string& detail, const Told& told = {});
+  void cancel(const JobHandle& handle);
   void open_socket();
   void on_message(const std::string& text);
   void read_power();

@@ -16,7 +16,7 @@ using Json = nlohmann::json;
 bool is_path(const std::string& text) {
   constexpr size_t kMost = 300;
   return text.starts_with('/') && !text.starts_with("//") && text.size() <= kMost &&
-         std::ranges::all_of(text, [](unsigned char c) {
+         text.find("..") == std::string::npos && std::ranges::all_of(text, [](unsigned char c) {
            return std::isalnum(c) != 0 || c == '/' || c == '-' || c == '_' || c == '.';
          });
 }

@@ -14,7 +14,7 @@ using Json = nlohmann::json;
 
 namespace {
 constexpr size_t kMostText = 200;
-constexpr Bounds<double> kAmounts{0, 1e15};  // milliseconds since 1970 among them
+constexpr Bounds<double> kAmounts{0, 1e9};  // what load.json takes of seconds; of joules and prices too
 }  // namespace
 
 const Json& member(const Json& object, std::string_view key) {

@@ -1,6 +1,7 @@
 #include "load/videos_adapter.h"
 
 #include <charconv>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -13,6 +14,16 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMostStages = 32;
+constexpr double kMostWatts = 1e7;  // what load.json takes
+
+/// The value of the label `device` of a line of metrics; where it has none, all that is ahead of the number.
+std::string card_in(std::string_view line) {
+  constexpr std::string_view kLabel = "device=\"";
+  const size_t at = line.find(kLabel);
+  if (at == std::string_view::npos) return std::string(line.substr(0, line.rfind(' ')));
+  const size_t begin = at + kLabel.size();
+  return std::string(line.substr(begin, line.find('"', begin) - begin));
+}
 
 std::string size_of(const Order& order) { return fmt::format("{}x{}", order.width, order.height); }
 
@@ -117,6 +128,7 @@ class OwnAdapter final : public VideosAdapter {
  public:
   OwnAdapter() : VideosAdapter(VideosBody::kJson) {}
 
+  void require_takes(const Order&) const override {}
   std::string tried() const override { return "run against wanbench serve, in the tests"; }
 
   ServerFacts facts(const std::string& body) const override {
@@ -134,7 +146,7 @@ class OwnAdapter final : public VideosAdapter {
 
   /// Of all lines `wanbench_card_power_watts{...} 312.5`.
   std::optional<double> watts(const std::string& body) const override {
-    std::optional<double> sum;
+    std::map<std::string, double, std::less<>> of_card;  // two workers may share one
     std::string_view rest = body;
     while (!rest.empty()) {
       const size_t end = std::min(rest.find('\n'), rest.size());
@@ -144,9 +156,11 @@ class OwnAdapter final : public VideosAdapter {
       const std::string_view value = line.substr(line.rfind(' ') + 1);
       double watts = 0;
       const auto [stop, problem] = std::from_chars(value.data(), value.data() + value.size(), watts);
-      if (problem == std::errc() && watts >= 0 && watts < 1e6) sum = sum.value_or(0) + watts;
+      if (problem == std::errc() && watts >= 0 && watts < kMostWatts) of_card[card_in(line)] = watts;
     }
-    return sum;
+    double sum = 0;
+    for (const auto& [card, watts] : of_card) sum += watts;
+    return of_card.empty() || sum > kMostWatts ? std::nullopt : std::optional(sum);
   }
 
  protected:

@@ -126,9 +126,13 @@ TEST(LoadSummary, GoodputIsByWhatTheServerExpectedOfEach) {
   EXPECT_EQ(summary.goodput->judged, 4);
   EXPECT_EQ(summary.goodput->within, 2);
   EXPECT_NEAR(*summary.goodput->per_s, *summary.per_s * 2 / 3, 1e-12);
+  level.requests[3].end = LoadEnd::kRefused;  // before the server said what it expects
+  level.requests[3].expected_s = {};
+  EXPECT_EQ(summarise(level, test).goodput->judged, 4);
+  EXPECT_EQ(summarise(level, test).goodput->within, 1);
   test.objective_multiple = {};
   test.objective_s = 3;
-  EXPECT_EQ(summarise(level, test).goodput->within, 3);
+  EXPECT_EQ(summarise(level, test).goodput->within, 2);
 }
 
 TEST(LoadSummary, FailuresAreCountedByKind) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "load/comfyui_adapter.h"
 
 namespace wan::load {
 namespace {
@@ -83,7 +84,30 @@ TEST(OwnAdapter, TakesWhatTheServerTells) {
   EXPECT_EQ(
       adapter->watts("wanbench_card_power_watts{worker=\"0\"} 300.5\nwanbench_card_power_watts{worker=\"1\"} 100\n"),
       400.5);
+  EXPECT_EQ(adapter->watts("wanbench_card_power_watts{worker=\"0\",device=\"cuda:0\"} 300\n"
+                           "wanbench_card_power_watts{worker=\"1\",device=\"cuda:0\"} 301\n"),
+            301)
+      << "two workers of one card";
   EXPECT_FALSE(adapter->watts("wanbench_videos 3\n").has_value());
+}
+
+// A value that goes nowhere would stand in the results as if it had been asked for.
+TEST(Adapters, RefuseWhatTheirServersAreNotTold) {
+  const auto comfy = make_comfyui_adapter(R"({"1": {"class_type": "KSampler", "inputs": {"seed": "{seed}",
+      "text": "{prompt}", "steps": "{steps}"}}})");
+  Order order;
+  order.prompt = "a fox";
+  order.steps = 4;
+  comfy->require_takes(order);
+  order.width = 832;
+  EXPECT_THAT(refusal_of([&] { comfy->require_takes(order); }), HasSubstr("{width} stands nowhere in it"));
+  order.width = 0;
+  order.shift = 5.0;
+  EXPECT_THAT(refusal_of([&] { comfy->require_takes(order); }), HasSubstr("shift are the workflow's own"));
+  order.recipe = "lightning-4";
+  EXPECT_THAT(refusal_of([&] { make_videos_adapter(VideosBody::kForm)->require_takes(order); }),
+              HasSubstr("known to the adapter wanbench alone"));
+  make_own_adapter()->require_takes(order);
 }
 
 TEST(Url, IsTakenApart) {
