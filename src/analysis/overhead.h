@@ -18,8 +18,8 @@ struct MonitoredStep {
   double seconds = 0;
 };
 
-/// Steps at a block's edges that do not count: the first two, in which a monitor starts or stops, and the last, whose
-/// work on the device the host has run ahead of.
+/// Steps at a block's edges that do not count: the first two, in which a monitor starts or stops, and the last, at
+/// whose end the next change may have begun.
 inline constexpr int64_t kSettlingSteps = 2;
 inline constexpr int64_t kTrailingSteps = 1;
 

@@ -91,6 +91,14 @@ void require_outputs(const Request& request, Existing existing, const fs::path& 
                     {kFrames, request.frames},
                     {kPreview, preview},
                     {"--last-image", request.last_image}});
+  // One film may be both.
+  for (const auto& input : {std::pair<std::string, fs::path>("--audio", request.audio),
+                            std::pair<std::string, fs::path>("--pose-video", request.pose_video)})
+    require_distinct({{flags::kOutput, request.output},
+                      {kDump, request.dump},
+                      {kFrames, request.frames},
+                      {kPreview, preview},
+                      input});
   require(request.frames.empty() || !fs::exists(request.frames) || fs::is_directory(request.frames),
           fmt::format("{} is no folder: name one for {}", request.frames.string(), kFrames), ErrorKind::kUsage);
   for (const fs::path& file : {request.output, request.dump, request.curve, preview})

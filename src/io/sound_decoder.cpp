@@ -1,5 +1,6 @@
 // Sound through libavformat, libavcodec and libswresample.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -70,6 +71,11 @@ class SoundReader {
       take(sound);
     }
     require(sound.frames() > 0, file_.string() + ": expected sound in it, found none");
+    constexpr float kLoudest = 1e4f;  // full scale is 1
+    const bool is_sound = std::ranges::all_of(sound.samples, [](float v) { return std::abs(v) <= kLoudest; });
+    require(is_sound, file_.string() +
+                          ": has samples that are no numbers or far above full scale: convert it to WAV of "
+                          "16 bits");
     return sound;
   }
 

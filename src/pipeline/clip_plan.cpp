@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/flags.h"
 #include "io/sound.h"
+#include "io/video_frames.h"
 #include "model/speech_frames.h"
 
 namespace wan {
@@ -64,12 +65,16 @@ void choose_clips(const Request& request, const ModelSet& models, bool may_be_as
   clip.goes_on_from_image = request.start_from_ref;
   clip.first_dropped = request.start_from_ref ? 0 : traits.first_dropped;
   clip.has_pose = !request.pose_video.empty();
+  if (clip.has_pose) open_video_frames(request.pose_video);  // what it is not is told before any work
   plan.clips = request.num_clips > 0 ? request.num_clips : kAssumedClips;
   if (!request.audio.empty()) {
     clip.sound_length = length_of(request.audio, models.audio);
     const int64_t most = request.drop_silent_clip ? filled_clips(clip.sound_length, clip.frames, plan.fps)
                                                   : speech_clips(clip.sound_length, clip.frames, plan.fps);
     plan.clips = request.num_clips > 0 ? std::min(request.num_clips, most) : most;
+    require_usage(!request.align_sound || clip.sound_length > speech_frame(clip.first_dropped, plan.fps),
+                  "--align-sound: the sound ends before the first frame that is shown: leave it out, or take a longer "
+                  "sound");
   }
   plan.num_frames = plan.clips * clip.frames - clip.first_dropped;
 }

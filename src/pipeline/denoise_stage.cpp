@@ -50,7 +50,7 @@ void DenoiseStage::run() {
   context_.dump.add_of_all_clips("sigmas", plan_.schedule.sigmas);
   for (int step = 0; step < plan_.steps; ++step) {
     run_step(step, *sampler);
-    // A step that was queued ahead would be computed whatever comes. Not to have it costs some microseconds a step.
+    // A step that was queued ahead would be computed whatever comes. The price is the host's way back, once a step.
     context_.clock.await_mark();
   }
   if (previews_) previews_->hand_over();

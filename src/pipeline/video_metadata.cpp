@@ -1,6 +1,7 @@
 #include "pipeline/video_metadata.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -132,8 +133,23 @@ void read_sizes(JsonReader& video, VideoMetadata& into) {
 
 }  // namespace
 
+namespace {
+
+/// Of a folder of pictures: of their names and digests, in order of their names.
+std::string digest_of_folder(const std::filesystem::path& folder) {
+  std::set<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.is_regular_file() && entry.path().extension() == ".png") files.insert(entry.path());
+  std::string text;
+  for (const std::filesystem::path& file : files) text += file.filename().string() + " " + sha256_of_file(file) + "\n";
+  return sha256_hex(text);
+}
+
+}  // namespace
+
 std::optional<InputFile> input_file(const std::filesystem::path& path) {
   if (path.empty()) return std::nullopt;
+  if (std::filesystem::is_directory(path)) return InputFile{path.filename().string(), digest_of_folder(path)};
   return InputFile{path.filename().string(), sha256_of_file(path)};
 }
 

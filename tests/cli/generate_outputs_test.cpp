@@ -88,6 +88,11 @@ TEST(RequireOutputs, NeverMeanTheLastImageWhichMayBeTheFirst) {
   request.dump = folder / "." / "a.png";
   request.image.clear();
   EXPECT_THAT(refusal(request, Existing::kReplaced), AllOf(HasSubstr("--dump"), HasSubstr("--last-image")));
+  request.last_image.clear();
+  request.audio = request.pose_video = folder / "a.png";  // a film may be both
+  EXPECT_THAT(refusal(request, Existing::kReplaced), AllOf(HasSubstr("--dump"), HasSubstr("--audio")));
+  request.audio.clear();
+  EXPECT_THAT(refusal(request, Existing::kReplaced), HasSubstr("--pose-video"));
 }
 
 TEST(RemoveLaterFrames, LeavesThoseOfTheVideoAndOtherFiles) {

@@ -111,6 +111,18 @@ TEST_F(SoundFile, AToneStaysItselfAtAnotherRate) {
   for (int i = 200; i < kTo / 2 - 200; ++i) ASSERT_NEAR(out[static_cast<size_t>(i)], tone(kTo, i), 1e-3) << i;
 }
 
+TEST_F(SoundFile, FloatsThatAreNoSoundAreRefused) {
+  for (const uint32_t bits : {0x7fc00000u, 0x7f800000u, 0x60ad78ecu}) {  // not a number, infinite, 1e20
+    std::string bytes = wav(1, 16000, {}, 8);
+    bytes[20] = 3;  // IEEE float
+    bytes[32] = 4;  // bytes a sample
+    bytes[34] = 32;
+    put(bytes, 0x3f000000u, 4);
+    put(bytes, bits, 4);
+    expect_refused(write(bytes), "no numbers or far above full scale");
+  }
+}
+
 TEST_F(SoundFile, WhatIsNoSoundOrTooMuchIsRefused) {
   expect_refused(write("no sound at all, but long enough to be looked at twice, as text is"), "cannot read it as WAV");
   expect_refused(write(""), "cannot");
