@@ -143,9 +143,9 @@ void HttpTarget::take_events(size_t request, std::string_view piece) {
   std::string text = std::move(job.text);
   text += piece;
   size_t done = 0;
-  for (size_t end = text.find("\n\n"); end != std::string::npos; end = text.find("\n\n", done)) {
-    const std::string event = text.substr(done, end - done);
-    done = end + 2;
+  for (size_t edge = text.find("\n\n"); edge != std::string::npos; edge = text.find("\n\n", done)) {
+    const std::string event = text.substr(done, edge - done);
+    done = edge + 2;
     constexpr std::string_view kData = "data: ";
     const size_t data = event.starts_with(kData) ? 0 : event.find("\ndata: ");
     if (data == std::string::npos) continue;
