@@ -132,7 +132,7 @@ class Manual : public CommandLine {
 
 TEST_F(Manual, BashOffersWhatTheCommandHas) {
   EXPECT_EQ(completed("gen"), "generate");
-  EXPECT_EQ(completed("generate --num"), "--num-frames");
+  EXPECT_EQ(completed("generate --num"), "--num-clips --num-frames");
   EXPECT_EQ(completed("generate --prompt x --solver uni"), "unipc");
   EXPECT_EQ(completed("selftest ov"), "overhead");
   EXPECT_EQ(completed("selftest overhead --pai"), "--pairs");
