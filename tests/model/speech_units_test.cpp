@@ -42,7 +42,9 @@ TEST(SpeechUnits, SizesAreTheOfficialOnes) {
 }
 
 TEST(SpeechUnits, MotionStandsWhereTheOfficialTokensStand) {
-  for (const Json& unit : units().at("s2v_motion_positions")) {
+  const Json all = units();
+  ASSERT_FALSE(all.at("s2v_motion_positions").empty());
+  for (const Json& unit : all.at("s2v_motion_positions")) {
     const PatchGrid grid = Patch{}.grid(20, unit["latent_hw"][0].get<int64_t>(), unit["latent_hw"][1].get<int64_t>());
     std::vector<TokenPosition> expected;
     for (int64_t y = 0; y < grid.rows; ++y)
@@ -57,7 +59,9 @@ TEST(SpeechUnits, MotionStandsWhereTheOfficialTokensStand) {
 }
 
 TEST(SpeechUnits, FramesHearWhatTheOfficialOnesHear) {
-  for (const Json& unit : units().at("s2v_audio_index")) {
+  const Json all = units();
+  ASSERT_FALSE(all.at("s2v_audio_index").empty());
+  for (const Json& unit : all.at("s2v_audio_index")) {
     const auto length = unit["audio_frames_30hz"].get<int64_t>(), frames = unit["frames_per_clip"].get<int64_t>();
     EXPECT_EQ(speech_clips(length, frames, 16), unit["clips"].get<int64_t>()) << length;
     for (size_t i = 0; i < unit["index"].size(); ++i)
