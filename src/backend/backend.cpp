@@ -45,6 +45,23 @@ void Backend::rms_norm_rope(TensorView x, TensorView weight, float eps, TensorVi
   rope(y, cos, sin, heads, y);
 }
 
+void Backend::require_groups(const TensorView& q, const TensorView& k, int64_t groups) {
+  require_op(
+      groups > 0 && q.rank() == 2 && k.rank() == 2 && q.shape[0] % groups == 0 && k.shape[0] % groups == 0,
+      "q " + q.shape.text() + " and k " + k.shape.text() + " are no " + std::to_string(groups) + " equal groups");
+}
+
+void Backend::attention_in_groups(TensorView q, TensorView k, TensorView v, int64_t groups, int64_t heads, float scale,
+                                  TensorView out) {
+  require_groups(q, k, groups);
+  const auto part = [&](const TensorView& rows, int64_t group) {
+    const int64_t count = rows.shape[0] / groups;
+    return rows.slice(0, group * count, (group + 1) * count);
+  };
+  for (int64_t group = 0; group < groups; ++group)
+    attention(part(q, group), part(k, group), part(v, group), heads, scale, part(out, group));
+}
+
 void Backend::conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
                          TensorView residual, TensorView y, Arena& scratch) {
   const ArenaScope scope(scratch);

@@ -213,6 +213,9 @@ class Backend {
   // ---- attention -------------------------------------------------------------------------------------------------
   /// out = softmax(scale * q k^T) v for each head, no mask.  q, out rows [Lq, H*Dh]; k, v rows [Lk, H*Dh].
   virtual void attention(TensorView q, TensorView k, TensorView v, int64_t heads, float scale, TensorView out) = 0;
+  /// attention of each of `groups` equal parts of q's rows with the like part of k's and v's rows, into that of out.
+  virtual void attention_in_groups(TensorView q, TensorView k, TensorView v, int64_t groups, int64_t heads, float scale,
+                                   TensorView out);
   /// As attention, adding table[bucket[(j - i) + Lq - 1], h] to the score of query i and key j before the softmax;
   /// table [B, H] F32, bucket I32 [Lq + Lk - 1]. Source: wan/modules/t5.py, T5RelativeEmbedding.
   virtual void attention_relative_bias(TensorView q, TensorView k, TensorView v, int64_t heads, float scale,
@@ -261,6 +264,10 @@ class Backend {
   virtual void channels_to_pixels(TensorView x, int64_t patch, TensorView pixels) = 0;
   /// The inverse as bytes: truncate(((clamp(v)+1)/2)*255) into U8 frames [T, H, W, 3] contiguous, device memory.
   virtual void channels_to_rgb8(TensorView x, int64_t patch, TensorView frames) = 0;
+
+ protected:
+  /// Throws Error unless the rows of q and k are `groups` equal parts.
+  static void require_groups(const TensorView& q, const TensorView& k, int64_t groups);
 };
 
 /// A backend that computes nothing: running a model on it over a dry arena measures the memory the model needs. Its

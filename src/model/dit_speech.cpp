@@ -285,7 +285,7 @@ void DitSpeech::Branch::after_block(int block, const Rows& rows) {
   }
   const TensorView x = rows.x.slice(0, 0, n), normed = rows.n.slice(0, 0, n), y = rows.y.slice(0, 0, n);
   const TensorView q(rows.wide.data, speech_.compute_, {n, d}, rows.wide.memory);
-  const int64_t frames = modulation.shape[0], positions = n / frames, keys = kv.shape[0] / frames;
+  const int64_t frames = modulation.shape[0], positions = n / frames;
   const auto probe = [&](const char* name, const TensorView& value) {
     if (rows.probe != nullptr)
       rows.probe->tensor(fmt::format("audio_injector.{}.{}", name, place), value.reshape({frames, positions, d}));
@@ -296,10 +296,7 @@ void DitSpeech::Branch::after_block(int block, const Rows& rows) {
   b.linear(normed, w("q.weight"), w("q.bias"), Activation::kNone, q);
   b.rms_norm(q, w("norm_q.weight"), c.eps, q);
   const float scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim()));
-  for (int64_t t = 0; t < frames; ++t)
-    b.attention(q.slice(0, t * positions, (t + 1) * positions), k.slice(0, t * keys, (t + 1) * keys),
-                v.slice(0, t * keys, (t + 1) * keys), c.num_heads, scale,
-                normed.slice(0, t * positions, (t + 1) * positions));
+  b.attention_in_groups(q, k, v, frames, c.num_heads, scale, normed);
   b.linear(normed, w("o.weight"), w("o.bias"), Activation::kNone, y);
   probe("injector", y);
   b.gated_residual(x, y, {}, {});

@@ -88,6 +88,57 @@ TEST_P(Attention, RelativeBiasMatchesReference) {
 
 INSTANTIATE_TEST_SUITE_P(Ops, Attention, both_precisions(kAttention), CaseName());
 
+struct GroupCase {
+  const char* name;
+  int64_t groups, queries, keys, heads, dim;
+  int64_t pad = 0;
+};
+void PrintTo(const GroupCase& c, std::ostream* out) { *out << c.name; }
+
+// A kernel for few keys takes heads of a power of two; the others go group by group.
+constexpr GroupCase kGroups[] = {
+    {"one_group", 1, 70, 5, 2, 32},
+    {"one_key", 4, 3, 1, 2, 16},
+    {"five_keys", 7, 33, 5, 3, 128},
+    {"eight_keys_of_256", 3, 12, 8, 2, 256},
+    {"small_heads", 5, 9, 4, 5, 8},
+    {"in_one_matrix", 6, 21, 5, 2, 64, 128},
+    {"nine_keys", 3, 20, 9, 2, 32},
+    {"odd_heads", 4, 10, 5, 2, 24},
+    {"more_columns_than_a_block", 2, 40, 3, 5, 128},
+};
+
+using AttentionInGroups = OnBackendWith<GroupCase>;
+
+TEST_P(AttentionInGroups, IsAttentionOfEachGroup) {
+  const GroupCase& c = param();
+  Bench bench(backend(), c.name);
+  const int64_t width = c.heads * c.dim;
+  const Operand q = bench.normal(dtype(), {c.groups * c.queries, width}, {0, 1}, c.pad);
+  const Operand k = bench.normal(dtype(), {c.groups * c.keys, width}, {0.1, 1}, c.pad);
+  const Operand v = bench.normal(dtype(), {c.groups * c.keys, width}, {0.2, 1}, c.pad);
+  const Operand out = bench.blank(dtype(), {c.groups * c.queries, width}, c.pad);
+  const reference::AttentionShape shape{
+      c.queries, c.keys, c.heads, c.dim,
+      static_cast<double>(static_cast<float>(1 / std::sqrt(static_cast<double>(c.dim))))};
+  Expected expected;
+  const auto part = [&](const std::vector<double>& values, int64_t rows, int64_t group) {
+    const auto begin = values.begin() + group * rows * width;
+    return std::vector<double>(begin, begin + rows * width);
+  };
+  for (int64_t group = 0; group < c.groups; ++group) {
+    const Expected one = reference::attention(part(q.values, c.queries, group), part(k.values, c.keys, group),
+                                              part(v.values, c.keys, group), shape, {}, {},
+                                              dtype() == DType::kBF16 ? 2 * kBf16Roundoff : 0);
+    expected.value.insert(expected.value.end(), one.value.begin(), one.value.end());
+    expected.slack.insert(expected.slack.end(), one.slack.begin(), one.slack.end());
+  }
+  backend().attention_in_groups(q, k, v, c.groups, c.heads, static_cast<float>(shape.scale), out);
+  EXPECT_TRUE(bench.matches(out, expected));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, AttentionInGroups, both_precisions(kGroups), CaseName());
+
 using AttentionContract = OnBackend;
 
 TEST_F(AttentionContract, KeepsWeightsFiniteForHugeScores) {
@@ -107,6 +158,9 @@ TEST_F(AttentionContract, RefusesShapesThatDoNotFit) {
   EXPECT_ANY_THROW(backend().attention(q, k, k, 3, 1.0f, out));
   EXPECT_ANY_THROW(backend().attention(q, k, k, 2, 1.0f, v));
   EXPECT_NO_THROW(backend().attention(q, k, k, 2, 1.0f, out));
+  EXPECT_ANY_THROW(backend().attention_in_groups(q, v, v, 4, 2, 1.0f, out));
+  EXPECT_ANY_THROW(backend().attention_in_groups(q, v, v, 0, 2, 1.0f, out));
+  EXPECT_NO_THROW(backend().attention_in_groups(q, v, v, 2, 2, 1.0f, out));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "backend/cuda/attention.h"
 
 #include "backend/cuda/attention_cudnn.h"
+#include "backend/cuda/attention_few_keys.h"
 #include "backend/cuda/attention_products.h"
 #include "backend/cuda/attention_shape.h"
 #include "backend/cuda/attention_sm90.h"
@@ -62,6 +63,17 @@ void Attention::forward(TensorView q, TensorView k, TensorView v, int64_t heads,
   if (!few_keys && sm90_attention_accepts(state_->context, call)) return sm90_attention(state_->context, call);
   if (state_->cudnn.accepts(call)) return state_->cudnn.forward(call);
   state_->products.forward(call, {});
+}
+
+bool Attention::try_groups(TensorView q, TensorView k, TensorView v, int64_t groups, int64_t heads, float scale,
+                           TensorView out) {
+  AttentionCall call = attention_call(q, k, v, heads, scale, out);
+  call.q_rows /= groups;
+  call.k_rows /= groups;
+  if (call.q_rows == 0) return true;
+  if (!few_keys_attention_accepts(call)) return false;
+  few_keys_attention(state_->context, call, groups);
+  return true;
 }
 
 void Attention::forward_relative_bias(TensorView q, TensorView k, TensorView v, int64_t heads, float scale,

@@ -18,6 +18,9 @@ class Attention {
   /// Contract of Backend::attention: q, out rows [Lq, H*Dh]; k, v rows [Lk, H*Dh]; any row stride, unit inner stride;
   /// F32 or BF16.
   void forward(TensorView q, TensorView k, TensorView v, int64_t heads, float scale, TensorView out);
+  /// Contract of Backend::attention_in_groups, by one kernel where there is one for the shape; false, and nothing done,
+  /// where there is none.
+  bool try_groups(TensorView q, TensorView k, TensorView v, int64_t groups, int64_t heads, float scale, TensorView out);
   /// Contract of Backend::attention_relative_bias.
   void forward_relative_bias(TensorView q, TensorView k, TensorView v, int64_t heads, float scale, TensorView table,
                              TensorView bucket, TensorView out);

@@ -210,6 +210,12 @@ void CudaBackend::rms_norm_rope(TensorView x, TensorView weight, float eps, Tens
 void CudaBackend::attention(TensorView q, TensorView k, TensorView v, int64_t heads, float scale, TensorView out) {
   attention_.forward(q, k, v, heads, scale, out);
 }
+void CudaBackend::attention_in_groups(TensorView q, TensorView k, TensorView v, int64_t groups, int64_t heads,
+                                      float scale, TensorView out) {
+  require_groups(q, k, groups);
+  if (!attention_.try_groups(q, k, v, groups, heads, scale, out))
+    Backend::attention_in_groups(q, k, v, groups, heads, scale, out);
+}
 void CudaBackend::attention_relative_bias(TensorView q, TensorView k, TensorView v, int64_t heads, float scale,
                                           TensorView table, TensorView bucket, TensorView out) {
   attention_.forward_relative_bias(q, k, v, heads, scale, table, bucket, out);

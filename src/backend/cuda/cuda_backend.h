@@ -64,6 +64,8 @@ class CudaBackend final : public Backend {
   void rms_norm_rope(TensorView x, TensorView weight, float eps, TensorView cos, TensorView sin, int64_t heads,
                      TensorView y) override;
   void attention(TensorView q, TensorView k, TensorView v, int64_t heads, float scale, TensorView out) override;
+  void attention_in_groups(TensorView q, TensorView k, TensorView v, int64_t groups, int64_t heads, float scale,
+                           TensorView out) override;
   void attention_relative_bias(TensorView q, TensorView k, TensorView v, int64_t heads, float scale, TensorView table,
                                TensorView bucket, TensorView out) override;
   void patchify(TensorView x, TensorView y) override;
