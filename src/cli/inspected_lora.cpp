@@ -233,7 +233,7 @@ InspectedLora inspect_lora(const std::filesystem::path& path) {
   if (out.by_name && !other.empty() && std::filesystem::exists(path.parent_path() / other, ignored))
     out.counterpart = path.parent_path() / other;
   for (const Variant& variant : variants())
-    if (!variant.makes_clips()) out.fits.push_back(fit_of(path, out, variant));  // those take none yet
+    out.fits.push_back(fit_of(path, out, variant));
   return out;
 }
 

@@ -29,7 +29,6 @@ std::string_view word_of(DType compute) { return enum_name(precision_of(compute)
 void add_needs(const ModelSet& models, const char* kind, HistoryMemory history,
                const std::optional<MemoryLimits>& limits, NeedsHere& out) {
   const bool on_card = kind != std::string_view("cpu");
-  if (on_card && models.variant->makes_clips()) return;  // on no card yet
   const Plan plan = default_plan(models, on_card ? "cuda:0" : "cpu");
   for (const MemoryNeed& need : memory_needs(models, plan, history)) {
     NeedHere here{kind, plan.compute, need, std::nullopt, out.machine.why_no_card};

@@ -25,6 +25,7 @@ OrderedJson json_of(const StageMemory& stage) {
   return {{"stage", key_of(stage.role)},
           {"dit_weights_bytes", stage.dit_weights},
           {"text_encoder_weights_bytes", stage.text_encoder_weights},
+          {"audio_encoder_weights_bytes", stage.audio_encoder_weights},
           {"vae_weights_bytes", stage.vae_weights},
           {"lora_merging_bytes", stage.merging},
           {"activations_bytes", stage.activations},

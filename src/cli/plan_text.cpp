@@ -57,12 +57,12 @@ void print_card(const PlannedCard& card) {
 }
 
 void print_memory(const VideoPlan& video) {
-  print("{:<9} {:>7} {:>7} {:>6} {:>7} {:>7} {:>7} {:>8} {:>10}\n", "GiB", "DiT", "text", "VAE", "activ.", "other",
+  print("{:<9} {:>7} {:>7} {:>6} {:>7} {:>7} {:>7} {:>8} {:>10}\n", "GiB", "DiT", "enc.", "VAE", "activ.", "other",
         "libr.", "in all", "seconds");
   for (const StageMemory& stage : video.memory.stages)
     print("{:<9} {:>7.2f} {:>7.2f} {:>6.2f} {:>7.2f} {:>7.2f} {:>7.2f} {:>8.2f} {:>10}\n", word_of(stage.role),
-          gib(stage.dit_weights), gib(stage.text_encoder_weights), gib(stage.vae_weights), gib(stage.activations),
-          gib(stage.tensors + stage.merging), gib(stage.libraries), gib(stage.total()),
+          gib(stage.dit_weights), gib(stage.text_encoder_weights + stage.audio_encoder_weights), gib(stage.vae_weights),
+          gib(stage.activations), gib(stage.tensors + stage.merging), gib(stage.libraries), gib(stage.total()),
           seconds_text(stage_of(video, stage.role)));
 }
 

@@ -112,13 +112,17 @@ double dit_ends_cost(const DitConfig& c, int64_t tokens) {
   return 2 * real(c.patch.positions()) * real(tokens) * real(c.dim) * (real(c.in_dim) + real(c.out_dim));
 }
 
-DitCost dit_cost(const DitConfig& c, int64_t tokens) {
-  const double s = real(tokens), d = real(c.dim), layers = real(c.num_layers);
+DitCost dit_cost(const DitConfig& c, int64_t tokens, int64_t added) {
+  const double s = real(tokens + added), d = real(c.dim), layers = real(c.num_layers);
   DitCost cost;
   // Four self-attention and two cross-attention projections of d x d, and the feed-forward.
   cost.gemm = layers * s * (12 * d * d + 4 * d * real(c.ffn_dim)) + dit_ends_cost(c, tokens);
   cost.self_attention = layers * 4 * s * s * d;
   cost.cross_attention = layers * 4 * s * real(c.text_len) * d;
+  // Injected sound: queries and outputs of the latent's tokens.
+  const double injected = real(c.speech.injected) * real(tokens);
+  cost.gemm += injected * 4 * d * d;
+  cost.cross_attention += injected * 4 * real(c.speech.audio_tokens + 1) * d;
   return cost;
 }
 

@@ -19,8 +19,9 @@ struct DitCost {
   double total() const { return gemm + self_attention + cross_attention; }
 };
 
-/// One forward pass over `tokens` tokens. Text and time embeddings, computed once a prompt or schedule, are not in it.
-DitCost dit_cost(const DitConfig& config, int64_t tokens);
+/// One forward pass over `tokens` tokens of a latent and those that an extension adds. Text and time embeddings, and
+/// what sound becomes, computed once a prompt, schedule or clip, are not in it.
+DitCost dit_cost(const DitConfig& config, int64_t tokens, int64_t added = 0);
 
 /// Of it, what a forward pass that takes an earlier one's blocks still does: patch embedding and head.
 double dit_ends_cost(const DitConfig& config, int64_t tokens);

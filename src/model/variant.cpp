@@ -166,7 +166,7 @@ constexpr std::array<Variant, 4> kVariants{{
      .vae = VaeVersion::k21,
      .experts = kSpeechModel,
      .image = {Presence::kRequired, ImageFit::kPad, ImageLatent::kTokens},
-     .clips = {.frames = 80, .most_frames = 120, .first_dropped = 3},
+     .clips = {.frames = 80, .most_frames = 120, .first_dropped = 3, .draws_bf16 = true},
      .defaults = {.size = {1024, 704, 77},
                   .fps = 16,
                   .steps = 40,

@@ -92,6 +92,7 @@ struct ClipTraits {
   int64_t frames = 0;         // of a clip, by default; 0: the model makes its video in one piece
   int64_t most_frames = 0;    // that a clip may have
   int64_t first_dropped = 0;  // frames of the first clip that nobody sees, where nothing comes before it
+  bool draws_bf16 = false;    // the official program draws a clip's noise in BF16
 };
 
 struct Variant {

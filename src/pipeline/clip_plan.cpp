@@ -87,10 +87,7 @@ void check_clip_settings(const Request& request, const Plan& plan) {
   refuse(request.cfg_gate.has_value(), "--cfg-gate");
   refuse(plan.takes_magnitudes, "the curve of a step cache");
   refuse(!request.replay.empty(), "--replay");
-  refuse(!plan.loras.empty() || !request.weights().loras.empty(), "--lora");
-  refuse(request.stored_as.value_or(StoredAs::kF32) != StoredAs::kF32, "--stored-as");
   refuse(plan.solver == Solver::kLcm, "--solver lcm");
-  refuse(request.offload != Offload::kAuto && request.offload != Offload::kNone, "--offload");
 }
 
 }  // namespace wan

@@ -40,7 +40,7 @@ void DenoiseStage::run() {
   const auto sampler = make_sampler(plan_.solver, plan_.schedule, plan_.latent, device(), noise ? &*noise : nullptr);
   std::vector<TokenPosition> behind;
   if (conditioning_.clips != nullptr) behind = conditioning_.clips->positions();
-  reuse_.emplace(device(), m.set, plan_, plan_.grid().tokens() + std::ssize(behind));
+  reuse_.emplace(device(), m.set, plan_, std::ssize(behind));
   arena_block_ = device().allocate(DType::kU8, {static_cast<int64_t>(m.memory.dit_arena)}, "DiT activations");
   arena_ = Arena(arena_block_);
   m.forget_prompts();
@@ -72,7 +72,8 @@ void DenoiseStage::announce_passes(int from_step) {
   Models& m = context_.models;
   if (m.memory.dit_residency == Residency::kResident) return;
   for (size_t e = 0; e < m.experts.size(); ++e)
-    m.experts[e].blocks->expect_passes(plan_.passes_of(e, reuse_->forwards(), from_step));
+    for (LayerStore* store : m.experts[e].layer_stores())
+      store->expect_passes(plan_.passes_of(e, reuse_->forwards(), from_step));
 }
 
 void DenoiseStage::run_step(int step, Sampler& sampler) {
@@ -103,8 +104,10 @@ void DenoiseStage::run_step(int step, Sampler& sampler) {
   context_.dump.add(fmt::format("step{}.sample_out", step), x_);  // as the sampler leaves it
   conditioning_.impose_first_frame(device(), x_);
   context_.clock.mark("solver");
-  context_.clock.add_waits(expert.blocks->take_waits());
-  context_.clock.add_copies(expert.blocks->take_copies());
+  for (LayerStore* store : expert.layer_stores()) {
+    context_.clock.add_waits(store->take_waits());
+    context_.clock.add_copies(store->take_copies());
+  }
   report_fills();
   report_memory(context_, nullptr, arena_block_->bytes());
 }
@@ -116,7 +119,7 @@ void DenoiseStage::bring_next_expert(int step) {
   const size_t index = plan_.expert_of(step);
   if (const size_t last = plan_.expert_of(plan_.steps - 1); last != index) m.start_expert(last);
   if (step + 1 < plan_.steps && plan_.expert_of(step + 1) != index)
-    m.experts[plan_.expert_of(step + 1)].blocks->prefetch();
+    for (LayerStore* store : m.experts[plan_.expert_of(step + 1)].layer_stores()) store->prefetch();
 }
 
 void DenoiseStage::embed_prompts(LoadedExpert& expert, int step) {
@@ -223,18 +226,19 @@ void DenoiseStage::dump_two_times(const LoadedExpert& expert, int step, const st
 
 /// Page-locking and filling host memory for streamed weights happens beside the stages and may end in any of them.
 void DenoiseStage::report_fills() {
-  for (LoadedExpert& expert : context_.models.experts) {
-    const std::optional<HostInterval> fill = expert.blocks ? expert.blocks->take_fill() : std::nullopt;
-    if (!fill) continue;
-    StageSpan span;
-    span.stage = context_.clock.stage();
-    span.component = "page_lock_and_fill";
-    span.hidden = true;
-    span.begin_ns = fill->begin_ns;
-    span.end_ns = fill->end_ns;
-    span.bytes = fill->bytes;
-    context_.observer.on_span(span);
-  }
+  for (const LoadedExpert& expert : context_.models.experts)
+    for (LayerStore* store : expert.layer_stores()) {
+      const std::optional<HostInterval> fill = store->take_fill();
+      if (!fill) continue;
+      StageSpan span;
+      span.stage = context_.clock.stage();
+      span.component = "page_lock_and_fill";
+      span.hidden = true;
+      span.begin_ns = fill->begin_ns;
+      span.end_ns = fill->end_ns;
+      span.bytes = fill->bytes;
+      context_.observer.on_span(span);
+    }
 }
 
 }  // namespace wan

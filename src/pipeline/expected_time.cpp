@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "model/cost.h"
-#include "model/dit_speech.h"
 
 namespace wan {
 namespace {
@@ -31,9 +30,7 @@ VideoWork work_of(const ModelSet& models, const Plan& plan) {
   work.text = text_encoder_cost(models.text, guessed_tokens(plan.prompt));
   if (plan.uses_negative_prompt()) work.text += text_encoder_cost(models.text, guessed_tokens(plan.negative_prompt));
   const auto clips = static_cast<double>(plan.clips);
-  int64_t behind = 0;
-  if (plan.clip.frames > 0) behind = std::ssize(speech_positions(plan.grid(), plan.goes_on(plan.clips - 1)));
-  const DitCost dit = dit_cost(models.dit, plan.grid().tokens() + behind);
+  const DitCost dit = dit_cost(models.dit, plan.grid().tokens(), plan.added_tokens());
   const double branches = static_cast<double>(plan.passes()) / plan.steps;
   work.step_products = branches * dit.gemm;
   work.step_attention = branches * (dit.self_attention + dit.cross_attention);

@@ -19,11 +19,13 @@ namespace wan {
 namespace {
 
 /// A clip's starting noise: a file's `noise` or `clipK.noise`, or torch's CUDA stream of the fixed card, begun anew
-/// with the next seed for each clip.
+/// with the next seed for each clip, and rounded where the official program rounds it.
 Tensor starting_noise(const Request& request, const Plan& plan, int clip) {
   if (request.initial_latent.empty()) {
     Tensor noise = host_tensor(DType::kF32, plan.latent);
     draw_latent(plan.seed + static_cast<uint64_t>(std::max(clip, 0)), 0, plan.recipe->draws, noise);
+    if (plan.variant->clips.draws_bf16)
+      std::transform(noise->as<float>(), noise->as<float>() + noise->count(), noise->as<float>(), round_to_bf16);
     return noise;
   }
   const TensorFile file = TensorFile::open(request.initial_latent);
@@ -220,7 +222,8 @@ void Generation::load() {
   text_->start();
   if (request_.overlap == Overlap::kOff) {
     for (size_t i = 0; i < m.experts.size(); ++i) m.start_expert(i);
-    for (const LoadedExpert& expert : m.experts) expert.blocks->wait_until_loaded();
+    for (const LoadedExpert& expert : m.experts)
+      for (LayerStore* store : expert.layer_stores()) store->wait_until_loaded();
     m.load_vae(plan_);
   }
 }
@@ -241,7 +244,8 @@ void Generation::decode() {
   m.backend->synchronize();
   denoise_.reset();
   if (is_streamed(m.memory.dit_residency) && !dump_->is_on())
-    for (const LoadedExpert& expert : m.experts) expert.blocks->release_slots();
+    for (const LoadedExpert& expert : m.experts)
+      for (LayerStore* store : expert.layer_stores()) store->release_slots();
   m.forget_prompts();
   decode_.emplace(stages(), *sink_, clips_ ? clips_->decoding(stages(), x_) : DecodeTask{x_});
   decode_->run();

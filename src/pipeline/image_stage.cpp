@@ -40,21 +40,27 @@ Tensor conditioning_pixels(const Plan& plan) {
 
 }  // namespace
 
-void encode_pixels(const StageContext& context, TensorView pixels, TensorView latent) {
-  const Models& m = context.models;
-  Backend& device = context.device();
-  // One frame costs nothing and conditions the whole video: it is encoded in F32, as the official program does.
-  const DType compute = pixels.shape[1] == 1 ? DType::kF32 : context.plan.vae_compute;
-  Vae encoder(device, m.set.vae, *m.vae_source, m.set.vae_file(), compute, Vae::Parts::kEncoder);
-  const int64_t chunk_frames = m.set.vae.traits().stride_temporal;
+PixelEncoder::PixelEncoder(const StageContext& context, DType compute)
+    : device_(context.device()),
+      set_(context.models.set),
+      compute_(compute),
+      vae_(device_, set_.vae, *context.models.vae_source, set_.vae_file(), compute, Vae::Parts::kEncoder) {}
+
+void PixelEncoder::encode(TensorView pixels, TensorView latent) {
+  const int64_t chunk_frames = set_.vae.traits().stride_temporal;
   Arena dry = Arena::dry();
-  const auto counter = make_dry_backend(device.history_memory(compute));
-  Vae shapes(*counter, m.set.vae, WeightSource::shapes_only(), m.set.vae_file(), compute, Vae::Parts::kEncoder);
+  const auto counter = make_dry_backend(device_.history_memory(compute_));
+  Vae shapes(*counter, set_.vae, WeightSource::shapes_only(), set_.vae_file(), compute_, Vae::Parts::kEncoder);
   shapes.encode(pixels, chunk_frames, dry, latent);
-  const Tensor block = device.allocate(DType::kU8, {static_cast<int64_t>(dry.peak())}, "VAE encoder activations");
+  const Tensor block = device_.allocate(DType::kU8, {static_cast<int64_t>(dry.peak())}, "VAE encoder activations");
   Arena arena(block);
-  encoder.encode(pixels, chunk_frames, arena, latent);
-  device.synchronize();
+  vae_.encode(pixels, chunk_frames, arena, latent);
+  device_.synchronize();
+}
+
+void encode_pixels(const StageContext& context, TensorView pixels, TensorView latent) {
+  // One frame costs nothing and conditions the whole video: it is encoded in F32, as the official program does.
+  PixelEncoder(context, pixels.shape[1] == 1 ? DType::kF32 : context.plan.vae_compute).encode(pixels, latent);
 }
 
 namespace {

@@ -16,6 +16,21 @@ struct Conditioning {
   void impose_first_frame(Backend& device, const Tensor& x) const;
 };
 
+/// A VAE's encoder, loaded for several videos of one model.
+class PixelEncoder {
+ public:
+  /// The context's models must outlive this.
+  PixelEncoder(const StageContext& context, DType compute);
+  /// F32 pixels [3, frames, H, W] in [-1, 1] to their latent. Waits for the device.
+  void encode(TensorView pixels, TensorView latent);
+
+ private:
+  Backend& device_;
+  const ModelSet& set_;
+  DType compute_;
+  Vae vae_;
+};
+
 /// F32 pixels [3, frames, H, W] in [-1, 1] to their latent, with an encoder that is loaded for it. Waits for the
 /// device.
 void encode_pixels(const StageContext& context, TensorView pixels, TensorView latent);

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "backend/memory_ledger.h"
+#include "model/audio_encoder.h"
 #include "model/dit_speech.h"
+#include "model/speech_frames.h"
 #include "pipeline/step_reuse.h"
 #include "sampler/sampler.h"
 
@@ -162,13 +164,11 @@ VaeNeed encode_need(const ModelSet& models, const Plan& plan, HistoryMemory hist
   return need;
 }
 
-/// Of all experts; of a DiT that speech drives with all that lives beside its blocks.
+/// Of all experts, what lives beside the layers of a pass.
 uint64_t stem_bytes(const ModelSet& models, const Plan& plan) {
   const auto bytes_of = [&](const WeightLayout& layout) { return in_granules(layout.bytes(), granule_of(plan)); };
   uint64_t bytes = bytes_of(dit_stem_layout(models.dit, plan.compute));
   if (models.dit.speech.injected > 0) bytes += bytes_of(speech_stem_layout(models.dit, plan.compute));
-  for (int64_t place = 0; place < models.dit.speech.injected; ++place)
-    bytes += bytes_of(speech_injector_layout(models.dit, place, plan.compute));
   return bytes * models.expert_count();
 }
 
@@ -187,17 +187,32 @@ std::vector<WeightLayout> block_layouts(const ModelSet& models, DType compute) {
   return layouts;
 }
 
-/// Of the blocks of all experts.
-LayerStore::Needs block_needs(const ModelSet& models, DType compute, Residency residency, uint64_t granule) {
-  const std::vector<WeightLayout> layouts = block_layouts(models, compute);
+std::vector<WeightLayout> injector_layouts(const ModelSet& models, DType compute) {
+  std::vector<WeightLayout> layouts;
+  for (int64_t place = 0; place < models.dit.speech.injected; ++place)
+    layouts.push_back(speech_injector_layout(models.dit, place, compute));
+  return layouts;
+}
+
+/// Of each of an expert's stores that a forward pass goes through.
+std::vector<std::vector<WeightLayout>> layers_of_pass(const ModelSet& models, DType compute) {
+  std::vector<std::vector<WeightLayout>> stores{block_layouts(models, compute)};
+  if (models.dit.speech.injected > 0) stores.push_back(injector_layouts(models, compute));
+  return stores;
+}
+
+/// Of the layers of all experts.
+LayerStore::Needs layer_needs(const ModelSet& models, DType compute, Residency residency, uint64_t granule) {
+  const auto stores = layers_of_pass(models, compute);
   LayerStoreOptions options;
   options.residency = residency;
   LayerStore::Needs all;
-  for (size_t expert = 0; expert < models.expert_count(); ++expert) {
-    const LayerStore::Needs needs = LayerStore::needs(layouts, models.dit_source(expert), options, granule);
-    all.device += needs.device;
-    all.pinned += needs.pinned;
-  }
+  for (size_t expert = 0; expert < models.expert_count(); ++expert)
+    for (const std::vector<WeightLayout>& layouts : stores) {
+      const LayerStore::Needs needs = LayerStore::needs(layouts, models.dit_source(expert), options, granule);
+      all.device += needs.device;
+      all.pinned += needs.pinned;
+    }
   return all;
 }
 
@@ -216,7 +231,10 @@ uint64_t expansion_bytes(const ModelSet& models, const Plan& plan, Residency res
   for (size_t expert = 0; expert < models.expert_count(); ++expert) {
     const WeightSource source = models.dit_source(expert);
     add({dit_stem_layout(models.dit, plan.compute)}, source, Residency::kResident);
-    add(block_layouts(models, plan.compute), source, residency);
+    if (models.dit.speech.injected > 0)
+      add({speech_stem_layout(models.dit, plan.compute)}, source, Residency::kResident);
+    for (const std::vector<WeightLayout>& layouts : layers_of_pass(models, plan.compute))
+      add(layouts, source, residency);
   }
   return bytes;
 }
@@ -250,11 +268,35 @@ StageMemory text_stage(const ModelSet& models, const Plan& plan, StageMemory sta
   return stage;
 }
 
+/// Of the sound that the plan counts, or of one for all its clips.
+int64_t sound_samples(const ModelSet& models, const Plan& plan) {
+  const double seconds = plan.clip.sound_length > 0
+                             ? static_cast<double>(plan.clip.sound_length) / static_cast<double>(kSpeechRate)
+                             : static_cast<double>(plan.num_frames) / plan.fps;
+  return std::max(models.audio.least_samples(), static_cast<int64_t>(seconds * kAudioSampleRate));
+}
+
+StageMemory audio_stage(const ModelSet& models, const Plan& plan, StageMemory stage) {
+  const uint64_t granule = granule_of(plan);
+  const auto dry = make_dry_backend(HistoryMemory::kJoined, granule);
+  const TensorView stem(reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice);
+  FixedLayer layers;
+  const std::vector<float> sound(static_cast<size_t>(sound_samples(models, plan)));
+  encode_audio(*dry, models.audio, WeightSource::shapes_only(), stem, layers, sound, [](int64_t, TensorView) {});
+  stage.role = StageRole::kAudioEncoding;
+  stage.audio_encoder_weights = in_granules(audio_stem_layout(models.audio).bytes(), granule) +
+                                static_cast<uint64_t>(LayerStoreOptions{}.slots) *
+                                    in_granules(audio_layer_layout(models.audio, 0).bytes(), granule);
+  stage.activations = dry->take_device_use()->peak;
+  stage.tensors = static_cast<uint64_t>(plan.latent.count()) * sizeof(float);
+  return stage;
+}
+
 StageMemory image_stage(const ModelSet& models, const Plan& plan, HistoryMemory history, StageMemory stage,
                         const DenoiseNeed& denoise) {
   const VaeNeed need = encode_need(models, plan, history);
   stage.role = StageRole::kVaeEncoding;
-  stage.vae_weights += need.weights;
+  if (plan.clip.frames == 0) stage.vae_weights += need.weights;
   stage.activations = in_granules(need.arena, granule_of(plan));
   stage.tensors = need.tensors + denoise.kept;
   return stage;
@@ -288,7 +330,7 @@ DenoiseNeed denoise_need(const ModelSet& models, const Plan& plan) {
     NoNoise noise;
     const auto sampler = make_sampler(plan.solver, plan.schedule, plan.latent, *dry, &noise);
     EmbeddedSpeech speech = embed_speech(*dry, models, plan);
-    const StepReuse reuse(*dry, models, plan, plan.grid().tokens() + std::ssize(speech.positions));
+    const StepReuse reuse(*dry, models, plan, std::ssize(speech.positions));
     experts = embed_all(*dry, models, plan, speech.positions);
     Arena arena = Arena::dry();
     FixedLayer layers;
@@ -314,21 +356,22 @@ DenoiseNeed denoise_need(const ModelSet& models, const Plan& plan) {
 }
 
 uint64_t pinned_bytes(const ModelSet& models, const Plan& plan, Residency residency) {
-  return block_needs(models, plan.compute, residency, 1).pinned;
+  return layer_needs(models, plan.compute, residency, 1).pinned;
 }
 
 bool is_stored_small(const ModelSet& models, DType compute) {
   constexpr double kShare = 0.9;
-  const double expanded = static_cast<double>(block_needs(models, compute, Residency::kStream, 1).pinned);
-  return static_cast<double>(block_needs(models, compute, Residency::kPackedStream, 1).pinned) < kShare * expanded;
+  const double expanded = static_cast<double>(layer_needs(models, compute, Residency::kStream, 1).pinned);
+  return static_cast<double>(layer_needs(models, compute, Residency::kPackedStream, 1).pinned) < kShare * expanded;
 }
 
 MemoryPlan estimate_memory(const ModelSet& models, const Plan& plan, HistoryMemory history, Residency residency,
                            VaePieces pieces, const DenoiseNeed& denoise) {
   const VaeNeed decode = decode_need(models, plan, history, pieces);
   StageMemory common;
-  common.dit_weights = stem_bytes(models, plan) + block_needs(models, plan.compute, residency, granule_of(plan)).device;
+  common.dit_weights = stem_bytes(models, plan) + layer_needs(models, plan.compute, residency, granule_of(plan)).device;
   common.vae_weights = decode.weights;
+  if (plan.clip.frames > 0) common.vae_weights += encode_need(models, plan, history).weights;  // kept from clip to clip
   common.merging = expansion_bytes(models, plan, residency);
   common.libraries = library_bytes(plan);
   MemoryPlan memory;
@@ -339,6 +382,7 @@ MemoryPlan estimate_memory(const ModelSet& models, const Plan& plan, HistoryMemo
   memory.vae_arena = decode.arena;
   memory.stages.push_back(text_stage(models, plan, common));
   memory.peak_text = memory.stages.back().own();
+  if (models.dit.speech.injected > 0) memory.stages.push_back(audio_stage(models, plan, common));
   if (plan.from_image) memory.stages.push_back(image_stage(models, plan, history, common, denoise));
   StageMemory steps = common;
   steps.role = StageRole::kStepInference;

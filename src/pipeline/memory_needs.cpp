@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "model/dit_speech.h"
 #include "model/official_layout.h"
 #include "pipeline/checkpoint_defaults.h"
 #include "pipeline/reuse.h"
@@ -20,14 +21,18 @@ std::string gib(uint64_t bytes) {
   return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / static_cast<double>(uint64_t{1} << 30));
 }
 
-/// Page-locked memory through which the values of two stores, the stem's and the blocks', go at a time.
+/// Page-locked memory through which the values of an expert's stores go at a time.
 uint64_t staging_bytes(const ModelSet& models, DType compute) {
   const LayerStoreOptions options;
   const uint64_t buffers = static_cast<uint64_t>(worker_threads()) + 2;
   uint64_t bytes = 0;
-  for (const uint64_t slab :
-       {dit_stem_layout(models.dit, compute).bytes(), dit_block_layout(models.dit, 0, compute).bytes()})
-    bytes += buffers * std::min<uint64_t>(slab, options.chunk_bytes);
+  std::vector<uint64_t> slabs{dit_stem_layout(models.dit, compute).bytes(),
+                              dit_block_layout(models.dit, 0, compute).bytes()};
+  if (models.dit.speech.injected > 0) {
+    slabs.push_back(speech_stem_layout(models.dit, compute).bytes());
+    slabs.push_back(speech_injector_layout(models.dit, 0, compute).bytes());
+  }
+  for (const uint64_t slab : slabs) bytes += buffers * std::min<uint64_t>(slab, options.chunk_bytes);
   return bytes;
 }
 

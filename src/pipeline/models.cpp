@@ -18,6 +18,12 @@ std::unique_ptr<LayerStore> single(Backend& backend, WeightLayout layout, const 
 
 }  // namespace
 
+std::vector<LayerStore*> LoadedExpert::layer_stores() const {
+  std::vector<LayerStore*> stores{blocks.get()};
+  if (injectors) stores.push_back(injectors.get());
+  return stores;
+}
+
 Models::~Models() {
   // Networks go before the memory they use, everything before its backend.
   vae.reset();

@@ -23,6 +23,9 @@ struct LoadedExpert {
   std::unique_ptr<Dit> dit;
   TextContext positive, negative;
   TimeTable times;
+
+  /// Those whose layers a forward pass goes through, and that may be streamed. Of an expert that is made.
+  std::vector<LayerStore*> layer_stores() const;
 };
 
 struct Models {

@@ -77,9 +77,6 @@ void choose_devices(const Request& request, Plan& plan) {
     plan.device = why_cuda_is_unusable() ? "cpu" : "cuda:0";
   }
   const bool on_cpu = plan.device == "cpu";
-  require_usage(on_cpu || !plan.variant->makes_clips(),
-                fmt::format("--device {}: {} computes on the processor alone yet: use --device cpu", plan.device,
-                            plan.variant->name));
   const Precision precision = request.precision.value_or(on_cpu ? Precision::kF32 : Precision::kBF16);
   require_usage(!on_cpu || precision == Precision::kF32,
                 "--precision bf16 is not offered on the CPU, whose results define what is right: use --precision fp32, "
@@ -175,6 +172,10 @@ int64_t Plan::decoded_latents() const {
 int64_t Plan::encoded_frames() const {
   if (clip.frames == 0) return variant->first_frame_is_latent() ? 1 : num_frames;
   return std::max(goes_on(clips - 1) ? kMotionFrames : 1, clip.has_pose ? clip.frames + 1 : 1);
+}
+
+int64_t Plan::added_tokens() const {
+  return clip.frames == 0 ? 0 : std::ssize(speech_positions(grid(), goes_on(clips - 1)));
 }
 
 std::optional<int64_t> Plan::low_noise_from_step() const {

@@ -55,14 +55,16 @@ struct DeviceRoom {
 
 /// What one stage holds on the device, in bytes, by what it is for. On a card in the driver's pieces.
 struct StageMemory {
-  StageRole role = StageRole::kOther;  // kTextEncoding, kVaeEncoding, kStepInference or kVaeDecoding
-  uint64_t dit_weights = 0, text_encoder_weights = 0, vae_weights = 0;
+  StageRole role = StageRole::kOther;  // kTextEncoding, kAudioEncoding, kVaeEncoding, kStepInference or kVaeDecoding
+  uint64_t dit_weights = 0, text_encoder_weights = 0, audio_encoder_weights = 0, vae_weights = 0;
   uint64_t merging = 0;      // LoRAs while layers are loaded
   uint64_t activations = 0;  // of a forward pass
   uint64_t tensors = 0;      // latents, embedded text, tables, histories, frames
   uint64_t libraries = 0;    // the context, kernels, workspaces; on a CPU the program itself
 
-  uint64_t own() const { return dit_weights + text_encoder_weights + vae_weights + merging + activations + tensors; }
+  uint64_t own() const {
+    return dit_weights + text_encoder_weights + audio_encoder_weights + vae_weights + merging + activations + tensors;
+  }
   uint64_t total() const { return own() + libraries; }
 };
 
@@ -161,6 +163,8 @@ struct Plan {
   /// Latent frames that are decoded for the last clip, and frames that are encoded at once at most.
   int64_t decoded_latents() const;
   int64_t encoded_frames() const;
+  /// Tokens that the last clip has beside its own; 0 without clips.
+  int64_t added_tokens() const;
   /// Passes through a DiT's blocks: of all steps, and of the steps of one of the variant's experts. Those that are left
   /// open count.
   int passes() const;

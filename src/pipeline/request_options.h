@@ -33,6 +33,7 @@ enum class Also {
   kWork,          // it decides what is computed: in a record's workload, or the digest of the file it names
   kVideo,         // in the mp4's comment
   kWorkAndVideo,  // in both
+  kConditioning,  // in a workload's list of what else a video is made from, by its key, and in the mp4's comment
   kDump,          // where intermediates go or come from; as the next, chosen by who runs, never by a suite
   kVideoFile,     // where the video goes
 };
@@ -44,9 +45,13 @@ struct Option {
   std::string_view help;
   Also also = Also::kNowhere;
   Form form = Form::kValue;
+  bool names_file = false;  // kConditioning: a file, which the mp4's comment has in words of its own
 
   constexpr bool in_workload() const { return also == Also::kWork || also == Also::kWorkAndVideo; }
-  constexpr bool in_video() const { return also == Also::kVideo || also == Also::kWorkAndVideo; }
+  constexpr bool in_conditioning() const { return also == Also::kConditioning; }
+  constexpr bool in_video() const {
+    return also == Also::kVideo || also == Also::kWorkAndVideo || (also == Also::kConditioning && !names_file);
+  }
   constexpr bool is_output() const { return also == Also::kDump || also == Also::kVideoFile; }
   /// What it is called in messages.
   constexpr std::string_view name() const { return flag.empty() ? key : flag; }
@@ -121,26 +126,28 @@ void options_of_video(Visitor& visit, R& r) {
                Also::kWork},
         r.last_image, Anything{});
   visit(Option{"audio", "--audio", "FILE",
-               "WAV, FLAC, MP3 or AAC that the video speaks, of models that a sound drives; decides its length"},
+               "WAV, FLAC, MP3 or AAC that the video speaks, of models that a sound drives; decides its length",
+               Also::kConditioning, Form::kValue, true},
         r.audio, Anything{});
-  visit(Option{"pose_video", "--pose-video", "FILE", "mp4, or folder of PNG files, whose pose such a video takes"},
+  visit(Option{"pose_video", "--pose-video", "FILE", "mp4, or folder of PNG files, whose pose such a video takes",
+               Also::kConditioning, Form::kValue, true},
         r.pose_video, Anything{});
   visit(Option{"start_from_ref", "--start-from-ref", "",
-               "such a video begins with --image itself, not only with whom it shows", Also::kVideo, Form::kOff},
+               "such a video begins with --image itself, not only with whom it shows", Also::kConditioning, Form::kOff},
         r.start_from_ref, OneOf{{"false", "true"}});
   visit(Option{"num_clips", "--num-clips", "N", "clips of such a video at most; default: as many as the sound is long",
-               Also::kVideo},
+               Also::kConditioning},
         r.num_clips, kClips);
   visit(Option{"frames_per_clip", "--frames-per-clip", "N",
-               "frames of a clip, a multiple of the VAE's stride (4); default: the model's own", Also::kVideo},
+               "frames of a clip, a multiple of the VAE's stride (4); default: the model's own", Also::kConditioning},
         r.frames_per_clip, kFrames);
   visit(Option{"drop_silent_clip", "--drop-silent-clip", "",
-               "leave out the clip behind the sound's end, which officially is made and heard by nobody", Also::kVideo,
-               Form::kOff},
+               "leave out the clip behind the sound's end, which officially is made and heard by nobody",
+               Also::kConditioning, Form::kOff},
         r.drop_silent_clip, OneOf{{"false", "true"}});
   visit(Option{"align_sound", "--align-sound", "",
                "let the sound in the mp4 begin where the first frame does, 3 frames later than officially",
-               Also::kVideo, Form::kOff},
+               Also::kConditioning, Form::kOff},
         r.align_sound, OneOf{{"false", "true"}});
   visit(Option{"width", "--size", "WxH", "width x height in pixels; with --image, the area", Also::kWorkAndVideo,
                Form::kSize},

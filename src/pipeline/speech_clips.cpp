@@ -74,6 +74,7 @@ class SpeechClips final : public ClipSource {
   Tensor joined_, pixels_;
   std::vector<Tensor> shown_;  // host, of a dump: each clip's frames
   std::optional<PoseFrames> pose_frames_;
+  std::optional<PixelEncoder> encoder_;  // of the frames before a clip, and of its pose
   std::vector<TokenPosition> positions_;
   std::optional<DitSpeech> speech_;
   std::vector<SpeechContext> contexts_;  // of the positive prompt's branch, and of the negative one's
@@ -187,7 +188,7 @@ void SpeechClips::encode_pose(const StageContext& context) {
   shape[1] = m.set.vae.traits().latent_frames(frames);
   const Tensor latent = device.allocate(DType::kF32, shape, "pose latent");
   context.clock.add_flops(vae_encode_cost(m.set.vae, m.set.vae_file(), frames, plan.height, plan.width));
-  encode_pixels(context, pixels, latent);
+  encoder_->encode(pixels, latent);
   device.copy(latent.view().slice(1, 1, shape[1]), pose_);
 }
 
@@ -202,13 +203,15 @@ void SpeechClips::begin_clip(const StageContext& context) {
     pose_ = device.allocate(DType::kF32, plan.latent, "pose latent");
     device.fill_zero(pose_);
   }
+  const bool encodes_motion = goes_on || context.dump.is_on();
+  if (!encoder_ && (encodes_motion || pose_frames_)) encoder_.emplace(context, plan.vae_compute);
   if (pose_frames_) encode_pose(context);
-  if (goes_on || context.dump.is_on()) {  // the first clip's is nobody's but a dump's
+  if (encodes_motion) {  // the first clip's is nobody's but a dump's
     Shape shape = plan.latent;
     shape[1] = kMotionLatents;
     if (motion_.empty()) motion_ = device.allocate(DType::kF32, shape, "motion latent");
     context.clock.add_flops(vae_encode_cost(m.set.vae, m.set.vae_file(), kMotionFrames, plan.height, plan.width));
-    encode_pixels(context, before_, motion_);
+    encoder_->encode(before_, motion_);
   }
   const auto dump = [&](const char* name, const Tensor& latent) {
     const Shape& s = latent->shape;

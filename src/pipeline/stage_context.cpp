@@ -33,10 +33,13 @@ void report_memory(const StageContext& context, const LayerStore* text_store, ui
   uint64_t dit = 0, pinned = 0;
   for (const LoadedExpert& expert : m.experts) {
     if (!expert.started) continue;
-    dit += expert.blocks->device_bytes() + expert.stem->device_bytes();
-    for (const auto* store : {&expert.speech_stem, &expert.injectors})
-      if (*store) dit += (*store)->device_bytes();
-    pinned += expert.blocks->pinned_bytes() + expert.stem->pinned_bytes();
+    std::vector<LayerStore*> stores = expert.layer_stores();
+    stores.push_back(expert.stem.get());
+    if (expert.speech_stem) stores.push_back(expert.speech_stem.get());
+    for (const LayerStore* store : stores) {
+      dit += store->device_bytes();
+      pinned += store->pinned_bytes();
+    }
   }
   if (text_store != nullptr && !m.text_backend)
     mark.device_bytes["weights.text_encoder" + suffix_of(plan.compute)] = text_store->device_bytes();

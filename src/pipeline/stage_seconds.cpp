@@ -143,7 +143,7 @@ StageWork stage_work(const ModelSet& models, const Plan& plan) {
   const WeightLayout layer = text_encoder_layer_layout(models.text, 0, plan.compute);
   work.text = {static_cast<double>(layer.bytes()) * static_cast<double>(models.text.num_layers)};
   const double branches = static_cast<double>(plan.passes()) / plan.steps;
-  const DitCost dit = dit_cost(models.dit, plan.grid().tokens());
+  const DitCost dit = dit_cost(models.dit, plan.grid().tokens(), plan.added_tokens());
   work.step = {branches * dit.gemm, branches * (dit.self_attention + dit.cross_attention)};
   const WeightLayout block = dit_block_layout(models.dit, 0, plan.compute);
   work.copy = {branches * static_cast<double>(block.bytes()) * static_cast<double>(models.dit.num_layers)};

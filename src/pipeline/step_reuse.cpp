@@ -11,12 +11,14 @@ const char* const kWhat = "reuse between steps";
 
 }  // namespace
 
-StepReuse::StepReuse(Backend& backend, const ModelSet& models, const Plan& plan, int64_t tokens)
+StepReuse::StepReuse(Backend& backend, const ModelSet& models, const Plan& plan, int64_t added)
     : backend_(backend), plan_(plan), forwards_(plan.forwards) {
+  const int64_t tokens = plan.grid().tokens();
   const size_t branches = plan.uses_negative_prompt() ? 2 : 1;
   const bool is_easy = plan.step_cache.method == StepCache::kEasyCache;
   for (size_t branch = 0; branch < branches; ++branch) {
-    if (plan.keeps_residuals()) residuals_[branch] = backend.allocate(plan.compute, {tokens, models.dit.dim}, kWhat);
+    if (plan.keeps_residuals())
+      residuals_[branch] = backend.allocate(plan.compute, {tokens + added, models.dit.dim}, kWhat);
     if (is_easy) latent_changes_[branch] = backend.allocate(DType::kF32, plan.latent, kWhat);
   }
   if (plan.cfg_gate_step) difference_ = backend.allocate(DType::kF32, plan.latent, kWhat);
@@ -25,7 +27,7 @@ StepReuse::StepReuse(Backend& backend, const ModelSet& models, const Plan& plan,
     host_ = host_tensor(DType::kF32, plan.latent);
   }
   if (plan.takes_magnitudes) magnitudes_.emplace(plan.steps);
-  pass_flops_ = dit_cost(models.dit, tokens).total();
+  pass_flops_ = dit_cost(models.dit, tokens, added).total();
   ends_flops_ = dit_ends_cost(models.dit, tokens);
   if (count_of(plan.forwards, Forward::kOpen) == 0) account_.planned = plan.passes();
 }

@@ -17,8 +17,8 @@ namespace wan {
 class StepReuse {
  public:
   /// Allocates what the plan's way of reuse keeps: of the DiT's shapes in the compute type, of latents in F32. Both
-  /// must outlive this. `tokens`: of a forward.
-  StepReuse(Backend& backend, const ModelSet& models, const Plan& plan, int64_t tokens);
+  /// must outlive this. `added`: tokens that an extension adds to the latent's.
+  StepReuse(Backend& backend, const ModelSet& models, const Plan& plan, int64_t added);
 
   /// What the step does, decided now where the plan left it open. Once a step, in order, before its forwards; `x` is
   /// the latent, F32 on the device. Waits for the device where it is left open.

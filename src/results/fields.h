@@ -56,6 +56,7 @@ void fields(V& visit, R& r) {
   visit.added("recipe", r.recipe);
   visit.added("split_step", r.split_step);
   visit.added("last_image_sha256", r.last_image_sha256);
+  visit.added("conditioning", r.conditioning);
 }
 
 template <class V, Is<CaseInfo> R>

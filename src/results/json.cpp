@@ -442,9 +442,10 @@ std::string workload_key(const Workload& workload) {
   const Json full = Writer::encode(workload);
   nlohmann::json canonical;  // std::map underneath: keys sorted, so the order of fields.h does not matter
   for (const auto& [key, value] : full.items()) {
-    // What was no field before 1.3 or 1.4 is left out where it says what all records said then: their keys stay.
+    // What was no field before 1.3, 1.4 or 1.8 is left out where it says what all records said then: their keys stay.
     const bool as_before = (key == "recipe" && (value == "" || value == kOfficialRecipe)) ||
-                           (key == "split_step" && value.is_null()) || (key == "last_image_sha256" && value == "");
+                           (key == "split_step" && value.is_null()) || (key == "last_image_sha256" && value == "") ||
+                           (key == "conditioning" && value.empty());
     if (!as_before && key != "prompt" && key != "negative_prompt" && key != "weights") canonical[key] = value;
   }
   for (const WeightsFile& file : workload.weights) canonical["weights"][file.component].push_back(text_of(file));

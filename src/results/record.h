@@ -23,8 +23,8 @@ inline constexpr std::string_view kRecordSchema = "wanbench.run";
 inline constexpr int kRecordMajor = 1;
 /// Minor 1: `kernels`; 2: `execution`, sums of spans; 3: `workload.recipe`, `split_step`; 4: `last_image_sha256`,
 /// `weights.strength`; 5: `execution.gpu_memory_limit_bytes`; 6: `fidelity`; 7: `execution.step_cache`,
-/// `cfg_gate_from_step`, `forwards`.
-inline constexpr int kRecordMinor = 7;
+/// `cfg_gate_from_step`, `forwards`; 8: `workload.conditioning`.
+inline constexpr int kRecordMinor = 8;
 
 enum class RunScope { kCold, kWarm, kUnknown };  // a new process, or a later video of a running one
 
@@ -65,9 +65,12 @@ struct Workload {
   std::string initial_latent_sha256;
   std::string image_sha256;       // image-to-video
   std::string last_image_sha256;  // likewise, where its last frame is given too
-  std::string prompt;             // text is for people and leaves on --redact; only the digest is hashed
-  std::string negative_prompt;    // likewise
-  std::string prompts_sha256;     // of prompt + "\n" + negative prompt
+  // What else a model of clips makes a video from, by the request's keys: digests of files, values of options.
+  // Since 1.8
+  std::map<std::string, std::string> conditioning;
+  std::string prompt;           // text is for people and leaves on --redact; only the digest is hashed
+  std::string negative_prompt;  // likewise
+  std::string prompts_sha256;   // of prompt + "\n" + negative prompt
   PrecisionClass precision_class = PrecisionClass::kUnknown;
   std::map<std::string, std::string> dtypes;  // component -> fp32, bf16, ...
   std::string offload;                      // none, stream, mapped; "auto" until it was decided, "true" in the original

@@ -70,6 +70,7 @@ std::string difference_of(const Side& a, const Side& b) {
   const Workload v = requested_workload(a.setting.request), w = requested_workload(b.setting.request);
   if (v.prompt != w.prompt || v.negative_prompt != w.negative_prompt) return "its prompts are others";
   if (v.image_sha256 != w.image_sha256 || v.last_image_sha256 != w.last_image_sha256) return "its images are others";
+  if (v.conditioning != w.conditioning) return "its sound, its pose or its clips are others";
   if (v.seed != w.seed || v.initial_latent_sha256 != w.initial_latent_sha256) return "it starts with other noise";
   return "";
 }

@@ -150,9 +150,6 @@ std::vector<PlannedCase> plan_cases(const Suite& suite, const PlanOptions& optio
     Request& request = planned.details.request;
     complete(request, suite, options);
     try {
-      require(request.audio.empty(),
-              "audio: suites do not compare videos that a sound drives yet: make them with `wanbench generate`",
-              ErrorKind::kUsage);
       planned.workload = requested_workload(request);
       if (options.command.empty()) {
         fill_from_decisions(planned.workload, decide(request));

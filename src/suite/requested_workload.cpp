@@ -47,6 +47,13 @@ Workload requested_workload(const Request& request) {
   Workload work;
   request_options(
       [&]<class T>(const Option& option, const T& member, const auto&) {
+        if (option.in_conditioning()) {
+          if constexpr (std::same_as<T, std::filesystem::path>) {
+            if (!member.empty()) work.conditioning[std::string(option.key)] = file_digest(member);
+          } else {
+            if (member != T()) work.conditioning[std::string(option.key)] = text_of(member);
+          }
+        }
         if (!option.in_workload()) return;
         const bool is_file = std::same_as<T, std::filesystem::path>;
         FillField<T> fill{std::string(option.key) + (is_file ? "_sha256" : ""), member};

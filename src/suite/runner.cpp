@@ -50,7 +50,9 @@ RunIdentity identity_of(const RunRecord& record) {
 
 /// Digests of files that a case names by their paths: another content is another work.
 std::string inputs_of(const Workload& work) {
-  return fmt::format("{}|{}|{}", work.image_sha256, work.last_image_sha256, work.initial_latent_sha256);
+  std::string inputs = fmt::format("{}|{}|{}", work.image_sha256, work.last_image_sha256, work.initial_latent_sha256);
+  for (const auto& [key, value] : work.conditioning) inputs += fmt::format("|{} {}", key, value);
+  return inputs;
 }
 
 bool has_other_inputs(const StoredPlan& stored, const StoredPlan& now) {

@@ -94,6 +94,11 @@ TEST(Cost, AgreesWithThePublishedOperationCounts) {
   EXPECT_NEAR(dit_cost(ti2v, 36080).gemm * 1e-12, 314, 1);
   EXPECT_NEAR(dit_cost(t2v, 75600).total() * 1e-12, 6523, 5);
   EXPECT_NEAR(dit_cost(t2v, 32760).total() * 1e-12, 1678, 2);
+  // S2V at 1024x704 and 832x448: a first clip, whose tokens have a reference behind them, and a later one.
+  const DitConfig s2v = variant_named("s2v-14B").dit;
+  EXPECT_NEAR(dit_cost(s2v, 56320, 2816).total() * 1e-12, 4375, 3);
+  EXPECT_NEAR(dit_cost(s2v, 56320, 7040).total() * 1e-12, 4901, 3);
+  EXPECT_NEAR(dit_cost(s2v, 29120, 3640).total() * 1e-12, 1713, 2);
   // VAE 2.2 decode of 121 and 161 frames at 1280x704, VAE 2.1 of 81 frames at 1280x720 and 832x480.
   const VaeConfig v22{VaeVersion::k22, 48}, v21{VaeVersion::k21, 16};
   EXPECT_NEAR(vae_decode_cost(v22, nullptr, 31, 44, 80) * 1e-12, 2011, 20);

@@ -16,10 +16,12 @@
 #include "io/sound.h"
 #include "io/tensor_diff.h"
 #include "io/video_frames.h"
+#include "lora_files.h"
 #include "pipeline/engine.h"
 #include "pipeline/frame_consumer.h"
 #include "pipeline/request.h"
 #include "temporary_folder.h"
+#include "tensor/dtype.h"
 
 namespace wan {
 namespace {
@@ -213,6 +215,46 @@ TEST_F(SpeechToVideo, RefusesACheckpointOfAnotherForm) {
   expect_refused(changed, "the audio encoder is missing");
 }
 
+TEST_F(SpeechToVideo, StartsFromNoiseOfSixteenBits) {
+  Request drawn = request();
+  drawn.initial_latent.clear();
+  drawn.num_clips = drawn.steps = 1;
+  drawn.dump = folder_ / "dump.safetensors";
+  generate(drawn);
+  const TensorFile dump = TensorFile::open(drawn.dump);
+  const StoredTensor& noise = dump.at("clip0.noise");
+  std::vector<float> values(static_cast<size_t>(noise.shape.count()));
+  decode(dump, {"clip0.noise", noise.shape, WeightScheme::kPlain, &noise}, 0, noise.shape.count(), values.data());
+  EXPECT_TRUE(std::ranges::all_of(values, [](float value) { return value == round_to_bf16(value); }));
+}
+
+TEST_F(SpeechToVideo, IsTheSameFromPackedWeights) {
+  Request packed = request();
+  packed.offload = Offload::kPacked;
+  packed.num_clips = 1;
+  const std::string frames = generate(packed).video_sha256;
+  packed.offload = Offload::kNone;
+  EXPECT_EQ(generate(packed).video_sha256, frames);
+}
+
+TEST_F(SpeechToVideo, TakesLorasOfItsBlocksAndItsInjectors) {
+  Request plain = request();
+  plain.num_clips = plain.steps = 1;
+  const std::string frames = generate(plain).video_sha256;
+  for (const char* module : {"blocks.1.self_attn.q", "audio_injector.injector.1.q"}) {
+    test::FileTensors tensors;
+    test::add_pair(tensors, fmt::format("{}.lora_A.weight", module), fmt::format("{}.lora_B.weight", module), 64, 64,
+                   4);
+    const std::filesystem::path file = folder_ / "lora.safetensors";
+    test::write_safetensors(file, tensors);
+    Request changed = plain;
+    changed.lora = {file.string()};
+    EXPECT_NE(generate(changed).video_sha256, frames) << module;
+    changed.lora = {file.string() + "=0"};
+    EXPECT_EQ(generate(changed).video_sha256, frames) << module;
+  }
+}
+
 TEST_F(SpeechToVideo, RefusesWhatItDoesNotTakeOrDoYet) {
   const auto refused = [](const std::function<void(Request&)>& change, const std::string& saying) {
     Request changed = request();
@@ -230,7 +272,6 @@ TEST_F(SpeechToVideo, RefusesWhatItDoesNotTakeOrDoYet) {
           "--step-cache: does not work with s2v-14B yet");
   refused([](Request& r) { r.steps = 20, r.cfg_gate = 0.5; }, "--cfg-gate: does not work");
   refused([](Request& r) { r.solver = Solver::kLcm; }, "--solver lcm: does not work");
-  refused([](Request& r) { r.offload = Offload::kStream; }, "--offload: does not work");
   refused([](Request& r) { r.replay = r.initial_latent; }, "--replay: does not work");
   refused([](Request& r) { r.pose_video = "/nowhere"; }, "/nowhere");
   Request other = request();

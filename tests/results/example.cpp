@@ -55,6 +55,7 @@ Workload example_workload() {
   workload.seed = 42;
   workload.initial_latent_sha256 = "1234";
   workload.last_image_sha256 = "5678";
+  workload.conditioning = {{"audio", "9abc"}, {"frames_per_clip", "48"}};
   workload.prompt = "two cats \"box\"\n";
   workload.negative_prompt = "blurry";
   workload.precision_class = PrecisionClass::kRounding;

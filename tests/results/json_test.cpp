@@ -79,6 +79,7 @@ TEST(RecordJson, WritesTheGoldenFileOfThisVersion) {
 /// The example as a program of that minor version would have kept it.
 RunRecord example_of_minor(int minor) {
   RunRecord record = example_record();
+  if (minor < 8) record.workload.conditioning.clear();
   if (minor < 7) {
     record.forwards = absent<ForwardCounts>("not_recorded");
     if (record.execution.has()) {
@@ -159,6 +160,7 @@ TEST(RecordJson, TheKeyOfAWorkloadKnowsItsRecipeAndIsWhatItWasForTheOfficialOne)
   seal(sealed);
   Workload work = sealed.workload;
   work.last_image_sha256.clear();
+  work.conditioning.clear();
   const std::string few = workload_key(work);
   work.split_step = 1;
   EXPECT_NE(workload_key(work), few);
@@ -180,8 +182,21 @@ TEST(RecordJson, TheKeyOfAWorkloadKnowsItsLastImageAndIsWhatItWasWithoutOne) {
   work.last_image_sha256 = "5679";
   EXPECT_NE(workload_key(work), both);
   work.last_image_sha256.clear();
+  work.conditioning.clear();
   EXPECT_NE(workload_key(work), both);
   EXPECT_EQ(workload_key(work), record_from_json(read_text(golden_path("1.3")), "golden").workload_key);
+}
+
+TEST(RecordJson, TheKeyOfAWorkloadKnowsWhatElseItIsMadeFromAndIsWhatItWasWithoutThat) {
+  RunRecord sealed = example_record();
+  seal(sealed);
+  Workload work = sealed.workload;
+  const std::string spoken = workload_key(work);
+  work.conditioning["audio"] = "9abd";
+  EXPECT_NE(workload_key(work), spoken);
+  work.conditioning.clear();
+  EXPECT_NE(workload_key(work), spoken);
+  EXPECT_EQ(workload_key(work), record_from_json(read_text(golden_path("1.7")), "golden").workload_key);
 }
 
 TEST(RecordJson, TheKeyOfAWorkloadKnowsItsLorasTheirStrengthAndTheirOrder) {
@@ -270,6 +285,7 @@ TEST(RecordJson, EveryKeyIsRequired) {
                                        "workload.recipe",
                                        "workload.split_step",
                                        "workload.last_image_sha256",
+                                       "workload.conditioning",
                                        "clock.gpu_uncertainty_ns"};
   int tried = 0;
   for (const auto& [key, value] : json.items()) {
