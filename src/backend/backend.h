@@ -54,7 +54,8 @@ enum class Activation {
   kNone,
   kGeluTanh,  // its approximation by tanh
   kSilu,
-  kGelu,  // exact, by erf
+  kGelu,       // exact, by erf
+  kLeakyRelu,  // x, or 0.2 x below zero
 };
 
 /// What a convolution is for; a backend may choose another algorithm and weight layout for each.

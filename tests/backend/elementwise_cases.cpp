@@ -41,7 +41,8 @@ TEST_P(Flat, Add) {
 }
 
 TEST_P(Flat, Activate) {
-  for (const Activation kind : {Activation::kNone, Activation::kSilu, Activation::kGeluTanh, Activation::kGelu}) {
+  for (const Activation kind :
+       {Activation::kNone, Activation::kSilu, Activation::kGeluTanh, Activation::kGelu, Activation::kLeakyRelu}) {
     Bench bench(backend(), param().name);
     const Operand x = bench.normal(dtype(), {param().count}, param().spread);
     const Operand y = bench.blank(dtype(), {param().count});

@@ -30,6 +30,7 @@ constexpr LinearCase kLinear[] = {
     {"gelu_large", 9, 40, 64, Bias::kYes, Activation::kGeluTanh, 0, 0, 30},
     {"silu", 33, 72, 80, Bias::kYes, Activation::kSilu},
     {"gelu_by_erf", 33, 72, 80, Bias::kYes, Activation::kGelu},
+    {"leaky_relu", 33, 72, 80, Bias::kYes, Activation::kLeakyRelu},
     {"rows_of_a_wider_matrix", 50, 64, 96, Bias::kYes, Activation::kNone, 96, 128},
     {"rows_at_odd_strides", 19, 23, 45, Bias::kYes, Activation::kGeluTanh, 3, 5},
     {"long", 16, 24, 3000},

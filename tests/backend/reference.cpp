@@ -22,6 +22,7 @@ double activation(Activation kind, double x) {
     case Activation::kSilu: return x / (1 + std::exp(-x));
     case Activation::kGeluTanh: return 0.5 * x * (1 + std::tanh(gelu_argument(x) / 2));
     case Activation::kGelu: return 0.5 * x * std::erfc(-x * std::numbers::sqrt2 / 2);
+    case Activation::kLeakyRelu: return x < 0 ? 0.2f * x : x;
   }
   return NAN;
 }

@@ -14,6 +14,9 @@ void apply(Activation activation, float* values, int64_t count) {
     case Activation::kGelu:
       for (int64_t i = 0; i < count; ++i) values[i] = gelu(values[i]);
       return;
+    case Activation::kLeakyRelu:
+      for (int64_t i = 0; i < count; ++i) values[i] = leaky_relu(values[i]);
+      return;
   }
 }
 

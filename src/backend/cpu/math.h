@@ -50,4 +50,9 @@ inline float gelu(float x) {
   return 0.5f * x * std::erfc(-x * kRootHalf);
 }
 
+inline float leaky_relu(float x) {
+  constexpr float kBelowZero = 0.2f;
+  return x < 0 ? kBelowZero * x : x;
+}
+
 }  // namespace wan::cpu

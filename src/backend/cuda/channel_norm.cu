@@ -31,6 +31,7 @@ __device__ float activated(float value, Activation activation) {
   if (activation == Activation::kSilu) return silu(value);
   if (activation == Activation::kGeluTanh) return gelu_tanh(value);
   if (activation == Activation::kGelu) return gelu(value);
+  if (activation == Activation::kLeakyRelu) return leaky_relu(value);
   return value;
 }
 

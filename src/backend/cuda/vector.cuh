@@ -145,6 +145,7 @@ __device__ inline float gelu_tanh(float x) {
 }
 // By erf, exactly.
 __device__ inline float gelu(float x) { return 0.5f * x * erfcf(-x * 0.7071067811865476f); }
+__device__ inline float leaky_relu(float x) { return x < 0.0f ? 0.2f * x : x; }
 __device__ inline float silu(float x) { return __fdividef(x, 1.0f + __expf(-x)); }
 
 }  // namespace wan::cuda
