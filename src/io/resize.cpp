@@ -187,6 +187,58 @@ std::vector<float> resize_bilinear(std::span<const float> plane, Size from, Size
   return out;
 }
 
+constexpr int kLinearBits = 11;  // of OpenCV's weights
+
+/// Two neighbours and their weights, which add up to 1 << kLinearBits.
+struct LinearTap {
+  int first = 0, second = 0;
+  int32_t weight_first = 0, weight_second = 0;
+};
+
+/// Beyond an edge a row's neighbours are the edge, each with its weight; a column's is the edge alone.
+enum class Axis { kColumns, kRows };
+
+std::vector<LinearTap> linear_taps_of(Axis axis, int in, int out) {
+  constexpr float kOne = 1 << kLinearBits;
+  const double scale = 1.0 / (static_cast<double>(out) / in);
+  std::vector<LinearTap> taps;
+  for (int i = 0; i < out; ++i) {
+    auto at = static_cast<float>((i + 0.5) * scale - 0.5);
+    int below = static_cast<int>(std::floor(at));
+    at -= static_cast<float>(below);
+    if (axis == Axis::kColumns && (below < 0 || below >= in - 1)) at = 0;
+    const auto weight = [](float share) { return static_cast<int32_t>(std::nearbyint(share * kOne)); };
+    const int first = std::clamp(below, 0, in - 1);
+    const int second = at > 0 ? std::clamp(below + 1, 0, in - 1) : first;
+    taps.push_back({first, second, weight(1.0f - at), weight(at)});
+  }
+  return taps;
+}
+
+/// cv2.resize of 8-bit pictures, with its steps of rounding.
+Image resize_opencv_linear(const Image& image, Size size) {
+  constexpr int kDropped = 4, kShift = 16, kLast = 2;  // bits: of rows, of their products, of the sum
+  const auto across = linear_taps_of(Axis::kColumns, image.width, size.width);
+  const auto down = linear_taps_of(Axis::kRows, image.height, size.height);
+  Image out{size.width, size.height, {}};
+  out.rgb.reserve(static_cast<size_t>(size.width) * static_cast<size_t>(size.height) * kChannels);
+  const auto along = [&](int row, const LinearTap& tap, size_t channel) {
+    const uint8_t* from = image.rgb.data() + static_cast<size_t>(row) * static_cast<size_t>(image.width) * kChannels;
+    return from[static_cast<size_t>(tap.first) * kChannels + channel] * tap.weight_first +
+           from[static_cast<size_t>(tap.second) * kChannels + channel] * tap.weight_second;
+  };
+  for (const LinearTap& y : down)
+    for (const LinearTap& x : across)
+      for (size_t channel = 0; channel < kChannels; ++channel) {
+        const auto share = [&](int row, int32_t weight) {
+          return (weight * (along(row, x, channel) >> kDropped)) >> kShift;
+        };
+        const int32_t sum = share(y.first, y.weight_first) + share(y.second, y.weight_second);
+        out.rgb.push_back(static_cast<uint8_t>((sum + (1 << (kLast - 1))) >> kLast));
+      }
+  return out;
+}
+
 /// So that the shorter side becomes the shorter of `size`. Throws Error(kInput) for sides that are too unequal.
 Size by_shorter_side(Size image, Size size) {
   const int side = std::min(size.width, size.height);
@@ -243,6 +295,26 @@ Image fit_padded(const Image& image, Size size) {
   for (int row = 0; row < y.count; ++row)
     std::copy_n(scaled.rgb.data() + offset(y.from + row, x.from, scaled.width),
                 static_cast<size_t>(x.count) * kChannels, out.rgb.data() + offset(y.to + row, x.to, size.width));
+  return out;
+}
+
+Image fit_inside(const Image& image, Size size) {
+  const auto real = [](int value) { return static_cast<double>(value); };
+  const bool by_height = real(image.height) / image.width > real(size.height) / size.width;
+  const double width = by_height ? real(size.height) / image.height * image.width : size.width;
+  const double height = by_height ? size.height : real(size.width) / image.width * image.height;
+  const Size scaled = checked_size(std::floor(width), std::floor(height), {image.width, image.height},
+                                   int64_t{size.width} * size.height);
+  const Image inside = resize_opencv_linear(image, scaled);
+  const int left = (size.width - scaled.width) / 2, top = (size.height - scaled.height) / 2;
+  Image out{size.width, size.height,
+            std::vector<uint8_t>(static_cast<size_t>(size.width) * static_cast<size_t>(size.height) * kChannels)};
+  for (int row = 0; row < scaled.height; ++row)
+    std::copy_n(
+        inside.rgb.data() + static_cast<size_t>(row) * static_cast<size_t>(scaled.width) * kChannels,
+        static_cast<size_t>(scaled.width) * kChannels,
+        out.rgb.data() +
+            (static_cast<size_t>(top + row) * static_cast<size_t>(size.width) + static_cast<size_t>(left)) * kChannels);
   return out;
 }
 

@@ -45,6 +45,11 @@ Image fit_padded(const Image& image, Size size);
 /// The same of float planes [3, height, width], by torch's antialiased bilinear filter and filled with 0.
 std::vector<float> fit_padded(std::span<const float> planes, Size from, Size size);
 
+/// Scaled by OpenCV's bilinear filter for bytes (cv2.INTER_LINEAR: four neighbours in fixed point of 11 bits, bit for
+/// bit) to the largest size of its proportions within `size`, in the middle of black. Throws Error(kInput) for sides
+/// that are too unequal. Source: Wan2.2 wan/animate.py, padding_resize.
+Image fit_inside(const Image& image, Size size);
+
 /// Bytes to [-1, 1]: (p / 255 - 0.5) / 0.5 in float32. [height, width, 3] becomes [3, height, width].
 std::vector<float> to_planes(const Image& image);
 

@@ -1,6 +1,7 @@
 // The readers of pictures, PNG and JPEG, of an mp4's frames and still, and of sound. Checksums of PNG chunks are
 // checked, so most of the depth is in what follows a good seed; FFmpeg's own code is not instrumented.
 #include "io/image.h"
+#include "io/orientation.h"
 #include "io/sound.h"
 #include "io/video_frames.h"
 #include "io/video_poster.h"
@@ -9,6 +10,8 @@
 namespace wan::fuzz {
 
 void image(Bytes input) {
+  const int orientation = exif_orientation(std::as_bytes(input));
+  check(orientation >= 1 && orientation <= 8, "a picture is held in one of eight ways");
   const Image found = decode_image(std::as_bytes(input), "fuzz");
   check(found.rgb.size() == static_cast<size_t>(found.width) * static_cast<size_t>(found.height) * 3,
         "an image has three bytes a pixel");
