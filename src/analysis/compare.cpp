@@ -111,10 +111,10 @@ void add_scope_rows(Comparison& out, const Builder& build) {
 }
 
 void add_stage_rows(Comparison& out, const Builder& build, const CompareOptions& options) {
-  constexpr StageRole kRoles[] = {StageRole::kInitialization, StageRole::kPreprocess,  StageRole::kTextEncoding,
-                                  StageRole::kAudioEncoding,  StageRole::kVaeEncoding, StageRole::kStepLoading,
-                                  StageRole::kStepInference,  StageRole::kVaeDecoding, StageRole::kOutputEncoding,
-                                  StageRole::kOther};
+  constexpr StageRole kRoles[] = {StageRole::kInitialization, StageRole::kPreprocess,     StageRole::kTextEncoding,
+                                  StageRole::kAudioEncoding,  StageRole::kImageEncoding,  StageRole::kFaceEncoding,
+                                  StageRole::kVaeEncoding,    StageRole::kStepLoading,    StageRole::kStepInference,
+                                  StageRole::kVaeDecoding,    StageRole::kOutputEncoding, StageRole::kOther};
   for (const StageRole role : kRoles) {
     auto row = build.row(role_name(role), [role](const RunRecord& r) { return role_seconds(r, role); });
     if (!row) continue;

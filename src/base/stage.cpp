@@ -13,10 +13,12 @@ constexpr std::string_view kClipPrefix = "Clip_", kStepPrefix = "Step_", kPrepro
 constexpr int kMostNumber = 99999;
 
 /// Stages that every model has under one name.
-constexpr std::array<std::pair<StageRole, std::string_view>, 6> kNames{{
+constexpr std::array<std::pair<StageRole, std::string_view>, 8> kNames{{
     {StageRole::kInitialization, "Model_Initialization"},
     {StageRole::kTextEncoding, "T5_Encoding"},
     {StageRole::kAudioEncoding, "Audio_Encoding"},
+    {StageRole::kImageEncoding, "Image_Encoding"},
+    {StageRole::kFaceEncoding, "Face_Encoding"},
     {StageRole::kVaeEncoding, "VAE_Encoding"},
     {StageRole::kVaeDecoding, "VAE_Decoding"},
     {StageRole::kOutputEncoding, "Output_Encoding"},

@@ -16,6 +16,8 @@ enum class StageRole {
   kPreprocess,      // sizes, noise, image reading; named after the model: TI2V_Preprocess
   kTextEncoding,    // T5_Encoding: prompt text in hand -> both embeddings on the device
   kAudioEncoding,   // sound in hand -> its features, of models that speech drives
+  kImageEncoding,   // picture in hand -> its tokens, of models that attend to a picture
+  kFaceEncoding,    // frames of a face in hand -> its motion, of models that a face drives
   kVaeEncoding,     // image-to-video only
   kStepLoading,     // Step_i_Loading: exposed wait for the weights of step i
   kStepInference,   // Step_i_Inference: first kernel -> sampler update done

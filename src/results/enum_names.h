@@ -64,11 +64,13 @@ struct EnumNames<RunStatus> {
 
 template <>
 struct EnumNames<StageRole> {
-  static constexpr std::array<std::pair<StageRole, std::string_view>, 10> kTable{{
+  static constexpr std::array<std::pair<StageRole, std::string_view>, 12> kTable{{
       {StageRole::kInitialization, "initialization"},
       {StageRole::kPreprocess, "preprocess"},
       {StageRole::kTextEncoding, "text_encoding"},
       {StageRole::kAudioEncoding, "audio_encoding"},
+      {StageRole::kImageEncoding, "image_encoding"},
+      {StageRole::kFaceEncoding, "face_encoding"},
       {StageRole::kVaeEncoding, "vae_encoding"},
       {StageRole::kStepLoading, "step_loading"},
       {StageRole::kStepInference, "step_inference"},

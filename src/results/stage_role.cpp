@@ -10,6 +10,8 @@ std::string role_name(StageRole role) {
     case StageRole::kPreprocess: return "Preprocess";
     case StageRole::kTextEncoding: return "Text encoding";
     case StageRole::kAudioEncoding: return "Audio encoding";
+    case StageRole::kImageEncoding: return "Image encoding";
+    case StageRole::kFaceEncoding: return "Face encoding";
     case StageRole::kVaeEncoding: return "VAE encoding";
     case StageRole::kStepLoading: return "Step loading";
     case StageRole::kStepInference: return "Step inference";
@@ -40,6 +42,7 @@ std::optional<int64_t> warm_total_ns(const RunRecord& record) {
     stepped |= role == StageRole::kStepInference;
     decoded |= role == StageRole::kVaeDecoding;
     const bool within = role == StageRole::kTextEncoding || role == StageRole::kAudioEncoding ||
+                        role == StageRole::kImageEncoding || role == StageRole::kFaceEncoding ||
                         role == StageRole::kVaeEncoding || role == StageRole::kStepLoading ||
                         role == StageRole::kStepInference || role == StageRole::kVaeDecoding;
     if (within) sum += stage.wall_ns;

@@ -20,6 +20,15 @@ TEST(Stage, EveryPublishedNameIsUnderstood) {
   EXPECT_EQ(published_name(StageRole::kPreprocess, -1, "TI2V"), "TI2V_Preprocess");
 }
 
+TEST(Stage, PicturesAndFacesHaveStagesOfTheirOwn) {
+  for (const auto& [role, name] :
+       {std::pair{StageRole::kImageEncoding, "Image_Encoding"}, {StageRole::kFaceEncoding, "Face_Encoding"}}) {
+    EXPECT_EQ(published_name(role, -1, "Animate"), name);
+    EXPECT_EQ(stage_from_name(name).role, role);
+  }
+  EXPECT_EQ(stage_from_name("Clip_1_Face_Encoding").clip, 1);
+}
+
 TEST(Stage, AClipsStageIsThatStageOfTheClip) {
   const StageId step = stage_from_name("Clip_12_Step_3_Loading");
   EXPECT_EQ(step.role, StageRole::kStepLoading);
