@@ -231,6 +231,7 @@ void Dit::run_block(int index, TensorView slab, const Call& call, Activations& a
   b.linear(act.n, w("cross_attn.q.weight"), w("cross_attn.q.bias"), Activation::kNone, cross_q);
   b.rms_norm(cross_q, w("cross_attn.norm_q.weight"), eps, cross_q);
   b.attention(cross_q, text_k, text_v, heads, scale, act.n);
+  if (call.extension != nullptr) call.extension->attend(index, slab, cross_q, rows_of(call, act));
   b.linear(act.n, w("cross_attn.o.weight"), w("cross_attn.o.bias"), Activation::kNone, act.y);
   probe("cross_attn", act.y);
   b.gated_residual_modulated_norm(act.x, act.y, {}, part_of(modulation, 3, d), part_of(modulation, 4, d), act.row_index,

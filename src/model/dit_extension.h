@@ -28,6 +28,9 @@ class DitExtension {
   virtual int64_t tokens() const = 0;
   /// Adds to the latent's embedded tokens in `x` and writes those behind them.
   virtual void add_to_tokens(const Rows& rows) = 0;
+  /// Adds to `rows.n`, what block `block`'s tokens attended to of the text, what they attend to beside it. `q` are
+  /// their normed queries, compute dtype [L, d], and `slab` the block's weights; `rows.y` is free to use.
+  virtual void attend(int block, TensorView slab, TensorView q, const Rows& rows) = 0;
   /// Whether `after_block` does anything.
   virtual bool changes_after(int block) const = 0;
   /// Changes `x` behind block `block`. Blocks come in order, pass after pass.

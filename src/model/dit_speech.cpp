@@ -6,14 +6,13 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "model/causal_encoder.h"
 
 namespace wan {
 namespace {
 
 constexpr int64_t kReferenceFrame = 30;  // where the reference's tokens stand, however long the clip
 constexpr float kInjectorEps = 1e-5f;    // of the norm before audio is injected: not the model's own
-constexpr int64_t kConvHistory = 2;      // copies of the first row in front of a convolution
-constexpr int64_t kConvTaps = kConvHistory + 1;
 
 /// `count` places over 0 .. extent - 1, truncated as numpy.linspace(...).astype(int) does.
 std::vector<int64_t> spread(int64_t count, int64_t extent) {
@@ -30,14 +29,6 @@ void add_positions(int64_t frame, const std::vector<int64_t>& rows, const std::v
                    std::vector<TokenPosition>& out) {
   for (const int64_t row : rows)
     for (const int64_t column : columns) out.push_back({frame, row, column});
-}
-
-/// A vector as `rows` equal rows.
-TensorView repeated(const TensorView& row, int64_t rows) {
-  TensorView view = row;
-  view.shape = {rows, row.shape[0]};
-  view.strides = {0, 1};
-  return view;
 }
 
 /// Patches of latent frames [z, patch.frames, H, W] as [rows, columns, z, frames, rows, columns of a patch].
@@ -202,55 +193,20 @@ Tensor DitSpeech::weighted_layers(TensorView audio) {
   return x;
 }
 
-/// A causal convolution over the rows of x [F, C], whose first row is repeated in front: [(F - 1) / stride + 1, O].
-Tensor DitSpeech::convolve(TensorView x, const char* name, int64_t stride) {
-  const int64_t frames = x.shape[0], width = x.shape[1], out_frames = (frames - 1) / stride + 1;
-  const Tensor padded = backend_.allocate(DType::kF32, {kConvHistory + frames, width}, "audio rows");
-  backend_.copy(repeated(x.at(0), kConvHistory), padded.view().slice(0, 0, kConvHistory));
-  backend_.copy(x, padded.view().slice(0, kConvHistory, kConvHistory + frames));
-  TensorView windows = padded;
-  windows.shape = {out_frames, width, kConvTaps};
-  windows.strides = {stride * width, 1, width};
-  const Tensor rows = backend_.allocate(DType::kF32, {out_frames, width * kConvTaps}, "audio rows");
-  backend_.copy(windows, rows.view().reshape(windows.shape));
-  const TensorView weight = stem(std::string(name) + ".weight");
-  Tensor y = backend_.allocate(DType::kF32, {out_frames, weight.shape[0]}, "audio rows");
-  backend_.linear(rows, weight, stem(std::string(name) + ".bias"), Activation::kNone, y);
-  backend_.synchronize();  // the temporaries go now
-  return y;
-}
-
-void DitSpeech::normalise_and_activate(TensorView x, TensorView y) {
-  backend_.layer_norm(x, {}, {}, config_.eps, y);
-  backend_.activate(y, Activation::kSilu, y);
-}
-
-/// Rows of a first convolution to a quarter of them, as wide as the model.
-Tensor DitSpeech::encode_tail(TensorView x) {
-  Tensor y = backend_.allocate(DType::kF32, x.shape, "audio rows");
-  normalise_and_activate(x, y);
-  for (const char* name : {"conv2", "conv3"}) {
-    y = convolve(y, name, 2);
-    normalise_and_activate(y, y);
-  }
-  return y;
-}
-
 SpeechContext DitSpeech::embed_audio(TensorView audio, Probe* probe) {
   const int64_t d = config_.dim, own = config_.speech.audio_tokens, injected = config_.speech.injected;
   const Tensor x = weighted_layers(audio);
-  const Tensor first = convolve(x, "conv1_local", 1);
-  const int64_t width = first->shape[1] / own;
+  const CausalEncoder encoder(backend_, config_.eps, [this](const std::string& name) { return stem(name); });
+  const std::vector<Tensor> tokens = encoder.tokens(x, own);
   Tensor local;
-  for (int64_t token = 0; token < own; ++token) {
-    const Tensor rows = encode_tail(first.view().slice(1, token * width, (token + 1) * width));
+  for (int64_t token = 0; const Tensor& rows : tokens) {
     const int64_t frames = rows->shape[0] - kMotionLatents;
     if (local.empty()) local = backend_.allocate(DType::kF32, {frames, own + 1, d}, "audio tokens");
-    backend_.copy(rows.view().slice(0, kMotionLatents, rows->shape[0]), local.view().select(1, token));
+    backend_.copy(rows.view().slice(0, kMotionLatents, rows->shape[0]), local.view().select(1, token++));
   }
   const int64_t frames = local->shape[0];
   backend_.copy(repeated(stem("padding_tokens"), frames), local.view().select(1, own));
-  const Tensor tail = encode_tail(convolve(x, "conv1_global", 1));
+  const Tensor tail = encoder.rest(encoder.first(x, "conv1_global"));
   const Tensor global = backend_.allocate(DType::kF32, {frames, d}, "audio tokens");
   backend_.linear(tail.view().slice(0, kMotionLatents, tail->shape[0]), stem("final_linear.weight"),
                   stem("final_linear.bias"), Activation::kNone, global);

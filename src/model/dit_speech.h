@@ -71,6 +71,7 @@ class DitSpeech {
         : speech_(speech), audio_(audio), injectors_(injectors) {}
     int64_t tokens() const override { return speech_.behind_->shape[0]; }
     void add_to_tokens(const Rows& rows) override { speech_.add_to_tokens(rows); }
+    void attend(int, TensorView, TensorView, const Rows&) override {}
     bool changes_after(int block) const override { return speech_.config_.speech.place_of(block) >= 0; }
     void after_block(int block, const Rows& rows) override;
 
@@ -88,9 +89,6 @@ class DitSpeech {
     Patch patch;
   };
   void embed(TensorView latent, const Embedding& by, TensorView rows, const std::string& name, Probe* probe);
-  Tensor convolve(TensorView x, const char* name, int64_t stride);
-  Tensor encode_tail(TensorView x);
-  void normalise_and_activate(TensorView x, TensorView y);
   Tensor weighted_layers(TensorView audio);
   TensorView stem(const std::string& name) const { return layout_.view(stem_, name); }
   TensorView mask(int64_t row) const { return stem("trainable_cond_mask.weight").at(row); }
