@@ -99,6 +99,14 @@ void require_outputs(const Request& request, Existing existing, const fs::path& 
                       {kFrames, request.frames},
                       {kPreview, preview},
                       input});
+  std::error_code unknown;
+  if (fs::is_directory(request.animate_inputs, unknown))
+    for (const auto& entry : fs::directory_iterator(request.animate_inputs))
+      require_distinct({{flags::kOutput, request.output},
+                        {kDump, request.dump},
+                        {kFrames, request.frames},
+                        {kPreview, preview},
+                        {"--animate-inputs", entry.path()}});
   require(request.frames.empty() || !fs::exists(request.frames) || fs::is_directory(request.frames),
           fmt::format("{} is no folder: name one for {}", request.frames.string(), kFrames), ErrorKind::kUsage);
   for (const fs::path& file : {request.output, request.dump, request.curve, preview})

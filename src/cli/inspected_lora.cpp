@@ -232,8 +232,11 @@ InspectedLora inspect_lora(const std::filesystem::path& path) {
   std::error_code ignored;
   if (out.by_name && !other.empty() && std::filesystem::exists(path.parent_path() / other, ignored))
     out.counterpart = path.parent_path() / other;
+  // Of models of clips only those take any that attend to a picture: told from others of their size by such weights.
+  const bool changes_picture = std::ranges::any_of(
+      file.tensors(), [](const StoredTensor& tensor) { return tensor.name.find("k_img") != std::string::npos; });
   for (const Variant& variant : variants())
-    out.fits.push_back(fit_of(path, out, variant));
+    if (!variant.takes_driving_video() || changes_picture) out.fits.push_back(fit_of(path, out, variant));
   return out;
 }
 
@@ -253,7 +256,10 @@ ShellCommand generate_command(const InspectedLora& found, const Variant& variant
   const std::string_view recipe = recipe_by_name(found.files.factors, variant);
   if (!recipe.empty()) command.add("--recipe", recipe);
   if (variant.image.presence == Presence::kRequired) command.add("--image", "FILE");
-  command.add("--prompt", "TEXT");
+  if (variant.takes_driving_video())
+    command.add("--animate-inputs", "DIR");
+  else
+    command.add("--prompt", "TEXT");
   return command;
 }
 

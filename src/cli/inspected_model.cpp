@@ -76,6 +76,7 @@ void look_at_whole(InspectedModel& out) {
   out.components.push_back(text_component(c.text_encoder));
   out.components.push_back(vae_component(out.variant().vae_traits(), c.vae_file));
   if (c.audio_encoder) out.components.push_back(component("audio encoder", "audio_encoder", *c.audio_encoder, {}));
+  if (c.image_encoder) out.components.push_back(component("image encoder", "image_encoder", *c.image_encoder, {}));
 }
 
 void look_at_dits(InspectedModel& out) {
@@ -184,6 +185,10 @@ ShellCommand generate_command(const InspectedModel& found) {
   add_recipe(found, command);
   if (found.variant().image.presence == Presence::kRequired) command.add("--image", "FILE");
   if (found.variant().takes_audio()) command.add("--audio", "FILE");
+  if (found.variant().takes_driving_video()) {
+    command.add("--animate-inputs", "DIR");
+    return command;
+  }
   command.add("--prompt", "TEXT");
   return command;
 }

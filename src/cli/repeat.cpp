@@ -32,12 +32,12 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Where inputs are, how and where to compute, and what to write. What the video shows is the video's own.
-constexpr std::array<std::string_view, 29> kTaken{
+constexpr std::array<std::string_view, 30> kTaken{
     "checkpoint", "gpu_memory_limit", "dit",         "dit_high",  "dit_low",       "text_encoder",
     "vae",        "tokenizer",        "lora",        "lora_high", "lora_low",      "image",
     "last_image", "initial_latent",   "device",      "precision", "vae_precision", "text_encoder_device",
     "offload",    "overlap",          "vae_chunk",   "vae_slice", "tuning_table",  "output",
-    "frames",     "no_metadata",      "cache_curve", "audio",     "pose_video"};
+    "frames",     "no_metadata",      "cache_curve", "audio",     "pose_video",    "animate_inputs"};
 
 struct RepeatOptions {
   fs::path video;
@@ -207,6 +207,8 @@ Request request_of(const VideoMetadata& metadata, const RepeatOptions& options, 
   request.image = input_of(metadata.image, given.image, "--image", options.video, differences);
   request.audio = input_of(metadata.audio, given.audio, "--audio", options.video, differences);
   request.pose_video = input_of(metadata.pose_video, given.pose_video, "--pose-video", options.video, differences);
+  request.animate_inputs =
+      input_of(metadata.animate_inputs, given.animate_inputs, "--animate-inputs", options.video, differences);
   request.last_image = input_of(metadata.last_image, given.last_image, "--last-image", options.video, differences);
   request.initial_latent =
       input_of(metadata.initial_latent, given.initial_latent, "--initial-latent", options.video, differences);

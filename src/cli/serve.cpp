@@ -86,9 +86,11 @@ serve::ServedModel served_model(const Request& base, const ModelSet& models, con
   const Decisions decisions = decide_without_pictures(base, models);
   const Variant* variant = find_task(decisions.task);
   require(variant != nullptr, fmt::format("the model's task '{}' is not known", decisions.task), ErrorKind::kRuntime);
-  require(!variant->makes_clips(),
-          fmt::format("{}: the server takes no sound yet: make its videos with `wanbench generate`", variant->name),
-          ErrorKind::kUsage);
+  require(
+      !variant->makes_clips(),
+      fmt::format("{}: the server takes neither sound nor driving video yet: make its videos with `wanbench generate`",
+                  variant->name),
+      ErrorKind::kUsage);
   serve::ServedModel model;
   model.name = options.served_name.empty() ? plain_name(decisions.model) : options.served_name;
   model.family = decisions.model;

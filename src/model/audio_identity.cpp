@@ -1,4 +1,4 @@
-// What the config.json of an audio encoder says, in transformers' form.
+// What a config.json says of an audio encoder, in transformers' form, and of an image encoder.
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -60,6 +60,20 @@ void identify_audio_encoder(const std::filesystem::path& config, AudioEncoderCon
   require(audio.num_heads > 0 && audio.dim % audio.num_heads == 0,
           fmt::format("{}: {} heads do not divide the audio encoder's width {}", config.string(), audio.num_heads,
                       audio.dim));
+}
+
+void identify_image_encoder(const std::string& file, const std::filesystem::path& config, ImageEncoderConfig& image) {
+  image.num_heads = usual_image_encoder_heads(image);
+  std::error_code unknown;
+  if (std::filesystem::exists(config, unknown)) {
+    const nlohmann::json json = parse_json(read_text(config, kMostConfigBytes), config.string());
+    JsonReader reader(json, config.string());
+    reader.read("image_encoder_heads", image.num_heads, kHeads);
+  }
+  require(image.num_heads > 0 && image.dim % image.num_heads == 0,
+          fmt::format("{}: nothing tells heads that divide the image encoder's width {}: say them in {} as "
+                      "image_encoder_heads",
+                      file, image.dim, config.string()));
 }
 
 }  // namespace wan

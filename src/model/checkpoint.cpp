@@ -75,6 +75,20 @@ void open_audio_encoder(Checkpoint& c) {
                       path_of(*c.audio_encoder), c.audio.states(), c.audio.dim, speech.audio_layers, speech.audio_dim));
 }
 
+/// Its heads are in the DiT's config.json, else as published.
+void open_image_encoder(Checkpoint& c) {
+  if (!c.variant->takes_driving_video()) return;
+  require(!c.files.image_encoder.empty(),
+          fmt::format("{}: the image encoder is missing: expected {}", c.files.folder.string(),
+                      (c.files.folder / kImageEncoderName).string()));
+  c.image_encoder = WeightFile::open(c.files.image_encoder, ModelPart::kImageEncoder);
+  c.image = c.image_encoder->sizes().image;
+  identify_image_encoder(path_of(*c.image_encoder), c.files.dits.front().parent_path() / "config.json", c.image);
+  require(c.image.dim == c.dit.animate.image_dim && c.image.tokens() == AnimateConfig::kImageTokens,
+          fmt::format("{}: the image encoder has {} tokens of {}, the DiT expects {} of {}", path_of(*c.image_encoder),
+                      c.image.tokens(), c.image.dim, AnimateConfig::kImageTokens, c.dit.animate.image_dim));
+}
+
 bool has_tokenizer_inside(const WeightFile& encoder) {
   return encoder.facts().spiece_model != nullptr || holds_gguf_tokenizer(encoder.file());
 }
@@ -88,6 +102,7 @@ Checkpoint open_checkpoint(const WeightChoice& choice) {
   open_text_encoder(c);
   open_vae(c);
   open_audio_encoder(c);
+  open_image_encoder(c);
   require(!c.files.tokenizer.empty() || has_tokenizer_inside(c.text_encoder),
           fmt::format("{}: the tokenizer is missing: it is neither within the text encoder's file nor beside it: name "
                       "tokenizer.json or spiece.model with --tokenizer",

@@ -10,6 +10,7 @@
 #include "model/audio_encoder.h"
 #include "model/checkpoint_files.h"
 #include "model/dit.h"
+#include "model/image_encoder.h"
 #include "model/text_encoder.h"
 #include "model/tokenizer.h"
 #include "model/vae.h"
@@ -31,6 +32,8 @@ struct Checkpoint {
   VaeConfig vae;
   std::optional<WeightFile> audio_encoder;  // of a model that takes audio
   AudioEncoderConfig audio;
+  std::optional<WeightFile> image_encoder;  // of a model that attends to a picture
+  ImageEncoderConfig image;
 };
 
 /// Throws Error(kInput) that names what is missing, what files of another program or half a download are

@@ -189,6 +189,7 @@ class Finder {
     for (const char* name : {"model.safetensors", "pytorch_model.bin"})
       if (found_.audio_encoder.empty() && is_file(folder / kAudioEncoderFolder / name))
         found_.audio_encoder = folder / kAudioEncoderFolder / name;
+    if (is_file(folder / kImageEncoderName)) found_.image_encoder = folder / kImageEncoderName;
   }
 
   static fs::path official_dit(const fs::path& folder) {
@@ -406,6 +407,7 @@ std::vector<PartFiles> files_of_parts(const CheckpointFiles& files) {
   add("text_encoder", files.text_encoder);
   add("vae", files.vae);
   add("audio_encoder", files.audio_encoder);
+  add("image_encoder", files.image_encoder);
   add("tokenizer", files.tokenizer);
   return parts;
 }

@@ -20,6 +20,7 @@ struct CheckpointFiles {
   std::vector<std::string> evidence;        // by what each was taken for that
   std::filesystem::path text_encoder, vae;  // may be a DiT's file, which then holds several parts
   std::filesystem::path audio_encoder;      // of models that take audio; empty: none is there
+  std::filesystem::path image_encoder;      // of models that attend to a picture; likewise
   std::filesystem::path tokenizer;          // a file or a folder; empty: within the text encoder's file
 };
 
@@ -33,7 +34,8 @@ std::optional<NoiseRange> expert_by_name(const std::filesystem::path& file);
 
 /// A part's files as they lie on the disk.
 struct PartFiles {
-  std::string component;  // "dit", "dit.high_noise", "text_encoder", "vae", "audio_encoder", "tokenizer"
+  std::string
+      component;  // "dit", "dit.high_noise", "text_encoder", "vae", "audio_encoder", "image_encoder", "tokenizer"
   std::vector<std::filesystem::path> files;
 };
 /// Every file that would be read, shards by their index, in the order of the parts.

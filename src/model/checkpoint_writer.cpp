@@ -87,10 +87,11 @@ bool has_dit_dtype(CheckpointFormat format) {
 
 namespace {
 
-/// Until their writers know the audio encoder.
-void require_no_audio(const Variant& variant, const char* what) {
-  require(!variant.takes_audio(),
-          fmt::format("{}: the audio encoder of {} is not written yet: use the published files", what, variant.name),
+/// Until their writers know the audio encoder and the image encoder.
+void require_usual_parts(const Variant& variant, const char* what) {
+  const char* more = variant.takes_audio() ? "audio" : "image";
+  require(!variant.takes_audio() && !variant.takes_driving_video(),
+          fmt::format("{}: the {} encoder of {} is not written yet: use the published files", what, more, variant.name),
           ErrorKind::kUsage);
 }
 
@@ -99,7 +100,7 @@ void require_no_audio(const Variant& variant, const char* what) {
 void make_checkpoint(const CheckpointSizes& sizes, uint64_t seed, const CheckpointForm& form,
                      const std::filesystem::path& tokenizer, const std::filesystem::path& target,
                      const WriteOptions& options) {
-  require_no_audio(*sizes.variant, "make-checkpoint");
+  require_usual_parts(*sizes.variant, "make-checkpoint");
   MadeCheckpoint made{.sizes = sizes,
                       .form = form,
                       .tokenizer = tokenizer,
@@ -123,7 +124,7 @@ void make_checkpoint(const CheckpointSizes& sizes, uint64_t seed, const Checkpoi
 
 void pack_checkpoint(const WeightChoice& choice, const std::filesystem::path& target, const WriteOptions& options) {
   const Checkpoint checkpoint = open_checkpoint(choice);
-  require_no_audio(*checkpoint.variant, "pack");
+  require_usual_parts(*checkpoint.variant, "pack");
   CheckpointFolder folder(Sync::kOnDisk, options);
   std::vector<WeightSource> dits;
   for (const WeightFile& file : checkpoint.dits) dits.push_back(WeightSource::from_file(file));

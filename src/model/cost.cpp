@@ -123,6 +123,12 @@ DitCost dit_cost(const DitConfig& c, int64_t tokens, int64_t added) {
   const double injected = real(c.speech.injected) * real(tokens);
   cost.gemm += injected * 4 * d * d;
   cost.cross_attention += injected * 4 * real(c.speech.audio_tokens + 1) * d;
+  const double faces = real(c.animate.face_blocks);
+  if (faces > 0) {
+    cost.gemm += faces * s * 4 * d * d + 2 * s * d * real(c.out_dim * c.patch.positions());
+    cost.cross_attention +=
+        layers * 4 * s * real(AnimateConfig::kImageTokens) * d + faces * 4 * s * real(c.animate.face_tokens + 1) * d;
+  }
   return cost;
 }
 
@@ -143,6 +149,27 @@ double audio_encoder_cost(const AudioEncoderConfig& c, int64_t samples) {
   const double n = real(frames), d = real(c.dim);
   flops += 2 * n * d * (real(width) + d / real(c.position_groups) * real(c.position_kernel));
   return flops + real(c.num_layers) * (n * (8 * d * d + 4 * d * real(c.dim_ffn)) + 4 * n * n * d);
+}
+
+double motion_encoder_cost(const AnimateConfig& a) {
+  constexpr double kColours = 3, kPlainTaps = 9, kHalvingTaps = 36, kSkipTaps = 16;  // with the blur ahead of them
+  constexpr double kShrunk = 4;                                                      // positions that become one
+  double positions = real(a.face_side()) * real(a.face_side()), width = real(a.level_widths[0]);
+  double products = positions * kColours * width;
+  for (size_t i = 1; i <= static_cast<size_t>(a.levels); ++i) {
+    const double next = real(a.level_widths[i]);
+    products += positions * width * width * kPlainTaps;
+    positions /= kShrunk;
+    products += positions * width * next * (kHalvingTaps + kSkipTaps);
+    width = next;
+  }
+  products += real(a.motion_dim) * (positions * width + 2 * real(a.motion_codes));
+  return 2 * products;
+}
+
+double image_encoder_cost(const ImageEncoderConfig& c) {
+  const double n = real(c.tokens()), d = real(c.dim), values = 3 * real(c.patch * c.patch);
+  return 2 * (n - 1) * values * d + real(c.num_layers) * (n * (8 * d * d + 4 * d * real(c.dim_ffn)) + 4 * n * n * d);
 }
 
 double vae_decode_cost(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height, int64_t width) {

@@ -7,15 +7,16 @@
 
 #include "model/audio_encoder.h"
 #include "model/dit.h"
+#include "model/image_encoder.h"
 #include "model/text_encoder.h"
 #include "model/vae.h"
 
 namespace wan {
 
 struct DitCost {
-  double gemm = 0;  // projections, feed-forward, patch embedding and head
+  double gemm = 0;  // projections, feed-forward, patch embedding and head; what a face goes in by
   double self_attention = 0;
-  double cross_attention = 0;
+  double cross_attention = 0;  // to text, a picture and a face
   double total() const { return gemm + self_attention + cross_attention; }
 };
 
@@ -31,6 +32,12 @@ double text_encoder_cost(const TextEncoderConfig& config, int64_t tokens);
 
 /// Encoding so many samples of sound, normalised.
 double audio_encoder_cost(const AudioEncoderConfig& config, int64_t samples);
+
+/// Encoding one face's motion.
+double motion_encoder_cost(const AnimateConfig& config);
+
+/// Encoding a picture.
+double image_encoder_cost(const ImageEncoderConfig& config);
 
 /// Decoding latents [z, T, H, W]; widths are read off `file`, or the published ones when it is null.
 double vae_decode_cost(const VaeConfig& config, const WeightFile* file, int64_t frames, int64_t height, int64_t width);

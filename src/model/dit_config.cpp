@@ -69,6 +69,10 @@ WeightLayout dit_block_layout(const DitConfig& c, int block, DType compute) {
   linear("cross_attn.o", d, d, {"cross_attn.o"}, init);
   linear("ffn.0", c.ffn_dim, d, {"ffn.0"}, {0, xavier(c.ffn_dim, d)});
   linear("ffn.2", d, c.ffn_dim, {"ffn.2"}, {0, xavier(c.ffn_dim, d)});
+  if (c.animate.face_blocks > 0) {
+    linear("cross_attn.kv_img", 2 * d, d, {"cross_attn.k_img", "cross_attn.v_img"}, init);
+    vector("cross_attn.norm_k_img.weight", 1.0f);
+  }
   for (const char* name : {"self_attn.norm_q.weight", "self_attn.norm_k.weight", "cross_attn.norm_q.weight",
                            "cross_attn.norm_k.weight", "norm3.weight"})
     vector(name, 1.0f);

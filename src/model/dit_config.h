@@ -43,6 +43,29 @@ struct SpeechConfig {
   bool operator==(const SpeechConfig&) const = default;
 };
 
+/// Sizes of what a DiT has beside the others where the pose and the face of a driving video move it.
+struct AnimateConfig {
+  static constexpr size_t kMostLevels = 16;
+  static constexpr int64_t kLastSide = 4;
+  static constexpr int64_t kImageTokens = 257;          // of the image encoder
+  static constexpr int64_t kBlockPeriod = 5;            // the face goes in behind blocks 0, 5, 10, ...
+  int64_t image_dim = 0;                                // of the image encoder's tokens
+  int64_t motion_dim = 0;                               // of a face's motion
+  int64_t motion_codes = 0;                             // numbers that a face is boiled down to before
+  int64_t levels = 0;                                   // of the motion encoder, each of half the side
+  std::array<int64_t, kMostLevels + 1> level_widths{};  // before the first, and of each
+  int64_t face_dim = 0, face_tokens = 0;                // of a latent frame, beside the one that is learnt
+  int64_t face_blocks = 0;                              // 0: no driving video moves it
+
+  /// Pixels of a face's side: the last level has kLastSide.
+  int64_t face_side() const { return kLastSide << levels; }
+  /// A block's place among those behind which the face goes in; -1 for another.
+  int64_t place_of(int64_t block) const {
+    return face_blocks > 0 && block % kBlockPeriod == 0 ? block / kBlockPeriod : -1;
+  }
+  bool operator==(const AnimateConfig&) const = default;
+};
+
 /// Sizes of a DiT. The published values are in the table of variant.cpp.
 struct DitConfig {
   int64_t dim = 0, ffn_dim = 0, in_dim = 0, out_dim = 0, text_dim = 0;
@@ -51,6 +74,7 @@ struct DitConfig {
   float eps = 1e-6f;
   Patch patch;
   SpeechConfig speech{};
+  AnimateConfig animate{};
 
   int64_t head_dim() const { return dim / num_heads; }
   bool operator==(const DitConfig&) const = default;

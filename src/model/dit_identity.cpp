@@ -36,12 +36,14 @@ struct Spelling {
 constexpr Spelling kOfficial{"num_heads", "in_dim", "out_dim"};
 constexpr Spelling kDiffusers{"num_attention_heads", "in_channels", "out_channels"};
 
-/// The row whose published DiT reads and writes as many channels, and takes audio or does not as this one.
+/// The row whose published DiT reads and writes as many channels, and takes audio and a driving video or does not as
+/// this one.
 const Variant* variant_of_channels(const DitConfig& dit) {
   const auto rows = variants();
   const auto row = std::find_if(rows.begin(), rows.end(), [&](const Variant& each) {
     return each.dit.in_dim == dit.in_dim && each.dit.out_dim == dit.out_dim &&
-           each.takes_audio() == (dit.speech.injected > 0);
+           each.takes_audio() == (dit.speech.injected > 0) &&
+           each.takes_driving_video() == (dit.animate.face_blocks > 0);
   });
   return row == rows.end() ? nullptr : &*row;
 }
@@ -143,6 +145,18 @@ void read_speech(JsonReader& reader, DitConfig& c) {
   for (size_t i = 0; i < blocks->size(); ++i) speech.after_block[i] = (*blocks)[i].get<int32_t>();
 }
 
+/// That the rest of the class is as the published model has it.
+void read_animate(JsonReader& reader, const DitConfig& c) {
+  check_size(reader, "motion_encoder_dim", c.animate.motion_dim);
+  for (const char* key : {"use_img_emb", "qk_norm", "cross_attn_norm"}) {
+    bool said = true;
+    reader.read(key, said);
+    if (!said)
+      throw reader.error(
+          fmt::format("field '{}' is false: a form of the model that was not published and is not read", key));
+  }
+}
+
 /// Where nothing but the tensors is there: as published.
 void assume_speech(const Variant& variant, DitConfig& c, const std::string& where) {
   const SpeechConfig& published = variant.dit.speech;
@@ -171,14 +185,19 @@ DitIdentity read_config(const WeightFile& file, const std::filesystem::path& pat
     refuse_others(reader, json);
     found.variant = &variant_by_channels(c, file.file().path().string());
   }
+  require(found.variant->takes_driving_video() == (c.animate.face_blocks > 0),
+          fmt::format("{}: a model {} a driving video by it, and the tensors of {} say otherwise", path.string(),
+                      found.variant->takes_driving_video() ? "of" : "without", file.file().path().string()));
   c.patch = found.variant->dit.patch;
   double eps = c.eps;
+  if (c.num_heads > 0) check_size(reader, spelling.heads, c.num_heads);
   reader.read(spelling.heads, c.num_heads, kHeads);
   reader.read("text_len", c.text_len, kTextLengths);
   reader.read("eps", eps, kEps);
   c.eps = static_cast<float>(eps);
   check_sizes(reader, spelling, c);
   if (found.variant->takes_audio() && official) read_speech(reader, c);
+  if (found.variant->takes_driving_video() && official) read_animate(reader, c);
   if (found.variant->takes_audio() && !official) assume_speech(*found.variant, c, path.string());
   if (c.freq_dim % 2 != 0) throw reader.error("field 'freq_dim' must be even: sines and cosines");
   if (c.num_heads == 0) throw reader.error(fmt::format("field '{}' is missing", spelling.heads));
@@ -193,6 +212,11 @@ DitIdentity identify_alone(const WeightFile& file) {
   found.variant = &variant_by_channels(c, where);
   c.patch = found.variant->dit.patch;
   if (found.variant->takes_audio()) assume_speech(*found.variant, c, where);
+  if (c.num_heads > 0) {
+    require_even_heads(c, where, "the number of heads by its norms");
+    found.evidence = "norms of its heads";
+    return found;
+  }
   const auto& metadata = file.file().metadata();
   if (const auto said = metadata.find(kGgufHeads); said != metadata.end()) {
     const std::string& text = said->second;

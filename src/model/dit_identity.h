@@ -7,6 +7,7 @@
 
 #include "model/audio_encoder.h"
 #include "model/dit_config.h"
+#include "model/image_encoder.h"
 #include "model/variant.h"
 #include "model/weight_file.h"
 
@@ -32,5 +33,9 @@ DitIdentity identify_dit(const WeightFile& file);
 /// Reads an audio encoder's heads and the rest that no tensor tells from its config.json, if that is there. Throws
 /// Error(kInput) naming it where it is absurd, contradicts the tensors or is of a form that is not read.
 void identify_audio_encoder(const std::filesystem::path& config, AudioEncoderConfig& audio);
+
+/// The same of an image encoder's heads, which have no file of their own: `image_encoder_heads` in the DiT's
+/// config.json where that is there, else those of the published width. `file` begins messages.
+void identify_image_encoder(const std::string& file, const std::filesystem::path& config, ImageEncoderConfig& image);
 
 }  // namespace wan

@@ -28,8 +28,8 @@ constexpr uint64_t kMostConfigBytes = uint64_t{1} << 20;
 constexpr size_t kMostEntries = 10'000;
 constexpr size_t kMostNamed = 3;
 
-/// The image encoder of Wan2.1, which no Wan2.2 model of the table has.
-constexpr std::string_view kWan21ImageEncoder = "models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth";
+/// The image encoder of Wan2.1, which of Wan2.2's models only those have that a driving video moves.
+constexpr std::string_view kWan21ImageEncoder = kImageEncoderName;
 
 /// A small object of JSON; null where there is none.
 Json object_in(const fs::path& file) {
@@ -113,7 +113,10 @@ ForeignFiles wan21(const fs::path& folder, const std::string& form, const std::s
 
 /// Wan2.1 in the official layout: its DiT lies in the folder itself, where Wan2.2 has folders of experts.
 Found official_wan21(const fs::path& folder) {
-  if (is_file(folder / kWan21ImageEncoder))
+  const std::string class_name = text_in(object_in(folder / "config.json"), "_class_name");
+  const bool attends_to_picture = std::ranges::any_of(
+      variants(), [&](const Variant& row) { return row.takes_driving_video() && row.class_name == class_name; });
+  if (is_file(folder / kWan21ImageEncoder) && !attends_to_picture)
     return wan21(folder, "in its official layout", fmt::format("it has the image encoder {}", kWan21ImageEncoder));
   const std::string task = text_in(object_in(folder / "config.json"), "model_type");
   const Variant* row = find_task(task);

@@ -12,6 +12,7 @@ std::string_view name_of(ModelPart part) {
     case ModelPart::kTextEncoder: return "text encoder";
     case ModelPart::kVae: return "VAE";
     case ModelPart::kAudioEncoder: return "audio encoder";
+    case ModelPart::kImageEncoder: return "image encoder";
   }
   return "?";
 }
@@ -48,6 +49,7 @@ const std::vector<NamingSigns>& naming_signs() {
       {ModelPart::kAudioEncoder,
        WeightNaming::kOfficial,
        {"feature_projection.projection.weight", "encoder.pos_conv_embed.conv.bias"}},
+      {ModelPart::kImageEncoder, WeightNaming::kOfficial, {"cls_embedding", "transformer.0.attn.to_qkv.weight"}},
   };
   return signs;
 }
@@ -58,7 +60,8 @@ std::string stored_name(ModelPart part, WeightNaming naming, std::string_view of
     case ModelPart::kDit: return stored_dit_name(naming, official);
     case ModelPart::kTextEncoder: return stored_text_encoder_name(naming, official);
     case ModelPart::kVae: return stored_vae_name(naming, official);
-    case ModelPart::kAudioEncoder: return std::string(official);
+    case ModelPart::kAudioEncoder:
+    case ModelPart::kImageEncoder: return std::string(official);
   }
   return {};
 }
@@ -69,6 +72,7 @@ ExpectedPart expected_part(ModelPart part, const ShapeOf& shape_of, const HasTen
     case ModelPart::kTextEncoder: return expected_text_encoder(shape_of, has, where);
     case ModelPart::kVae: return expected_vae(shape_of, has, where);
     case ModelPart::kAudioEncoder: return expected_audio_encoder(shape_of, has, where);
+    case ModelPart::kImageEncoder: return expected_image_encoder(shape_of, has, where);
   }
   return {};
 }

@@ -10,13 +10,14 @@
 
 #include "model/audio_encoder.h"
 #include "model/dit_config.h"
+#include "model/image_encoder.h"
 #include "model/text_encoder.h"
 #include "model/variant.h"
 
 namespace wan {
 
 /// What a file of weights is for.
-enum class ModelPart : uint8_t { kDit, kTextEncoder, kVae, kAudioEncoder };
+enum class ModelPart : uint8_t { kDit, kTextEncoder, kVae, kAudioEncoder, kImageEncoder };
 
 /// Whose names a file has.
 enum class WeightNaming : uint8_t { kOfficial, kDiffusers, kTransformers, kLlamaCpp };
@@ -43,11 +44,14 @@ std::string_view newer_audio_name(std::string_view official);
 
 /// Sizes of a part as its tensors have them.
 struct PartSizes {
-  DitConfig dit;  // of a kDit; num_heads 0 and the blocks behind which audio goes in unset, which no tensor tells
+  /// Of a kDit; num_heads 0, unless norms of single heads tell them, and the blocks behind which audio goes in unset,
+  /// which no tensor tells.
+  DitConfig dit;
   TextEncoderConfig text;  // of a kTextEncoder
   VaeVersion vae = VaeVersion::k22;
   int64_t latent_channels = 0;  // of a kVae
   AudioEncoderConfig audio;     // of a kAudioEncoder; num_heads 0
+  ImageEncoderConfig image;     // of a kImageEncoder; num_heads 0
 };
 
 /// A tensor that a part has: its official name and shape.
@@ -78,6 +82,10 @@ ExpectedPart expected_dit(const ShapeOf& shape_of, const HasTensor& has, const s
 ExpectedPart expected_text_encoder(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
 ExpectedPart expected_vae(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
 ExpectedPart expected_audio_encoder(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
+ExpectedPart expected_image_encoder(const ShapeOf& shape_of, const HasTensor& has, const std::string& where);
+
+/// What a driving video adds to a DiT of so many blocks, by its tensors.
+AnimateConfig expected_animate(const ShapeOf& shape_of, const HasTensor& has, int64_t layers, const std::string& where);
 
 /// Every tensor of a DiT of these sizes.
 std::vector<ExpectedWeight> dit_weights(const DitConfig& config);

@@ -113,6 +113,12 @@ ExpectedPart expected_dit(const ShapeOf& shape_of, const HasTensor& has, const s
   c.ffn_dim = size("the width of the feed-forward network", shape_of("blocks.0.ffn.0.bias").count());
   c.num_layers = count_blocks(has, "modulation", where);
   if (has("casual_audio_encoder.weights")) c.speech = expected_speech(shape_of, has, where);
+  if (has("face_encoder.padding_tokens")) {
+    c.animate = expected_animate(shape_of, has, c.num_layers, where);
+    const int64_t head = size("the width of a head", shape_of("face_adapter.fuser_blocks.0.q_norm.weight").count());
+    require(c.dim % head == 0, fmt::format("{}: heads of {} do not divide the width {}", where, head, c.dim));
+    c.num_heads = c.dim / head;
+  }
   part.weights = dit_weights(c);
   return part;
 }

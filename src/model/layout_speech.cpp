@@ -51,14 +51,6 @@ WeightLayout speech_stem_layout(const DitConfig& c, DType compute) {
   return layout;
 }
 
-std::vector<WeightLayout> dit_layouts(const DitConfig& config, DType compute) {
-  std::vector<WeightLayout> layouts{dit_stem_layout(config, compute)};
-  if (config.speech.injected > 0) layouts.push_back(speech_stem_layout(config, compute));
-  for (int i = 0; i < config.num_layers; ++i) layouts.push_back(dit_block_layout(config, i, compute));
-  for (int64_t i = 0; i < config.speech.injected; ++i) layouts.push_back(speech_injector_layout(config, i, compute));
-  return layouts;
-}
-
 WeightLayout speech_injector_layout(const DitConfig& c, int64_t place, DType compute) {
   WeightLayout layout;
   const int64_t d = c.dim;

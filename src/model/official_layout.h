@@ -17,6 +17,8 @@ inline constexpr const char* kDitIndexName = "diffusion_pytorch_model.safetensor
 inline constexpr const char* kTextEncoderName = "models_t5_umt5-xxl-enc-bf16.pth";
 /// Of models that take audio: its encoder's folder, as transformers writes it.
 inline constexpr const char* kAudioEncoderFolder = "wav2vec2-large-xlsr-53-english";
+/// Of models that attend to a picture: its encoder, CLIP's.
+inline constexpr const char* kImageEncoderName = "models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth";
 /// Of this program: what the checkpoint is best sampled with. Read by pipeline/checkpoint_defaults.h.
 inline constexpr const char* kCheckpointDefaultsName = "wanbench.json";
 

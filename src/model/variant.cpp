@@ -43,6 +43,11 @@ constexpr std::array kSpeechStages{StageRole::kInitialization, StageRole::kPrepr
                                    StageRole::kAudioEncoding,  StageRole::kVaeEncoding, StageRole::kStepLoading,
                                    StageRole::kStepInference,  StageRole::kVaeDecoding, StageRole::kOutputEncoding};
 
+constexpr std::array kAnimateStages{StageRole::kInitialization, StageRole::kPreprocess,    StageRole::kTextEncoding,
+                                    StageRole::kImageEncoding,  StageRole::kFaceEncoding,  StageRole::kVaeEncoding,
+                                    StageRole::kStepLoading,    StageRole::kStepInference, StageRole::kVaeDecoding,
+                                    StageRole::kOutputEncoding};
+
 constexpr std::array<ExpertSpec, 1> kOneModel{{{"", "", NoiseRange::kAll, 5.0}}};
 
 constexpr std::string_view kHighNoise = "high_noise", kLowNoise = "low_noise";
@@ -52,6 +57,7 @@ constexpr std::array<ExpertSpec, 2> two_experts(double high_guidance, double low
            {kLowNoise, "low_noise_model", NoiseRange::kLow, low_guidance}}};
 }
 constexpr std::array<ExpertSpec, 1> kSpeechModel{{{"", "", NoiseRange::kAll, 4.5}}};
+constexpr std::array<ExpertSpec, 1> kAnimateModel{{{"", "", NoiseRange::kAll, 1.0}}};
 constexpr auto kTextExperts = two_experts(4.0, 3.0);
 constexpr auto kImageExperts = two_experts(3.5, 3.5);
 
@@ -86,9 +92,24 @@ constexpr DitConfig speech_dit() {
   return dit;
 }
 
+constexpr DitConfig animate_dit() {
+  DitConfig dit = dit_14b(36);
+  dit.animate = {.image_dim = 1280,
+                 .motion_dim = 512,
+                 .motion_codes = 20,
+                 .levels = 7,
+                 .level_widths = {32, 64, 128, 256, 512, 512, 512, 512},
+                 .face_dim = 1024,
+                 .face_tokens = 4,
+                 .face_blocks = 8};
+  return dit;
+}
+
 constexpr std::array<VideoSize, 2> k5BSizes{{{1280, 704, 161}, {1280, 704, 121}}};
 constexpr std::array<VideoSize, 2> k14BSizes{{{832, 480, 81}, {1280, 720, 81}}};
 constexpr std::array<VideoSize, 2> kSpeechSizes{{{832, 448, 77}, {1024, 704, 77}}};
+
+constexpr std::array<VideoSize, 2> kAnimateSizes{{{832, 480, 77}, {1280, 720, 77}}};
 
 constexpr std::string_view kSpeechNegativePrompt =
     "画面模糊，最差质量，画面模糊，细节模糊不清，情绪激动剧烈，手快速抖动，字幕，丑陋的，残缺的，多余的手指，"
@@ -97,7 +118,7 @@ constexpr std::string_view kSpeechNegativePrompt =
 
 constexpr std::string_view kPlainClass = "WanModel";
 
-constexpr std::array<Variant, 4> kVariants{{
+constexpr std::array<Variant, 5> kVariants{{
     {.name = "ti2v-5B",
      .task = "ti2v",
      .class_name = kPlainClass,
@@ -175,6 +196,27 @@ constexpr std::array<Variant, 4> kVariants{{
                   .negative_prompt = kSpeechNegativePrompt},
      .usual_sizes = kSpeechSizes,
      .stages = kSpeechStages},
+    {.name = "animate-14B",
+     .task = "animate",
+     .class_name = "WanAnimateModel",
+     .abbreviation = "Animate",
+     .description = "picture that moves as in a video, one DiT",
+     .repository = "Wan-AI/Wan2.2-Animate-14B",
+     .gigabytes = 53,
+     .dit = animate_dit(),
+     .vae = VaeVersion::k21,
+     .experts = kAnimateModel,
+     .image = {},
+     .clips = {.frames = 77, .most_frames = 1001, .first_dropped = 0, .context_frames = 1, .draws_on = true},
+     .defaults = {.size = {1280, 720, 77},
+                  .fps = 30,
+                  .steps = 20,
+                  .shift = 5.0,
+                  .boundary = 0,
+                  .negative_prompt = kNegativePrompt,
+                  .prompt = "视频中的人在做动作"},
+     .usual_sizes = kAnimateSizes,
+     .stages = kAnimateStages},
 }};
 
 }  // namespace
@@ -186,6 +228,10 @@ const VaeTraits& traits_of(VaeVersion version) {
 int64_t Variant::side_step() const {
   constexpr int64_t kCoarsest = 4;  // motion's largest patches, in the model's own
   return vae_traits().stride_spatial * dit.patch.columns * (takes_audio() ? kCoarsest : 1);
+}
+
+int64_t Variant::clip_latents(int64_t frames) const {
+  return takes_driving_video() ? vae_traits().latent_frames(frames) + 1 : frames / vae_traits().stride_temporal;
 }
 
 PatchGrid Variant::grid(const VideoSize& size) const {

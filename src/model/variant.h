@@ -85,14 +85,17 @@ struct ModelDefaults {
   double shift = 0;
   double boundary = 0;  // share of 1000 timesteps from which on the high-noise expert runs; 0 where there is one model
   std::string_view negative_prompt;
+  std::string_view prompt{};  // where none is given; empty: one has to be
 };
 
 /// How a model makes a longer video: clip by clip, each continuing the last frames of the one before.
 struct ClipTraits {
-  int64_t frames = 0;         // of a clip, by default; 0: the model makes its video in one piece
-  int64_t most_frames = 0;    // that a clip may have
-  int64_t first_dropped = 0;  // frames of the first clip that nobody sees, where nothing comes before it
-  bool draws_bf16 = false;    // the official program draws a clip's noise in BF16
+  int64_t frames = 0;          // of a clip, by default; 0: the model makes its video in one piece
+  int64_t most_frames = 0;     // that a clip may have
+  int64_t first_dropped = 0;   // frames of the first clip that nobody sees, where nothing comes before it
+  int64_t context_frames = 0;  // that a clip begins with once more, by default
+  bool draws_bf16 = false;     // the official program draws a clip's noise in BF16
+  bool draws_on = false;       // each clip's noise is the next draw of one generator, not the first of another seed's
 };
 
 struct Variant {
@@ -123,6 +126,11 @@ struct Variant {
   bool takes_last_image() const { return appends_condition_channels(); }
   /// Whether a sound drives the video.
   bool takes_audio() const { return dit.speech.injected > 0; }
+  /// Whether the pose and the face of a driving video move it.
+  bool takes_driving_video() const { return dit.animate.face_blocks > 0; }
+  /// Latent frames of a clip of so many frames: of all of them, and where a driving video moves it of the reference
+  /// ahead of these.
+  int64_t clip_latents(int64_t frames) const;
   const VaeTraits& vae_traits() const { return traits_of(vae); }
   /// A video's sides are multiples of it: of the largest patch that anything of it is cut into.
   int64_t side_step() const;

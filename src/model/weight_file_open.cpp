@@ -18,7 +18,7 @@ namespace wan {
 namespace {
 
 /// What may stand in front of all names of a part, in the order in which it is tried.
-constexpr std::array<std::string_view, 10> kPrefixes{"",
+constexpr std::array<std::string_view, 11> kPrefixes{"",
                                                      "model.diffusion_model.",
                                                      "diffusion_model.",
                                                      "text_encoders.umt5xxl.transformer.",
@@ -26,6 +26,7 @@ constexpr std::array<std::string_view, 10> kPrefixes{"",
                                                      "vae.",
                                                      "transformer.",
                                                      "wav2vec2.",
+                                                     "visual.",
                                                      "model.",
                                                      "net."};
 constexpr std::string_view kOnlyWhereAllHaveIt = "net.";
@@ -45,8 +46,11 @@ bool ends_with_any(std::string_view name, std::initializer_list<std::string_view
 }
 
 /// What may lie in a file of a part without being one of its weights; `name` behind the prefix.
-bool may_be_ignored(ModelPart part, WeightNaming naming, std::string_view name) {
+bool may_be_ignored(ModelPart part, WeightNaming naming, std::string_view name, const PartSizes& sizes) {
   if (part == ModelPart::kAudioEncoder) return name.starts_with("lm_head.") || name == "masked_spec_embed";
+  if (part == ModelPart::kImageEncoder)
+    return name.starts_with("textual.") || name == "log_scale" || name == "head" || name.starts_with("post_norm.") ||
+           name.starts_with(fmt::format("transformer.{}.", sizes.image.num_layers));
   if (part != ModelPart::kTextEncoder) return false;
   if (naming == WeightNaming::kTransformers) return name.starts_with("decoder.") || name.starts_with("lm_head.");
   if (naming == WeightNaming::kLlamaCpp) return name.starts_with("dec.") || name == "output.weight";
@@ -130,9 +134,11 @@ class WeightFileOpener {
         facts().part = signs.part;
         facts().naming = signs.naming;
         facts().prefix = prefix;
-        facts().evidence.push_back(fmt::format("{} {}, with {}{}", signs.part == ModelPart::kAudioEncoder ? "an" : "a",
-                                               name_of(signs.part), name_of(signs.naming),
-                                               prefix.empty() ? "" : fmt::format(" behind the prefix {}", prefix)));
+        facts().evidence.push_back(
+            fmt::format("{} {}, with {}{}",
+                        signs.part == ModelPart::kAudioEncoder || signs.part == ModelPart::kImageEncoder ? "an" : "a",
+                        name_of(signs.part), name_of(signs.naming),
+                        prefix.empty() ? "" : fmt::format(" behind the prefix {}", prefix)));
         return;
       }
     }
@@ -240,7 +246,8 @@ class WeightFileOpener {
       if (facts().part == ModelPart::kTextEncoder && name == kSpieceModel && tensor.dtype == DType::kU8 &&
           tensor.contiguous)
         facts().spiece_model = &tensor;
-      else if (is_other || may_be_ignored(facts().part, facts().naming, name) || is_other_embedding(tensor))
+      else if (is_other || may_be_ignored(facts().part, facts().naming, name, result_.sizes_) ||
+               is_other_embedding(tensor))
         facts().ignored.push_back(tensor.name);
       else if (ends_with_any(name, {"scale_weight", "weight_scale", "weight_scale_2", "comfy_quant"}))
         add_problem(fmt::format("{} belongs to no weight", printable(tensor.name)));

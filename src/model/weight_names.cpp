@@ -21,7 +21,8 @@ namespace {
 constexpr std::array<std::string_view, 10> kLoraMarks{".lora_A",  ".lora_B", ".lora_down", ".lora_up",    "_lora.down",
                                                       "_lora.up", ".hada_w", ".lokr_w",    ".dora_scale", ".diff_b"};
 
-constexpr std::string_view kSpeechTitle = "Wan2.2 S2V";  // of a file that has a part of it alone
+constexpr std::string_view kSpeechTitle = "Wan2.2 S2V";  // of a file that has a part of it alone, as the next
+constexpr std::string_view kAnimateTitle = "Wan2.2 Animate";
 
 struct OtherFamily {
   std::string_view mark;  // part of a name
@@ -35,9 +36,9 @@ constexpr std::array kOtherFamilies{
     OtherFamily{"casual_audio_encoder.", kSpeechTitle},
     OtherFamily{"audio_injector.", kSpeechTitle},
     OtherFamily{"audio_proj.audio_proj_glob", "HuMo"},
-    OtherFamily{"face_adapter.", "Wan2.2 Animate"},
-    OtherFamily{"pose_patch_embedding.", "Wan2.2 Animate"},
-    OtherFamily{"motion_encoder.", "Wan2.2 Animate"},
+    OtherFamily{"face_adapter.", kAnimateTitle},
+    OtherFamily{"pose_patch_embedding.", kAnimateTitle},
+    OtherFamily{"motion_encoder.", kAnimateTitle},
     OtherFamily{"ref_conv.", "Wan Fun with a reference"},
     OtherFamily{"img_emb.emb_pos", "Wan2.1 first and last frame to video"},
     OtherFamily{"img_emb.", "Wan2.1 image to video"},
@@ -108,6 +109,17 @@ bool is_speech(const FileOutline& outline) {
   return holds_speech([&](std::string_view name) { return find_ending(outline, name) != nullptr; });
 }
 
+bool is_animate(const FileOutline& outline) {
+  return holds_animate([&](std::string_view name) { return find_ending(outline, name) != nullptr; });
+}
+
+/// Whether what shows another family is of a model of this one that is whole.
+bool is_whole(const FileOutline& outline, const OtherFamily& family) {
+  if (family.title == kSpeechTitle) return is_speech(outline);
+  constexpr std::string_view kImage = "Wan2.1 image to video";  // whose tensors an Animate has as well
+  return (family.title == kAnimateTitle || family.title == kImage) && is_animate(outline);
+}
+
 /// Blocks by the largest number of a modulation's name.
 int64_t count_blocks(const FileOutline& outline, std::string_view modulation) {
   constexpr std::string_view kBlocks = "blocks.";
@@ -132,7 +144,8 @@ void describe_dit(const FileOutline& outline, NamedWeights& weights) {
   weights.evidence += fmt::format("; width {}, {} blocks, {} channels in", width, blocks, channels);
   for (const Variant& row : variants())
     if (static_cast<uint64_t>(row.dit.dim) == width && static_cast<uint64_t>(row.dit.in_dim) == channels &&
-        row.dit.num_layers == blocks && row.takes_audio() == is_speech(outline))
+        row.dit.num_layers == blocks && row.takes_audio() == is_speech(outline) &&
+        row.takes_driving_video() == is_animate(outline))
       weights.variant = &row;
   if (width == kSmallWan21Width) weights.other_model = "Wan2.1 text to video";
 }
@@ -159,8 +172,7 @@ NamedWeights name_weights(const FileOutline& outline) {
   }
   if (weights.part == HeldPart::kDit) describe_dit(outline, weights);
   const OutlineTensor* shown = nullptr;
-  if (const OtherFamily* family = other_family_in(outline, shown);
-      family != nullptr && !(family->title == kSpeechTitle && is_speech(outline))) {
+  if (const OtherFamily* family = other_family_in(outline, shown); family != nullptr && !is_whole(outline, *family)) {
     weights.variant = nullptr;
     weights.other_model = family->title;
     weights.evidence += fmt::format("; '{}' is of that model alone", printable(shown->name));

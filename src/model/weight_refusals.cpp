@@ -14,7 +14,7 @@ namespace wan {
 namespace {
 
 enum class Match { kBegins, kHolds, kEnds };
-enum class Unless { kNever, kSpeech };  // a file that holds all that such a model is known by is one
+enum class Unless { kNever, kSpeech, kAnimate };  // a file that holds all that such a model is known by is one
 
 struct Refusal {
   Match match;
@@ -33,6 +33,11 @@ constexpr std::array<std::string_view, 5> kSpeechSigns{"casual_audio_encoder.wei
                                                        "audio_injector.injector.0.q.weight", "cond_encoder.weight",
                                                        "frame_packer.proj.weight", "trainable_cond_mask.weight"};
 
+constexpr std::array<std::string_view, 6> kAnimateSigns{
+    "face_encoder.padding_tokens",    "face_adapter.fuser_blocks.0.linear2.weight",
+    "motion_encoder.enc.fc.0.weight", "pose_patch_embedding.weight",
+    "img_emb.proj.0.weight",          "blocks.0.cross_attn.k_img.weight"};
+
 /// In the order of what says most.
 constexpr std::array kRefusals{
     Refusal{Match::kHolds, "svdquant_lora_", "SVDQuant", kPlainFile},
@@ -49,13 +54,13 @@ constexpr std::array kRefusals{
     Refusal{Match::kBegins, "cond_encoder.", "an S2V (speech to video) model", kPlainModel, Unless::kSpeech},
     Refusal{Match::kBegins, "frame_packer.", "an S2V (speech to video) model", kPlainModel, Unless::kSpeech},
     Refusal{Match::kBegins, "audio_proj.", "a HuMo model", kPlainModel},
-    Refusal{Match::kBegins, "pose_patch_embedding.", "an Animate model", kPlainModel},
-    Refusal{Match::kBegins, "face_adapter.", "an Animate model", kPlainModel},
-    Refusal{Match::kBegins, "motion_encoder.", "an Animate model", kPlainModel},
+    Refusal{Match::kBegins, "pose_patch_embedding.", "an Animate model", kPlainModel, Unless::kAnimate},
+    Refusal{Match::kBegins, "face_adapter.", "an Animate model", kPlainModel, Unless::kAnimate},
+    Refusal{Match::kBegins, "motion_encoder.", "an Animate model", kPlainModel, Unless::kAnimate},
     Refusal{Match::kBegins, "ref_conv.", "a Fun model with control or reference", kPlainModel},
     Refusal{Match::kBegins, "img_emb.emb_pos", "a Wan2.1 model of first and last frame", kPlainModel},
-    Refusal{Match::kBegins, "img_emb.", "a Wan2.1 image model", kPlainModel},
-    Refusal{Match::kHolds, ".k_img.", "a Wan2.1 image model", kPlainModel},
+    Refusal{Match::kBegins, "img_emb.", "a Wan2.1 image model", kPlainModel, Unless::kAnimate},
+    Refusal{Match::kHolds, ".k_img.", "a Wan2.1 image model", kPlainModel, Unless::kAnimate},
     Refusal{Match::kBegins, "condition_embedder.image_embedder.", "a Wan2.1 image model", kPlainModel},
     Refusal{Match::kHolds, ".add_k_proj.", "a Wan2.1 image model", kPlainModel},
     Refusal{Match::kHolds, "to_gate_compress", "a model of sparse attention (VSA), whose results differ without it",
@@ -131,11 +136,16 @@ bool holds_speech(const std::function<bool(std::string_view name)>& has) {
   return std::ranges::all_of(kSpeechSigns, has);
 }
 
+bool holds_animate(const std::function<bool(std::string_view name)>& has) {
+  return std::ranges::all_of(kAnimateSigns, has);
+}
+
 void refuse_other_models(const TensorFile& file, const std::string& prefix) {
-  const bool is_speech =
-      holds_speech([&](std::string_view name) { return file.find(fmt::format("{}{}", prefix, name)) != nullptr; });
+  const auto has = [&](std::string_view name) { return file.find(fmt::format("{}{}", prefix, name)) != nullptr; };
+  const bool is_speech = holds_speech(has), is_animate = holds_animate(has);
   for (const Refusal& refusal : kRefusals) {
-    if (is_speech && refusal.unless == Unless::kSpeech) continue;
+    if ((is_speech && refusal.unless == Unless::kSpeech) || (is_animate && refusal.unless == Unless::kAnimate))
+      continue;
     for (const StoredTensor& tensor : file.tensors()) {
       std::string_view name = tensor.name;
       if (!name.starts_with(prefix)) continue;

@@ -14,6 +14,9 @@ namespace wan {
 /// all.
 bool holds_speech(const std::function<bool(std::string_view name)>& has);
 
+/// The same of one that a driving video moves.
+bool holds_animate(const std::function<bool(std::string_view name)>& has);
+
 /// Throws Error(kInput) that names the file, the tensor and what it belongs to where a tensor's name, behind `prefix`,
 /// is one of another model or of a form that is not read; says what would do instead.
 void refuse_other_models(const TensorFile& file, const std::string& prefix);

@@ -139,7 +139,7 @@ class WeightSource {
 };
 
 /// The parts of a model whose random weights have a seed of their own.
-enum class Component { kDit, kLowNoiseDit, kTextEncoder, kVae, kAudioEncoder };
+enum class Component { kDit, kLowNoiseDit, kTextEncoder, kVae, kAudioEncoder, kImageEncoder };
 
 /// Of a model's expert by its place: kDit the first or only one.
 Component dit_component(size_t expert);

@@ -9,6 +9,8 @@
 #include "io/sound.h"
 #include "io/video_frames.h"
 #include "model/speech_frames.h"
+#include "pipeline/driving_video.h"
+#include "pipeline/request_options.h"
 
 namespace wan {
 namespace {
@@ -17,22 +19,70 @@ constexpr int64_t kAssumedClips = 2;  // the second is larger than the first, an
 
 void require_usage(bool condition, const std::string& message) { require(condition, message, ErrorKind::kUsage); }
 
-/// Of a video that is made in one piece.
-void refuse_clip_options(const Request& request, const Variant& variant) {
+/// "s2v-14B or ...": the models of which `takes` holds.
+std::string models_that(bool (Variant::*takes)() const) {
   std::string models;
   for (const Variant& row : variants())
-    if (row.takes_audio()) models += (models.empty() ? "" : " or ") + std::string(row.name);
+    if ((row.*takes)()) models += (models.empty() ? "" : " or ") + std::string(row.name);
+  return models;
+}
+
+void refuse_sound_options(const Request& request, const Variant& variant) {
   const auto refuse = [&](bool given, const char* flag) {
     require_usage(!given, fmt::format("{}: {} takes no sound: leave it out, or name a checkpoint of {}", flag,
-                                      variant.name, models));
+                                      variant.name, models_that(&Variant::takes_audio)));
   };
   refuse(!request.audio.empty(), "--audio");
   refuse(!request.pose_video.empty(), "--pose-video");
   refuse(request.start_from_ref, "--start-from-ref");
   refuse(request.num_clips > 0, "--num-clips");
-  refuse(request.frames_per_clip > 0, "--frames-per-clip");
   refuse(request.drop_silent_clip, "--drop-silent-clip");
   refuse(request.align_sound, "--align-sound");
+}
+
+void refuse_driving_options(const Request& request, const Variant& variant) {
+  const auto refuse = [&](bool given, const char* flag) {
+    require_usage(!given, fmt::format("{}: no driving video moves {}: leave it out, or name a checkpoint of {}", flag,
+                                      variant.name, models_that(&Variant::takes_driving_video)));
+  };
+  refuse(!request.animate_inputs.empty(), "--animate-inputs");
+  refuse(request.replace, "--replace");
+  refuse(request.context_frames > 0, "--context-frames");
+}
+
+/// Of a video that a driving video moves.
+void choose_driven_clips(const Request& request, const ModelSet& models, bool may_be_assumed, Plan& plan) {
+  const Variant& variant = *plan.variant;
+  const ClipTraits& traits = variant.clips;
+  refuse_sound_options(request, variant);
+  require_usage(!request.animate_inputs.empty() || may_be_assumed,
+                "this checkpoint is moved by a driving video: name the folder of its preprocessed files with "
+                "--animate-inputs");
+  require_usage(request.num_frames == 0,
+                "--num-frames: the driving video decides how long this model's video is: give each clip other frames "
+                "with --frames-per-clip");
+  ClipPlan& clip = plan.clip;
+  clip.frames = request.frames_per_clip > 0 ? request.frames_per_clip : traits.frames;
+  clip.context_frames = request.context_frames > 0 ? request.context_frames : traits.context_frames;
+  clip.replaces = request.replace;
+  const int64_t stride = models.vae.traits().stride_temporal;
+  require_usage(
+      clip.context_frames == 1 || clip.context_frames == 1 + stride,
+      fmt::format("--context-frames {}: must be 1 or {}, one or two latent frames", clip.context_frames, 1 + stride));
+  const int64_t fewest = std::max(2 * clip.context_frames, 1 + stride);
+  require_usage(models.vae.traits().can_code(clip.frames) && clip.frames >= fewest && clip.frames <= traits.most_frames,
+                fmt::format("--frames-per-clip {}: must be one more than a multiple of {}, {} to {}", clip.frames,
+                            stride, fewest, traits.most_frames));
+  constexpr int64_t kAssumed = 2;
+  plan.clips = kAssumed;
+  plan.num_frames = driven_length(clip.frames + 1, clip.frames, clip.context_frames);
+  if (request.animate_inputs.empty()) return;
+  clip.driving = look_at_driving_files(request.animate_inputs, clip.replaces, variant, models.dit.animate.face_side());
+  plan.num_frames = clip.driving.pose_frames;
+  plan.clips = driven_clips(plan.num_frames, clip.frames, clip.context_frames);
+  require_usage(plan.clips <= kClips.most,
+                fmt::format("{}: {} frames are more than the {} clips that are made: cut it",
+                            driving_files(request.animate_inputs).pose.string(), plan.num_frames, kClips.most));
 }
 
 /// At kSpeechRate.
@@ -49,7 +99,14 @@ int64_t length_of(const std::filesystem::path& file, const AudioEncoderConfig& e
 
 void choose_clips(const Request& request, const ModelSet& models, bool may_be_assumed, Plan& plan) {
   const Variant& variant = *plan.variant;
-  if (!variant.makes_clips()) return refuse_clip_options(request, variant);
+  if (variant.takes_driving_video()) return choose_driven_clips(request, models, may_be_assumed, plan);
+  refuse_driving_options(request, variant);
+  if (!variant.makes_clips()) {
+    refuse_sound_options(request, variant);
+    require_usage(request.frames_per_clip == 0,
+                  fmt::format("--frames-per-clip: {} makes its video in one piece: leave it out", variant.name));
+    return;
+  }
   require_usage(!request.audio.empty() || may_be_assumed,
                 "this checkpoint is speech-to-video: name the sound with --audio");
   require_usage(request.num_frames == 0,

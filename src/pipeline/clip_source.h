@@ -24,6 +24,8 @@ class ClipSource {
   virtual void embed(const StageContext& context, LoadedExpert& expert) = 0;
   /// Of the DiT's call 0 with the positive prompt, 1 with the negative one.
   virtual DitExtension& extension(int call) = 0;
+  /// Where the DiT's input is more than the latent: all of it, F32 [in_dim, T, H, W], the latent in front; else empty.
+  virtual TensorView model_input() const { return {}; }
   /// What a call has beside the prompt, for a dump.
   virtual void dump_call(const StageContext& context, int call) const = 0;
   /// What is decoded of the clip whose denoised latent is `x`; good until `end_clip`.
@@ -31,6 +33,9 @@ class ClipSource {
   /// After decoding.
   virtual void end_clip(const StageContext& context) = 0;
 };
+
+/// Of models that a driving video moves.
+std::unique_ptr<ClipSource> make_animate_clips();
 
 /// Of the plan's model; nullptr of one that makes its video in one piece.
 std::unique_ptr<ClipSource> make_clip_source(const Plan& plan);

@@ -93,8 +93,10 @@ void DecodeStage::decode_chunk(int64_t done, int64_t count) {
   backend.copy_bytes(rgb, host, Queue::kCompute);
   const Event copied = backend.record(Queue::kCompute);
   if (done == 0) check_latent({latent_->as<float>(), static_cast<size_t>(latent_->count())});
-  hand_over();  // the chunk before, while this one computes
-  if (wanted > 0) pending_ = Pending{host.slice(0, frames - wanted, frames), copied};
+  hand_over();                                                 // the chunk before, while this one computes
+  const int64_t seen = frames_done_ + frames - task_.skipped;  // with this chunk, of the frames behind the skipped ones
+  const int64_t cut = task_.shown > 0 ? std::clamp<int64_t>(seen - task_.shown, 0, wanted) : 0;
+  if (wanted > cut) pending_ = Pending{host.slice(0, frames - wanted, frames - cut), copied};
   frames_done_ += frames;
 }
 

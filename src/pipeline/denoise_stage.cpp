@@ -166,13 +166,15 @@ void DenoiseStage::make_velocity(LoadedExpert& expert, int step, int call, Forwa
 void DenoiseStage::call_dit(LoadedExpert& expert, int step, int call, Dit::Blocks blocks) {
   const Tensor& velocity = call == 0 ? velocity_positive_ : velocity_negative_;
   TensorView input = x_;
-  if (const Tensor& joined = conditioning_.model_input; !joined.empty()) {
-    device().copy(x_, joined.view().slice(0, 0, plan_.latent[0]));
+  ClipSource* clips = conditioning_.clips;
+  const TensorView joined = clips != nullptr ? clips->model_input() : conditioning_.model_input.view();
+  if (!joined.empty()) {
+    device().copy(x_, joined.slice(0, 0, plan_.latent[0]));
     input = joined;
   }
   TextContext& text = call == 0 ? expert.positive : expert.negative;
-  ClipSource* clips = conditioning_.clips;
-  const int first_frame_row = conditioning_.first_frame.empty() && clips == nullptr ? -1 : 0;
+  const bool has_clean_tokens = clips != nullptr ? !clips->positions().empty() : !conditioning_.first_frame.empty();
+  const int first_frame_row = has_clean_tokens ? 0 : -1;
   Dit::Call arguments{input, step + 1, first_frame_row, &expert.times, &text, nullptr, reuse_->residual(call), blocks};
   if (clips != nullptr) arguments.extension = &clips->extension(call);
   const bool dumping = context_.dump.takes_blocks_of(step);
@@ -195,12 +197,16 @@ void DenoiseStage::dump_call(const LoadedExpert& expert, int step, int call, Dit
   } else {
     dump.add(prefix + "t", host_tensor(std::vector<float>{static_cast<float>(t)}, {1}));
   }
-  dump.add(prefix + "x", arguments.latent);
+  dump.add(prefix + "x", conditioning_.clips != nullptr ? x_.view() : arguments.latent);
   dump.add(prefix + "context", text_rows_[static_cast<size_t>(call)]);
   if (conditioning_.clips != nullptr) conditioning_.clips->dump_call(context_, call);
   if (call != 0) return;
   arguments.probe = &probe;
-  if (conditioning_.clips != nullptr) return dump_two_times(expert, step, prefix);
+  if (conditioning_.clips != nullptr && arguments.first_frame_row >= 0) return dump_two_times(expert, step, prefix);
+  if (conditioning_.clips != nullptr) {
+    dump.add(prefix + "time_embedding", expert.times.e.view().slice(0, step + 1, step + 2));
+    return dump.add(prefix + "time_projection", expert.times.e0.view().slice(0, step + 1, step + 2));
+  }
   dump.add_per_token("time_embedding", expert.times.e, step + 1, arguments.first_frame_row);
   dump.add_per_token("time_projection", expert.times.e0, step + 1, arguments.first_frame_row);
 }

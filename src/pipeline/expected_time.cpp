@@ -38,6 +38,12 @@ VideoWork work_of(const ModelSet& models, const Plan& plan) {
       clips * vae_decode_cost(models.vae, models.vae_file(), plan.decoded_latents(), plan.latent[2], plan.latent[3]);
   if (plan.from_image)
     work.vae += clips * vae_encode_cost(models.vae, models.vae_file(), plan.encoded_frames(), plan.height, plan.width);
+  if (plan.variant->takes_driving_video()) {
+    constexpr double kEncodings = 2;  // of a clip: the pose, and what is known of the video
+    work.vae += clips * kEncodings *
+                vae_encode_cost(models.vae, models.vae_file(), plan.encoded_frames(), plan.height, plan.width);
+    work.vae += clips * static_cast<double>(plan.clip.frames) * motion_encoder_cost(models.dit.animate);
+  }
   work.steps = static_cast<int>(plan.clips) * plan.steps;
   return work;
 }

@@ -18,12 +18,15 @@
 namespace wan {
 namespace {
 
-/// A clip's starting noise: a file's `noise` or `clipK.noise`, or torch's CUDA stream of the fixed card, begun anew
-/// with the next seed for each clip, and rounded where the official program rounds it.
+/// A clip's starting noise: a file's `noise` or `clipK.noise`, or torch's CUDA stream of the fixed card, for each clip
+/// begun anew with the next seed, or gone on with; rounded where the official program rounds it.
 Tensor starting_noise(const Request& request, const Plan& plan, int clip) {
   if (request.initial_latent.empty()) {
     Tensor noise = host_tensor(DType::kF32, plan.latent);
-    draw_latent(plan.seed + static_cast<uint64_t>(std::max(clip, 0)), 0, plan.recipe->draws, noise);
+    const int number = std::max(clip, 0);
+    const bool draws_on = plan.variant->clips.draws_on;
+    draw_latent(plan.seed + static_cast<uint64_t>(draws_on ? 0 : number), draws_on ? number : 0, plan.recipe->draws,
+                noise);
     if (plan.variant->clips.draws_bf16)
       std::transform(noise->as<float>(), noise->as<float>() + noise->count(), noise->as<float>(), round_to_bf16);
     return noise;
@@ -202,6 +205,7 @@ void Generation::load() {
     initial_latent_ = input_file(request_.initial_latent);
     audio_ = input_file(request_.audio);
     pose_video_ = input_file(request_.pose_video);
+    animate_inputs_ = input_file(request_.animate_inputs);
   }
   sink_ = std::make_unique<FrameSink>(request_, plan_, call_.consumers);
   clock_ = std::make_unique<StageClock>(observer_, plan_.steps, call_.start_ns > 0 ? call_.start_ns : monotonic_ns());
@@ -258,6 +262,7 @@ std::string Generation::metadata(const std::string& frames_sha256) const {
   VideoMetadata metadata = video_metadata(request_, plan_, image_, last_image_, initial_latent_, frames_sha256);
   metadata.audio = audio_;
   metadata.pose_video = pose_video_;
+  metadata.animate_inputs = animate_inputs_;
   return to_json(metadata);
 }
 

@@ -48,6 +48,7 @@ class Generation {
   PromptCache& prompts_;
   Plan plan_;
   std::optional<InputFile> image_, last_image_, initial_latent_, audio_, pose_video_;  // as they were read
+  std::optional<InputFile> animate_inputs_;
   std::unique_ptr<StageClock> clock_;
   std::unique_ptr<FrameSink> sink_;
   std::unique_ptr<Dump> dump_;

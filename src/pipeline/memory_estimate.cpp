@@ -7,7 +7,10 @@
 
 #include "backend/memory_ledger.h"
 #include "model/audio_encoder.h"
+#include "model/dit_animate.h"
 #include "model/dit_speech.h"
+#include "model/layout_extension.h"
+#include "model/motion_encoder.h"
 #include "model/speech_frames.h"
 #include "pipeline/step_reuse.h"
 #include "sampler/sampler.h"
@@ -65,7 +68,7 @@ struct EmbeddedSpeech {
 EmbeddedSpeech embed_speech(Backend& dry, const ModelSet& models, const Plan& plan) {
   const TensorView stem(reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice);
   EmbeddedSpeech out;
-  if (plan.clip.frames == 0) return out;
+  if (!plan.variant->takes_audio()) return out;
   const bool goes_on = plan.goes_on(plan.clips - 1);
   const auto latent = [&](int64_t frames) {
     Shape shape = plan.latent;
@@ -81,6 +84,30 @@ EmbeddedSpeech embed_speech(Backend& dry, const ModelSet& models, const Plan& pl
   for (int branch = 0; branch < (plan.uses_negative_prompt() ? 2 : 1); ++branch)
     out.audio.push_back(out.speech->embed_audio(sound));
   out.positions = speech_positions(plan.grid(), goes_on);
+  return out;
+}
+
+/// What a DiT makes of a clip that a driving video moves.
+struct EmbeddedAnimate {
+  std::unique_ptr<DitAnimate> animate;
+  ImageContext image;
+  std::vector<FaceContext> faces;  // of each branch
+  Tensor pose;
+};
+
+EmbeddedAnimate embed_animate(Backend& dry, const ModelSet& models, const Plan& plan) {
+  const TensorView stem(reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice);
+  EmbeddedAnimate out;
+  if (!plan.variant->takes_driving_video()) return out;
+  const AnimateConfig& animate = models.dit.animate;
+  out.animate = std::make_unique<DitAnimate>(dry, models.dit, plan.compute, stem);
+  out.image = out.animate->embed_image(dry.allocate(DType::kF32, {models.image.tokens(), animate.image_dim}, "image"));
+  const Tensor motion = dry.allocate(DType::kF32, {plan.clip.frames, animate.motion_dim}, "motion");
+  for (int branch = 0; branch < (plan.uses_negative_prompt() ? 2 : 1); ++branch)
+    out.faces.push_back(out.animate->embed_faces(motion));
+  Shape pose = plan.latent;
+  pose[1] -= 1;
+  out.pose = dry.allocate(DType::kF32, pose, "pose latent");
   return out;
 }
 
@@ -168,15 +195,19 @@ VaeNeed encode_need(const ModelSet& models, const Plan& plan, HistoryMemory hist
 uint64_t stem_bytes(const ModelSet& models, const Plan& plan) {
   const auto bytes_of = [&](const WeightLayout& layout) { return in_granules(layout.bytes(), granule_of(plan)); };
   uint64_t bytes = bytes_of(dit_stem_layout(models.dit, plan.compute));
-  if (models.dit.speech.injected > 0) bytes += bytes_of(speech_stem_layout(models.dit, plan.compute));
+  if (const auto extension = extension_stem_layout(models.dit, plan.compute)) bytes += bytes_of(*extension);
+  if (models.dit.animate.face_blocks > 0) bytes += motion_encoder_bytes(models.dit.animate);
   return bytes * models.expert_count();
 }
 
 /// A clip's frames, those before it, those before the next and what is decoded: of a video that is made in clips.
 uint64_t clip_bytes(const Plan& plan) {
   if (plan.clip.frames == 0) return 0;
-  const int64_t pixels = 3 * plan.height * plan.width * (plan.clip.frames + 2 * kMotionFrames);
-  const int64_t latents = plan.latent.count() / plan.latent[1] * (plan.decoded_latents() + kMotionLatents);
+  const bool is_driven = plan.variant->takes_driving_video();
+  const int64_t before = is_driven ? plan.clip.context_frames : 2 * kMotionFrames;
+  const int64_t pixels = 3 * plan.height * plan.width * (plan.clip.frames + before);
+  const int64_t latents =
+      plan.latent.count() / plan.latent[1] * (plan.decoded_latents() + (is_driven ? 1 : kMotionLatents));
   return static_cast<uint64_t>(pixels + latents) * sizeof(float);
 }
 
@@ -187,17 +218,10 @@ std::vector<WeightLayout> block_layouts(const ModelSet& models, DType compute) {
   return layouts;
 }
 
-std::vector<WeightLayout> injector_layouts(const ModelSet& models, DType compute) {
-  std::vector<WeightLayout> layouts;
-  for (int64_t place = 0; place < models.dit.speech.injected; ++place)
-    layouts.push_back(speech_injector_layout(models.dit, place, compute));
-  return layouts;
-}
-
 /// Of each of an expert's stores that a forward pass goes through.
 std::vector<std::vector<WeightLayout>> layers_of_pass(const ModelSet& models, DType compute) {
   std::vector<std::vector<WeightLayout>> stores{block_layouts(models, compute)};
-  if (models.dit.speech.injected > 0) stores.push_back(injector_layouts(models, compute));
+  if (auto layers = extension_layer_layouts(models.dit, compute); !layers.empty()) stores.push_back(std::move(layers));
   return stores;
 }
 
@@ -231,8 +255,8 @@ uint64_t expansion_bytes(const ModelSet& models, const Plan& plan, Residency res
   for (size_t expert = 0; expert < models.expert_count(); ++expert) {
     const WeightSource source = models.dit_source(expert);
     add({dit_stem_layout(models.dit, plan.compute)}, source, Residency::kResident);
-    if (models.dit.speech.injected > 0)
-      add({speech_stem_layout(models.dit, plan.compute)}, source, Residency::kResident);
+    if (auto extension = extension_stem_layout(models.dit, plan.compute))
+      add({std::move(*extension)}, source, Residency::kResident);
     for (const std::vector<WeightLayout>& layouts : layers_of_pass(models, plan.compute))
       add(layouts, source, residency);
   }
@@ -319,10 +343,11 @@ DenoiseNeed denoise_need(const ModelSet& models, const Plan& plan) {
   const auto dry = make_dry_backend(HistoryMemory::kJoined, granule_of(plan));
   const Tensor x = dry->allocate(DType::kF32, plan.latent, "latent");
   Tensor model_input;
-  if (plan.from_image && plan.clip.frames == 0)
+  if ((plan.from_image && plan.clip.frames == 0) || plan.variant->takes_driving_video())
     model_input = dry->allocate(DType::kF32, model_input_shape(models, plan), "model input");
   DenoiseNeed need;
   std::vector<Embedded> experts;
+  EmbeddedAnimate animate;
   {
     const Tensor velocity = dry->allocate(DType::kF32, plan.latent, "velocity");
     Tensor negative;
@@ -330,6 +355,7 @@ DenoiseNeed denoise_need(const ModelSet& models, const Plan& plan) {
     NoNoise noise;
     const auto sampler = make_sampler(plan.solver, plan.schedule, plan.latent, *dry, &noise);
     EmbeddedSpeech speech = embed_speech(*dry, models, plan);
+    animate = embed_animate(*dry, models, plan);
     const StepReuse reuse(*dry, models, plan, std::ssize(speech.positions));
     experts = embed_all(*dry, models, plan, speech.positions);
     Arena arena = Arena::dry();
@@ -342,6 +368,10 @@ DenoiseNeed denoise_need(const ModelSet& models, const Plan& plan) {
     call.residual = reuse.kept(0);
     std::optional<DitSpeech::Branch> branch;
     if (speech.speech) call.extension = &branch.emplace(*speech.speech, speech.audio.front(), layers);
+    std::optional<DitAnimate::Branch> driven;
+    if (animate.animate)
+      call.extension = &driven.emplace(*animate.animate,
+                                       DitAnimate::Parts{animate.image, animate.faces.front(), animate.pose, layers});
     first.dit->forward(call, layers, arena, velocity);
     need.arena = arena.peak();
     need.tensors = dry->take_device_use()->peak - input->bytes();
@@ -350,6 +380,8 @@ DenoiseNeed denoise_need(const ModelSet& models, const Plan& plan) {
     expert.positive = {};
     expert.negative = {};
   }
+  animate.faces.clear();
+  animate.animate.reset();
   need.kept = dry->take_device_use()->now + clip_bytes(plan);
   need.tensors += clip_bytes(plan);
   return need;
@@ -383,7 +415,8 @@ MemoryPlan estimate_memory(const ModelSet& models, const Plan& plan, HistoryMemo
   memory.stages.push_back(text_stage(models, plan, common));
   memory.peak_text = memory.stages.back().own();
   if (models.dit.speech.injected > 0) memory.stages.push_back(audio_stage(models, plan, common));
-  if (plan.from_image) memory.stages.push_back(image_stage(models, plan, history, common, denoise));
+  if (plan.from_image || plan.variant->takes_driving_video())
+    memory.stages.push_back(image_stage(models, plan, history, common, denoise));
   StageMemory steps = common;
   steps.role = StageRole::kStepInference;
   steps.activations = in_granules(denoise.arena, granule_of(plan));

@@ -64,11 +64,12 @@ Plan default_plan(const ModelSet& models, const std::string& device) {
   plan.compute = plan.vae_compute = device == "cpu" ? DType::kF32 : DType::kBF16;
   if (variant.makes_clips()) {
     plan.clip = {variant.clips.frames, variant.clips.first_dropped};
+    plan.clip.context_frames = variant.clips.context_frames;
     plan.clips = 2;  // the second is as large as any
-    plan.num_frames = plan.clips * plan.clip.frames - plan.clip.first_dropped;
+    plan.num_frames = plan.clips * plan.clip.frames - plan.clip.first_dropped - plan.clip.context_frames;
   }
   const int64_t latent_frames =
-      variant.makes_clips() ? plan.clip.frames / vae.stride_temporal : vae.latent_frames(plan.num_frames);
+      variant.makes_clips() ? variant.clip_latents(plan.clip.frames) : vae.latent_frames(plan.num_frames);
   plan.latent = {models.vae.latent_channels, latent_frames, plan.height / vae.stride_spatial,
                  plan.width / vae.stride_spatial};
   return plan;

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "model/dit_speech.h"
+#include "model/layout_extension.h"
 #include "pipeline/request_words.h"
 
 namespace wan {
@@ -20,7 +20,7 @@ std::unique_ptr<LayerStore> single(Backend& backend, WeightLayout layout, const 
 
 std::vector<LayerStore*> LoadedExpert::layer_stores() const {
   std::vector<LayerStore*> stores{blocks.get()};
-  if (injectors) stores.push_back(injectors.get());
+  if (extension_layers) stores.push_back(extension_layers.get());
   return stores;
 }
 
@@ -29,8 +29,8 @@ Models::~Models() {
   vae.reset();
   for (LoadedExpert& expert : experts) {
     expert.dit.reset();
-    expert.injectors.reset();
-    expert.speech_stem.reset();
+    expert.extension_layers.reset();
+    expert.extension_stem.reset();
     expert.blocks.reset();
     expert.stem.reset();
   }
@@ -52,16 +52,12 @@ void Models::make_experts(const Plan& plan) {
       layouts.push_back(dit_block_layout(set.dit, static_cast<int>(block), plan.compute));
     expert.blocks = std::make_unique<LayerStore>(*backend, std::move(layouts), *expert.source,
                                                  LayerStoreOptions{memory.dit_residency, 3, 0, "DiT"});
-    const int64_t injected = set.dit.speech.injected;
-    if (injected == 0) continue;
-    expert.speech_stem =
-        single(*backend, speech_stem_layout(set.dit, plan.compute), *expert.source, "DiT's speech stem");
-    layouts.clear();
-    for (int64_t place = 0; place < injected; ++place)
-      layouts.push_back(speech_injector_layout(set.dit, place, plan.compute));
-    expert.injectors =
-        std::make_unique<LayerStore>(*backend, std::move(layouts), *expert.source,
-                                     LayerStoreOptions{memory.dit_residency, 3, 0, "DiT's audio injectors"});
+    std::optional<WeightLayout> stem = extension_stem_layout(set.dit, plan.compute);
+    if (!stem) continue;
+    expert.extension_stem = single(*backend, std::move(*stem), *expert.source, "DiT extension's stem");
+    expert.extension_layers =
+        std::make_unique<LayerStore>(*backend, extension_layer_layouts(set.dit, plan.compute), *expert.source,
+                                     LayerStoreOptions{memory.dit_residency, 3, 0, "DiT's extension"});
   }
   text_source =
       set.checkpoint ? WeightSource::from_file(set.checkpoint->text_encoder) : random_weights(Component::kTextEncoder);
@@ -77,16 +73,26 @@ std::unique_ptr<LayerStore> Models::make_text_store(const Plan& plan) {
                                       LayerStoreOptions{Residency::kOnce, 3, 0, "text encoder"});
 }
 
-Models::AudioStores Models::make_audio_stores(const WeightSource& source) {
-  std::vector<WeightLayout> layouts;
-  for (int64_t layer = 0; layer < set.audio.num_layers; ++layer)
-    layouts.push_back(audio_layer_layout(set.audio, layer));
-  AudioStores stores{single(*backend, audio_stem_layout(set.audio), source, "audio encoder's stem"),
-                     std::make_unique<LayerStore>(*backend, std::move(layouts), source,
-                                                  LayerStoreOptions{Residency::kOnce, 3, 0, "audio encoder"})};
+Models::EncoderStores Models::make_encoder_stores(WeightLayout stem, std::vector<WeightLayout> layers,
+                                                  const WeightSource& source, const std::string& encoder) {
+  EncoderStores stores{single(*backend, std::move(stem), source, encoder + "'s stem"),
+                       std::make_unique<LayerStore>(*backend, std::move(layers), source,
+                                                    LayerStoreOptions{Residency::kOnce, 3, 0, encoder})};
   stores.stem->start();
   stores.layers->start();
   return stores;
+}
+
+Models::EncoderStores Models::make_audio_stores(const WeightSource& source) {
+  std::vector<WeightLayout> layers;
+  for (int64_t layer = 0; layer < set.audio.num_layers; ++layer) layers.push_back(audio_layer_layout(set.audio, layer));
+  return make_encoder_stores(audio_stem_layout(set.audio), std::move(layers), source, "audio encoder");
+}
+
+Models::EncoderStores Models::make_image_stores(const WeightSource& source) {
+  std::vector<WeightLayout> layers;
+  for (int64_t layer = 0; layer < set.image.num_layers; ++layer) layers.push_back(image_layer_layout(set.image, layer));
+  return make_encoder_stores(image_stem_layout(set.image), std::move(layers), source, "image encoder");
 }
 
 void Models::load_vae(const Plan& plan) {
@@ -100,8 +106,8 @@ void Models::start_expert(size_t index) {
   expert.started = true;
   expert.stem->start();
   expert.blocks->start();
-  if (expert.speech_stem) expert.speech_stem->start();
-  if (expert.injectors) expert.injectors->start();
+  if (expert.extension_stem) expert.extension_stem->start();
+  if (expert.extension_layers) expert.extension_layers->start();
 }
 
 void Models::forget_prompts() {

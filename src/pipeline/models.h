@@ -19,7 +19,7 @@ struct LoadedExpert {
   std::unique_ptr<WeightSource> source;
   std::unique_ptr<LayerStore> stem;
   std::unique_ptr<LayerStore> blocks;
-  std::unique_ptr<LayerStore> speech_stem, injectors;  // of a DiT that speech drives
+  std::unique_ptr<LayerStore> extension_stem, extension_layers;  // of a DiT that has a DitExtension
   std::unique_ptr<Dit> dit;
   TextContext positive, negative;
   TimeTable times;
@@ -48,16 +48,21 @@ struct Models {
   /// Prepares the stores of every expert; nothing is read yet.
   void make_experts(const Plan& plan);
   std::unique_ptr<LayerStore> make_text_store(const Plan& plan);
-  /// Of the audio encoder: what is outside its layers, and the layers, passed through once. `source` outlives them.
-  struct AudioStores {
+  /// Of an encoder: what is outside its layers, and the layers, passed through once. `source` outlives them.
+  struct EncoderStores {
     std::unique_ptr<LayerStore> stem, layers;
   };
-  AudioStores make_audio_stores(const WeightSource& source);
+  EncoderStores make_audio_stores(const WeightSource& source);
+  EncoderStores make_image_stores(const WeightSource& source);
   void load_vae(const Plan& plan);
   /// Begins to load an expert's weights, unless that was done before.
   void start_expert(size_t index);
   /// What the experts made of the prompts of the request before.
   void forget_prompts();
+
+ private:
+  EncoderStores make_encoder_stores(WeightLayout stem, std::vector<WeightLayout> layers, const WeightSource& source,
+                                    const std::string& encoder);
 };
 
 /// Equal for two requests that can use the same loaded models.

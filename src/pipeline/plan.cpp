@@ -39,6 +39,11 @@ void choose_size(const Request& request, const ModelSet& models, const ModelDefa
   const int64_t step = models.variant->side_step();
   plan.width = request.width > 0 ? request.width : defaults.size.width;
   plan.height = request.height > 0 ? request.height : defaults.size.height;
+  if (const DrivingPlan& driving = plan.clip.driving; driving.width > 0) {
+    require_usage(request.width == 0, "--size: the driving video decides the size: leave it out");
+    plan.width = driving.width;
+    plan.height = driving.height;
+  }
   plan.asked_width = plan.width;
   plan.asked_height = plan.height;
   plan.area = plan.width * plan.height;
@@ -164,18 +169,27 @@ bool Plan::keeps_residuals() const {
   return takes_magnitudes || (by_curve && count_of(forwards, Forward::kReused) > 0);
 }
 
+int64_t Plan::frames_of(int64_t clip_number) const {
+  const int64_t before =
+      clip_number == 0 ? 0
+                       : clip_number * (clip.frames - clip.context_frames) + clip.context_frames - clip.first_dropped;
+  return std::min(clip.frames - dropped_of(clip_number), num_frames - before);
+}
+
 int64_t Plan::decoded_latents() const {
   if (clip.frames == 0) return latent[1];
+  if (variant->takes_driving_video()) return latent[1] - 1;
   return latent[1] + (goes_on(clips - 1) ? kMotionLatents : 1);
 }
 
 int64_t Plan::encoded_frames() const {
   if (clip.frames == 0) return variant->first_frame_is_latent() ? 1 : num_frames;
+  if (variant->takes_driving_video()) return clip.frames;
   return std::max(goes_on(clips - 1) ? kMotionFrames : 1, clip.has_pose ? clip.frames + 1 : 1);
 }
 
 int64_t Plan::added_tokens() const {
-  return clip.frames == 0 ? 0 : std::ssize(speech_positions(grid(), goes_on(clips - 1)));
+  return !variant->takes_audio() ? 0 : std::ssize(speech_positions(grid(), goes_on(clips - 1)));
 }
 
 std::optional<int64_t> Plan::low_noise_from_step() const {
@@ -204,6 +218,10 @@ WeightSource ModelSet::audio_source() const {
   return checkpoint ? WeightSource::from_file(*checkpoint->audio_encoder) : random_weights(Component::kAudioEncoder);
 }
 
+WeightSource ModelSet::image_source() const {
+  return checkpoint ? WeightSource::from_file(*checkpoint->image_encoder) : random_weights(Component::kImageEncoder);
+}
+
 ModelSet open_models(const Request& request) {
   ModelSet models;
   if (request.random_weights) {
@@ -213,6 +231,7 @@ ModelSet open_models(const Request& request) {
     models.dit = models.variant->dit;
     models.text = published_text_encoder_config();
     if (models.variant->takes_audio()) models.audio = published_audio_encoder_config();
+    if (models.variant->takes_driving_video()) models.image = published_image_encoder_config();
     models.vae = {models.variant->vae, models.variant->vae_traits().latent_channels};
     models.loras = open_loras(request.weights().loras, *models.variant, models.dit);
     return models;
@@ -229,6 +248,7 @@ ModelSet open_models(const Request& request) {
   models.text = models.checkpoint->text;
   models.vae = models.checkpoint->vae;
   models.audio = models.checkpoint->audio;
+  models.image = models.checkpoint->image;
   models.defaults = read_checkpoint_defaults(models.checkpoint->files.folder);
   if (!request.model.empty()) {
     const Variant& expected = variant_named(request.model);
@@ -253,16 +273,18 @@ Plan make_plan(const Request& asked, const ModelSet& models, Images images) {
   plan.from_image = !request.image.empty() || (needs_image && images == Images::kAssumed);
   check_last_image(request, variant);
   require_usage(variant.image.presence != Presence::kNever || !plan.from_image,
-                "--image: this checkpoint is text-to-video only");
+                variant.takes_driving_video()
+                    ? "--image: this checkpoint takes its picture from the folder of --animate-inputs"
+                    : "--image: this checkpoint is text-to-video only");
   require_usage(!needs_image || plan.from_image,
                 "this checkpoint is image-to-video: name the first frame with --image");
-  plan.prompt = request.prompt;
+  plan.prompt = request.prompt.empty() ? defaults.prompt : request.prompt;
   plan.negative_prompt = request.negative_prompt.empty() ? defaults.negative_prompt : request.negative_prompt;
   plan.fps = defaults.fps;
   choose_clips(request, models, images == Images::kAssumed, plan);
   if (plan.clip.frames == 0) plan.num_frames = request.num_frames > 0 ? request.num_frames : defaults.size.num_frames;
   const int64_t latent_frames =
-      plan.clip.frames > 0 ? plan.clip.frames / vae.stride_temporal : vae.latent_frames(plan.num_frames);
+      plan.clip.frames > 0 ? variant.clip_latents(plan.clip.frames) : vae.latent_frames(plan.num_frames);
   require_usage(plan.clip.frames > 0 || vae.can_code(plan.num_frames),
                 fmt::format("--num-frames {}: must be {}n+1; the nearest are {} and {}", request.num_frames,
                             vae.stride_temporal, vae.video_frames(latent_frames), vae.video_frames(latent_frames + 1)));

@@ -30,6 +30,7 @@ struct ModelSet {
   TextEncoderConfig text;
   VaeConfig vae;
   AudioEncoderConfig audio;  // of a model that takes audio
+  ImageEncoderConfig image;  // of a model that attends to a picture
   Request defaults;          // of the checkpoint's own: checkpoint_defaults.h
   LoraSet loras;
   StoredAs stored_as = StoredAs::kF32;  // of random weights
@@ -38,6 +39,7 @@ struct ModelSet {
   /// An expert's weights, with what LoRAs change of them. Refers to this.
   WeightSource dit_source(size_t expert) const;
   WeightSource audio_source() const;
+  WeightSource image_source() const;
   const WeightFile* vae_file() const { return checkpoint ? &checkpoint->vae_file : nullptr; }
 };
 
@@ -92,13 +94,23 @@ struct StepCachePlan {
   std::string curve_remark;  // what else it was made for than this video; empty: nothing
 };
 
+/// What the files of a driving video hold.
+struct DrivingPlan {
+  int64_t width = 0, height = 0;  // of the pose's, and so of the video's
+  int64_t pose_frames = 0, face_frames = 0;
+  int64_t background_frames = 0, mask_frames = 0;  // where the video's person is replaced
+};
+
 /// What each clip of a video is made from and gives.
 struct ClipPlan {
   int64_t frames = 0;         // of a clip; 0: the video is made in one piece
   int64_t first_dropped = 0;  // of the first clip's
   bool goes_on_from_image = false;
   bool has_pose = false;
-  int64_t sound_length = 0;  // at kSpeechRate
+  int64_t sound_length = 0;    // at kSpeechRate
+  int64_t context_frames = 0;  // that a clip behind the first begins with once more
+  bool replaces = false;       // the person of the driving video, in its own background
+  DrivingPlan driving{};
 };
 
 /// The request with every default filled in and every bound checked, then, once the devices are open, with all that was
@@ -158,8 +170,9 @@ struct Plan {
   bool has_last_image() const { return !last_image.rgb.empty(); }
   /// Whether a clip goes on from frames before it, whose latent is then decoded ahead of its own.
   bool goes_on(int64_t clip_number) const { return clip.frames > 0 && (clip_number > 0 || clip.goes_on_from_image); }
-  /// Of a clip: frames that it adds to the video.
-  int64_t frames_of(int64_t clip_number) const { return clip.frames - (clip_number == 0 ? clip.first_dropped : 0); }
+  /// Of a clip: frames that it adds to the video, and frames at its beginning that it does not.
+  int64_t frames_of(int64_t clip_number) const;
+  int64_t dropped_of(int64_t clip_number) const { return clip_number == 0 ? clip.first_dropped : clip.context_frames; }
   /// Latent frames that are decoded for the last clip, and frames that are encoded at once at most.
   int64_t decoded_latents() const;
   int64_t encoded_frames() const;

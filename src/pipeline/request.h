@@ -35,7 +35,11 @@ struct Request {
   std::filesystem::path pose_video;  // whose frames' pose the video takes; empty: none
   bool start_from_ref = false;       // the first clip goes on from the image
   int64_t num_clips = 0;             // at most; 0: as long as the sound
-  int64_t frames_per_clip = 0;       // 0: the model's own
+  int64_t frames_per_clip = 0;       // of these and of the next; 0: the model's own
+  // Of models that a driving video moves.
+  std::filesystem::path animate_inputs;  // folder of its preprocessed files
+  bool replace = false;                  // its person is replaced, in its own background
+  int64_t context_frames = 0;            // that a clip goes on from; 0: the model's own
   // What the official program does otherwise.
   bool drop_silent_clip = false;  // no clip behind the sound's end
   bool align_sound = false;       // the sound loses what the first clip's frames do

@@ -139,8 +139,22 @@ void options_of_video(Visitor& visit, R& r) {
                Also::kConditioning},
         r.num_clips, kClips);
   visit(Option{"frames_per_clip", "--frames-per-clip", "N",
-               "frames of a clip, a multiple of the VAE's stride (4); default: the model's own", Also::kConditioning},
+               "frames of a clip, of models that make such: a multiple of the VAE's stride (4), with --animate-inputs "
+               "one more; default: the model's own",
+               Also::kConditioning},
         r.frames_per_clip, kFrames);
+  visit(Option{"animate_inputs", "--animate-inputs", "DIR",
+               "folder that the official preprocess_data.py saved (src_pose.mp4, src_face.mp4, src_ref.png): the "
+               "picture moves as in that video, of models that one moves",
+               Also::kConditioning, Form::kValue, true},
+        r.animate_inputs, Anything{});
+  visit(Option{"replace", "--replace", "",
+               "the picture's person takes the place of the video's (src_bg.mp4, src_mask.mp4)", Also::kConditioning,
+               Form::kOff},
+        r.replace, OneOf{{"false", "true"}});
+  visit(Option{"context_frames", "--context-frames", "N",
+               "frames of the clip before that such a clip goes on from, 1 or 5; default: 1", Also::kConditioning},
+        r.context_frames, kFrames);
   visit(Option{"drop_silent_clip", "--drop-silent-clip", "",
                "leave out the clip behind the sound's end, which officially is made and heard by nobody",
                Also::kConditioning, Form::kOff},

@@ -17,6 +17,7 @@
 #include "model/speech_frames.h"
 #include "pipeline/clip_source.h"
 #include "pipeline/image_stage.h"
+#include "pipeline/shown_clips.h"
 
 namespace wan {
 namespace {
@@ -72,7 +73,7 @@ class SpeechClips final : public ClipSource {
   Tensor reference_pixels_, reference_, motion_, pose_;
   Tensor before_;  // pixels F32 [3, kMotionFrames, H, W]: the last frames before the clip
   Tensor joined_, pixels_;
-  std::vector<Tensor> shown_;  // host, of a dump: each clip's frames
+  ShownClips shown_;
   std::optional<PoseFrames> pose_frames_;
   std::optional<PixelEncoder> encoder_;  // of the frames before a clip, and of its pose
   std::vector<TokenPosition> positions_;
@@ -135,7 +136,7 @@ void SpeechClips::encode_sound(const StageContext& context) {
     std::memcpy(features.view().at(state).data, at_rate->data, at_rate->bytes());
   };
   const WeightSource source = m.set.audio_source();
-  const Models::AudioStores stores = m.make_audio_stores(source);
+  const Models::EncoderStores stores = m.make_audio_stores(source);
   VideoProbe probe(context.dump);
   encode_audio(context.device(), audio, source, stores.stem->acquire(0), *stores.layers, sound, take,
                context.dump.is_on() ? &probe : nullptr);
@@ -235,9 +236,9 @@ Tensor SpeechClips::heard(const StageContext& context) const {
 
 void SpeechClips::embed(const StageContext& context, LoadedExpert& expert) {
   const Plan& plan = context.plan;
-  const TensorView stem = expert.stem->acquire(0), speech_stem = expert.speech_stem->acquire(0);
+  const TensorView stem = expert.stem->acquire(0), speech_stem = expert.extension_stem->acquire(0);
   expert.stem->release(0);
-  expert.speech_stem->release(0);
+  expert.extension_stem->release(0);
   Probe* probe = context.dump.takes_blocks_of(0) ? &context.dump.call(0) : nullptr;
   branches_.clear();
   contexts_.clear();
@@ -245,7 +246,7 @@ void SpeechClips::embed(const StageContext& context, LoadedExpert& expert) {
   speech_->begin_clip({reference_, plan.goes_on(context.clip) ? motion_.view() : TensorView{}, pose_}, probe);
   contexts_.push_back(speech_->embed_audio(heard(context), probe));
   if (plan.uses_negative_prompt()) contexts_.push_back(speech_->embed_audio(silence_));
-  for (SpeechContext& audio : contexts_) branches_.emplace_back(*speech_, audio, *expert.injectors);
+  for (SpeechContext& audio : contexts_) branches_.emplace_back(*speech_, audio, *expert.extension_layers);
 }
 
 void SpeechClips::dump_call(const StageContext& context, int call) const {
@@ -286,24 +287,14 @@ void SpeechClips::end_clip(const StageContext& context) {
     device.synchronize();
     before_ = std::move(next);
   }
-  if (context.dump.is_on()) shown_.push_back(device.download(pixels_));
+  shown_.add(context, pixels_);
   pixels_.reset();
-  if (shown_.empty() || context.clip + 1 < plan.clips) return;
-  const Tensor video = host_tensor(DType::kF32, {3, plan.num_frames, plan.height, plan.width});
-  int64_t done = 0;
-  for (const Tensor& clip : shown_) {
-    const int64_t count = clip->shape[1], plane = plan.height * plan.width;
-    for (int64_t c = 0; c < 3; ++c)
-      std::copy_n(clip->as<float>() + c * count * plane, count * plane,
-                  video->as<float>() + (c * plan.num_frames + done) * plane);
-    done += count;
-  }
-  context.dump.add_of_all_clips("video", video);
 }
 
 }  // namespace
 
 std::unique_ptr<ClipSource> make_clip_source(const Plan& plan) {
+  if (plan.variant->takes_driving_video()) return make_animate_clips();
   if (plan.clip.frames == 0) return nullptr;
   return std::make_unique<SpeechClips>();
 }

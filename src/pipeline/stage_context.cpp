@@ -35,7 +35,7 @@ void report_memory(const StageContext& context, const LayerStore* text_store, ui
     if (!expert.started) continue;
     std::vector<LayerStore*> stores = expert.layer_stores();
     stores.push_back(expert.stem.get());
-    if (expert.speech_stem) stores.push_back(expert.speech_stem.get());
+    if (expert.extension_stem) stores.push_back(expert.extension_stem.get());
     for (const LayerStore* store : stores) {
       dit += store->device_bytes();
       pinned += store->pinned_bytes();

@@ -13,11 +13,15 @@ Request video_request(const Request& request, const Plan& plan) {
   settled.stored_as = request.stored_as;
   settled.prompt = plan.prompt;
   settled.negative_prompt = plan.negative_prompt;
-  settled.width = plan.asked_width;
-  settled.height = plan.asked_height;
+  if (plan.clip.driving.width == 0) {
+    settled.width = plan.asked_width;
+    settled.height = plan.asked_height;
+  }
   if (plan.clip.frames == 0) settled.num_frames = plan.num_frames;
   settled.start_from_ref = request.start_from_ref;
-  if (plan.clip.frames > 0) settled.num_clips = plan.clips;
+  if (plan.variant->takes_audio()) settled.num_clips = plan.clips;
+  settled.replace = plan.clip.replaces;
+  settled.context_frames = plan.clip.context_frames;
   settled.frames_per_clip = plan.clip.frames;
   settled.drop_silent_clip = request.drop_silent_clip;
   settled.align_sound = request.align_sound;

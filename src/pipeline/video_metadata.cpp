@@ -135,13 +135,20 @@ void read_sizes(JsonReader& video, VideoMetadata& into) {
 
 namespace {
 
-/// Of a folder of pictures: of their names and digests, in order of their names.
+/// Of a folder of pictures and films: of their names and digests, in order of their names. A film may be a folder of
+/// pictures itself.
 std::string digest_of_folder(const std::filesystem::path& folder) {
   std::set<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(folder))
-    if (entry.is_regular_file() && entry.path().extension() == ".png") files.insert(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::filesystem::path kind = entry.path().extension();
+    if (kind == ".png" || kind == ".mp4") files.insert(entry.path());
+  }
   std::string text;
-  for (const std::filesystem::path& file : files) text += file.filename().string() + " " + sha256_of_file(file) + "\n";
+  for (const std::filesystem::path& file : files) {
+    const bool is_folder = std::filesystem::is_directory(file);
+    require(!is_folder || file.extension() == ".mp4", fmt::format("{}: is a folder", file.string()));
+    text += file.filename().string() + " " + (is_folder ? digest_of_folder(file) : sha256_of_file(file)) + "\n";
+  }
   return sha256_hex(text);
 }
 
@@ -188,6 +195,7 @@ std::string to_json(const VideoMetadata& m) {
   if (m.initial_latent) files["initial_latent"] = json_of(*m.initial_latent);
   if (m.audio) files["audio"] = json_of(*m.audio);
   if (m.pose_video) files["pose_video"] = json_of(*m.pose_video);
+  if (m.animate_inputs) files["animate_inputs"] = json_of(*m.animate_inputs);
   if (m.cache_curve) files["cache_curve"] = json_of(*m.cache_curve);
   const Json document = {
       {"schema", {{"name", kVideoSchema}, {"major", kVideoMajor}, {"minor", kVideoMinor}}},
@@ -222,6 +230,7 @@ VideoMetadata video_metadata_from_json(std::string_view text, const std::string&
   metadata.initial_latent = read_input(*files, "initial_latent", files.where());
   metadata.audio = read_input(*files, "audio", files.where());
   metadata.pose_video = read_input(*files, "pose_video", files.where());
+  metadata.animate_inputs = read_input(*files, "animate_inputs", files.where());
   metadata.cache_curve = read_input(*files, "cache_curve", files.where());
   metadata.task = read_name(*model, "task");
   metadata.model = read_name(*model, "name");

@@ -17,8 +17,9 @@ namespace wan {
 inline constexpr std::string_view kVideoSchema = "wanbench.video";
 inline constexpr int kVideoMajor = 1;
 /// Minor 1: `recipe`, `split_step`; 2: `last_image`, LoRAs among the weights, with `strength`; 3: `step_cache` and what
-/// goes with it, `cfg_gate`, `cache_curve`; 4: `audio` and `pose_video` among the files, and what goes with them.
-inline constexpr int kVideoMinor = 4;
+/// goes with it, `cfg_gate`, `cache_curve`; 4: `audio` and `pose_video` among the files, and what goes with them;
+/// 5: `animate_inputs` likewise.
+inline constexpr int kVideoMinor = 5;
 
 /// A file that a request reads: its name without folders, and the SHA-256 of its content.
 struct InputFile {
@@ -30,6 +31,7 @@ struct VideoMetadata {
   Request request;  // every option that decides the pixels, defaults filled in; no path and no device
   std::optional<InputFile> image, last_image, initial_latent;
   std::optional<InputFile> audio, pose_video;  // of a model that a sound drives
+  std::optional<InputFile> animate_inputs;     // of one that a driving video moves
   std::optional<InputFile> cache_curve;        // that the step cache went by; without a name the program's own
   std::string task, model;                     // as Decisions has them
   std::vector<WeightIdentity> weights;         // as identify_weights; empty but for LoRAs: random ones, or not known

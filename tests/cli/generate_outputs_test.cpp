@@ -93,6 +93,9 @@ TEST(RequireOutputs, NeverMeanTheLastImageWhichMayBeTheFirst) {
   EXPECT_THAT(refusal(request, Existing::kReplaced), AllOf(HasSubstr("--dump"), HasSubstr("--audio")));
   request.audio.clear();
   EXPECT_THAT(refusal(request, Existing::kReplaced), HasSubstr("--pose-video"));
+  request.pose_video.clear();
+  request.animate_inputs = folder.path();  // with all that lies there
+  EXPECT_THAT(refusal(request, Existing::kReplaced), AllOf(HasSubstr("--dump"), HasSubstr("--animate-inputs")));
 }
 
 TEST(RemoveLaterFrames, LeavesThoseOfTheVideoAndOtherFiles) {

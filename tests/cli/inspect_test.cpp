@@ -55,8 +55,9 @@ class Inspect : public test::CommandLine {
     fs::create_directory_symlink(target, folder_ / name);
   }
   /// A LoRA of one pair of rank 1 for a layer of this width.
-  void write_lora(const std::string& name, int64_t width, int block = 0) const {
-    const std::string layer = "diffusion_model.blocks." + std::to_string(block) + ".self_attn.q.";
+  void write_lora(const std::string& name, int64_t width, int block = 0,
+                  const std::string& module = "self_attn.q") const {
+    const std::string layer = "diffusion_model.blocks." + std::to_string(block) + "." + module + ".";
     const std::vector<float> ones(static_cast<size_t>(width), 1);
     const FileTensors tensors{test::stored(layer + "lora_A.weight", {{1, width}, ones}, DType::kBF16),
                               test::stored(layer + "lora_B.weight", {{width, 1}, ones}, DType::kBF16)};
@@ -313,6 +314,15 @@ TEST_F(Inspect, ALoraOfAnExpertIsNamedWithItsCounterpart) {
   write_lora("style_low.safetensors", 5120);
   EXPECT_THAT(line("i2v-A14B"), HasSubstr("--lora-high style_high.safetensors --lora-low style_low.safetensors "
                                           "--image FILE --prompt TEXT"));
+}
+
+// By what it changes: others of that width say nothing of a model that attends to a picture.
+TEST_F(Inspect, ALoraOfAPicturesKeysFitsTheModelThatHasThem) {
+  write_lora("light.safetensors", 5120, 3, "cross_attn.k_img");
+  EXPECT_EQ(fit_of(document("light.safetensors"), "animate-14B").at("generate"),
+            "wanbench generate --checkpoint FOLDER --lora light.safetensors --animate-inputs DIR");
+  write_lora("plain.safetensors", 5120);
+  for (const json& each : document("plain.safetensors").at("models")) EXPECT_NE(each.at("model"), "animate-14B");
 }
 
 TEST_F(Inspect, ALoraOfAnotherSizeIsReadAgainstItsOwn) {

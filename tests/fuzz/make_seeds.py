@@ -90,6 +90,20 @@ def jpeg():
     return b"\xff\xd8" + quant + frame + dc + ac + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" + b"\x63\xff\xd9"
 
 
+def exif(order):
+    """An orientation behind another entry, in either order of bytes."""
+    return (b"MM" if order == ">" else b"II") + struct.pack(order + "HIHHHIHHHHIHHI", 42, 8, 2, 0x0100, 3, 1, 7, 0, 0x0112, 3, 1, 6, 0, 0)
+
+
+def held(picture, order):
+    """A picture that says how it was held."""
+    if picture[1:4] == b"PNG":
+        chunk = b"eXIf" + exif(order)
+        return picture[:33] + struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + picture[33:]
+    segment = b"Exif\0\0" + exif(order)
+    return picture[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + picture[2:]
+
+
 def small_record(step_count, **changes):
     """A run of steps that ended well, from the golden record."""
     record = json.loads((ROOT / "tests/results/golden/record_v1.5.json").read_text())
@@ -399,6 +413,8 @@ def main():
     for path in fixtures.glob("**/input.png"):
         (out / "image" / "input.png").write_bytes(path.read_bytes())
     (out / "image" / "grey.jpg").write_bytes(jpeg())
+    (out / "image" / "held.jpg").write_bytes(held(jpeg(), "<"))
+    (out / "image" / "held.png").write_bytes(held(png(4, 3, 8, 2, 12), ">"))
     index = {"metadata": {"total_size": 16}, "weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}
     write(out / "index/good.json", json.dumps(index))
     for path in fixtures.glob("**/*.index.json"):

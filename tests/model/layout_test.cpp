@@ -35,7 +35,7 @@ void add(Manifest& manifest, const WeightLayout& layout) {
 
 TEST(WeightLayout, NamesEveryTensorOfThePublishedDits) {
   for (const Variant& variant : variants()) {
-    if (variant.takes_audio()) continue;  // speech_units_test.cpp has that one
+    if (variant.makes_clips()) continue;  // speech_units_test.cpp and animate_units_test.cpp have those
     const DitConfig& config = variant.dit;
     Manifest ours;
     add(ours, dit_stem_layout(config, DType::kBF16));

@@ -24,14 +24,15 @@ TEST(Variant, NamesAndTasksLeadBackToTheirRow) {
     EXPECT_TRUE(tasks.insert(variant.task).second) << variant.task << " twice";
     EXPECT_EQ(model_name(variant, variant.dit), variant.name);
   }
-  EXPECT_THAT(model_names(), ElementsAre("ti2v-5B", "t2v-A14B", "i2v-A14B", "s2v-14B"));
+  EXPECT_THAT(model_names(), ElementsAre("ti2v-5B", "t2v-A14B", "i2v-A14B", "s2v-14B", "animate-14B"));
   EXPECT_EQ(find_task("a song"), nullptr);
   try {
     variant_named("t2v-14B");
     ADD_FAILURE() << "accepted";
   } catch (const Error& problem) {
     EXPECT_EQ(problem.kind(), ErrorKind::kUsage);
-    EXPECT_THAT(problem.what(), HasSubstr("'t2v-14B' is unknown: use ti2v-5B, t2v-A14B, i2v-A14B or s2v-14B"));
+    EXPECT_THAT(problem.what(),
+                HasSubstr("'t2v-14B' is unknown: use ti2v-5B, t2v-A14B, i2v-A14B, s2v-14B or animate-14B"));
   }
 }
 
@@ -46,7 +47,7 @@ TEST(Variant, AModelOfOtherSizesIsNamedByThem) {
   }
 }
 
-// wan/configs/wan_ti2v_5B.py, wan_t2v_A14B.py, wan_i2v_A14B.py, wan_s2v_14B.py, shared_config.py.
+// wan/configs/wan_ti2v_5B.py, wan_t2v_A14B.py, wan_i2v_A14B.py, wan_s2v_14B.py, wan_animate_14B.py, shared_config.py.
 TEST(Variant, DefaultsAreThePublishedOnes) {
   struct Published {
     const char* name;
@@ -58,7 +59,8 @@ TEST(Variant, DefaultsAreThePublishedOnes) {
   const Published published[] = {{"ti2v-5B", 1280, 704, 121, 24, 50, 5.0, 5.0, 5.0, 0},
                                  {"t2v-A14B", 1280, 720, 81, 16, 40, 12.0, 4.0, 3.0, 0.875},
                                  {"i2v-A14B", 1280, 720, 81, 16, 40, 5.0, 3.5, 3.5, 0.9},
-                                 {"s2v-14B", 1024, 704, 77, 16, 40, 3.0, 4.5, 4.5, 0}};
+                                 {"s2v-14B", 1024, 704, 77, 16, 40, 3.0, 4.5, 4.5, 0},
+                                 {"animate-14B", 1280, 720, 77, 30, 20, 5.0, 1.0, 1.0, 0}};
   EXPECT_EQ(std::size(published), variants().size());
   for (const Published& p : published) {
     const Variant& variant = variant_named(p.name);
@@ -117,10 +119,10 @@ TEST(Variant, InputChannelsAreWhatTheConditioningSays) {
     const VaeTraits& vae = variant.vae_traits();
     const int64_t condition = vae.stride_temporal + vae.latent_channels;
     EXPECT_EQ(variant.dit.out_dim, vae.latent_channels) << variant.name;
-    EXPECT_EQ(variant.dit.in_dim, vae.latent_channels + (variant.appends_condition_channels() ? condition : 0))
-        << variant.name;
+    const bool appends = variant.appends_condition_channels() || variant.takes_driving_video();
+    EXPECT_EQ(variant.dit.in_dim, vae.latent_channels + (appends ? condition : 0)) << variant.name;
     EXPECT_FALSE(variant.appends_condition_channels() && variant.first_frame_is_latent()) << variant.name;
-    EXPECT_EQ(variant.takes_last_image(), variant.dit.in_dim > variant.dit.out_dim) << variant.name;
+    EXPECT_EQ(variant.takes_last_image(), appends && !variant.takes_driving_video()) << variant.name;
   }
 }
 

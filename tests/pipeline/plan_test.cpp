@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "driving_inputs.h"
 #include "temporary_folder.h"
 
 namespace wan {
@@ -24,6 +25,7 @@ Request request_for(const Variant& variant) {
   request.device = "cpu";
   if (variant.image.presence == Presence::kRequired) request.image = kImage;
   if (variant.takes_audio()) request.audio = kSound;
+  if (variant.takes_driving_video()) request.animate_inputs = test::driving_inputs(variant);
   return request;
 }
 
@@ -42,6 +44,7 @@ std::string refusal(const Request& request) {
 
 TEST(Plan, EveryRowOfTheTableMakesOneWithItsDefaults) {
   for (const Variant& variant : variants()) {
+    if (variant.takes_driving_video()) continue;  // which decides size and length: animate_test.cpp
     const Plan plan = plan_of(request_for(variant));
     const ModelDefaults& defaults = variant.defaults;
     EXPECT_EQ(plan.variant, &variant);
@@ -89,7 +92,8 @@ TEST(Plan, AnImageIsTakenWhereTheRowSaysSo) {
     request.image = variant.image.presence == Presence::kRequired ? "" : kImage;
     switch (variant.image.presence) {
       case Presence::kNever:
-        EXPECT_THAT(refusal(request), HasSubstr("--image: this checkpoint is text-to-video"));
+        EXPECT_THAT(refusal(request), HasSubstr(variant.takes_driving_video() ? "--image: this checkpoint takes its"
+                                                                              : "--image: this checkpoint is text-to"));
         break;
       case Presence::kOptional: EXPECT_TRUE(plan_of(request).from_image); break;
       case Presence::kRequired: EXPECT_THAT(refusal(request), HasSubstr("name the first frame with --image")); break;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "driving_inputs.h"
 #include "pipeline/expected_time.h"
 #include "pipeline/plan.h"
 
@@ -26,6 +27,7 @@ Request request_for(const Variant& variant, std::string_view recipe = "") {
   request.recipe = recipe;
   if (variant.image.presence == Presence::kRequired) request.image = WAN_FIXTURES "/mini-ti2v-i2v/input.png";
   if (variant.takes_audio()) request.audio = WAN_FIXTURES "/mini-s2v/input.wav";
+  if (variant.takes_driving_video()) request.animate_inputs = test::driving_inputs(variant);
   return request;
 }
 
@@ -77,8 +79,9 @@ TEST(Recipes, EveryRowMakesAPlanForEveryModelItIsFor) {
       EXPECT_EQ(plan.steps, recipe.steps > 0 ? recipe.steps : variant.defaults.steps);
       EXPECT_EQ(plan.schedule.steps(), plan.steps) << recipe.name;
       EXPECT_EQ(plan.shift.has_value(), recipe.has_shift());
-      EXPECT_EQ(plan.uses_negative_prompt(), !recipe.guidance) << recipe.name;
-      EXPECT_EQ(plan.passes(), recipe.guidance ? plan.steps : 2 * plan.steps) << recipe.name;
+      const bool is_guided = !recipe.guidance && variant.experts.front().guidance > 1;
+      EXPECT_EQ(plan.uses_negative_prompt(), is_guided) << recipe.name;
+      EXPECT_EQ(plan.passes(), is_guided ? 2 * plan.steps : plan.steps) << recipe.name;
     }
   }
 }

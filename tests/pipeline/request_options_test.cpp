@@ -118,7 +118,7 @@ TEST(RequestOptions, RefuseOtherTypesAndWords) {
       request);
   EXPECT_GE(choices, 6u);
   EXPECT_THAT(refusal(R"({"prompts": "x"})"),
-              HasSubstr("unknown field 'prompts'; known fields: align_sound, audio, boundary, "));
+              HasSubstr("unknown field 'prompts'; known fields: align_sound, animate_inputs, audio, boundary, "));
   EXPECT_THAT(refusal("[]"), HasSubstr("must be an object"));
   EXPECT_THAT(refusal("{"), HasSubstr("request: "));
 }
