@@ -37,6 +37,9 @@ bool computes_on_gpu(const RunRecord& record, StageRole role) {
   switch (role) {
     case StageRole::kTextEncoding: return record.workload.text_encoder_device != "cpu";
     case StageRole::kStepInference:
+    case StageRole::kAudioEncoding:
+    case StageRole::kImageEncoding:
+    case StageRole::kFaceEncoding:
     case StageRole::kVaeEncoding:
     case StageRole::kVaeDecoding: return true;
     default: return false;

@@ -36,10 +36,7 @@ std::string models_and_sizes() {
 
 ExitCode run_make_checkpoint(const MakeOptions& options) {
   CheckpointSizes sizes = published_checkpoint_sizes(variant_named(options.model));
-  if (options.layers) {
-    sizes.dit.num_layers = std::min(sizes.dit.num_layers, *options.layers);
-    sizes.text.num_layers = std::min(sizes.text.num_layers, *options.layers);
-  }
+  if (options.layers) sizes.keep_layers(*options.layers);
   const CheckpointForm form{enum_value<CheckpointFormat>(options.format).value(),
                             options.dit_dtype == enum_name(Precision::kBF16) ? DType::kBF16 : DType::kF32};
   require(!options.has_dit_dtype || has_dit_dtype(form.format),

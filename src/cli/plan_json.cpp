@@ -11,6 +11,7 @@ std::string_view key_of(StageRole role) {
   switch (role) {
     case StageRole::kInitialization: return "loading";
     case StageRole::kTextEncoding: return "text_encoding";
+    case StageRole::kAudioEncoding: return "audio_encoding";
     case StageRole::kVaeEncoding: return "vae_encoding";
     case StageRole::kStepInference: return "step";
     default: return "vae_decoding";

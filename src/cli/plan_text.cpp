@@ -20,6 +20,7 @@ std::string_view word_of(StageRole role) {
   switch (role) {
     case StageRole::kInitialization: return "loading";
     case StageRole::kTextEncoding: return "text";
+    case StageRole::kAudioEncoding: return "sound";
     case StageRole::kVaeEncoding: return "image";
     case StageRole::kStepInference: return "a step";
     default: return "decoding";

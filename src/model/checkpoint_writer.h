@@ -31,6 +31,12 @@ struct CheckpointSizes {
   DitConfig dit;
   TextEncoderConfig text;
   std::vector<WeightPart> vae;
+  AudioEncoderConfig audio{};  // of a model that takes audio
+  ImageEncoderConfig image{};  // of a model that attends to a picture
+
+  /// Only the first `layers` of the DiT and of the text encoder. Throws Error(kUsage) where what goes in behind some
+  /// blocks of the DiT would go in behind none, or not behind every fifth.
+  void keep_layers(int64_t layers);
 };
 
 /// Of a row of the family's table.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ struct MadeCheckpoint {
   CheckpointForm form;
   std::filesystem::path tokenizer;  // a folder or a file
   std::vector<WeightSource> dits;   // of the variant's experts
-  WeightSource text_encoder, vae;
+  WeightSource text_encoder, vae, audio_encoder, image_encoder;
 };
 
 /// kDiffusers. Source: diffusers scripts/convert_wan_to_diffusers.py.
@@ -26,8 +27,10 @@ void add_diffusers(CheckpointFolder& folder, const MadeCheckpoint& made, uint64_
 /// ComfyUI-GGUF tools/convert.py and lcpp.patch.
 void add_comfy(CheckpointFolder& folder, const MadeCheckpoint& made);
 
-/// config.json in the official form.
-std::string official_dit_config(const Variant& variant, const DitConfig& config);
+/// config.json in the official form; `image_heads`, of a model that attends to a picture, where that encoder's heads are
+/// not of the published width.
+std::string official_dit_config(const Variant& variant, const DitConfig& config,
+                                std::optional<int64_t> image_heads = std::nullopt);
 
 /// The double whose shortest spelling is that of `value`: 1e-06, not its nearest float.
 double shortest(float value);

@@ -19,6 +19,8 @@ inline constexpr const char* kTextEncoderName = "models_t5_umt5-xxl-enc-bf16.pth
 inline constexpr const char* kAudioEncoderFolder = "wav2vec2-large-xlsr-53-english";
 /// Of models that attend to a picture: its encoder, CLIP's.
 inline constexpr const char* kImageEncoderName = "models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth";
+/// In front of its tensors there, where the text's tower lies too.
+inline constexpr const char* kImageTowerPrefix = "visual.";
 /// Of this program: what the checkpoint is best sampled with. Read by pipeline/checkpoint_defaults.h.
 inline constexpr const char* kCheckpointDefaultsName = "wanbench.json";
 

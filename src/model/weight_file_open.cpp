@@ -26,7 +26,7 @@ constexpr std::array<std::string_view, 11> kPrefixes{"",
                                                      "vae.",
                                                      "transformer.",
                                                      "wav2vec2.",
-                                                     "visual.",
+                                                     kImageTowerPrefix,
                                                      "model.",
                                                      "net."};
 constexpr std::string_view kOnlyWhereAllHaveIt = "net.";

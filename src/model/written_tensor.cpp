@@ -87,6 +87,26 @@ std::vector<WrittenTensor> vae_tensors(std::span<const WeightPart> parts, DType 
   return tensors;
 }
 
+std::vector<WrittenTensor> audio_encoder_tensors(const AudioEncoderConfig& config) {
+  std::vector<WrittenTensor> tensors;
+  append(tensors, audio_stem_layout(config));
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) append(tensors, audio_layer_layout(config, layer));
+  const AudioPositionParts position = audio_position_parts(config);
+  for (const WeightPart& part : {position.length, position.directions})
+    tensors.push_back({.name = part.source, .shape = part.shape, .values = part});
+  store_all_as(tensors, DType::kF32);
+  return tensors;
+}
+
+std::vector<WrittenTensor> image_encoder_tensors(const ImageEncoderConfig& config) {
+  std::vector<WrittenTensor> tensors;
+  append(tensors, image_stem_layout(config));
+  for (int64_t layer = 0; layer <= config.num_layers; ++layer) append(tensors, image_layer_layout(config, layer));
+  for (WrittenTensor& tensor : tensors) tensor.name.insert(0, kImageTowerPrefix);
+  store_all_as(tensors, DType::kF16);
+  return tensors;
+}
+
 void store_all_as(std::vector<WrittenTensor>& tensors, DType dtype) {
   for (WrittenTensor& tensor : tensors) tensor.dtype = dtype;
 }

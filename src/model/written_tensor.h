@@ -37,6 +37,10 @@ uint64_t total_bytes(std::span<const WrittenTensor> tensors);
 std::vector<WrittenTensor> dit_tensors(const DitConfig& config, DType compute);
 std::vector<WrittenTensor> text_encoder_tensors(const TextEncoderConfig& config);
 std::vector<WrittenTensor> vae_tensors(std::span<const WeightPart> parts, DType dtype);
+/// In F32, as transformers names them.
+std::vector<WrittenTensor> audio_encoder_tensors(const AudioEncoderConfig& config);
+/// In F16, as in the file of CLIP's two towers, with the last block, which nobody computes.
+std::vector<WrittenTensor> image_encoder_tensors(const ImageEncoderConfig& config);
 
 void store_all_as(std::vector<WrittenTensor>& tensors, DType dtype);
 void rename_all(std::vector<WrittenTensor>& tensors, ModelPart part, WeightNaming naming);

@@ -177,7 +177,11 @@ std::vector<ExpectedStage> expected_stages(const ModelSet& models, const Plan& p
   const bool is_bf16 = plan.compute == DType::kBF16, vae_is_bf16 = plan.vae_compute == DType::kBF16;
   constexpr const char* kOtherType = "the records are of bf16";
   stages.push_back(is_bf16 ? text_stage(models, plan, work, fits) : unknown(StageRole::kTextEncoding, kOtherType));
-  if (plan.from_image)
+  constexpr const char* kOfClips = "no record of a video that is made in clips";
+  if (plan.variant->takes_audio()) stages.push_back(unknown(StageRole::kAudioEncoding, kOfClips));
+  if (plan.variant->makes_clips())
+    stages.push_back(unknown(StageRole::kVaeEncoding, kOfClips));
+  else if (plan.from_image)
     stages.push_back(vae_is_bf16 ? image_stage(plan, work, fits) : unknown(StageRole::kVaeEncoding, kOtherType));
   stages.push_back(is_bf16 ? step_stage(memory.dit_residency, work, fits)
                            : unknown(StageRole::kStepInference, kOtherType));

@@ -136,8 +136,8 @@ void read_sizes(JsonReader& video, VideoMetadata& into) {
 namespace {
 
 /// Of a folder of pictures and films: of their names and digests, in order of their names. A film may be a folder of
-/// pictures itself.
-std::string digest_of_folder(const std::filesystem::path& folder) {
+/// pictures itself, which has no other.
+std::string digest_of_folder(const std::filesystem::path& folder, bool may_nest = true) {
   std::set<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     const std::filesystem::path kind = entry.path().extension();
@@ -146,8 +146,8 @@ std::string digest_of_folder(const std::filesystem::path& folder) {
   std::string text;
   for (const std::filesystem::path& file : files) {
     const bool is_folder = std::filesystem::is_directory(file);
-    require(!is_folder || file.extension() == ".mp4", fmt::format("{}: is a folder", file.string()));
-    text += file.filename().string() + " " + (is_folder ? digest_of_folder(file) : sha256_of_file(file)) + "\n";
+    require(!is_folder || (may_nest && file.extension() == ".mp4"), fmt::format("{}: is a folder", file.string()));
+    text += file.filename().string() + " " + (is_folder ? digest_of_folder(file, false) : sha256_of_file(file)) + "\n";
   }
   return sha256_hex(text);
 }

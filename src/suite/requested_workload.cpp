@@ -9,6 +9,7 @@
 #include "pipeline/guidance.h"
 #include "pipeline/request_options.h"
 #include "pipeline/request_text.h"
+#include "pipeline/video_metadata.h"
 #include "results/fields.h"
 
 namespace wan::suite {
@@ -49,7 +50,7 @@ Workload requested_workload(const Request& request) {
       [&]<class T>(const Option& option, const T& member, const auto&) {
         if (option.in_conditioning()) {
           if constexpr (std::same_as<T, std::filesystem::path>) {
-            if (!member.empty()) work.conditioning[std::string(option.key)] = file_digest(member);
+            if (const auto file = input_file(member)) work.conditioning[std::string(option.key)] = file->sha256;
           } else {
             if (member != T()) work.conditioning[std::string(option.key)] = text_of(member);
           }

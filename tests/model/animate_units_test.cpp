@@ -7,10 +7,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
 #include "io/resize.h"
 #include "io/tensor_file.h"
-#include "model/checkpoint_writer.h"
 #include "model/cost.h"
 #include "model/image_encoder.h"
 #include "model/layout.h"
@@ -116,17 +114,6 @@ TEST(AnimateUnits, TheMotionEncodersMemoryIsThatOfItsJoinedWeights) {
   }
   values += 512 + 20 * (512 + 1);  // a bias of zeros, and the linear steps as one
   EXPECT_EQ(motion_encoder_bytes(config), 4 * values);
-}
-
-TEST(AnimateUnits, ACheckpointIsNotWrittenWithoutItsImageEncoder) {
-  try {
-    make_checkpoint(published_checkpoint_sizes(variant_named("animate-14B")), 1, {}, "no-tokenizer", "no-folder", {});
-    ADD_FAILURE() << "written";
-  } catch (const Error& problem) {
-    EXPECT_EQ(problem.kind(), ErrorKind::kUsage);
-    EXPECT_STREQ(problem.what(),
-                 "make-checkpoint: the image encoder of animate-14B is not written yet: use the published files");
-  }
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "temporary_folder.h"
 
 namespace wan {
@@ -39,7 +40,8 @@ class CheckpointWriter : public testing::Test {
   /// A checkpoint of random weights in the sizes of a fixture, so that it is a few megabytes.
   Checkpoint make_like(const std::string& fixture, DType dit_dtype) {
     const Checkpoint model = open_checkpoint(kFixtures / fixture);
-    const CheckpointSizes sizes{model.variant, model.dit, model.text, vae_parts(model.vae.version, &model.vae_file)};
+    const CheckpointSizes sizes{model.variant, model.dit,   model.text, vae_parts(model.vae.version, &model.vae_file),
+                                model.audio,   model.image};
     make_checkpoint(sizes, kSeed, {CheckpointFormat::kOfficial, dit_dtype}, model.files.tokenizer, folder_ / "made",
                     options_);
     return open_checkpoint(folder_ / "made");
@@ -124,6 +126,48 @@ TEST_F(CheckpointWriter, ExpertsHaveWeightsOfTheirOwn) {
     const uint64_t seed = kSeed + i;
     expect_equal(made.dits[i], WeightSource::random(seed, DType::kBF16), parts);
   }
+}
+
+TEST_F(CheckpointWriter, MakesAndCopiesTheEncodersOfSoundAndPicture) {
+  const Checkpoint speech = make_like("mini-s2v", DType::kBF16);
+  EXPECT_EQ(speech.dit, open_checkpoint(kFixtures / "mini-s2v").dit);
+  std::vector<WeightLayout> layouts{audio_stem_layout(speech.audio)};
+  for (int64_t i = 0; i < speech.audio.num_layers; ++i) layouts.push_back(audio_layer_layout(speech.audio, i));
+  std::vector<WeightPart> parts = parts_of(layouts);
+  const AudioPositionParts position = audio_position_parts(speech.audio);
+  parts.insert(parts.end(), {position.length, position.directions});
+  expect_equal(*speech.audio_encoder, random_weights(Component::kAudioEncoder, kSeed), parts);
+  pack_checkpoint(WeightChoice::at(folder_ / "made"), folder_ / "packed", options_);
+  const fs::path audio = fs::path(kAudioEncoderFolder) / "model.safetensors";
+  EXPECT_EQ(sha256_of_file(folder_ / "packed" / audio), sha256_of_file(folder_ / "made" / audio));
+  EXPECT_EQ(open_checkpoint(folder_ / "packed").audio.num_heads, speech.audio.num_heads);
+  fs::remove_all(folder_ / "made");
+  fs::remove_all(folder_ / "packed");
+
+  const Checkpoint driven = make_like("mini-animate", DType::kBF16);
+  EXPECT_EQ(driven.dit, open_checkpoint(kFixtures / "mini-animate").dit);
+  EXPECT_EQ(driven.image.num_heads, 3) << "not of the published width: the config says it";
+  expect_dtype(driven.image_encoder->file(), DType::kF16);
+  pack_checkpoint(WeightChoice::at(folder_ / "made"), folder_ / "packed", options_);
+  EXPECT_EQ(sha256_of_file(folder_ / "packed" / kImageEncoderName), sha256_of_file(folder_ / "made" / kImageEncoderName));
+  EXPECT_EQ(open_checkpoint(folder_ / "packed").image.num_heads, 3);
+}
+
+TEST(CheckpointSizes, KeepWhatGoesInBehindTheFirstBlocks) {
+  CheckpointSizes speech = published_checkpoint_sizes(variant_named("s2v-14B"));
+  speech.keep_layers(9);
+  EXPECT_EQ(speech.dit.num_layers, 9);
+  EXPECT_EQ(speech.dit.speech.injected, 3) << "behind 0, 4 and 8";
+  CheckpointSizes driven = published_checkpoint_sizes(variant_named("animate-14B"));
+  driven.keep_layers(10);
+  EXPECT_EQ(driven.dit.animate.face_blocks, 2);
+  EXPECT_THAT(refusal([&] { driven.keep_layers(7); }, ErrorKind::kUsage), HasSubstr("every 5th"));
+  EXPECT_THAT(refusal(
+                  [&] {
+                    make_checkpoint(driven, 1, {CheckpointFormat::kComfy}, "no-tokenizer", "no-folder", {});
+                  },
+                  ErrorKind::kUsage),
+              HasSubstr("animate-14B is made in the official layout alone"));
 }
 
 TEST_F(CheckpointWriter, AppearsCompleteOrNotAtAll) {
