@@ -3,7 +3,8 @@
 //   --memory            memory-bound kernels             --products          matrix products alone
 //   --step SECONDS      a layer's operations in place    --floor SECONDS     products and attention alone, back to back
 //   --tune SECONDS      cuBLASLt kernels, SECONDS a shape; prints rows of a tuning table
-//   --model NAME        5b (default), 14b-480p, 14b-720p or all              --table FILE   tuning table to use
+//   --model NAME        5b (default), 14b-480p, 14b-720p, s2v-1024x704, animate-720p or all   --table FILE   tuning
+//   table to use
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -39,7 +40,9 @@ std::vector<DitShape> chosen_shapes(const std::string& name) {
   for (const DitShape& shape : dit_shapes()) {
     if (name == "all" || name == shape.name) shapes.push_back(shape);
   }
-  require(!shapes.empty(), fmt::format("unknown model {}: 5b, 14b-480p, 14b-720p or all", name), ErrorKind::kUsage);
+  require(!shapes.empty(),
+          fmt::format("unknown model {}: 5b, 14b-480p, 14b-720p, s2v-1024x704, animate-720p or all", name),
+          ErrorKind::kUsage);
   return shapes;
 }
 

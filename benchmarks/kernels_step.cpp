@@ -11,6 +11,8 @@ namespace {
 constexpr float kEps = 1e-6f;
 constexpr int64_t kHeadDim = 128;
 
+float attention_scale() { return 1 / std::sqrt(static_cast<float>(kHeadDim)); }
+
 TensorView columns(const Tensor& rows, int64_t begin, int64_t count) { return rows->slice(1, begin, begin + count); }
 
 }  // namespace
@@ -18,7 +20,9 @@ TensorView columns(const Tensor& rows, int64_t begin, int64_t count) { return ro
 const std::vector<DitShape>& dit_shapes() {
   static const std::vector<DitShape> shapes = {{"5b", 36080, 3072, 14336, 24, 30},
                                                {"14b-480p", 32760, 5120, 13824, 40, 40},
-                                               {"14b-720p", 75600, 5120, 13824, 40, 40}};
+                                               {"14b-720p", 75600, 5120, 13824, 40, 40},
+                                               {"s2v-1024x704", 63360, 5120, 13824, 40, 40, 2, 0, {56320, 20, 12}},
+                                               {"animate-720p", 75600, 5120, 13824, 40, 40, 1, 257, {75600, 21, 8}}};
   return shapes;
 }
 
@@ -51,8 +55,43 @@ DitLayer::DitLayer(cuda::CudaBackend& backend, const DitShape& shape) : backend_
   b_ = bf16({f > 3 * d ? f : 3 * d});
   add_products();
   add_attention();
+  if (shape.image_tokens > 0) {
+    image_k_ = bf16({shape.image_tokens, d});
+    image_v_ = bf16({shape.image_tokens, d});
+    operations_.push_back({"image-attention",
+                           {.operations = 4.0 * static_cast<double>(l) * static_cast<double>(shape.image_tokens * d)},
+                           [this, scale = attention_scale()] {
+                             backend_.attention(q_, image_k_, image_v_, shape_.heads, scale, attended_);
+                           }});
+  }
+  if (shape.injection.layers > 0) {
+    own_k_ = bf16({shape.injection.frames * DitShape::Injection::kKeys, d});
+    own_v_ = bf16({shape.injection.frames * DitShape::Injection::kKeys, d});
+    add_injection();
+  }
   add_norms();
   order();
+}
+
+void DitLayer::add_injection() {
+  const DitShape::Injection& in = shape_.injection;
+  const int64_t d = shape_.width;
+  const double share = static_cast<double>(in.layers) / static_cast<double>(shape_.layers);
+  const auto rows = [&in](const Tensor& all) { return all->slice(0, 0, in.tokens); };
+  const double product = 2.0 * static_cast<double>(in.tokens) * static_cast<double>(d * d);
+  const auto add = [&](const std::string& name, double operations, std::function<void()> call) {
+    operations_.push_back({name, {.operations = operations}, std::move(call), share});
+  };
+  const TensorView bias = b_->slice(0, 0, d);
+  add(fmt::format("injected q {}x{}x{}", in.tokens, d, d), product,
+      [this, rows, bias] { backend_.linear(rows(n_), w_square_, bias, Activation::kNone, rows(q_)); });
+  add("injected attention", 4.0 * static_cast<double>(in.tokens) * static_cast<double>(DitShape::Injection::kKeys * d),
+      [this, rows, scale = attention_scale()] {
+        backend_.attention_in_groups(rows(q_), own_k_, own_v_, shape_.injection.frames, shape_.heads, scale,
+                                     rows(attended_));
+      });
+  add("injected o", product,
+      [this, rows, bias] { backend_.linear(rows(attended_), w_square_, bias, Activation::kNone, rows(y_)); });
 }
 
 void DitLayer::add_products() {
@@ -74,7 +113,7 @@ void DitLayer::add_products() {
 
 void DitLayer::add_attention() {
   const int64_t l = shape_.tokens, d = shape_.width;
-  const float scale = 1 / std::sqrt(static_cast<float>(kHeadDim));
+  const float scale = attention_scale();
   operations_.push_back({fmt::format("self-attention {}x{}", l, shape_.heads),
                          {.operations = 4.0 * static_cast<double>(l) * static_cast<double>(l * d)},
                          [this, d, scale] {
@@ -120,23 +159,27 @@ void DitLayer::order() {
                                            "cross q",
                                            "rms_norm cross q",
                                            "cross-attention",
+                                           "image-attention",
                                            "cross o",
                                            "residual_modulated_norm",
                                            "ffn up",
                                            "ffn down",
-                                           "gated_residual_modulated_norm"};
+                                           "gated_residual_modulated_norm",
+                                           "injected q",
+                                           "injected attention",
+                                           "injected o"};
   std::vector<Operation> ordered;
   for (const std::string& start : starts) {
     const auto found = std::find_if(operations_.begin(), operations_.end(),
                                     [&](const Operation& operation) { return operation.name.rfind(start, 0) == 0; });
-    ordered.push_back(*found);
+    if (found != operations_.end()) ordered.push_back(*found);
   }
   operations_ = std::move(ordered);
 }
 
 void run_step(cuda::CudaBackend& backend, const DitShape& shape, double seconds, bool matrix_only,
               const Ceilings& ceilings) {
-  constexpr int kForwards = 2, kAhead = 4;  // layers issued before the host waits
+  constexpr int kAhead = 4;  // layers issued before the host waits
   const DitLayer layer(backend, shape);
   std::vector<const Operation*> chosen;
   for (const Operation& operation : layer.operations()) {
@@ -166,21 +209,24 @@ void run_step(cuda::CudaBackend& backend, const DitShape& shape, double seconds,
   fmt::print("\n{}: {} back to back for {:.0f} s, times of the second half\n", shape.name,
              matrix_only ? "products and attention" : "all operations of a layer", spent_us * 1e-6);
   print_header();
-  double total_us = 0;
+  double total_us = 0, surplus_us = 0;  // the latter of what not every layer has
   Cost total;
   for (size_t i = 0; i < chosen.size(); ++i) {
     const Times times = summary(times_us[i]);
     print_row(chosen[i]->name, times, chosen[i]->cost, ceilings);
-    total_us += times.median_us;
-    total.operations += chosen[i]->cost.operations;
+    total_us += chosen[i]->per_layer * times.median_us;
+    surplus_us += (1 - chosen[i]->per_layer) * times.median_us;
+    total.operations += chosen[i]->per_layer * chosen[i]->cost.operations;
   }
   const Times halves = summary({layer_us.begin() + static_cast<std::ptrdiff_t>(layer_us.size() / 2), layer_us.end()});
-  const double scale = static_cast<double>(kForwards * shape.layers) * 1e-6;
+  const double scale = static_cast<double>(shape.forwards * shape.layers) * 1e-6;
   fmt::print(
-      "{} {} of a step with guidance ({} layers x 2): {:.3f} s (sum of medians), {:.3f} s (median layer; p10 {:.3f}, "
-      "p90 {:.3f}), {:.0f} TFLOP/s\n",
-      shape.name, matrix_only ? "floor" : "layers", shape.layers, total_us * scale, halves.median_us * scale,
-      halves.low_us * scale, halves.high_us * scale, total.operations / halves.median_us * 1e-6);
+      "{} {} of a step {} ({} layers x {}): {:.3f} s (sum of medians), {:.3f} s (median layer; p10 {:.3f}, p90 "
+      "{:.3f}), {:.0f} TFLOP/s\n",
+      shape.name, matrix_only ? "floor" : "layers", shape.forwards > 1 ? "with guidance" : "of one branch",
+      shape.layers, shape.forwards, total_us * scale, (halves.median_us - surplus_us) * scale,
+      (halves.low_us - surplus_us) * scale, (halves.high_us - surplus_us) * scale,
+      total.operations / (halves.median_us - surplus_us) * 1e-6);
 }
 
 }  // namespace wan::bench

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Packs what a bare GPU machine needs to run the GPU tests and benchmarks: a GPU-only build (no oneDNN, frames instead of mp4), the few
 # libraries such a machine lacks, and the fixtures. Prints the total and fails above 60 MiB. Usage: tools/gpu_pack.sh OUT.tar.xz
-# WITH_VIDEO=1: for gpu_serve.sh and gpu_load.sh, whose server writes mp4: a build with FFmpeg and its libraries, without the tests, benchmarks and fixtures.
+# WITH_VIDEO=1: for gpu_clips.sh, which reads sound and films, and for gpu_serve.sh and gpu_load.sh, whose server writes mp4: a build with FFmpeg and its
+# libraries, with what these need of the tests, benchmarks and fixtures.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:?usage: tools/gpu_pack.sh OUT.tar.xz}
@@ -10,6 +11,7 @@ limit=$((60 * 1024 * 1024))
 video=${WITH_VIDEO:-}
 build=build/gpu${video:+-video}
 programs=(wanbench)
+[ -z "$video" ] || programs+=(clips_cuda_test backend_cuda_test wan_kernel_bench)
 [ -n "$video" ] || programs+=(backend_cuda_test vae_golden_cuda_test wan_kernel_bench bench_conv bench_attention bench_page_lock)
 cmake --preset gpu -B "$build" -DWAN_VIDEO="$([ -n "$video" ] && echo ON || echo OFF)"
 cmake --build "$build" -j "$(nproc)" --target wan_cuda_module wan_nvtx "${programs[@]}"
@@ -33,12 +35,15 @@ for name in "${programs[@]}"; do
     { grep -v -E '/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|libcuda|libcudart|libcublas|libcublasLt|libnvrtc|libcudnn[^/]*)\.so' || true; } |
     while read -r library; do cp -Ln "$library" "$work/pack/lib/"; done
 done
-cp tools/gpu_{run,table,golden,instrument,interference,external,compare,module,few_steps,serve,load,ablate}.sh tools/{make_random_lora,check_formats,measure_serving,measure_loading}.py "$work/pack/"
+cp tools/gpu_{run,table,golden,instrument,interference,external,compare,module,few_steps,serve,load,ablate,clips}.sh tools/{make_random_lora,check_formats,measure_serving,measure_loading}.py "$work/pack/"
 cp "$(find "$build" -name libwanbench_nvtx.so | head -1)" "$work/pack/lib/"
 mkdir -p "$work/pack/share/wanbench"
 cp -r "$build"/share/wanbench/{python,suites,tokenizer} "$work/pack/share/wanbench/"  # the last for make-checkpoint
 cp -r tests/external "$work/pack/"
-[ -n "$video" ] || cp -r "$build/fixtures" "$work/pack/fixtures"
+fixtures=(mini-s2v mini-animate)  # which need FFmpeg
+[ -n "$video" ] || fixtures=($(ls "$build/fixtures"))
+mkdir "$work/pack/fixtures"
+for name in "${fixtures[@]}"; do cp -r "$build/fixtures/$name" "$work/pack/fixtures/"; done
 tar -C "$work" -cf - pack | xz -T0 -6 >"$out"
 bytes=$(stat -c %s "$out")
 echo "$out: $bytes bytes ($((bytes / 1024 / 1024)) MiB of at most $((limit / 1024 / 1024)))"

@@ -84,8 +84,7 @@ Request published_request(const std::string& model, StoredAs stored) {
 std::vector<FitRow> plan_table() {
   const auto cards = load_published(data_folder() / "suites" / "published.json");
   std::vector<FitRow> rows;
-  for (const Variant& variant : variants()) {
-    if (variant.makes_clips()) continue;  // on no card yet
+  for (const Variant& variant : variants())
     for (const VideoSize& size : sizes_of(variant))
       for (const StoredAs stored : kStored) {
         Request request = published_request(std::string(variant.name), stored);
@@ -97,7 +96,6 @@ std::vector<FitRow> plan_table() {
         const std::vector<FitPeak> published = published_peaks(cards, row);
         for (size_t i = 0; i < kFitGib.size(); ++i) row.cells[i].published = fastest_within(published, fit_room(i));
       }
-  }
   return rows;
 }
 

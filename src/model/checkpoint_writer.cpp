@@ -28,8 +28,29 @@ void add_official_dits(CheckpointFolder& folder, const Variant& variant, const D
   if (image.num_heads != usual_image_encoder_heads(image)) image_heads = image.num_heads;
   for (size_t i = 0; i < folders.size(); ++i) {
     folder.add_shards(folders[i], kDitStem, shard_bytes, OneShard::kIsSharded, sources[i], tensors);
-    folder.add_text(std::filesystem::path(folders[i]) / "config.json", official_dit_config(variant, config, image_heads));
+    folder.add_text(std::filesystem::path(folders[i]) / "config.json",
+                    official_dit_config(variant, config, image_heads));
   }
+}
+
+/// As transformers writes it, with what tells the encoder's form.
+std::string audio_encoder_config(const AudioEncoderConfig& config) {
+  nlohmann::ordered_json json{{"model_type", "wav2vec2"},
+                              {"hidden_size", config.dim},
+                              {"intermediate_size", config.dim_ffn},
+                              {"num_attention_heads", config.num_heads},
+                              {"num_hidden_layers", config.num_layers},
+                              {"feat_extract_norm", "layer"},
+                              {"feat_extract_activation", "gelu"},
+                              {"hidden_act", "gelu"},
+                              {"do_stable_layer_norm", true},
+                              {"layer_norm_eps", shortest(config.eps)}};
+  for (const AudioEncoderConfig::Conv& conv : config.convs) {
+    json["conv_dim"].push_back(conv.width);
+    json["conv_kernel"].push_back(conv.kernel);
+    json["conv_stride"].push_back(conv.stride);
+  }
+  return json.dump(2) + "\n";
 }
 
 void add_official(CheckpointFolder& folder, const MadeCheckpoint& made, uint64_t shard_bytes) {
@@ -55,30 +76,6 @@ bool is_official_pth(const WeightFile& file) {
   return file.file().format() == "pth" && file.facts().naming == WeightNaming::kOfficial &&
          file.facts().prefix.empty() && schemes.size() == 1 &&
          schemes.contains(std::string(name_of(WeightScheme::kPlain))) && file.file().files().size() == 1;
-}
-
-}  // namespace
-
-namespace {
-
-/// As transformers writes it, with what tells the encoder's form.
-std::string audio_encoder_config(const AudioEncoderConfig& config) {
-  nlohmann::ordered_json json{{"model_type", "wav2vec2"},
-                              {"hidden_size", config.dim},
-                              {"intermediate_size", config.dim_ffn},
-                              {"num_attention_heads", config.num_heads},
-                              {"num_hidden_layers", config.num_layers},
-                              {"feat_extract_norm", "layer"},
-                              {"feat_extract_activation", "gelu"},
-                              {"hidden_act", "gelu"},
-                              {"do_stable_layer_norm", true},
-                              {"layer_norm_eps", shortest(config.eps)}};
-  for (const AudioEncoderConfig::Conv& conv : config.convs) {
-    json["conv_dim"].push_back(conv.width);
-    json["conv_kernel"].push_back(conv.kernel);
-    json["conv_stride"].push_back(conv.stride);
-  }
-  return json.dump(2) + "\n";
 }
 
 }  // namespace

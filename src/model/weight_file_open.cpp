@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "io/printable.h"
+#include "model/official_layout.h"
 #include "model/swizzle.h"
 #include "model/weight_file.h"
 #include "model/weight_refusals.h"

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "model/dit.h"
+#include "model/official_layout.h"
 #include "tensor/encode.h"
 
 namespace wan {

@@ -145,9 +145,14 @@ void AnimateClips::encode_video(const StageContext& context, TensorView pixels, 
   const ModelSet& set = context.models.set;
   context.check_stop();
   context.clock.add_flops(vae_encode_cost(set.vae, set.vae_file(), pixels.shape[1], pixels.shape[2], pixels.shape[3]));
-  if (pixels.shape[1] == 1) return encode_pixels(context, pixels, latent);
-  if (!encoder_) encoder_.emplace(context, context.plan.vae_compute);
-  encoder_->encode(pixels, latent);
+  context.clock.mark("frames");  // read and brought to the device until now
+  if (pixels.shape[1] == 1) {
+    encode_pixels(context, pixels, latent);
+  } else {
+    if (!encoder_) encoder_.emplace(context, context.plan.vae_compute);
+    encoder_->encode(pixels, latent);
+  }
+  context.clock.mark("encode");
 }
 
 /// The clip's frames into pixels F32 [3, frames, height, width] on the device.

@@ -40,6 +40,9 @@ constexpr ConvCase kConvs[] = {
     {"halve_space", {2, 8, 12, 16, 16, 1, 3, 3}, kHalve},
     {"halve_space_odd_channels", {1, 6, 4, 20, 20, 1, 3, 3}, kHalve},
     {"same_3x3", {2, 7, 5, 16, 24, 1, 3, 3}, kSame},
+    {"halve_behind_blur", {1, 12, 8, 16, 24, 1, 6, 6}, {1, 2, 2, 2, 2, 2, 2}},
+    {"skip_behind_blur", {1, 8, 12, 16, 24, 1, 4, 4}, {1, 2, 2, 1, 1, 1, 1}},
+    {"whole_picture", {1, 4, 4, 32, 40, 1, 4, 4}},
     {"uneven_padding", {1, 6, 7, 8, 8, 1, 3, 3}, {1, 1, 1, 2, 0, 0, 1}},
 };
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -18,7 +19,9 @@
 #include "pipeline/engine.h"
 #include "pipeline/plan.h"
 #include "pipeline/request.h"
+#include "pipeline/request_words.h"
 #include "temporary_folder.h"
+#include "test_device.h"
 
 namespace wan {
 namespace {
@@ -31,7 +34,7 @@ namespace fs = std::filesystem;
 constexpr double kTensorLimit = 1e-4;
 constexpr double kVideoLimit = 1e-3;
 
-const fs::path kCheckpoint = fs::path(WAN_FIXTURES) / "mini-animate";
+const fs::path kCheckpoint = test::fixtures() / "mini-animate";
 
 /// A film as a folder of the frames that the official program's decoder gave it, so that no other decoder's rounding is
 /// in what follows.
@@ -69,7 +72,8 @@ class Animate : public testing::Test {
     request.animate_inputs = inputs();
     request.frames_per_clip = 9;
     request.steps = 3;
-    request.device = "cpu";
+    request.device = test::test_device();
+    request.precision = Precision::kF32;
     request.initial_latent = kCheckpoint / "golden.safetensors";
     return request;
   }
@@ -186,6 +190,41 @@ TEST_F(Animate, ReadsTheFilmsOfTheOfficialPreprocessing) {
   }
 }
 
+// On a card also with the layers in page-locked host memory, in the type they are computed in and as they are stored.
+TEST_F(Animate, IsTheSameInEveryResidency) {
+  Request resident = request();
+  resident.steps = 2;
+  resident.offload = Offload::kNone;
+  const std::string frames = generate(resident).video_sha256;
+  std::vector<Offload> others{Offload::kPacked};
+  if (test::tests_a_card()) others.insert(others.end(), {Offload::kStream, Offload::kPackedStream, Offload::kMapped});
+  for (const Offload offload : others) {
+    Request other = resident;
+    other.offload = offload;
+    EXPECT_EQ(generate(other).video_sha256, frames) << enum_name(offload);
+  }
+}
+
+// Of the first clip's first step, whose input no earlier rounding has changed.
+TEST_F(Animate, ADitCallOnACardIsNearInBf16) {
+  if (!test::tests_a_card()) GTEST_SKIP() << "the CPU has no bf16";
+  constexpr double kCallLimit = 6e-3;  // of the official bf16 runs of the other miniatures: 3e-3 to 5e-3
+  Request near = request();
+  near.precision = Precision::kBF16;
+  near.steps = 3;
+  near.dump = folder_ / "dump.safetensors";
+  near.dump_level = DumpLevel::kBlocks;
+  generate(near);
+  const TensorFile golden = TensorFile::open(near.checkpoint / "golden.safetensors");
+  int compared = 0;
+  for (const TensorDifference& d : diff_tensors(TensorFile::open(near.dump), golden, {"", "fp32."}).common) {
+    if (!d.name.starts_with("clip0.dit.call") || !d.name.ends_with(".out")) continue;
+    ++compared;
+    EXPECT_LE(d.relative, kCallLimit) << d.name;
+  }
+  EXPECT_EQ(compared, 1);
+}
+
 TEST_F(Animate, RefusesWhatItDoesNotTakeOrDoYet) {
   const auto refused = [this](const std::function<void(Request&)>& change, const std::string& saying) {
     Request changed = request();
@@ -207,10 +246,9 @@ TEST_F(Animate, RefusesWhatItDoesNotTakeOrDoYet) {
           "--step-cache: does not work with animate-14B yet");
   refused([](Request& r) { r.steps = 20, r.guidance_scale = 2.5, r.cfg_gate = 0.5; }, "--cfg-gate: does not work");
   refused([](Request& r) { r.solver = Solver::kLcm; }, "--solver lcm: does not work");
-  refused([](Request& r) { r.offload = Offload::kStream; }, "--offload: does not work");
   refused([](Request& r) { r.replay = r.initial_latent; }, "--replay: does not work");
   Request other = request();
-  other.checkpoint = fs::path(WAN_FIXTURES) / "mini-ti2v-t2v";
+  other.checkpoint = test::fixtures() / "mini-ti2v-t2v";
   expect_refused(other, "--animate-inputs: no driving video moves ti2v-5B: leave it out, or name a checkpoint of");
   other.animate_inputs.clear();
   expect_refused(other, "--frames-per-clip: ti2v-5B makes its video in one piece");

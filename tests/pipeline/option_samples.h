@@ -22,6 +22,7 @@ struct OptionSample {
   std::string key, flag;
   Form form = Form::kValue;
   Also also = Also::kNowhere;
+  bool in_video = false;           // in the mp4's comment
   std::string text;                // the value's
   std::vector<std::string> texts;  // of a list, each of which has the flag before it
   Request request;
@@ -37,8 +38,8 @@ class SetOption {
   void operator()(const Option& option, T& member, const Limit& limit) {
     if (count_++ != wanted_) return;
     made_ = set(member, limit);
-    sample_ = {std::string(option.key), std::string(option.flag), option.form, option.also,
-               text_of(member),         texts_in(member),         {}};
+    sample_ = {std::string(option.key), std::string(option.flag), option.form,      option.also,
+               option.in_video(),       text_of(member),          texts_in(member), {}};
   }
   bool made() const { return made_; }
   size_t count() const { return count_; }

@@ -150,7 +150,7 @@ TEST(CheckRequest, RefusesWhatNoReaderHasSeen) {
 TEST(VideoInfo, SettingsHoldEveryOptionThatDecidesThePixels) {
   std::set<std::string> seen;
   for (const test::OptionSample& sample : test::option_samples()) {
-    if (sample.also != Also::kVideo && sample.also != Also::kWorkAndVideo) continue;
+    if (!sample.in_video) continue;
     if (sample.text == "false" || sample.text == "off") continue;  // not said
     Request request = sample.request;
     if (sample.key.starts_with("cache_")) request.step_cache = StepCache::kMagCache;

@@ -61,7 +61,7 @@ TEST(VideoMetadata, GoesThroughJsonAndBack) {
   EXPECT_EQ(video_metadata_from_json(to_json(example()), "v.mp4"), example());
   size_t seen = 0;
   for (const test::OptionSample& sample : test::option_samples()) {
-    if (sample.also != Also::kVideo && sample.also != Also::kWorkAndVideo) continue;
+    if (!sample.in_video) continue;
     VideoMetadata metadata = example();
     metadata.request = sample.request;
     EXPECT_EQ(video_metadata_from_json(to_json(metadata), "v.mp4"), metadata) << sample.key;
@@ -72,7 +72,7 @@ TEST(VideoMetadata, GoesThroughJsonAndBack) {
 
 TEST(VideoMetadata, OptionsThatDoNotDecideThePixelsAreNotInIt) {
   for (const test::OptionSample& sample : test::option_samples()) {
-    if (sample.also == Also::kVideo || sample.also == Also::kWorkAndVideo) continue;
+    if (sample.in_video) continue;
     VideoMetadata metadata = example();
     metadata.request = sample.request;
     EXPECT_FALSE(Json::parse(to_json(metadata))["request"].contains(sample.key)) << sample.key;

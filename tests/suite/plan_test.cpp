@@ -136,7 +136,7 @@ TEST(Plan, EverySuiteThatComesWithTheProgramRunsWithRandomWeights) {
     }
     ++suites;
   }
-  EXPECT_EQ(suites, 9u);
+  EXPECT_EQ(suites, 11u);
 }
 
 TEST(Plan, TheModelOfASuiteIsThatOfRandomWeightsAlone) {

@@ -117,7 +117,9 @@ TEST(RequestOptions, StandInTheWorkloadIfTheyDecideTheWork) {
   size_t seen = 0;
   std::map<std::string, Workload> last;
   for (const OptionSample& sample : option_samples()) {
-    if (sample.also != Also::kWork && sample.also != Also::kWorkAndVideo) {
+    const bool decides =
+        sample.also == Also::kWork || sample.also == Also::kWorkAndVideo || sample.also == Also::kConditioning;
+    if (!decides) {
       const bool by_older_names = sample.key.starts_with("guidance_scale");  // see below
       EXPECT_EQ(requested_workload(sample.request) != of_nothing, by_older_names) << sample.key;
       continue;
