@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # On the GPU machine, in an unpacked pack that WITH_VIDEO=1 made: the models of clips, S2V-14B and Animate-14B. `check` holds the card to the official
 # tensors, counts what memcheck finds, and compares residencies; `measure` times steps beside the floor that products and attention alone need in the
-# same run, and prints the table of docs/results/h200-clips.md. Usage: gpu_clips.sh PACK_DIR OUT check|measure [SUITE...]
+# same run, and prints the table of docs/results/h200-clips.md. FIXTURES, for check: where tests/golden/mini-{s2v,animate}.tar.xz are unpacked.
+# Usage: gpu_clips.sh PACK_DIR OUT check FIXTURES | measure [SUITE...]
 set -uo pipefail
-pack=$(cd "${1:?usage: gpu_clips.sh PACK_DIR OUT check|measure}" && pwd)
-out=${2:?usage: gpu_clips.sh PACK_DIR OUT check|measure} what=${3:?usage: gpu_clips.sh PACK_DIR OUT check|measure}
+pack=$(cd "${1:?usage: gpu_clips.sh PACK_DIR OUT check FIXTURES | measure [SUITE...]}" && pwd)
+out=${2:?usage: gpu_clips.sh PACK_DIR OUT check FIXTURES | measure [SUITE...]} what=${3:?usage: gpu_clips.sh PACK_DIR OUT check FIXTURES | measure [SUITE...]}
 shift 3
+fixtures=
+[ "$what" = measure ] || fixtures=$(cd "${1:?check needs the folder of the fixtures}" && pwd)
 cudnn=$(python3 -c 'import nvidia.cudnn; print(list(nvidia.cudnn.__path__)[0] + "/lib")' 2>/dev/null || true)
-with() { env LD_LIBRARY_PATH="$cudnn:$pack/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" WANBENCH_FIXTURES="$pack/fixtures" WANBENCH_TEST_DEVICE=cuda:0 "$@"; }
+with() { env LD_LIBRARY_PATH="$cudnn:$pack/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" WANBENCH_FIXTURES="$fixtures" WANBENCH_TEST_DEVICE=cuda:0 "$@"; }
 program=$pack/bin/wanbench suites=$pack/share/wanbench/suites
 mkdir -p "$out"
 status=0

@@ -2,7 +2,7 @@
 # Packs what a bare GPU machine needs to run the GPU tests and benchmarks: a GPU-only build (no oneDNN, frames instead of mp4), the few
 # libraries such a machine lacks, and the fixtures. Prints the total and fails above 60 MiB. Usage: tools/gpu_pack.sh OUT.tar.xz
 # WITH_VIDEO=1: for gpu_clips.sh, which reads sound and films, and for gpu_serve.sh and gpu_load.sh, whose server writes mp4: a build with FFmpeg and its
-# libraries, with what these need of the tests, benchmarks and fixtures.
+# libraries, with what these need of the tests and benchmarks; the fixtures of gpu_clips.sh would make it too large and travel by themselves.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:?usage: tools/gpu_pack.sh OUT.tar.xz}
@@ -40,10 +40,7 @@ cp "$(find "$build" -name libwanbench_nvtx.so | head -1)" "$work/pack/lib/"
 mkdir -p "$work/pack/share/wanbench"
 cp -r "$build"/share/wanbench/{python,suites,tokenizer} "$work/pack/share/wanbench/"  # the last for make-checkpoint
 cp -r tests/external "$work/pack/"
-fixtures=(mini-s2v mini-animate)  # which need FFmpeg
-[ -n "$video" ] || fixtures=($(ls "$build/fixtures"))
-mkdir "$work/pack/fixtures"
-for name in "${fixtures[@]}"; do cp -r "$build/fixtures/$name" "$work/pack/fixtures/"; done
+[ -n "$video" ] || cp -r "$build/fixtures" "$work/pack/fixtures"
 tar -C "$work" -cf - pack | xz -T0 -6 >"$out"
 bytes=$(stat -c %s "$out")
 echo "$out: $bytes bytes ($((bytes / 1024 / 1024)) MiB of at most $((limit / 1024 / 1024)))"
