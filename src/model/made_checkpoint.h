@@ -27,8 +27,8 @@ void add_diffusers(CheckpointFolder& folder, const MadeCheckpoint& made, uint64_
 /// ComfyUI-GGUF tools/convert.py and lcpp.patch.
 void add_comfy(CheckpointFolder& folder, const MadeCheckpoint& made);
 
-/// config.json in the official form; `image_heads`, of a model that attends to a picture, where that encoder's heads are
-/// not of the published width.
+/// config.json in the official form; `image_heads`, of a model that attends to a picture, where that encoder's heads
+/// are not of the published width.
 std::string official_dit_config(const Variant& variant, const DitConfig& config,
                                 std::optional<int64_t> image_heads = std::nullopt);
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pipeline/input_file.h"
 #include "pipeline/plan.h"
 #include "pipeline/request.h"
 #include "pipeline/weight_files.h"
@@ -20,12 +21,6 @@ inline constexpr int kVideoMajor = 1;
 /// goes with it, `cfg_gate`, `cache_curve`; 4: `audio` and `pose_video` among the files, and what goes with them;
 /// 5: `animate_inputs` likewise.
 inline constexpr int kVideoMinor = 5;
-
-/// A file that a request reads: its name without folders, and the SHA-256 of its content.
-struct InputFile {
-  std::string name, sha256;
-  bool operator==(const InputFile&) const = default;
-};
 
 struct VideoMetadata {
   Request request;  // every option that decides the pixels, defaults filled in; no path and no device
@@ -46,9 +41,6 @@ struct VideoMetadata {
 
   bool operator==(const VideoMetadata&) const = default;
 };
-
-/// The digest of a file that a request names; nothing for no path. Throws Error(kInput) when it cannot be read.
-std::optional<InputFile> input_file(const std::filesystem::path& path);
 
 /// Of a request whose plan is complete. Reads the ends of the weight files; those that cannot be read any more are not
 /// known. `image`, `last_image` and `initial_latent`: as `input_file` saw them.

@@ -7,9 +7,9 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "pipeline/guidance.h"
+#include "pipeline/input_file.h"
 #include "pipeline/request_options.h"
 #include "pipeline/request_text.h"
-#include "pipeline/video_metadata.h"
 #include "results/fields.h"
 
 namespace wan::suite {

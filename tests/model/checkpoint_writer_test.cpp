@@ -40,7 +40,7 @@ class CheckpointWriter : public testing::Test {
   /// A checkpoint of random weights in the sizes of a fixture, so that it is a few megabytes.
   Checkpoint make_like(const std::string& fixture, DType dit_dtype) {
     const Checkpoint model = open_checkpoint(kFixtures / fixture);
-    const CheckpointSizes sizes{model.variant, model.dit,   model.text, vae_parts(model.vae.version, &model.vae_file),
+    const CheckpointSizes sizes{model.variant, model.dit,  model.text, vae_parts(model.vae.version, &model.vae_file),
                                 model.audio,   model.image};
     make_checkpoint(sizes, kSeed, {CheckpointFormat::kOfficial, dit_dtype}, model.files.tokenizer, folder_ / "made",
                     options_);
@@ -149,7 +149,8 @@ TEST_F(CheckpointWriter, MakesAndCopiesTheEncodersOfSoundAndPicture) {
   EXPECT_EQ(driven.image.num_heads, 3) << "not of the published width: the config says it";
   expect_dtype(driven.image_encoder->file(), DType::kF16);
   pack_checkpoint(WeightChoice::at(folder_ / "made"), folder_ / "packed", options_);
-  EXPECT_EQ(sha256_of_file(folder_ / "packed" / kImageEncoderName), sha256_of_file(folder_ / "made" / kImageEncoderName));
+  EXPECT_EQ(sha256_of_file(folder_ / "packed" / kImageEncoderName),
+            sha256_of_file(folder_ / "made" / kImageEncoderName));
   EXPECT_EQ(open_checkpoint(folder_ / "packed").image.num_heads, 3);
 }
 
@@ -162,11 +163,8 @@ TEST(CheckpointSizes, KeepWhatGoesInBehindTheFirstBlocks) {
   driven.keep_layers(10);
   EXPECT_EQ(driven.dit.animate.face_blocks, 2);
   EXPECT_THAT(refusal([&] { driven.keep_layers(7); }, ErrorKind::kUsage), HasSubstr("every 5th"));
-  EXPECT_THAT(refusal(
-                  [&] {
-                    make_checkpoint(driven, 1, {CheckpointFormat::kComfy}, "no-tokenizer", "no-folder", {});
-                  },
-                  ErrorKind::kUsage),
+  EXPECT_THAT(refusal([&] { make_checkpoint(driven, 1, {CheckpointFormat::kComfy}, "no-tokenizer", "no-folder", {}); },
+                      ErrorKind::kUsage),
               HasSubstr("animate-14B is made in the official layout alone"));
 }
 
