@@ -17,13 +17,17 @@ struct DryConv : ConvWeights {
   Tensor weights, bias;
 };
 
+/// What a history can be read apart from its input in multiples of (backend/cuda/conv.cpp): others are padded, joined.
+constexpr int64_t kApartChannels = 8;
+
 class DryBackend final : public Backend {
  public:
   DryBackend(HistoryMemory history, uint64_t granule) : history_(history), granule_(granule) { info_.kind = "dry"; }
   HistoryMemory history_memory(DType) const override { return history_; }
   void conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
                   TensorView residual, TensorView y, Arena& scratch) override {
-    if (history_ == HistoryMemory::kJoined) Backend::conv_after(weights, history, x, geometry, residual, y, scratch);
+    const bool joins = history_ == HistoryMemory::kJoined || weights.in_channels % kApartChannels != 0;
+    if (joins) Backend::conv_after(weights, history, x, geometry, residual, y, scratch);
   }
   const DeviceInfo& info() const override { return info_; }
   uint64_t free_bytes() const override { return UINT64_MAX / 2; }

@@ -12,6 +12,7 @@ namespace wan {
 namespace {
 
 constexpr const char* kConvs = "motion_encoder.enc.net_app.convs.";
+constexpr int64_t kColours = 3;
 constexpr int64_t kHalf = 2;  // a level's sides of the one's before
 constexpr int64_t kPlainPad = 1, kHalvingPad = 2, kSkipPad = 1;
 constexpr float kRoot = std::numbers::sqrt2_v<float>;  // by which the source multiplies behind each activation
@@ -65,6 +66,7 @@ Tensor behind_blur(const Tensor& weight, const Tensor& blur) {
   const int64_t side = weight->shape[2], taps = blur->shape[0], all = side + taps - 1;
   const int64_t kernels = weight->shape[0] * weight->shape[1];
   Tensor out = host_tensor(DType::kF32, {weight->shape[0], weight->shape[1], all, all});
+  const float* blurred = blur->as<float>();
   for (int64_t kernel = 0; kernel < kernels; ++kernel) {
     const float* from = weight->as<float>() + kernel * side * side;
     float* to = out->as<float>() + kernel * all * all;
@@ -73,7 +75,7 @@ Tensor behind_blur(const Tensor& weight, const Tensor& blur) {
         double sum = 0;
         for (int64_t y = std::max<int64_t>(0, row - taps + 1); y <= std::min(side - 1, row); ++y)
           for (int64_t x = std::max<int64_t>(0, column - taps + 1); x <= std::min(side - 1, column); ++x)
-            sum += double{from[y * side + x]} * blur->as<float>()[(row - y) * taps + column - x];
+            sum += double{from[y * side + x]} * blurred[(row - y) * taps + column - x];
         to[row * all + column] = static_cast<float>(sum);
       }
   }
@@ -134,8 +136,18 @@ Tensor orthonormal_directions(TensorView directions) {
   return out;
 }
 
+uint64_t face_activation_bytes(const AnimateConfig& c) {
+  int64_t positions = c.face_side() * c.face_side(), values = positions * (kColours + c.level_widths[0]);
+  for (size_t i = 1; i <= static_cast<size_t>(c.levels); ++i) {
+    values += positions * c.level_widths[i - 1];
+    positions /= kHalf * kHalf;
+    values += positions * c.level_widths[i];
+  }
+  return static_cast<uint64_t>(values) * sizeof(float);
+}
+
 uint64_t motion_encoder_bytes(const AnimateConfig& c) {
-  constexpr int64_t kColours = 3, kPlain = 3, kSkip = 1;  // sides of kernels
+  constexpr int64_t kPlain = 3, kSkip = 1;  // sides of kernels
   const auto kernel = [](int64_t side) { return side * side; };
   int64_t values = c.level_widths[0] * (kColours + 1);
   for (size_t i = 1; i <= static_cast<size_t>(c.levels); ++i) {
@@ -194,37 +206,49 @@ MotionEncoder::MotionEncoder(Backend& backend, const AnimateConfig& config, cons
   const Tensor directions = orthonormal_directions(stored.read("motion_encoder.dec.direction.weight"));
   directions_ = backend.allocate(DType::kF32, directions->shape, "motion encoder weights");
   backend.upload(directions, directions_);
+  Arena dry = Arena::dry();
+  lay_out(dry);
+  block_ = backend.allocate(DType::kU8, {static_cast<int64_t>(dry.peak())}, "face activations");
+  Arena arena(block_);
+  lay_out(arena);
+}
+
+/// What a face becomes on its way, kept from face to face.
+void MotionEncoder::lay_out(Arena& arena) {
+  int64_t side = config_.face_side();
+  const auto blank = [&](int64_t of_side, int64_t width) {
+    return arena.allocate(DType::kF32, {1, of_side, of_side, width}, "face");
+  };
+  colours_ = blank(side, kColours);
+  entered_ = blank(side, config_.level_widths[0]);
+  for (size_t i = 0; i < levels_.size(); ++i) {
+    levels_[i].plain_out = blank(side, config_.level_widths[i]);
+    side /= kHalf;
+    levels_[i].out = blank(side, config_.level_widths[i + 1]);
+  }
 }
 
 void MotionEncoder::encode_face(TensorView pixels, TensorView row, Probe* probe) {
   Backend& b = backend_;
-  int64_t side = config_.face_side();
+  const int64_t side = config_.face_side();
   require_op(pixels.shape == Shape({3, 1, side, side}), "a face is F32 [3, 1, side, side]");
-  const auto blank = [&](int64_t of_side, int64_t width) {
-    return b.allocate(DType::kF32, {1, of_side, of_side, width}, "face");
-  };
-  Tensor colours = blank(side, 3);
-  b.pixels_to_channels(pixels, 1, colours);
-  Tensor h = blank(side, first_->out_channels);
-  b.conv(*first_, colours, {}, {}, h);
+  b.pixels_to_channels(pixels, 1, colours_);
+  TensorView h = entered_;
+  b.conv(*first_, colours_, {}, {}, h);
   b.activate(h, Activation::kLeakyRelu, h);
   show(probe, "motion_encoder.convs.0", h);
   const auto padded = [](int64_t stride, int64_t pad) { return ConvGeometry{1, stride, stride, pad, pad, pad, pad}; };
   for (const Level& level : levels_) {
-    const Tensor a = blank(side, level.plain->out_channels);
+    const TensorView &a = level.plain_out, &next = level.out;
     b.conv(*level.plain, h, padded(1, kPlainPad), {}, a);
     b.activate(a, Activation::kLeakyRelu, a);
-    side /= kHalf;
-    Tensor next = blank(side, level.halving->out_channels);
     b.conv(*level.halving, a, padded(kHalf, kHalvingPad), {}, next);
     b.activate(next, Activation::kLeakyRelu, next);
     b.conv(*level.skip, h, padded(kHalf, kSkipPad), next, next);
-    b.synchronize();  // what it was made of goes now
-    h = std::move(next);
+    h = next;
     if (&level == &levels_.front()) show(probe, "motion_encoder.convs.1", h);
   }
   b.conv(*last_, h, {}, {}, row.reshape({1, 1, 1, config_.motion_dim}));
-  b.synchronize();
 }
 
 Tensor MotionEncoder::motion(TensorView rows, Probe* probe) {

@@ -5,10 +5,12 @@
 #include <array>
 #include <cstring>
 #include <optional>
+#include <span>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/threads.h"
 #include "io/orientation.h"
 #include "io/resize.h"
 #include "model/cost.h"
@@ -29,15 +31,25 @@ constexpr double kHalfByte = 127.5;
 Size size_of(const Plan& plan) { return {static_cast<int>(plan.width), static_cast<int>(plan.height)}; }
 
 /// Bytes to [-1, 1] as the source has it, [height, width, 3] to [3, height, width].
-std::vector<float> driven_planes(const Image& image) {
+void put_driven_planes(const Image& image, std::span<float> planes) {
+  constexpr int64_t kPixelsAtOnce = int64_t{1} << 16;
   std::array<float, 256> values{};
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(static_cast<double>(i) / kHalfByte - 1);
   const size_t pixels = static_cast<size_t>(image.width) * static_cast<size_t>(image.height);
+  require_op(planes.size() == image.rgb.size() && planes.size() == 3 * pixels, "planes and picture disagree");
+  for_chunks(static_cast<int64_t>(pixels), kPixelsAtOnce, [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+      for (size_t c = 0; c < 3; ++c) planes[c * pixels + i] = values[image.rgb[i * 3 + c]];
+  });
+}
+
+std::vector<float> driven_planes(const Image& image) {
   std::vector<float> planes(image.rgb.size());
-  for (size_t i = 0; i < pixels; ++i)
-    for (size_t c = 0; c < 3; ++c) planes[c * pixels + i] = values[image.rgb[i * 3 + c]];
+  put_driven_planes(image, planes);
   return planes;
 }
+
+std::span<float> values_of(const Tensor& host) { return {host->as<float>(), static_cast<size_t>(host->count())}; }
 
 /// Gives a tap names in a dump: behind `prefix`, tensors as they are.
 class NamedProbe final : public Probe {
@@ -77,6 +89,7 @@ class AnimateClips final : public ClipSource {
   Tensor motion_of_no_face(const StageContext& context);
   Tensor known_masks(const StageContext& context);
   void read_frames(const StageContext& context, DrivenFrames& frames, TensorView pixels) const;
+  void expect_frames(const StageContext& context, int clip);
   /// Of the driving video, to and fro, of this clip's first.
   static int64_t first_frame(const StageContext& context) {
     return context.clip * (context.plan.clip.frames - context.plan.clip.context_frames);
@@ -110,6 +123,7 @@ void AnimateClips::begin_video(const StageContext& context) {
     background_frames_.emplace(files.background, driving.background_frames);
     mask_frames_.emplace(files.mask, driving.mask_frames);
   }
+  expect_frames(context, 0);
   context.enter(StageRole::kImageEncoding);
   const std::vector<float> planes = driven_planes(fit_inside(read_upright_image(files.reference), size_of(plan)));
   encode_picture(context, planes);
@@ -159,10 +173,11 @@ void AnimateClips::encode_video(const StageContext& context, TensorView pixels, 
 void AnimateClips::read_frames(const StageContext& context, DrivenFrames& frames, TensorView pixels) const {
   Backend& device = context.device();
   const Shape one{3, 1, pixels.shape[2], pixels.shape[3]};
-  const Tensor staged = device.allocate(DType::kF32, one, "frame");
+  const Tensor host = host_tensor(DType::kF32, one), staged = device.allocate(DType::kF32, one, "frame");
   frames.read(first_frame(context), pixels.shape[1], [&](int64_t i, const Image& frame) {
     context.check_stop();
-    device.upload(host_tensor(driven_planes(frame), one), staged);
+    put_driven_planes(frame, values_of(host));
+    device.upload(host, staged);
     device.copy(staged, pixels.slice(1, i, i + 1));
   });
   device.synchronize();
@@ -184,10 +199,12 @@ void AnimateClips::encode_faces(const StageContext& context) {
   const Tensor rows = device.allocate(DType::kF32, {plan.clip.frames, animate.motion_dim}, "faces");
   const int64_t side = animate.face_side();
   const Tensor pixels = device.allocate(DType::kF32, {3, 1, side, side}, "face");
+  const Tensor host_pixels = host_tensor(DType::kF32, pixels->shape);
   face_frames_->read(first_frame(context), plan.clip.frames, [&](int64_t i, const Image& face) {
     context.check_stop();
     context.clock.add_flops(motion_encoder_cost(animate));
-    device.upload(host_tensor(driven_planes(face), pixels->shape), pixels);
+    put_driven_planes(face, values_of(host_pixels));
+    device.upload(host_pixels, pixels);
     motion_encoder_->encode_face(pixels, rows.view().slice(0, i, i + 1), i == 0 && context.clip == 0 ? taken : nullptr);
   });
   motion_ = motion_encoder_->motion(rows, taken);
@@ -276,11 +293,22 @@ void AnimateClips::encode_known(const StageContext& context) {
   device.synchronize();
 }
 
+/// The driving video's frames of a clip, while the device computes what comes before.
+void AnimateClips::expect_frames(const StageContext& context, int clip) {
+  const ClipPlan& plan = context.plan.clip;
+  const int64_t first = clip * (plan.frames - plan.context_frames);
+  const auto side = static_cast<int>(context.models.set.dit.animate.face_side());
+  face_frames_->expect(first, plan.frames, {side, side});
+  for (std::optional<DrivenFrames>* frames : {&pose_frames_, &background_frames_, &mask_frames_})
+    if (*frames) (*frames)->expect(first, plan.frames, size_of(context.plan));
+}
+
 void AnimateClips::begin_clip(const StageContext& context) {
   encode_faces(context);
   context.enter(StageRole::kVaeEncoding);
   encode_pose(context);
   encode_known(context);
+  if (context.clip + 1 < context.plan.clips) expect_frames(context, context.clip + 1);
 }
 
 void AnimateClips::embed(const StageContext& context, LoadedExpert& expert) {

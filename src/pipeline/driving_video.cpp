@@ -105,7 +105,27 @@ const Image& DrivenFrames::next() {
   return recent_.back();
 }
 
-void DrivenFrames::read(int64_t first, int64_t count, const std::function<void(int64_t i, const Image& frame)>& take) {
+void DrivenFrames::expect(int64_t first, int64_t count, Size size) {
+  constexpr int64_t kMostBytes = int64_t{1} << 30;
+  if (count * 3 * size.width * size.height > kMostBytes) return;
+  if (ahead_.valid()) ahead_.wait();
+  ahead_first_ = first;
+  ahead_count_ = count;
+  ahead_ = std::async(std::launch::async, [this, first, count] {
+    std::vector<Image> frames(static_cast<size_t>(count));
+    decode(first, count, [&](int64_t i, const Image& frame) { frames[static_cast<size_t>(i)] = frame; });
+    return frames;
+  });
+}
+
+void DrivenFrames::read(int64_t first, int64_t count, const Take& take) {
+  if (!ahead_.valid()) return decode(first, count, take);
+  const std::vector<Image> frames = ahead_.get();
+  if (ahead_first_ != first || ahead_count_ != count) return decode(first, count, take);
+  for (int64_t i = 0; i < count; ++i) take(i, frames[static_cast<size_t>(i)]);
+}
+
+void DrivenFrames::decode(int64_t first, int64_t count, const Take& take) {
   int64_t lowest = count_ - 1, highest = 0;
   for (int64_t i = 0; i < count; ++i) {
     lowest = std::min(lowest, to_and_fro(first + i, count_));

@@ -7,11 +7,13 @@
 #include <deque>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "io/image.h"
+#include "io/resize.h"
 #include "io/video_frames.h"
 #include "pipeline/plan.h"
 #include "tensor/tensor.h"
@@ -51,15 +53,22 @@ class DrivenFrames {
   /// Calls take(i, frame) for the frames [first, first + count) of the video to and fro, i from 0, in the order in
   /// which the file has them. A frame that comes twice is decoded once.
   void read(int64_t first, int64_t count, const std::function<void(int64_t i, const Image& frame)>& take);
+  /// Begins to decode on a thread of its own what `read` of these frames will give, of `size` each, where they are few
+  /// enough to be kept. They stay until they are read.
+  void expect(int64_t first, int64_t count, Size size);
 
  private:
+  using Take = std::function<void(int64_t i, const Image& frame)>;
   const Image& next();
+  void decode(int64_t first, int64_t count, const Take& take);
 
   std::filesystem::path file_;
   int64_t count_ = 0;
   std::unique_ptr<VideoFrames> frames_;
   int64_t next_ = 0;          // of the file
   std::deque<Image> recent_;  // the last of those before it
+  int64_t ahead_first_ = 0, ahead_count_ = 0;
+  std::future<std::vector<Image>> ahead_;  // uses all above: goes first
 };
 
 }  // namespace wan

@@ -196,7 +196,8 @@ uint64_t stem_bytes(const ModelSet& models, const Plan& plan) {
   const auto bytes_of = [&](const WeightLayout& layout) { return in_granules(layout.bytes(), granule_of(plan)); };
   uint64_t bytes = bytes_of(dit_stem_layout(models.dit, plan.compute));
   if (const auto extension = extension_stem_layout(models.dit, plan.compute)) bytes += bytes_of(*extension);
-  if (models.dit.animate.face_blocks > 0) bytes += motion_encoder_bytes(models.dit.animate);
+  if (models.dit.animate.face_blocks > 0)
+    bytes += motion_encoder_bytes(models.dit.animate) + face_activation_bytes(models.dit.animate);
   return bytes * models.expert_count();
 }
 

@@ -114,6 +114,14 @@ TEST(AnimateUnits, TheMotionEncodersMemoryIsThatOfItsJoinedWeights) {
   }
   values += 512 + 20 * (512 + 1);  // a bias of zeros, and the linear steps as one
   EXPECT_EQ(motion_encoder_bytes(config), 4 * values);
+  // A face of 512 x 512 as it is and in 32 channels, then each level's input and its output, of half the side.
+  uint64_t working = 512 * 512 * (3 + 32), side = 512;
+  for (const uint64_t width : {32, 64, 128, 256, 512, 512, 512}) {
+    working += side * side * width;
+    side /= 2;
+    working += side * side * std::min<uint64_t>(2 * width, 512);
+  }
+  EXPECT_EQ(face_activation_bytes(config), 4 * working);
 }
 
 }  // namespace

@@ -53,5 +53,22 @@ TEST(DenoisingLoop, AllocatesNothingAfterTheFirstStep) {
   EXPECT_EQ(backend->internal_bytes(), before + 1);
 }
 
+// A history is read where it lies of multiples of eight channels alone: of others the join is counted, whatever is said
+// of the backend.
+TEST(Allocation, JoinsOfHistoriesThatAreNotReadApartAreCounted) {
+  const auto backend = make_dry_backend(HistoryMemory::kApart);
+  for (const int64_t channels : {3, 8}) {
+    const Tensor weight = host_tensor(DType::kF32, {16, channels, 3, 3, 3}), bias = host_tensor(DType::kF32, {16});
+    const auto conv = backend->prepare_conv(weight, bias, ConvKind::kPlain, DType::kBF16);
+    const Tensor history = backend->allocate(DType::kBF16, {2, 8, 8, channels}, "history");
+    const Tensor x = backend->allocate(DType::kBF16, {4, 8, 8, channels}, "input");
+    const Tensor y = backend->allocate(DType::kBF16, {4, 8, 8, 16}, "output");
+    Arena arena = Arena::dry();
+    backend->conv_after(*conv, history, x, {1, 1, 1, 1, 1, 1, 1}, {}, y, arena);
+    const size_t joined = static_cast<size_t>(6 * 8 * 8 * channels) * size_of(DType::kBF16);
+    EXPECT_EQ(arena.peak() >= joined, channels == 3) << channels;
+  }
+}
+
 }  // namespace
 }  // namespace wan
