@@ -72,17 +72,19 @@ for suite, size in (("s2v-14b", "1024x704"), ("animate-14b", "1280x720")):
         rows = stages(suite, f"{size}_{residency}")
         if not rows:
             continue
-        later = times(rows, r"Clip_[1-9]\d*_Step_\d+_Inference")
-        print(f"{suite} {residency}: first clip's step {spread(times(rows, r'Clip_0_Step_\d+_Inference'))}")
+        first, later = (times(rows, rf"Clip_{clip}_Step_\d+_Inference") for clip in ("0", r"[1-9]\d*"))
+        print(f"{suite} {residency}: first clip's step {spread(first)}")
         print(f"{suite} {residency}: later clip's step {spread(later)}")
         if floor and later:
             print(f"{suite} {residency}: over the floor of {float(floor[1]):.3f} s: {statistics.median(later) / float(floor[1]):.4f}")
         for name in ("Audio_Encoding", "Image_Encoding", r"Clip_\d+_Face_Encoding", "VAE_Encoding", r"Clip_\d+_VAE_Encoding", r"Clip_\d+_VAE_Decoding"):
             if found := times(rows, name):
                 print(f"{suite} {residency}: {name} {' '.join(f'{value:.3f}' for value in found)}")
-        encoded = [row["wall_ns"] * 1e-9 for row in rows if row["kind"] != "leaf" and row["name"] == "encode" and re.fullmatch(r"Clip_\d+_VAE_Encoding", row["parent"])]
-        between = sum(times(rows, r"Clip_\d+_(Face_Encoding|VAE_Encoding|VAE_Decoding)"))
-        own = sum(encoded) + sum(times(rows, r"Clip_\d+_VAE_Decoding"))
+        last = max((int(row["name"].split("_")[1]) for row in rows if row["name"].startswith("Clip_")), default=0)
+        encoded = [row["wall_ns"] * 1e-9 for row in rows if row["kind"] != "leaf" and row["name"] == "encode" and row["parent"] == f"Clip_{last}_VAE_Encoding"]
+        # Of the last clip, in front of which there is one: faces and frames in, and its own decoding.
+        between = sum(times(rows, rf"Clip_{last}_(Face_Encoding|VAE_Encoding|VAE_Decoding)"))
+        own = sum(encoded) + sum(times(rows, rf"Clip_{last}_VAE_Decoding"))
         if encoded:
             print(f"{suite} {residency}: all between clips {between:.3f} s, of it the VAE {own:.3f} s: {between / own:.3f}")
         total = next(row for row in rows if row["name"] == "Total_Execution")

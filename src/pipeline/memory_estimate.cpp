@@ -269,7 +269,12 @@ uint64_t library_bytes(const Plan& plan) {
   if (!on_card(plan)) return kProgramBytes;
   const uint64_t positions = static_cast<uint64_t>(plan.latent[2] * plan.latent[3]);
   const uint64_t scores = std::min(kScoreBytes, positions * positions * sizeof(float));
-  return kContextBytes + kProductBytes + kConvStagingBytes + scores + scores / 2;
+  // A model of clips encodes its picture in F32, whose convolutions split it into planes of 16 bits: of all channels at
+  // the full size.
+  constexpr uint64_t kFullSizeChannels = 96;  // VAE 2.1
+  const uint64_t pixels = plan.clip.frames > 0 ? static_cast<uint64_t>(plan.height * plan.width) : 0;
+  const uint64_t planes = pixels * kFullSizeChannels * sizeof(float);
+  return kContextBytes + kProductBytes + kConvStagingBytes + scores + scores / 2 + planes;
 }
 
 /// Two prompts' rows at their longest in the encoder's layers.
