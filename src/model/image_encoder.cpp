@@ -70,9 +70,7 @@ ExpectedPart expected_image_encoder(const ShapeOf& shape_of, const HasTensor& ha
   const auto size = [&](std::string_view what, int64_t count) { return checked_size(count, what, where); };
   ExpectedPart part;
   ImageEncoderConfig& c = part.sizes.image;
-  const Shape patches = shape_of("patch_embedding.weight");
-  require(patches.rank() == 4,
-          fmt::format("{}: patch_embedding.weight has shape {}, expected 4 axes", where, patches.text()));
+  const Shape patches = shape_with_axes(shape_of, "patch_embedding.weight", 4, where);
   c.dim = size("the image encoder's width", patches[0]);
   c.patch = size("a patch's side", patches[2]);
   const int64_t tokens = size("the number of image tokens", shape_of("pos_embedding").count() / c.dim);

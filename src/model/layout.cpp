@@ -93,4 +93,10 @@ int64_t checked_size(int64_t size, std::string_view what, const std::string& whe
   return size;
 }
 
+Shape shape_with_axes(const ShapeOf& shape_of, const std::string& name, int axes, const std::string& where) {
+  const Shape shape = shape_of(name);
+  require(shape.rank() == axes, fmt::format("{}: {} has shape {}, expected {} axes", where, name, shape.text(), axes));
+  return shape;
+}
+
 }  // namespace wan

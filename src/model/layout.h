@@ -96,4 +96,7 @@ int64_t count_blocks(const HasTensor& has, std::string_view name, const std::str
 /// `size`, which must be one that a model could have. Throws Error(kInput).
 int64_t checked_size(int64_t size, std::string_view what, const std::string& where);
 
+/// The shape of a tensor that must have so many axes. Throws Error(kInput), which `where` begins, for another number.
+Shape shape_with_axes(const ShapeOf& shape_of, const std::string& name, int axes, const std::string& where);
+
 }  // namespace wan

@@ -108,10 +108,7 @@ AnimateConfig expected_animate(const ShapeOf& shape_of, const HasTensor& has, in
                                const std::string& where) {
   const auto size = [&](std::string_view what, int64_t count) { return checked_size(count, what, where); };
   const auto with_axes = [&](const std::string& name, int axes) {
-    const Shape shape = shape_of(name);
-    require(shape.rank() == axes,
-            fmt::format("{}: {} has shape {}, expected {} axes", where, name, shape.text(), axes));
-    return shape;
+    return shape_with_axes(shape_of, name, axes, where);
   };
   AnimateConfig a;
   a.image_dim = size("the width of image tokens", shape_of("img_emb.proj.0.weight").count());

@@ -102,10 +102,7 @@ std::string_view newer_audio_name(std::string_view official) {
 ExpectedPart expected_audio_encoder(const ShapeOf& shape_of, const HasTensor& has, const std::string& where) {
   const auto size = [&](std::string_view what, int64_t count) { return checked_size(count, what, where); };
   const auto with_axes = [&](const std::string& name, int axes) {
-    const Shape shape = shape_of(name);
-    require(shape.rank() == axes,
-            fmt::format("{}: {} has shape {}, expected {} axes", where, name, shape.text(), axes));
-    return shape;
+    return shape_with_axes(shape_of, name, axes, where);
   };
   ExpectedPart part;
   AudioEncoderConfig& c = part.sizes.audio;

@@ -77,9 +77,7 @@ SpeechConfig expected_speech(const ShapeOf& shape_of, const HasTensor& has, cons
   const auto size = [&](std::string_view what, int64_t count) { return checked_size(count, what, where); };
   SpeechConfig speech;
   speech.audio_layers = size("the number of audio layers", shape_of("casual_audio_encoder.weights").count());
-  const Shape first = shape_of("casual_audio_encoder.encoder.conv1_global.conv.weight");
-  require(first.rank() == 3, fmt::format("{}: the audio encoder's first convolution has shape {}, expected three axes",
-                                         where, first.text()));
+  const Shape first = shape_with_axes(shape_of, "casual_audio_encoder.encoder.conv1_global.conv.weight", 3, where);
   const int64_t narrow = size("the narrowest width of the audio encoder", first[0]);
   speech.audio_dim = size("the width of audio", first[1]);
   speech.audio_tokens = size("the number of audio tokens",
@@ -97,11 +95,7 @@ SpeechConfig expected_speech(const ShapeOf& shape_of, const HasTensor& has, cons
 
 ExpectedPart expected_dit(const ShapeOf& shape_of, const HasTensor& has, const std::string& where) {
   const auto size = [&](std::string_view what, int64_t count) { return checked_size(count, what, where); };
-  const auto columns = [&](const char* name) {
-    const Shape shape = shape_of(name);
-    require(shape.rank() == 2, fmt::format("{}: {} has shape {}, expected two axes", where, name, shape.text()));
-    return shape[1];
-  };
+  const auto columns = [&](const char* name) { return shape_with_axes(shape_of, name, 2, where)[1]; };
   ExpectedPart part;
   DitConfig& c = part.sizes.dit;
   c.dim = size("the width", shape_of("head.modulation").count() / 2);

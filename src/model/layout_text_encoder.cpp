@@ -53,11 +53,7 @@ std::string stored_text_encoder_name(WeightNaming naming, std::string_view offic
 
 ExpectedPart expected_text_encoder(const ShapeOf& shape_of, const HasTensor& has, const std::string& where) {
   const auto size = [&](std::string_view what, int64_t count) { return checked_size(count, what, where); };
-  const auto matrix = [&](const char* name) {
-    const Shape shape = shape_of(name);
-    require(shape.rank() == 2, fmt::format("{}: {} has shape {}, expected two axes", where, name, shape.text()));
-    return shape;
-  };
+  const auto matrix = [&](const char* name) { return shape_with_axes(shape_of, name, 2, where); };
   ExpectedPart part;
   TextEncoderConfig& c = part.sizes.text;
   c.vocabulary = size("the number of words", matrix("token_embedding.weight")[0]);
