@@ -35,7 +35,9 @@ double half_range(std::vector<double> values) {
 
 /// Seconds of the steps behind the first that compute the same forwards, of the kind that the most steps are of.
 std::vector<double> alike_steps(const RunRecord& run) {
-  const std::vector<double> seconds = step_seconds(run);
+  const auto clips = steps_by_clip(run.stages);
+  if (clips.empty()) return {};
+  const std::vector<double> seconds = step_seconds(clips.back());
   const ForwardCounts none, &forwards = run.forwards.has() ? *run.forwards.value : none;
   std::map<std::pair<char, char>, std::vector<double>> by_work;
   const auto letter = [](const std::string& letters, size_t step) {

@@ -251,7 +251,7 @@ class Rules {
 
   bool first_step_locks_pages() const {
     return std::any_of(s_.example->stages.begin(), s_.example->stages.end(), [](const StageRecord& stage) {
-      return stage.name == "page_lock_and_fill" && stage.parent == "Step_0_Inference" && stage.wall_ns > 0;
+      return stage.name == "page_lock_and_fill" && stage.parent.ends_with("Step_0_Inference") && stage.wall_ns > 0;
     });
   }
 

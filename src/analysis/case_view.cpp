@@ -64,11 +64,11 @@ std::vector<PartView> parts_of(const CaseSummary& s) {
 std::vector<StepsView> steps_of(const CaseSummary& s) {
   std::vector<StepsView> out;
   for (const RunRecord* run : s.described) {
-    StepsView view{run, {}, step_seconds(*run), {}};
-    if (view.seconds.empty()) continue;
+    auto clips = steps_by_clip(run->stages);
+    if (clips.empty()) continue;
+    StepsView view{run, std::move(clips.back()), {}, {}};
+    view.seconds = step_seconds(view.steps);
     view.series = analyse_steps(view.seconds, step_work(run->forwards));
-    for (const StageRecord& stage : run->stages)
-      if (stage.kind == StageKind::kLeaf && stage.role == StageRole::kStepInference) view.steps.push_back(&stage);
     out.push_back(std::move(view));
   }
   return out;

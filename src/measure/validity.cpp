@@ -174,9 +174,12 @@ void judge_integrals(const ValidityInput& in, std::vector<ValidityFlag>& flags) 
 }
 
 /// Steps at two speeds on a card are somebody else's work or changing clocks; on a CPU they may be mere noise.
-void judge_steps(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
-  const std::vector<double> seconds = step_seconds(in.stages);
+void judge_steps_of(const std::vector<const StageRecord*>& steps, const ValidityInput& in,
+                    std::vector<ValidityFlag>& flags) {
+  const std::vector<double> seconds = step_seconds(steps);
   if (seconds.size() < kLeastSteps) return;
+  const int clip = stage_from_name(steps.front()->name).clip;
+  const std::string which = (clip < 0 ? "" : fmt::format("Clip_{}_", clip)) + "Step_*_Inference";
   const StepSeries series = analyse_steps(seconds, in.step_work);
   if (series.bimodal)
     flags.push_back({"bimodal",
@@ -184,11 +187,16 @@ void judge_steps(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
                                                  100 * series.change->relative_step, series.change->index)
                                    : fmt::format("the 90th percentile of the steps is {:.2f} times the 10th, limit {}",
                                                  series.p90_over_p10, kBimodalLimit),
-                     "Step_*_Inference", in.on_gpu});
+                     which, in.on_gpu});
   else if (series.drifts)
     flags.push_back({"drift",
                      fmt::format("{:+.1f} % over the steps, limit {:.0f} %", 100 * series.drift, 100 * kDriftLimit),
-                     "Step_*_Inference", false});
+                     which, false});
+}
+
+/// Each clip by itself: a later one does more in a step than the first.
+void judge_steps(const ValidityInput& in, std::vector<ValidityFlag>& flags) {
+  for (const auto& steps : steps_by_clip(in.stages)) judge_steps_of(steps, in, flags);
 }
 
 void judge_memory_limit(const ValidityInput& in, std::vector<ValidityFlag>& flags) {

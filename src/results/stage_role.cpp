@@ -1,6 +1,9 @@
 #include "results/stage_role.h"
 
 #include <algorithm>
+#include <map>
+
+#include "base/stage.h"
 
 namespace wan {
 
@@ -22,13 +25,29 @@ std::string role_name(StageRole role) {
   return "Other";
 }
 
-std::vector<double> step_seconds(std::span<const StageRecord> stages) {
-  std::vector<const StageRecord*> steps;
+std::vector<std::vector<const StageRecord*>> steps_by_clip(std::span<const StageRecord> stages) {
+  std::map<int, std::vector<const StageRecord*>> clips;
   for (const StageRecord& stage : stages)
-    if (stage.kind == StageKind::kLeaf && stage.role == StageRole::kStepInference) steps.push_back(&stage);
-  std::stable_sort(steps.begin(), steps.end(), [](const auto* a, const auto* b) { return a->index < b->index; });
+    if (stage.kind == StageKind::kLeaf && stage.role == StageRole::kStepInference)
+      clips[stage_from_name(stage.name).clip].push_back(&stage);
+  std::vector<std::vector<const StageRecord*>> out;
+  for (auto& [clip, steps] : clips) {
+    std::stable_sort(steps.begin(), steps.end(), [](const auto* a, const auto* b) { return a->index < b->index; });
+    out.push_back(std::move(steps));
+  }
+  return out;
+}
+
+std::vector<double> step_seconds(std::span<const StageRecord* const> steps) {
   std::vector<double> out;
   for (const StageRecord* step : steps) out.push_back(static_cast<double>(step->wall_ns) * 1e-9);
+  return out;
+}
+
+std::vector<double> step_seconds(std::span<const StageRecord> stages) {
+  std::vector<double> out;
+  for (const auto& clip : steps_by_clip(stages))
+    for (const double seconds : step_seconds(clip)) out.push_back(seconds);
   return out;
 }
 

@@ -16,7 +16,13 @@ namespace wan {
 /// "Initialization", "Step loading", ...: for tables that put all steps together.
 std::string role_name(StageRole role);
 
-/// Wall times of Step_i_Inference in seconds, by step.
+/// The Step_i_Inference of each clip, clips and steps in order; one group of a video that is made in one piece. Clips
+/// may differ in what a step does: only steps of one are set against each other.
+std::vector<std::vector<const StageRecord*>> steps_by_clip(std::span<const StageRecord> stages);
+
+/// Wall times in seconds.
+std::vector<double> step_seconds(std::span<const StageRecord* const> steps);
+/// Of all of them, clip by clip.
 std::vector<double> step_seconds(std::span<const StageRecord> stages);
 inline std::vector<double> step_seconds(const RunRecord& record) { return step_seconds(record.stages); }
 

@@ -38,9 +38,9 @@ StepWork step_work(const Measured<ForwardCounts>& forwards) {
 }
 
 std::optional<StepSeries> step_series(const RunRecord& run) {
-  const std::vector<double> seconds = step_seconds(run);
-  if (seconds.empty()) return std::nullopt;
-  return analyse_steps(seconds, step_work(run.forwards));
+  const auto clips = steps_by_clip(run.stages);
+  if (clips.empty()) return std::nullopt;
+  return analyse_steps(step_seconds(clips.back()), step_work(run.forwards));
 }
 
 }  // namespace wan

@@ -37,7 +37,7 @@ StepSeries analyse_steps(std::span<const double> seconds, StepWork work = StepWo
 
 StepWork step_work(const Measured<ForwardCounts>& forwards);
 
-/// Of a run's steps; nothing where it has none.
+/// Of a run's steps, in clips those of the last, which has all that a clip goes on from; nothing where it has none.
 std::optional<StepSeries> step_series(const RunRecord& run);
 
 }  // namespace wan

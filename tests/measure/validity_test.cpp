@@ -212,12 +212,15 @@ TEST(Validity, AStoppedProcessExcludesARun) {
   EXPECT_THAT(names(flags_when_stopped(1800, 2900, false)), IsEmpty()) << "0.2 s of it in the video";
 }
 
-/// Steps of these lengths, in seconds.
-std::vector<ValidityFlag> flags_of_steps(const std::vector<double>& seconds, bool on_gpu) {
+/// Steps of these lengths, in seconds; of a video in clips those of each clip are `in_clip`.
+std::vector<ValidityFlag> flags_of_steps(const std::vector<double>& seconds, bool on_gpu, size_t in_clip = 0) {
   Scene scene;
   for (size_t i = 0; i < seconds.size(); ++i) {
     StageRecord step;
-    step.name = step.id = "Step_" + std::to_string(i) + "_Inference";
+    const size_t index = in_clip > 0 ? i % in_clip : i;
+    const int clip = in_clip > 0 ? static_cast<int>(i / in_clip) : -1;
+    step.name = step.id = published_name(StageRole::kStepInference, static_cast<int>(index), "", clip);
+    step.index = static_cast<int64_t>(index);
     step.role = StageRole::kStepInference;
     step.kind = StageKind::kLeaf;
     step.wall_ns = static_cast<int64_t>(seconds[i] * 1e9);
@@ -236,6 +239,13 @@ TEST(Validity, StepsAtTwoSpeedsExcludeARunOnACardAndMarkOneOnACpu) {
   }
   EXPECT_THAT(names(flags_of_steps({9, 1, 1, 1.01, 1, 1.002}, true)), IsEmpty()) << "the first step stands apart";
   EXPECT_THAT(names(flags_of_steps({1, 1, 2, 1}, true)), IsEmpty()) << "too few to say";
+}
+
+TEST(Validity, ALaterClipMayTakeLongerAndNoneMayChange) {
+  EXPECT_THAT(names(flags_of_steps({2, 1, 1, 1, 1, 2, 1.2, 1.2, 1.2, 1.2}, true, 5)), IsEmpty());
+  const auto flags = flags_of_steps({2, 1, 1, 1, 1, 2, 1.2, 1.2, 1.8, 1.8}, true, 5);
+  ASSERT_THAT(names(flags), ElementsAre("bimodal"));
+  EXPECT_EQ(flags[0].stage, "Clip_1_Step_*_Inference");
 }
 
 TEST(Validity, DriftingStepsMarkARun) {

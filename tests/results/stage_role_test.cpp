@@ -1,6 +1,8 @@
 // What follows from the roles of a run's leaves.
 #include "results/stage_role.h"
 
+#include "results/steps.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -21,6 +23,20 @@ TEST(StageRole, StepsAreListedByNumberWithoutTheirLoadingAndParts) {
                                      leaf("Step_0_Inference", 0, 3), leaf("Step_2_Inference", 2, 9)};
   stages.back().kind = StageKind::kHidden;
   EXPECT_THAT(step_seconds(stages), testing::ElementsAre(3, 2));
+}
+
+TEST(StageRole, StepsOfClipsAreOneSeriesEach) {
+  const std::vector<StageRecord> stages = {leaf("Clip_0_Step_0_Inference", 0, 3), leaf("Clip_0_Step_1_Inference", 1, 2),
+                                           leaf("Clip_1_Step_1_Inference", 1, 5),
+                                           leaf("Clip_1_Step_0_Inference", 0, 6)};
+  const auto clips = steps_by_clip(stages);
+  ASSERT_EQ(clips.size(), 2u);
+  EXPECT_THAT(step_seconds(clips[1]), testing::ElementsAre(6, 5));
+  EXPECT_THAT(step_seconds(stages), testing::ElementsAre(3, 2, 6, 5));
+  RunRecord run;
+  run.stages = stages;
+  EXPECT_EQ(step_series(run)->first_s, 6) << "the last clip's";
+  EXPECT_EQ(step_series(run)->steady_median_s, 5);
 }
 
 TEST(StageRole, TheWarmTotalNeedsTextStepAndDecoding) {
