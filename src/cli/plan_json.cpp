@@ -110,7 +110,7 @@ OrderedJson json_of(const std::optional<FitPeak>& peak, std::string_view reason)
 }  // namespace
 
 OrderedJson json_of(const PlannedCard& card, const std::vector<VideoPlan>& videos) {
-  OrderedJson document = json_document("wanbench.plan", 1, 2);
+  OrderedJson document = json_document("wanbench.plan", 1, 3);
   const std::string unknown = card.name.empty() ? card.why_no_card : "not_in_the_table";
   document["card"] = {
       {"name", card.name.empty() ? json_value(nullptr, card.why_no_card) : json_value(card.name)},

@@ -17,12 +17,17 @@ MemoryPlan least_memory(Request request, const ModelSet& models, const Plan& pla
 }  // namespace
 
 std::optional<double> VideoPlan::seconds() const {
-  double sum = 0;
+  double once = 0, a_clip = 0;
   for (const ExpectedStage& stage : stages) {
     if (stage.role == StageRole::kStepInference && !stage.seconds) return std::nullopt;
-    sum += stage.seconds.value_or(0) * (stage.role == StageRole::kStepInference ? plan.steps : 1);
+    const double seconds = stage.seconds.value_or(0);
+    if (stage.role == StageRole::kStepInference) {
+      a_clip += seconds * plan.steps;
+    } else {
+      (stage.role == StageRole::kVaeDecoding ? a_clip : once) += seconds;
+    }
   }
-  return sum;
+  return once + a_clip * static_cast<double>(plan.clips);
 }
 
 VideoPlan plan_video(const std::string& name, const Request& request, const PlannedCard& card) {

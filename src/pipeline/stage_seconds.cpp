@@ -148,7 +148,7 @@ StageWork stage_work(const ModelSet& models, const Plan& plan) {
   const WeightLayout block = dit_block_layout(models.dit, 0, plan.compute);
   work.copy = {branches * static_cast<double>(block.bytes()) * static_cast<double>(models.dit.num_layers)};
   const WeightFile* file = models.vae_file();
-  const int64_t frames = plan.latent[1], height = plan.latent[2], width = plan.latent[3];
+  const int64_t frames = plan.decoded_latents(), height = plan.latent[2], width = plan.latent[3];
   work.decode = {vae_decode_cost(models.vae, file, frames, height, width),
                  vae_decode_values(models.vae, file, frames, height, width)};
   if (!plan.from_image) return work;

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -122,6 +123,22 @@ TEST_F(PlanCommand, SaysPeaksResidencyAndSecondsOfACardThatIsNotHere) {
   EXPECT_FALSE(document["card"]["fits"]["value"].empty());
 }
 
+// Two clips: all that is known, of the text once and of each clip its steps and its decoding. Steps as measured on two
+// H200 (docs/results/h200-clips.md), within five in a hundred.
+TEST_F(PlanCommand, CountsEveryClipOfAVideo) {
+  for (const auto& [model, measured_s] : {std::pair{"s2v-14B", 13.66}, {"animate-14B", 9.06}}) {
+    const Json video = json_of(fmt::format("--model {} --card h200", model))["videos"][0];
+    std::map<std::string, double> known;
+    for (const Json& stage : video["seconds"])
+      if (stage["seconds"]["value"].is_number()) known[stage["stage"]] = stage["seconds"]["value"];
+    ASSERT_TRUE(known.contains("step") && known.contains("vae_decoding") && known.contains("text_encoding")) << model;
+    ASSERT_EQ(known.size(), 3u) << model;
+    const double a_clip = video["steps"].get<double>() * known["step"] + known["vae_decoding"];
+    EXPECT_NEAR(video["known_seconds"]["value"].get<double>(), known["text_encoding"] + 2 * a_clip, 0.01) << model;
+    EXPECT_NEAR(known["step"], measured_s, 0.05 * measured_s) << model;
+  }
+}
+
 TEST_F(PlanCommand, StreamsUnderALimitAndSaysWhatWouldFitWhereNothingDoes) {
   const Json streamed = json_of("--model t2v-A14B --size 832x480 --card h200 --gpu-memory-limit 12GiB")["videos"][0];
   EXPECT_EQ(streamed["residency"], "stream");
@@ -145,6 +162,7 @@ TEST_F(PlanCommand, HasADashAndTheReasonForACardWithoutRecords) {
 
 TEST_F(PlanCommand, FitsEightyColumns) {
   for (const char* arguments : {"plan --model i2v-A14B --card h200 --verbose", "plan --table", "plan --model ti2v-5B",
+                                "plan --model s2v-14B --card h200 --verbose", "plan --model animate-14B --card h200",
                                 "plan --suite few-steps.json --card h100 --gpu-memory-limit 16GB --verbose"}) {
     std::string command = arguments;
     if (const size_t at = command.find("few-steps.json"); at != std::string::npos)
