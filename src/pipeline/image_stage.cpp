@@ -1,7 +1,5 @@
 #include "pipeline/image_stage.h"
 
-#include <cstring>
-
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -20,17 +18,15 @@ std::vector<float> fitted(const Image& image, const Plan& plan) {
   return resize_bicubic(to_planes(image), 3, size_of(image), size);
 }
 
-/// F32 [3, frames, height, width]: the first frame, the last where there is one, zeros between.
-Tensor conditioning_pixels(const Plan& plan) {
+/// F32 [3, frames, height, width] on the device: the first frame, the last where there is one, zeros between. The zeros
+/// are made there: those of 81 frames are hundreds of megabytes that no link has to carry.
+Tensor conditioning_pixels(Backend& device, const Plan& plan) {
   const int64_t frames = plan.encoded_frames();
-  Tensor pixels = host_tensor(DType::kF32, {3, frames, plan.height, plan.width});
-  std::memset(pixels->data, 0, pixels->bytes());
-  const size_t plane = static_cast<size_t>(plan.height * plan.width);
+  Tensor pixels = device.allocate(DType::kF32, {3, frames, plan.height, plan.width}, "conditioning pixels");
+  device.fill_zero(pixels);
   const auto put = [&](int64_t frame, const Image& image) {
-    const std::vector<float> planes = fitted(image, plan);
-    for (int64_t c = 0; c < 3; ++c)
-      std::memcpy(pixels->as<float>() + static_cast<size_t>(c * frames + frame) * plane,
-                  planes.data() + static_cast<size_t>(c) * plane, plane * sizeof(float));
+    const Tensor planes = host_tensor(fitted(image, plan), {3, 1, plan.height, plan.width});
+    device.upload(planes, pixels.view().slice(1, frame, frame + 1));
   };
   put(0, plan.image);
   // The last frame is seen as the first is: the part with the first one's proportions, then the same resize.
@@ -99,15 +95,13 @@ Conditioning encode_image(const StageContext& context, const Tensor& x) {
   const Models& m = context.models;
   const Plan& plan = context.plan;
   Backend& device = context.device();
-  const Tensor host = conditioning_pixels(plan);
-  const int64_t frames = host->shape[1];
+  const int64_t frames = plan.encoded_frames();
   context.clock.add_flops(vae_encode_cost(m.set.vae, m.set.vae_file(), frames, plan.height, plan.width));
-  const Tensor pixels = device.allocate(DType::kF32, host->shape, "conditioning pixels");
-  device.upload(host, pixels);
+  const Tensor pixels = conditioning_pixels(device, plan);
   const Shape latent_shape{plan.latent[0], m.set.vae.traits().latent_frames(frames), plan.latent[2], plan.latent[3]};
   Tensor latent = device.allocate(DType::kF32, latent_shape, "conditioning latent");
   encode_pixels(context, pixels, latent);
-  context.dump.add("vae.encode0.video", host);
+  context.dump.add("vae.encode0.video", pixels);
   context.dump.add("vae.encode0.latent", latent);
   Conditioning conditioning;
   if (plan.variant->first_frame_is_latent()) {
