@@ -62,14 +62,14 @@ void Backend::attention_in_groups(TensorView q, TensorView k, TensorView v, int6
     attention(part(q, group), part(k, group), part(v, group), heads, scale, part(out, group));
 }
 
-void Backend::conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
-                         TensorView residual, TensorView y, Arena& scratch) {
+void Backend::conv_after(const ConvWeights& weights, std::span<const TensorView> history, TensorView x,
+                         const ConvGeometry& geometry, TensorView residual, TensorView y, Arena& scratch) {
   const ArenaScope scope(scratch);
-  const int64_t past = history.shape[0];
+  const auto past = static_cast<int64_t>(history.size());
   Shape shape = x.shape;
   shape[0] += past;
   const TensorView joined = scratch.allocate(x.dtype, shape, "convolution with history");
-  copy(history, joined.slice(0, 0, past));
+  for (int64_t i = 0; i < past; ++i) copy(history[static_cast<size_t>(i)], joined.at(i));
   copy(x, joined.slice(0, past, shape[0]));
   conv(weights, joined, geometry, residual, y);
 }

@@ -240,10 +240,10 @@ class Backend {
   /// [Ti, 2H, 2W, Co].
   virtual void conv(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, TensorView residual,
                     TensorView y) = 0;
-  /// conv over the kernel_t - 1 frames of `history` followed by x. A backend that must join the two does so in
-  /// `scratch`.
-  virtual void conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
-                          TensorView residual, TensorView y, Arena& scratch);
+  /// conv over the kernel_t - 1 frames of `history`, oldest first, followed by x. Each is [H, W, Ci] contiguous and
+  /// lies wherever it likes. A backend that must join them does so in `scratch`.
+  virtual void conv_after(const ConvWeights& weights, std::span<const TensorView> history, TensorView x,
+                          const ConvGeometry& geometry, TensorView residual, TensorView y, Arena& scratch);
   /// Bound on a convolution's error beyond ordinary float sums for F32 activations, as a share of the sum of its terms'
   /// sizes.
   virtual double f32_conv_error() const { return 0; }

@@ -24,8 +24,8 @@ class DryBackend final : public Backend {
  public:
   DryBackend(HistoryMemory history, uint64_t granule) : history_(history), granule_(granule) { info_.kind = "dry"; }
   HistoryMemory history_memory(DType) const override { return history_; }
-  void conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
-                  TensorView residual, TensorView y, Arena& scratch) override {
+  void conv_after(const ConvWeights& weights, std::span<const TensorView> history, TensorView x,
+                  const ConvGeometry& geometry, TensorView residual, TensorView y, Arena& scratch) override {
     const bool joins = history_ == HistoryMemory::kJoined || weights.in_channels % kApartChannels != 0;
     if (joins) Backend::conv_after(weights, history, x, geometry, residual, y, scratch);
   }

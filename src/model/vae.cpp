@@ -123,6 +123,7 @@ struct Vae::Network {
   std::optional<Encoder> encoder;
   bool first = true;
   int64_t height = 0, width = 0;  // latent size
+  vae::Spares spares;
 };
 
 Vae::Vae(Backend& backend, const VaeConfig& config, const WeightSource& source, const WeightFile* file, DType compute,
@@ -146,23 +147,28 @@ int64_t Vae::frames_of(int64_t latent_frames, bool first) const {
   return first ? traits.video_frames(latent_frames) : latent_frames * traits.stride_temporal;
 }
 
-void Vae::begin_decode(int64_t height, int64_t width) {
+void Vae::begin_decode(int64_t height, int64_t width, int64_t chunk_frames) {
   Network& net = *network_;
   require_op(net.decoder.has_value(), "this VAE was loaded without its decoder");
   net.first = true;
   net.height = height;
   net.width = width;
+  net.spares.clear();  // of a video that was not ended
   Decoder& d = *net.decoder;
-  d.conv1.begin(backend_, compute_, height, width);
-  d.middle.begin(backend_, compute_, height, width);
-  for (DecoderLevel& level : d.levels) {
-    for (ResidualBlock& block : level.blocks) block.begin(backend_, compute_, height, width);
+  vae::Beginning beginning{backend_, compute_, &net.spares, height, width, chunk_frames};
+  d.conv1.begin(beginning);
+  d.middle.begin(beginning);
+  for (size_t i = 0; i < d.levels.size(); ++i) {
+    DecoderLevel& level = d.levels[i];
+    for (ResidualBlock& block : level.blocks) block.begin(beginning);
     if (!level.upsample) continue;
-    level.upsample->begin(backend_, compute_, height, width, level.blocks.back().out_channels());
-    height *= kResample;
-    width *= kResample;
+    beginning.frames = slice_of(i, beginning.frames);
+    level.upsample->begin(beginning, level.blocks.back().out_channels());
+    beginning.frames = level.upsample->frames_of(beginning.frames, false);
+    beginning.height *= kResample;
+    beginning.width *= kResample;
   }
-  d.head.begin(backend_, compute_, height, width);
+  d.head.begin(beginning);
 }
 
 void Vae::end_decode() {
@@ -174,6 +180,14 @@ void Vae::end_decode() {
     for (ResidualBlock& block : level.blocks) block.end();
     if (level.upsample) level.upsample->end();
   }
+  network_->spares.clear();
+}
+
+/// How many of a level's frames are enlarged at a time. Each later level has four times the pixels: the last takes
+/// `slice_frames_` frames, the one before it twice as many.
+int64_t Vae::slice_of(size_t level, int64_t frames) const {
+  const int64_t levels_after = static_cast<int64_t>(network_->decoder->levels.size() - level) - 2;
+  return slice_frames_ > 0 && levels_after < 2 ? std::min(slice_frames_, frames) : frames;
 }
 
 /// Levels `i` and up on frames `x`: the finished frames go to `out`. What a level enlarges is handed on at most `slice`
@@ -192,10 +206,7 @@ void Vae::decode_level(size_t i, TensorView x, bool first, Arena& arena, TensorV
   }
   vae::Upsample& upsample = *level.upsample;
   const int64_t factor_t = upsample.temporal() ? kResample : 1;
-  // Each later level has four times the pixels: the last takes `slice_frames_` frames at a time, the one before it
-  // twice as many.
-  const int64_t levels_after = static_cast<int64_t>(d.levels.size() - i) - 2;
-  const int64_t step = slice_frames_ > 0 && levels_after < 2 ? slice_frames_ : h.shape[0];
+  const int64_t step = slice_of(i, h.shape[0]);
   int64_t written = 0;
   for (int64_t begin = 0; begin < h.shape[0]; begin += step) {
     const ArenaScope slice_scope(arena);
@@ -232,7 +243,7 @@ TensorView Vae::decode_chunk(TensorView latent, Arena& arena) {
   {
     const ArenaScope stem(arena);
     const TensorView z = arena.allocate(compute_, like(x, frames, config_.latent_channels), "VAE activations");
-    const TensorView z2 = arena.allocate(compute_, z.shape, "VAE activations");
+    const TensorView z2 = d.conv1.input_like(z, arena);
     backend_.copy(latent.permute({1, 2, 3, 0}), z);
     backend_.conv(*d.conv2, z, kPointwise, {}, z2);
     d.conv1.forward(backend_, arena, z2, {}, {}, x);
@@ -245,17 +256,18 @@ TensorView Vae::decode_chunk(TensorView latent, Arena& arena) {
 
 namespace {
 
-void begin_encode(Encoder& e, Backend& backend, DType compute, int64_t height, int64_t width) {
-  e.conv1_in.begin(backend, compute, height, width);
+void begin_encode(Encoder& e, vae::Beginning beginning) {
+  e.conv1_in.begin(beginning);
   for (EncoderLevel& level : e.levels) {
-    for (ResidualBlock& block : level.blocks) block.begin(backend, compute, height, width);
+    for (ResidualBlock& block : level.blocks) block.begin(beginning);
     if (!level.downsample) continue;
-    level.downsample->begin(backend, compute, height, width);
-    height /= kResample;
-    width /= kResample;
+    level.downsample->begin(beginning);
+    beginning.frames = level.downsample->frames_of(beginning.frames, false);
+    beginning.height /= kResample;
+    beginning.width /= kResample;
   }
-  e.middle.begin(backend, compute, height, width);
-  e.head.begin(backend, compute, height, width);
+  e.middle.begin(beginning);
+  e.head.begin(beginning);
 }
 
 void end_encode(Encoder& e) {
@@ -315,7 +327,9 @@ void Vae::encode(TensorView pixels, int64_t chunk_frames, Arena& arena, TensorVi
   require_op(traits.can_code(frames) && chunk_frames % traits.stride_temporal == 0 && chunk_frames > 0,
              "a video has a first frame and then whole strides of them, and is encoded in chunks of whole strides");
   const int64_t height = pixels.shape[2] / patch, width = pixels.shape[3] / patch;
-  begin_encode(e, backend_, compute_, height, width);
+  // The large levels take more frames at a time than a history has, and what the small ones would save in copies is not
+  // worth the memory of their spare buffers.
+  begin_encode(e, {backend_, compute_, nullptr, height, width, chunk_frames});
   int64_t done = 0, latents = 0;
   while (done < frames) {
     const bool first = done == 0;

@@ -46,8 +46,9 @@ class Vae {
   /// How many frames the last, widest level takes at a time (the one before it twice as many); 0: all of a chunk.
   /// Smaller needs less memory; the video is the same.
   void set_slice_frames(int64_t frames) { slice_frames_ = frames; }
-  /// Starts a new video of latent size [H, W]: allocates and clears the histories.
-  void begin_decode(int64_t height, int64_t width);
+  /// Starts a new video of latent size [H, W]: allocates and clears the histories. Chunks may have any length; those of
+  /// `chunk_frames` cost no copies where that is 1 or 2, nor do slices of as many.
+  void begin_decode(int64_t height, int64_t width, int64_t chunk_frames = 1);
   /// latent F32 [z, n, H, W] (normalised; any strides) -> channels-last rows for channels_to_*: [frames_of(n), H*e,
   /// W*e, 3*patch^2], e = stride_spatial / patch. The result lives in `arena` until the caller releases it.
   TensorView decode_chunk(TensorView latent, Arena& arena);
@@ -61,6 +62,7 @@ class Vae {
 
  private:
   struct Network;
+  int64_t slice_of(size_t level, int64_t frames) const;
   void decode_level(size_t level, TensorView x, bool first, Arena& arena, TensorView out);
   Backend& backend_;
   VaeConfig config_;

@@ -67,37 +67,77 @@ std::unique_ptr<ConvWeights> Builder::conv_rows(const std::string& name, int64_t
   return weights;
 }
 
-void History::begin(Backend& backend, DType dtype, int64_t count, int64_t height, int64_t width, int64_t channels) {
-  frames = backend.allocate(dtype, {count, height, width, channels}, "VAE history");
-  backend.fill_zero(frames);
+void*& Spares::of(Backend& backend, int64_t bytes) {
+  Spare& spare = spares_[bytes];
+  if (spare.block.empty()) {
+    spare.block = backend.allocate(DType::kU8, {bytes}, "VAE history");
+    spare.buffer = spare.block->data;
+  }
+  return spare.buffer;
+}
+
+void History::begin(const Beginning& beginning, int64_t count, int64_t channels) {
+  const auto& [backend, dtype, spares, height, width, frames] = beginning;
+  block_ = backend.allocate(dtype, {count, height, width, channels}, "VAE history");
+  backend.fill_zero(block_);
+  piece_ = block_->slice(0, 0, frames == count ? count : 1);
+  pieces_.clear();
+  for (int64_t i = 0; i < count; i += piece_.shape[0]) pieces_.push_back(block_->at(i).data);
+  const bool passes = spares != nullptr && frames == piece_.shape[0];
+  spare_ = passes ? &spares->of(backend, static_cast<int64_t>(piece_.bytes())) : nullptr;
+  set_frames();
+}
+
+void History::end() {
+  block_.reset();
+  pieces_.clear();
+  frames_.clear();
+  spare_ = nullptr;
+}
+
+void History::set_frames() {
+  frames_.clear();
+  for (void* data : pieces_) {
+    TensorView piece = piece_;
+    piece.data = data;
+    for (int64_t i = 0; i < piece.shape[0]; ++i) frames_.push_back(piece.at(i));
+  }
+}
+
+TensorView History::spare(int64_t frames) const {
+  if (spare_ == nullptr || frames != piece_.shape[0]) return {};
+  TensorView piece = piece_;
+  piece.data = *spare_;
+  return piece;
 }
 
 void History::remember(Backend& backend, TensorView seen) {
-  const int64_t past = frames->shape[0], count = seen.shape[0];
-  if (count < past) backend.copy(frames->slice(0, count, past), frames->slice(0, 0, past - count));
-  const int64_t kept = std::min(count, past);
-  backend.copy(seen.slice(0, count - kept, count), frames->slice(0, past - kept, past));
-}
-
-Padded padded(Backend& backend, Arena& arena, const History& history, DType dtype, const Shape& body) {
-  const int64_t past = history.frames->shape[0];
-  Padded buffer;
-  buffer.all = arena.allocate(dtype, {past + body[0], body[1], body[2], body[3]}, "VAE activations");
-  buffer.body = buffer.all.slice(0, past, past + body[0]);
-  backend.copy(history.frames, buffer.all.slice(0, 0, past));
-  return buffer;
-}
-
-void keep(Backend& backend, const Padded& buffer, History& history) {
-  const int64_t past = history.frames->shape[0];
-  const int64_t frames = buffer.all.shape[0];
-  backend.copy(buffer.all.slice(0, frames - past, frames), history.frames);
+  const auto past = static_cast<int64_t>(frames_.size());
+  const int64_t count = seen.shape[0], kept = std::min(count, past);
+  if (spare_ != nullptr && seen.data == *spare_) {
+    std::swap(pieces_.front(), *spare_);
+    std::rotate(pieces_.begin(), pieces_.begin() + 1, pieces_.end());
+    return set_frames();
+  }
+  const auto at = [&](int64_t i) { return frames_[static_cast<size_t>(i)]; };
+  if (piece_.shape[0] == 1) {
+    std::rotate(pieces_.begin(), pieces_.begin() + kept, pieces_.end());
+    set_frames();
+  } else {
+    for (int64_t i = 0; i + kept < past; ++i) backend.copy(at(i + kept), at(i));
+  }
+  for (int64_t i = 0; i < kept; ++i) backend.copy(seen.at(count - kept + i), at(past - kept + i));
 }
 
 CausalConv::CausalConv(Builder& builder, const std::string& name) : weights_(builder.conv(name)) {}
 
-void CausalConv::begin(Backend& backend, DType dtype, int64_t height, int64_t width) {
-  history_.begin(backend, dtype, weights_->kernel_t - 1, height, width, weights_->in_channels);
+void CausalConv::begin(const Beginning& beginning) {
+  history_.begin(beginning, weights_->kernel_t - 1, weights_->in_channels);
+}
+
+TensorView CausalConv::input_like(TensorView x, Arena& arena) const {
+  const TensorView spare = history_.spare(x.shape[0]);
+  return spare.empty() ? arena.allocate(x.dtype, x.shape, "VAE activations") : spare;
 }
 
 void CausalConv::forward(Backend& backend, Arena& arena, TensorView x, TensorView gamma, TensorView residual,
@@ -105,10 +145,10 @@ void CausalConv::forward(Backend& backend, Arena& arena, TensorView x, TensorVie
   const ArenaScope scope(arena);
   TensorView input = x;
   if (!gamma.empty()) {
-    input = arena.allocate(x.dtype, x.shape, "VAE activations");
+    input = input_like(x, arena);
     backend.channel_norm(x, gamma, Activation::kSilu, input);
   }
-  backend.conv_after(*weights_, history_.frames, input, kSame3x3, residual, y, arena);
+  backend.conv_after(*weights_, history_.frames(), input, kSame3x3, residual, y, arena);
   history_.remember(backend, input);
 }
 
@@ -120,9 +160,9 @@ ResidualBlock::ResidualBlock(Builder& builder, const std::string& prefix)
   if (builder.find(prefix + ".shortcut.weight") != nullptr) shortcut_ = builder.conv(prefix + ".shortcut");
 }
 
-void ResidualBlock::begin(Backend& backend, DType dtype, int64_t height, int64_t width) {
-  first_.begin(backend, dtype, height, width);
-  second_.begin(backend, dtype, height, width);
+void ResidualBlock::begin(const Beginning& beginning) {
+  first_.begin(beginning);
+  second_.begin(beginning);
 }
 
 void ResidualBlock::end() {
@@ -169,9 +209,9 @@ void FrameAttention::forward(Backend& backend, Arena& arena, TensorView x) {
 Middle::Middle(Builder& builder, const std::string& prefix)
     : first_(builder, prefix + ".0"), attention_(builder, prefix + ".1"), last_(builder, prefix + ".2") {}
 
-void Middle::begin(Backend& backend, DType dtype, int64_t height, int64_t width) {
-  first_.begin(backend, dtype, height, width);
-  last_.begin(backend, dtype, height, width);
+void Middle::begin(const Beginning& beginning) {
+  first_.begin(beginning);
+  last_.begin(beginning);
 }
 
 void Middle::end() {
@@ -194,8 +234,11 @@ Upsample::Upsample(Builder& builder, const std::string& prefix)
   later_ = builder.conv_rows(prefix + ".time_conv", channels, kResample * channels);
 }
 
-void Upsample::begin(Backend& backend, DType dtype, int64_t height, int64_t width, int64_t channels) {
-  if (temporal()) history_.begin(backend, dtype, 2, height, width, channels);
+void Upsample::begin(const Beginning& beginning, int64_t channels) {
+  if (!temporal()) return;
+  Beginning copied = beginning;  // its input is made elsewhere, and read again
+  copied.spares = nullptr;
+  history_.begin(copied, 2, channels);
 }
 
 void Upsample::forward(Backend& backend, Arena& arena, TensorView x, bool first, TensorView y) {
@@ -215,8 +258,8 @@ void Upsample::forward(Backend& backend, Arena& arena, TensorView x, bool first,
     const TensorView input = x.slice(0, passed, x.shape[0]);
     const TensorView pairs =
         doubled.slice(0, passed, doubled.shape[0]).reshape({frames, kResample, x.shape[1], x.shape[2], x.shape[3]});
-    backend.conv_after(*earlier_, history_.frames, input, kPointwise, {}, pairs.select(1, 0), arena);
-    backend.conv_after(*later_, history_.frames, input, kPointwise, {}, pairs.select(1, 1), arena);
+    backend.conv_after(*earlier_, history_.frames(), input, kPointwise, {}, pairs.select(1, 0), arena);
+    backend.conv_after(*later_, history_.frames(), input, kPointwise, {}, pairs.select(1, 1), arena);
     history_.remember(backend, input);
   }
   backend.conv(*spatial_, doubled, kPointwise, {}, y);
@@ -226,8 +269,12 @@ Downsample::Downsample(Builder& builder, const std::string& prefix) : spatial_(b
   if (builder.find(prefix + ".time_conv.weight") != nullptr) time_ = builder.conv(prefix + ".time_conv");
 }
 
-void Downsample::begin(Backend& backend, DType dtype, int64_t height, int64_t width) {
-  if (temporal()) history_.begin(backend, dtype, 1, height / kResample, width / kResample, time_->in_channels);
+void Downsample::begin(const Beginning& beginning) {
+  if (!temporal()) return;
+  Beginning halved = beginning;
+  halved.height /= kResample;
+  halved.width /= kResample;
+  history_.begin(halved, 1, time_->in_channels);
 }
 
 void Downsample::forward(Backend& backend, Arena& arena, TensorView x, bool first, TensorView y) {
@@ -244,13 +291,18 @@ void Downsample::forward(Backend& backend, Arena& arena, TensorView x, bool firs
     backend.conv(*spatial_, x, halve, {}, halved);
     backend.copy(halved.slice(0, 0, 1), y.slice(0, 0, 1));
     if (x.shape[0] > 1) backend.conv(*time_, halved, {kResample, 1, 1, 0, 0, 0, 0}, {}, y.slice(0, 1, y.shape[0]));
-    backend.copy(halved.slice(0, x.shape[0] - 1, x.shape[0]), history_.frames);
+    history_.remember(backend, halved);
     return;
   }
-  const Padded input = padded(backend, arena, history_, x.dtype, small);
-  backend.conv(*spatial_, x, halve, {}, input.body);
-  keep(backend, input, history_);
-  backend.conv(*time_, input.all, {kResample, 1, 1, 0, 0, 0, 0}, {}, y);
+  // The history and what follows, which the spatial convolution writes where the one of time reads both.
+  Shape padded = small;
+  ++padded[0];
+  const TensorView input = arena.allocate(x.dtype, padded, "VAE activations");
+  const TensorView halved = input.slice(0, 1, padded[0]);
+  backend.copy(history_.frames().front(), input.at(0));
+  backend.conv(*spatial_, x, halve, {}, halved);
+  history_.remember(backend, halved);
+  backend.conv(*time_, input, {kResample, 1, 1, 0, 0, 0, 0}, {}, y);
 }
 
 }  // namespace wan::vae

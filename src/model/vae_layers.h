@@ -2,6 +2,7 @@
 // parameter-free shortcuts. Private to model/. Activations are channels-last [T, H, W, C].
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,29 +34,61 @@ struct Builder {
   std::unique_ptr<ConvWeights> conv_rows(const std::string& name, int64_t begin, int64_t end);
 };
 
-/// The last frames a layer has seen, kept between chunks. Zeros before the first.
-struct History {
-  Tensor frames;  // [kernel_t - 1, H, W, C]
-  void begin(Backend& backend, DType dtype, int64_t count, int64_t height, int64_t width, int64_t channels);
-  /// The last frames of what was there and `seen` become the history.
-  void remember(Backend& backend, TensorView seen);
-  void end() { frames.reset(); }
+/// A buffer of each size, that layers pass on: one fills it with its next frames, keeps it as its history and leaves in
+/// its place the frames that are history no longer. So no history is copied.
+class Spares {
+ public:
+  /// Which buffer of `bytes` is spare; allocated by the first call for a size. The reference holds until `clear`.
+  void*& of(Backend& backend, int64_t bytes);
+  void clear() { spares_.clear(); }
+
+ private:
+  struct Spare {
+    Tensor block;            // what was spare first
+    void* buffer = nullptr;  // what is now: of any layer's memory
+  };
+  std::map<int64_t, Spare> spares_;  // by bytes
 };
 
-/// Buffer [history + T, H, W, C] whose first frames are the history; `body` is what the caller fills. `keep` stores the
-/// last frames.
-struct Padded {
-  TensorView all, body;
+/// What a layer is told at the beginning of a video.
+struct Beginning {
+  Backend& backend;
+  DType dtype;
+  Spares* spares;  // of all layers of the network, cleared when their histories end; null: frames are copied
+  int64_t height, width;
+  int64_t frames;  // that are usual at a time; others are as right
 };
-Padded padded(Backend& backend, Arena& arena, const History& history, DType dtype, const Shape& body);
-void keep(Backend& backend, const Padded& buffer, History& history);
+
+/// The last frames a layer has seen, kept between chunks. Zeros before the first.
+class History {
+ public:
+  /// `count` frames of `channels`. Frames are passed on where one is usual at a time, or as many as the history has.
+  void begin(const Beginning& beginning, int64_t count, int64_t channels);
+  void end();
+  /// The frames [H, W, C], oldest first.
+  const std::vector<TensorView>& frames() const { return frames_; }
+  /// A buffer for this many frames that `remember` takes without a copy; empty where there is none.
+  TensorView spare(int64_t frames) const;
+  /// The last frames of what was there and `seen` become the history.
+  void remember(Backend& backend, TensorView seen);
+
+ private:
+  void set_frames();
+  Tensor block_;               // what the history had when it began
+  TensorView piece_;           // [n, H, W, C]: frames that lie together; its address means nothing
+  std::vector<void*> pieces_;  // oldest first
+  std::vector<TensorView> frames_;
+  void** spare_ = nullptr;  // null: frames are copied
+};
 
 /// y = conv(history, activation(norm(x))), spatially padded to keep the size: every 3x3x3 convolution of the network.
 class CausalConv {
  public:
   CausalConv(Builder& builder, const std::string& name);
-  void begin(Backend& backend, DType dtype, int64_t height, int64_t width);
+  void begin(const Beginning& beginning);
   void end() { history_.end(); }
+  /// Where to make an input of x's shape and dtype: what `forward` keeps without a copy, or the arena's.
+  TensorView input_like(TensorView x, Arena& arena) const;
   int64_t out_channels() const { return weights_->out_channels; }
   int64_t in_channels() const { return weights_->in_channels; }
   /// Without norm: the input is x itself (gamma empty).
@@ -69,7 +102,7 @@ class CausalConv {
 class ResidualBlock {
  public:
   ResidualBlock(Builder& builder, const std::string& prefix);
-  void begin(Backend& backend, DType dtype, int64_t height, int64_t width);
+  void begin(const Beginning& beginning);
   void end();
   int64_t out_channels() const { return second_.out_channels(); }
   /// y may alias x when the channels stay.
@@ -95,7 +128,7 @@ class FrameAttention {
 class Middle {
  public:
   Middle(Builder& builder, const std::string& prefix);
-  void begin(Backend& backend, DType dtype, int64_t height, int64_t width);
+  void begin(const Beginning& beginning);
   void end();
   void forward(Backend& backend, Arena& arena, TensorView x);  // in place
 
@@ -109,7 +142,7 @@ class Middle {
 class Upsample {
  public:
   Upsample(Builder& builder, const std::string& prefix);
-  void begin(Backend& backend, DType dtype, int64_t height, int64_t width, int64_t channels);
+  void begin(const Beginning& beginning, int64_t channels);
   void end() { history_.end(); }
   bool temporal() const { return earlier_ != nullptr; }
   int64_t out_channels() const { return spatial_->out_channels; }
@@ -128,7 +161,7 @@ class Upsample {
 class Downsample {
  public:
   Downsample(Builder& builder, const std::string& prefix);
-  void begin(Backend& backend, DType dtype, int64_t height, int64_t width);
+  void begin(const Beginning& beginning);
   void end() { history_.end(); }
   bool temporal() const { return time_ != nullptr; }
   int64_t out_channels() const { return spatial_->out_channels; }

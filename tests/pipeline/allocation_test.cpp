@@ -2,6 +2,8 @@
 // allocated at once.
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "model/dit.h"
 #include "model/variant.h"
 #include "sampler/guidance.h"
@@ -61,10 +63,11 @@ TEST(Allocation, JoinsOfHistoriesThatAreNotReadApartAreCounted) {
     const Tensor weight = host_tensor(DType::kF32, {16, channels, 3, 3, 3}), bias = host_tensor(DType::kF32, {16});
     const auto conv = backend->prepare_conv(weight, bias, ConvKind::kPlain, DType::kBF16);
     const Tensor history = backend->allocate(DType::kBF16, {2, 8, 8, channels}, "history");
+    const std::vector<TensorView> frames{history->at(0), history->at(1)};
     const Tensor x = backend->allocate(DType::kBF16, {4, 8, 8, channels}, "input");
     const Tensor y = backend->allocate(DType::kBF16, {4, 8, 8, 16}, "output");
     Arena arena = Arena::dry();
-    backend->conv_after(*conv, history, x, {1, 1, 1, 1, 1, 1, 1}, {}, y, arena);
+    backend->conv_after(*conv, frames, x, {1, 1, 1, 1, 1, 1, 1}, {}, y, arena);
     const size_t joined = static_cast<size_t>(6 * 8 * 8 * channels) * size_of(DType::kBF16);
     EXPECT_EQ(arena.peak() >= joined, channels == 3) << channels;
   }

@@ -252,22 +252,27 @@ double Convolution::f32_error() const { return state_->uses_hopper() ? 0x1p-14 :
 
 bool Convolution::takes_history(DType compute) const { return state_->uses_hopper() && compute == DType::kBF16; }
 
-bool Convolution::forward_after(const ConvWeights& weights, TensorView history, TensorView x,
+bool Convolution::forward_after(const ConvWeights& weights, std::span<const TensorView> history, TensorView x,
                                 const ConvGeometry& geometry, TensorView residual, TensorView y) {
   const auto& prepared = dynamic_cast<const PreparedWeights&>(weights);
-  const bool aligned =
-      reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && reinterpret_cast<uintptr_t>(history.data) % 16 == 0;
-  if (!takes_history(prepared.compute) || prepared.in_channels_padded != prepared.in_channels || !aligned) return false;
-  require_op(history.is_contiguous() && history.shape[0] == prepared.kernel_t - 1 && history.dtype == x.dtype &&
-                 history.at(0).shape == x.at(0).shape,
-             "history must be the kernel_t - 1 frames before x, contiguous, of x's dtype and frame size");
+  const auto aligned = [](const TensorView& view) { return reinterpret_cast<uintptr_t>(view.data) % 16 == 0; };
+  if (!takes_history(prepared.compute) || prepared.in_channels_padded != prepared.in_channels ||
+      history.size() > kHistoryFrames || !aligned(x) || !std::ranges::all_of(history, aligned))
+    return false;
+  require_op(std::ssize(history) == prepared.kernel_t - 1 && std::ranges::all_of(history,
+                                                                                 [&](const TensorView& frame) {
+                                                                                   return frame.is_contiguous() &&
+                                                                                          frame.dtype == x.dtype &&
+                                                                                          frame.shape == x.at(0).shape;
+                                                                                 }),
+             "history must be the kernel_t - 1 frames before x, each contiguous, of x's dtype and frame size");
   // Checked as the joined input it stands for.
   TensorView joined = x;
-  joined.shape[0] += history.shape[0];
+  joined.shape[0] += std::ssize(history);
   require_shapes(prepared, joined, geometry, residual, y);
   if (y.count() == 0) return true;
   ConvProblem problem = describe(prepared, joined, geometry, residual, y);
-  problem.history = history.data;
+  for (size_t i = 0; i < history.size(); ++i) problem.history[i] = history[i].data;
   state_->run_on_hopper(prepared, problem);
   return true;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "backend/backend.h"
 #include "backend/cuda/context.h"
@@ -19,8 +20,8 @@ class Convolution {
   void forward(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, TensorView residual,
                TensorView y);
   /// Contract of Backend::conv_after; false when the two must be joined first.
-  bool forward_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
-                     TensorView residual, TensorView y);
+  bool forward_after(const ConvWeights& weights, std::span<const TensorView> history, TensorView x,
+                     const ConvGeometry& geometry, TensorView residual, TensorView y);
   /// Whether forward_after does without joining for weights prepared for `compute`.
   bool takes_history(DType compute) const;
   /// Contract of Backend::f32_conv_error.

@@ -63,7 +63,7 @@ std::vector<PixelTile> pixel_tiles(const ConvProblem& p, const HopperConvArgs& a
   for (int64_t w = 1; w <= kConvTilePixels; w *= 2)
     for (int64_t h = 1; w * h <= kConvTilePixels; h *= 2) {
       PixelTile tile{kConvTilePixels / (w * h), h, w};
-      if (args.history_frames > 0 && tile.t > 1) continue;  // a box lies in one of the two tensors
+      if (args.history_frames > 0 && tile.t > 1) continue;  // a box lies in one tensor
       if (w * p.stride_w > 256 || h * p.stride_h > 256 || tile.t * p.stride_t > 256) continue;
       tile.count = ceil_div(args.frames, tile.t) * ceil_div(args.height, h) * ceil_div(args.width, w);
       tile.slab = tile.t == 1 && p.stride_h == 1 && w >= 8 && (h + args.kernel_h - 1) * w <= kConvSlabPixels;
@@ -112,7 +112,7 @@ HopperConvArgs make_args(const ConvProblem& p) {
   args.y_pixel = scale * p.out_channels;
   args.parity_row = p.width * p.out_channels;
   args.parity_column = p.out_channels;
-  args.history_frames = p.history != nullptr ? static_cast<int>(p.kernel_t - 1) : 0;
+  args.history_frames = p.history.front() != nullptr ? static_cast<int>(p.kernel_t - 1) : 0;
   args.upsample = p.upsample;
   args.split = p.dtype == DType::kF32;
   args.low_frames = static_cast<int>(p.frames_in);
@@ -163,8 +163,9 @@ HopperConvVariant choose_tiles(const Context& context, const ConvProblem& p, Hop
 
 bool hopper_conv_accepts(const Context& context, const ConvProblem& p) {
   const auto aligned = [](const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; };
-  return context.capability == 90 && p.in_channels % 8 == 0 && aligned(p.x) && aligned(p.history) &&
-         aligned(p.weights) && p.stride_t <= 8 && p.stride_h <= 8 && p.stride_w <= 8;
+  return context.capability == 90 && p.in_channels % 8 == 0 && aligned(p.x) &&
+         std::ranges::all_of(p.history, aligned) && aligned(p.weights) && p.stride_t <= 8 && p.stride_h <= 8 &&
+         p.stride_w <= 8;
 }
 
 void run_hopper_conv(const Context& context, const ConvProblem& p) {
@@ -176,10 +177,9 @@ void run_hopper_conv(const Context& context, const ConvProblem& p) {
   const int64_t clusters = std::min<int64_t>(ceil_div(args.pixel_tiles, kConvCluster) * args.channel_tiles,
                                              context.multiprocessors / kConvCluster);
   const int64_t past = args.history_frames;
-  const CUtensorMap input = input_map(p, args, p.x, p.frames_in - past);
-  const CUtensorMap history = past > 0 ? input_map(p, args, p.history, past) : input;
-  launch_hopper_conv(variant, static_cast<int>(clusters), context.compute, input, history,
-                     weight_map(p, args, variant.width), args);
+  HopperConvMaps maps{input_map(p, args, p.x, p.frames_in - past), {}, weight_map(p, args, variant.width)};
+  for (int64_t i = 0; i < past; ++i) maps.history[i] = input_map(p, args, p.history[static_cast<size_t>(i)], 1);
+  launch_hopper_conv(variant, static_cast<int>(clusters), context.compute, maps, args);
 }
 
 }  // namespace wan::cuda

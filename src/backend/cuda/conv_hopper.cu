@@ -110,8 +110,8 @@ __device__ __forceinline__ void for_each_step(const Args& args, Body body) {
 }
 
 template <typename P>
-__device__ void produce_slabs(const Args& args, const CUtensorMap& input, const CUtensorMap& history,
-                              const Buffers& buffers, int rank, int tiles) {
+__device__ void produce_slabs(const Args& args, const HopperConvMaps& maps, const Buffers& buffers, int rank,
+                              int tiles) {
   Ring<P::kSlabStages> ring;
   for (int tile = blockIdx.x / kCluster; tile < tiles; tile += gridDim.x / kCluster) {
     const TileOrigin origin = tile_origin(args, tile, rank, P::kN);
@@ -120,13 +120,13 @@ __device__ void produce_slabs(const Args& args, const CUtensorMap& input, const 
     for_each_step(args, [&](const Step& step) {
       const int frame = origin.t * args.stride_t + step.kt - args.history_frames;
       const bool past = frame < 0;
+      const CUtensorMap& map = past ? maps.history[frame + args.history_frames] : maps.input;
       for (int kh = 0; kh < args.kernel_h; kh += args.slab_taps) {
         const uint32_t full = buffers.slab_full + 8 * ring.stage;
         barrier_wait(buffers.slab_empty + 8 * ring.stage, ring.parity ^ 1);
         barrier_expect(full, args.slab_bytes);
-        load_box(buffers.slabs + ring.stage * P::kSlabBytes, past ? history : input, full, step.slice * kSliceChannels,
-                 w0 + step.kw, h0 + kh,
-                 past ? frame + args.history_frames : frame + (step.low_input ? args.low_frames : 0));
+        load_box(buffers.slabs + ring.stage * P::kSlabBytes, map, full, step.slice * kSliceChannels, w0 + step.kw,
+                 h0 + kh, past ? 0 : frame + (step.low_input ? args.low_frames : 0));
         ring.advance();
       }
     });
@@ -370,8 +370,7 @@ __device__ Buffers init_buffers(uint32_t base) {
 }
 
 template <typename P>
-__device__ __forceinline__ void run_block(const CUtensorMap& input, const CUtensorMap& history,
-                                          const CUtensorMap& weights, const Args& args) {
+__device__ __forceinline__ void run_block(const HopperConvMaps& maps, const Args& args) {
   extern __shared__ uint8_t shared[];
   const uint32_t unaligned = shared_address(shared);
   uint32_t base = (unaligned + kAlignment - 1) / kAlignment * kAlignment;
@@ -382,8 +381,8 @@ __device__ __forceinline__ void run_block(const CUtensorMap& input, const CUtens
   cluster_sync();
   if (threadIdx.x < kWarpgroup) {
     give_registers<40>();
-    if (threadIdx.x == 0) produce_slabs<P>(args, input, history, buffers, rank, tiles);
-    if (threadIdx.x == 32) produce_weights<P>(args, weights, buffers, rank, tiles);
+    if (threadIdx.x == 0) produce_slabs<P>(args, maps, buffers, rank, tiles);
+    if (threadIdx.x == 32) produce_weights<P>(args, maps.weights, buffers, rank, tiles);
   } else {
     take_registers<232>();
     const int warpgroup = threadIdx.x / kWarpgroup - 1;
@@ -407,9 +406,8 @@ __device__ __forceinline__ void run_block(const CUtensorMap& input, const CUtens
 
 template <typename P>
 __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
-    conv_kernel(const __grid_constant__ CUtensorMap input, const __grid_constant__ CUtensorMap history,
-                const __grid_constant__ CUtensorMap weights, const __grid_constant__ Args args) {
-  NV_IF_ELSE_TARGET(NV_HAS_FEATURE_SM_90a, (run_block<P>(input, history, weights, args);), (__trap();))
+    conv_kernel(const __grid_constant__ HopperConvMaps maps, const __grid_constant__ Args args) {
+  NV_IF_ELSE_TARGET(NV_HAS_FEATURE_SM_90a, (run_block<P>(maps, args);), (__trap();))
 }
 
 // ---- host
@@ -436,12 +434,11 @@ void with_plan(const HopperConvVariant& variant, Body body) {
 
 }  // namespace
 
-void launch_hopper_conv(const HopperConvVariant& variant, int clusters, cudaStream_t stream, const CUtensorMap& input,
-                        const CUtensorMap& history, const CUtensorMap& weights, const HopperConvArgs& args) {
+void launch_hopper_conv(const HopperConvVariant& variant, int clusters, cudaStream_t stream, const HopperConvMaps& maps,
+                        const HopperConvArgs& args) {
   with_plan(variant, [&]<typename P>(P) {
     check(cudaFuncSetAttribute(conv_kernel<P>, cudaFuncAttributeMaxDynamicSharedMemorySize, P::kBytes));
-    conv_kernel<P>
-        <<<static_cast<unsigned>(clusters * kCluster), kThreads, P::kBytes, stream>>>(input, history, weights, args);
+    conv_kernel<P><<<static_cast<unsigned>(clusters * kCluster), kThreads, P::kBytes, stream>>>(maps, args);
     check(cudaGetLastError());
   });
 }

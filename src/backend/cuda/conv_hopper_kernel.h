@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "backend/cuda/conv_problem.h"
+
 namespace wan::cuda {
 
 inline constexpr int kConvTilePixels = 128;
@@ -40,7 +42,12 @@ struct HopperConvVariant {
   bool split = false;
 };
 
-void launch_hopper_conv(const HopperConvVariant& variant, int clusters, cudaStream_t stream, const CUtensorMap& input,
-                        const CUtensorMap& history, const CUtensorMap& weights, const HopperConvArgs& args);
+/// The operands as the copy engine reads them. Of frames apart there are `history_frames`, the others are not read.
+struct HopperConvMaps {
+  CUtensorMap input, history[kHistoryFrames], weights;
+};
+
+void launch_hopper_conv(const HopperConvVariant& variant, int clusters, cudaStream_t stream, const HopperConvMaps& maps,
+                        const HopperConvArgs& args);
 
 }  // namespace wan::cuda

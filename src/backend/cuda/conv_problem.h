@@ -2,18 +2,23 @@
 // before.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "tensor/dtype.h"
 
 namespace wan::cuda {
 
+inline constexpr size_t kHistoryFrames = 2;  // at most, that lie apart from x
+
 /// y = conv(x) + bias [+ residual].  x [frames_in, height_in, width_in, in_channels] contiguous;
 /// residual [frames, height, width, out_channels] contiguous or null.
 struct ConvProblem {
   DType dtype = DType::kBF16;
   const void* x = nullptr;
-  const void* history = nullptr;  // kernel_t - 1 frames before x, counted in frames_in, or null: x has them
+  // kernel_t - 1 frames before x, oldest first, counted in frames_in, each where it lies, or null: x has them
+  std::array<const void*, kHistoryFrames> history{};
   const void* weights = nullptr;  // [out_channels, kt, kh, kw, in_channels] in dtype (own kernel, F32: planes)
   const float* bias = nullptr;    // padded with zeros to a multiple of kBiasMultiple
   const void* residual = nullptr;

@@ -231,8 +231,8 @@ void CudaBackend::conv(const ConvWeights& weights, TensorView x, const ConvGeome
   convolution_.forward(weights, x, geometry, residual, y);
 }
 
-void CudaBackend::conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
-                             TensorView residual, TensorView y, Arena& scratch) {
+void CudaBackend::conv_after(const ConvWeights& weights, std::span<const TensorView> history, TensorView x,
+                             const ConvGeometry& geometry, TensorView residual, TensorView y, Arena& scratch) {
   if (!convolution_.forward_after(weights, history, x, geometry, residual, y))
     Backend::conv_after(weights, history, x, geometry, residual, y, scratch);
 }

@@ -73,8 +73,8 @@ class CudaBackend final : public Backend {
   std::unique_ptr<ConvWeights> prepare_conv(TensorView weight, TensorView bias, ConvKind kind, DType compute) override;
   void conv(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, TensorView residual,
             TensorView y) override;
-  void conv_after(const ConvWeights& weights, TensorView history, TensorView x, const ConvGeometry& geometry,
-                  TensorView residual, TensorView y, Arena& scratch) override;
+  void conv_after(const ConvWeights& weights, std::span<const TensorView> history, TensorView x,
+                  const ConvGeometry& geometry, TensorView residual, TensorView y, Arena& scratch) override;
   double f32_conv_error() const override { return convolution_.f32_error(); }
   HistoryMemory history_memory(DType compute) const override {
     return convolution_.takes_history(compute) ? HistoryMemory::kApart : HistoryMemory::kJoined;
