@@ -74,10 +74,13 @@ std::string repeat_command(const CaseSummary& summary) {
     return out;
   }
   add(flags::kRepeats, work.scope == RunScope::kWarm ? 0 : repeats);
-  if (work.scope == RunScope::kWarm)
+  if (work.scope == RunScope::kWarm) {
     add(flags::kWarmRepeats, repeats);
-  else
+    if (const auto steps = run.engine.facts.find(flags::kWarmUpStepsFact); steps != run.engine.facts.end())
+      add(flags::kWarmUpSteps, shell_quoted(steps->second));
+  } else {
     add(flags::kWarmups, warmups);
+  }
   if (work.page_cache == PageCache::kEvicted) add(flags::kPageCache, flags::kEvictPageCache);
   if (work.page_cache == PageCache::kHot) add(flags::kPageCache, flags::kHotPageCache);
   if (traced) out += fmt::format(" {}", flags::kTraceKernels);

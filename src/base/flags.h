@@ -20,6 +20,7 @@ inline constexpr const char* kTuningTable = "--tuning-table";
 inline constexpr const char* kRepeats = "--repeats";
 inline constexpr const char* kWarmRepeats = "--warm-repeats";
 inline constexpr const char* kWarmups = "--warmups";
+inline constexpr const char* kWarmUpSteps = "--warm-up-steps";
 inline constexpr const char* kPageCache = "--page-cache";
 inline constexpr const char* kTraceKernels = "--trace-kernels";
 inline constexpr const char* kNoVideo = "--no-video";
@@ -39,6 +40,8 @@ inline constexpr const char* kEvictPageCache = "evict";
 
 /// What a run says of its limit before its execution is decided: one that is refused has no other place for it.
 inline constexpr const char* kGpuMemoryLimitFact = "gpu_memory_limit";
+/// What a run says where the video before the warm ones had fewer steps.
+inline constexpr const char* kWarmUpStepsFact = "warm_up_steps";
 /// What a run says where its curve of the step cache was made for another shift, number of steps or solver.
 inline constexpr const char* kOtherCurveFact = "cache_curve_of_other";
 

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "analysis/overhead.h"
+#include "base/flags.h"
 #include "cli/commands.h"
 #include "cli/engine_environment.h"
 #include "cli/numbers.h"
@@ -22,6 +23,8 @@ void add_case_command(CLI::App& app, ExitCode& result) {
       ->required();
   add_number(*command, "--start-ns", process->start_ns, Bounds<int64_t>{0}, "CLOCK_MONOTONIC at the start")->required();
   add_number(*command, "--videos", process->videos, Bounds<int64_t>{1, 1000}, "how many, one after another");
+  add_number(*command, flags::kWarmUpSteps, process->warm_up_steps, Bounds<int>{0, 1000},
+             "of the first video, where it has more; 0: as many as the others");
   command->add_option("--request", process->request, "the request as JSON")->required();
   command->add_option("--fidelity", process->fidelity, "what to find out of its fidelity, as JSON");
   command->add_option("--keep", process->keep, "where the frames and the last latent stay, a path without ending");

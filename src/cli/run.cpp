@@ -89,6 +89,10 @@ void understand_repetition(RunCommand& options) {
           "--max-seconds goes with --repeats auto or --warm-repeats auto", ErrorKind::kUsage);
   if (!automatic) repetition.repeats = number(options.repeats, flags::kRepeats, kRepeats);
   if (!warm_automatic) repetition.warm_repeats = number(options.warm_repeats, flags::kWarmRepeats, kRepeats);
+  require(repetition.warm_up_steps == 0 || warm_automatic || repetition.warm_repeats > 0,
+          fmt::format("{} goes with {}: a cold run has no warm-up in its process", flags::kWarmUpSteps,
+                      flags::kWarmRepeats),
+          ErrorKind::kUsage);
   require(automatic || warm_automatic || repetition.repeats + repetition.warm_repeats > 0,
           "--repeats 0 needs --warm-repeats: else there is nothing to run", ErrorKind::kUsage);
   const bool repeated = automatic || repetition.repeats > 1;
@@ -318,6 +322,9 @@ void add_run_options(CLI::App& command, RunCommand& o) {
                   "a process, by the rule of --repeats auto")
       ->type_name("N|auto")
       ->capture_default_str();
+  add_number(command, flags::kWarmUpSteps, o.run.repetition.warm_up_steps, Bounds<int>{2, 1000},
+             "denoising steps of the video before the warm ones, of cases without a recipe; default: as many as they "
+             "have");
   add_number(command, flags::kWarmups, o.warmups, Bounds<int>{0, 100},
              "cold runs before the first that count for nothing; default: 1 if repeated, else 0");
   command

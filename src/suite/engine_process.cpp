@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <memory>
 #include <new>
 
@@ -48,7 +49,8 @@ void generate_all(const EngineProcess& process, PipeObserver& observer) {
     }
     CallOptions call{&watcher, process.stop, start_ns};
     if (frames) call.consumers = {frames.get()};
-    const Outcome outcome = engine->generate(request, call);
+    const bool shortened = i == 0 && process.warm_up_steps > 0;
+    const Outcome outcome = engine->generate(shortened ? warm_up(request, process.warm_up_steps) : request, call);
     if (kernels) {
       KernelTrace trace = kernels->take();
       observer.send(Kernels{std::move(trace), kernels->take_events()});
@@ -83,6 +85,13 @@ const char* word_of(ErrorKind kind) {
     case ErrorKind::kNotComparable: return "runtime";
   }
   return "runtime";
+}
+
+Request warm_up(Request request, int steps) {
+  if (!request.recipe.empty() || (request.steps > 0 && request.steps <= steps)) return request;
+  request.steps = steps;
+  if (request.split_step) request.split_step = std::min(*request.split_step, steps - 1);
+  return request;
 }
 
 ExitCode run_engine_process(const EngineProcess& process) {

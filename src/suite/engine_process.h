@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "pipeline/request.h"
 #include "pipeline/stop.h"
 
 namespace wan::suite {
@@ -19,6 +20,7 @@ struct EngineProcess {
   int pipe_descriptor = -1;
   int64_t start_ns = 0;        // CLOCK_MONOTONIC at which Model_Initialization begins
   int64_t videos = 1;          // made one after another by one engine: from the second on they are warm
+  int warm_up_steps = 0;       // of the first where it has more; 0: as many as the others
   std::string request;         // as request_json writes it
   std::string fidelity;        // instead of it, a FidelityTask as JSON; empty: none
   std::filesystem::path keep;  // where the last video's frames and last latent stay: a path without ending; empty: they
@@ -35,6 +37,10 @@ struct EngineProcess {
 /// What an error's kind is called on the pipe and in documents: "usage", "out_of_memory"; "runtime" where nothing else
 /// is known.
 const char* word_of(ErrorKind kind);
+
+/// The video before those that count, in `steps` steps: behind it all is loaded and warm as well, both experts where
+/// there are two. As it is where it has no more, and where a recipe decides its steps.
+Request warm_up(Request request, int steps);
 
 /// Runs to the end and reports errors through the pipe as well; never throws what the engine throws. After success the
 /// models are left for the kernel to free with the process, which ends next: taking them apart would only add to the

@@ -45,7 +45,7 @@ OverheadRun run_in_turns(const OverheadOptions& options, measure::Gpu* gpu, cons
   watching.counters = options.counters;
   watching.spawn.argv = options.engine;
   for (std::string& word :
-       engine_arguments(options.request, 1, WatchKernels::kNo, cupti ? SampleCounters::kYes : SampleCounters::kNo))
+       engine_arguments(options.request, {}, WatchKernels::kNo, cupti ? SampleCounters::kYes : SampleCounters::kNo))
     watching.spawn.argv.push_back(word);
   for (const std::string& word : {std::string("--watch-in-turns"), std::to_string(options.steps_in_block)})
     watching.spawn.argv.push_back(word);

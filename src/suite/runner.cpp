@@ -11,6 +11,7 @@
 #include "base/cgroup.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/flags.h"
 #include "base/output_file.h"
 #include "measure/machine.h"
 #include "measure/series.h"
@@ -151,6 +152,8 @@ class SuiteRun {
     context_.facts = {{"run_order", std::string(to_string(repetition.order))},
                       {"repeats_asked", repetition.until ? "auto" : std::to_string(repetition.repeats)},
                       {"warm_repeats_asked", repetition.warm_until ? "auto" : std::to_string(repetition.warm_repeats)}};
+    if (repetition.warm_up_steps > 0)
+      context_.facts[flags::kWarmUpStepsFact] = std::to_string(repetition.warm_up_steps);
     context_.facts.insert(options.facts.begin(), options.facts.end());
     remove_left_parts(options.output);
     find_stored();
@@ -458,9 +461,9 @@ class SuiteRun {
       watching.spawn.argv = options_.engine;
       watching.spawn.environment = options_.engine_environment;
       watching.start_option = kStartOption;
-      for (std::string& word :
-           engine_arguments(request, job.process_videos(), job.traced ? options_.kernels : WatchKernels::kNo,
-                            cupti ? SampleCounters::kYes : SampleCounters::kNo))
+      for (std::string& word : engine_arguments(
+               request, {job.process_videos(), job.scope == RunScope::kWarm ? options_.repetition.warm_up_steps : 0},
+               job.traced ? options_.kernels : WatchKernels::kNo, cupti ? SampleCounters::kYes : SampleCounters::kNo))
         watching.spawn.argv.push_back(word);
       if (job.fidelity != nullptr)
         watching.spawn.argv.insert(watching.spawn.argv.end(), {"--fidelity", to_json(*job.fidelity)});
@@ -513,11 +516,12 @@ class SuiteRun {
 
 }  // namespace
 
-std::vector<std::string> engine_arguments(const Request& request, int64_t videos, WatchKernels kernels,
+std::vector<std::string> engine_arguments(const Request& request, const VideoCount& count, WatchKernels kernels,
                                           SampleCounters counters) {
   std::vector<std::string> words = {"--pipe-fd", std::to_string(Subprocess::kChannelDescriptor),
-                                    "--videos",  std::to_string(videos),
+                                    "--videos",  std::to_string(count.videos),
                                     "--request", request_json(request)};
+  if (count.warm_up_steps > 0) words.insert(words.end(), {flags::kWarmUpSteps, std::to_string(count.warm_up_steps)});
   if (kernels != WatchKernels::kNo) words.push_back("--trace-kernels");
   if (kernels == WatchKernels::kAll) words.push_back("--trace-all");
   if (counters == SampleCounters::kYes) words.push_back("--sample-counters");

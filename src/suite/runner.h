@@ -86,8 +86,14 @@ struct SuiteOutcome {
 SuiteOutcome run_suite(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options,
                        const measure::GpuSet& gpus, Display& display);
 
+/// Of one engine process.
+struct VideoCount {
+  int64_t videos = 1;
+  int warm_up_steps = 0;  // as EngineProcess::warm_up_steps
+};
+
 /// Arguments of our own engine process after `engine`; `kStartOption` with where its first stage begins comes last.
-std::vector<std::string> engine_arguments(const Request& request, int64_t videos, WatchKernels kernels,
+std::vector<std::string> engine_arguments(const Request& request, const VideoCount& count, WatchKernels kernels,
                                           SampleCounters counters);
 inline constexpr const char* kStartOption = "--start-ns";
 

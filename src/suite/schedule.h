@@ -29,6 +29,7 @@ struct Repetition {
   RunOrder order = RunOrder::kInterleaved;
   /// Decides the number of warm videos instead: five in a process, and five more in another as long as they disagree.
   std::optional<measure::StoppingRule> warm_until{};
+  int warm_up_steps = 0;  // of the video before the warm ones; 0: as many as they have
 };
 
 class Schedule {

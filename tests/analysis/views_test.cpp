@@ -148,6 +148,8 @@ TEST(RepeatCommand, SaysWhatTheRecordsKnow) {
   EXPECT_EQ(command(),
             "wanbench run --suite suites/seed.json --case 'it'\\''s' --weights random --model ti2v-5B --device cuda "
             "--precision bf16 --repeats 0 --warm-repeats 2 --page-cache evict --no-video --output NEW_FOLDER");
+  for (RunRecord& run : runs) run.engine.facts["warm_up_steps"] = "2; rm";  // a record may come from anywhere
+  EXPECT_THAT(command(), testing::HasSubstr(" --warm-repeats 2 --warm-up-steps '2; rm' "));
   Execution limited;
   limited.gpu_memory_limit_bytes = uint64_t{12} << 30;
   for (RunRecord& run : runs) run.execution = measured(limited, "engine");

@@ -257,6 +257,7 @@ TEST_F(ResultsCommands, BadInputNamesTheFileOrTheFlag) {
       {"report missing", "missing"},
       {"report empty", "empty"},
       {"run --warm-repeats many --output x", "--warm-repeats"},
+      {"run --warm-up-steps 2 --output x", "--warm-up-steps goes with --warm-repeats"},
       {"run --repeats 0 --output x", "--repeats 0"},
       {"run --max-seconds 3 --output x", "--max-seconds"},
   };

@@ -17,6 +17,7 @@
 #include "base/subprocess.h"
 #include "pipeline/request_json.h"
 #include "suite/command.h"
+#include "suite/engine_process.h"
 #include "suite/plan.h"
 #include "suite/requested_workload.h"
 #include "suite/runner.h"
@@ -105,11 +106,27 @@ TEST(RequestOptions, RefuseBothSpellingsOfGuidanceInOneCase) {
 
 TEST(RequestOptions, ReachTheChildProcess) {
   for (const OptionSample& sample : option_samples()) {
-    const auto words = engine_arguments(sample.request, 1, WatchKernels::kNo, SampleCounters::kNo);
+    const auto words = engine_arguments(sample.request, {}, WatchKernels::kNo, SampleCounters::kNo);
     const auto flag = std::find(words.begin(), words.end(), "--request");
     ASSERT_LT(flag + 1, words.end());
     EXPECT_EQ(request_from_json(*(flag + 1)), sample.request) << sample.key;
   }
+}
+
+TEST(RequestOptions, AWarmUpHasFewerStepsOnceItIsTold) {
+  const auto words = engine_arguments(Request{}, {3, 2}, WatchKernels::kNo, SampleCounters::kNo);
+  const auto flag = std::find(words.begin(), words.end(), "--warm-up-steps");
+  ASSERT_LT(flag + 1, words.end());
+  EXPECT_EQ(*(flag + 1), "2");
+  Request request;
+  EXPECT_EQ(warm_up(request, 2).steps, 2);  // of the model's default number
+  request.steps = 20;
+  request.split_step = 7;
+  EXPECT_EQ(warm_up(request, 2).steps, 2);
+  EXPECT_EQ(warm_up(request, 2).split_step, 1);  // both experts run
+  EXPECT_EQ(warm_up(request, 20), request);
+  request.recipe = "lightning-4";
+  EXPECT_EQ(warm_up(request, 2), request);
 }
 
 TEST(RequestOptions, StandInTheWorkloadIfTheyDecideTheWork) {

@@ -175,8 +175,10 @@ TEST_F(RunnerTest, MakesWarmVideosInOneProcessAfterOneThatDoesNotCount) {
   RunOptions options = test::options(folder_, WAN_FAKE_ENGINE, "ok", 1);
   options.repetition.repeats = 0;
   options.repetition.warm_repeats = 2;
+  options.repetition.warm_up_steps = 2;
   const SuiteOutcome outcome = run(options);
   ASSERT_EQ(outcome.records.size(), 6u);
+  EXPECT_EQ(outcome.records[0].engine.facts.at("warm_up_steps"), "2");
   EXPECT_EQ(outcome.records[0].workload.scope, RunScope::kWarm);
   EXPECT_EQ(outcome.records[0].run_case.repeat, 0);
   EXPECT_EQ(outcome.records[1].run_case.repeat, 1);
