@@ -3,12 +3,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <optional>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 extern "C" {
 #include <libavcodec/avcodec.h>
@@ -119,6 +121,7 @@ void VideoWriter::State::open_codec() {
   codec->thread_count = settings.threads;
   codec->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
   check(av_opt_set_int(codec->priv_data, "crf", settings.crf, 0), "set the quality of");
+  check(av_opt_set(codec->priv_data, "preset", settings.preset.c_str(), 0), "set the preset of");
   check(avcodec_open2(codec, encoder, nullptr), "start the encoder of");
 
   frame = check_made(av_frame_alloc(), "a frame");
@@ -188,6 +191,10 @@ VideoWriter::VideoWriter(const std::filesystem::path& path, const VideoSettings&
   require(settings.fps_numerator > 0 && settings.fps_denominator > 0 && settings.crf >= 0 && settings.crf <= 51 &&
               settings.threads >= 0,
           fmt::format("{}: needs a positive frame rate, crf 0 to 51 and no negative thread count", path.string()),
+          ErrorKind::kUsage);
+  require(std::ranges::find(kPresets, settings.preset) != kPresets.end(),
+          fmt::format("{}: libx264's preset is one of {}, not '{}'", path.string(), fmt::join(kPresets, ", "),
+                      settings.preset),
           ErrorKind::kUsage);
   av_log_set_level(AV_LOG_QUIET);  // FFmpeg prints on its own otherwise; its errors come back as codes
   state_->target = path;

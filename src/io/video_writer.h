@@ -1,6 +1,7 @@
 // Frames out: an mp4 through FFmpeg's libraries, as the official pipeline's writer encodes it, or numbered PNG files.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -14,6 +15,10 @@
 
 namespace wan {
 
+/// libx264's presets that are used, from the quickest. The last is its default, and the official writer's.
+inline constexpr std::array<const char*, 5> kPresets{"ultrafast", "superfast", "veryfast", "fast", "medium"};
+inline constexpr const char* kBestPreset = kPresets.back();
+
 struct VideoSettings {
   int width = 0;   // even, as 4:2:0 wants
   int height = 0;  // even
@@ -21,6 +26,7 @@ struct VideoSettings {
   int fps_denominator = 1;
   int crf = 10;     // the official writer's quality 8
   int threads = 0;  // of the encoder; 0: as many as it likes. The thread count may change single bits of the video.
+  std::string preset = kBestPreset;  // of kPresets: how much work libx264 puts into a smaller file
   /// Heard beside the frames from the first on; where it ends, or the frames do, the other goes on alone.
   std::optional<Sound> sound{};
 };
@@ -28,7 +34,7 @@ struct VideoSettings {
 /// Whether this build and its FFmpeg can write mp4; where not, making a VideoWriter throws.
 bool can_write_video();
 
-/// Encodes H.264 (libx264, default preset, yuv420p, BT.601 as swscale's default) into an mp4, and its sound, if any, as
+/// Encodes H.264 (libx264, yuv420p, BT.601 as swscale's default) into an mp4, and its sound, if any, as
 /// AAC of 192 kbit/s. Holds a bounded number of frames. The file lands under its name only on `finish`; without it, it
 /// is removed.
 class VideoWriter {
