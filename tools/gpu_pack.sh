@@ -11,7 +11,7 @@ limit=$((60 * 1024 * 1024))
 video=${WITH_VIDEO:-}
 build=build/gpu${video:+-video}
 programs=(wanbench)
-[ -z "$video" ] || programs+=(clips_cuda_test backend_cuda_test wan_kernel_bench)
+[ -z "$video" ] || programs+=(clips_cuda_test backend_cuda_test wan_kernel_bench bench_encoder)
 [ -n "$video" ] || programs+=(backend_cuda_test vae_golden_cuda_test wan_kernel_bench bench_conv bench_attention bench_page_lock)
 cmake --preset gpu -B "$build" -DWAN_VIDEO="$([ -n "$video" ] && echo ON || echo OFF)"
 cmake --build "$build" -j "$(nproc)" --target wan_cuda_module wan_nvtx "${programs[@]}"

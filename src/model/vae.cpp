@@ -155,11 +155,15 @@ void Vae::begin_decode(int64_t height, int64_t width, int64_t chunk_frames) {
   net.width = width;
   net.spares.clear();  // of a video that was not ended
   Decoder& d = *net.decoder;
-  vae::Beginning beginning{backend_, compute_, &net.spares, height, width, chunk_frames};
+  // Nine tenths of what copies move is in the last two levels. Buffers for the others would save 0.2 % of the time for
+  // 1 % of the memory.
+  constexpr size_t kLevelsThatPass = 2;
+  vae::Beginning beginning{backend_, compute_, nullptr, height, width, chunk_frames};
   d.conv1.begin(beginning);
   d.middle.begin(beginning);
   for (size_t i = 0; i < d.levels.size(); ++i) {
     DecoderLevel& level = d.levels[i];
+    if (i + kLevelsThatPass >= d.levels.size()) beginning.spares = &net.spares;
     for (ResidualBlock& block : level.blocks) block.begin(beginning);
     if (!level.upsample) continue;
     beginning.frames = slice_of(i, beginning.frames);
