@@ -158,6 +158,15 @@ TEST(SuiteFile, TheSuitesThatComeWithTheProgramAreRead) {
   EXPECT_EQ(mlperf.cases[0].request.steps, 20);
   EXPECT_EQ(mlperf.cases[0].request.guidance_scale, 4.0);
   EXPECT_EQ(mlperf.cases[0].request.guidance_scale_2, 3.0);
+  ASSERT_EQ(mlperf.cases.size(), 2u);
+  EXPECT_EQ(mlperf.cases[0].request.vae_precision, Precision::kF32);
+  EXPECT_FALSE(mlperf.cases[1].request.vae_precision);
+  for (const Case& each : mlperf.cases) {
+    EXPECT_EQ(each.request.shift, 3.0) << "of the diffusers checkpoint, not the official code's 12";
+    EXPECT_EQ(each.request.seed, 42u);
+    EXPECT_THAT(each.name, HasSubstr("unofficial"));
+    EXPECT_THAT(each.request.negative_prompt, HasSubstr("vivid colors, overexposed, static"));
+  }
   const Suite few = read_suite(WAN_SOURCE_DIR "/suites/few-steps.json");
   ASSERT_EQ(few.cases.size(), 3u);
   for (const Case& each : few.cases) EXPECT_FALSE(each.request.recipe.empty()) << each.name;
