@@ -47,7 +47,8 @@ class Vae {
   /// Smaller needs less memory; the video is the same.
   void set_slice_frames(int64_t frames) { slice_frames_ = frames; }
   /// Starts a new video of latent size [H, W]: allocates and clears the histories. Chunks may have any length; those of
-  /// `chunk_frames` cost no copies where that is 1 or 2, nor do slices of as many.
+  /// `chunk_frames` cost the two last levels no copies where these then take one or two frames at a time. 0: all
+  /// histories are copied, which needs less memory. The video is the same.
   void begin_decode(int64_t height, int64_t width, int64_t chunk_frames = 1);
   /// latent F32 [z, n, H, W] (normalised; any strides) -> channels-last rows for channels_to_*: [frames_of(n), H*e,
   /// W*e, 3*patch^2], e = stride_spatial / patch. The result lives in `arena` until the caller releases it.

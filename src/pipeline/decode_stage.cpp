@@ -55,7 +55,7 @@ void DecodeStage::allocate() {
   arena_block_ = backend.allocate(DType::kU8, {static_cast<int64_t>(memory.vae_arena)}, "VAE activations");
   arena_ = Arena(arena_block_);
   vae.set_slice_frames(memory.vae_slice);
-  vae.begin_decode(plan_.latent[2], plan_.latent[3], memory.vae_chunk);
+  vae.begin_decode(plan_.latent[2], plan_.latent[3], memory.vae_passes_histories ? memory.vae_chunk : 0);
   latent_ = backend.download(task_.latent);
   const Shape frame_shape{vae.frames_of(memory.vae_chunk, false), plan_.height, plan_.width, 3};
   for (size_t i = 0; i < 2; ++i) {

@@ -152,7 +152,7 @@ VaeNeed decode_need(const ModelSet& models, const Plan& plan, HistoryMemory hist
   Vae vae(*dry, models.vae, WeightSource::shapes_only(), models.vae_file(), plan.vae_compute, Vae::Parts::kDecoder);
   vae.set_slice_frames(pieces.slice);
   need.weights = used();
-  vae.begin_decode(plan.latent[2], plan.latent[3], pieces.chunk);
+  vae.begin_decode(plan.latent[2], plan.latent[3], pieces.usual_chunk());
   const Shape frames{vae.frames_of(pieces.chunk, false), plan.height, plan.width, 3};
   const Tensor chunks[] = {dry->allocate(DType::kU8, frames, "frames"), dry->allocate(DType::kU8, frames, "frames")};
   need.tensors = used() - need.weights;
@@ -416,6 +416,7 @@ MemoryPlan estimate_memory(const ModelSet& models, const Plan& plan, HistoryMemo
   memory.dit_residency = residency;
   memory.vae_chunk = pieces.chunk;
   memory.vae_slice = pieces.slice;
+  memory.vae_passes_histories = pieces.passes_histories;
   memory.dit_arena = denoise.arena;
   memory.vae_arena = decode.arena;
   memory.stages.push_back(text_stage(models, plan, common));

@@ -14,6 +14,9 @@ inline constexpr int64_t kSliceFrames = 1;
 /// How the decoder cuts its work: latent frames a chunk, frames a slice of the last level.
 struct VaePieces {
   int64_t chunk = 1, slice = 0;
+  bool passes_histories = true;
+  /// As Vae::begin_decode is told.
+  int64_t usual_chunk() const { return passes_histories ? chunk : 0; }
 };
 
 /// What denoising takes beside weights, wherever these are.

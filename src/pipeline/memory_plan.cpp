@@ -38,28 +38,41 @@ DeviceRoom room_of(const Request& request, uint64_t bytes) {
   return limit && limit->bytes < bytes ? DeviceRoom{limit->bytes, limit} : DeviceRoom{bytes, {}};
 }
 
+VaePieces without_passing(VaePieces pieces) {
+  pieces.passes_histories = false;
+  return pieces;
+}
+
 /// The fastest that fits what is free, or as the request has it.
 MemoryPlan choose(const Request& request, const ModelSet& models, const Plan& plan, HistoryMemory history,
                   const MemoryLimits& limits) {
   const DenoiseNeed denoise = denoise_need(models, plan);
   const VaePieces pieces{request.vae_chunk > 0 ? request.vae_chunk : 1,
                          request.vae_slice > 0 ? request.vae_slice : kSliceFrames};
-  const auto planned = [&](Residency residency) {
-    MemoryPlan memory = estimate_memory(models, plan, history, residency, pieces, denoise);
+  const auto planned = [&](Residency residency, VaePieces with) {
+    MemoryPlan memory = estimate_memory(models, plan, history, residency, with, denoise);
     if (plan.device != "cpu") memory.room = room_of(request, limits.device_free);
     return memory;
   };
-  if (request.offload == Offload::kPacked) return planned(Residency::kPacked);
-  const MemoryPlan resident = planned(Residency::kResident);
-  if (plan.device == "cpu") return resident;  // the host's memory is one: nothing to stream from
-  if (request.offload == Offload::kNone) return resident;
+  // The decoder's spare buffers are given up before a video is refused.
+  const auto fitted = [&](Residency residency) {
+    const MemoryPlan memory = planned(residency, pieces);
+    const bool fits = plan.device == "cpu" || memory.predicted_peak <= memory.room.bytes;
+    return fits ? memory : planned(residency, without_passing(pieces));
+  };
+  if (request.offload == Offload::kPacked) return fitted(Residency::kPacked);
+  // The host's memory is one: nothing to stream from.
+  if (plan.device == "cpu") return fitted(Residency::kResident);
+  if (request.offload == Offload::kNone) return fitted(Residency::kResident);
   if (request.offload == Offload::kAuto) {
-    if (resident.predicted_peak <= resident.room.bytes) return resident;
+    if (const MemoryPlan resident = planned(Residency::kResident, pieces);
+        resident.predicted_peak <= resident.room.bytes)
+      return resident;
     if (is_stored_small(models, plan.compute))
-      if (const MemoryPlan packed = planned(Residency::kPacked); packed.predicted_peak <= resident.room.bytes)
+      if (const MemoryPlan packed = planned(Residency::kPacked, pieces); packed.predicted_peak <= packed.room.bytes)
         return packed;
   }
-  MemoryPlan away = planned(away_from_device(request, models, plan, limits));
+  MemoryPlan away = fitted(away_from_device(request, models, plan, limits));
   // Of the mapped file what streaming would page-lock, for who wonders why it is not.
   const bool is_mapped = away.dit_residency == Residency::kMapped;
   away.pinned = pinned_bytes(models, plan, is_mapped ? streamed_form(models, plan.compute) : away.dit_residency);

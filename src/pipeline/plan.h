@@ -73,8 +73,9 @@ struct StageMemory {
 /// What the run will hold on the device, computed before anything is allocated.
 struct MemoryPlan {
   Residency dit_residency = Residency::kResident;
-  int64_t vae_chunk = 1;  // latent frames decoded at a time
-  int64_t vae_slice = 0;  // frames the decoder's last level takes at a time; 0: all of a chunk
+  int64_t vae_chunk = 1;             // latent frames decoded at a time
+  int64_t vae_slice = 0;             // frames the decoder's last level takes at a time; 0: all of a chunk
+  bool vae_passes_histories = true;  // false: the decoder copies them, which is slower and needs less
   uint64_t dit_arena = 0, vae_arena = 0;
   std::vector<StageMemory> stages;                            // in their order
   uint64_t peak_text = 0, peak_denoise = 0, peak_decode = 0;  // bytes of our own allocations in each phase

@@ -11,20 +11,19 @@ namespace {
 /// Reads histories where they are, as a Hopper card does, and counts.
 class CountingBackend final : public HostBackend {
  public:
-  int64_t copies = 0, bytes = 0;
+  int64_t copies = 0;
+  int64_t allocated = 0;  // bytes, ever
 
   HistoryMemory history_memory(DType) const override { return HistoryMemory::kApart; }
   Tensor allocate(DType dtype, const Shape& shape, const char*) override {
-    next_ += static_cast<uintptr_t>(shape.count()) * size_of(dtype) / Arena::kAlignment * Arena::kAlignment +
-             2 * Arena::kAlignment;
+    const auto bytes = static_cast<uintptr_t>(shape.count()) * size_of(dtype);
+    allocated += static_cast<int64_t>(bytes);
+    next_ += bytes / Arena::kAlignment * Arena::kAlignment + 2 * Arena::kAlignment;
     return {TensorView(reinterpret_cast<void*>(next_), dtype, shape, Memory::kDevice), [](void*) {}};
   }
   void copy_bytes(TensorView, TensorView, Queue) override {}
   Event record(Queue) override { return {}; }
-  void copy(TensorView x, TensorView) override {
-    ++copies;
-    bytes += static_cast<int64_t>(x.bytes());
-  }
+  void copy(TensorView, TensorView) override { ++copies; }
   void fill_zero(TensorView) override {}
   void attention(TensorView, TensorView, TensorView, int64_t, float, TensorView) override {}
   std::unique_ptr<ConvWeights> prepare_conv(TensorView weight, TensorView, ConvKind, DType) override {
@@ -101,6 +100,30 @@ TEST_P(VaeCopies, ChunksOfAnotherLengthCopyTheirHistories) {
   const Tensor latent = backend.allocate(DType::kF32, {config.latent_channels, 2, kHeight, kWidth}, "latent");
   vae.decode_chunk(latent, arena);
   EXPECT_GT(backend.copies, 30);
+}
+
+// Where memory is short nothing is passed on: more copies, and no buffers beside the histories.
+TEST_P(VaeCopies, WithoutAUsualLengthAllIsCopiedInLessMemory) {
+  const VaeConfig config = config_of(GetParam());
+  int64_t copies[2], allocated[2];
+  for (const int64_t usual : {0, 1}) {
+    CountingBackend backend;
+    Vae vae(backend, config, WeightSource::shapes_only(), nullptr, DType::kBF16, Vae::Parts::kDecoder);
+    vae.set_slice_frames(1);
+    const int64_t before = backend.allocated;
+    vae.begin_decode(kHeight, kWidth, usual);
+    allocated[usual] = backend.allocated - before;
+    Arena arena = Arena::dry();
+    const Tensor latent =
+        backend.allocate(DType::kF32, {config.latent_channels, 2, kHeight, kWidth}, "latent of the test");
+    vae.decode_chunk(latent->slice(1, 0, 1), arena);
+    backend.copies = 0;
+    vae.decode_chunk(latent->slice(1, 1, 2), arena);
+    copies[usual] = backend.copies;
+  }
+  EXPECT_EQ(copies[1], kChunkCopies);
+  EXPECT_GT(copies[0], 2 * kChunkCopies);
+  EXPECT_LT(allocated[0], allocated[1]);
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, VaeCopies, testing::Values(VaeVersion::k21, VaeVersion::k22),
