@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "builders.h"
 #include "io/image.h"
 #include "io/video_name.h"
@@ -188,7 +189,24 @@ TEST_F(VideoWriterTest, ImpossibleSettingsAreRefused) {
   EXPECT_THAT(refused([](VideoSettings& s) { s.height = 0; }), HasSubstr("cannot be encoded"));
   EXPECT_THAT(refused([](VideoSettings& s) { s.fps_numerator = 0; }), HasSubstr("frame rate"));
   EXPECT_THAT(refused([](VideoSettings& s) { s.crf = 99; }), HasSubstr("crf"));
+  EXPECT_THAT(refused([](VideoSettings& s) { s.preset = "placebo"; }),
+              HasSubstr("preset is one of ultrafast, superfast, veryfast, fast, medium, not 'placebo'"));
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+}
+
+TEST_F(VideoWriterTest, APresetReachesTheEncoder) {
+  const auto is_cabac = [&](const char* preset) {
+    VideoSettings wanted = settings();
+    wanted.preset = preset;
+    const std::filesystem::path mp4 = folder_ / (std::string(preset) + ".mp4");
+    write(mp4, wanted);
+    // libx264 writes into the stream what it was told; of these presets ultrafast alone does without CABAC.
+    const std::string file = read_text(mp4);
+    EXPECT_NE(file.find(" cabac="), std::string::npos);
+    return file.find(" cabac=1") != std::string::npos;
+  };
+  EXPECT_FALSE(is_cabac("ultrafast"));
+  EXPECT_TRUE(is_cabac("superfast"));
 }
 
 TEST_F(VideoWriterTest, LeavesNothingBehindUnlessFinished) {
