@@ -93,6 +93,9 @@ void understand_repetition(RunCommand& options) {
           fmt::format("{} goes with {}: a cold run has no warm-up in its process", flags::kWarmUpSteps,
                       flags::kWarmRepeats),
           ErrorKind::kUsage);
+  require(repetition.warm_up_steps == 0 || options.engine == "native",
+          fmt::format("{} goes with --engine native: a command makes its own videos", flags::kWarmUpSteps),
+          ErrorKind::kUsage);
   require(automatic || warm_automatic || repetition.repeats + repetition.warm_repeats > 0,
           "--repeats 0 needs --warm-repeats: else there is nothing to run", ErrorKind::kUsage);
   const bool repeated = automatic || repetition.repeats > 1;

@@ -258,6 +258,8 @@ TEST_F(ResultsCommands, BadInputNamesTheFileOrTheFlag) {
       {"report empty", "empty"},
       {"run --warm-repeats many --output x", "--warm-repeats"},
       {"run --warm-up-steps 2 --output x", "--warm-up-steps goes with --warm-repeats"},
+      {"run --engine command --command true --warm-repeats 2 --warm-up-steps 2 --output x",
+       "goes with --engine native"},
       {"run --repeats 0 --output x", "--repeats 0"},
       {"run --max-seconds 3 --output x", "--max-seconds"},
   };
