@@ -74,4 +74,10 @@ void Backend::conv_after(const ConvWeights& weights, std::span<const TensorView>
   conv(weights, joined, geometry, residual, y);
 }
 
+void Backend::conv_dup_up_add(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry,
+                              const DupUp& shortcut, TensorView y) {
+  conv(weights, x, geometry, {}, y);
+  dup_up_add(shortcut.x, shortcut.factor_t, 2, shortcut.drop_first, y);
+}
+
 }  // namespace wan

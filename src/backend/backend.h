@@ -73,6 +73,13 @@ struct ConvGeometry {
   int64_t pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
 };
 
+/// What dup_up_add adds, for conv_dup_up_add: its x, twice as small a side as y.
+struct DupUp {
+  TensorView x;
+  int64_t factor_t = 1;
+  bool drop_first = false;
+};
+
 /// Convolution weights in whatever layout the backend prefers.
 class ConvWeights {
  public:
@@ -255,6 +262,10 @@ class Backend {
   /// y += DupUp(x): y[t*ft+dt, h*fs+dy, w*fs+dx, o] += x[t, h, w, (((o*ft+dt)*fs+dy)*fs+dx) / r], r = Co*ft*fs*fs/Ci;
   /// with `drop_first` the first ft-1 output frames are left out and y starts after them. Source: vae2_2.py, DupUp3D.
   virtual void dup_up_add(TensorView x, int64_t factor_t, int64_t factor_s, bool drop_first, TensorView y) = 0;
+  /// conv without residual, then dup_up_add of `shortcut` with factor_s 2 to y; rounded after each, so the same bits as
+  /// the two calls. A backend that can does both in one pass over y.
+  virtual void conv_dup_up_add(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry,
+                               const DupUp& shortcut, TensorView y);
   /// y += AvgDown(x): mean over g = Ci*ft*fs*fs/Co virtual channels k = ((c*ft+dt)*fs+dy)*fs+dx in [o*g, o*g+g).
   /// x has T*ft frames (the caller prepends the zero frame). Source: vae2_2.py, AvgDown3D.
   virtual void avg_down_add(TensorView x, int64_t factor_t, int64_t factor_s, TensorView y) = 0;

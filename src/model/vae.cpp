@@ -155,14 +155,11 @@ void Vae::begin_decode(int64_t height, int64_t width, int64_t chunk_frames) {
   net.width = width;
   net.spares.clear();  // of a video that was not ended
   Decoder& d = *net.decoder;
-  // By count more than nine tenths of what copies would move is in the last two levels.
-  constexpr size_t kLevelsThatPass = 2;
-  vae::Beginning beginning{backend_, compute_, nullptr, height, width, chunk_frames};
+  vae::Beginning beginning{backend_, compute_, &net.spares, height, width, chunk_frames};
   d.conv1.begin(beginning);
   d.middle.begin(beginning);
   for (size_t i = 0; i < d.levels.size(); ++i) {
     DecoderLevel& level = d.levels[i];
-    if (i + kLevelsThatPass >= d.levels.size()) beginning.spares = &net.spares;
     for (ResidualBlock& block : level.blocks) block.begin(beginning);
     if (!level.upsample) continue;
     beginning.frames = slice_of(i, beginning.frames);
@@ -218,8 +215,9 @@ void Vae::decode_level(size_t i, TensorView x, bool first, Arena& arena, TensorV
     const int64_t frames = upsample.frames_of(end - begin, first_slice);
     const TensorView y = arena.allocate(
         compute_, {frames, x.shape[1] * kResample, x.shape[2] * kResample, upsample.out_channels()}, "VAE activations");
-    upsample.forward(backend_, arena, h.slice(0, begin, end), first_slice, y);
-    if (d.shortcuts) backend_.dup_up_add(x.slice(0, begin, end), factor_t, kResample, first_slice && factor_t > 1, y);
+    DupUp shortcut;
+    if (d.shortcuts) shortcut = {x.slice(0, begin, end), factor_t, first_slice && factor_t > 1};
+    upsample.forward(backend_, arena, h.slice(0, begin, end), first_slice, shortcut, y);
     // The levels that are handed slices multiply frames no more, but for the one whole chunks go to.
     const int64_t finished = step == h.shape[0] ? out.shape[0] : frames;
     decode_level(i + 1, y, first_slice, arena, out.slice(0, written, written + finished));

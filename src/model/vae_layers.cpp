@@ -241,9 +241,16 @@ void Upsample::begin(const Beginning& beginning, int64_t channels) {
   history_.begin(copied, 2, channels);
 }
 
-void Upsample::forward(Backend& backend, Arena& arena, TensorView x, bool first, TensorView y) {
-  if (!temporal()) {
+void Upsample::enlarge(Backend& backend, TensorView x, const DupUp& shortcut, TensorView y) {
+  if (shortcut.x.empty())
     backend.conv(*spatial_, x, kPointwise, {}, y);
+  else
+    backend.conv_dup_up_add(*spatial_, x, kPointwise, shortcut, y);
+}
+
+void Upsample::forward(Backend& backend, Arena& arena, TensorView x, bool first, const DupUp& shortcut, TensorView y) {
+  if (!temporal()) {
+    enlarge(backend, x, shortcut, y);
     return;
   }
   const ArenaScope scope(arena);
@@ -262,7 +269,7 @@ void Upsample::forward(Backend& backend, Arena& arena, TensorView x, bool first,
     backend.conv_after(*later_, history_.frames(), input, kPointwise, {}, pairs.select(1, 1), arena);
     history_.remember(backend, input);
   }
-  backend.conv(*spatial_, doubled, kPointwise, {}, y);
+  enlarge(backend, doubled, shortcut, y);
 }
 
 Downsample::Downsample(Builder& builder, const std::string& prefix) : spatial_(builder.conv(prefix + ".resample.1")) {

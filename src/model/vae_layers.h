@@ -149,9 +149,12 @@ class Upsample {
   int64_t frames_of(int64_t frames, bool first) const {
     return temporal() ? kResample * frames - (first ? 1 : 0) : frames;
   }
-  void forward(Backend& backend, Arena& arena, TensorView x, bool first, TensorView y);
+  /// `shortcut`, where its x is not empty, is added to y.
+  void forward(Backend& backend, Arena& arena, TensorView x, bool first, const DupUp& shortcut, TensorView y);
 
  private:
+  void enlarge(Backend& backend, TensorView x, const DupUp& shortcut, TensorView y);
+
   std::unique_ptr<ConvWeights> earlier_, later_;  // the halves of the time convolution's channels
   std::unique_ptr<ConvWeights> spatial_;
   History history_;

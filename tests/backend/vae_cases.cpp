@@ -83,6 +83,48 @@ TEST_P(DupUp, MatchesReference) {
 }
 INSTANTIATE_TEST_SUITE_P(Ops, DupUp, both_precisions(kDupUps), CaseName());
 
+struct ConvDupUpCase {
+  const char* name;
+  int64_t factor_t, frames, height, width, in_channels, channels, shortcut_channels;
+};
+void PrintTo(const ConvDupUpCase& c, std::ostream* out) { *out << c.name; }
+
+// Frames, height and width are those of the shortcut.
+constexpr ConvDupUpCase kConvDupUps[] = {
+    {"blocks_0_and_1", 2, 2, 5, 9, 64, 64, 64}, {"block_2", 1, 3, 9, 17, 64, 128, 256},
+    {"half_in_time", 2, 2, 4, 8, 32, 64, 128},  {"few_channels", 2, 2, 3, 4, 16, 24, 24},
+    {"odd_channels", 1, 2, 3, 4, 16, 10, 20},   {"quarter", 1, 2, 4, 4, 16, 16, 64},
+    {"wide", 2, 1, 6, 20, 128, 320, 320},
+};
+
+using ConvDupUp = OnBackendWith<ConvDupUpCase>;
+
+TEST_P(ConvDupUp, HasTheBitsOfTwoCalls) {
+  const ConvDupUpCase& c = param();
+  for (const bool drop_first : {false, true}) {
+    Bench bench(backend(), c.name);
+    const int64_t frames = c.frames * c.factor_t - (drop_first ? c.factor_t - 1 : 0);
+    const Operand x = bench.normal(dtype(), {frames, c.height, c.width, c.in_channels});
+    const Operand shortcut = bench.normal(dtype(), {c.frames, c.height, c.width, c.shortcut_channels});
+    const auto host = [&](const Shape& shape) {
+      Tensor values = host_tensor(DType::kF32, shape);
+      std::ranges::copy(bench.normal_values(shape.count()), values->as<float>());
+      return values;
+    };
+    const auto weights = backend().prepare_conv(host({c.channels, c.in_channels, 3, 3}), host({c.channels}),
+                                                ConvKind::kNearestUpsample2x, dtype());
+    const Shape large{frames, 2 * c.height, 2 * c.width, c.channels};
+    const Operand together = bench.blank(dtype(), large), apart = bench.blank(dtype(), large);
+    backend().conv_dup_up_add(*weights, x, {}, {shortcut, c.factor_t, drop_first}, together);
+    backend().conv(*weights, x, {}, {}, apart);
+    const auto without = bench.get(apart);
+    backend().dup_up_add(shortcut, c.factor_t, 2, drop_first, apart);
+    EXPECT_EQ(bench.get(together), bench.get(apart)) << drop_first;
+    EXPECT_NE(bench.get(together), without) << "nothing was added";
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Ops, ConvDupUp, both_precisions(kConvDupUps), CaseName());
+
 using AvgDown = OnBackendWith<ShortcutCase>;
 
 TEST_P(AvgDown, MatchesReference) {

@@ -63,16 +63,14 @@ VaeConfig config_of(VaeVersion version) {
 
 class VaeCopies : public testing::TestWithParam<VaeVersion> {};
 
-// One latent frame is copied in, and the inputs of the two convolutions that double time. The small convolutions copy
-// what they will need: the first, four of the middle and six of the first level a frame, six of the second level a
-// pair. With histories of their own those of the two large levels copied too, for each frame of pixels: 103 copies a
-// chunk.
-constexpr int64_t kChunkCopies = 1 + 1 + 2 + (1 + 4 + 6) + 2 * 6;
+// One latent frame is copied in, and the inputs of the two convolutions that double time: one frame and then two. With
+// histories of their own every convolution copied, for each frame of pixels: 103 copies a chunk.
+constexpr int64_t kChunkCopies = 1 + 1 + 2;
 // The video's first frame is copied past the two doublings, and comes alone where pairs are usual: convolutions of the
 // second and of the third level move the frame before it as well.
-constexpr int64_t kFirstChunkCopies = 1 + 2 + (1 + 4 + 6) + 2 * 6 + 2 * 6;
+constexpr int64_t kFirstChunkCopies = 1 + 2 + 2 * 6 + 2 * 6;
 
-TEST_P(VaeCopies, ADecodedChunkMovesNoLargeHistory) {
+TEST_P(VaeCopies, ADecodedChunkMovesNoHistoryOfItsOwn) {
   CountingBackend backend;
   const VaeConfig config = config_of(GetParam());
   Vae vae(backend, config, WeightSource::shapes_only(), nullptr, DType::kBF16, Vae::Parts::kDecoder);
@@ -122,7 +120,7 @@ TEST_P(VaeCopies, WithoutAUsualLengthAllIsCopiedInLessMemory) {
     copies[usual] = backend.copies;
   }
   EXPECT_EQ(copies[1], kChunkCopies);
-  EXPECT_GT(copies[0], 2 * kChunkCopies);
+  EXPECT_GT(copies[0], 10 * kChunkCopies);
   EXPECT_LT(allocated[0], allocated[1]);
 }
 

@@ -277,6 +277,33 @@ bool Convolution::forward_after(const ConvWeights& weights, std::span<const Tens
   return true;
 }
 
+/// The models' shortcuts: as many outputs for an input channel as there are places in its enlarged voxel, or half.
+bool Convolution::forward_dup_up(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry,
+                                 const DupUp& shortcut, TensorView y) {
+  const auto& prepared = dynamic_cast<const PreparedWeights&>(weights);
+  const TensorView& s = shortcut.x;
+  const auto aligned = [](const TensorView& view) { return reinterpret_cast<uintptr_t>(view.data) % 16 == 0; };
+  if (!state_->uses_hopper() || !prepared.summed || prepared.compute != DType::kBF16 || s.rank() != 4 ||
+      s.dtype != DType::kBF16 || !s.is_contiguous() || !aligned(s) || !aligned(y) || y.rank() != 4 ||
+      !y.is_contiguous() || y.count() == 0)
+    return false;
+  const int64_t places = 4 * shortcut.factor_t, channels = y.shape[3];
+  const int64_t skipped = shortcut.drop_first ? shortcut.factor_t - 1 : 0;
+  if (channels % 8 != 0 || (s.shape[3] != channels && s.shape[3] != 2 * channels)) return false;
+  if (y.shape[0] != s.shape[0] * shortcut.factor_t - skipped || y.shape[1] != 2 * s.shape[1] ||
+      y.shape[2] != 2 * s.shape[2])
+    return false;  // refused by dup_up_add, with its reason
+  require_shapes(prepared, x, geometry, {}, y);
+  ConvProblem problem = describe(prepared, x, geometry, {}, y);
+  problem.shortcut = {.x = s.data,
+                      .channels = s.shape[3],
+                      .factor_t = shortcut.factor_t,
+                      .skipped = skipped,
+                      .ratio = channels * places / s.shape[3]};
+  state_->run_on_hopper(prepared, problem);
+  return true;
+}
+
 // Weights are counted where they are owned and scratch in the context.
 size_t Convolution::device_bytes() const { return 0; }
 

@@ -22,6 +22,9 @@ class Convolution {
   /// Contract of Backend::conv_after; false when the two must be joined first.
   bool forward_after(const ConvWeights& weights, std::span<const TensorView> history, TensorView x,
                      const ConvGeometry& geometry, TensorView residual, TensorView y);
+  /// Contract of Backend::conv_dup_up_add; false when it takes two passes.
+  bool forward_dup_up(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, const DupUp& shortcut,
+                      TensorView y);
   /// Whether forward_after does without joining for weights prepared for `compute`.
   bool takes_history(DType compute) const;
   /// Contract of Backend::f32_conv_error.

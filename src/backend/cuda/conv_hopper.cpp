@@ -106,6 +106,11 @@ HopperConvArgs make_args(const ConvProblem& p) {
   args.pad_left = static_cast<int>(p.pad_left);
   args.bias = p.bias;
   args.residual = p.residual;
+  args.shortcut = p.shortcut.x;
+  args.shortcut_channels = static_cast<int>(p.shortcut.channels);
+  args.shortcut_factor_t = static_cast<int>(p.shortcut.factor_t);
+  args.shortcut_skipped = static_cast<int>(p.shortcut.skipped);
+  args.shortcut_ratio = static_cast<int>(p.shortcut.ratio);
   args.y = p.y;
   args.y_frame = p.y_frame_stride;
   args.y_row = scale * p.width * p.out_channels;

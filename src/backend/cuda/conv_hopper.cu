@@ -226,6 +226,24 @@ struct Eight {
   uint4 part[sizeof(T) / 2];
 };
 
+/// Where the shortcut of a tile's pixel lies, and which of two neighbouring channels an output takes.
+struct ShortcutPlace {
+  int64_t at = 0;
+  bool odd = false;
+};
+
+/// Eight outputs' shortcut: their channels, or every other of twice as many.
+__device__ __forceinline__ Eight<__nv_bfloat16> load_shortcut(const Args& args, const ShortcutPlace& place,
+                                                              int channel) {
+  const auto* from = static_cast<const __nv_bfloat16*>(args.shortcut) + place.at;
+  if (args.shortcut_channels == args.out_channels) return {{__ldg(reinterpret_cast<const uint4*>(from + channel))}};
+  const uint4 low = __ldg(reinterpret_cast<const uint4*>(from + 2 * channel)),
+              high = __ldg(reinterpret_cast<const uint4*>(from + 2 * channel) + 1);
+  const uint32_t pick = place.odd ? 0x7632u : 0x5410u;
+  return {{make_uint4(__byte_perm(low.x, low.y, pick), __byte_perm(low.z, low.w, pick),
+                      __byte_perm(high.x, high.y, pick), __byte_perm(high.z, high.w, pick))}};
+}
+
 __device__ __forceinline__ void add_eight(float (&values)[8], const Eight<__nv_bfloat16>& packed) {
   const uint32_t words[4] = {packed.part[0].x, packed.part[0].y, packed.part[0].z, packed.part[0].w};
 #pragma unroll
@@ -267,7 +285,13 @@ __device__ __forceinline__ void write_channels(const Args& args, float (&values)
 #pragma unroll
   for (int i = 0; i < 8; ++i) values[i] += added[i];
   if (args.vector) {
-    if (args.residual != nullptr) add_eight(values, residual);
+    if constexpr (sizeof(T) == 2) {
+      if (args.shortcut != nullptr) {  // added to what is rounded already, as in a pass of its own
+#pragma unroll
+        for (int i = 0; i < 8; ++i) values[i] = __bfloat162float(__float2bfloat16_rn(values[i]));
+      }
+    }
+    if (args.residual != nullptr || args.shortcut != nullptr) add_eight(values, residual);
     store_eight(values, y);
     return;
   }
@@ -299,6 +323,15 @@ __device__ __forceinline__ PixelPlace place_of(const Args& args, const TileOrigi
   return place;
 }
 
+__device__ __forceinline__ ShortcutPlace shortcut_of(const Args& args, const TileOrigin& origin, int row) {
+  const int t = origin.t + (row >> args.log_hw) + args.shortcut_skipped;
+  const int h = origin.h + ((row >> args.log_w) & (args.tile_h - 1)), w = origin.w + (row & (args.tile_w - 1));
+  const int from = t / args.shortcut_factor_t;
+  const int place = (t - from * args.shortcut_factor_t) * 4 + origin.parity;
+  return {((static_cast<int64_t>(from) * args.height + h) * args.width + w) * args.shortcut_channels,
+          place >= args.shortcut_ratio};
+}
+
 /// Writes a warpgroup's 64 pixels. Each warp turns its own 16 rows around in shared memory, 32 channels at a time, so
 /// that four lanes write neighbouring channels of a pixel.
 template <typename P>
@@ -313,6 +346,13 @@ __device__ __forceinline__ void write_tile(const Args& args, const TileOrigin& o
   auto* all_y = static_cast<T*>(args.y);
   const PixelPlace places[2] = {place_of(args, origin, first_row + lane / 4),
                                 place_of(args, origin, first_row + lane / 4 + 8)};
+  ShortcutPlace shortcuts[2];
+  if constexpr (sizeof(T) == 2) {
+    if (args.shortcut != nullptr) {
+      shortcuts[0] = shortcut_of(args, origin, first_row + lane / 4);
+      shortcuts[1] = shortcut_of(args, origin, first_row + lane / 4 + 8);
+    }
+  }
 #pragma unroll
   for (int chunk = 0; chunk < P::kN / kColumns; ++chunk) {
     const int channel = origin.channel + chunk * kColumns + lane % 4 * 8;
@@ -322,6 +362,12 @@ __device__ __forceinline__ void write_tile(const Args& args, const TileOrigin& o
     for (int i = 0; i < 2; ++i)
       if (args.vector && args.residual != nullptr && active && places[i].inside)
         residual[i] = *reinterpret_cast<const Eight<T>*>(all_residual + places[i].residual + channel);
+    if constexpr (sizeof(T) == 2) {
+#pragma unroll
+      for (int i = 0; i < 2; ++i)
+        if (args.shortcut != nullptr && active && places[i].inside)
+          residual[i] = load_shortcut(args, shortcuts[i], channel);
+    }
 #pragma unroll
     for (int j = 0; j < kColumns / 8; ++j) {
       const int at = (chunk * (kColumns / 8) + j) * 4;

@@ -26,6 +26,8 @@ struct HopperConvArgs {
   int channel_tiles = 0, channel_tiles_each = 0;  // all, and those of one output parity
   const float* bias = nullptr;
   const void* residual = nullptr;
+  const void* shortcut = nullptr;  // ConvShortcut's x; `vector` holds with it
+  int shortcut_channels = 0, shortcut_factor_t = 1, shortcut_skipped = 0, shortcut_ratio = 1;
   void* y = nullptr;
   int64_t y_frame = 0, y_row = 0, y_pixel = 0;  // strides, elements
   int64_t parity_row = 0, parity_column = 0;    // offsets of the odd output pixels when enlarging

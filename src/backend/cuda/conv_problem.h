@@ -12,6 +12,15 @@ namespace wan::cuda {
 
 inline constexpr size_t kHistoryFrames = 2;  // at most, that lie apart from x
 
+/// The upward shortcut added to a rounded y (Backend::dup_up_add with factor_s 2): x of y's width and height halved,
+/// with `channels` as many as y's or twice that. Own kernel, BF16 and enlarging convolutions alone.
+struct ConvShortcut {
+  const void* x = nullptr;  // null: none
+  int64_t channels = 0;
+  int64_t factor_t = 1, skipped = 0;  // frames of y for one of x; frames of y left out in front
+  int64_t ratio = 1;                  // outputs of one input channel
+};
+
 /// y = conv(x) + bias [+ residual].  x [frames_in, height_in, width_in, in_channels] contiguous;
 /// residual [frames, height, width, out_channels] contiguous or null.
 struct ConvProblem {
@@ -32,6 +41,7 @@ struct ConvProblem {
   /// Nearest-neighbour x2 before a 3x3 kernel: x is the small input, weights are [2, 2, out_channels, 2, 2,
   /// in_channels] (output parity y, x first; see sum_upsample_weights) and y is twice as high and wide as x.
   bool upsample = false;
+  ConvShortcut shortcut;
 };
 
 inline constexpr int64_t kBiasMultiple = 256;

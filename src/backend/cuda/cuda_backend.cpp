@@ -242,6 +242,11 @@ void CudaBackend::channel_norm(TensorView x, TensorView gamma, Activation activa
 void CudaBackend::dup_up_add(TensorView x, int64_t factor_t, int64_t factor_s, bool drop_first, TensorView y) {
   cuda::dup_up_add(context_, x, factor_t, factor_s, drop_first, y);
 }
+void CudaBackend::conv_dup_up_add(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry,
+                                  const DupUp& shortcut, TensorView y) {
+  if (!convolution_.forward_dup_up(weights, x, geometry, shortcut, y))
+    Backend::conv_dup_up_add(weights, x, geometry, shortcut, y);
+}
 void CudaBackend::avg_down_add(TensorView x, int64_t factor_t, int64_t factor_s, TensorView y) {
   cuda::avg_down_add(context_, x, factor_t, factor_s, y);
 }

@@ -81,6 +81,8 @@ class CudaBackend final : public Backend {
   }
   void channel_norm(TensorView x, TensorView gamma, Activation activation, TensorView y) override;
   void dup_up_add(TensorView x, int64_t factor_t, int64_t factor_s, bool drop_first, TensorView y) override;
+  void conv_dup_up_add(const ConvWeights& weights, TensorView x, const ConvGeometry& geometry, const DupUp& shortcut,
+                       TensorView y) override;
   void avg_down_add(TensorView x, int64_t factor_t, int64_t factor_s, TensorView y) override;
   void pixels_to_channels(TensorView pixels, int64_t patch, TensorView x) override;
   void channels_to_pixels(TensorView x, int64_t patch, TensorView pixels) override;
