@@ -1,7 +1,7 @@
 // What is left of H.264 encoding when the last frame has come, where frames come as a decoder makes them: for each of
 // libx264's presets the tail, the file's size and how near its picture is. The content is a real video, enlarged, with
 // grain: noise alone would be all that an encoder cannot do. Run it under `taskset` for fewer cores.
-// Usage: bench_encoder VIDEO WIDTH HEIGHT FRAMES FRAMES_PER_SECOND [GRAIN]
+// Usage: bench_encoder VIDEO WIDTH HEIGHT FRAMES FRAMES_PER_SECOND [GRAIN [PRESET...]]
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <random>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -86,7 +87,7 @@ struct Result {
   uint64_t bytes = 0;
 };
 
-Result encode(const Content& content, const char* preset, double rate, const std::filesystem::path& file) {
+Result encode(const Content& content, const std::string& preset, double rate, const std::filesystem::path& file) {
   wan::VideoSettings settings;
   settings.width = content.width;
   settings.height = content.height;
@@ -116,19 +117,20 @@ double mean_psnr(const Content& content, const std::filesystem::path& file) {
   return 10 * std::log10(255 * 255 / (error / static_cast<double>(content.frames.size())));
 }
 
-void run(const std::filesystem::path& video, Content content, size_t count, double rate) {
+void run(const std::filesystem::path& video, Content content, size_t count, double rate,
+         const std::vector<std::string>& presets) {
   fill(content, video, count);
   std::printf("%s, %dx%d, %zu frames at %.1f a second, grain %.1f, %d cores; %d runs, medians\n",
               video.filename().c_str(), content.width, content.height, count, rate, content.grain,
               wan::worker_threads(), kRuns);
   std::printf("%-10s %9s %9s %9s %11s %8s %9s\n", "preset", "tail, s", "least", "most", "of it late", "MB", "PSNR, dB");
   const std::filesystem::path file = std::filesystem::temp_directory_path() / "bench_encoder.mp4";
-  for (const char* preset : wan::kPresets) {
+  for (const std::string& preset : presets) {
     std::vector<Result> results;
     for (int i = 0; i < kRuns; ++i) results.push_back(encode(content, preset, rate, file));
     std::ranges::sort(results, {}, &Result::tail);
     const Result& median = results[kRuns / 2];
-    std::printf("%-10s %9.3f %9.3f %9.3f %11.3f %8.2f %9.2f\n", preset, median.tail, results.front().tail,
+    std::printf("%-10s %9.3f %9.3f %9.3f %11.3f %8.2f %9.2f\n", preset.c_str(), median.tail, results.front().tail,
                 results.back().tail, median.behind, static_cast<double>(median.bytes) * 1e-6, mean_psnr(content, file));
     std::fflush(stdout);
   }
@@ -138,14 +140,16 @@ void run(const std::filesystem::path& video, Content content, size_t count, doub
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 6 || argc > 7) {
-    std::fprintf(stderr, "usage: bench_encoder VIDEO WIDTH HEIGHT FRAMES FRAMES_PER_SECOND [GRAIN]\n");
+  if (argc < 6) {
+    std::fprintf(stderr, "usage: bench_encoder VIDEO WIDTH HEIGHT FRAMES FRAMES_PER_SECOND [GRAIN [PRESET...]]\n");
     return 2;
   }
   try {
     const double grain = argc > 6 ? std::atof(argv[6]) : kDefaultGrain;
+    std::vector<std::string> presets(argv + std::min(argc, 7), argv + argc);
+    if (presets.empty()) presets.assign(wan::kPresets.begin(), wan::kPresets.end());
     run(argv[1], {std::atoi(argv[2]), std::atoi(argv[3]), grain, {}}, static_cast<size_t>(std::atoi(argv[4])),
-        std::atof(argv[5]));
+        std::atof(argv[5]), presets);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

@@ -21,6 +21,7 @@ VideoSettings settings_of(const VideoInfo& video) {
   settings.width = static_cast<int>(video.width);
   settings.height = static_cast<int>(video.height);
   settings.fps_numerator = static_cast<int>(std::lround(video.fps));
+  if (!video.preset.empty()) settings.preset = video.preset;
   return settings;
 }
 

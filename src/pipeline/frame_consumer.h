@@ -21,6 +21,7 @@ struct VideoInfo {
   std::string prompt;
   std::filesystem::path sound;                  // that is heard beside the frames; empty: none
   double sound_from_s = 0;                      // what of it is left out before the first frame
+  std::string preset;                           // libx264's, of io/video_writer.h's kPresets; empty: its default
   std::map<std::string, std::string> settings;  // seed, steps and so on: what a file says about itself
 };
 

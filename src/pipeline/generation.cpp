@@ -10,9 +10,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/flags.h"
+#include "base/machine.h"
 #include "model/weight_scheme.h"
 #include "pipeline/expected_time.h"
 #include "pipeline/measured_curve.h"
+#include "pipeline/video_info.h"
 #include "sampler/latent_noise.h"
 
 namespace wan {
@@ -282,6 +284,7 @@ Outcome Generation::finish() {
   if (!request_.curve.empty()) write_atomically(request_.curve, to_json(measured_curve(plan_, ratios_)));
   clock_->finish();
   observer_.on_fact("video_sha256", outcome.video_sha256);
+  if (!request_.output.empty()) observer_.on_fact("video_preset", video_preset(plan_.device, allowed_cores()));
   return outcome;
 }
 

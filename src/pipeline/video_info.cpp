@@ -1,6 +1,8 @@
 #include "pipeline/video_info.h"
 
 #include "base/build_info.h"
+#include "base/machine.h"
+#include "io/video_writer.h"
 #include "pipeline/request_text.h"
 #include "pipeline/request_words.h"
 
@@ -48,8 +50,15 @@ Request video_request(const Request& request, const Plan& plan) {
   return settled;
 }
 
+const char* video_preset(std::string_view device, int cores) {
+  constexpr int kManyCores = 8;
+  if (device == "cpu") return kBestPreset;
+  return cores < kManyCores ? "superfast" : "veryfast";
+}
+
 VideoInfo video_info(const Request& request, const Plan& plan) {
   VideoInfo video;
+  video.preset = video_preset(plan.device, allowed_cores());
   video.width = plan.width;
   video.height = plan.height;
   video.num_frames = plan.num_frames;

@@ -175,6 +175,18 @@ TEST(VideoInfo, SettingsHoldEveryOptionThatDecidesThePixels) {
                  "cache_max_skips", "cache_retention", "cfg_gate"}));
 }
 
+TEST(VideoInfo, ThePresetKeepsUpWithTheDecoder) {
+  EXPECT_STREQ(video_preset("cpu", 64), "medium");
+  EXPECT_STREQ(video_preset("cuda", 2), "superfast");
+  EXPECT_STREQ(video_preset("cuda", 7), "superfast");
+  EXPECT_STREQ(video_preset("cuda:1", 8), "veryfast");
+  Request request;
+  request.random_weights = true;
+  request.model = "ti2v-5B";
+  request.device = "cpu";
+  EXPECT_EQ(video_info(request, make_plan(request, open_models(request))).preset, "medium");
+}
+
 TEST(VideoInfo, TheCommentHoldsTheModelsOwnDefaults) {
   Request request;
   request.random_weights = true;
