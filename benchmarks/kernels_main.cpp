@@ -2,6 +2,7 @@
 // card's own ceilings measured in the same run.
 //   --memory            memory-bound kernels             --products          matrix products alone
 //   --step SECONDS      a layer's operations in place    --floor SECONDS     products and attention alone, back to back
+//   --int8 SECONDS      products of rows in 8 bits beside those in bf16, SECONDS each
 //   --tune SECONDS      cuBLASLt kernels, SECONDS a shape; prints rows of a tuning table
 //   --model NAME        5b (default), 14b-480p, 14b-720p, s2v-1024x704, animate-720p or all   --table FILE   tuning
 //   table to use
@@ -14,6 +15,7 @@
 #include "backend/cuda/tuning.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "kernels_int8.h"
 #include "kernels_memory.h"
 #include "kernels_step.h"
 
@@ -24,8 +26,8 @@ using Options = std::map<std::string, std::string>;
 
 Options parse(int count, char** arguments) {
   Options options{{"--model", "5b"}};
-  const std::map<std::string, int> known = {{"--memory", 0}, {"--products", 0}, {"--step", 1}, {"--floor", 1},
-                                            {"--tune", 1},   {"--model", 1},    {"--table", 1}};
+  const std::map<std::string, int> known = {{"--memory", 0}, {"--products", 0}, {"--step", 1},  {"--floor", 1},
+                                            {"--int8", 1},   {"--tune", 1},     {"--model", 1}, {"--table", 1}};
   for (int i = 1; i < count; ++i) {
     const auto found = known.find(arguments[i]);
     require(found != known.end(), fmt::format("unknown option {}", arguments[i]), ErrorKind::kUsage);
@@ -85,6 +87,7 @@ void run(const Options& options) {
   if (options.contains("--memory")) run_memory_bound(backend, ceilings);
   for (const DitShape& shape : shapes) {
     if (options.contains("--products")) run_products(backend, shape, ceilings);
+    if (options.contains("--int8")) run_int8(backend, shape, seconds("--int8"), ceilings);
     if (options.contains("--step")) run_step(backend, shape, seconds("--step"), false, ceilings);
     if (options.contains("--floor")) run_step(backend, shape, seconds("--floor"), true, ceilings);
   }

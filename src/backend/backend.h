@@ -101,6 +101,13 @@ struct LowRankTerm {
   float factor = 1;
 };
 
+/// Rows in 8 bits with one scale each, as Backend::quantize_rows writes them: activations by token, weights by output
+/// channel.
+struct Int8Rows {
+  TensorView values;  // I8 [L, K] contiguous
+  TensorView scale;   // F32 [L] contiguous
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -177,6 +184,20 @@ class Backend {
   /// y = activation(x W^T + bias).  x rows [M, K], W [N, K] contiguous, bias [N] or empty, y rows [M, N].
   /// x and W share a dtype (F32, or BF16 accumulated in F32); bias has W's dtype; y is F32 or BF16.
   virtual void linear(TensorView x, TensorView weight, TensorView bias, Activation activation, TensorView y) = 0;
+
+  /// Rows x [L, K], F32 or BF16, in 8 bits: t = x turned by the Hadamard transform of each `block` neighbours, block
+  /// being the largest power of two up to 128 that divides K: in F32, unnormalised, a pair (a, b) becoming
+  /// (a + b, a - b) at distance 1, then 2, up to block / 2. With largest = max |t| of the row, q.scale =
+  /// largest * (block^-1/2 / 127), and q.values = t * (127 / largest) rounded to nearest even. A row with largest below
+  /// 2^-120 becomes zeros of scale 0; one with a largest that is not finite, zeros of scale NaN. The same bits on every
+  /// backend. The transform spreads outliers over their neighbours, and products of rows turned alike are those of the
+  /// rows themselves. Source: Ashkboos et al., QuaRot (2024), for the transform; scales as of "dynamic" int8 products.
+  virtual void quantize_rows(TensorView x, const Int8Rows& q) = 0;
+  /// y = activation(x W^T + bias) of what quantize_rows wrote, with K up to 131,071: the products of values are summed
+  /// exactly, in I32; the sum is rounded to F32, multiplied by x's scale, then by W's scale and added to the bias with
+  /// one rounding. bias BF16 [N] or empty; activation kNone or kGeluTanh; y rows [M, N], F32 or BF16.
+  virtual void linear_int8(const Int8Rows& x, const Int8Rows& weight, TensorView bias, Activation activation,
+                           TensorView y) = 0;
 
   /// y = base + factor * (up down), the sum over k from 0 of up[n, k] * down[k, m] in F32, and rounded once to y's
   /// type: how a LoRA is merged into a weight. base and y [N, M] contiguous, F32 or BF16 each; y may be base, and

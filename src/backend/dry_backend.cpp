@@ -61,6 +61,8 @@ class DryBackend final : public Backend {
   void combine(std::span<const Term>, TensorView) override {}
   void fill_normal_from(TensorView, uint64_t, uint64_t, float, float, Queue) override {}
   void linear(TensorView, TensorView, TensorView, Activation, TensorView) override {}
+  void quantize_rows(TensorView, const Int8Rows&) override {}
+  void linear_int8(const Int8Rows&, const Int8Rows&, TensorView, Activation, TensorView) override {}
   void add_low_rank(TensorView, TensorView, TensorView, float, TensorView, Queue) override {}
   void expand(const PackedMatrix&, std::span<const LowRankTerm>, TensorView, Queue) override {}
   void layer_norm(TensorView, TensorView, TensorView, float, TensorView) override {}

@@ -57,6 +57,8 @@ class HostBackend : public Backend {
   void gated_gelu(TensorView, TensorView, TensorView) override { refuse(); }
   void fill_normal_from(TensorView, uint64_t, uint64_t, float, float, Queue) override { refuse(); }
   void linear(TensorView, TensorView, TensorView, Activation, TensorView) override { refuse(); }
+  void quantize_rows(TensorView, const Int8Rows&) override { refuse(); }
+  void linear_int8(const Int8Rows&, const Int8Rows&, TensorView, Activation, TensorView) override { refuse(); }
   void add_low_rank(TensorView, TensorView, TensorView, float, TensorView, Queue) override { refuse(); }
   void expand(const PackedMatrix&, std::span<const LowRankTerm>, TensorView, Queue) override { refuse(); }
   void layer_norm(TensorView, TensorView, TensorView, float, TensorView) override { refuse(); }

@@ -39,6 +39,9 @@ class CpuBackend final : public Backend {
   void combine(std::span<const Term> terms, TensorView out) override;
   void fill_normal_from(TensorView y, uint64_t seed, uint64_t first, float mean, float deviation, Queue queue) override;
   void linear(TensorView x, TensorView weight, TensorView bias, Activation activation, TensorView y) override;
+  void quantize_rows(TensorView x, const Int8Rows& q) override;
+  void linear_int8(const Int8Rows& x, const Int8Rows& weight, TensorView bias, Activation activation,
+                   TensorView y) override;
   void add_low_rank(TensorView base, TensorView up, TensorView down, float factor, TensorView y, Queue queue) override;
   void expand(const PackedMatrix& matrix, std::span<const LowRankTerm> terms, TensorView y, Queue queue) override;
   void layer_norm(TensorView x, TensorView weight, TensorView bias, float eps, TensorView y) override;

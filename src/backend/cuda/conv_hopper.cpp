@@ -8,24 +8,11 @@
 #include <vector>
 
 #include "backend/cuda/conv_hopper_kernel.h"
+#include "backend/cuda/tensor_map.h"
 #include "base/error.h"
 
 namespace wan::cuda {
 namespace {
-
-using EncodeTiled = decltype(&cuTensorMapEncodeTiled);
-
-EncodeTiled encode_tiled() {
-  static const EncodeTiled function = [] {
-    void* entry = nullptr;
-    cudaDriverEntryPointQueryResult found{};
-    check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &entry, 12000, cudaEnableDefault, &found));
-    require(found == cudaDriverEntryPointSuccess, "the driver lacks cuTensorMapEncodeTiled: CUDA 12 or newer is needed",
-            ErrorKind::kRuntime);
-    return reinterpret_cast<EncodeTiled>(entry);
-  }();
-  return function;
-}
 
 /// A map of `extents` (innermost first, contiguous bf16) read in boxes of `box` elements spaced `steps` apart.
 template <size_t kRank>

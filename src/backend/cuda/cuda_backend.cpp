@@ -8,10 +8,12 @@
 #include "backend/cuda/copy.h"
 #include "backend/cuda/elementwise.h"
 #include "backend/cuda/expand.h"
+#include "backend/cuda/linear_int8.h"
 #include "backend/cuda/low_rank.h"
 #include "backend/cuda/norm.h"
 #include "backend/cuda/patch.h"
 #include "backend/cuda/pinned.h"
+#include "backend/cuda/quantize_rows.h"
 #include "backend/cuda/random.h"
 #include "backend/cuda/rms_norm.h"
 #include "backend/cuda/tuning.h"
@@ -171,6 +173,11 @@ void CudaBackend::fill_normal_from(TensorView y, uint64_t seed, uint64_t first, 
 }
 void CudaBackend::linear(TensorView x, TensorView weight, TensorView bias, Activation activation, TensorView y) {
   linear_.forward(x, weight, bias, activation, y);
+}
+void CudaBackend::quantize_rows(TensorView x, const Int8Rows& q) { cuda::quantize_rows(context_, x, q); }
+void CudaBackend::linear_int8(const Int8Rows& x, const Int8Rows& weight, TensorView bias, Activation activation,
+                              TensorView y) {
+  cuda::linear_int8(context_, x, weight, bias, activation, y);
 }
 void CudaBackend::add_low_rank(TensorView base, TensorView up, TensorView down, float factor, TensorView y,
                                Queue queue) {

@@ -133,6 +133,23 @@ __device__ __forceinline__ void load_box_multicast(uint32_t to, const CUtensorMa
       : "memory");
 }
 
+/// As load_box with five coordinates, the innermost first, to every block in `mask`.
+__device__ __forceinline__ void load_box_multicast(uint32_t to, const CUtensorMap& map, uint32_t barrier, int c0,
+                                                   int c1, int c2, int c3, int c4, uint16_t mask) {
+  asm volatile(
+      "cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::cluster"
+      " [%0], [%1, {%3, %4, %5, %6, %7}], [%2], %8;" ::"r"(to),
+      "l"(&map), "r"(barrier), "r"(c0), "r"(c1), "r"(c2), "r"(c3), "r"(c4), "h"(mask)
+      : "memory");
+}
+
+/// Copies `bytes`, a multiple of 16, between addresses that are such. Adds them to `barrier`.
+__device__ __forceinline__ void load_bytes(uint32_t to, const void* from, uint32_t bytes, uint32_t barrier) {
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(to),
+               "l"(from), "r"(bytes), "r"(barrier)
+               : "memory");
+}
+
 // ---- warpgroup products ----------------------------------------------------------------------------------
 
 /// Describes an operand in shared memory stored as rows of 64 bf16 (128 bytes), 128-byte swizzled, eight rows an atom
