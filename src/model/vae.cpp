@@ -124,6 +124,7 @@ struct Vae::Network {
   bool first = true;
   int64_t height = 0, width = 0;  // latent size
   vae::Spares spares;
+  Tensor histories;  // of all layers, and what is spare
 };
 
 Vae::Vae(Backend& backend, const VaeConfig& config, const WeightSource& source, const WeightFile* file, DType compute,
@@ -147,28 +148,47 @@ int64_t Vae::frames_of(int64_t latent_frames, bool first) const {
   return first ? traits.video_frames(latent_frames) : latent_frames * traits.stride_temporal;
 }
 
+namespace {
+
+/// The memory of all histories that `begin(Arena&)` begins, in one block: a driver hands out pieces of 2 MiB.
+template <typename Begin>
+Tensor begin_histories(Backend& backend, const Begin& begin) {
+  Arena counted = Arena::dry();
+  begin(counted);
+  Tensor block = backend.allocate(DType::kU8, {static_cast<int64_t>(counted.peak())}, "VAE histories");
+  backend.fill_zero(block);
+  Arena memory(block);
+  begin(memory);
+  return block;
+}
+
+}  // namespace
+
 void Vae::begin_decode(int64_t height, int64_t width, int64_t chunk_frames) {
   Network& net = *network_;
   require_op(net.decoder.has_value(), "this VAE was loaded without its decoder");
   net.first = true;
   net.height = height;
   net.width = width;
-  net.spares.clear();  // of a video that was not ended
-  Decoder& d = *net.decoder;
-  vae::Beginning beginning{backend_, compute_, &net.spares, height, width, chunk_frames};
-  d.conv1.begin(beginning);
-  d.middle.begin(beginning);
-  for (size_t i = 0; i < d.levels.size(); ++i) {
-    DecoderLevel& level = d.levels[i];
-    for (ResidualBlock& block : level.blocks) block.begin(beginning);
-    if (!level.upsample) continue;
-    beginning.frames = slice_of(i, beginning.frames);
-    level.upsample->begin(beginning, level.blocks.back().out_channels());
-    beginning.frames = level.upsample->frames_of(beginning.frames, false);
-    beginning.height *= kResample;
-    beginning.width *= kResample;
-  }
-  d.head.begin(beginning);
+  net.histories.reset();  // of a video that was not ended
+  net.histories = begin_histories(backend_, [&](Arena& memory) {
+    Decoder& d = *net.decoder;
+    net.spares.clear();
+    vae::Beginning beginning{memory, compute_, &net.spares, height, width, chunk_frames};
+    d.conv1.begin(beginning);
+    d.middle.begin(beginning);
+    for (size_t i = 0; i < d.levels.size(); ++i) {
+      DecoderLevel& level = d.levels[i];
+      for (ResidualBlock& block : level.blocks) block.begin(beginning);
+      if (!level.upsample) continue;
+      beginning.frames = slice_of(i, beginning.frames);
+      level.upsample->begin(beginning, level.blocks.back().out_channels());
+      beginning.frames = level.upsample->frames_of(beginning.frames, false);
+      beginning.height *= kResample;
+      beginning.width *= kResample;
+    }
+    d.head.begin(beginning);
+  });
 }
 
 void Vae::end_decode() {
@@ -181,6 +201,7 @@ void Vae::end_decode() {
     if (level.upsample) level.upsample->end();
   }
   network_->spares.clear();
+  network_->histories.reset();
 }
 
 /// How many of a level's frames are enlarged at a time. Each later level has four times the pixels: the last takes
@@ -330,7 +351,9 @@ void Vae::encode(TensorView pixels, int64_t chunk_frames, Arena& arena, TensorVi
   const int64_t height = pixels.shape[2] / patch, width = pixels.shape[3] / patch;
   // The large levels take more frames at a time than a history has, and what the small ones would save in copies is not
   // worth the memory of their spare buffers.
-  begin_encode(e, {backend_, compute_, nullptr, height, width, chunk_frames});
+  const Tensor histories = begin_histories(backend_, [&](Arena& memory) {
+    begin_encode(e, {memory, compute_, nullptr, height, width, chunk_frames});
+  });
   int64_t done = 0, latents = 0;
   while (done < frames) {
     const bool first = done == 0;

@@ -67,29 +67,24 @@ std::unique_ptr<ConvWeights> Builder::conv_rows(const std::string& name, int64_t
   return weights;
 }
 
-void*& Spares::of(Backend& backend, int64_t bytes) {
-  Spare& spare = spares_[bytes];
-  if (spare.block.empty()) {
-    spare.block = backend.allocate(DType::kU8, {bytes}, "VAE history");
-    spare.buffer = spare.block->data;
-  }
-  return spare.buffer;
+void*& Spares::of(Arena& memory, int64_t bytes) {
+  const auto [at, is_new] = spares_.try_emplace(bytes, nullptr);
+  if (is_new) at->second = memory.allocate(DType::kU8, {bytes}, "VAE histories").data;
+  return at->second;
 }
 
 void History::begin(const Beginning& beginning, int64_t count, int64_t channels) {
-  const auto& [backend, dtype, spares, height, width, frames] = beginning;
-  block_ = backend.allocate(dtype, {count, height, width, channels}, "VAE history");
-  backend.fill_zero(block_);
-  piece_ = block_->slice(0, 0, frames == count ? count : 1);
+  const auto& [memory, dtype, spares, height, width, frames] = beginning;
+  const TensorView all = memory.allocate(dtype, {count, height, width, channels}, "VAE histories");
+  piece_ = all.slice(0, 0, frames == count ? count : 1);
   pieces_.clear();
-  for (int64_t i = 0; i < count; i += piece_.shape[0]) pieces_.push_back(block_->at(i).data);
+  for (int64_t i = 0; i < count; i += piece_.shape[0]) pieces_.push_back(all.at(i).data);
   const bool passes = spares != nullptr && frames == piece_.shape[0];
-  spare_ = passes ? &spares->of(backend, static_cast<int64_t>(piece_.bytes())) : nullptr;
+  spare_ = passes ? &spares->of(memory, static_cast<int64_t>(piece_.bytes())) : nullptr;
   set_frames();
 }
 
 void History::end() {
-  block_.reset();
   pieces_.clear();
   frames_.clear();
   spare_ = nullptr;

@@ -38,23 +38,20 @@ struct Builder {
 /// its place the frames that are history no longer. So no history is copied.
 class Spares {
  public:
-  /// Which buffer of `bytes` is spare; allocated by the first call for a size. The reference holds until `clear`.
-  void*& of(Backend& backend, int64_t bytes);
+  /// Which buffer of `bytes` is spare now; taken from `memory` by the first call for a size. The reference holds until
+  /// `clear`.
+  void*& of(Arena& memory, int64_t bytes);
   void clear() { spares_.clear(); }
 
  private:
-  struct Spare {
-    Tensor block;            // what was spare first
-    void* buffer = nullptr;  // what is now: of any layer's memory
-  };
-  std::map<int64_t, Spare> spares_;  // by bytes
+  std::map<int64_t, void*> spares_;  // by bytes
 };
 
 /// What a layer is told at the beginning of a video.
 struct Beginning {
-  Backend& backend;
+  Arena& memory;  // of zeros, until the histories end
   DType dtype;
-  Spares* spares;  // of all layers of the network, cleared when their histories end; null: frames are copied
+  Spares* spares;  // of all layers of the network, in the same memory; null: frames are copied
   int64_t height, width;
   int64_t frames;  // that are usual at a time; others are as right
 };
@@ -74,7 +71,6 @@ class History {
 
  private:
   void set_frames();
-  Tensor block_;               // what the history had when it began
   TensorView piece_;           // [n, H, W, C]: frames that lie together; its address means nothing
   std::vector<void*> pieces_;  // oldest first
   std::vector<TensorView> frames_;
