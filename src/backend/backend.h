@@ -195,7 +195,7 @@ class Backend {
   virtual void quantize_rows(TensorView x, const Int8Rows& q) = 0;
   /// y = activation(x W^T + bias) of what quantize_rows wrote, with K up to 131,071: the products of values are summed
   /// exactly, in I32; the sum is rounded to F32, multiplied by x's scale, then by W's scale and added to the bias with
-  /// one rounding. bias BF16 [N] or empty; activation kNone or kGeluTanh; y rows [M, N], F32 or BF16.
+  /// one rounding. bias F32 or BF16 [N], or empty; activation kNone or kGeluTanh; y rows [M, N], F32 or BF16.
   virtual void linear_int8(const Int8Rows& x, const Int8Rows& weight, TensorView bias, Activation activation,
                            TensorView y) = 0;
 

@@ -57,9 +57,9 @@ void require_linear_int8(const Int8Rows& x, const Int8Rows& weight, TensorView b
   require_int8_rows(weight, n, k, where, "weight");
   require_float_rows(y, where, "y");
   require_op(y.shape == Shape{m, n}, "y must be " + Shape{m, n}.text() + ", found " + text(y));
-  require_op(bias.empty() ||
-                 (bias.dtype == DType::kBF16 && bias.shape == Shape{n} && bias.is_contiguous() && bias.memory == where),
-             "bias must be contiguous BF16 " + Shape{n}.text() + " or empty, found " + text(bias));
+  require_op(bias.empty() || ((bias.dtype == DType::kBF16 || bias.dtype == DType::kF32) && bias.shape == Shape{n} &&
+                              bias.is_contiguous() && bias.memory == where),
+             "bias must be contiguous F32 or BF16 " + Shape{n}.text() + " or empty, found " + text(bias));
   require_op(activation == Activation::kNone || activation == Activation::kGeluTanh,
              "activation must be none or GELU by tanh");
 }

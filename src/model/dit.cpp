@@ -49,14 +49,46 @@ struct Dit::Activations {
   TensorView out_rows;    // F32 [L, patch_out]: of the head
   TensorView modulation;  // F32 [layers, U, 6 d], then the head's [U, 2 d]
   TensorView head_modulation;
-  TensorView row_index;  // I32 [L] or empty when U = 1
-  int64_t rows = 1;      // U
+  TensorView row_index;              // I32 [L] or empty when U = 1
+  TensorView values, value_scale;    // of 8-bit products: I8 [L * max(d, f)] and F32 [L] of rows
+  TensorView weights, weight_scale;  // I8 [the largest matrix] and F32 [its rows]
+  int64_t rows = 1;                  // U
 };
 
-Dit::Dit(Backend& backend, const DitConfig& config, DType compute, TensorView stem)
+/// The products of one block: in 8 bits, or as they are.
+class Dit::Products {
+ public:
+  Products(Backend& backend, Activations& act, TensorView slab, const WeightLayout& layout)
+      : backend_(backend), act_(act), slab_(slab), layout_(layout) {}
+
+  /// y = activation(x W^T + bias) of the weights NAME.weight and NAME.bias.
+  void run(bool in_8_bits, TensorView x, const char* name, Activation activation, TensorView y) {
+    const TensorView weight = layout_.view(slab_, fmt::format("{}.weight", name));
+    const TensorView bias = layout_.view(slab_, fmt::format("{}.bias", name));
+    if (!in_8_bits) return backend_.linear(x, weight, bias, activation, y);
+    const Int8Rows rows = rows_like(x, act_.values, act_.value_scale);
+    const Int8Rows matrix = rows_like(weight, act_.weights, act_.weight_scale);
+    backend_.quantize_rows(x, rows);
+    backend_.quantize_rows(weight, matrix);
+    backend_.linear_int8(rows, matrix, bias, activation, y);
+  }
+
+ private:
+  static Int8Rows rows_like(TensorView x, TensorView values, TensorView scale) {
+    return {values.slice(0, 0, x.count()).reshape(x.shape), scale.slice(0, 0, x.shape[0])};
+  }
+
+  Backend& backend_;
+  Activations& act_;
+  TensorView slab_;
+  const WeightLayout& layout_;
+};
+
+Dit::Dit(Backend& backend, const DitConfig& config, DType compute, TensorView stem, const DitQuantization& quantization)
     : backend_(backend),
       config_(config),
       compute_(compute),
+      quantization_(quantization),
       stem_layout_(dit_stem_layout(config, compute)),
       block_layout_(dit_block_layout(config, 0, compute)),
       stem_(stem) {
@@ -201,6 +233,9 @@ void Dit::run_block(int index, TensorView slab, const Call& call, Activations& a
   const float eps = config_.eps;
   const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim()));
   const auto w = [&](const char* name) { return block_layout_.view(slab, name); };
+  const bool quantizes = !call.is_whole && quantization_.takes_block(index, config_.num_layers);
+  const DitQuantization in_8_bits = quantizes ? quantization_ : DitQuantization{};
+  Products products(b, act, slab, block_layout_);
   const std::string prefix = index == 0 && call.probe != nullptr ? "blocks.0." : "";
   const auto probe = [&](const char* name, const TensorView& value) {
     if (!prefix.empty()) call.probe->tensor(prefix + name, value);
@@ -209,11 +244,11 @@ void Dit::run_block(int index, TensorView slab, const Call& call, Activations& a
   // Self-attention; act.n holds the modulated input.
   const TensorView qkv(act.wide.data, compute_, {length, 3 * d}, act.wide.memory);
   const TensorView q = qkv.slice(1, 0, d), k = qkv.slice(1, d, 2 * d), v = qkv.slice(1, 2 * d, 3 * d);
-  b.linear(act.n, w("self_attn.qkv.weight"), w("self_attn.qkv.bias"), Activation::kNone, qkv);
+  products.run(in_8_bits.qkv, act.n, "self_attn.qkv", Activation::kNone, qkv);
   b.rms_norm_rope(q, w("self_attn.norm_q.weight"), eps, rope_cos_, rope_sin_, heads, q);
   b.rms_norm_rope(k, w("self_attn.norm_k.weight"), eps, rope_cos_, rope_sin_, heads, k);
   b.attention(q, k, v, heads, scale, act.n);
-  b.linear(act.n, w("self_attn.o.weight"), w("self_attn.o.bias"), Activation::kNone, act.y);
+  products.run(in_8_bits.o, act.n, "self_attn.o", Activation::kNone, act.y);
   probe("self_attn", act.y);
   b.gated_residual_layer_norm(act.x, act.y, part_of(modulation, 2, d), act.row_index, w("norm3.weight"),
                               w("norm3.bias"), eps, act.n);
@@ -228,19 +263,19 @@ void Dit::run_block(int index, TensorView slab, const Call& call, Activations& a
     text.filled[static_cast<size_t>(index)] = true;
   }
   const TensorView cross_q(act.wide.data, compute_, {length, d}, act.wide.memory);
-  b.linear(act.n, w("cross_attn.q.weight"), w("cross_attn.q.bias"), Activation::kNone, cross_q);
+  products.run(in_8_bits.cross, act.n, "cross_attn.q", Activation::kNone, cross_q);
   b.rms_norm(cross_q, w("cross_attn.norm_q.weight"), eps, cross_q);
   b.attention(cross_q, text_k, text_v, heads, scale, act.n);
   if (call.extension != nullptr) call.extension->attend(index, slab, cross_q, rows_of(call, act));
-  b.linear(act.n, w("cross_attn.o.weight"), w("cross_attn.o.bias"), Activation::kNone, act.y);
+  products.run(in_8_bits.cross, act.n, "cross_attn.o", Activation::kNone, act.y);
   probe("cross_attn", act.y);
   b.gated_residual_modulated_norm(act.x, act.y, {}, part_of(modulation, 3, d), part_of(modulation, 4, d), act.row_index,
                                   eps, act.n);
 
   // Feed-forward; its gated residual is fused with the next layer's norm by the caller.
   const TensorView hidden(act.wide.data, compute_, {length, config_.ffn_dim}, act.wide.memory);
-  b.linear(act.n, w("ffn.0.weight"), w("ffn.0.bias"), Activation::kGeluTanh, hidden);
-  b.linear(hidden, w("ffn.2.weight"), w("ffn.2.bias"), Activation::kNone, act.y);
+  products.run(in_8_bits.ffn, act.n, "ffn.0", Activation::kGeluTanh, hidden);
+  products.run(in_8_bits.ffn, hidden, "ffn.2", Activation::kNone, act.y);
   probe("ffn", act.y);
 }
 
@@ -259,6 +294,13 @@ Dit::Activations Dit::allocate_activations(const Call& call, Arena& arena) {
   act.y = arena.allocate(compute_, {length, d}, "DiT activations");
   act.wide = arena.allocate(compute_, {length, std::max({3 * d, config_.ffn_dim, patch_in, kept})}, "DiT activations");
   act.out_rows = arena.allocate(DType::kF32, {grid_.tokens(), patch_out}, "DiT output");
+  if (quantization_.any()) {
+    const int64_t f = config_.ffn_dim, widest = std::max(d, f);
+    act.values = arena.allocate(DType::kI8, {length * widest}, "DiT rows in 8 bits");
+    act.value_scale = arena.allocate(DType::kF32, {length}, "DiT rows in 8 bits");
+    act.weights = arena.allocate(DType::kI8, {d * std::max(3 * d, f)}, "DiT weights in 8 bits");
+    act.weight_scale = arena.allocate(DType::kF32, {std::max(3 * d, f)}, "DiT weights in 8 bits");
+  }
   act.modulation = arena.allocate(DType::kF32, {config_.num_layers, act.rows, 6 * d}, "DiT modulation");
   act.head_modulation = arena.allocate(DType::kF32, {act.rows, 2 * d}, "DiT modulation");
   return act;

@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "model/dit_config.h"
 #include "model/dit_extension.h"
+#include "model/dit_quantization.h"
 #include "model/layers.h"
 #include "model/probe.h"
 #include "model/weights.h"
@@ -40,8 +41,10 @@ struct TimeTable {
 
 class Dit {
  public:
-  /// `stem` must outlive this object; it holds the layout of dit_stem_layout.
-  Dit(Backend& backend, const DitConfig& config, DType compute, TensorView stem);
+  /// `stem` must outlive this object; it holds the layout of dit_stem_layout. What `quantization` names is computed in
+  /// 8 bits (Backend::linear_int8): its weights are quantised where they are used, so that they may live in any way.
+  Dit(Backend& backend, const DitConfig& config, DType compute, TensorView stem,
+      const DitQuantization& quantization = {});
 
   const DitConfig& config() const { return config_; }
   /// The tables of positions, F32 [L, head_dim / 2].
@@ -76,6 +79,7 @@ class Dit {
     /// Empty: not wanted.
     TensorView residual{};
     Blocks blocks = Blocks::kComputed;
+    bool is_whole = false;              // nothing in 8 bits, whatever the DiT was told
     DitExtension* extension = nullptr;  // whose tokens set_grid was told; only where blocks are computed
   };
   /// Velocity F32 [out_dim, T, H, W]. All temporaries come from `arena`; nothing else is allocated.
@@ -88,6 +92,7 @@ class Dit {
   void embed_patches(TensorView latent, TensorView patches, TensorView x);
   void run_blocks(const Call& call, LayerSource& blocks, Activations& act, const TensorView& head_rows);
   void keep_residual(const Call& call, Activations& act);
+  class Products;
   void run_block(int index, TensorView slab, const Call& call, Activations& act, const TensorView& modulation);
   void prepare_modulation(const Call& call, Activations& act);
   void fill_tables(std::span<const TokenPosition> behind);
@@ -96,6 +101,7 @@ class Dit {
   Backend& backend_;
   DitConfig config_;
   DType compute_;
+  DitQuantization quantization_;
   WeightLayout stem_layout_;
   WeightLayout block_layout_;
   TensorView stem_;

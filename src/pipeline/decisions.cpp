@@ -72,7 +72,7 @@ Decisions decisions_of(const Plan& plan) {
   out.timesteps = plan.schedule.timesteps;
   out.low_noise_from_step = plan.low_noise_from_step();
   const bool text_apart = plan.text_encoder_device != plan.device;
-  out.computed = {{"dit", precision_of(plan.compute)},
+  out.computed = {{"dit", plan.quantization.any() ? Precision::kInt8 : precision_of(plan.compute)},
                   {"text_encoder", text_apart ? Precision::kBF16 : precision_of(plan.compute)},
                   {"vae", precision_of(plan.vae_compute)}};
   out.stored = plan.stored;

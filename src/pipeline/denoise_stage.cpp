@@ -127,7 +127,7 @@ void DenoiseStage::embed_prompts(LoadedExpert& expert, int step) {
   expert.stem->release(0);
   context_.clock.add_waits(expert.stem->take_waits());
   Models& m = context_.models;
-  expert.dit = std::make_unique<Dit>(*m.backend, m.set.dit, plan_.compute, stem);
+  expert.dit = std::make_unique<Dit>(*m.backend, m.set.dit, plan_.compute, stem, plan_.quantization);
   ClipSource* clips = conditioning_.clips;
   if (clips != nullptr) clips->embed(context_, expert);
   expert.dit->set_grid(plan_.grid(), Dit::Tables::kFilled,
@@ -176,6 +176,7 @@ void DenoiseStage::call_dit(LoadedExpert& expert, int step, int call, Dit::Block
   const bool has_clean_tokens = clips != nullptr ? !clips->positions().empty() : !conditioning_.first_frame.empty();
   const int first_frame_row = has_clean_tokens ? 0 : -1;
   Dit::Call arguments{input, step + 1, first_frame_row, &expert.times, &text, nullptr, reuse_->residual(call), blocks};
+  arguments.is_whole = !plan_.quantization.takes_step(step, plan_.steps);
   if (clips != nullptr) arguments.extension = &clips->extension(call);
   const bool dumping = context_.dump.takes_blocks_of(step);
   if (dumping) dump_call(expert, step, call, arguments);

@@ -114,7 +114,7 @@ EmbeddedAnimate embed_animate(Backend& dry, const ModelSet& models, const Plan& 
 Embedded embed(Backend& dry, const ModelSet& models, const Plan& plan, int first_step,
                const std::vector<TokenPosition>& behind) {
   const TensorView stem(reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice);
-  Embedded out{std::make_unique<Dit>(dry, models.dit, plan.compute, stem), {}, {}, {}};
+  Embedded out{std::make_unique<Dit>(dry, models.dit, plan.compute, stem, plan.quantization), {}, {}, {}};
   out.dit->set_grid(plan.grid(), Dit::Tables::kUnfilled, behind);
   const Tensor text = host_tensor(DType::kF32, {1, models.dit.text_dim});
   out.positive = out.dit->embed_text(text);

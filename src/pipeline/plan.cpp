@@ -74,6 +74,23 @@ void check_last_image(const Request& request, const Variant& variant) {
                 "--last-image is the last frame of a video that begins with an image: name the first one with --image");
 }
 
+/// int8 is the only 8-bit form there is so far, and so the fastest. `asked`: of --precision.
+void choose_quantization(const Request& request, Precision asked, Plan& plan) {
+  const Precision dit = request.dit_precision.value_or(asked);
+  const bool is_8_bit = dit == Precision::kInt8 || dit == Precision::k8Bit;
+  require_usage(is_8_bit || dit == precision_of(plan.compute),
+                fmt::format("{} {}: expected int8, 8bit, or {} as the rest of this run (--precision)",
+                            flags::kDitPrecision, enum_name(dit), enum_name(precision_of(plan.compute))));
+  const bool says_what = !request.quantize.empty() || request.whole_blocks || request.whole_steps;
+  require_usage(is_8_bit || !says_what,
+                fmt::format("{}, --whole-blocks and --whole-steps say what of an 8-bit DiT is in 8 bits: add {} 8bit",
+                            flags::kQuantize, flags::kDitPrecision));
+  if (!is_8_bit) return;
+  plan.quantization = dit_quantization(request.quantize.empty() ? kAllQuantized : request.quantize, flags::kQuantize);
+  plan.quantization.whole_blocks = request.whole_blocks.value_or(0);
+  plan.quantization.whole_steps = request.whole_steps.value_or(0);
+}
+
 void choose_devices(const Request& request, Plan& plan) {
   plan.device = request.device;
   if (plan.device.empty()) {
@@ -82,12 +99,22 @@ void choose_devices(const Request& request, Plan& plan) {
     plan.device = why_cuda_is_unusable() ? "cpu" : "cuda:0";
   }
   const bool on_cpu = plan.device == "cpu";
-  const Precision precision = request.precision.value_or(on_cpu ? Precision::kF32 : Precision::kBF16);
+  const Precision usual = on_cpu ? Precision::kF32 : Precision::kBF16;
+  const Precision asked = request.precision.value_or(usual);
+  require_usage(asked != Precision::kInt8,
+                fmt::format("{} int8 is not offered: {} int8 computes the DiT's products in it, {} 8bit takes the "
+                            "fastest of the 8-bit forms",
+                            flags::kPrecision, flags::kDitPrecision, flags::kPrecision));
+  const Precision precision = asked == Precision::k8Bit ? usual : asked;
   require_usage(!on_cpu || precision == Precision::kF32,
                 "--precision bf16 is not offered on the CPU, whose results define what is right: use --precision fp32, "
                 "or --device cuda");
   plan.compute = precision == Precision::kF32 ? DType::kF32 : DType::kBF16;
-  plan.vae_compute = request.vae_precision.value_or(precision) == Precision::kF32 ? DType::kF32 : DType::kBF16;
+  choose_quantization(request, asked, plan);
+  const Precision vae = request.vae_precision.value_or(precision);
+  require_usage(vae == Precision::kF32 || vae == Precision::kBF16,
+                fmt::format("--vae-precision {}: fp32 and bf16 are offered", enum_name(vae)));
+  plan.vae_compute = vae == Precision::kF32 ? DType::kF32 : DType::kBF16;
   require_usage(!on_cpu || plan.vae_compute == DType::kF32, "--vae-precision bf16 is not offered on the CPU: use fp32");
   plan.text_encoder_device = request.text_encoder_device.empty() ? plan.device : request.text_encoder_device;
   require_usage(plan.text_encoder_device == "cpu" || plan.text_encoder_device == plan.device,

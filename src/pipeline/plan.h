@@ -12,6 +12,7 @@
 #include "base/stage.h"
 #include "io/image.h"
 #include "model/checkpoint.h"
+#include "model/dit_quantization.h"
 #include "pipeline/layer_store.h"
 #include "pipeline/loras.h"
 #include "pipeline/recipe.h"
@@ -144,6 +145,7 @@ struct Plan {
   ClipPlan clip;                       // of a model of clips
   Shape latent;                        // [z, T, H, W], of a clip
   DType compute = DType::kF32;         // DiT and text encoder
+  DitQuantization quantization;        // what of the DiT's blocks runs in 8 bits
   DType vae_compute = DType::kF32;
   std::string device, text_encoder_device;
   Overlap overlap = Overlap::kOn;

@@ -18,7 +18,9 @@
 
 namespace wan {
 
-enum class Precision { kF32, kBF16 };
+/// kInt8: the products of the DiT's blocks in 8-bit integers, the rest as otherwise. k8Bit: the fastest of the 8-bit
+/// forms.
+enum class Precision { kF32, kBF16, kInt8, k8Bit };
 enum class Offload { kAuto, kNone, kPacked, kStream, kPackedStream, kMapped };
 enum class DumpLevel { kLatent, kStages, kBlocks };
 enum class Overlap { kOn, kOff };  // off: loading finishes before anything computes, so that its own time is seen
@@ -85,6 +87,10 @@ struct Request {
   // how
   std::string device;                      // empty: cuda:0 if usable, else cpu
   std::optional<Precision> precision;      // bf16 on cuda, fp32 on cpu
+  std::optional<Precision> dit_precision;  // as precision
+  std::string quantize;                    // of an 8-bit DiT: dit_quantization's words; empty: all
+  std::optional<int64_t> whole_blocks;     // of an 8-bit DiT: first and last blocks that are not; 0
+  std::optional<int64_t> whole_steps;      // of an 8-bit DiT: first and last steps that are not; 0
   std::optional<Precision> vae_precision;  // as precision
   std::string text_encoder_device;         // empty: as device
   Offload offload = Offload::kAuto;

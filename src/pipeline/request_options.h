@@ -68,6 +68,7 @@ struct OneOf {
 inline constexpr Bounds<int64_t> kSidePixels{1, 16384};
 inline constexpr Bounds<int64_t> kFrames{1, 1'000'000};
 inline constexpr Bounds<int64_t> kClips{1, 1000};
+inline constexpr Bounds<int64_t> kOutermost{0, 1000};  // of blocks and of steps
 inline constexpr Bounds<int> kSteps{1, kMaxSteps};
 inline constexpr Bounds<int> kSplitStep{0, kMaxSteps};
 inline constexpr Bounds<double> kShare{0, 1};
@@ -237,10 +238,25 @@ template <class Visitor, class R>
 void options_of_execution(Visitor& visit, R& r) {
   visit(Option{"device", flags::kDevice, "DEVICE", "cpu, cuda or cuda:N; default: cuda:0 if usable, else cpu"},
         r.device, Anything{});
-  visit(Option{"precision", flags::kPrecision, "", "default: bf16 on cuda, fp32 on cpu", Also::kVideo}, r.precision,
-        Anything{});
-  visit(Option{"vae_precision", "--vae-precision", "", "default: as --precision", Also::kVideo}, r.vae_precision,
-        Anything{});
+  visit(Option{"precision", flags::kPrecision, "", "fp32, bf16 or 8bit; default: bf16 on cuda, fp32 on cpu",
+               Also::kVideo},
+        r.precision, Anything{});
+  visit(Option{"dit_precision", flags::kDitPrecision, "",
+               "of the products of the DiT's blocks: int8, 8bit (the fastest of the 8-bit forms), or as --precision, "
+               "which is the default. The video drifts from that of bf16",
+               Also::kVideo},
+        r.dit_precision, Anything{});
+  visit(Option{"quantize", flags::kQuantize, "LIST",
+               "which products of an 8-bit DiT are: words of qkv,o,cross,ffn; default: all", Also::kVideo},
+        r.quantize, Anything{});
+  visit(Option{"whole_blocks", "--whole-blocks", "N",
+               "first and last blocks of an 8-bit DiT that are not in 8 bits; default: 0", Also::kVideo},
+        r.whole_blocks, kOutermost);
+  visit(Option{"whole_steps", "--whole-steps", "N",
+               "first and last steps of an 8-bit DiT that are not in 8 bits; default: 0", Also::kVideo},
+        r.whole_steps, kOutermost);
+  visit(Option{"vae_precision", "--vae-precision", "", "fp32 or bf16; default: as --precision", Also::kVideo},
+        r.vae_precision, Anything{});
   visit(Option{"text_encoder_device", "--text-encoder-device", "DEVICE", "cpu, or as --device", Also::kWorkAndVideo},
         r.text_encoder_device, Anything{});
   visit(Option{"offload", "--offload", "",

@@ -14,9 +14,11 @@ namespace wan {
 
 template <>
 struct EnumNames<Precision> {
-  static constexpr std::array<std::pair<Precision, std::string_view>, 2> kTable{{
+  static constexpr std::array<std::pair<Precision, std::string_view>, 4> kTable{{
       {Precision::kF32, "fp32"},
       {Precision::kBF16, "bf16"},
+      {Precision::kInt8, "int8"},
+      {Precision::k8Bit, "8bit"},
   }};
 };
 

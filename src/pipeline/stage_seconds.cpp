@@ -183,8 +183,9 @@ std::vector<ExpectedStage> expected_stages(const ModelSet& models, const Plan& p
     stages.push_back(unknown(StageRole::kVaeEncoding, kOfClips));
   else if (plan.from_image)
     stages.push_back(vae_is_bf16 ? image_stage(plan, work, fits) : unknown(StageRole::kVaeEncoding, kOtherType));
-  stages.push_back(is_bf16 ? step_stage(memory.dit_residency, work, fits)
-                           : unknown(StageRole::kStepInference, kOtherType));
+  const bool is_whole = is_bf16 && !plan.quantization.any();
+  stages.push_back(is_whole ? step_stage(memory.dit_residency, work, fits)
+                            : unknown(StageRole::kStepInference, kOtherType));
   if (!vae_is_bf16)
     stages.push_back(unknown(StageRole::kVaeDecoding, kOtherType));
   else if (!fits.decode.is_known())

@@ -46,6 +46,12 @@ Request video_request(const Request& request, const Plan& plan) {
   settled.cfg_gate = request.cfg_gate;
   settled.precision = precision_of(plan.compute);
   settled.vae_precision = precision_of(plan.vae_compute);
+  if (plan.quantization.any()) {
+    settled.dit_precision = Precision::kInt8;
+    settled.quantize = words_of(plan.quantization);
+    settled.whole_blocks = plan.quantization.whole_blocks;
+    settled.whole_steps = plan.quantization.whole_steps;
+  }
   if (plan.text_encoder_device != plan.device) settled.text_encoder_device = plan.text_encoder_device;
   return settled;
 }

@@ -19,8 +19,8 @@ inline constexpr std::string_view kVideoSchema = "wanbench.video";
 inline constexpr int kVideoMajor = 1;
 /// Minor 1: `recipe`, `split_step`; 2: `last_image`, LoRAs among the weights, with `strength`; 3: `step_cache` and what
 /// goes with it, `cfg_gate`, `cache_curve`; 4: `audio` and `pose_video` among the files, and what goes with them;
-/// 5: `animate_inputs` likewise.
-inline constexpr int kVideoMinor = 5;
+/// 5: `animate_inputs` likewise; 6: `dit_precision` and what goes with it.
+inline constexpr int kVideoMinor = 6;
 
 struct VideoMetadata {
   Request request;  // every option that decides the pixels, defaults filled in; no path and no device

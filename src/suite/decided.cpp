@@ -19,6 +19,7 @@ std::map<std::string, std::string> computed_words(const Decisions& decisions) {
 
 PrecisionClass precision_class(const Decisions& decisions) {
   if (!decisions.approximations.empty()) return PrecisionClass::kAltered;
+  if (decisions.computed.at("dit") == Precision::kInt8) return PrecisionClass::kDrift;
   const auto is_exact = [&](const char* component) { return decisions.computed.at(component) == Precision::kF32; };
   return is_exact("dit") && is_exact("vae") ? PrecisionClass::kExact : PrecisionClass::kRounding;
 }

@@ -27,6 +27,10 @@ namespace fs = std::filesystem;
 Request in_precision(Request request, Precision precision) {
   request.precision = precision;
   request.vae_precision.reset();
+  request.dit_precision.reset();
+  request.quantize.clear();
+  request.whole_blocks.reset();
+  request.whole_steps.reset();
   request.offload = Offload::kAuto;
   request.gpu_memory_limit.reset();
   return request;

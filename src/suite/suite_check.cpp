@@ -40,7 +40,9 @@ const std::array kAspects{
     Aspect{"boundary", {"boundary"}},
     Aspect{"recipe, steps, shift, solver, split_step",
            {"recipe", "steps", "shift", "solver", "boundary", "split_step"}},
-    Aspect{"device, precision", {"device", "precision", "vae_precision", "text_encoder_device"}},
+    Aspect{"device, precision",
+           {"device", "precision", "dit_precision", "quantize", "whole_blocks", "whole_steps", "vae_precision",
+            "text_encoder_device"}},
     Aspect{"gpu_memory_limit", {"gpu_memory_limit", "device"}},
 };
 

@@ -338,20 +338,21 @@ TEST_P(LinearInt8, ScalesAddsAndActivates) {
   };
   const auto x_scale = scales(c.m, 2 / size), weight_scale = scales(c.n, 1);
   const Quantized x(backend(), {c.m, c.k}, f.x, x_scale), weight(backend(), {c.n, c.k}, f.weight, weight_scale);
-  const Operand bias = bench.normal(DType::kBF16, {c.n});
-  for (const bool with_bias : {false, true})
+  const Operand biases[] = {bench.normal(DType::kBF16, {c.n}), bench.normal(DType::kF32, {c.n})};
+  for (const Operand* bias : {static_cast<const Operand*>(nullptr), &biases[0], &biases[1]})
     for (const Activation activation : {Activation::kNone, Activation::kGeluTanh}) {
       Expected want(c.m * c.n);
       for (int64_t i = 0; i < c.m * c.n; ++i) {
         const auto at = static_cast<size_t>(i), row = static_cast<size_t>(i / c.n),
                    column = static_cast<size_t>(i % c.n);
         const double product = static_cast<double>(f.sums[at]) * x_scale[row] * weight_scale[column];
-        want.value[at] = product + (with_bias ? bias.at(i % c.n) : 0);
+        want.value[at] = product + (bias != nullptr ? bias->at(i % c.n) : 0);
         want.slack[at] = kFloatRoundoff * (3 * std::abs(product) + std::abs(want.value[at]));
       }
       const Operand y = bench.blank(dtype(), {c.m, c.n}, c.y_pad);
-      backend().linear_int8(x, weight, with_bias ? bias.view : TensorView(), activation, y);
-      EXPECT_TRUE(bench.matches(y, reference::activate(want, activation))) << "bias " << with_bias;
+      backend().linear_int8(x, weight, bias != nullptr ? bias->view : TensorView(), activation, y);
+      EXPECT_TRUE(bench.matches(y, reference::activate(want, activation)))
+          << "bias " << (bias == nullptr ? "none" : name_of(bias->view.dtype));
     }
 }
 INSTANTIATE_TEST_SUITE_P(Ops, LinearInt8, both_precisions(kProducts), CaseName());
@@ -421,13 +422,12 @@ TEST_F(LinearInt8Contract, RefusesWhatDoesNotFit) {
   Bench bench(backend(), "refusals");
   const Quantized x(backend(), 4, 16), weight(backend(), 6, 16), narrow(backend(), 6, 8), low(backend(), 5, 16);
   const Operand y = bench.blank(DType::kF32, {4, 6}), wrong_y = bench.blank(DType::kF32, {4, 5});
-  const Operand bias = bench.normal(DType::kBF16, {6}), short_bias = bench.normal(DType::kBF16, {5}),
-                f32 = bench.normal(DType::kF32, {6});
+  const Operand bias = bench.normal(DType::kBF16, {6}), short_bias = bench.normal(DType::kBF16, {5});
   const auto none = Activation::kNone;
   EXPECT_ANY_THROW(backend().linear_int8(x, narrow, bias, none, y));
   EXPECT_ANY_THROW(backend().linear_int8(x, weight, bias, none, wrong_y));
   EXPECT_ANY_THROW(backend().linear_int8(x, weight, short_bias, none, y));
-  EXPECT_ANY_THROW(backend().linear_int8(x, weight, f32, none, y));
+  EXPECT_ANY_THROW(backend().linear_int8(x, weight, weight.scale->slice(0, 0, 5), none, y));
   EXPECT_ANY_THROW(backend().linear_int8(x, {weight.values, low.scale}, bias, none, y));
   EXPECT_ANY_THROW(backend().linear_int8({x.values, low.scale}, weight, bias, none, y));
   EXPECT_ANY_THROW(backend().linear_int8(x, weight, bias, Activation::kSilu, y));

@@ -19,7 +19,8 @@ struct Problem {
   int64_t m = 0, n = 0, k = 0, y_stride = 0;
   const int8_t *x = nullptr, *weight = nullptr;
   const float *x_scale = nullptr, *weight_scale = nullptr;
-  const __nv_bfloat16* bias = nullptr;
+  const void* bias = nullptr;
+  bool bias_is_bf16 = false;
   bool words = false;  // whether four values may be read at once
   bool gelu = false;
 };
@@ -32,6 +33,12 @@ __device__ __forceinline__ int four(const int8_t* row, int64_t k, const Problem&
   for (int i = 0; i < 4; ++i)
     if (k + i < problem.k) word |= uint32_t{static_cast<uint8_t>(row[k + i])} << 8 * i;
   return static_cast<int>(word);
+}
+
+__device__ __forceinline__ float bias_at(const Problem& problem, int64_t n) {
+  if (problem.bias == nullptr) return 0;
+  if (problem.bias_is_bf16) return to_float(static_cast<const __nv_bfloat16*>(problem.bias)[n]);
+  return static_cast<const float*>(problem.bias)[n];
 }
 
 template <typename Y>
@@ -71,7 +78,7 @@ __global__ void __launch_bounds__(kThreads) int8_kernel(Y* y, const Problem prob
     for (int i = 0; i < kColumns; ++i) {
       const int64_t n = left + column + i;
       if (n >= problem.n) break;
-      const float offset = problem.bias != nullptr ? to_float(problem.bias[n]) : 0.0f;
+      const float offset = bias_at(problem, n);
       const float value = __fmaf_rn(__fmul_rn(__int2float_rn(sums[half][i]), scale), problem.weight_scale[n], offset);
       y[m * problem.y_stride + n] = from_float<Y>(problem.gelu ? gelu_tanh(value) : value);
     }
@@ -91,7 +98,8 @@ void linear_int8(Context& context, const Int8Rows& x, const Int8Rows& weight, Te
   problem.weight = weight.values.as<int8_t>();
   problem.x_scale = x.scale.as<float>();
   problem.weight_scale = weight.scale.as<float>();
-  problem.bias = static_cast<const __nv_bfloat16*>(bias.data);
+  problem.bias = bias.data;
+  problem.bias_is_bf16 = bias.dtype == DType::kBF16;
   const auto places = reinterpret_cast<uintptr_t>(problem.x) | reinterpret_cast<uintptr_t>(problem.weight);
   problem.words = problem.k % 4 == 0 && places % 4 == 0;
   problem.gelu = activation == Activation::kGeluTanh;

@@ -358,8 +358,8 @@ void launch(const Context& context, const Maps& maps, const Args& args) {
 bool sm90_linear_int8_accepts(const Context& context, const Int8Rows& x, const Int8Rows& weight, TensorView bias,
                               TensorView y) {
   constexpr int64_t kMostRows = int64_t{1} << 30;
-  return context.capability == 90 && x.values.shape[1] % 16 == 0 && y.shape[1] % kPermuted == 0 &&
-         y.shape[0] < kMostRows && y.shape[1] < kMostRows && is_aligned(x.values.data) &&
+  return context.capability == 90 && (bias.empty() || bias.dtype == DType::kBF16) && x.values.shape[1] % 16 == 0 &&
+         y.shape[1] % kPermuted == 0 && y.shape[0] < kMostRows && y.shape[1] < kMostRows && is_aligned(x.values.data) &&
          is_aligned(weight.values.data) && is_aligned(weight.scale.data) && is_aligned(bias.data) &&
          rows_are_aligned(y, 8);
 }
