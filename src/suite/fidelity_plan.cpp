@@ -24,6 +24,8 @@ namespace fs = std::filesystem;
 
 /// The same request in another precision. It may take the whole card: what is asked of a case's memory is not asked of
 /// its reference.
+constexpr Precision kReferences[] = {Precision::kF32, Precision::kBF16};
+
 Request in_precision(Request request, Precision precision) {
   request.precision = precision;
   request.vae_precision.reset();
@@ -79,18 +81,25 @@ std::string difference_of(const Side& a, const Side& b) {
   return "";
 }
 
+/// The precision that an arm names: 8 bits are no reference.
+std::optional<Precision> reference_precision(std::string_view arm) {
+  for (const Precision precision : kReferences)
+    if (arm == enum_name(precision)) return precision;
+  return std::nullopt;
+}
+
 class Planner {
  public:
   Planner(const std::vector<PlannedCase>& plan, const FidelityOptions& options)
-      : plan_(plan), options_(options), precision_(enum_value<Precision>(options.arm)) {
+      : plan_(plan), options_(options), precision_(reference_precision(options.arm)) {
     if (precision_) return;
     const auto found = std::find_if(plan.begin(), plan.end(),
                                     [&](const PlannedCase& planned) { return planned.details.name == options.arm; });
     std::vector<std::string> names;
     for (const PlannedCase& planned : plan) names.push_back(planned.details.name);
     require(found != plan.end(),
-            fmt::format("{} {}: expected {}, or a case of this run: {}", flags::kFidelity, options.arm,
-                        fmt::join(enum_words<Precision>(), ", "), fmt::join(names, ", ")),
+            fmt::format("{} {}: expected {}, {}, or a case of this run: {}", flags::kFidelity, options.arm,
+                        enum_name(kReferences[0]), enum_name(kReferences[1]), fmt::join(names, ", ")),
             ErrorKind::kUsage);
     arm_ = side(options.arm, found->details.request);
   }
