@@ -226,6 +226,7 @@ LooseInterval quantile_interval(std::span<const double> values, double p) {
 const LoadQuantile& LoadSpread::at(double p) const { return *std::ranges::find(quantiles, p, &LoadQuantile::p); }
 
 std::string LoadSummary::name() const {
+  if (level->scenario) return std::string(enum_name(*level->scenario));
   if (level->concurrency) return fmt::format("{} at once", *level->concurrency);
   const std::string rate = level->rate ? fmt::format("{:.4g}/s", *level->rate) : "open";
   return level->mode == LoadMode::kTrace ? "trace, " + rate : rate;

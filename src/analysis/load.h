@@ -72,7 +72,7 @@ struct LoadSummary {
   std::optional<LoadMean> price;
   std::vector<LoadStage> stages;  // means of completed ones that tell them
 
-  /// "0.05/s", "2 at once".
+  /// "0.05/s", "2 at once", "Offline".
   std::string name() const;
 };
 

@@ -12,7 +12,7 @@ namespace {
 constexpr double kSameRate = 0.02;
 
 bool answers(const LoadLevel& a, const LoadLevel& b) {
-  if (a.mode != b.mode || a.concurrency != b.concurrency) return false;
+  if (a.mode != b.mode || a.concurrency != b.concurrency || a.scenario != b.scenario) return false;
   if (!a.rate || !b.rate) return a.rate == b.rate;
   return std::abs(*b.rate / *a.rate - 1) <= kSameRate;
 }
@@ -103,6 +103,9 @@ LoadComparison compare_loads(const LoadView& a, const LoadView& b, double margin
     out.caveats.push_back(fmt::format("A was asked by the adapter {}, B by {}", a.test.adapter, b.test.adapter));
   if (a.test.model != b.test.model)
     out.caveats.push_back(fmt::format("A's server says it has {}, B's {}", a.test.model, b.test.model));
+  if (!a.test.prompts_sha256.empty() && !b.test.prompts_sha256.empty() &&
+      a.test.prompts_sha256 != b.test.prompts_sha256)
+    out.caveats.push_back("A and B were asked for other prompts");
   if (a.test.settings.empty()) out.caveats.push_back("sizes and steps were left to the servers: they may differ");
   std::set<const LoadSummary*> answered;
   for (const LoadSummary& level : a.levels) {

@@ -97,6 +97,11 @@ std::vector<std::string> load_sentences(const LoadSummary& level, const LoadTest
 
 std::vector<std::string> load_notes(const LoadTest& test, const std::vector<LoadSummary>& levels) {
   std::vector<std::string> out;
+  if (!test.prompts_sha256.empty())
+    out.push_back(fmt::format(
+        "{} of SHA-256 {}, {} {}", test.prompts == 1 ? "one prompt" : fmt::format("{} prompts", test.prompts),
+        test.prompts_sha256,
+        test.has_one_seed ? "every video with the seed" : "each video with a seed of its own, from", test.seed));
   if (const LoadSummary* most = saturation(levels); most != nullptr && levels.size() > 1)
     out.push_back(fmt::format("the most: {:.1f} videos an hour, at {}", *most->per_s * kSecondsAnHour, most->name()));
   if (const std::optional<double> watts = idle_watts(test))

@@ -15,6 +15,7 @@
 #include "analysis/fidelity_chart.h"
 #include "analysis/fit_table.h"
 #include "analysis/load.h"
+#include "analysis/mlperf.h"
 
 namespace wan {
 
@@ -59,6 +60,7 @@ struct ReportView {
   std::vector<FidelityChart> fidelity;             // point into `cases`
   std::deque<AblationTable> ablations;             // none but by who knows what one is of
   std::deque<LoadView> loads;                      // likewise
+  MlperfView mlperf;                               // likewise; points into `cases`
   std::map<std::string, std::string> not_counted;  // by run id: why the run enters no estimate
   bool several_programs = false;
 

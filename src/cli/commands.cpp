@@ -23,6 +23,7 @@ void add_commands(CLI::App& app, ExitCode& result) {
   add_history_command(app, result);
   add_export_command(app, result);
   add_import_command(app, result);
+  add_vbench_command(app, result);
   add_run_command(app, result);
   add_ablate_command(app, result);
   add_suite_command(app, result);

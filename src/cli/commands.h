@@ -24,6 +24,7 @@ void add_compare_command(CLI::App& app, ExitCode& result);
 void add_history_command(CLI::App& app, ExitCode& result);
 void add_export_command(CLI::App& app, ExitCode& result);
 void add_import_command(CLI::App& app, ExitCode& result);
+void add_vbench_command(CLI::App& app, ExitCode& result);
 void add_run_command(CLI::App& app, ExitCode& result);
 void add_ablate_command(CLI::App& app, ExitCode& result);
 void add_suite_command(CLI::App& app, ExitCode& result);

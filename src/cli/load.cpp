@@ -36,6 +36,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kIdleSeconds = 3;
+constexpr int64_t kMostConcurrency = 10'000;
 constexpr uint64_t kMostKeyBytes = 4096, kMostWorkflowBytes = uint64_t{4} << 20;
 
 struct LoadCommand {
@@ -44,6 +45,7 @@ struct LoadCommand {
   fs::path prompts, trace, workflow, api_key_file, output;
   std::vector<double> rates, shares;
   std::vector<int64_t> concurrency;
+  std::vector<std::string> scenarios;
   load::LoadLength length;
   int64_t warm_up = 1, most_at_once = 256;
   double poll_s = 0.25, request_limit_s = 3600;
@@ -89,9 +91,21 @@ std::vector<load::Order> orders_of(const LoadCommand& options) {
             ErrorKind::kUsage);
     orders.push_back(order_of({"the command line", options.request, false}));
   } else {
-    for (const PlannedVideo& video : read_prompts(options.prompts, options.request)) orders.push_back(order_of(video));
+    for (const PlannedVideo& video : read_prompts(options.prompts, options.request)) {
+      require(options.scenarios.empty() || !video.has_own_seed,
+              video.where + ": the line has a seed of its own, and of --scenario all videos have --seed: leave one out",
+              ErrorKind::kUsage);
+      orders.push_back(order_of(video));
+    }
   }
   return orders;
+}
+
+/// Of the prompts in their order, a line feed behind each: what sha256sum says of a file with nothing else in it.
+std::string prompts_sha256(const std::vector<load::Order>& orders) {
+  std::string all;
+  for (const load::Order& order : orders) all += order.prompt + "\n";
+  return sha256_hex(all);
 }
 
 /// What is asked for beside words and seeds, which cost nothing: each value, or all that the prompts' file has, in
@@ -135,8 +149,17 @@ std::vector<std::pair<std::string, std::string>> headers_of(const LoadCommand& o
 }
 
 void require_sound(const LoadCommand& options) {
-  require(!options.concurrency.empty() || !options.rates.empty() || !options.trace.empty(),
-          "one of --rate, --concurrency and --trace is needed: how the server is loaded", ErrorKind::kUsage);
+  const bool has_others = !options.concurrency.empty() || !options.rates.empty() || !options.trace.empty();
+  require(has_others || !options.scenarios.empty(),
+          "one of --rate, --concurrency, --trace and --scenario is needed: how the server is loaded",
+          ErrorKind::kUsage);
+  require(options.scenarios.empty() || (!has_others && options.shares.empty() && !options.length.duration_s),
+          "--scenario says how the server is loaded: leave out --rate, --concurrency, --shares, --trace and --duration",
+          ErrorKind::kUsage);
+  require(options.scenarios.empty() || options.adapter != "comfyui",
+          "--scenario asks for each video with the same seed, and ComfyUI answers what it had before from its cache: "
+          "take --concurrency",
+          ErrorKind::kUsage);
   require(options.shares.empty() || !options.concurrency.empty(),
           "--shares needs --concurrency: they are shares of the rate that it reaches", ErrorKind::kUsage);
   const bool needs_length = !options.concurrency.empty() || !options.rates.empty();
@@ -144,9 +167,17 @@ void require_sound(const LoadCommand& options) {
           "--requests N or --duration S is needed: how much is sent at each rate", ErrorKind::kUsage);
   require(!options.objective_multiple || !options.objective_s,
           "--objective and --objective-seconds say the same thing: give one", ErrorKind::kUsage);
-  const size_t levels = options.concurrency.size() + options.shares.size() + options.rates.size() + 1;
+  const size_t levels =
+      options.concurrency.size() + options.shares.size() + options.rates.size() + options.scenarios.size() + 1;
   require(levels <= kMostLoadLevels,
-          fmt::format("--concurrency, --shares and --rate ask for more than {} loads: give fewer", kMostLoadLevels - 1),
+          fmt::format("--concurrency, --shares, --rate and --scenario ask for more than {} loads: give fewer",
+                      kMostLoadLevels - 1),
+          ErrorKind::kUsage);
+  const bool has_all_at_once =
+      std::ranges::find(options.scenarios, enum_name(LoadScenario::kOffline)) != options.scenarios.end();
+  require(!has_all_at_once || options.length.requests.value_or(0) + options.warm_up <= kMostConcurrency,
+          fmt::format("--scenario Offline has all requests under way at once: {} at most, --warm-up included",
+                      kMostConcurrency),
           ErrorKind::kUsage);
 }
 
@@ -198,6 +229,18 @@ load::LevelPlan trace_plan(const LoadCommand& options) {
   return plan;
 }
 
+/// So many requests as there are prompts, unless --requests says otherwise. Of Offline all are under way from the
+/// beginning, so that the last one may take as long as all of them.
+load::LevelPlan scenario_plan(const LoadCommand& options, LoadScenario scenario, size_t prompts) {
+  const int64_t requests = options.length.requests.value_or(static_cast<int64_t>(prompts));
+  const bool is_offline = scenario == LoadScenario::kOffline;
+  load::LevelPlan plan = closed_plan(options, is_offline ? requests + options.warm_up : 1);
+  plan.scenario = scenario;
+  plan.length.requests = requests;
+  if (is_offline) plan.request_limit_s *= static_cast<double>(plan.concurrency);
+  return plan;
+}
+
 /// A test that is under way: each level is on the disk once it is over.
 class Loading {
  public:
@@ -224,11 +267,11 @@ class Loading {
   }
 
  private:
-  /// The prompts in turn, each video with a seed of its own.
+  /// The prompts in turn, each video with a seed of its own unless they are to have one.
   std::pair<load::Order, int64_t> next_order(size_t number) const {
     const size_t all = sent_ + number;
     load::Order order = orders_[all % orders_.size()];
-    order.seed += all;
+    if (!test_.has_one_seed) order.seed += all;
     return {std::move(order), static_cast<int64_t>(all % orders_.size())};
   }
 
@@ -240,6 +283,9 @@ class Loading {
 };
 
 void run_levels(const LoadCommand& options, Loading& loading) {
+  for (const std::string& scenario : options.scenarios)
+    loading.run(scenario_plan(options, enum_value<LoadScenario>(scenario).value(),
+                              static_cast<size_t>(loading.test().prompts)));
   for (const int64_t concurrency : options.concurrency) loading.run(closed_plan(options, concurrency));
   std::vector<LoadSummary> closed;
   for (const LoadLevel& level : loading.test().levels) closed.push_back(summarise(level, loading.test()));
@@ -263,7 +309,9 @@ void describe(const LoadCommand& options, const load::Adapter& adapter, const lo
   test.server = facts.server;
   test.settings = settings_of(orders);
   test.prompts = static_cast<int64_t>(orders.size());
+  test.prompts_sha256 = prompts_sha256(orders);
   test.seed = options.request.seed;
+  test.has_one_seed = !options.scenarios.empty();
   test.poll_s = options.poll_s;
   test.objective_multiple = options.objective_multiple;
   test.objective_s = options.objective_s;
@@ -311,7 +359,7 @@ ExitCode run_load(const LoadCommand& options) {
 
 void add_levels(CLI::App& command, LoadCommand& options) {
   constexpr Bounds<double> kRate{1e-6, 1e4}, kShare{0.01, 100};
-  add_numbers(command, "--concurrency", options.concurrency, Bounds<int64_t>{1, 10'000},
+  add_numbers(command, "--concurrency", options.concurrency, Bounds<int64_t>{1, kMostConcurrency},
               "closed load: so many requests under way, a new one when one ends; several, one after another: 1,2,4")
       ->type_name("N,...")
       ->delimiter(',');
@@ -323,6 +371,15 @@ void add_levels(CLI::App& command, LoadCommand& options) {
               "open load: requests a second by a Poisson process, whatever the server does; several: 0.1,0.2,0.4")
       ->type_name("R,...")
       ->delimiter(',');
+  command
+      .add_option(
+          "--scenario", options.scenarios,
+          "closed load by MLPerf's name: SingleStream, one video after another, or Offline, all queued at once; "
+          "each prompt once unless --requests says otherwise, every video with the same --seed; both: "
+          "SingleStream,Offline")
+      ->type_name("NAME,...")
+      ->delimiter(',')
+      ->check(CLI::IsMember(enum_words<LoadScenario>()));
   command.add_option("--trace", options.trace, "open load: a file with the seconds at which to send, a line each")
       ->type_name("FILE");
   add_number(command, "--requests", options.length.requests,
@@ -357,7 +414,8 @@ void add_server(CLI::App& command, LoadCommand& options) {
              "how often the state of a request is asked for where the server pushes nothing")
       ->type_name("S");
   add_number(command, "--request-seconds", options.request_limit_s, Bounds<double>{0.1, 1e6},
-             "how long a request may take; then it is given up and counts as timed out")
+             "how long a request may take; then it is given up and counts as timed out. Of Offline: so long times the "
+             "number of requests")
       ->type_name("S");
 }
 

@@ -36,6 +36,8 @@ OrderedJson json_of(const LoadSummary& level, const LoadTest& test) {
   OrderedJson json = {{"name", level.name()}, {"mode", enum_name(level.level->mode)}};
   json["rate"] = json_of(level.level->rate, "closed");
   json["concurrency"] = level.level->concurrency ? json_value(*level.level->concurrency) : json_value(nullptr, "open");
+  json["scenario"] =
+      level.level->scenario ? json_value(enum_name(*level.level->scenario)) : json_value(nullptr, "not_asked_for");
   json["asked"] = level.asked;
   json["completed"] = level.completed;
   json["failures"] = OrderedJson::array();
@@ -70,13 +72,17 @@ OrderedJson json_of(const LoadSummary& level, const LoadTest& test) {
 OrderedJson json_of(const LoadView& view) {
   const LoadTest& test = view.test;
   const std::vector<LoadSummary>& levels = view.levels;
-  OrderedJson document = json_document("wanbench.load_summary", 1, 0);
+  OrderedJson document = json_document("wanbench.load_summary", 1, 1);
   document["url"] = test.url;
   document["adapter"] = test.adapter;
   document["adapter_tried"] = test.adapter_tried;
   document["model"] = test.model;
   document["server"] = test.server;
   document["settings"] = OrderedJson(test.settings);
+  document["prompts"] = test.prompts;
+  document["prompts_sha256"] = test.prompts_sha256;
+  document["seed"] = test.seed;
+  document["has_one_seed"] = test.has_one_seed;
   document["objective_multiple"] = json_of(test.objective_multiple, "not_given");
   document["objective_s"] = json_of(test.objective_s, "not_given");
   document["currency"] = test.currency;

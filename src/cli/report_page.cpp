@@ -29,12 +29,13 @@ std::map<std::string, Content> load_all(const std::vector<StoredRecord>& records
 CardTables load_card_tables() {
   const std::filesystem::path suites = data_folder() / "suites";
   return {load_peaks(suites / "peaks.json"), load_prices(suites / "prices.json"),
-          load_fit_rows(suites / "memory_table.json")};
+          load_fit_rows(suites / "memory_table.json"), load_mlperf(suites / "mlperf.json")};
 }
 
 ReportView page_view(const std::vector<const RunRecord*>& records, const CardTables& tables) {
   ReportView view = report_view(records, tables.peaks, tables.prices, tables.fit);
   predict_own(view.fit.rows);
+  view.mlperf = mlperf_view(view.cases, tables.mlperf);
   return view;
 }
 

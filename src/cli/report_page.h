@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "analysis/fit_table.h"
+#include "analysis/mlperf.h"
 #include "analysis/report_view.h"
 #include "analysis/tables.h"
 #include "report/html.h"
@@ -17,6 +18,7 @@ struct CardTables {
   std::vector<CardPeak> peaks;
   std::vector<CardPrice> prices;
   std::vector<FitRow> fit;
+  MlperfTable mlperf;
 };
 
 /// The tables that come with the program.

@@ -26,6 +26,7 @@ class Level {
     result_.level.rate = plan.rate;
     if (is_closed()) {
       result_.level.concurrency = plan.concurrency;
+      result_.level.scenario = plan.scenario;
       free_since_.assign(static_cast<size_t>(plan.concurrency), 0.0);
     }
   }

@@ -16,12 +16,13 @@ namespace wan::load {
 struct LevelPlan {
   LoadMode mode = LoadMode::kPoisson;
   std::optional<double> rate;
-  std::vector<double> arrivals;   // of an open load: arrivals.h
-  int64_t concurrency = 1;        // of a closed one
-  LoadLength length;              // likewise
-  int64_t warm_up = 0;            // requests, of those above or before the length
-  int64_t most_at_once = 256;     // of an open load: one more waits here, and that wait is in its latency
-  double request_limit_s = 3600;  // from its sending; then it has timed out
+  std::vector<double> arrivals;          // of an open load: arrivals.h
+  int64_t concurrency = 1;               // of a closed one
+  std::optional<LoadScenario> scenario;  // likewise
+  LoadLength length;                     // likewise
+  int64_t warm_up = 0;                   // requests, of those above or before the length
+  int64_t most_at_once = 256;            // of an open load: one more waits here, and that wait is in its latency
+  double request_limit_s = 3600;         // from its sending; then it has timed out
 };
 
 /// The price's currency and the reasons are the last that were told.

@@ -12,7 +12,10 @@ namespace {
 
 constexpr double kLook = 0.1;                                // seconds after which a wish to stop is noticed
 constexpr int kMostTroubles = 5, kMostStrangeEvents = 1000;  // in a row
-constexpr size_t kMostEvent = size_t{4} << 20;               // bytes of one server-sent event
+// Servers bound their connections (ours has 256, of which 64 are streams), and a load may have thousands of requests
+// under way: no more orders than this are sent at once, and no more streams are listened to.
+constexpr int kMostAtOnce = 32;
+constexpr size_t kMostEvent = size_t{4} << 20;  // bytes of one server-sent event
 
 bool is_good(const HttpAnswer& answer) { return answer.status >= 200 && answer.status < 300; }
 
@@ -85,11 +88,32 @@ void HttpTarget::push(Event event) {
 }
 
 void HttpTarget::submit(size_t request, const Order& order) {
-  jobs_[request].exchange =
-      client_.ask(adapter_.order(order), [this, request](const HttpAnswer& answer) { on_order(request, answer); });
+  jobs_[request];
+  unsent_.emplace_back(request, order);
+  send_orders();
+}
+
+void HttpTarget::send_orders() {
+  while (ordering_ < kMostAtOnce && !unsent_.empty()) {
+    const auto [request, order] = std::move(unsent_.front());
+    unsent_.pop_front();
+    Job& job = jobs_.at(request);
+    job.is_being_ordered = true;
+    ++ordering_;
+    job.exchange = client_.ask(adapter_.order(order),
+                               [this, number = request](const HttpAnswer& answer) { on_order(number, answer); });
+  }
+}
+
+/// It is no more among those that are being ordered or listened to.
+void HttpTarget::leave_line(Job& job) {
+  ordering_ -= job.is_being_ordered ? 1 : 0;
+  listening_ -= job.is_listened_to ? 1 : 0;
+  job.is_being_ordered = job.is_listened_to = false;
 }
 
 std::optional<Event> HttpTarget::wait(double until_s) {
+  send_orders();  // in the places of those that were given up
   while (events_.empty()) {
     const double now = client_.now_s();
     if (now >= until_s || stopped_()) return std::nullopt;
@@ -103,6 +127,8 @@ std::optional<Event> HttpTarget::wait(double until_s) {
 void HttpTarget::on_order(size_t request, const HttpAnswer& answer) {
   Job& job = jobs_.at(request);
   job.exchange.reset();
+  leave_line(job);
+  send_orders();
   if (answer.status == 0)
     return end(request, answer.is_unreachable ? LoadEnd::kUnreachable : LoadEnd::kBadAnswer, answer.problem);
   if (!is_good(answer)) return end(request, LoadEnd::kRefused, adapter_.refusal(answer));
@@ -121,18 +147,26 @@ void HttpTarget::on_order(size_t request, const HttpAnswer& answer) {
 }
 
 void HttpTarget::follow(size_t request) {
-  if (const std::optional<HttpAsk> ask = adapter_.events(jobs_.at(request).handle))
+  const Job& job = jobs_.at(request);
+  const std::optional<HttpAsk> ask = adapter_.events(job.handle);
+  if (ask && !job.has_no_events && listening_ < kMostAtOnce)
     listen(request, *ask);
   else
     poll_later(request);
 }
 
 void HttpTarget::listen(size_t request, const HttpAsk& ask) {
-  jobs_.at(request).exchange = client_.stream(
+  Job& job = jobs_.at(request);
+  job.is_listened_to = true;
+  ++listening_;
+  job.exchange = client_.stream(
       ask, [this, request](std::string_view piece) { take_events(request, piece); },
       [this, request](const HttpAnswer&) {  // it broke off or was refused
-        jobs_.at(request).exchange.reset();
-        jobs_.at(request).troubles = 0;
+        Job& left = jobs_.at(request);
+        leave_line(left);
+        left.exchange.reset();
+        left.troubles = 0;
+        left.has_no_events = true;
         poll_later(request);
       });
 }
@@ -169,7 +203,11 @@ void HttpTarget::poll_later(size_t request) {
   const double seconds = job.over_at_s              ? options_.poll_s / 5
                          : socket_ == Socket::kOpen ? 10 * options_.poll_s
                                                     : options_.poll_s;
-  job.exchange = client_.after(seconds, [this, request] { poll(request); });
+  // Of those that wait until their events can be heard, all together are asked for as often as the ones before them.
+  const bool waits_to_listen = !job.has_no_events && adapter_.events(job.handle).has_value();
+  const double turns =
+      waits_to_listen ? std::max(1.0, static_cast<double>(jobs_.size()) / static_cast<double>(kMostAtOnce)) : 1;
+  job.exchange = client_.after(turns * seconds, [this, request] { poll(request); });
 }
 
 void HttpTarget::poll(size_t request) {
@@ -195,7 +233,7 @@ void HttpTarget::on_look(size_t request, const HttpAnswer& answer) {
   job.troubles = is_read ? 0 : job.troubles + 1;
   if (job.troubles >= kMostTroubles)
     return end(request, answer.is_unreachable ? LoadEnd::kUnreachable : LoadEnd::kBadAnswer, trouble);
-  poll_later(request);
+  follow(request);
 }
 
 void HttpTarget::on_view(size_t request, const JobView& view, StartKnown how) {
@@ -224,6 +262,7 @@ void HttpTarget::end(size_t request, LoadEnd how, const std::string& detail, con
   if (how == LoadEnd::kBadAnswer || how == LoadEnd::kUnreachable) cancel(job->second.handle);
   by_id_.erase(job->second.handle.id);
   if (job->second.exchange) client_.forget(*job->second.exchange);
+  leave_line(job->second);
   jobs_.erase(job);
 }
 
@@ -246,6 +285,8 @@ void HttpTarget::give_up(size_t request) {
   if (job->second.exchange) client_.forget(*job->second.exchange);
   cancel(job->second.handle);
   by_id_.erase(job->second.handle.id);
+  leave_line(job->second);
+  std::erase_if(unsent_, [&](const auto& one) { return one.first == request; });
   jobs_.erase(job);
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "load/adapter.h"
 #include "load/http_client.h"
@@ -40,6 +41,7 @@ class HttpTarget final : public Target {
  private:
   struct Job {
     JobHandle handle;
+    bool is_being_ordered = false, is_listened_to = false, has_no_events = false;
     std::optional<HttpClient::Number> exchange;
     std::string text;  // of server-sent events, what is not yet a whole one
     bool is_started = false;
@@ -49,6 +51,8 @@ class HttpTarget final : public Target {
 
   void push(Event event);
   Event event_of(Event::Kind kind, size_t request) const;
+  void send_orders();
+  void leave_line(Job& job);
   void on_order(size_t request, const HttpAnswer& answer);
   void follow(size_t request);
   void listen(size_t request, const HttpAsk& ask);
@@ -73,7 +77,9 @@ class HttpTarget final : public Target {
   std::map<std::string, size_t> by_id_;
   enum class Socket { kNone, kOpening, kOpen };
   Socket socket_ = Socket::kNone;
-  int cancelling_ = 0;  // asked for and not yet answered
+  std::deque<std::pair<size_t, Order>> unsent_;  // submitted while enough orders were under way
+  int ordering_ = 0, listening_ = 0;             // jobs that are being ordered, and whose events are heard
+  int cancelling_ = 0;                           // asked for and not yet answered
 };
 
 }  // namespace wan::load

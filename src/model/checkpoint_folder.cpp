@@ -1,8 +1,5 @@
 #include "model/checkpoint_folder.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <memory>
 
@@ -11,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/folder_in_progress.h"
 #include "base/threads.h"
 #include "io/pth_writer.h"
 #include "io/streamed_file.h"
@@ -49,57 +47,6 @@ std::vector<std::vector<WrittenTensor>> split(std::vector<WrittenTensor> tensors
   }
   return shards;
 }
-
-/// Whether another file system, or a part of one, is mounted there: nothing can take its name.
-bool is_mount_point(const fs::path& folder) {
-  struct statx here {};
-  const bool known = ::statx(AT_FDCWD, folder.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &here) == 0;
-  return known && (here.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0 &&
-         (here.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-}
-
-/// A folder made beside its final name, which it takes when complete; otherwise it is removed.
-class FolderInProgress {
- public:
-  /// Throws Error(kUsage) when `target` is there and not empty or `needed_bytes` are not free beside it.
-  FolderInProgress(const fs::path& target, uint64_t needed_bytes) {
-    target_ = fs::absolute(target).lexically_normal();
-    if (!target_.has_filename()) target_ = target_.parent_path();
-    if (fs::is_symlink(target_) && fs::exists(target_)) target_ = fs::canonical(target_);
-    const bool there = fs::exists(target_);
-    const bool empty = there && fs::is_directory(target_) && fs::is_empty(target_);
-    require(!there || empty, fmt::format("{} is there already: name a folder that is new or empty", target_.string()),
-            ErrorKind::kUsage);
-    require(
-        !there || !is_mount_point(target_),
-        fmt::format("{} is a mount point, which cannot be made whole at once: name a folder in it", target_.string()),
-        ErrorKind::kUsage);
-    require_writable(target_.parent_path(), needed_bytes);
-    const fs::path beside = sibling_temporary(target_);
-    require(fs::create_directory(beside),
-            fmt::format("{} is there already, left by a process that was killed: remove it", beside.string()),
-            ErrorKind::kUsage);
-    beside_ = beside;  // from here on it is ours to remove
-  }
-  ~FolderInProgress() {
-    std::error_code ignored;
-    if (!beside_.empty()) fs::remove_all(beside_, ignored);
-  }
-  FolderInProgress(const FolderInProgress&) = delete;
-  FolderInProgress& operator=(const FolderInProgress&) = delete;
-
-  const fs::path& path() const { return beside_; }
-  void finish() {
-    std::error_code failure;
-    fs::rename(beside_, target_, failure);
-    require(!failure, fmt::format("cannot rename {} to {}: {}", beside_.string(), target_.string(), failure.message()),
-            ErrorKind::kRuntime);
-    beside_.clear();
-  }
-
- private:
-  fs::path target_, beside_;
-};
 
 }  // namespace
 

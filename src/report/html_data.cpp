@@ -18,6 +18,7 @@
 #include "report/html_data.h"
 #include "report/imported.h"
 #include "report/load.h"
+#include "report/mlperf.h"
 
 namespace wan::report {
 namespace {
@@ -143,6 +144,7 @@ Json page_data(const ReportView& view, const HtmlOptions& options) {
                {"fit", fit_data(view.fit)},
                {"ablations", ablations_data(view)},
                {"loads", loads_data(view)},
+               {"mlperf", mlperf_data(view.mlperf)},
                {"fidelity", fidelity_page_data(view, options)},
                {"printed_overviews", Json::array()}};
   for (const CaseView& shown : view.cases) {

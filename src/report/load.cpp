@@ -32,15 +32,15 @@ std::string or_words(const std::string& reason, const char* otherwise) { return 
 std::string load_markdown(const LoadView& view) {
   const LoadTest& test = view.test;
   std::string out = fmt::format("\n## Serving under Load\n\n{}.\n\n", markdown_text(load_head(test)));
-  Table rows({"Load", "Completed", "Videos an Hour", "Latency p50(s)", "Latency p95(s)", "Latency p99(s)",
-              "Queue p50(s)", "Service p50(s)", "Within Objective", "Energy Made(J)", "Energy with Waiting(J)",
-              "Price"});
+  Table rows({"Load", "Completed", "Videos an Hour", "Latency p50(s)", "Latency p90(s)", "Latency p95(s)",
+              "Latency p99(s)", "Queue p50(s)", "Service p50(s)", "Within Objective", "Energy Made(J)",
+              "Energy with Waiting(J)", "Price"});
   for (const LoadSummary& level : view.levels) {
     rows.begin_row();
     rows.text(level.name());
     rows.text(fmt::format("{} of {}", level.completed, level.asked));
     add_number(rows, level.per_s, 1 / kSecondsAnHour, 1, "fewer than two completed");
-    for (const double p : {0.5, 0.95, 0.99}) add_quantile(rows, level.latency, p);
+    for (const double p : {0.5, 0.9, 0.95, 0.99}) add_quantile(rows, level.latency, p);
     add_quantile(rows, level.queue, 0.5);
     add_quantile(rows, level.service, 0.5);
     if (level.goodput)

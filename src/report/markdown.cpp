@@ -17,6 +17,7 @@
 #include "report/format.h"
 #include "report/imported.h"
 #include "report/load.h"
+#include "report/mlperf.h"
 
 namespace wan::report {
 namespace {
@@ -190,7 +191,7 @@ std::string markdown_report(const ReportView& view) {
   out += performance_summary(view, machines);
   if (!cards_picture(view).empty()) out += "\n![Seconds and cents a video, by card](cards.svg)\n";
   out += fidelity_charts_markdown(view);
-  out += cards_markdown(view.cards) + fit_markdown(view.fit);
+  out += cards_markdown(view.cards) + mlperf_markdown(view.mlperf) + fit_markdown(view.fit);
   out += "\n---\n\n# Detailed Reports\n";
   for (const std::string& machine : machines) out += device_section(machine, view);
   return out + imported_markdown(view.records);

@@ -54,6 +54,7 @@ Json json_of(const LoadLevel& level) {
   Json json = {{"mode", enum_name(level.mode)},
                {"rate", json_of(level.rate)},
                {"concurrency", json_of(level.concurrency)},
+               {"scenario", level.scenario ? Json(enum_name(*level.scenario)) : Json(nullptr)},
                {"requests", Json::array()},
                {"power", json_of(level.power)}};
   for (const LoadRequest& request : level.requests) json["requests"].push_back(json_of(request));
@@ -134,6 +135,8 @@ LoadLevel level_from(const nlohmann::json& json, const std::string& where) {
   reader.read("mode", level.mode);
   read_or_null(reader, "rate", level.rate, kRates);
   read_or_null(reader, "concurrency", level.concurrency, kCounts);
+  if (const nlohmann::json* scenario = reader.find("scenario"); scenario != nullptr && !scenario->is_null())
+    reader.read("scenario", level.scenario);
   read_list(reader, "requests", kMostLoadRequests, [&](const nlohmann::json& one, size_t i) {
     level.requests.push_back(request_from(one, fmt::format("{}: request {}", where, i + 1)));
   });
@@ -180,7 +183,9 @@ std::string to_json(const LoadTest& test) {
   json["server"] = test.server;
   json["settings"] = Json(test.settings);
   json["prompts"] = test.prompts;
+  json["prompts_sha256"] = test.prompts_sha256;
   json["seed"] = test.seed;
+  json["has_one_seed"] = test.has_one_seed;
   json["poll_s"] = test.poll_s;
   json["objective_multiple"] = json_of(test.objective_multiple);
   json["objective_s"] = json_of(test.objective_s);
@@ -209,7 +214,9 @@ LoadTest load_test_from_json(const std::string& text, const std::string& where) 
   reader.read("server", test.server);
   read_settings(reader, test.settings);
   reader.read("prompts", test.prompts, kCounts);
+  reader.read("prompts_sha256", test.prompts_sha256);
   reader.read("seed", test.seed);
+  reader.read("has_one_seed", test.has_one_seed);
   reader.read("poll_s", test.poll_s, kTimesOfLevel);
   read_or_null(reader, "objective_multiple", test.objective_multiple, kRates);
   read_or_null(reader, "objective_s", test.objective_s, kTimesOfLevel);

@@ -16,7 +16,7 @@
 namespace wan {
 
 inline constexpr std::string_view kLoadSchema = "wanbench.load";
-inline constexpr int kLoadMajor = 1, kLoadMinor = 0;
+inline constexpr int kLoadMajor = 1, kLoadMinor = 1;
 inline constexpr const char* kLoadFile = "load.json";
 
 inline constexpr size_t kMostLoadLevels = 100;
@@ -29,6 +29,12 @@ enum class LoadMode {
   kPoisson,  // at a rate, whatever the server does
   kTrace,    // as a file has them, likewise
   kClosed,   // one when another ends: so many are under way at a time
+};
+
+/// MLPerf Inference's names of two closed loads; both send each video with one seed.
+enum class LoadScenario {
+  kSingleStream,  // one after another
+  kOffline,       // all are queued at once
 };
 
 enum class LoadEnd {
@@ -83,9 +89,10 @@ struct PowerReading {
 /// One rate, or one number of requests at a time.
 struct LoadLevel {
   LoadMode mode = LoadMode::kPoisson;
-  std::optional<double> rate;          // requests a second that were to be sent; of a trace what it comes to
-  std::optional<int64_t> concurrency;  // of a closed one
-  std::vector<LoadRequest> requests;   // in the order in which they were to be sent
+  std::optional<double> rate;            // requests a second that were to be sent; of a trace what it comes to
+  std::optional<int64_t> concurrency;    // of a closed one
+  std::optional<LoadScenario> scenario;  // of a closed one that was asked for by that name
+  std::vector<LoadRequest> requests;     // in the order in which they were to be sent
   std::vector<PowerReading> power;
   bool operator==(const LoadLevel&) const = default;
 };
@@ -97,8 +104,10 @@ struct LoadTest {
   std::string model, server;  // what the server calls its model and its device; empty: it does not say
   std::map<std::string, std::string> settings;  // of the requests: "size", "num_frames", "steps", ...
   int64_t prompts = 0;
+  std::string prompts_sha256;  // of the prompts in their order, a line feed behind each; empty before 1.1
   uint64_t seed = 0;
-  double poll_s = 0;                                  // how often a server that pushes nothing was asked
+  bool has_one_seed = false;  // all videos have `seed`, as in a scenario; else each has one of its own, from `seed` on
+  double poll_s = 0;          // how often a server that pushes nothing was asked
   std::optional<double> objective_multiple;           // of what the server expects of that very request
   std::optional<double> objective_s;                  // or seconds, of all
   std::string currency, why_no_energy, why_no_price;  // reasons where no request has the value
@@ -122,6 +131,13 @@ struct wan::EnumNames<wan::LoadMode> {
       {wan::LoadMode::kPoisson, "poisson"},
       {wan::LoadMode::kTrace, "trace"},
       {wan::LoadMode::kClosed, "closed"},
+  }};
+};
+template <>
+struct wan::EnumNames<wan::LoadScenario> {
+  static constexpr std::array<std::pair<wan::LoadScenario, std::string_view>, 2> kTable{{
+      {wan::LoadScenario::kSingleStream, "SingleStream"},
+      {wan::LoadScenario::kOffline, "Offline"},
   }};
 };
 template <>

@@ -10,6 +10,7 @@ namespace {
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 /// Forty videos of some `service` seconds, asked for every 20 s.
 LoadTest example(double service, double rate = 0.05) {
@@ -42,6 +43,28 @@ TEST(CompareLoads, SaysWhichOfThemTakesLess) {
   EXPECT_EQ(row_of(found, "seconds a video").verdict, Verdict::kSame);  // both as often as they are asked
   EXPECT_EQ(row_of(compare_loads(b, a, 0.01), "service").verdict, Verdict::kSlower);
   EXPECT_EQ(row_of(compare_loads(a, a, 0.02), "service").verdict, Verdict::kSame);
+}
+
+TEST(CompareLoads, AScenarioAnswersItselfAloneAndOtherPromptsAreSaid) {
+  LoadTest one = example(10), other = example(10);
+  for (LoadTest* test : {&one, &other}) {
+    test->levels[0].mode = LoadMode::kClosed;
+    test->levels[0].rate = {};
+    test->levels[0].concurrency = 1;
+  }
+  one.levels[0].scenario = LoadScenario::kSingleStream;
+  one.prompts_sha256 = "a";
+  const LoadView a(one), plain(other);
+  const LoadComparison apart = compare_loads(a, plain, 0.01);
+  EXPECT_THAT(apart.only_in_a, ElementsAre("SingleStream"));
+  EXPECT_THAT(apart.only_in_b, ElementsAre("1 at once"));
+  EXPECT_THAT(apart.caveats, Not(Contains(HasSubstr("other prompts")))) << "B does not say";
+  other.levels[0].scenario = LoadScenario::kSingleStream;
+  other.prompts_sha256 = "b";
+  const LoadView b(std::move(other));
+  EXPECT_EQ(compare_loads(a, b, 0.01).pairs.size(), 1u);
+  EXPECT_THAT(compare_loads(a, b, 0.01).caveats, Contains(HasSubstr("other prompts")));
+  EXPECT_THAT(compare_loads(a, a, 0.01).caveats, Not(Contains(HasSubstr("other prompts"))));
 }
 
 TEST(CompareLoads, AQuantileWithoutAnUpperEndDecidesNothing) {

@@ -15,6 +15,7 @@ namespace {
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Pair;
 
 double uniform(std::mt19937_64& generator) { return (static_cast<double>(generator() >> 11) + 1) * 0x1p-53; }
@@ -86,6 +87,28 @@ TEST(LoadSummary, SaysQueueServiceAndRateOfARegularLoad) {
   EXPECT_EQ(summary.per_s, 0.25);
   EXPECT_EQ(summary.name(), "0.25/s");
   EXPECT_THAT(summary.start_known, ElementsAre(Pair(StartKnown::kEvents, 11)));
+}
+
+TEST(LoadSummary, AScenarioHasMlperfsNameAndSaysWhichPromptsItHad) {
+  LoadTest test;
+  LoadLevel& level = test.levels.emplace_back();
+  level.mode = LoadMode::kClosed;
+  level.concurrency = 249;
+  EXPECT_EQ(summarise(level, test).name(), "249 at once");
+  level.scenario = LoadScenario::kOffline;
+  EXPECT_EQ(summarise(level, test).name(), "Offline");
+  level.scenario = LoadScenario::kSingleStream;
+  EXPECT_EQ(summarise(level, test).name(), "SingleStream");
+  EXPECT_THAT(load_notes(test, {}), IsEmpty()) << "a record of before 1.1";
+  test.prompts = 248;
+  test.prompts_sha256 = "abc";
+  test.seed = 42;
+  test.has_one_seed = true;
+  EXPECT_THAT(load_notes(test, {}), ElementsAre("248 prompts of SHA-256 abc, every video with the seed 42"));
+  test.prompts = 1;
+  test.has_one_seed = false;
+  EXPECT_THAT(load_notes(test, {}),
+              ElementsAre("one prompt of SHA-256 abc, each video with a seed of its own, from 42"));
 }
 
 TEST(LoadSummary, TheWarmUpCountsForNothingButTheBeginOfTheRate) {

@@ -33,12 +33,13 @@ class Job:
 class StandIn:
     """Its jobs, and one thread that works them off."""
 
-    most_waiting = 1000
+    pause, thinks = PAUSE, 0  # seconds of work, and before an order is taken in
 
     def __init__(self):
         self.jobs, self.numbers, self.lock = {}, itertools.count(1), threading.Lock()
         self.waiting = queue.Queue()
         self.orders = []  # (content type, fields) of each
+        self.ordering = self.most_ordering = 0  # orders that are being taken in, now and at most
         self.cancelled = []
         stand_in = self
 
@@ -50,6 +51,12 @@ class StandIn:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                with stand_in.lock:
+                    stand_in.ordering += 1
+                    stand_in.most_ordering = max(stand_in.most_ordering, stand_in.ordering)
+                time.sleep(stand_in.thinks)
+                with stand_in.lock:
+                    stand_in.ordering -= 1
                 stand_in.post(self, body)
 
             def do_DELETE(self):
@@ -94,7 +101,7 @@ class StandIn:
             self.begins(job)
             if "never" in job.prompt:
                 return
-            time.sleep(PAUSE)
+            time.sleep(self.pause)
             job.ended, job.state = time.time(), "failed" if "fails" in job.prompt else "completed"
             self.ends(job)
 

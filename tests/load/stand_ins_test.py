@@ -3,6 +3,7 @@
 
 Usage: stand_ins_test.py BUILD_DIR
 """
+import hashlib
 import json
 import os
 import shutil
@@ -93,6 +94,43 @@ class Videos(Case):
                                    "--request-seconds", "0.5", code=1)
         self.assertEqual(summary["levels"][0]["failures"], [{"what": "timed_out", "count": 2}])
         self.assertEqual(sorted(server.cancelled), ["/v1/videos/video-1", "/v1/videos/video-2"])
+
+    def test_scenarios_ask_for_each_prompt_once_with_one_seed(self):
+        server = self.stand_in(stand_ins.Videos)
+        words = ["a boat", "a ship", "a raft"]
+        prompts = self.file("prompts.txt", "# a list\n\na boat\n  a ship\r\n\na raft")
+        folder = os.path.join(self.root, "load")
+        summary, _ = self.run_load(server.url, "videos-json", "--prompts", prompts, "--scenario", "SingleStream,Offline", "--seed", "7", "--output", folder)
+        self.assertEqual(summary["prompts_sha256"], hashlib.sha256("".join(word + "\n" for word in words).encode()).hexdigest())
+        self.assertEqual((summary["prompts"], summary["seed"], summary["has_one_seed"]), (3, 7, True))
+        self.assertEqual([(level["name"], level["scenario"]["value"], level["concurrency"]["value"], level["asked"], level["completed"]) for level in summary["levels"]],
+                         [("SingleStream", "SingleStream", 1, 3, 3), ("Offline", "Offline", 4, 3, 3)])
+        self.assertEqual({fields["seed"] for _, fields in server.orders}, {7})
+        self.assertEqual([fields["prompt"] for _, fields in server.orders[:4]], words + words[:1])
+        self.assertEqual(sorted(fields["prompt"] for _, fields in server.orders[5:]), sorted(words))
+        with open(os.path.join(folder, "load.json")) as file:
+            levels = json.load(file)["levels"]
+        self.assertTrue(all(request["intended_s"] == 0 for request in levels[1]["requests"]), "all are queued at once")
+        stream = levels[0]["requests"]
+        self.assertTrue(all(later["sent_s"] >= before["ended_s"] for before, later in zip(stream, stream[1:])), "one after another")
+
+    def test_a_scenario_takes_no_other_load_beside_it(self):
+        own = self.file("own.txt", '{"prompt": "a boat", "seed": 3}\n')
+        for options, word in ((["--concurrency", "1", "--requests", "1"], "leave out --rate"), (["--duration", "5"], "leave out --rate"),
+                              (["--prompts", own], "own.txt:1: the line has a seed of its own"), (["--requests", "20000"], "10000 at most"),
+                              (["--workflow", own], "from its cache")):
+            adapter = "comfyui" if "--workflow" in options else "videos"
+            _, said = self.run_load("http://127.0.0.1:9", adapter, "--prompt", "a", "--scenario", "Offline", *options, code=2)
+            self.assertIn(word, " ".join(said.split()))
+
+    def test_of_many_orders_few_are_sent_at_once_and_all_are_taken(self):
+        server = stand_ins.Videos()
+        server.pause, server.thinks = 0.001, 0.01
+        self.addCleanup(server.stop)
+        summary, _ = self.run_load(server.url, "videos-json", "--prompt", "a boat", "--scenario", "Offline", "--requests", "150")
+        self.assertEqual(summary["levels"][0]["completed"], 150)
+        self.assertGreater(server.most_ordering, 1)
+        self.assertLessEqual(server.most_ordering, 32)
 
     def test_nobody_there_is_said_before_anything_is_sent(self):
         server = stand_ins.Videos()
@@ -256,6 +294,17 @@ class Own(Case):
         self.assertTrue(os.path.exists(os.path.join(folder, "report.html")))
         _, said = self.run_load(self.url, "wanbench", "--prompt", "a", "--concurrency", "1", "--requests", "1", "--output", folder, code=2)
         self.assertIn("holds a load.json already", said)
+
+    def test_of_more_videos_than_are_listened_to_each_begin_is_heard(self):
+        folder = os.path.join(self.root, "load")
+        summary, _ = self.run_load(self.url, "wanbench", "--prompt", "a video of a red star", "--scenario", "Offline", "--requests", "40", "--output", folder)
+        level = summary["levels"][0]
+        self.assertEqual((level["completed"], level["start_known"]), (40, {"events": 40}))
+        self.assertEqual([one["p"] for one in level["latency_s"]["value"]["quantiles"]], [0.5, 0.9, 0.95, 0.99])
+        done = subprocess.run([os.path.join(BUILD, "wanbench"), "report", folder], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(os.path.join(folder, "report.md")) as file:
+            self.assertRegex(file.read(), r"\| Offline \| 40 of 40 \|")
 
     def test_a_refusal_of_the_server_has_its_code(self):
         summary, _ = self.run_load(self.url, "wanbench", "--prompt", "a", "--size", "33x32", "--concurrency", "1", "--requests", "1", "--warm-up", "0", code=1)

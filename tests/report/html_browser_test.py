@@ -15,7 +15,7 @@ import urllib.parse
 from browser import Browser, find_browser, skipped
 
 WIDTHS = {1280: 800, 390: 844}
-KINDS = ("mixed", "demo", "one_card", "four_cards", "ablation", "failures", "fidelity", "load", "load_alone")
+KINDS = ("mixed", "demo", "one_card", "four_cards", "ablation", "failures", "fidelity", "load", "mlperf", "load_alone")
 
 
 def is_absent_video(url):
@@ -557,6 +557,31 @@ def wrong_load(shown, data):
         yield "the model's name or the failure is not said"
 
 
+MLPERF = """(() => {
+  const box = document.getElementById("mlperf");
+  return box && {rows: [...box.querySelector("table").tBodies[0].rows].map(r => [...r.cells].map(c => c.textContent)), text: box.textContent};
+})()"""
+
+
+def wrong_mlperf(shown, data, kind):
+    """On the page of the same work alone: ours first and said to be unofficial, a row an entry, sources below."""
+    if (shown is None) != (kind != "mlperf"):
+        yield "the table of MLPerf is where it should not be, or not where it should"
+    if shown is None or kind != "mlperf":
+        return
+    rows = data["mlperf"]["rows"]
+    if len(shown["rows"]) != len(rows) or [row["ours"] for row in rows] != [True] + [False] * (len(rows) - 1):
+        yield f"rows {shown['rows']}"
+    for row, known in zip(shown["rows"], rows):
+        numbers = [known[key]["value"] for key in ("seconds", "per_hour", "card_seconds", "queued_card_seconds")]
+        if row[2] != known["cards"] or row[3] != known["precision"] or row[0].startswith("unofficial") != known["ours"]:
+            yield f"row {row} of {known}"
+        yield from [f"row {row}: {text} for {value}" for text, value in zip(row[4:], numbers) if not near(text, value)]
+    for words in ["unofficial comparison", "not verified by MLCommons Association"] + [source["text"] for source in data["mlperf"]["sources"]]:
+        if words not in shown["text"]:
+            yield f"not said: {words}"
+
+
 def check_load_alone(browser):
     """A report without a record: the section alone."""
     problems = list(wrong_load(browser.evaluate(LOAD), browser.evaluate(DATA)))
@@ -577,6 +602,7 @@ def check_page(browser, folder, groups, height, kind):
     data = browser.evaluate(DATA)
     problems = list(wrong_structure(browser.evaluate(STRUCTURE), data, height, kind))
     problems += wrong_load(browser.evaluate(LOAD), data) if kind == "load" else []
+    problems += wrong_mlperf(browser.evaluate(MLPERF), data, kind)
     problems += browser.evaluate(VIDEOS) + browser.evaluate(STILLS)
     problems += wrong_videos(browser.evaluate(SHOWN), data["cases"], folder)
     has_parts = any(c["headline"]["parts"] for c in data["cases"])

@@ -106,6 +106,7 @@ std::vector<wan::RunRecord> records_of(const std::string& kind, const std::files
   if (kind == "failures") return wan::failure_records();
   if (kind == "fidelity") return fidelity_records(folder);
   if (kind == "load") return wan::report_records();
+  if (kind == "mlperf") return wan::mlperf_records();
   return {};
 }
 
@@ -128,6 +129,7 @@ int main(int argc, char** argv) {
   const auto prices = wan::load_prices(suites / "prices.json");
   wan::ReportView view = wan::report_view(pointers, peaks, prices);
   if (kind == "load" || kind == "load_alone") view.loads.emplace_back(wan::load_example());
+  view.mlperf = wan::mlperf_view(view.cases, wan::load_mlperf(suites / "mlperf.json"));
   wan::report::HtmlOptions options;
   options.folder = folder;
   if (wan::can_write_video()) options.poster = wan::video_poster;

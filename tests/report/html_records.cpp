@@ -311,6 +311,28 @@ std::vector<RunRecord> demo_records() {
   return records;
 }
 
+std::vector<RunRecord> mlperf_records() {
+  std::vector<RunRecord> records;
+  const double kNoise[] = {1.0, 1.0004, 0.9997};
+  for (const int64_t frames : {81, 77})
+    for (int64_t repeat = 0; repeat < 3; ++repeat) {
+      RunRecord record = base_run(frames == 81 ? "T2V_A14B_720p" : "T2V_A14B_720p_77", RunScope::kWarm, repeat);
+      record.stages = stages_of(RunScope::kWarm, 20 * kNoise[repeat]);
+      record.workload.task = "t2v";
+      record.workload.model = "t2v-A14B";
+      record.workload.height = 720;
+      record.workload.num_frames = frames;
+      record.workload.steps = 20;
+      record.workload.guidance_high = 4;
+      record.workload.guidance_low = 3;
+      record.workload.dtypes = {{"dit", "bf16"}, {"vae", "fp32"}};
+      record.system.gpus[0].name = "NVIDIA H200";
+      seal(record);
+      records.push_back(std::move(record));
+    }
+  return records;
+}
+
 std::vector<RunRecord> four_card_records() {
   std::vector<RunRecord> records;
   const double kNoise[] = {1.0, 1.0004, 0.9997, 1.0002, 0.9999};

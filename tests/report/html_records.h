@@ -47,6 +47,9 @@ std::vector<RunRecord> fidelity_records();
 /// to be markup.
 LoadTest load_example();
 
+/// A warm case of MLPerf's text-to-video work on one H200, three runs, and one of fewer frames.
+std::vector<RunRecord> mlperf_records();
+
 /// Three cases that gave nothing: two without memory, one that crashed.
 std::vector<RunRecord> failure_records();
 

@@ -356,6 +356,51 @@ TEST_F(Html, WillItFitSaysWhereTheWeightsAreAndWhatMeasuredIt) {
   EXPECT_EQ(cells[4], (Json{{{"place", "card"}, {"gib", "23.9"}, {"mark", "●"}}})) << "24500 MiB, all three runs";
 }
 
+/// The view with a table of one round whose submitter wants to be markup.
+ReportView beside_mlperf(const std::vector<RunRecord>& records) {
+  ReportView view = view_of(records);
+  MlperfTable table = load_mlperf(std::filesystem::path(WAN_SOURCE_DIR) / "suites" / "mlperf.json");
+  table.entries[0].submitter = table.entries[0].weights = table.sources[0].text = kHostileText;
+  table.entries[1].offline_per_s.reset();
+  view.mlperf = mlperf_view(view.cases, std::move(table));
+  return view;
+}
+
+TEST(HtmlMlperf, PublishedResultsStandBesideTheSameWorkAsTheyAreStated) {
+  const std::vector<RunRecord> records = mlperf_records();
+  const ReportView view = beside_mlperf(records);
+  const Json mlperf = Json::parse(report::report_data(view))["mlperf"];
+  ASSERT_EQ(mlperf["rows"].size(), 15u) << "the case of 81 frames, not that of 77";
+  const Json& ours = mlperf["rows"][0];
+  EXPECT_EQ(ours["who"], "here: T2V_A14B_720p (warm), wanbench");
+  EXPECT_EQ(ours["round"], "unofficial");
+  EXPECT_EQ(ours["cards"], "1x NVIDIA H200");
+  EXPECT_EQ(ours["precision"], "DiT bf16, VAE fp32");
+  EXPECT_EQ(ours["card_seconds"]["value"], view.cases[0].numbers().total_s.median());
+  EXPECT_EQ(ours["card_seconds"]["runs"], 3);
+  EXPECT_TRUE(ours["queued_card_seconds"]["value"].is_null());
+  const Json& published = mlperf["rows"][3];
+  EXPECT_EQ(published["who"], "GigaComputing");
+  EXPECT_EQ(published["cards"], "8x NVIDIA B300-SXM-270GB");
+  EXPECT_EQ(published["precision"], "fp8");
+  EXPECT_NEAR(published["card_seconds"]["value"].get<double>(), 144.4, 0.05);
+  EXPECT_NEAR(published["per_hour"]["value"].get<double>(), 225.0, 0.1);
+  EXPECT_EQ(mlperf["rows"][2]["per_hour"]["reason"], "not submitted");
+  EXPECT_THAT(mlperf["notes"][0], HasSubstr("results not verified by MLCommons Association"));
+  EXPECT_TRUE(Json::parse(report::report_data(beside_mlperf(report_records())))["mlperf"].is_null());
+}
+
+TEST(HtmlMlperf, TextOfTheTableIsNoMarkup) {
+  const std::vector<RunRecord> records = mlperf_records();
+  const ReportView view = beside_mlperf(records);
+  EXPECT_THAT(report::html_report(view), Not(HasSubstr("<img src=x")));
+  const std::string markdown = report::markdown_report(view);
+  EXPECT_THAT(markdown, HasSubstr("## MLPerf Text-to-Video, Unofficial\n"));
+  EXPECT_THAT(markdown, HasSubstr("| here: T2V_A14B_720p (warm), wanbench | unofficial | 1x NVIDIA H200 |"));
+  EXPECT_THAT(markdown, AllOf(HasSubstr("script\\>\\<img src=x"), Not(HasSubstr("script><img src=x"))));
+  EXPECT_THAT(report::markdown_report(beside_mlperf(report_records())), Not(HasSubstr("MLPerf")));
+}
+
 TEST_F(Html, WhatRanOutIsListedWithWhatItWantedAndHad) {
   const ReportView view = view_of(records_);
   const Json fit = Json::parse(report::report_data(view))["fit"];

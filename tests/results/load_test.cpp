@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include "base/error.h"
 
 namespace wan {
@@ -19,7 +21,14 @@ LoadTest example() {
   test.settings = {{"size", "832x480"}};
   test.objective_multiple = 2.5;
   test.idle_power = {{0.5, 71}, {1, 72.5}};
-  test.levels.resize(1);
+  test.prompts = 248;
+  test.prompts_sha256 = std::string(64, 'a');
+  test.seed = 42;
+  test.has_one_seed = true;
+  test.levels.resize(2);
+  test.levels[1].mode = LoadMode::kClosed;
+  test.levels[1].concurrency = 249;
+  test.levels[1].scenario = LoadScenario::kOffline;
   LoadLevel& level = test.levels[0];
   level.rate = 0.125;
   level.power = {{0, 300}};
@@ -57,11 +66,27 @@ std::string refusal(const std::string& text) {
 }
 
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  return text.replace(text.find(from), from.size(), to);
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return at == std::string::npos ? text : text.replace(at, from.size(), to);
 }
 
 TEST(LoadFile, IsReadBackAsItWasWritten) {
   EXPECT_TRUE(load_test_from_json(to_json(example()), "load.json") == example());
+}
+
+TEST(LoadFile, OneOfBeforeScenariosIsRead) {
+  std::string old = to_json(example());
+  old = replaced(old, "\"minor\": 1", "\"minor\": 0");
+  old = replaced(old, fmt::format(" \"prompts_sha256\": \"{}\",\n", std::string(64, 'a')), "");
+  old = replaced(old, " \"has_one_seed\": true,\n", "");
+  old = replaced(old, "   \"scenario\": null,\n", "");
+  old = replaced(old, "   \"scenario\": \"Offline\",\n", "");
+  const LoadTest read = load_test_from_json(old, "load.json");
+  EXPECT_EQ(read.prompts_sha256, "");
+  EXPECT_FALSE(read.has_one_seed);
+  EXPECT_FALSE(read.levels[1].scenario.has_value());
+  EXPECT_EQ(read.levels[1].concurrency, 249);
 }
 
 TEST(LoadFile, WhatIsNoneIsRefusedByItsField) {
@@ -76,6 +101,8 @@ TEST(LoadFile, WhatIsNoneIsRefusedByItsField) {
   EXPECT_THAT(refusal(replaced(good, "429 queue_full", "\\u0000")), "");
   EXPECT_THAT(refusal(replaced(good, "\"refused\"", "\"eaten\"")),
               AllOf(HasSubstr("request 2"), HasSubstr("timed_out")));
+  EXPECT_THAT(refusal(replaced(good, "\"Offline\"", "\"Server\"")),
+              AllOf(HasSubstr("level 2"), HasSubstr("scenario"), HasSubstr("SingleStream")));
   EXPECT_THAT(refusal(replaced(good, "\"rate\": 0.125", "\"rate\": 1e99")), HasSubstr("rate"));
   EXPECT_THAT(refusal(replaced(good, "0.5,\n   71", "5,\n   71")), HasSubstr("idle_power 2"));
   EXPECT_THAT(refusal(replaced(good, "\"levels\"", "\"plains\"")), HasSubstr("plains"));

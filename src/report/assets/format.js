@@ -19,6 +19,8 @@ const writers = {
   ratio: (v) => v.toFixed(2) + "x",
   number: (v) => (Math.abs(v) < 10 ? v.toFixed(2) : v.toFixed(1)),
   money: (v) => (v < 1 ? v.toPrecision(3) : v.toFixed(2)),
+  tenths: (v) => v.toFixed(1),
+  whole: (v) => v.toFixed(0),
   plain: (v) => String(v),
 };
 

@@ -53,6 +53,7 @@ document.getElementById("report").append(...[
   hasCases ? section("every", "Every case", everyCase(data)) : null,
   fidelitySection(data),
   cardsSection(data),
+  mlperfSection(data),
   data.cold_warm.length ? section("warm", "Cold and warm", coldWarm(data)) : null,
   gaveNone ? null : section("cost", "Cost", costTable(data)),
   gaveNone ? null : section("help", "What would help", whatIfs(data)),
