@@ -39,6 +39,11 @@ class PthReader {
     check(bytes.size() <= kMaxPickleBytes, "data.pkl is larger than 64 MiB");
     const Pickle pickle(bytes, path_ + ": data.pkl");
     pickle_ = &pickle;
+    if (const PickleValue& alone = pickle[pickle.root()]; alone.kind == PickleKind::kTensor) {
+      name_ = kLoneTensor;
+      add_tensor(alone);
+      return;
+    }
     const PickleValue& items = tensor_dict();
     for (size_t i = 0; i + 1 < items.items.size(); i += 2) {
       const PickleValue& key = pickle[items.items[i]];
@@ -86,7 +91,7 @@ class PthReader {
   /// The dict of tensors: the pickle's root, or what the root holds under one of the customary keys.
   const PickleValue& tensor_dict() const {
     const PickleValue& root = (*pickle_)[pickle_->root()];
-    check(root.kind == PickleKind::kDict, "its pickle is not a dict of tensors");
+    check(root.kind == PickleKind::kDict, "its pickle is neither a tensor nor a dict of tensors");
     for (size_t i = 0; i + 1 < root.items.size(); i += 2) {
       const PickleValue& key = (*pickle_)[root.items[i]];
       const PickleValue& value = (*pickle_)[root.items[i + 1]];

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/flags.h"
 #include "base/machine.h"
+#include "io/pth.h"
 #include "model/weight_scheme.h"
 #include "pipeline/expected_time.h"
 #include "pipeline/measured_curve.h"
@@ -20,8 +21,23 @@
 namespace wan {
 namespace {
 
-/// A clip's starting noise: a file's `noise` or `clipK.noise`, or torch's CUDA stream of the fixed card, for each clip
-/// begun anew with the next seed, or gone on with; rounded where the official program rounds it.
+/// The latent of a file that torch saved without a name, which has an axis of one video in front as a rule; nullptr
+/// where the file is none such.
+const StoredTensor* lone_latent(const TensorFile& file) {
+  return file.format() == "pth" && file.tensors().size() == 1 ? file.find(kLoneTensor) : nullptr;
+}
+
+/// The same values without the axis.
+bool has_shape(const Shape& stored, const Shape& wanted) {
+  if (stored == wanted) return true;
+  if (stored.rank() != wanted.rank() + 1 || stored[0] != 1) return false;
+  for (int i = 0; i < wanted.rank(); ++i)
+    if (stored[i + 1] != wanted[i]) return false;
+  return true;
+}
+
+/// A clip's starting noise: a file's `noise` or `clipK.noise`, or its only tensor, or torch's CUDA stream of the fixed
+/// card, for each clip begun anew with the next seed, or gone on with; rounded where the official program rounds it.
 Tensor starting_noise(const Request& request, const Plan& plan, int clip) {
   if (request.initial_latent.empty()) {
     Tensor noise = host_tensor(DType::kF32, plan.latent);
@@ -37,9 +53,10 @@ Tensor starting_noise(const Request& request, const Plan& plan, int clip) {
   std::string name = clip < 0 ? "noise" : fmt::format("clip{}.noise", clip);
   constexpr const char* kPrecise = "fp32.";  // of a reference's file, which has other runs beside it
   if (clip >= 0 && file.find(name) == nullptr && file.find(kPrecise + name) != nullptr) name = kPrecise + name;
-  const StoredTensor& stored = file.at(name);
-  require(stored.shape == plan.latent,
-          fmt::format("{}: {} has shape {}, this request needs {}", request.initial_latent.string(), name,
+  const StoredTensor* const alone = clip < 0 ? lone_latent(file) : nullptr;
+  const StoredTensor& stored = alone != nullptr ? *alone : file.at(name);
+  require(stored.shape == plan.latent || (alone != nullptr && has_shape(stored.shape, plan.latent)),
+          fmt::format("{}: {} has shape {}, this request needs {}", request.initial_latent.string(), stored.name,
                       stored.shape.text(), plan.latent.text()));
   Tensor noise = host_tensor(DType::kF32, plan.latent);
   decode(file, {name, stored.shape, WeightScheme::kPlain, &stored}, 0, stored.shape.count(), noise->as<float>());

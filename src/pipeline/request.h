@@ -60,7 +60,7 @@ struct Request {
   std::optional<int> split_step;  // instead of it: first step of the low-noise expert
   std::optional<Solver> solver;   // nullopt: the recipe's
   uint64_t seed = 42;
-  std::filesystem::path initial_latent;  // safetensors with the key `noise` [C, T, H, W]
+  std::filesystem::path initial_latent;  // `noise` [C, T, H, W], or a .pt of one tensor
 
   // what of it is reused instead of computed: never by default
   std::optional<StepCache> step_cache;    // nullopt: off

@@ -199,9 +199,11 @@ void options_of_sampling(Visitor& visit, R& r) {
                Also::kWorkAndVideo},
         r.solver, Anything{});
   visit(Option{"seed", "--seed", "N", "of the starting noise", Also::kWorkAndVideo}, r.seed, kAnySeed);
-  visit(Option{"initial_latent", "--initial-latent", "FILE", "starting noise: safetensors with the key noise [C,T,H,W]",
-               Also::kWork},
-        r.initial_latent, Anything{});
+  visit(
+      Option{"initial_latent", "--initial-latent", "FILE",
+             "starting noise: safetensors with the key noise [C,T,H,W], or such a tensor alone as torch.save writes it",
+             Also::kWork},
+      r.initial_latent, Anything{});
 }
 
 template <class Visitor, class R>

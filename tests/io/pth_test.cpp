@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "builders.h"
+#include "io/pth.h"
 #include "io/tensor_file.h"
 
 namespace wan {
@@ -103,6 +104,14 @@ TEST(Pth, OrderedDictsParametersAndWrappersAreRead) {
     const std::string nested = p::dict({p::text("epoch"), p::integer(3), p::text(key), with_state});
     EXPECT_EQ(opened(pth(p::program(nested), {kSixFloats})).tensors().size(), 1u) << key;
   }
+}
+
+TEST(Pth, ATensorAloneIsRead) {
+  const TensorFile file = opened(pth(p::program(p::tensor(six_floats(), 0, {3, 2}, {1, 3})), {kSixFloats}));
+  ASSERT_EQ(file.tensors().size(), 1u);
+  EXPECT_EQ(file.at(kLoneTensor).shape, Shape({3, 2}));
+  EXPECT_EQ(element(file.view(kLoneTensor), {2, 1}), 5.0f);
+  EXPECT_THAT(program_refusal(p::tensor(six_floats(), 1, {3, 2}, {1, 3})), HasSubstr("reaches beyond"));
 }
 
 TEST(Pth, NewerOpcodesAreRead) {
