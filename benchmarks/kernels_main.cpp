@@ -3,6 +3,7 @@
 //   --memory            memory-bound kernels             --products          matrix products alone
 //   --step SECONDS      a layer's operations in place    --floor SECONDS     products and attention alone, back to back
 //   --int8 SECONDS      products of rows in 8 bits beside those in bf16, SECONDS each
+//   --attention8 SECONDS   self-attention in 8 bits beside that in bf16, SECONDS each
 //   --tune SECONDS      cuBLASLt kernels, SECONDS a shape; prints rows of a tuning table
 //   --model NAME        5b (default), 14b-480p, 14b-720p, s2v-1024x704, animate-720p or all   --table FILE   tuning
 //   table to use
@@ -15,6 +16,7 @@
 #include "backend/cuda/tuning.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "kernels_attention8.h"
 #include "kernels_int8.h"
 #include "kernels_memory.h"
 #include "kernels_step.h"
@@ -26,8 +28,9 @@ using Options = std::map<std::string, std::string>;
 
 Options parse(int count, char** arguments) {
   Options options{{"--model", "5b"}};
-  const std::map<std::string, int> known = {{"--memory", 0}, {"--products", 0}, {"--step", 1},  {"--floor", 1},
-                                            {"--int8", 1},   {"--tune", 1},     {"--model", 1}, {"--table", 1}};
+  const std::map<std::string, int> known = {{"--memory", 0}, {"--products", 0}, {"--step", 1},
+                                            {"--floor", 1},  {"--int8", 1},     {"--attention8", 1},
+                                            {"--tune", 1},   {"--model", 1},    {"--table", 1}};
   for (int i = 1; i < count; ++i) {
     const auto found = known.find(arguments[i]);
     require(found != known.end(), fmt::format("unknown option {}", arguments[i]), ErrorKind::kUsage);
@@ -88,6 +91,7 @@ void run(const Options& options) {
   for (const DitShape& shape : shapes) {
     if (options.contains("--products")) run_products(backend, shape, ceilings);
     if (options.contains("--int8")) run_int8(backend, shape, seconds("--int8"), ceilings);
+    if (options.contains("--attention8")) run_attention8(backend, shape, seconds("--attention8"), ceilings);
     if (options.contains("--step")) run_step(backend, shape, seconds("--step"), false, ceilings);
     if (options.contains("--floor")) run_step(backend, shape, seconds("--floor"), true, ceilings);
   }

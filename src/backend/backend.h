@@ -108,6 +108,31 @@ struct Int8Rows {
   TensorView scale;   // F32 [L] contiguous
 };
 
+/// What attention8 multiplies in. The scores are sums of products of int8 in both.
+enum class AttentionForm {
+  k8And16,  // probabilities and values in BF16
+  k8And8,   // probabilities and values in E4M3
+};
+
+/// Operands of attention in 8 bits, Lq queries and Lk keys of H heads of 128, as Backend::quantize_attention writes
+/// them. Everything is contiguous but v, which in form k8And16 is the view that was given.
+struct Attention8 {
+  AttentionForm form = AttentionForm::k8And16;
+  TensorView q;                // I8 [Lq, H*128]
+  TensorView q_scale;          // F32 [H, Lq]
+  TensorView k;                // I8 [Lk, H*128]
+  TensorView k_scale;          // F32 [H, B], one for each 64 keys; B is a multiple of 6, the rest of a row 0
+  TensorView v;                // k8And16: rows [Lk, H*128]; k8And8: F8_E4M3 [H*128, P], Lk to a whole 128, the rest 0;
+                               // key 16 h + 8 g + 2 t + j of each 32 (h, g, j < 2; t < 4) at 16 h + 4 t + 2 g + j
+  TensorView v_scale, v_mean;  // F32 [H*128], of k8And8 alone
+  TensorView scratch;          // F32, of quantize_attention
+  int64_t heads() const { return q_scale.shape[0]; }
+};
+
+/// All of it but the v of k8And16, the same on every backend. The arena may be dry. Throws OutOfMemory, and Error
+/// unless Lq >= 0, Lk > 0 and heads > 0.
+Attention8 allocate_attention8(Arena& arena, int64_t queries, int64_t keys, int64_t heads, AttentionForm form);
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -249,6 +274,28 @@ class Backend {
   /// table [B, H] F32, bucket I32 [Lq + Lk - 1]. Source: wan/modules/t5.py, T5RelativeEmbedding.
   virtual void attention_relative_bias(TensorView q, TensorView k, TensorView v, int64_t heads, float scale,
                                        TensorView table, TensorView bucket, TensorView out) = 0;
+
+  /// Whether the device has quantize_attention and attention8; where it has not, they throw Error.
+  virtual bool has_attention8() const { return true; }
+  /// q rows [Lq, H*128], k and v rows [Lk, H*128] in 8 bits, to the same bits on every backend. All BF16; the CPU takes
+  /// all F32 as well. Rows lie 16 bytes, or a multiple, apart.
+  /// With t = a head of a row turned as by quantize_rows: each t of q has a scale of its own, by the rules of
+  /// quantize_rows. From k its mean over all keys is subtracted first, which adds the same to all scores of a query,
+  /// and is not seen by the softmax; 64 keys of a head share a scale, by the same rules, the last ones fewer. v in form
+  /// k8And16 stays where it is: a.v becomes v, and must hold until attention8. In k8And8 v - v_mean is divided by the
+  /// largest of its channel over 448 (v_scale) and rounded to the nearest E4M3, at most 448 in magnitude: a channel
+  /// with largest below 2^-120 becomes zeros of scale 0, one with a largest that is not finite zeros of scale NaN.
+  /// Subtracting the mean keeps sums small, which the matrix units add to 14 bits. Means: F32 sums of 256 keys each, in
+  /// order, summed in order, and divided by Lk. Source: Zhang et al., SageAttention2 (2024), for the means; QuaRot for
+  /// the transform.
+  virtual void quantize_attention(TensorView q, TensorView k, TensorView v, Attention8& a) = 0;
+  /// y = softmax(scale * q k^T) v of what quantize_attention wrote; scale > 0; y rows [Lq, H*128] BF16, on the CPU F32
+  /// as well, 16 bytes or a multiple apart. Scores are summed exactly in I32. Probabilities are 2^(score * log2(e) - r)
+  /// of their row, with a whole number r, and are rounded, to nearest even, before they meet v, not before they are
+  /// summed: to BF16, or to E4M3 with r so that the largest lies in [4, 8] or, where the whole row is not known, up to
+  /// 448. A scale of NaN makes results NaN: one of q its row's in the head, one of k the head's, one of v the
+  /// channel's.
+  virtual void attention8(const Attention8& a, float scale, TensorView y) = 0;
 
   // ---- DiT patches -----------------------------------------------------------------------------------------------
   /// Latent x [C, T, H, W] F32 -> rows y [T*H/2*W/2, C*4], columns ordered (c, p, q).

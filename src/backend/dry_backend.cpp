@@ -73,6 +73,8 @@ class DryBackend final : public Backend {
   void attention(TensorView, TensorView, TensorView, int64_t, float, TensorView) override {}
   void attention_relative_bias(TensorView, TensorView, TensorView, int64_t, float, TensorView, TensorView,
                                TensorView) override {}
+  void quantize_attention(TensorView, TensorView, TensorView, Attention8&) override {}
+  void attention8(const Attention8&, float, TensorView) override {}
   void patchify(TensorView, TensorView) override {}
   void unpatchify(TensorView, TensorView) override {}
   std::unique_ptr<ConvWeights> prepare_conv(TensorView weight, TensorView bias, ConvKind kind, DType compute) override {

@@ -2,36 +2,16 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "backend/int8_contract.h"
 #include "bench.h"
+#include "bits.h"
 #include "reference.h"
 #include "subject.h"
 
 namespace wan {
 namespace {
-
-/// A tensor of any type on the backend.
-template <typename T>
-Tensor put(Backend& backend, const Shape& shape, const std::vector<T>& values) {
-  const Tensor host = host_tensor(dtype_of<T>(), shape);
-  std::memcpy(host->data, values.data(), host->bytes());
-  Tensor device = backend.allocate(dtype_of<T>(), shape, "test operand");
-  backend.copy_bytes(host, device, Queue::kCompute);
-  backend.synchronize();
-  return device;
-}
-
-template <typename T>
-std::vector<T> get(Backend& backend, const TensorView& from) {
-  const Tensor host = host_tensor(from.dtype, from.shape);
-  backend.copy_bytes(from, host, Queue::kCompute);
-  backend.synchronize();
-  const T* values = host->as<T>();
-  return {values, values + from.count()};
-}
 
 /// Rows in 8 bits that own their memory.
 struct Quantized {
@@ -42,20 +22,6 @@ struct Quantized {
   Quantized(Backend& backend, const Shape& shape, const std::vector<int8_t>& content, const std::vector<float>& scales)
       : values(put(backend, shape, content)), scale(put(backend, {shape[0]}, scales)) {}
   operator Int8Rows() const { return {values, scale}; }  // NOLINT: passed where rows are expected
-};
-
-/// Whole numbers from a fixed sequence, the same on every machine.
-class Sequence {
- public:
-  explicit Sequence(uint64_t seed) : state_(seed) {}
-  /// In [low, high].
-  int64_t next(int64_t low, int64_t high) {
-    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-    return low + static_cast<int64_t>((state_ >> 33) % static_cast<uint64_t>(high - low + 1));
-  }
-
- private:
-  uint64_t state_;
 };
 
 std::vector<int8_t> random_int8(Sequence& sequence, int64_t count, int64_t low, int64_t high) {
@@ -102,14 +68,6 @@ std::vector<double> whole_numbers(Sequence& sequence, int64_t count) {
   return values;
 }
 
-/// Element i of the transform of a block, from the definition of Sylvester's matrices.
-double turned(const double* block_values, int block, int i) {
-  double sum = 0;
-  for (int j = 0; j < block; ++j)
-    sum += std::popcount(static_cast<unsigned>(i & j)) % 2 == 0 ? block_values[j] : -block_values[j];
-  return sum;
-}
-
 using QuantizeRows = OnBackendWith<QuantizeCase>;
 
 TEST_P(QuantizeRows, GivesTheDefinedBits) {
@@ -143,12 +101,6 @@ TEST_P(QuantizeRows, GivesTheDefinedBits) {
 INSTANTIATE_TEST_SUITE_P(Ops, QuantizeRows, both_precisions(kQuantize), CaseName());
 
 using QuantizeContract = OnBackend;
-
-uint64_t digest(const void* data, size_t bytes) {  // FNV-1a
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (size_t i = 0; i < bytes; ++i) hash = (hash ^ static_cast<const uint8_t*>(data)[i]) * 0x100000001b3u;
-  return hash;
-}
 
 /// Values of many sizes, whose transform rounds at every step: an order of sums of one's own would show.
 TEST_F(QuantizeContract, TheSameBitsOnEveryBackend) {

@@ -71,6 +71,8 @@ class HostBackend : public Backend {
                                TensorView) override {
     refuse();
   }
+  void quantize_attention(TensorView, TensorView, TensorView, Attention8&) override { refuse(); }
+  void attention8(const Attention8&, float, TensorView) override { refuse(); }
   void patchify(TensorView, TensorView) override { refuse(); }
   void unpatchify(TensorView, TensorView) override { refuse(); }
   std::unique_ptr<ConvWeights> prepare_conv(TensorView, TensorView, ConvKind, DType) override { refuse(); }

@@ -25,9 +25,11 @@
 #include <algorithm>
 
 #include "backend/cuda/attention_sm90.h"
+#include "backend/cuda/attention_sm90_parts.cuh"
 #include "backend/cuda/attention_sm90_softmax.cuh"
 #include "backend/cuda/sm90_ptx.cuh"
 #include "backend/cuda/sm90_wgmma.cuh"
+#include "backend/cuda/tensor_map.h"
 #include "base/error.h"
 
 #pragma nv_diag_suppress 177  // compiled for other architectures the kernel is empty, and its parts are unused
@@ -37,16 +39,11 @@ namespace {
 
 using namespace sm90;
 
-constexpr int kHeadDim = 128;
-constexpr int kHalf = 64;           // columns of a TMA box: 128 bytes, the widest swizzle
-constexpr int kWarpgroup = 128;     // threads
-constexpr int kWarpgroupRows = 64;  // queries of one warpgroup, the M of wgmma
+constexpr int kHalf = 64;  // columns of a TMA box: 128 bytes, the widest swizzle
 constexpr int kRowBytes = kHalf * 2;
 constexpr int kKeys = 192;     // of a block: scores, probabilities and output fill 208 of a thread's 240 registers
 constexpr int kConsumers = 2;  // warpgroups that compute
-constexpr int kCluster = 2;    // blocks that share keys and values
-constexpr uint16_t kEveryBlock = (1 << kCluster) - 1;
-constexpr int kStages = 2;  // of keys, and of values
+constexpr int kStages = 2;     // of keys, and of values
 constexpr int kRows = kConsumers * kWarpgroupRows;
 constexpr int kThreads = (kConsumers + 1) * kWarpgroup;
 constexpr int kProducerRegisters = 24, kConsumerRegisters = 240;
@@ -54,8 +51,6 @@ constexpr int kQueryBytes = kRows * kHeadDim * 2;
 constexpr int kKeyBytes = kKeys * kHeadDim * 2;
 // q, then the stages of k, then those of v, then the barriers; one KiB spare to align to the swizzle's atom.
 constexpr int kSharedBytes = 1024 + kQueryBytes + 2 * kStages * kKeyBytes + (2 + 4 * kStages) * 8;
-/// Whether later blocks trust the reference, or take their own maximum.
-enum class Pass { kTrusting, kRedo };
 
 struct Params {
   __nv_bfloat16* out;
@@ -63,10 +58,8 @@ struct Params {
   int q_rows, k_rows;
   int tiles_per_head, tiles;  // of a whole cluster
   float scale_log2;           // scale * log2(e)
-  uint32_t* any_marked;       // not 0 when a tile is to be computed again
-  uint8_t* marked;            // for each tile one for each warp of its cluster
+  Marks<kConsumers> marks;
 };
-constexpr int kMarks = kCluster * kConsumers * 4;  // of a tile: 16 bytes, read at once
 
 /// Addresses of a block's shared memory.
 struct Shared {
@@ -83,21 +76,11 @@ struct Shared {
   __device__ uint32_t value_empty(int stage) const { return barrier(2 + 3 * kStages + stage); }
 };
 
-/// Position in a ring of stages; the parity flips each time round.
-template <int kLength>
-struct Ring {
-  int stage = 0;
-  uint32_t parity = 0;
-  __device__ void next() {
-    if (++stage == kLength) stage = 0, parity ^= 1;
-  }
-};
-
-struct Place {
+struct Tile {
   int head, row;
 };
 
-__device__ Place place_of(const Params& params, int tile) {
+__device__ Tile tile_at(const Params& params, int tile) {
   const int head = tile / params.tiles_per_head;
   const int in_head = tile - head * params.tiles_per_head;
   return {head, (in_head * kCluster + static_cast<int>(cluster_rank())) * kRows};
@@ -107,9 +90,7 @@ __device__ Place place_of(const Params& params, int tile) {
 template <Pass kPass>
 __device__ bool takes(const Params& params, int tile) {
   if constexpr (kPass == Pass::kTrusting) return true;
-  static_assert(kMarks == sizeof(uint4));
-  const uint4 marks = reinterpret_cast<const uint4*>(params.marked)[tile];
-  return (marks.x | marks.y | marks.z | marks.w) != 0;
+  return params.marks.has(tile);
 }
 
 // ---- producer --------------------------------------------------------------------------------------------
@@ -133,28 +114,25 @@ __device__ void produce(const Shared& shared, const CUtensorMap& q, const CUtens
   const int blocks = (params.k_rows + kKeys - 1) / kKeys;
   for (int tile = blockIdx.x / kCluster; tile < params.tiles; tile += gridDim.x / kCluster) {
     if (!takes<kPass>(params, tile)) continue;
-    const Place place = place_of(params, tile);
-    const auto load_key = [&](int block) {
-      load_tile(k, shared.key(key.stage), shared.key_full(key.stage), shared.key_empty(key.stage), key.parity,
-                place.head, block * kKeys);
-      key.next();
-    };
-    const auto load_value = [&](int block) {
-      load_tile(v, shared.value(value.stage), shared.value_full(value.stage), shared.value_empty(value.stage),
-                value.parity, place.head, block * kKeys);
-      value.next();
-    };
-    load_key(blocks - 1);
-    barrier_wait(shared.query_empty(), query.parity ^ 1);
-    barrier_expect(shared.query_full(), kQueryBytes);
-    load_box(shared.query(), q, shared.query_full(), place.head * kHeadDim, place.row);
-    load_box(shared.query() + kRows * kRowBytes, q, shared.query_full(), place.head * kHeadDim + kHalf, place.row);
-    query.next();
-    for (int block = blocks - 2; block >= 0; --block) {
-      load_key(block);
-      load_value(block + 1);
+    const Tile place = tile_at(params, tile);
+    for (int block = blocks - 1; block >= -1; --block) {  // each load written once: the warp has few registers
+      if (block >= 0) {
+        load_tile(k, shared.key(key.stage), shared.key_full(key.stage), shared.key_empty(key.stage), key.parity,
+                  place.head, block * kKeys);
+        key.next();
+      }
+      if (block == blocks - 1) {
+        barrier_wait(shared.query_empty(), query.parity ^ 1);
+        barrier_expect(shared.query_full(), kQueryBytes);
+        load_box(shared.query(), q, shared.query_full(), place.head * kHeadDim, place.row);
+        load_box(shared.query() + kRows * kRowBytes, q, shared.query_full(), place.head * kHeadDim + kHalf, place.row);
+        query.next();
+      } else {
+        load_tile(v, shared.value(value.stage), shared.value_full(value.stage), shared.value_empty(value.stage),
+                  value.parity, place.head, (block + 1) * kKeys);
+        value.next();
+      }
     }
-    load_value(0);
   }
 }
 
@@ -184,71 +162,16 @@ __device__ void issue_values(const uint32_t (&p)[kKeys / 4], uint32_t value, flo
   products_commit();
 }
 
-/// Gives a stage back: one arrival of each warp, at every block that writes to it.
-__device__ void release(uint32_t empty) {
-  if (threadIdx.x % 32 != 0) return;
-  for (uint32_t rank = 0; rank < kCluster; ++rank) barrier_arrive_at(empty, rank);
+__device__ __forceinline__ void normalise(float (&o)[kHeadDim / 2], const RowState& state) {
+  const float inverse[2] = {1.0f / row_sum(state.sum[0]), 1.0f / row_sum(state.sum[1])};
+#pragma unroll
+  for (int i = 0; i < kHeadDim / 2; ++i) o[i] *= inverse[i / 2 % 2];
 }
 
-/// Normalises and writes 64 rows. The four lanes that share a row trade words so that each writes 16 bytes.
-__device__ void store_rows(float (&o)[kHeadDim / 2], const RowState& state, const Params& params, int head,
-                           int first_row) {
-  const int lane = threadIdx.x % 32;
-#pragma unroll
-  for (int r = 0; r < 2; ++r) {
-    float sum = state.sum[r];
-    sum += __shfl_xor_sync(~0u, sum, 1);
-    sum += __shfl_xor_sync(~0u, sum, 2);
-    const float inverse = 1.0f / sum;
-    const int row = first_row + lane / 4 + 8 * r;
-    __nv_bfloat16* to = params.out + row * params.out_stride + head * kHeadDim + lane % 4 * 8;
-#pragma unroll
-    for (int group = 0; group < 4; ++group) {  // 32 columns: word j of this lane is columns 8 * j + 2 * (lane % 4)
-      uint32_t word[4];
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        const int i = 16 * group + 4 * j + 2 * r;
-        word[j] = pack_bf16(o[i] * inverse, o[i + 1] * inverse);
-      }
-#pragma unroll
-      for (int bit = 1; bit <= 2; bit *= 2) {  // transpose of 4 x 4 words over the four lanes
-        const bool upper = (lane & bit) != 0;
-#pragma unroll
-        for (int j = 0; j < 4; ++j) {
-          if ((j & bit) != 0) continue;
-          const uint32_t got = __shfl_xor_sync(~0u, upper ? word[j] : word[j | bit], bit);
-          if (upper) {
-            word[j] = got;
-          } else {
-            word[j | bit] = got;
-          }
-        }
-      }
-      if (row < params.q_rows)
-        *reinterpret_cast<uint4*>(to + 32 * group) = make_uint4(word[0], word[1], word[2], word[3]);
-    }
-  }
+/// Whether the sums are; false for NaN.
+__device__ __forceinline__ bool is_finite(const RowState& state) {
+  return state.sum[0] < INFINITY && state.sum[1] < INFINITY;
 }
-
-/// Notes whether this warp's rows are to be computed again.
-__device__ void mark(const Params& params, int tile, uint32_t consumer, const RowState& state) {
-  const bool finite = state.sum[0] < INFINITY && state.sum[1] < INFINITY;  // false for NaN
-  const bool again = __any_sync(~0u, !finite);
-  if (threadIdx.x % 32 != 0) return;
-  const uint32_t warp = (cluster_rank() * kConsumers + consumer) * 4 + threadIdx.x / 32 % 4;
-  params.marked[static_cast<int64_t>(tile) * kMarks + warp] = again;
-  if (again) *params.any_marked = 1;
-}
-
-/// Waits for this warpgroup's turn to issue products, and gives the turn to the next: named barriers 1 and up.
-struct Turns {
-  uint32_t own, next;
-  __device__ explicit Turns(uint32_t consumer) : own(1 + consumer), next(1 + (consumer + 1) % kConsumers) {
-    if (consumer == kConsumers - 1) pass();  // the first may begin
-  }
-  __device__ void wait() const { named_sync<2 * kWarpgroup>(own); }
-  __device__ void pass() const { named_arrive<2 * kWarpgroup>(next); }
-};
 
 /// One block of keys into the running result: s and o are this block's scores and the output so far, p the
 /// probabilities of the block before, whose product with its values is issued together with this block's scores.
@@ -276,7 +199,7 @@ __device__ void first_block(const Shared& shared, const Params& params, uint32_t
 }
 
 template <Pass kPass>
-__device__ void next_block(const Shared& shared, const Params& params, uint32_t query, const Turns& turns,
+__device__ void next_block(const Shared& shared, const Params& params, uint32_t query, const Turns<kConsumers>& turns,
                            Ring<kStages>& key, Ring<kStages>& value, Work& work) {
   float shrink[2];
   barrier_wait(shared.key_full(key.stage), key.parity);
@@ -304,7 +227,7 @@ template <Pass kPass>
 __device__ void consume(const Shared& shared, const Params& params, uint32_t consumer) {
   Ring<kStages> key, value;
   Ring<1> query;
-  const Turns turns(consumer);
+  const Turns<kConsumers> turns(consumer);
   const uint32_t own_query = shared.query() + consumer * kWarpgroupRows * kRowBytes;
   const int blocks = (params.k_rows + kKeys - 1) / kKeys;
   for (int tile = blockIdx.x / kCluster; tile < params.tiles; tile += gridDim.x / kCluster) {
@@ -321,17 +244,18 @@ __device__ void consume(const Shared& shared, const Params& params, uint32_t con
     products_wait<0>(work.o);
     release(shared.value_empty(value.stage));
     value.next();
-    const Place place = place_of(params, tile);
+    const Tile place = tile_at(params, tile);
     const int warp_row = static_cast<int>(consumer) * kWarpgroupRows + static_cast<int>(threadIdx.x) / 32 % 4 * 16;
-    store_rows(work.o, work.state, params, place.head, place.row + warp_row);
-    if constexpr (kPass == Pass::kTrusting) mark(params, tile, consumer, work.state);
+    normalise(work.o, work.state);
+    store_rows(work.o, {params.out, params.out_stride, params.q_rows, place.head, place.row + warp_row});
+    if constexpr (kPass == Pass::kTrusting) params.marks.set(tile, consumer, !is_finite(work.state));
   }
 }
 
 template <Pass kPass>
 __device__ void attention_block(const CUtensorMap& q, const CUtensorMap& k, const CUtensorMap& v,
                                 const Params& params) {
-  if (kPass == Pass::kRedo && *params.any_marked == 0) return;
+  if (kPass == Pass::kRedo && *params.marks.any == 0) return;
   extern __shared__ unsigned char memory[];
   const Shared shared{(shared_address(memory) + 1023) & ~1023u};
   if (threadIdx.x == 0) {
@@ -368,28 +292,16 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
 
 // ---- host ------------------------------------------------------------------------------------------------
 
-using EncodeTiled = decltype(&cuTensorMapEncodeTiled);
-
-/// The driver's function, found through the runtime so that the program starts without a driver.
-EncodeTiled encode_tiled() {
-  void* function = nullptr;
-  cudaDriverEntryPointQueryResult found{};
-  check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found));
-  require_op(found == cudaDriverEntryPointSuccess,
-             "the driver has no cuTensorMapEncodeTiled: CUDA 12 or newer is needed");
-  return reinterpret_cast<EncodeTiled>(function);
-}
-
 /// Rows of bf16 [rows, columns], loaded in boxes of `box_rows` x 64 with the 128-byte swizzle.
-CUtensorMap row_map(EncodeTiled encode, const void* data, int64_t rows, int64_t columns, int64_t stride, int box_rows) {
+CUtensorMap row_map(const void* data, int64_t rows, int64_t columns, int64_t stride, int box_rows) {
   CUtensorMap map;
   const cuuint64_t extents[2] = {static_cast<cuuint64_t>(columns), static_cast<cuuint64_t>(rows)};
   const cuuint64_t strides[1] = {static_cast<cuuint64_t>(stride) * 2};
   const cuuint32_t box[2] = {kHalf, static_cast<cuuint32_t>(box_rows)};
   const cuuint32_t steps[2] = {1, 1};
-  const CUresult status = encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<void*>(data), extents, strides,
-                                 box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                                 CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  const CUresult status = encode_tiled()(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<void*>(data), extents,
+                                         strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                                         CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   require_op(status == CUDA_SUCCESS, "the driver refused the tensor map of an attention operand");
   return map;
 }
@@ -407,15 +319,15 @@ bool sm90_attention_accepts(const Context& context, const AttentionCall& call) {
 }
 
 void sm90_attention(Context& context, const AttentionCall& call) {
-  static const EncodeTiled encode = encode_tiled();
   const int64_t columns = call.heads * kHeadDim;
-  const CUtensorMap q = row_map(encode, call.q, call.q_rows, columns, call.q_stride, kRows);
-  const CUtensorMap k = row_map(encode, call.k, call.k_rows, columns, call.k_stride, kKeys);
-  const CUtensorMap v = row_map(encode, call.v, call.k_rows, columns, call.v_stride, kKeys);
+  const CUtensorMap q = row_map(call.q, call.q_rows, columns, call.q_stride, kRows);
+  const CUtensorMap k = row_map(call.k, call.k_rows, columns, call.k_stride, kKeys);
+  const CUtensorMap v = row_map(call.v, call.k_rows, columns, call.v_stride, kKeys);
   constexpr float kLog2E = 1.4426950408889634f;
   constexpr int kClusterRows = kRows * kCluster;
   const int tiles_per_head = static_cast<int>((call.q_rows + kClusterRows - 1) / kClusterRows);
   const int tiles = tiles_per_head * static_cast<int>(call.heads);
+  constexpr size_t kMarks = Marks<kConsumers>::kOfTile;
   auto* marks = static_cast<uint8_t*>(context.scratch.reserve(kMarks + static_cast<size_t>(tiles) * kMarks));
   const Params params{static_cast<__nv_bfloat16*>(call.out),
                       call.out_stride,
@@ -424,10 +336,9 @@ void sm90_attention(Context& context, const AttentionCall& call) {
                       tiles_per_head,
                       tiles,
                       call.scale * kLog2E,
-                      reinterpret_cast<uint32_t*>(marks),
-                      marks + kMarks};
+                      {reinterpret_cast<uint32_t*>(marks), marks + kMarks}};
   const int blocks = std::min(context.multiprocessors / kCluster, tiles) * kCluster;
-  check(cudaMemsetAsync(params.any_marked, 0, sizeof *params.any_marked, context.compute));
+  check(cudaMemsetAsync(params.marks.any, 0, sizeof *params.marks.any, context.compute));
   for (const auto kernel : {attention_kernel<Pass::kTrusting>, attention_kernel<Pass::kRedo>}) {
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes));
     kernel<<<blocks, kThreads, kSharedBytes, context.compute>>>(q, k, v, params);

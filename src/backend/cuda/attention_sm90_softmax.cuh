@@ -3,6 +3,7 @@
 // next: element 4 * i + 2 * r + c of an accumulator is row r, column 8 * i + 2 * (lane % 4) + c.
 #pragma once
 
+#include "backend/cuda/attention_sm90_parts.cuh"
 #include "backend/cuda/sm90_ptx.cuh"
 
 namespace wan::cuda::sm90 {
@@ -16,12 +17,6 @@ struct RowState {
   float reference[2] = {-INFINITY, -INFINITY};
   float sum[2] = {0.0f, 0.0f};
 };
-
-/// The larger of the four lanes that share a row.
-__device__ __forceinline__ float row_maximum(float own) {
-  own = fmaxf(own, __shfl_xor_sync(~0u, own, 1));
-  return fmaxf(own, __shfl_xor_sync(~0u, own, 2));
-}
 
 /// Moves the reference up to the maximum of s when it lags; `shrink` is what earlier results must be multiplied by.
 template <int kCount>

@@ -4,6 +4,7 @@
 #include <cudnn_version.h>
 #include <fmt/format.h>
 
+#include "backend/cuda/attention8_sm90.h"
 #include "backend/cuda/channel_norm.h"
 #include "backend/cuda/copy.h"
 #include "backend/cuda/elementwise.h"
@@ -226,6 +227,12 @@ void CudaBackend::attention_in_groups(TensorView q, TensorView k, TensorView v, 
 void CudaBackend::attention_relative_bias(TensorView q, TensorView k, TensorView v, int64_t heads, float scale,
                                           TensorView table, TensorView bucket, TensorView out) {
   attention_.forward_relative_bias(q, k, v, heads, scale, table, bucket, out);
+}
+void CudaBackend::quantize_attention(TensorView q, TensorView k, TensorView v, Attention8& a) {
+  cuda::quantize_attention(context_, q, k, v, a);
+}
+void CudaBackend::attention8(const Attention8& a, float scale, TensorView y) {
+  cuda::attention8(context_, a, scale, y);
 }
 void CudaBackend::patchify(TensorView x, TensorView y) { cuda::patchify(context_, x, y); }
 void CudaBackend::unpatchify(TensorView o, TensorView y) { cuda::unpatchify(context_, o, y); }

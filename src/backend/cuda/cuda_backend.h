@@ -71,6 +71,9 @@ class CudaBackend final : public Backend {
                            TensorView out) override;
   void attention_relative_bias(TensorView q, TensorView k, TensorView v, int64_t heads, float scale, TensorView table,
                                TensorView bucket, TensorView out) override;
+  bool has_attention8() const override { return context_.capability == 90; }
+  void quantize_attention(TensorView q, TensorView k, TensorView v, Attention8& a) override;
+  void attention8(const Attention8& a, float scale, TensorView y) override;
   void patchify(TensorView x, TensorView y) override;
   void unpatchify(TensorView o, TensorView y) override;
   std::unique_ptr<ConvWeights> prepare_conv(TensorView weight, TensorView bias, ConvKind kind, DType compute) override;
