@@ -180,20 +180,6 @@ struct Work {
   Rows8 rows;
 };
 
-/// Scores start here; every block finds them so.
-template <int kCount>
-__device__ __forceinline__ void offset(int (&s)[kCount]) {
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) s[i] = kOffsetBits;
-}
-
-/// s may be used afterwards and not before.
-template <int kCount>
-__device__ __forceinline__ void settle(int (&s)[kCount]) {
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) asm volatile("" : "+r"(s[i])::"memory");
-}
-
 /// s += q k^T for 64 queries; issued, not finished.
 template <int kCount>
 __device__ __forceinline__ void issue_scores(uint32_t query, uint32_t key, int (&s)[kCount]) {

@@ -26,6 +26,20 @@ struct Rows8 {
   float scale[2];
 };
 
+/// Scores start here; every block finds them so.
+template <int kCount>
+__device__ __forceinline__ void offset(int (&s)[kCount]) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) s[i] = kOffsetBits;
+}
+
+/// s may be used afterwards and not before.
+template <int kCount>
+__device__ __forceinline__ void settle(int (&s)[kCount]) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) asm volatile("" : "+r"(s[i])::"memory");
+}
+
 /// Scores to probabilities; the sums of this thread's own columns of the block go to `own`.
 template <int kCount>
 __device__ __forceinline__ void exponentials(int (&s)[kCount], const float (&key_scale)[kCount / kOfScale],
