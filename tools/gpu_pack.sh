@@ -35,7 +35,7 @@ for name in "${programs[@]}"; do
     { grep -v -E '/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|libcuda|libcudart|libcublas|libcublasLt|libnvrtc|libcudnn[^/]*)\.so' || true; } |
     while read -r library; do cp -Ln "$library" "$work/pack/lib/"; done
 done
-cp tools/gpu_{run,table,golden,instrument,interference,external,compare,module,few_steps,serve,load,ablate,clips,percents}.sh tools/{forward_kernels,make_random_lora,check_formats,measure_serving,measure_loading}.py "$work/pack/"
+cp tools/gpu_{run,table,golden,instrument,interference,external,compare,module,few_steps,serve,load,ablate,clips,percents,8bit}.sh tools/{forward_kernels,make_random_lora,check_formats,measure_serving,measure_loading}.py "$work/pack/"
 cp "$(find "$build" -name libwanbench_nvtx.so | head -1)" "$work/pack/lib/"
 mkdir -p "$work/pack/share/wanbench"
 cp -r "$build"/share/wanbench/{python,suites,tokenizer} "$work/pack/share/wanbench/"  # the last for make-checkpoint

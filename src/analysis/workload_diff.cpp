@@ -42,12 +42,8 @@ class Flatten {
   void operator()(const char* key, const std::optional<T>& value) {
     if (value) out_[key] = fmt::format("{}", *value);
   }
-  void operator()(const char* key, const std::optional<StepCacheUse>& value) {
-    if (!value) return;
-    Flatten parts;
-    fields(parts, *value);
-    for (auto& [name, text] : parts.take()) out_[fmt::format("{}.{}", key, name)] = text;
-  }
+  void operator()(const char* key, const std::optional<StepCacheUse>& value) { flatten(key, value); }
+  void operator()(const char* key, const std::optional<QuantizedUse>& value) { flatten(key, value); }
   template <NamedEnum E>
   void operator()(const char* key, E value) {
     if (enum_name(value) != "unknown") out_[key] = enum_name(value);
@@ -74,6 +70,13 @@ class Flatten {
   std::map<std::string, std::string> take() { return std::move(out_); }
 
  private:
+  template <class T>
+  void flatten(const char* key, const std::optional<T>& value) {
+    if (!value) return;
+    Flatten parts;
+    fields(parts, *value);
+    for (auto& [name, text] : parts.take()) out_[fmt::format("{}.{}", key, name)] = text;
+  }
   std::map<std::string, std::string> out_;
 };
 

@@ -50,7 +50,7 @@ struct Dit::Activations {
   TensorView modulation;  // F32 [layers, U, 6 d], then the head's [U, 2 d]
   TensorView head_modulation;
   TensorView row_index;              // I32 [L] or empty when U = 1
-  TensorView values, value_scale;    // of 8-bit products: I8 [L * max(d, f)] and F32 [L] of rows
+  TensorView values, value_scale;    // of 8-bit products: I8 of L rows, or of attention's operands; F32 [L]
   TensorView weights, weight_scale;  // I8 [the largest matrix] and F32 [its rows]
   int64_t rows = 1;                  // U
 };
@@ -225,6 +225,24 @@ TensorView part_of(const TensorView& modulation, int64_t part, int64_t d) {
 
 }  // namespace
 
+namespace {
+
+AttentionForm form_of(const DitQuantization& quantization) {
+  return quantization.attention ? AttentionForm::k8And8 : AttentionForm::k8And16;
+}
+
+}  // namespace
+
+/// act.n = attention of q, k and v, whose operands lie where those of products do.
+void Dit::attend_in_8_bits(const DitQuantization& quantization, TensorView q, TensorView k, TensorView v,
+                           Activations& act) {
+  Arena memory(act.values);
+  const int64_t length = q.shape[0];
+  Attention8 operands = allocate_attention8(memory, length, length, config_.num_heads, form_of(quantization));
+  backend_.quantize_attention(q, k, v, operands);
+  backend_.attention8(operands, 1.0f / std::sqrt(static_cast<float>(config_.head_dim())), act.n);
+}
+
 void Dit::run_block(int index, TensorView slab, const Call& call, Activations& act, const TensorView& modulation) {
   Backend& b = backend_;
   const int64_t length = length_;
@@ -247,7 +265,10 @@ void Dit::run_block(int index, TensorView slab, const Call& call, Activations& a
   products.run(in_8_bits.qkv, act.n, "self_attn.qkv", Activation::kNone, qkv);
   b.rms_norm_rope(q, w("self_attn.norm_q.weight"), eps, rope_cos_, rope_sin_, heads, q);
   b.rms_norm_rope(k, w("self_attn.norm_k.weight"), eps, rope_cos_, rope_sin_, heads, k);
-  b.attention(q, k, v, heads, scale, act.n);
+  if (in_8_bits.attends())
+    attend_in_8_bits(in_8_bits, q, k, v, act);
+  else
+    b.attention(q, k, v, heads, scale, act.n);
   products.run(in_8_bits.o, act.n, "self_attn.o", Activation::kNone, act.y);
   probe("self_attn", act.y);
   b.gated_residual_layer_norm(act.x, act.y, part_of(modulation, 2, d), act.row_index, w("norm3.weight"),
@@ -295,8 +316,14 @@ Dit::Activations Dit::allocate_activations(const Call& call, Arena& arena) {
   act.wide = arena.allocate(compute_, {length, std::max({3 * d, config_.ffn_dim, patch_in, kept})}, "DiT activations");
   act.out_rows = arena.allocate(DType::kF32, {grid_.tokens(), patch_out}, "DiT output");
   if (quantization_.any()) {
-    const int64_t f = config_.ffn_dim, widest = std::max(d, f);
-    act.values = arena.allocate(DType::kI8, {length * widest}, "DiT rows in 8 bits");
+    const int64_t f = config_.ffn_dim;
+    int64_t bytes = length * std::max(d, f);
+    if (quantization_.attends()) {
+      Arena counted = Arena::dry();
+      allocate_attention8(counted, length, length, config_.num_heads, form_of(quantization_));
+      bytes = std::max(bytes, static_cast<int64_t>(counted.peak()));
+    }
+    act.values = arena.allocate(DType::kI8, {bytes}, "DiT rows in 8 bits");
     act.value_scale = arena.allocate(DType::kF32, {length}, "DiT rows in 8 bits");
     act.weights = arena.allocate(DType::kI8, {d * std::max(3 * d, f)}, "DiT weights in 8 bits");
     act.weight_scale = arena.allocate(DType::kF32, {std::max(3 * d, f)}, "DiT weights in 8 bits");

@@ -42,7 +42,8 @@ struct TimeTable {
 class Dit {
  public:
   /// `stem` must outlive this object; it holds the layout of dit_stem_layout. What `quantization` names is computed in
-  /// 8 bits (Backend::linear_int8): its weights are quantised where they are used, so that they may live in any way.
+  /// 8 bits (Backend::linear_int8, attention8): its weights are quantised where they are used, so that they may live in
+  /// any way. Attention only of heads of 128.
   Dit(Backend& backend, const DitConfig& config, DType compute, TensorView stem,
       const DitQuantization& quantization = {});
 
@@ -93,6 +94,8 @@ class Dit {
   void run_blocks(const Call& call, LayerSource& blocks, Activations& act, const TensorView& head_rows);
   void keep_residual(const Call& call, Activations& act);
   class Products;
+  void attend_in_8_bits(const DitQuantization& quantization, TensorView q, TensorView k, TensorView v,
+                        Activations& act);
   void run_block(int index, TensorView slab, const Call& call, Activations& act, const TensorView& modulation);
   void prepare_modulation(const Call& call, Activations& act);
   void fill_tables(std::span<const TokenPosition> behind);

@@ -11,11 +11,15 @@
 namespace wan {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, bool DitQuantization::*>, 4> kGroups{{
+constexpr std::string_view kWords = "qkv,o,cross,ffn,scores,attention";
+
+constexpr std::array<std::pair<std::string_view, bool DitQuantization::*>, 6> kGroups{{
     {"qkv", &DitQuantization::qkv},
     {"o", &DitQuantization::o},
     {"cross", &DitQuantization::cross},
     {"ffn", &DitQuantization::ffn},
+    {"scores", &DitQuantization::scores},
+    {"attention", &DitQuantization::attention},
 }};
 
 }  // namespace
@@ -31,10 +35,12 @@ DitQuantization dit_quantization(std::string_view words, std::string_view where)
       require(!(out.*group), fmt::format("{}: {} is named twice", where, name), ErrorKind::kUsage);
       out.*group = known = true;
     }
-    require(known, fmt::format("{}: expected words of {} with commas between, found '{}'", where, kAllQuantized, word),
+    require(known, fmt::format("{}: expected words of {} with commas between, found '{}'", where, kWords, word),
             ErrorKind::kUsage);
     begin = end + 1;
   }
+  require(!(out.scores && out.attention), fmt::format("{}: attention has scores in it: name one of them", where),
+          ErrorKind::kUsage);
   return out;
 }
 

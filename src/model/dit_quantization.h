@@ -8,16 +8,19 @@
 namespace wan {
 
 /// By groups of products, of every block but the outermost. Never in 8 bits: patch, text and time embedding, the text's
-/// keys and values, modulation, norms, attention itself, the residual stream and the head.
+/// keys and values and attention to them, modulation, norms, the residual stream and the head.
 struct DitQuantization {
   bool qkv = false;          // self-attention's q, k and v
   bool o = false;            // self-attention's output
   bool cross = false;        // cross-attention's q and output
   bool ffn = false;          // both of the feed-forward
+  bool scores = false;       // self-attention's products of queries and keys (AttentionForm::k8And16)
+  bool attention = false;    // these, and those of probabilities and values (k8And8)
   int64_t whole_blocks = 0;  // so many first and so many last blocks stay as they are
   int64_t whole_steps = 0;   // so many first and so many last steps stay as they are
 
-  bool any() const { return qkv || o || cross || ffn; }
+  bool attends() const { return scores || attention; }
+  bool any() const { return qkv || o || cross || ffn || attends(); }
   bool takes_block(int64_t block, int64_t blocks) const {
     return any() && block >= whole_blocks && block < blocks - whole_blocks;
   }
@@ -27,11 +30,13 @@ struct DitQuantization {
   bool operator==(const DitQuantization&) const = default;
 };
 
-inline constexpr std::string_view kAllQuantized = "qkv,o,cross,ffn";
+/// All but attention, whose rate and error on a card are not published yet.
+inline constexpr std::string_view kUsuallyQuantized = "qkv,o,cross,ffn";
 
-/// Of words of kAllQuantized, each once, with commas between. Throws Error(kUsage) that `where` begins.
+/// Of words of qkv,o,cross,ffn,scores,attention, each once, with commas between; attention has scores in it. Throws
+/// Error(kUsage) that `where` begins.
 DitQuantization dit_quantization(std::string_view words, std::string_view where);
-/// The words again, in the order of kAllQuantized.
+/// The words again, in that order.
 std::string words_of(const DitQuantization& quantization);
 
 }  // namespace wan

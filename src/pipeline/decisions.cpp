@@ -75,6 +75,8 @@ Decisions decisions_of(const Plan& plan) {
   out.computed = {{"dit", plan.quantization.any() ? Precision::kInt8 : precision_of(plan.compute)},
                   {"text_encoder", text_apart ? Precision::kBF16 : precision_of(plan.compute)},
                   {"vae", precision_of(plan.vae_compute)}};
+  if (const DitQuantization& quantization = plan.quantization; quantization.any())
+    out.quantized = Decisions::Quantized{words_of(quantization), quantization.whole_blocks, quantization.whole_steps};
   out.stored = plan.stored;
   out.loras = plan.loras;
   out.text_encoder_device = plan.text_encoder_device == "cpu" ? "cpu" : "cuda";

@@ -56,6 +56,12 @@ struct Decisions {
     std::string curve_remark;            // StepCachePlan::curve_remark
   };
   std::optional<Reuse> step_cache;
+  /// What of the DiT's blocks runs in 8 bits.
+  struct Quantized {
+    std::string products;  // words of --quantize
+    int64_t whole_blocks = 0, whole_steps = 0;
+  };
+  std::optional<Quantized> quantized;
   std::optional<int> cfg_gate_step;            // first step whose guidance may take an earlier one's difference
   std::string forwards_cond, forwards_uncond;  // a letter a step: forward_schedule.h
   std::optional<int> forwards_planned;         // to be computed; nothing where that is left open

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/flags.h"
 #include "sampler/guidance.h"
 #include "sampler/latent_noise.h"
 
@@ -127,6 +128,11 @@ void DenoiseStage::embed_prompts(LoadedExpert& expert, int step) {
   expert.stem->release(0);
   context_.clock.add_waits(expert.stem->take_waits());
   Models& m = context_.models;
+  require(!plan_.quantization.attends() || m.backend->has_attention8(),
+          fmt::format("{}: this card has no attention in 8 bits (Hopper cards have): name what else is in 8 bits, {} "
+                      "qkv,o,cross,ffn",
+                      m.backend->info().name, flags::kQuantize),
+          ErrorKind::kUsage);
   expert.dit = std::make_unique<Dit>(*m.backend, m.set.dit, plan_.compute, stem, plan_.quantization);
   ClipSource* clips = conditioning_.clips;
   if (clips != nullptr) clips->embed(context_, expert);

@@ -5,8 +5,10 @@
 
 #include <fmt/format.h>
 
+#include "backend/attention8_contract.h"
 #include "backend/cuda_module.h"
 #include "base/error.h"
+#include "base/flags.h"
 #include "base/threads.h"
 #include "io/resize.h"
 #include "model/dit_speech.h"
@@ -75,7 +77,7 @@ void check_last_image(const Request& request, const Variant& variant) {
 }
 
 /// int8 is the only 8-bit form there is so far, and so the fastest. `asked`: of --precision.
-void choose_quantization(const Request& request, Precision asked, Plan& plan) {
+void choose_quantization(const Request& request, const DitConfig& dit_config, Precision asked, Plan& plan) {
   const Precision dit = request.dit_precision.value_or(asked);
   const bool is_8_bit = dit == Precision::kInt8 || dit == Precision::k8Bit;
   require_usage(is_8_bit || dit == precision_of(plan.compute),
@@ -86,12 +88,23 @@ void choose_quantization(const Request& request, Precision asked, Plan& plan) {
                 fmt::format("{}, --whole-blocks and --whole-steps say what of an 8-bit DiT is in 8 bits: add {} 8bit",
                             flags::kQuantize, flags::kDitPrecision));
   if (!is_8_bit) return;
-  plan.quantization = dit_quantization(request.quantize.empty() ? kAllQuantized : request.quantize, flags::kQuantize);
+  const bool has_heads = dit_config.head_dim() == kAttention8Dim;
+  const bool has_type = plan.device == "cpu" || plan.compute == DType::kBF16;
+  plan.quantization =
+      dit_quantization(request.quantize.empty() ? kUsuallyQuantized : request.quantize, flags::kQuantize);
+  require_usage(!plan.quantization.attends() || has_heads,
+                fmt::format("{} {}: attention in 8 bits has heads of {}, this model's have {}: leave attention and "
+                            "scores out",
+                            flags::kQuantize, request.quantize, kAttention8Dim, dit_config.head_dim()));
+  require_usage(!plan.quantization.attends() || has_type,
+                fmt::format("{} {}: attention in 8 bits takes bf16 on a card: leave attention and scores out, or {} "
+                            "bf16",
+                            flags::kQuantize, request.quantize, flags::kPrecision));
   plan.quantization.whole_blocks = request.whole_blocks.value_or(0);
   plan.quantization.whole_steps = request.whole_steps.value_or(0);
 }
 
-void choose_devices(const Request& request, Plan& plan) {
+void choose_devices(const Request& request, const DitConfig& dit, Plan& plan) {
   plan.device = request.device;
   if (plan.device.empty()) {
     const auto no_code = why_card_has_no_code();
@@ -110,7 +123,7 @@ void choose_devices(const Request& request, Plan& plan) {
                 "--precision bf16 is not offered on the CPU, whose results define what is right: use --precision fp32, "
                 "or --device cuda");
   plan.compute = precision == Precision::kF32 ? DType::kF32 : DType::kBF16;
-  choose_quantization(request, asked, plan);
+  choose_quantization(request, dit, asked, plan);
   const Precision vae = request.vae_precision.value_or(precision);
   require_usage(vae == Precision::kF32 || vae == Precision::kBF16,
                 fmt::format("--vae-precision {}: fp32 and bf16 are offered", enum_name(vae)));
@@ -323,7 +336,7 @@ Plan make_plan(const Request& asked, const ModelSet& models, Images images) {
   if (!request.last_image.empty()) plan.last_image = read_image(request.last_image);
   choose_sampling(request, plan);
   choose_reuse(request, plan);
-  choose_devices(request, plan);
+  choose_devices(request, models.dit, plan);
   if (plan.clip.frames > 0) check_clip_settings(request, plan);
   require_usage(
       !request.gpu_memory_limit || plan.device != "cpu",

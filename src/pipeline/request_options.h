@@ -248,9 +248,12 @@ void options_of_execution(Visitor& visit, R& r) {
                "which is the default. The video drifts from that of bf16",
                Also::kVideo},
         r.dit_precision, Anything{});
-  visit(Option{"quantize", flags::kQuantize, "LIST",
-               "which products of an 8-bit DiT are: words of qkv,o,cross,ffn; default: all", Also::kVideo},
-        r.quantize, Anything{});
+  visit(
+      Option{"quantize", flags::kQuantize, "LIST",
+             "which products of an 8-bit DiT are: words of qkv,o,cross,ffn,scores,attention; default: qkv,o,cross,ffn. "
+             "scores: of queries and keys; attention: these, and those of probabilities and values",
+             Also::kVideo},
+      r.quantize, Anything{});
   visit(Option{"whole_blocks", "--whole-blocks", "N",
                "first and last blocks of an 8-bit DiT that are not in 8 bits; default: 0", Also::kVideo},
         r.whole_blocks, kOutermost);

@@ -21,12 +21,20 @@ struct StepCacheUse {
   bool operator==(const StepCacheUse&) const = default;
 };
 
+/// What of the DiT's blocks is computed in 8 bits. Since 1.9.
+struct QuantizedUse {
+  std::string products;      // words of --quantize
+  int64_t whole_blocks = 0;  // first and last blocks that are not, and steps
+  int64_t whole_steps = 0;
+  bool operator==(const QuantizedUse&) const = default;
+};
+
 /// Words and numbers only; nothing that tells one card from another of its kind, and no path.
 struct Execution {
   std::string device;                           // what computes: the card's or the processor's name
   int64_t device_count = 1;                     // cards, or 1 for the CPU
   std::string residency;                        // of the DiT's weights: resident, stream, mapped
-  std::map<std::string, std::string> computed;  // component (dit, text_encoder, vae) -> fp32, bf16
+  std::map<std::string, std::string> computed;  // component (dit, text_encoder, vae) -> fp32, bf16, int8
   std::map<std::string, std::string> stored;    // component -> element types of its matrices in the file, "random"
   std::string overlap;                          // on: weights load beside the computing; off
   int64_t vae_chunk = 0;                        // latent frames decoded at a time
@@ -41,6 +49,7 @@ struct Execution {
   int64_t cpu_threads = 0;                     // that compute or convert on the host
   std::optional<StepCacheUse> step_cache;      // empty: none. Since 1.7, as the next
   std::optional<int64_t> cfg_gate_from_step;   // first step whose guidance may take an earlier difference; empty: none
+  std::optional<QuantizedUse> quantized;       // empty: nothing. Since 1.9
   std::map<std::string, std::string> environment;  // variables that the engine and its libraries read, where set
   bool operator==(const Execution&) const = default;
 };

@@ -103,6 +103,13 @@ void fields(V& visit, R& r) {
   visit("curve_steps", r.curve_steps);
 }
 
+template <class V, Is<QuantizedUse> R>
+void fields(V& visit, R& r) {
+  visit("products", r.products);
+  visit("whole_blocks", r.whole_blocks);
+  visit("whole_steps", r.whole_steps);
+}
+
 template <class V, Is<ForwardCounts> R>
 void fields(V& visit, R& r) {
   visit("planned", r.planned);
@@ -134,6 +141,7 @@ void fields(V& visit, R& r) {
   visit.added("gpu_memory_limit_bytes", r.gpu_memory_limit_bytes);
   visit.added("step_cache", r.step_cache);
   visit.added("cfg_gate_from_step", r.cfg_gate_from_step);
+  visit.added("quantized", r.quantized);
 }
 
 template <class V, Is<GpuInfo> R>

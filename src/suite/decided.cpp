@@ -46,6 +46,8 @@ Execution execution_of(const Decisions& decisions) {
                                   reuse->retention, reuse->curve_sha256, reuse->curve_steps};
   }
   out.cfg_gate_from_step = decisions.cfg_gate_step;
+  if (const auto& quantized = decisions.quantized)
+    out.quantized = QuantizedUse{quantized->products, quantized->whole_blocks, quantized->whole_steps};
   return out;
 }
 

@@ -40,6 +40,7 @@ class ChangeOne {
     member = member.value_or(0) + 1;
   }
   static void change(std::optional<StepCacheUse>& member) { member = StepCacheUse{"magcache", 0.06, 2, 0.2, "ab", 50}; }
+  static void change(std::optional<QuantizedUse>& member) { member = QuantizedUse{"ffn", 1, 0}; }
   static void change(std::vector<double>& member) { member.push_back(0.5); }
   static void change(std::map<std::string, std::string>& member) { member["changed"] = "x"; }
   int wanted_, number_ = 0;

@@ -48,7 +48,7 @@ TEST_F(EightBits, AreOffByLessThanTheirClassPromises) {
   Request reference = whole();
   reference.dump = folder_ / "reference.safetensors";
   generate(reference);
-  for (const char* words : {"qkv", "o", "cross", "ffn", "qkv,o,cross,ffn"}) {
+  for (const char* words : {"qkv", "o", "cross", "ffn", "scores", "attention", "qkv,o,cross,ffn,attention"}) {
     Request test = in_8_bits();
     test.quantize = words;
     test.replay = reference.dump;
@@ -58,6 +58,40 @@ TEST_F(EightBits, AreOffByLessThanTheirClassPromises) {
       EXPECT_GT(step.relative_l2, 1e-5) << words << ", step " << step.step;
       EXPECT_LT(step.relative_l2, 6e-2) << words << ", step " << step.step;
     }
+  }
+}
+
+// Of the first step's velocity, by tools/quantised_model.py, whose command makes the same video.
+TEST_F(EightBits, AreOffByWhatAModelInNumpySays) {
+  constexpr struct {
+    const char* words;
+    double relative_l2;
+  } kExpected[] = {{"qkv", 0.00541},
+                   {"o", 0.00812},
+                   {"cross", 0.00824},
+                   {"ffn", 0.02674},
+                   {"scores", 0.00338},
+                   {"attention", 0.01003},
+                   {"qkv,o,cross,ffn", 0.03053},
+                   {"qkv,o,cross,ffn,attention", 0.03282}};
+  constexpr double kApart = 1.15;  // roundings that fall otherwise where sums in fp32 differ from those in fp64
+  const auto sized = [](Request request) {
+    request.width = request.height = 96;
+    request.num_frames = 9;
+    request.steps = 2;
+    return request;
+  };
+  Request reference = sized(whole());
+  reference.dump = folder_ / "reference.safetensors";
+  generate(reference);
+  for (const auto& [words, relative_l2] : kExpected) {
+    Request test = sized(in_8_bits());
+    test.quantize = words;
+    test.replay = reference.dump;
+    const Outcome outcome = generate(test);
+    ASSERT_EQ(outcome.replayed.size(), 2u);
+    EXPECT_LT(outcome.replayed[0].relative_l2, kApart * relative_l2) << words;
+    EXPECT_GT(outcome.replayed[0].relative_l2, relative_l2 / kApart) << words;
   }
 }
 
@@ -97,6 +131,11 @@ TEST_F(EightBits, WhatDoesNotFitIsRefused) {
   request = in_8_bits();
   request.quantize = "head";
   EXPECT_THAT(refusal_of(request), HasSubstr("--quantize: expected words of qkv,o,cross,ffn"));
+  request = in_8_bits();
+  request.checkpoint = std::filesystem::path(WAN_FIXTURES) / "mini-t2v-moe";
+  request.quantize = "qkv,attention";
+  EXPECT_THAT(refusal_of(request),
+              HasSubstr("--quantize qkv,attention: attention in 8 bits has heads of 128, this model's have 64"));
   request = whole();
   request.vae_precision = Precision::kInt8;
   EXPECT_THAT(refusal_of(request), HasSubstr("--vae-precision int8: fp32 and bf16 are offered"));
