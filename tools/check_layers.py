@@ -8,6 +8,7 @@ import sys
 ALLOWED = {
     "base": set(),
     "tensor": set(),
+    "comm": {"tensor"},
     "backend": {"tensor"},
     "backend/cpu": {"backend", "tensor"},
     "backend/cuda": {"backend", "tensor"},
