@@ -55,9 +55,9 @@ sanitize:
 sanitize-thread:
 	$(BOOTSTRAP) test
 	cmake --preset tsan
-	cmake --build --preset tsan -j $(JOBS) --target pipeline_test suite_test measure_test
+	cmake --build --preset tsan -j $(JOBS) --target comm_test pipeline_test suite_test measure_test
 	TSAN_OPTIONS="suppressions=$(CURDIR)/tests/sanitizers/thread.supp halt_on_error=0" \
-	  ctest --test-dir build/tsan -R "^(pipeline|suite|measure)\." -LE "gpu|long" --output-on-failure --no-tests=error -j $(JOBS)
+	  ctest --test-dir build/tsan -R "^(comm|pipeline|suite|measure)\." -LE "gpu|long" --output-on-failure --no-tests=error -j $(JOBS)
 
 fuzz:
 	$(BOOTSTRAP) fuzz

@@ -30,7 +30,7 @@ target_compile_features(wan_pipeline INTERFACE cxx_std_20)
 # wanbench::engine needs the others; who uses it names it alone.
 set_target_properties(wan_pipeline PROPERTIES EXPORT_NAME engine)
 set(engine_libraries wan_pipeline)
-foreach(name base tensor backend cpu cuda make_backend io sampler model)
+foreach(name base tensor comm backend cpu cuda make_backend io sampler model)
   set_target_properties(wan_${name} PROPERTIES EXPORT_NAME ${name})
   list(APPEND engine_libraries wan_${name})
 endforeach()

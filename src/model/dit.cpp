@@ -9,6 +9,7 @@
 
 #include "backend/patch.h"
 #include "base/error.h"
+#include "comm/communicator.h"
 
 namespace wan {
 namespace {
@@ -52,6 +53,7 @@ struct Dit::Activations {
   TensorView row_index;              // I32 [L] or empty when U = 1
   TensorView values, value_scale;    // of 8-bit products: I8 of L rows, or of attention's operands; F32 [L]
   TensorView weights, weight_scale;  // I8 [the largest matrix] and F32 [its rows]
+  TensorView heads, attended;        // of some heads, but of all tokens: [tokens, 3, d / ranks], [tokens, d / ranks]
   int64_t rows = 1;                  // U
 };
 
@@ -84,17 +86,31 @@ class Dit::Products {
   const WeightLayout& layout_;
 };
 
-Dit::Dit(Backend& backend, const DitConfig& config, DType compute, TensorView stem, const DitQuantization& quantization)
+RowRange rows_of_rank(int64_t tokens, int rank, int size) {
+  constexpr int64_t kTogether = 16;
+  const int64_t each = ((tokens + size - 1) / size + kTogether - 1) / kTogether * kTogether;
+  return {std::min(rank * each, tokens), std::min((rank + 1) * each, tokens)};
+}
+
+Dit::Dit(Backend& backend, const DitConfig& config, DType compute, TensorView stem, const DitQuantization& quantization,
+         Communicator* ranks)
     : backend_(backend),
       config_(config),
       compute_(compute),
       quantization_(quantization),
       stem_layout_(dit_stem_layout(config, compute)),
       block_layout_(dit_block_layout(config, 0, compute)),
-      stem_(stem) {
+      stem_(stem),
+      ranks_(ranks) {
+  require(ranks == nullptr || config.num_heads % ranks->size() == 0,
+          fmt::format("{} ranks cannot share the model's {} heads evenly: take a number that divides them",
+                      ranks == nullptr ? 1 : ranks->size(), config.num_heads),
+          ErrorKind::kUsage);
   require_op(config.patch == Patch{1, kPatchSide, kPatchSide},
              fmt::format("the backend's operations cut a latent into patches of 1 x {0} x {0}", kPatchSide));
 }
+
+RowRange Dit::rows_of_rank(int rank) const { return wan::rows_of_rank(grid_.tokens(), rank, ranks_->size()); }
 
 void Dit::set_grid(const PatchGrid& grid, Tables tables, std::span<const TokenPosition> behind) {
   require(grid.frames <= kRopeLimit && grid.rows <= kRopeLimit && grid.columns <= kRopeLimit,
@@ -102,7 +118,16 @@ void Dit::set_grid(const PatchGrid& grid, Tables tables, std::span<const TokenPo
                       grid.frames, grid.rows, grid.columns, kRopeLimit),
           ErrorKind::kUsage);
   grid_ = grid;
-  length_ = grid.tokens() + static_cast<int64_t>(behind.size());
+  rows_ = {0, grid.tokens()};
+  if (ranks_ != nullptr) {
+    require_op(behind.empty(), "an extension's tokens are not shared among ranks");
+    rows_ = rows_of_rank(ranks_->rank());
+    require(rows_of_rank(ranks_->size() - 1).count() > 0,
+            fmt::format("{} tokens are too few for {} ranks, of which each but the last takes whole sixteens",
+                        grid.tokens(), ranks_->size()),
+            ErrorKind::kUsage);
+  }
+  length_ = rows_.count() + static_cast<int64_t>(behind.size());
   const int64_t length = length_;
   const int64_t pairs = config_.head_dim() / 2;
   rope_cos_ = backend_.allocate(DType::kF32, {length, pairs}, "RoPE table");
@@ -113,7 +138,7 @@ void Dit::set_grid(const PatchGrid& grid, Tables tables, std::span<const TokenPo
 
 void Dit::fill_tables(std::span<const TokenPosition> behind) {
   const PatchGrid& grid = grid_;
-  const int64_t length = length_, latent_tokens = grid.tokens();
+  const int64_t length = length_, latent_tokens = rows_.count();
   const int64_t pairs = config_.head_dim() / 2;
   const int64_t spatial = 2 * (config_.head_dim() / 6);
   const std::array<int64_t, 3> channels{config_.head_dim() - 2 * spatial, spatial, spatial};
@@ -124,8 +149,8 @@ void Dit::fill_tables(std::span<const TokenPosition> behind) {
     positions[1][static_cast<size_t>(token)] = at.row;
     positions[2][static_cast<size_t>(token)] = at.column;
   };
-  for (int64_t l = 0; l < latent_tokens; ++l)
-    put(l, {l / (grid.rows * grid.columns), l / grid.columns % grid.rows, l % grid.columns});
+  for (int64_t l = rows_.begin; l < rows_.end; ++l)
+    put(l - rows_.begin, {l / (grid.rows * grid.columns), l / grid.columns % grid.rows, l % grid.columns});
   for (size_t i = 0; i < behind.size(); ++i) put(latent_tokens + static_cast<int64_t>(i), behind[i]);
   Tensor cos = host_tensor(DType::kF32, {length, pairs});
   Tensor sin = host_tensor(DType::kF32, {length, pairs});
@@ -138,7 +163,7 @@ void Dit::fill_tables(std::span<const TokenPosition> behind) {
   backend_.upload(sin, rope_sin_);
   Tensor index = host_tensor(DType::kI32, {length});
   for (int64_t l = 0; l < length; ++l) {
-    const bool is_clean = behind.empty() ? l < grid.rows * grid.columns : l >= latent_tokens;
+    const bool is_clean = behind.empty() ? rows_.begin + l < grid.rows * grid.columns : l >= latent_tokens;
     index->as<int32_t>()[l] = is_clean ? 0 : 1;
   }
   backend_.upload(index, first_frame_index_);
@@ -233,14 +258,49 @@ AttentionForm form_of(const DitQuantization& quantization) {
 
 }  // namespace
 
-/// act.n = attention of q, k and v, whose operands lie where those of products do.
-void Dit::attend_in_8_bits(const DitQuantization& quantization, TensorView q, TensorView k, TensorView v,
-                           Activations& act) {
+/// out = attention of some heads. In 8 bits its operands lie where those of products do.
+void Dit::attend_with(int64_t heads, TensorView q, TensorView k, TensorView v, const DitQuantization& in_8_bits,
+                      const Activations& act, TensorView out) {
+  const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim()));
+  if (!in_8_bits.attends()) return backend_.attention(q, k, v, heads, scale, out);
   Arena memory(act.values);
-  const int64_t length = q.shape[0];
-  Attention8 operands = allocate_attention8(memory, length, length, config_.num_heads, form_of(quantization));
+  Attention8 operands = allocate_attention8(memory, q.shape[0], k.shape[0], heads, form_of(in_8_bits));
   backend_.quantize_attention(q, k, v, operands);
-  backend_.attention8(operands, 1.0f / std::sqrt(static_cast<float>(config_.head_dim())), act.n);
+  backend_.attention8(operands, scale, out);
+}
+
+/// Self-attention of the rows qkv [L, 3 d] into act.n. With several ranks each attends with its heads of all tokens.
+void Dit::attend(TensorView qkv, const DitQuantization& in_8_bits, const Activations& act) {
+  const int64_t d = config_.dim, heads = config_.num_heads;
+  if (ranks_ == nullptr)
+    return attend_with(heads, qkv.slice(1, 0, d), qkv.slice(1, d, 2 * d), qkv.slice(1, 2 * d, 3 * d), in_8_bits, act,
+                       act.n);
+  const int size = ranks_->size();
+  const int64_t own = d / size;
+  const TensorView mine = qkv.reshape({length_, 3, d});
+  std::vector<TensorView> rows_to, rows_from, heads_to, heads_from;
+  for (int rank = 0; rank < size; ++rank) {
+    const RowRange rows = rows_of_rank(rank);
+    rows_to.push_back(mine.slice(2, rank * own, (rank + 1) * own));
+    rows_from.push_back(act.heads.slice(0, rows.begin, rows.end));
+    heads_to.push_back(act.attended.slice(0, rows.begin, rows.end));
+    heads_from.push_back(act.n.slice(1, rank * own, (rank + 1) * own));
+  }
+  ranks_->all_to_all(rows_to, rows_from, "all_to_all qkv");
+  attend_with(heads / size, act.heads.select(1, 0), act.heads.select(1, 1), act.heads.select(1, 2), in_8_bits, act,
+              act.attended);
+  ranks_->all_to_all(heads_to, heads_from, "all_to_all attention output");
+}
+
+/// Every rank's rows of the head's output, of which act.out_rows has this rank's.
+void Dit::gather_head(const Activations& act) {
+  if (ranks_ == nullptr) return;
+  std::vector<TensorView> all;
+  for (int rank = 0; rank < ranks_->size(); ++rank) {
+    const RowRange rows = rows_of_rank(rank);
+    all.push_back(act.out_rows.slice(0, rows.begin, rows.end));
+  }
+  ranks_->all_gather(all[static_cast<size_t>(ranks_->rank())], all, "all_gather head");
 }
 
 void Dit::run_block(int index, TensorView slab, const Call& call, Activations& act, const TensorView& modulation) {
@@ -261,14 +321,11 @@ void Dit::run_block(int index, TensorView slab, const Call& call, Activations& a
 
   // Self-attention; act.n holds the modulated input.
   const TensorView qkv(act.wide.data, compute_, {length, 3 * d}, act.wide.memory);
-  const TensorView q = qkv.slice(1, 0, d), k = qkv.slice(1, d, 2 * d), v = qkv.slice(1, 2 * d, 3 * d);
+  const TensorView q = qkv.slice(1, 0, d), k = qkv.slice(1, d, 2 * d);
   products.run(in_8_bits.qkv, act.n, "self_attn.qkv", Activation::kNone, qkv);
   b.rms_norm_rope(q, w("self_attn.norm_q.weight"), eps, rope_cos_, rope_sin_, heads, q);
   b.rms_norm_rope(k, w("self_attn.norm_k.weight"), eps, rope_cos_, rope_sin_, heads, k);
-  if (in_8_bits.attends())
-    attend_in_8_bits(in_8_bits, q, k, v, act);
-  else
-    b.attention(q, k, v, heads, scale, act.n);
+  attend(qkv, in_8_bits, act);
   products.run(in_8_bits.o, act.n, "self_attn.o", Activation::kNone, act.y);
   probe("self_attn", act.y);
   b.gated_residual_layer_norm(act.x, act.y, part_of(modulation, 2, d), act.row_index, w("norm3.weight"),
@@ -313,14 +370,22 @@ Dit::Activations Dit::allocate_activations(const Call& call, Arena& arena) {
   act.x = arena.allocate(DType::kF32, {length, d}, "DiT residual");
   act.n = arena.allocate(compute_, {length, d}, "DiT activations");
   act.y = arena.allocate(compute_, {length, d}, "DiT activations");
-  act.wide = arena.allocate(compute_, {length, std::max({3 * d, config_.ffn_dim, patch_in, kept})}, "DiT activations");
+  // The patches are of the whole latent.
+  const int64_t wide = std::max(length * std::max({3 * d, config_.ffn_dim, kept}), grid_.tokens() * patch_in);
+  act.wide = arena.allocate(compute_, {wide}, "DiT activations");
   act.out_rows = arena.allocate(DType::kF32, {grid_.tokens(), patch_out}, "DiT output");
+  if (ranks_ != nullptr) {
+    const int64_t own = d / ranks_->size();
+    act.heads = arena.allocate(compute_, {grid_.tokens(), 3, own}, "DiT heads of all tokens");
+    act.attended = arena.allocate(compute_, {grid_.tokens(), own}, "DiT heads of all tokens");
+  }
   if (quantization_.any()) {
     const int64_t f = config_.ffn_dim;
     int64_t bytes = length * std::max(d, f);
     if (quantization_.attends()) {
       Arena counted = Arena::dry();
-      allocate_attention8(counted, length, length, config_.num_heads, form_of(quantization_));
+      const int64_t tokens = ranks_ != nullptr ? grid_.tokens() : length, size = ranks_ != nullptr ? ranks_->size() : 1;
+      allocate_attention8(counted, tokens, tokens, config_.num_heads / size, form_of(quantization_));
       bytes = std::max(bytes, static_cast<int64_t>(counted.peak()));
     }
     act.values = arena.allocate(DType::kI8, {bytes}, "DiT rows in 8 bits");
@@ -335,7 +400,8 @@ Dit::Activations Dit::allocate_activations(const Call& call, Arena& arena) {
 
 void Dit::embed_patches(TensorView latent, TensorView patches, TensorView x) {
   backend_.patchify(latent, patches);
-  backend_.linear(patches, stem("patch_embedding.weight"), stem("patch_embedding.bias"), Activation::kNone, x);
+  backend_.linear(patches.slice(0, rows_.begin, rows_.end), stem("patch_embedding.weight"),
+                  stem("patch_embedding.bias"), Activation::kNone, x);
 }
 
 /// From act.x, the embedded patches, to act.x behind the last block and the head's modulated rows.
@@ -385,7 +451,7 @@ void Dit::keep_residual(const Call& call, Activations& act) {
 void Dit::forward(const Call& call, LayerSource& blocks, Arena& arena, TensorView velocity) {
   Backend& b = backend_;
   const ArenaScope scope(arena);
-  const int64_t latent_tokens = grid_.tokens(), d = config_.dim;
+  const int64_t latent_tokens = rows_.count(), d = config_.dim;
   const Patch& patch = config_.patch;
   const bool reuses = call.blocks == Blocks::kReused;
   require_op(call.latent.shape == Shape({config_.in_dim, grid_.frames * patch.frames, grid_.rows * patch.rows,
@@ -395,10 +461,12 @@ void Dit::forward(const Call& call, LayerSource& blocks, Arena& arena, TensorVie
   require_op((call.extension != nullptr ? call.extension->tokens() : 0) == length_ - latent_tokens &&
                  (call.extension == nullptr || (!reuses && call.residual.empty())),
              "an extension's tokens are those that set_grid was told, and its blocks are computed");
+  require_op(ranks_ == nullptr || (call.probe == nullptr && call.extension == nullptr && call.residual.empty()),
+             "a probe, an extension and a residual are of all tokens, which are shared among ranks here");
   Activations act = allocate_activations(call, arena);
   prepare_modulation(call, act);
 
-  const TensorView patches(act.wide.data, compute_, {latent_tokens, config_.in_dim * patch.positions()},
+  const TensorView patches(act.wide.data, compute_, {grid_.tokens(), config_.in_dim * patch.positions()},
                            act.wide.memory);
   embed_patches(call.latent, patches, act.x.slice(0, 0, latent_tokens));
   if (call.probe != nullptr) call.probe->tensor("patch_embedding", act.x.slice(0, 0, latent_tokens));
@@ -419,7 +487,8 @@ void Dit::forward(const Call& call, LayerSource& blocks, Arena& arena, TensorVie
     run_blocks(call, blocks, act, head_rows);
   }
   b.linear(head_rows.slice(0, 0, latent_tokens), stem("head.head.weight"), stem("head.head.bias"), Activation::kNone,
-           act.out_rows);
+           act.out_rows.slice(0, rows_.begin, rows_.end));
+  gather_head(act);
   if (call.probe != nullptr) call.probe->tensor("head", act.out_rows);
   if (!reuses && !call.residual.empty()) keep_residual(call, act);
   b.unpatchify(act.out_rows, velocity);

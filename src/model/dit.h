@@ -16,6 +16,8 @@
 
 namespace wan {
 
+class Communicator;
+
 /// Weights outside the blocks. Matrices of the bulk work in `compute`; time embedding, head, norms and modulations in
 /// F32.
 WeightLayout dit_stem_layout(const DitConfig& config, DType compute);
@@ -39,16 +41,30 @@ struct TimeTable {
   Tensor e0;  // [n, 6 d]
 };
 
+/// Rows [begin, end) of a video's tokens.
+struct RowRange {
+  int64_t begin = 0, end = 0;
+  int64_t count() const { return end - begin; }
+  bool operator==(const RowRange&) const = default;
+};
+
+/// Those of `rank` of `size`: as many whole sixteens for each, which attention takes together, and the last has what is
+/// left. Empty where there are too few tokens.
+RowRange rows_of_rank(int64_t tokens, int rank, int size);
+
 class Dit {
  public:
   /// `stem` must outlive this object; it holds the layout of dit_stem_layout. What `quantization` names is computed in
   /// 8 bits (Backend::linear_int8, attention8): its weights are quantised where they are used, so that they may live in
   /// any way. Attention only of heads of 128.
+  /// With `ranks`, which must outlive this, each of them has the rows of rows_of_rank and all weights, and they
+  /// exchange heads before and after self-attention (Ulysses; Jacobs et al. 2023). Throws Error(kUsage) where the heads
+  /// cannot be shared out evenly.
   Dit(Backend& backend, const DitConfig& config, DType compute, TensorView stem,
-      const DitQuantization& quantization = {});
+      const DitQuantization& quantization = {}, Communicator* ranks = nullptr);
 
   const DitConfig& config() const { return config_; }
-  /// The tables of positions, F32 [L, head_dim / 2].
+  /// The tables of positions of this rank's rows, F32 [L, head_dim / 2].
   TensorView rope_cos() const { return rope_cos_; }
   TensorView rope_sin() const { return rope_sin_; }
 
@@ -56,7 +72,8 @@ class Dit {
   /// for this machine must not take it.
   enum class Tables { kFilled, kUnfilled };
   /// Sets the size of the latents to come (computes the RoPE tables), and where an extension's tokens stand, which come
-  /// behind the latent's. Throws Error(kUsage) when a side exceeds the table limit 1024.
+  /// behind the latent's. Throws Error(kUsage) when a side exceeds the table limit 1024, and when some rank would have
+  /// no rows.
   void set_grid(const PatchGrid& grid, Tables tables = Tables::kFilled, std::span<const TokenPosition> behind = {});
 
   /// text: rows [n, text_dim] F32 on the host, n <= text_len; padded with zero rows before the embedding, as the source
@@ -77,13 +94,14 @@ class Dit {
     TextContext* text = nullptr;
     Probe* probe = nullptr;  // names follow the official modules
     /// [L, d] in the compute type: what the blocks add to their input, which kComputed leaves there and kReused takes.
-    /// Empty: not wanted.
+    /// Empty: not wanted, and so with several ranks.
     TensorView residual{};
     Blocks blocks = Blocks::kComputed;
     bool is_whole = false;              // nothing in 8 bits, whatever the DiT was told
     DitExtension* extension = nullptr;  // whose tokens set_grid was told; only where blocks are computed
   };
-  /// Velocity F32 [out_dim, T, H, W]. All temporaries come from `arena`; nothing else is allocated.
+  /// Velocity F32 [out_dim, T, H, W], whole on every rank; all ranks call this alike, without probe, extension and
+  /// residual. All temporaries come from `arena`; nothing else is allocated.
   void forward(const Call& call, LayerSource& blocks, Arena& arena, TensorView velocity);
 
  private:
@@ -93,9 +111,12 @@ class Dit {
   void embed_patches(TensorView latent, TensorView patches, TensorView x);
   void run_blocks(const Call& call, LayerSource& blocks, Activations& act, const TensorView& head_rows);
   void keep_residual(const Call& call, Activations& act);
+  void attend_with(int64_t heads, TensorView q, TensorView k, TensorView v, const DitQuantization& in_8_bits,
+                   const Activations& act, TensorView out);
+  void attend(TensorView qkv, const DitQuantization& in_8_bits, const Activations& act);
+  void gather_head(const Activations& act);
+  RowRange rows_of_rank(int rank) const;
   class Products;
-  void attend_in_8_bits(const DitQuantization& quantization, TensorView q, TensorView k, TensorView v,
-                        Activations& act);
   void run_block(int index, TensorView slab, const Call& call, Activations& act, const TensorView& modulation);
   void prepare_modulation(const Call& call, Activations& act);
   void fill_tables(std::span<const TokenPosition> behind);
@@ -108,8 +129,10 @@ class Dit {
   WeightLayout stem_layout_;
   WeightLayout block_layout_;
   TensorView stem_;
+  Communicator* ranks_;  // that share the tokens; nullptr: one rank has all
   PatchGrid grid_{};
-  int64_t length_ = 0;          // tokens: L
+  RowRange rows_;               // this rank's of the latent's tokens
+  int64_t length_ = 0;          // L: these, and tokens behind the latent's
   Tensor rope_cos_, rope_sin_;  // F32 [L, head_dim / 2]
   Tensor first_frame_index_;    // I32 [L]: 0 on frame 0, or where there are tokens behind the latent's on those; else 1
 };

@@ -51,6 +51,80 @@ TEST(CpuThreads, DoNotChangeAttentionOrNorms) {
   for (const int threads : {2, 3, 7}) EXPECT_EQ(pass(threads), one) << threads;
 }
 
+/// y [m, n] of x [m, k].
+struct Sizes {
+  int64_t m, n, k;
+};
+
+/// A product, its rows in `parts` that begin at whole sixteens.
+std::vector<double> product_in_parts(int threads, const Sizes& shape, int64_t parts) {
+  const auto backend = make_cpu_backend(threads);
+  Bench bench(*backend, "parts");
+  const Operand x = bench.normal(DType::kF32, {shape.m, shape.k}),
+                weight = bench.normal(DType::kF32, {shape.n, shape.k});
+  const Operand bias = bench.normal(DType::kF32, {shape.n}), y = bench.blank(DType::kF32, {shape.m, shape.n});
+  const int64_t rows = ((shape.m + parts - 1) / parts + 15) / 16 * 16;
+  for (int64_t begin = 0; begin < shape.m; begin += rows) {
+    const int64_t end = std::min(begin + rows, shape.m);
+    backend->linear(x.view.slice(0, begin, end), weight, bias, Activation::kGeluTanh, y.view.slice(0, begin, end));
+  }
+  return bench.get(y);
+}
+
+/// What lets ranks share the rows of a product. Odd numbers of rows, and sums long enough for oneDNN to cut them.
+TEST(CpuThreads, AndRowsBesideItDoNotChangeARowOfAProduct) {
+  for (const Sizes& shape : {Sizes{33, 96, 64},
+                             {100, 36, 96},
+                             {315, 600, 128},
+                             {180, 240, 1000},
+                             {50, 1024, 4096},
+                             {700, 130, 512},
+                             {1, 96, 256}}) {
+    const auto whole = product_in_parts(1, shape, 1);
+    for (const int threads : {1, 2, 3})
+      for (const int64_t parts : {1, 2, 3, 4, 6})
+        EXPECT_EQ(product_in_parts(threads, shape, parts), whole)
+            << shape.m << " x " << shape.n << " x " << shape.k << ", " << threads << " threads, " << parts << " parts";
+  }
+}
+
+/// Attention of some heads and of some queries, whose bits are those of all together.
+TEST(CpuThreads, AndOtherHeadsAndQueriesDoNotChangeAttention) {
+  constexpr int64_t kHeads = 12, kDim = 16;
+  for (const int64_t rows : {33, 100, 315}) {
+    const auto backend = make_cpu_backend(2);
+    Bench bench(*backend, "shards");
+    const Operand qkv = bench.normal(DType::kF32, {rows, 3 * kHeads * kDim});
+    const auto part = [&](int64_t which) {
+      return qkv.view.slice(1, which * kHeads * kDim, (which + 1) * kHeads * kDim);
+    };
+    const Operand whole = bench.blank(DType::kF32, {rows, kHeads * kDim});
+    backend->attention(part(0), part(1), part(2), kHeads, 0.25f, whole);
+    for (const int64_t ranks : {2, 3, 4, 6}) {
+      const Operand by_heads = bench.blank(DType::kF32, {rows, kHeads * kDim});
+      const int64_t width = kHeads / ranks * kDim;
+      for (int64_t rank = 0; rank < ranks; ++rank) {
+        const Operand own = bench.blank(DType::kF32, {rows, 3 * width}), out = bench.blank(DType::kF32, {rows, width});
+        const auto columns = [&](const TensorView& x) { return x.slice(1, rank * width, (rank + 1) * width); };
+        for (int64_t which = 0; which < 3; ++which)
+          backend->copy(columns(part(which)), own.view.slice(1, which * width, (which + 1) * width));
+        backend->attention(own.view.slice(1, 0, width), own.view.slice(1, width, 2 * width),
+                           own.view.slice(1, 2 * width, 3 * width), kHeads / ranks, 0.25f, out);
+        backend->copy(out.view, columns(by_heads.view));
+      }
+      EXPECT_EQ(bench.get(by_heads), bench.get(whole)) << rows << " rows, heads of " << ranks << " ranks";
+      const Operand by_rows = bench.blank(DType::kF32, {rows, kHeads * kDim});
+      const int64_t share = ((rows + ranks - 1) / ranks + 15) / 16 * 16;
+      for (int64_t begin = 0; begin < rows; begin += share) {
+        const int64_t end = std::min(begin + share, rows);
+        backend->attention(part(0).slice(0, begin, end), part(1), part(2), kHeads, 0.25f,
+                           by_rows.view.slice(0, begin, end));
+      }
+      EXPECT_EQ(bench.get(by_rows), bench.get(whole)) << rows << " rows, queries of " << ranks << " ranks";
+    }
+  }
+}
+
 TEST(CpuBackend, ReportsItsScratchMemory) {
   const auto backend = make_cpu_backend(1);
   Bench bench(*backend, "scratch");

@@ -1,6 +1,7 @@
 // Attention of the CPU backend. Blocks of queries are independent: each thread takes one (head, block) at a time, makes
-// its scores with oneDNN's GEMM, their softmax, and the product with the values. The memory beyond the arguments is one
-// block of scores a thread, and float copies of BF16 arguments.
+// its scores with oneDNN's GEMM, their softmax, and the product with the values. A query gets the same bits whatever
+// queries stand beside it (see linear.cpp): blocks have whole sixteens of rows. The memory beyond the arguments is one
+// block of queries and scores a thread, and float copies of BF16 arguments.
 #include <algorithm>
 #include <cmath>
 #include <dnnl.hpp>
@@ -16,6 +17,7 @@ namespace wan::cpu {
 namespace {
 
 constexpr int64_t kQueries = 64;  // of a block
+constexpr int64_t kRowTile = 16;
 
 struct Rows {
   const float* data;
@@ -58,23 +60,27 @@ void CpuBackend::attend(TensorView q, TensorView k, TensorView v, int64_t heads,
   const Rows ks = float_rows(threads_, k, converted + float_count(q));
   const Rows vs = float_rows(threads_, v, converted + float_count(q) + float_count(k));
   const int64_t blocks = (queries + kQueries - 1) / kQueries;
-  const int64_t own = kQueries * (keys + dim);
+  const int64_t own = kQueries * (keys + 2 * dim);
   float* buffers = scratch(Slot::kRows, threads_ * own);
   parallel_for(threads_, heads * blocks, kQueries * keys, [&](int64_t task, int thread) {
     const OmpThreads alone(1);  // oneDNN does not see that a team of one is a parallel region
     const int64_t head = task / blocks, first = task % blocks * kQueries, count = std::min(kQueries, queries - first);
     float* scores = buffers + thread * own;
     float* mixed = scores + kQueries * keys;
+    float* block = mixed + kQueries * dim;
     float total[kQueries];
-    dnnl::sgemm('N', 'T', count, keys, dim, scale, qs.data + first * qs.stride + head * dim, qs.stride,
-                ks.data + head * dim, ks.stride, 0.0f, scores, keys);
+    const int64_t rows = (count + kRowTile - 1) / kRowTile * kRowTile;
+    for (int64_t i = 0; i < count; ++i)
+      std::copy_n(qs.data + (first + i) * qs.stride + head * dim, dim, block + i * dim);
+    std::fill_n(block + count * dim, (rows - count) * dim, 0.0f);
+    dnnl::sgemm('N', 'T', rows, keys, dim, scale, block, dim, ks.data + head * dim, ks.stride, 0.0f, scores, keys);
     for (int64_t i = 0; i < count; ++i) {
       // The bias of query i and key j lies at distance j - i + queries - 1.
       const float* row_bias =
           bias == nullptr ? nullptr : bias + head * (queries + keys - 1) + queries - 1 - (first + i);
       total[i] = exponentials(scores + i * keys, row_bias, keys);
     }
-    dnnl::sgemm('N', 'N', count, dim, keys, 1.0f, scores, keys, vs.data + head * dim, vs.stride, 0.0f, mixed, dim);
+    dnnl::sgemm('N', 'N', rows, dim, keys, 1.0f, scores, keys, vs.data + head * dim, vs.stride, 0.0f, mixed, dim);
     for (int64_t i = 0; i < count; ++i) {
       for (int64_t d = 0; d < dim; ++d) mixed[i * dim + d] /= total[i];
       store(mixed + i * dim, dim, out, (first + i) * out.stride(0) + head * dim);

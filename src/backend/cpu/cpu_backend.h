@@ -71,7 +71,7 @@ class CpuBackend final : public Backend {
 
  private:
   /// Buffers that grow to the largest use and stay. One use of each at a time.
-  enum class Slot { kRows, kOperand, kWeight, kBias, kCount };
+  enum class Slot { kRows, kOperand, kWeight, kBias, kTail, kCount };
   float* scratch(Slot slot, int64_t floats);
 
   /// The threads' common part of attention; `bias` holds table[bucket] for each head and distance, or is null.
