@@ -15,6 +15,7 @@ constexpr int kMostTroubles = 5, kMostStrangeEvents = 1000;  // in a row
 // Servers bound their connections (ours has 256, of which 64 are streams), and a load may have thousands of requests
 // under way: no more orders than this are sent at once, and no more streams are listened to.
 constexpr int kMostAtOnce = 32;
+constexpr size_t kMostHeardEarly = 1000;
 constexpr size_t kMostEvent = size_t{4} << 20;  // bytes of one server-sent event
 
 bool is_good(const HttpAnswer& answer) { return answer.status >= 200 && answer.status < 300; }
@@ -124,6 +125,16 @@ std::optional<Event> HttpTarget::wait(double until_s) {
   return event;
 }
 
+namespace {
+
+JobView running() {
+  JobView view;
+  view.state = JobView::State::kRunning;
+  return view;
+}
+
+}  // namespace
+
 void HttpTarget::on_order(size_t request, const HttpAnswer& answer) {
   Job& job = jobs_.at(request);
   job.exchange.reset();
@@ -139,6 +150,9 @@ void HttpTarget::on_order(size_t request, const HttpAnswer& answer) {
     Event accepted = event_of(Event::Kind::kAccepted, request);
     accepted.told = view.told;
     push(std::move(accepted));
+    const bool is_heard = heard_early_.erase(job.handle.id) > 0;
+    if (ordering_ == 0) heard_early_.clear();
+    if (is_heard) on_view(request, running(), StartKnown::kEvents);
     on_view(request, view, StartKnown::kPolls);
   } catch (const Error& problem) {
     return end(request, LoadEnd::kBadAnswer, problem.what());
@@ -317,14 +331,15 @@ void HttpTarget::open_socket() {
 void HttpTarget::on_message(const std::string& text) {
   const std::optional<Adapter::Message> message = adapter_.message(text);
   const auto found = message ? by_id_.find(message->id) : by_id_.end();
-  if (found == by_id_.end()) return;
+  if (found == by_id_.end()) {
+    // Of an order whose answer is still on its way, it may be.
+    if (message && message->state == JobView::State::kRunning && ordering_ > 0 && heard_early_.size() < kMostHeardEarly)
+      heard_early_.insert(message->id);
+    return;
+  }
   const size_t request = found->second;
   Job& job = jobs_.at(request);
-  if (message->state == JobView::State::kRunning) {
-    JobView view;
-    view.state = message->state;
-    return on_view(request, view, StartKnown::kEvents);
-  }
+  if (message->state == JobView::State::kRunning) return on_view(request, running(), StartKnown::kEvents);
   if (job.over_at_s) return;  // said before
   job.over_at_s = client_.now_s();
   if (job.exchange) client_.forget(*job.exchange);

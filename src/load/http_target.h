@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -75,6 +76,7 @@ class HttpTarget final : public Target {
   std::deque<Event> events_;
   std::map<size_t, Job> jobs_;
   std::map<std::string, size_t> by_id_;
+  std::set<std::string> heard_early_;  // ids of no known job that began, while orders are under way
   enum class Socket { kNone, kOpening, kOpen };
   Socket socket_ = Socket::kNone;
   std::deque<std::pair<size_t, Order>> unsent_;  // submitted while enough orders were under way

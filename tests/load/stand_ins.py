@@ -186,10 +186,10 @@ class Sdcpp(StandIn):
 
 
 class ComfyUI(StandIn):
-    """`pushes`: whether its websocket is there."""
+    """`pushes`: whether its websocket is there; `hastes`: that a job has begun is said before its order is answered."""
 
-    def __init__(self, pushes=True):
-        self.pushes, self.sockets = pushes, []
+    def __init__(self, pushes=True, hastes=False):
+        self.pushes, self.hastes, self.sockets = pushes, hastes, []
         super().__init__()
 
     def post(self, handler, body):
@@ -202,6 +202,8 @@ class ComfyUI(StandIn):
             return handler.answer(400, {"error": {"type": "invalid_prompt", "message": "a node has no class_type"}, "node_errors": {}})
         self.orders.append((fields.get("client_id"), workflow))
         job = self.take(f"00000000-0000-4000-8000-{next(self.numbers):012d}", {"prompt": workflow["6"]["inputs"]["text"]})
+        if self.hastes:
+            self.say("execution_start", {"prompt_id": job.id, "timestamp": int(1000 * time.time())})
         return handler.answer(200, {"prompt_id": job.id, "number": 1, "node_errors": {}})
 
     def get(self, handler):
@@ -248,7 +250,8 @@ class ComfyUI(StandIn):
         self.frame(1, json.dumps({"type": kind, "data": data}).encode())
 
     def begins(self, job):
-        self.say("execution_start", {"prompt_id": job.id, "timestamp": int(1000 * time.time())})
+        if not self.hastes:
+            self.say("execution_start", {"prompt_id": job.id, "timestamp": int(1000 * time.time())})
         self.frame(2, b"\0\0\0\1 a preview")
         self.say("progress", {"value": 1, "max": 4, "prompt_id": job.id, "node": "3"})
 

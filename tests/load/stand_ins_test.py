@@ -231,6 +231,12 @@ class Sdcpp(Case):
 
 
 class ComfyUI(Case):
+    def test_a_beginning_is_heard_before_the_order_is_answered(self):
+        server = self.stand_in(stand_ins.ComfyUI, hastes=True)
+        workflow = self.file("workflow.json", json.dumps(WORKFLOW))
+        summary, _ = self.run_load(server.url, "comfyui", "--workflow", workflow, "--prompt", "a boat", "--concurrency", "2", "--requests", "4")
+        self.check(summary, 4, "events")
+
     def test_a_workflow_is_filled_and_its_events_are_heard(self):
         server = self.stand_in(stand_ins.ComfyUI)
         workflow = self.file("workflow.json", json.dumps(WORKFLOW))
