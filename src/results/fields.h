@@ -134,6 +134,8 @@ void fields(V& visit, R& r) {
   visit.added("gpu_memory_limit_bytes", r.gpu_memory_limit_bytes);
   visit.added("step_cache", r.step_cache);
   visit.added("cfg_gate_from_step", r.cfg_gate_from_step);
+  visit.added("ranks", r.ranks);
+  visit.added("parallel", r.parallel);
 }
 
 template <class V, Is<GpuInfo> R>

@@ -24,7 +24,7 @@ inline constexpr int kRecordMajor = 1;
 /// Minor 1: `kernels`; 2: `execution`, sums of spans; 3: `workload.recipe`, `split_step`; 4: `last_image_sha256`,
 /// `weights.strength`; 5: `execution.gpu_memory_limit_bytes`; 6: `fidelity`; 7: `execution.step_cache`,
 /// `cfg_gate_from_step`, `forwards`; 8: `workload.conditioning`.
-inline constexpr int kRecordMinor = 8;
+inline constexpr int kRecordMinor = 9;
 
 enum class RunScope { kCold, kWarm, kUnknown };  // a new process, or a later video of a running one
 

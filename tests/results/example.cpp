@@ -86,6 +86,8 @@ Execution example_execution() {
   execution.gpu_memory_limit_bytes = uint64_t{12} << 30;
   execution.step_cache = StepCacheUse{"magcache", 0.06, 2, 0.25, "c0ffee", 50};
   execution.cfg_gate_from_step = 1;
+  execution.ranks = 4;
+  execution.parallel = "cfg=2,ulysses=2";
   return execution;
 }
 

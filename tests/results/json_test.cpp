@@ -88,6 +88,10 @@ RunRecord example_of_minor(int minor) {
     }
   }
   if (minor < 6) record.fidelity.reset();
+  if (minor < 9 && record.execution.has()) {
+    record.execution.value->ranks = 1;
+    record.execution.value->parallel.clear();
+  }
   if (minor < 5 && record.execution.has()) record.execution.value->gpu_memory_limit_bytes.reset();
   if (minor < 4) record.workload.last_image_sha256.clear();
   if (minor < 3) {
