@@ -36,6 +36,7 @@ std::string execution_text(const Measured<Execution>& execution) {
   if (e.step_cache)
     text += fmt::format(", step cache {} of threshold {}", e.step_cache->method, e.step_cache->threshold);
   if (e.cfg_gate_from_step) text += fmt::format(", guidance gate from step {}", *e.cfg_gate_from_step + 1);
+  if (e.ranks > 1) text += fmt::format(", {} ranks ({})", e.ranks, e.parallel);
   if (e.overlap == "off") text += ", loading apart from computing";
   if (!e.kernel_table.empty()) text += ", kernel table " + e.kernel_table;
   text += fmt::format(", {} host thread{}", e.cpu_threads, e.cpu_threads == 1 ? "" : "s");

@@ -225,8 +225,10 @@ ExitCode run_generate(const GenerateOptions& options) {
   ExitCode code = ExitCode::kSuccess;
   if (options.json)
     on_leaving([](ExitCode left_with) {
-      const VideoFailure interrupted{ErrorKind::kInterrupted, "interrupted in the middle of its work", left_with};
-      print_raw(generate_json({}, left_with, interrupted));
+      const bool is_stuck = left_with == ExitCode::kFailure;
+      const VideoFailure problem{is_stuck ? ErrorKind::kRuntime : ErrorKind::kInterrupted,
+                                 is_stuck ? "a rank stood still" : "interrupted in the middle of its work", left_with};
+      print_raw(generate_json({}, left_with, problem));
       finish_output();
     });
   try {

@@ -29,15 +29,15 @@ std::mutex words_mutex;
 std::function<void(ExitCode)> words;
 
 /// The process's end from this thread, whatever the others do.
-[[noreturn]] void leave(int signal) {
+[[noreturn]] void leave(ExitCode code) {
   remove_unfinished_files();
   const std::lock_guard lock(words_mutex);
   try {
-    if (words) words(static_cast<ExitCode>(128 + signal));
+    if (words) words(code);
   } catch (const Error&) {
     // Nobody takes them.
   }
-  _exit(128 + signal);
+  _exit(static_cast<int>(code));
 }
 
 /// To standard error past all buffers and locks: whoever holds those may be what is to be stopped. Not where nobody
@@ -72,7 +72,7 @@ void watch(const sigset_t& signals, const StopManner& manner) {
   if (manner.tells) tell(suite::kStopping);
   const int second = wait_for(signals, manner.patience);
   if (second == 0 && manner.tells) tell("interrupted in the middle of its work; no unfinished file is left");
-  leave(second == 0 ? first : second);
+  leave(static_cast<ExitCode>(128 + (second == 0 ? first : second)));
 }
 
 sigset_t answered() {
@@ -131,6 +131,11 @@ const StopSource& stop_on_signals(const StopManner& manner) {
 void on_leaving(std::function<void(ExitCode)> last_words) {
   const std::lock_guard lock(words_mutex);
   words = std::move(last_words);
+}
+
+void leave_now(const std::string& why) {
+  tell(why.c_str());
+  leave(ExitCode::kFailure);
 }
 
 int received_signal() { return first_signal; }

@@ -51,8 +51,12 @@ struct StopManner {
 /// Called before any other thread exists: threads inherit that the signals are blocked.
 const StopSource& stop_on_signals(const StopManner& manner = {});
 
-/// What is still said before a signal ends the process in the middle of its work; called once, from a thread of its
-/// own, with the process's exit code. Empty: nothing. Once this has returned no earlier one is under way.
+/// Says why on standard error and ends the process at once, its unfinished files removed: where a thread can neither be
+/// ended nor waited for.
+[[noreturn]] void leave_now(const std::string& why);
+
+/// What is still said before a signal or leave_now ends the process in the middle of its work; called once, from a
+/// thread of its own, with the process's exit code. Empty: nothing. Once this has returned no earlier one is under way.
 void on_leaving(std::function<void(ExitCode)> last_words);
 
 /// The signal that asked to stop, or 0.

@@ -84,7 +84,9 @@ void VideoMaker::make(VideoResult& result) {
   const auto kernels = kernels_ == Kernels::kWatched ? std::make_unique<suite::KernelStages>(watch) : nullptr;
   Observer* observer = kernels ? static_cast<Observer*>(kernels.get()) : &watch;
   try {
-    result.outcome = engine_.generate(result.request, {observer, &stop_, watch.start_ns(), {}, previews_});
+    result.outcome = engine_.generate(
+        result.request,
+        {observer, &stop_, watch.start_ns(), {}, previews_, [](const Error& problem) { leave_now(problem.what()); }});
   } catch (...) {
     watch.end();
     result.cost = watch.take_cost();

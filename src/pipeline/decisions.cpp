@@ -85,6 +85,8 @@ Decisions decisions_of(const Plan& plan) {
   add_reuse(plan, out);
   out.device_name = plan.device_name;
   out.device_count = plan.device_count;
+  out.ranks = plan.parallel.ranks();
+  out.parallel = plan.parallel.text();
   out.kernel_table = plan.kernel_table;
   out.cpu_threads = plan.cpu_threads;
   out.residency = plan.memory.dit_residency;

@@ -71,6 +71,8 @@ struct Decisions {
   // Known once the devices are open.
   std::string device_name;
   int64_t device_count = 1;
+  int ranks = 1;         // that share the video
+  std::string parallel;  // how, as --parallel takes it
   std::string kernel_table;
   int64_t cpu_threads = 0;
   Residency residency = Residency::kResident;

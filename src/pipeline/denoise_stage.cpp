@@ -1,6 +1,7 @@
 #include "pipeline/denoise_stage.h"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -72,9 +73,11 @@ void DenoiseStage::begin_previews() {
 void DenoiseStage::announce_passes(int from_step) {
   Models& m = context_.models;
   if (m.memory.dit_residency == Residency::kResident) return;
+  std::vector<StepForwards> own = reuse_->forwards();
+  for (StepForwards& forwards : own)
+    if (has_ranks_for_each(forwards)) forwards.uncond = Forward::kNone;
   for (size_t e = 0; e < m.experts.size(); ++e)
-    for (LayerStore* store : m.experts[e].layer_stores())
-      store->expect_passes(plan_.passes_of(e, reuse_->forwards(), from_step));
+    for (LayerStore* store : m.experts[e].layer_stores()) store->expect_passes(plan_.passes_of(e, own, from_step));
 }
 
 void DenoiseStage::run_step(int step, Sampler& sampler) {
@@ -91,12 +94,15 @@ void DenoiseStage::run_step(int step, Sampler& sampler) {
   context_.dump.add(fmt::format("step{}.sample_in", step), x_);
   // Between a step's calls where there are two; before the only one, but for that of the first step, with which the
   // first expert has all its weights.
-  const bool is_only_call = forwards.uncond == Forward::kNone || forwards.uncond == Forward::kGated;
+  const bool has_ranks = has_ranks_for_each(forwards);
+  const bool is_only_call = has_ranks || forwards.uncond == Forward::kNone || forwards.uncond == Forward::kGated;
   const bool before_call = is_only_call && step > 0;
   if (before_call) bring_next_expert(step);
-  make_velocity(expert, step, 0, forwards.cond);
-  context_.clock.mark("cond");
+  const int branch = has_ranks ? context_.ranks->branch : 0;
+  make_velocity(expert, step, branch, branch == 0 ? forwards.cond : forwards.uncond);
+  context_.clock.mark(branch == 0 ? "cond" : "uncond");
   if (!before_call) bring_next_expert(step);
+  if (has_ranks) exchange_branches(forwards);
   guide_step(expert, step, forwards.uncond);
   context_.dump.add(fmt::format("step{}.noise_pred", step), velocity_positive_);
   context_.replay.judge(step, velocity_positive_);
@@ -133,7 +139,8 @@ void DenoiseStage::embed_prompts(LoadedExpert& expert, int step) {
                       "qkv,o,cross,ffn",
                       m.backend->info().name, flags::kQuantize),
           ErrorKind::kUsage);
-  expert.dit = std::make_unique<Dit>(*m.backend, m.set.dit, plan_.compute, stem, plan_.quantization);
+  expert.dit = std::make_unique<Dit>(*m.backend, m.set.dit, plan_.compute, stem, plan_.quantization,
+                                     context_.ranks != nullptr ? context_.ranks->tokens.get() : nullptr);
   ClipSource* clips = conditioning_.clips;
   if (clips != nullptr) clips->embed(context_, expert);
   expert.dit->set_grid(plan_.grid(), Dit::Tables::kFilled,
@@ -146,14 +153,31 @@ void DenoiseStage::embed_prompts(LoadedExpert& expert, int step) {
   expert.times = expert.dit->embed_times(timesteps);
 }
 
+bool DenoiseStage::has_ranks_for_each(const StepForwards& forwards) const {
+  return context_.ranks != nullptr && context_.ranks->branches && forwards.cond == Forward::kComputed &&
+         forwards.uncond == Forward::kComputed;
+}
+
+/// The other branch's velocity, from a rank that has its share of the same tokens.
+void DenoiseStage::exchange_branches(const StepForwards& forwards) {
+  const auto own = static_cast<size_t>(context_.ranks->branch);
+  const int other = own == 0 ? 1 : 0;
+  context_.clock.add_flops(reuse_->count(other, other == 0 ? forwards.cond : forwards.uncond));
+  const std::array<TensorView, 2> both{velocity_positive_, velocity_negative_};
+  context_.ranks->branches->all_gather(both[own], both, "all_gather of the branches");
+  context_.clock.mark("exchange");
+}
+
 /// The negative prompt's part in the step.
 void DenoiseStage::guide_step(LoadedExpert& expert, int step, Forward uncond) {
   if (uncond == Forward::kNone || uncond == Forward::kGated) context_.clock.add_flops(reuse_->count(1, uncond));
   if (uncond == Forward::kNone) return;
   const auto scale = static_cast<float>(plan_.guidance_of(step));
   if (uncond == Forward::kGated) return reuse_->guide_by_difference(velocity_positive_, scale);
-  make_velocity(expert, step, 1, uncond);
-  context_.clock.mark("uncond");
+  if (!has_ranks_for_each({Forward::kComputed, uncond})) {
+    make_velocity(expert, step, 1, uncond);
+    context_.clock.mark("uncond");
+  }
   reuse_->keep_difference(velocity_positive_, velocity_negative_);
   guide(device(), velocity_positive_, velocity_negative_, scale, velocity_positive_);
 }

@@ -34,6 +34,9 @@ class DenoiseStage {
   void make_velocity(LoadedExpert& expert, int step, int call, Forward forward);
   void call_dit(LoadedExpert& expert, int step, int call, Dit::Blocks blocks);
   void guide_step(LoadedExpert& expert, int step, Forward uncond);
+  /// Whether each branch of a step is computed by ranks of its own.
+  bool has_ranks_for_each(const StepForwards& forwards) const;
+  void exchange_branches(const StepForwards& forwards);
   void dump_call(const LoadedExpert& expert, int step, int call, Dit::Call& arguments);
   void dump_two_times(const LoadedExpert& expert, int step, const std::string& prefix);
   void report_fills();

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
+#include "base/error.h"
 #include "pipeline/expectation.h"
 #include "pipeline/frame_consumer.h"
 #include "pipeline/observer.h"
@@ -30,6 +32,10 @@ struct CallOptions {
   int64_t start_ns = 0;                     // CLOCK_MONOTONIC at which Model_Initialization is taken to begin; 0: now
   std::vector<FrameConsumer*> consumers{};  // take the frames, each all of them, beside the files the request names
   PreviewConsumer* preview = nullptr;       // takes a small picture of each step; none: none is made
+  /// Told, by a thread of its own, what ended a request of several ranks when a rank has not ended 5 s after it.
+  /// Threads cannot be ended from outside: who must not wait for it ends the process here. None: `generate` waits for
+  /// it.
+  std::function<void(const Error&)> on_stuck{};
 };
 
 /// Runs one request at a time. Several engines may live in one process and run at once, each from a thread of its own;
@@ -41,10 +47,10 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  /// Generates one video. A second request with the same checkpoint, device, precision and offload is warm: its weights
-  /// are already where the plan wants them. Throws Error(kUsage, kInput) before any work for a bad request or
-  /// checkpoint; OutOfMemory; Error(kInterrupted) after `call.stop`. The engine takes the next request after any of
-  /// them.
+  /// Generates one video, of several ranks (Request::gpus) rank 0's part on this thread. A second request with the same
+  /// checkpoint, device, precision and offload is warm: its weights are already where the plan wants them. Throws
+  /// Error(kUsage, kInput) before any work for a bad request or checkpoint; OutOfMemory; Error(kInterrupted) after
+  /// `call.stop`. The engine takes the next request after any of them.
   Outcome generate(const Request& request, const CallOptions& call = {});
 
   /// What `request` will take here, computed in well under a second; reads headers, loads no weights. The engine keeps

@@ -31,7 +31,7 @@ VideoWork work_of(const ModelSet& models, const Plan& plan) {
   if (plan.uses_negative_prompt()) work.text += text_encoder_cost(models.text, guessed_tokens(plan.negative_prompt));
   const auto clips = static_cast<double>(plan.clips);
   const DitCost dit = dit_cost(models.dit, plan.grid().tokens(), plan.added_tokens());
-  const double branches = static_cast<double>(plan.passes()) / plan.steps;
+  const double branches = static_cast<double>(plan.passes()) / plan.steps / plan.parallel.ranks();  // of one rank
   work.step_products = branches * dit.gemm;
   work.step_attention = branches * (dit.self_attention + dit.cross_attention);
   work.vae =

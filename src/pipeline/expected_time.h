@@ -12,7 +12,7 @@ namespace wan {
 /// Floating-point operations of one video by their kind.
 struct VideoWork {
   double text = 0;            // encoding the prompts, whose tokens are guessed from their bytes
-  double step_products = 0;   // of one denoising step, the mean over steps of one branch and of two
+  double step_products = 0;   // of one denoising step and one rank, the mean over steps of one branch and of two
   double step_attention = 0;  // the same
   double vae = 0;             // decoding, and encoding of an image
   int steps = 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -79,12 +80,13 @@ bool allows(Offload offload, Residency residency) {
 }  // namespace
 
 Generation::Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models,
-                       PromptCache& prompts)
+                       PromptCache& prompts, Communicator* all)
     : request_(request),
       call_(call),
-      observer_(call.observer != nullptr ? *call.observer : nobody_),
+      observer_(call.observer != nullptr && (all == nullptr || all->rank() == 0) ? *call.observer : nobody_),
       models_(models),
-      prompts_(prompts) {}
+      prompts_(prompts),
+      all_(all) {}
 
 Generation::~Generation() {
   // After an error work may still be in flight on memory that goes away now.
@@ -113,7 +115,8 @@ Expectation Generation::expect() {
   expectation.steps = plan_.steps;
   expectation.recipe = plan_.recipe->name;
   expectation.device_kind = m.backend->info().kind;
-  expectation.peak_bytes = m.memory.predicted_peak;
+  const bool shares_memory = plan_.device == "cpu";
+  expectation.peak_bytes = m.memory.predicted_peak * static_cast<uint64_t>(shares_memory ? plan_.parallel.ranks() : 1);
   expectation.product_rate = measure_product_rate(*m.backend, m.set.dit, plan_.compute, plan_.grid().tokens());
   expectation.time = expected_time(work_of(m.set, plan_), expectation.product_rate, shares_of(expectation.device_kind));
   return expectation;
@@ -149,7 +152,7 @@ Outcome Generation::run_stages() {
   for (int clip = 0; clip < plan_.clips; ++clip) {
     begin_clip(clips_ ? clip : -1);
     preprocess();
-    if (text_) encode_text();
+    if (text_ || (clip == 0 && !is_first_rank())) encode_text();
     if (clips_)
       clips_->begin_clip(stages());
     else if (plan_.from_image)
@@ -159,15 +162,33 @@ Outcome Generation::run_stages() {
     const Forwards forwards = denoise_->reuse().account();
     forwards_ = clip == 0 ? forwards : forwards_ + forwards;
     if (const MagnitudeRecorder* magnitudes = denoise_->reuse().magnitudes()) ratios_ = magnitudes->ratios();
-    decode();
+    if (is_first_rank()) decode();
+  }
+  if (!is_first_rank()) {
+    models_->backend->synchronize();
+    return {};
   }
   begin_clip(-1);
   return finish();
 }
 
 void Generation::encode_text() {
-  text_rows_ = text_->encode();
+  if (is_first_rank()) text_rows_ = text_->encode();
   text_.reset();
+  models_->start_expert(plan_.expert_of(0));
+  if (ranks_) share_text_rows();
+}
+
+/// Rank 0's rows become everybody's.
+void Generation::share_text_rows() {
+  text_rows_.resize(plan_.uses_negative_prompt() ? 2 : 1);
+  for (Tensor& rows : text_rows_) {
+    std::array<int64_t, 2> shape{};
+    if (is_first_rank()) shape = {rows->shape[0], rows->shape[1]};
+    ranks_->all.broadcast_host(std::as_writable_bytes(std::span(shape)), 0, "broadcast of the text's shape");
+    if (!is_first_rank()) rows = host_tensor(DType::kF32, {shape[0], shape[1]});
+    ranks_->all.broadcast_host({static_cast<std::byte*>(rows->data), rows->bytes()}, 0, "broadcast of the text");
+  }
 }
 
 void Generation::begin_clip(int clip) {
@@ -180,6 +201,9 @@ void Generation::reuse_or_make_models(ModelSet set) {
   options.device = plan_.device;
   options.tuning_table = request_.tuning_table.string();
   options.gpu_memory_limit = request_.gpu_memory_limit;
+  // Ranks on the CPU share its cores and its memory.
+  const int ranks = plan_.parallel.ranks();
+  if (ranks > 1) options.cpu_threads = std::max(1, allowed_cores() / ranks);
   if (models_ && models_->backend) {
     // What the models hold already is not free any more: they stay where they are if the request allows it.
     Request again = request_;
@@ -202,15 +226,28 @@ void Generation::reuse_or_make_models(ModelSet set) {
   models_->backend = make_backend(options);
   if (plan_.text_encoder_device != plan_.device)
     models_->text_backend = make_backend({plan_.text_encoder_device, 0, {}});
-  models_->memory = plan_memory(request_, set, plan_, models_->backend->history_memory(plan_.vae_compute),
-                                memory_limits(*models_->backend));
+  MemoryLimits limits = memory_limits(*models_->backend);
+  if (plan_.device == "cpu" && ranks > 1)
+    for (uint64_t* bytes : {&limits.device_free, &limits.device_total, &limits.host_free, &limits.host_total})
+      *bytes /= static_cast<uint64_t>(ranks);
+  models_->memory = plan_memory(request_, set, plan_, models_->backend->history_memory(plan_.vae_compute), limits);
   models_->key = models_key(request_, plan_, models_->memory);
   models_->set = std::move(set);
   models_->make_experts(plan_);
 }
 
 StageContext Generation::stages() {
-  return {request_, plan_, *models_, observer_, *clock_, *dump_, *replay_, call_.stop, call_.preview, clip_};
+  return {request_,
+          plan_,
+          *models_,
+          observer_,
+          *clock_,
+          *dump_,
+          *replay_,
+          call_.stop,
+          is_first_rank() ? call_.preview : nullptr,
+          ranks_ ? &*ranks_ : nullptr,
+          clip_};
 }
 
 void Generation::load() {
@@ -226,7 +263,7 @@ void Generation::load() {
     pose_video_ = input_file(request_.pose_video);
     animate_inputs_ = input_file(request_.animate_inputs);
   }
-  sink_ = std::make_unique<FrameSink>(request_, plan_, call_.consumers);
+  if (is_first_rank()) sink_ = std::make_unique<FrameSink>(request_, plan_, call_.consumers);
   clock_ = std::make_unique<StageClock>(observer_, plan_.steps, call_.start_ns > 0 ? call_.start_ns : monotonic_ns());
   reuse_or_make_models(std::move(set));
   Models& m = *models_;
@@ -239,15 +276,18 @@ void Generation::load() {
     observer_.on_fact(fmt::format("lora_{}", i + 1), text_of(plan_.loras[i]));
   if (const std::string& remark = plan_.step_cache.curve_remark; !remark.empty())
     observer_.on_fact(flags::kOtherCurveFact, remark);
+  if (all_ != nullptr) ranks_.emplace(*all_, plan_.parallel);
   dump_ = std::make_unique<Dump>(*m.backend, request_, plan_.grid(), plan_.steps);
   replay_ = std::make_unique<Replay>(*m.backend, request_, plan_);
-  text_ = std::make_unique<TextStage>(stages(), prompts_);
-  text_->start();
+  if (is_first_rank()) {
+    text_ = std::make_unique<TextStage>(stages(), prompts_);
+    text_->start();
+  }
   if (request_.overlap == Overlap::kOff) {
     for (size_t i = 0; i < m.experts.size(); ++i) m.start_expert(i);
     for (const LoadedExpert& expert : m.experts)
       for (LayerStore* store : expert.layer_stores()) store->wait_until_loaded();
-    m.load_vae(plan_);
+    if (is_first_rank()) m.load_vae(plan_);
   }
 }
 

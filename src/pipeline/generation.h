@@ -19,8 +19,12 @@ namespace wan {
 class Generation {
  public:
   /// `models` are those of the request before, or empty; they become what this request needs.
-  Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models, PromptCache& prompts);
+  /// `all`: the video's ranks, of which this makes one's part; nullptr: there is one. Rank 0 encodes the prompts,
+  /// decodes and has the outputs; what the others are given besides `request` and `call.stop` is not looked at.
+  Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models, PromptCache& prompts,
+             Communicator* all = nullptr);
   ~Generation();
+  /// Of another rank than 0 there is nothing to say: empty.
   Outcome run();
   /// Opens what the request needs, loads nothing, and says what the rest will take. `models` are ready for `run` of the
   /// same request by another Generation.
@@ -29,6 +33,8 @@ class Generation {
  private:
   void load();  // Model_Initialization
   void encode_text();
+  void share_text_rows();
+  bool is_first_rank() const { return all_ == nullptr || all_->rank() == 0; }
   void begin_clip(int clip);
   void preprocess();  // noise, sizes
   void decode();      // VAE_Decoding
@@ -46,6 +52,8 @@ class Generation {
   Observer& observer_;
   std::unique_ptr<Models>& models_;
   PromptCache& prompts_;
+  Communicator* all_;
+  std::optional<RankGroups> ranks_;
   Plan plan_;
   std::optional<InputFile> image_, last_image_, initial_latent_, audio_, pose_video_;  // as they were read
   std::optional<InputFile> animate_inputs_;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backend/memory_ledger.h"
+#include "comm/dry.h"
 #include "model/audio_encoder.h"
 #include "model/dit_animate.h"
 #include "model/dit_speech.h"
@@ -53,6 +54,7 @@ class NoNoise final : public NoiseSource {
 
 /// What one expert keeps from its first step on.
 struct Embedded {
+  std::unique_ptr<Communicator> ranks;  // that share the tokens, the first of them counted
   std::unique_ptr<Dit> dit;
   TextContext positive, negative;
   TimeTable times;
@@ -114,7 +116,9 @@ EmbeddedAnimate embed_animate(Backend& dry, const ModelSet& models, const Plan& 
 Embedded embed(Backend& dry, const ModelSet& models, const Plan& plan, int first_step,
                const std::vector<TokenPosition>& behind) {
   const TensorView stem(reinterpret_cast<void*>(Arena::kAlignment), DType::kU8, {1}, Memory::kDevice);
-  Embedded out{std::make_unique<Dit>(dry, models.dit, plan.compute, stem, plan.quantization), {}, {}, {}};
+  Embedded out;
+  if (plan.parallel.ulysses > 1) out.ranks = make_dry_communicator(plan.parallel.ulysses);
+  out.dit = std::make_unique<Dit>(dry, models.dit, plan.compute, stem, plan.quantization, out.ranks.get());
   out.dit->set_grid(plan.grid(), Dit::Tables::kUnfilled, behind);
   const Tensor text = host_tensor(DType::kF32, {1, models.dit.text_dim});
   out.positive = out.dit->embed_text(text);

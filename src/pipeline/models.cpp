@@ -127,9 +127,10 @@ std::string models_key(const Request& request, const Plan& plan, const MemoryPla
   if (request.random_weights)
     weights += fmt::format("{}|{}", request.model, enum_name(request.stored_as.value_or(StoredAs::kF32)));
   const std::string limit = plan.gpu_memory_limit ? plan.gpu_memory_limit->text() : "";
-  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", weights, plan.device, plan.text_encoder_device,
+  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}", weights, plan.device, plan.text_encoder_device,
                      static_cast<int>(plan.compute), static_cast<int>(plan.vae_compute),
-                     static_cast<int>(memory.dit_residency), request.tuning_table.string(), limit);
+                     static_cast<int>(memory.dit_residency), request.tuning_table.string(), limit,
+                     plan.parallel.ranks());
 }
 
 }  // namespace wan

@@ -157,6 +157,26 @@ std::map<std::string, std::string> stored_types(const ModelSet& models) {
           {"vae", element_types({&files.vae_file, 1})}};
 }
 
+/// What several ranks cannot share yet is refused here.
+void choose_ranks(const Request& request, const ModelSet& models, Plan& plan) {
+  const int ranks = asked_ranks(request);
+  const auto refuse_if = [&](bool is_so, std::string_view why) {
+    require_usage(!is_so, fmt::format("{} {}: {}", flags::kGpus, request.gpus, why));
+  };
+  if (ranks > 1 || request.gpus.find(',') != std::string::npos) {
+    refuse_if(plan.device != "cpu",
+              "one card a run so far: leave it out, or take --device cpu, whose ranks are threads");
+    refuse_if(request.gpus.find(',') != std::string::npos, "a list is of cards, and the CPU has none: say how many");
+    refuse_if(plan.clip.frames > 0, "a video that is made in clips is made by one rank");
+    refuse_if(plan.quantization.any(), fmt::format("{} 8bit is of one rank", flags::kDitPrecision));
+    refuse_if(plan.is_altered() || plan.takes_magnitudes,
+              fmt::format("{} and {} are of one rank", flags::kStepCache, flags::kCfgGate));
+    refuse_if(request.dump_level == DumpLevel::kBlocks && !request.dump.empty(),
+              "--dump-level blocks is of one rank: no rank of several has all of them");
+  }
+  plan.parallel = choose_parallel(request, {plan.uses_negative_prompt(), models.dit.num_heads, plan.grid().tokens()});
+}
+
 }  // namespace
 
 size_t Plan::expert_of(int step) const {
@@ -245,6 +265,7 @@ void settle(Plan& plan, const Backend& backend, const Backend& text_backend, con
   plan.device_count = 1;
   plan.kernel_table = info.kernel_table;
   plan.cpu_threads = text_backend.info().kind == "cpu" ? text_backend.info().cpu_threads : worker_threads();
+  if (info.kind == "cpu") plan.cpu_threads *= plan.parallel.ranks();
   plan.memory = memory;
 }
 
@@ -350,6 +371,7 @@ Plan make_plan(const Request& asked, const ModelSet& models, Images images) {
   plan.stored = stored_types(models);
   plan.latent = {models.vae.latent_channels, latent_frames, plan.height / vae.stride_spatial,
                  plan.width / vae.stride_spatial};
+  choose_ranks(request, models, plan);
   return plan;
 }
 

@@ -15,6 +15,7 @@
 #include "model/dit_quantization.h"
 #include "pipeline/layer_store.h"
 #include "pipeline/loras.h"
+#include "pipeline/parallel.h"
 #include "pipeline/recipe.h"
 #include "pipeline/request.h"
 #include "sampler/forward_schedule.h"
@@ -148,6 +149,7 @@ struct Plan {
   DitQuantization quantization;        // what of the DiT's blocks runs in 8 bits
   DType vae_compute = DType::kF32;
   std::string device, text_encoder_device;
+  Parallel parallel;
   Overlap overlap = Overlap::kOn;
   std::optional<MemorySize> gpu_memory_limit;
   std::vector<LoraUse> loras;

@@ -85,7 +85,13 @@ struct Request {
   std::optional<StoredAs> stored_as;  // of random weights: the form of the DiT's matrices
 
   // how
-  std::string device;                      // empty: cuda:0 if usable, else cpu
+  std::string device;  // empty: cuda:0 if usable, else cpu
+  /// Ranks that share the video: how many, or the cards, as 0,2; empty: one.
+  std::string gpus;
+  std::string parallel;  // how they share it: auto, or cfg=C,ulysses=U; empty: auto
+  /// Seconds in which no rank gets further until one that others wait for is given up; 0: 10 of the expected steps, but
+  /// a minute at least.
+  int comm_timeout = 0;
   std::optional<Precision> precision;      // bf16 on cuda, fp32 on cpu
   std::optional<Precision> dit_precision;  // as precision
   std::string quantize;                    // of an 8-bit DiT: dit_quantization's words; empty: all

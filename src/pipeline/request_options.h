@@ -69,6 +69,7 @@ inline constexpr Bounds<int64_t> kSidePixels{1, 16384};
 inline constexpr Bounds<int64_t> kFrames{1, 1'000'000};
 inline constexpr Bounds<int64_t> kClips{1, 1000};
 inline constexpr Bounds<int64_t> kOutermost{0, 1000};  // of blocks and of steps
+inline constexpr Bounds<int> kTimeoutSeconds{1, 86400};
 inline constexpr Bounds<int> kSteps{1, kMaxSteps};
 inline constexpr Bounds<int> kSplitStep{0, kMaxSteps};
 inline constexpr Bounds<double> kShare{0, 1};
@@ -240,6 +241,17 @@ template <class Visitor, class R>
 void options_of_execution(Visitor& visit, R& r) {
   visit(Option{"device", flags::kDevice, "DEVICE", "cpu, cuda or cuda:N; default: cuda:0 if usable, else cpu"},
         r.device, Anything{});
+  visit(Option{"gpus", flags::kGpus, "N|LIST",
+               "ranks that share the video: how many, or the cards, as 0,2; with --device cpu ranks are threads, which "
+               "share the cores. The frames are the same; default: one"},
+        r.gpus, Anything{});
+  visit(Option{"parallel", flags::kParallel, "auto|cfg=C,ulysses=U",
+               "how they share it: guidance's branches, and the tokens of a branch; default: auto, branches first"},
+        r.parallel, Anything{});
+  visit(Option{"comm_timeout", flags::kCommTimeout, "S",
+               "seconds in which no rank gets further until one that others wait for is given up; default: 10 of the "
+               "expected steps, but 60 at least"},
+        r.comm_timeout, kTimeoutSeconds);
   visit(Option{"precision", flags::kPrecision, "", "fp32, bf16 or 8bit; default: bf16 on cuda, fp32 on cpu",
                Also::kVideo},
         r.precision, Anything{});

@@ -6,6 +6,7 @@
 #include "pipeline/observer.h"
 #include "pipeline/plan.h"
 #include "pipeline/preview.h"
+#include "pipeline/rank_groups.h"
 #include "pipeline/replay.h"
 #include "pipeline/request.h"
 #include "pipeline/stage_clock.h"
@@ -24,6 +25,7 @@ struct StageContext {
   Replay& replay;
   const StopSource* stop;    // nullptr: nobody may stop the request
   PreviewConsumer* preview;  // nullptr: nobody takes any
+  RankGroups* ranks;         // nullptr: one rank makes the video
   int clip = -1;             // that is being made; -1: the video is made in one piece, or all clips are meant
 
   Backend& device() const { return *models.backend; }

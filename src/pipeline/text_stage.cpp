@@ -26,6 +26,22 @@ std::vector<int32_t> invented_ids(const std::string& text, int64_t vocabulary) {
   return ids;
 }
 
+/// Says to the ranks that wait for the text how far its encoder is.
+class AnnouncedLayers final : public LayerSource {
+ public:
+  AnnouncedLayers(LayerSource& layers, RankGroups* ranks) : layers_(layers), ranks_(ranks) {}
+  TensorView acquire(int index) override {
+    const TensorView slab = layers_.acquire(index);
+    if (ranks_ != nullptr) ranks_->all.advance("a layer of the text encoder");
+    return slab;
+  }
+  void release(int index) override { layers_.release(index); }
+
+ private:
+  LayerSource& layers_;
+  RankGroups* ranks_;
+};
+
 /// The weights as they lie in their files, and what computes with them.
 std::string encoder_identity(const StageContext& context) {
   const Models& m = context.models;
@@ -92,7 +108,6 @@ std::vector<Tensor> TextStage::encode() {
   }
   report_memory(context_, store_.get(), 0);
   store_.reset();
-  m.start_expert(context_.plan.expert_of(0));
   context_.dump.add("text.positive", rows_[0]);
   if (rows_.size() > 1) context_.dump.add("text.negative", rows_[1]);
   return std::move(rows_);
@@ -123,7 +138,8 @@ std::vector<Tensor> TextStage::run_encoder(const std::vector<std::vector<int32_t
   m.text_source->read(norm_part, 0, norm_part.shape.count(), DType::kF32, norm_host->data);
   const Tensor norm = backend.allocate(DType::kF32, norm_part.shape, "text encoder weights");
   backend.upload(norm_host, norm);
-  return encode_text(backend, m.set.text, compute(), *m.text_source, norm, *store_, ids);
+  AnnouncedLayers layers(*store_, context_.ranks);
+  return encode_text(backend, m.set.text, compute(), *m.text_source, norm, layers, ids);
 }
 
 }  // namespace wan

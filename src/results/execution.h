@@ -33,6 +33,8 @@ struct QuantizedUse {
 struct Execution {
   std::string device;                           // what computes: the card's or the processor's name
   int64_t device_count = 1;                     // cards, or 1 for the CPU
+  int64_t ranks = 1;                            // that share the video. Since 1.9, as the next
+  std::string parallel;                         // how: cfg=C,ulysses=U; empty: one rank
   std::string residency;                        // of the DiT's weights: resident, stream, mapped
   std::map<std::string, std::string> computed;  // component (dit, text_encoder, vae) -> fp32, bf16, int8
   std::map<std::string, std::string> stored;    // component -> element types of its matrices in the file, "random"

@@ -142,6 +142,8 @@ void fields(V& visit, R& r) {
   visit.added("step_cache", r.step_cache);
   visit.added("cfg_gate_from_step", r.cfg_gate_from_step);
   visit.added("quantized", r.quantized);
+  visit.added("ranks", r.ranks);
+  visit.added("parallel", r.parallel);
 }
 
 template <class V, Is<GpuInfo> R>

@@ -28,6 +28,8 @@ Execution execution_of(const Decisions& decisions) {
   Execution out;
   out.device = decisions.device_name;
   out.device_count = decisions.device_count;
+  out.ranks = decisions.ranks;
+  if (decisions.ranks > 1) out.parallel = decisions.parallel;
   out.residency = enum_name(decisions.residency);
   out.computed = computed_words(decisions);
   out.stored = decisions.stored;

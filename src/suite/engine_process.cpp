@@ -2,11 +2,14 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <new>
 
+#include "base/output_file.h"
 #include "measure/proc.h"
 #include "pipeline/engine.h"
 #include "pipeline/request_json.h"
@@ -20,6 +23,15 @@
 
 namespace wan::suite {
 namespace {
+
+/// What ended a request one of whose ranks does not end: it is told, and the process does not wait for that rank.
+std::function<void(const Error&)> leave_after(PipeObserver& pipe) {
+  return [&pipe](const Error& problem) {
+    pipe.send(Failure{word_of(problem.kind()), problem.what(), {}, {}, {}, {}});
+    remove_unfinished_files();
+    _exit(static_cast<int>(exit_code(problem.kind())));
+  };
+}
 
 void generate_all(const EngineProcess& process, PipeObserver& observer) {
   Request request = request_from_json(process.request);
@@ -49,6 +61,7 @@ void generate_all(const EngineProcess& process, PipeObserver& observer) {
     }
     CallOptions call{&watcher, process.stop, start_ns};
     if (frames) call.consumers = {frames.get()};
+    call.on_stuck = leave_after(observer);
     const bool shortened = i == 0 && process.warm_up_steps > 0;
     const Outcome outcome = engine->generate(shortened ? warm_up(request, process.warm_up_steps) : request, call);
     if (kernels) {
@@ -67,7 +80,8 @@ void generate_in_turns(const EngineProcess& process, PipeObserver& pipe) {
   const bool counting = process.counters == SampleCounters::kYes;
   MonitorToggle toggle(pipe, process.steps_in_block, process.is_watched, counting ? request.device : "");
   auto engine = std::make_unique<Engine>();
-  const Outcome outcome = engine->generate(request, {&toggle, process.stop, process.start_ns});
+  const Outcome outcome =
+      engine->generate(request, {&toggle, process.stop, process.start_ns, {}, nullptr, leave_after(pipe)});
   toggle.finish();
   pipe.send_finished(outcome);
   engine.release();

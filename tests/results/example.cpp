@@ -87,6 +87,8 @@ Execution example_execution() {
   execution.step_cache = StepCacheUse{"magcache", 0.06, 2, 0.25, "c0ffee", 50};
   execution.cfg_gate_from_step = 1;
   execution.quantized = QuantizedUse{"qkv,ffn", 2, 1};
+  execution.ranks = 4;
+  execution.parallel = "cfg=2,ulysses=2";
   return execution;
 }
 

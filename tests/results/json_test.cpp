@@ -79,7 +79,11 @@ TEST(RecordJson, WritesTheGoldenFileOfThisVersion) {
 /// The example as a program of that minor version would have kept it.
 RunRecord example_of_minor(int minor) {
   RunRecord record = example_record();
-  if (minor < 9 && record.execution.has()) record.execution.value->quantized.reset();
+  if (minor < 9 && record.execution.has()) {
+    record.execution.value->quantized.reset();
+    record.execution.value->ranks = 1;
+    record.execution.value->parallel.clear();
+  }
   if (minor < 8) record.workload.conditioning.clear();
   if (minor < 7) {
     record.forwards = absent<ForwardCounts>("not_recorded");
