@@ -1,6 +1,6 @@
 // Matrix products of the CPU backend: oneDNN's float GEMM, or its BF16 product where the processor has one.
 #include <algorithm>
-#include <cassert>
+#include <atomic>
 
 #include "backend/cpu/checks.h"
 #include "backend/cpu/cpu_backend.h"
@@ -20,11 +20,10 @@ constexpr int64_t kBlockFloats = int64_t{4} << 20;  // 16 MiB: a block of result
 // into sums. So work is shared out here. Columns are cut by N alone.
 constexpr int64_t kRowTile = 16, kMostRows = 128, kColumns = 512;
 
-void float_tile(const float* a, int64_t a_stride, int64_t m, int64_t k, const float* b, int64_t n, float* out,
+/// Whether oneDNN took it.
+bool float_tile(const float* a, int64_t a_stride, int64_t m, int64_t k, const float* b, int64_t n, float* out,
                 int64_t out_stride) {
-  const dnnl::status status = dnnl::sgemm('N', 'T', m, n, k, 1.0f, a, a_stride, b, k, 0.0f, out, out_stride);
-  assert(status == dnnl::status::success);  // sizes are positive and strides no less than rows
-  static_cast<void>(status);
+  return dnnl::sgemm('N', 'T', m, n, k, 1.0f, a, a_stride, b, k, 0.0f, out, out_stride) == dnnl::status::success;
 }
 
 /// out [m, n] (row stride out_stride) = a [m, k] (row stride a_stride) times b^T, b [n, k] contiguous. `tail` has room
@@ -41,17 +40,18 @@ void float_product(int threads, const float* a, int64_t a_stride, int64_t m, int
   float* const odd_out = tail + kRowTile * k;
   std::fill_n(tail, odd > 0 ? kRowTile * k : 0, 0.0f);
   for (int64_t row = 0; row < odd; ++row) std::copy_n(a + (whole + row) * a_stride, k, tail + row * k);
+  std::atomic<bool> is_refused = false;  // an exception would not leave the parallel region
   parallel_for(threads, columns * (blocks + (odd > 0)), rows * k, [&](int64_t task, int) {
     const OmpThreads alone(1);  // oneDNN does not see that a team of one is a parallel region
     const int64_t column = task % columns * kColumns, count = std::min(kColumns, n - column);
     const int64_t row = task / columns * rows;
     const float* const w = b + column * k;
-    if (row >= whole)
-      float_tile(tail, k, kRowTile, k, w, count, odd_out + column, n);
-    else
-      float_tile(a + row * a_stride, a_stride, std::min(rows, whole - row), k, w, count,
-                 out + row * out_stride + column, out_stride);
+    const bool is_taken = row >= whole ? float_tile(tail, k, kRowTile, k, w, count, odd_out + column, n)
+                                       : float_tile(a + row * a_stride, a_stride, std::min(rows, whole - row), k, w,
+                                                    count, out + row * out_stride + column, out_stride);
+    if (!is_taken) is_refused = true;
   });
+  if (is_refused) throw Error("oneDNN refused a matrix product of " + Shape{m, n, k}.text());
   for (int64_t row = 0; row < odd; ++row) std::copy_n(odd_out + row * n, n, out + (whole + row) * out_stride);
 }
 
