@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json_parse.h"
 #include "base/json_reader.h"
+#include "model/dit_quantization.h"
 #include "model/official_layout.h"
 #include "pipeline/recipe_names.h"
 #include "pipeline/request_json.h"
@@ -23,9 +24,10 @@ constexpr const char* kSchema = "wanbench.checkpoint";
 constexpr int kFormat = 1;
 constexpr uint64_t kMostBytes = uint64_t{1} << 16;
 
-constexpr std::array<std::string_view, 11> kKeys{"width",    "height",     "num_frames",     "recipe",
-                                                 "steps",    "shift",      "guidance_scale", "guidance_scale_2",
-                                                 "boundary", "split_step", "negative_prompt"};
+constexpr std::array<std::string_view, 14> kKeys{"width",        "height",     "num_frames",      "recipe",
+                                                 "steps",        "shift",      "guidance_scale",  "guidance_scale_2",
+                                                 "boundary",     "split_step", "negative_prompt", "quantize",
+                                                 "whole_blocks", "whole_steps"};
 
 void refuse_other_keys(const nlohmann::json& defaults, const JsonReader& reader) {
   for (const auto& [key, value] : defaults.items())
@@ -35,6 +37,15 @@ void refuse_other_keys(const nlohmann::json& defaults, const JsonReader& reader)
 
 bool has_guidance(const Request& request) {
   return request.guidance_scale || request.guidance_scale_2 || request.guidance_low || request.guidance_high;
+}
+
+bool says_quantized(const Request& request) {
+  return !request.quantize.empty() || request.whole_blocks || request.whole_steps;
+}
+
+bool leaves_quantized_open(const Request& request) {
+  const auto dit = request.dit_precision ? request.dit_precision : request.precision;
+  return dit == Precision::k8Bit && !says_quantized(request);
 }
 
 }  // namespace
@@ -59,6 +70,13 @@ Request read_checkpoint_defaults(const std::filesystem::path& folder) {
   Request defaults;
   read_request(reader, defaults);
   if ((defaults.width > 0) != (defaults.height > 0)) throw reader.error("'width' and 'height' go together");
+  if (!defaults.quantize.empty()) {
+    try {
+      dit_quantization(defaults.quantize, "'quantize'");
+    } catch (const Error& error) {
+      throw reader.error(error.what());
+    }
+  }
   return defaults;
 }
 
@@ -69,6 +87,11 @@ Request with_defaults(Request request, const Request& defaults) {
   if (request.height == 0) request.height = defaults.height;
   if (request.num_frames == 0) request.num_frames = defaults.num_frames;
   if (request.negative_prompt.empty()) request.negative_prompt = defaults.negative_prompt;
+  if (leaves_quantized_open(request)) {
+    request.quantize = defaults.quantize;
+    request.whole_blocks = defaults.whole_blocks;
+    request.whole_steps = defaults.whole_steps;
+  }
   if (request.recipe != own) return request;
   if (request.steps == 0) request.steps = defaults.steps;
   if (!request.shift) request.shift = defaults.shift;

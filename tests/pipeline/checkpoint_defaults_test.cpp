@@ -96,6 +96,25 @@ TEST_F(CheckpointDefaults, OfSamplingAreNotForAnotherRecipe) {
   EXPECT_EQ(few.num_frames, 17);
 }
 
+TEST_F(CheckpointDefaults, SayWhatOf8BitsThisModelBears) {
+  say_defaults(R"({"quantize": "qkv,ffn", "whole_blocks": 1, "whole_steps": 2})");
+  Request asked;
+  asked.dit_precision = Precision::k8Bit;
+  EXPECT_EQ(words_of(plan(asked).quantization), "qkv,ffn");
+  EXPECT_EQ(plan(asked).quantization.whole_blocks, 1);
+  EXPECT_EQ(plan(asked).quantization.whole_steps, 2);
+  Request other;
+  other.precision = Precision::k8Bit;
+  EXPECT_EQ(plan(other).quantization, plan(asked).quantization);
+  asked.whole_blocks = 0;
+  EXPECT_EQ(words_of(plan(asked).quantization), kUsuallyQuantized) << "who says a part of it says all";
+  EXPECT_EQ(plan(asked).quantization.whole_steps, 0);
+  Request named;
+  named.dit_precision = Precision::kInt8;
+  EXPECT_EQ(words_of(plan(named).quantization), kUsuallyQuantized);
+  EXPECT_FALSE(plan().quantization.any());
+}
+
 TEST_F(CheckpointDefaults, WithoutAFileTheModelsOwnStand) {
   EXPECT_EQ(plan().width, 1280);
   EXPECT_EQ(plan().steps, 50);
@@ -106,6 +125,8 @@ TEST_F(CheckpointDefaults, RefuseWhatIsNoDefaultOfACheckpoint) {
   EXPECT_THAT(refusal(), testing::AllOf(HasSubstr("wanbench.json"), HasSubstr("'prompt'"), HasSubstr("num_frames")));
   say_defaults(R"({"steps": 0.5})");
   EXPECT_THAT(refusal(), HasSubstr("'steps' must be"));
+  say_defaults(R"({"quantize": "qkv,head"})");
+  EXPECT_THAT(refusal(), testing::AllOf(HasSubstr("wanbench.json"), HasSubstr("'quantize'"), HasSubstr("head")));
   say_defaults(R"({"width": 128})");
   EXPECT_THAT(refusal(), HasSubstr("go together"));
   say_defaults(R"([1])");
