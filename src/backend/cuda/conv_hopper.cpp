@@ -32,7 +32,12 @@ CUtensorMap tensor_map(const void* data, const std::array<cuuint64_t, kRank>& ex
   return map;
 }
 
+constexpr int64_t kInputWidth = 32;   // what bringing a tile's input costs, in output channels
+constexpr double kEndingWorth = 0.9;  // of a round: a launch of its own takes the rest
+
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+/// Pairs of multiprocessors always share a cluster's hardware, so a card runs half as many clusters as it has of them.
+int64_t clusters_of(const Context& context) { return std::max(1, context.multiprocessors / kConvCluster); }
 cuuint64_t u64(int64_t value) { return static_cast<cuuint64_t>(value); }
 cuuint32_t u32(int64_t value) { return static_cast<cuuint32_t>(value); }
 int log2_of(int64_t power) { return power <= 1 ? 0 : 1 + log2_of(power / 2); }
@@ -138,8 +143,8 @@ HopperConvVariant choose_tiles(const Context& context, const ConvProblem& p, Hop
     for (const int width : {256, 192, 128, 96, 64, 16}) {
       if (args.split && width != 128 && width != 64) continue;
       const int64_t pairs = ceil_div(tile.count, kConvCluster) * ceil_div(p.out_channels, width) * (p.upsample ? 4 : 1);
-      const int64_t rounds = ceil_div(pairs, std::max(1, context.multiprocessors / kConvCluster));
-      const double cost = static_cast<double>(rounds * (width + 32)) * tile.penalty;
+      const int64_t rounds = ceil_div(pairs, clusters_of(context));
+      const double cost = static_cast<double>(rounds * (width + kInputWidth)) * tile.penalty;
       if (best_cost != 0 && cost >= best_cost) continue;
       best_cost = cost;
       best_tile = tile;
@@ -148,6 +153,31 @@ HopperConvVariant choose_tiles(const Context& context, const ConvProblem& p, Hop
   use_pixel_tile(best_tile, args);
   best.slab_pixels = args.slab_taps > 1 ? kConvSlabPixels : kConvTilePixels;
   best.split = args.split;
+  return best;
+}
+
+/// The last tiles, that are too few for all clusters at once, in narrower parts.
+struct Ending {
+  int64_t tiles = 0;
+  HopperConvVariant variant;
+};
+
+/// Parts where they finish sooner than the tiles whole would: by rounds of clusters, as choose_tiles counts them.
+Ending choose_ending(const Context& context, const HopperConvVariant& variant, int64_t tiles) {
+  const int64_t clusters = clusters_of(context), left = tiles % clusters;
+  Ending best{0, variant};
+  if (variant.split || tiles < clusters || left == 0) return best;
+  double best_cost = kEndingWorth * (variant.width + kInputWidth);
+  for (const int width : {128, 96, 64}) {
+    if (2 * width > variant.width + 64) continue;
+    const int64_t rounds = ceil_div(left * ceil_div(variant.width, width), clusters);
+    const double cost = static_cast<double>(rounds) * (width + kInputWidth);
+    if (cost >= best_cost) continue;
+    best_cost = cost;
+    best = {left, variant};
+    best.variant.width = width;
+    best.variant.slab_pixels = kConvSlabPixels;
+  }
   return best;
 }
 
@@ -165,13 +195,23 @@ void run_hopper_conv(const Context& context, const ConvProblem& p) {
   const HopperConvVariant variant = choose_tiles(context, p, args);
   args.channel_tiles_each = static_cast<int>(ceil_div(p.out_channels, variant.width));
   args.channel_tiles = args.channel_tiles_each * (p.upsample ? 4 : 1);
-  // Pairs of multiprocessors always share a cluster's hardware, so a card runs half as many clusters as it has of them.
-  const int64_t clusters = std::min<int64_t>(ceil_div(args.pixel_tiles, kConvCluster) * args.channel_tiles,
-                                             context.multiprocessors / kConvCluster);
+  args.tile_channels = variant.width;
   const int64_t past = args.history_frames;
-  HopperConvMaps maps{input_map(p, args, p.x, p.frames_in - past), {}, weight_map(p, args, variant.width)};
+  HopperConvMaps maps{input_map(p, args, p.x, p.frames_in - past), {}, {}};
   for (int64_t i = 0; i < past; ++i) maps.history[i] = input_map(p, args, p.history[static_cast<size_t>(i)], 1);
-  launch_hopper_conv(variant, static_cast<int>(clusters), context.compute, maps, args);
+  const auto launch = [&](int64_t first, int64_t count, const HopperConvVariant& as) {
+    if (count == 0) return;
+    args.first_tile = static_cast<int>(first);
+    args.tiles = static_cast<int>(count);
+    args.parts = static_cast<int>(ceil_div(variant.width, as.width));
+    maps.weights = weight_map(p, args, as.width);
+    const int64_t clusters = std::min(count * args.parts, clusters_of(context));
+    launch_hopper_conv(as, static_cast<int>(clusters), context.compute, maps, args);
+  };
+  const int64_t tiles = ceil_div(args.pixel_tiles, kConvCluster) * args.channel_tiles;
+  const Ending ending = choose_ending(context, variant, tiles);
+  launch(0, tiles - ending.tiles, variant);
+  launch(tiles - ending.tiles, ending.tiles, ending.variant);
 }
 
 }  // namespace wan::cuda

@@ -79,6 +79,7 @@ struct TileOrigin {
   int t, h, w;  // first pixel
   int parity;   // 2 * (odd output row) + (odd output column)
   int channel;  // first output channel, within the parity
+  int end;      // the channel after the last of the tile
 };
 
 /// One step of the sum over the kernel and the input channels.
@@ -87,12 +88,16 @@ struct Step {
   bool low_input, low_weights;
 };
 
-__device__ __forceinline__ TileOrigin tile_origin(const Args& args, int tile, int rank, int width) {
+/// `turn`: of this launch; a tile in parts takes as many turns, `width` channels each.
+__device__ __forceinline__ TileOrigin tile_origin(const Args& args, int turn, int rank, int width) {
+  const int tile = args.first_tile + turn / args.parts;
   const int channel_tile = tile % args.channel_tiles;
   int pixels = tile / args.channel_tiles * kCluster + rank;
   TileOrigin origin;
   origin.parity = channel_tile / args.channel_tiles_each;
-  origin.channel = channel_tile % args.channel_tiles_each * width;
+  origin.channel = channel_tile % args.channel_tiles_each * args.tile_channels;
+  origin.end = min(origin.channel + args.tile_channels, args.out_channels);
+  origin.channel += turn % args.parts * width;
   origin.t = pixels % args.tiles_t * args.tile_t;
   pixels /= args.tiles_t;
   origin.w = pixels % args.tiles_w * args.tile_w;
@@ -356,7 +361,7 @@ __device__ __forceinline__ void write_tile(const Args& args, const TileOrigin& o
 #pragma unroll
   for (int chunk = 0; chunk < P::kN / kColumns; ++chunk) {
     const int channel = origin.channel + chunk * kColumns + lane % 4 * 8;
-    const bool active = lane % 4 * 8 < kColumns && channel < args.out_channels;
+    const bool active = lane % 4 * 8 < kColumns && channel < origin.end;
     Eight<T> residual[2] = {};
 #pragma unroll
     for (int i = 0; i < 2; ++i)
@@ -383,7 +388,7 @@ __device__ __forceinline__ void write_tile(const Args& args, const TileOrigin& o
       const float4 low = from[0], high = from[1];
       float values[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
       write_channels<T>(args, values, args.bias + channel, residual[i], all_residual + places[i].residual + channel,
-                        all_y + places[i].y + channel, args.out_channels - channel);
+                        all_y + places[i].y + channel, origin.end - channel);
     }
     __syncwarp();
   }
@@ -423,7 +428,7 @@ __device__ __forceinline__ void run_block(const HopperConvMaps& maps, const Args
   asm volatile("" : "+r"(base));  // keeps the sum in a register instead of working it out again at every step
   const Buffers buffers = init_buffers<P>(base);
   const int rank = static_cast<int>(cluster_rank());
-  const int tiles = (args.pixel_tiles + kCluster - 1) / kCluster * args.channel_tiles;
+  const int tiles = args.tiles * args.parts;
   cluster_sync();
   if (threadIdx.x < kWarpgroup) {
     give_registers<40>();

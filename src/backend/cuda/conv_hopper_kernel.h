@@ -24,6 +24,9 @@ struct HopperConvArgs {
   int slab_taps = 0;  // kernel rows read from one slab: kernel_h, or 1
   int slab_bytes = 0;
   int channel_tiles = 0, channel_tiles_each = 0;  // all, and those of one output parity
+  int tile_channels = 0;  // output channels of a tile, shared out to `parts` blocks of the variant's width
+  int parts = 1;
+  int first_tile = 0, tiles = 0;  // those of this launch: pairs of pixel tiles, channel tiles fastest
   const float* bias = nullptr;
   const void* residual = nullptr;
   const void* shortcut = nullptr;  // ConvShortcut's x; `vector` holds with it
