@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian or Ubuntu machine: `make demo` and `make test`. The program is built first, by itself;
 # the tests add to the same folder.
-.PHONY: all bootstrap build demo tests check headers test sanitize sanitize-thread fuzz cuda-all install package package-test clean
+.PHONY: all bootstrap build demo tests check headers test sanitize sanitize-thread fuzz slurm-test cuda-all install package package-test clean
 
 JOBS ?= $(shell nproc)
 DEMO ?= build/demo
@@ -62,6 +62,13 @@ sanitize-thread:
 fuzz:
 	$(BOOTSTRAP) fuzz
 	tools/fuzz.py
+
+# An array on a real Slurm of one node, on 127.0.0.1 and in a temporary folder. As root; its services are not used.
+slurm-test:
+	$(BOOTSTRAP) slurm
+	cmake --preset program $(CONFIGURE)
+	cmake --build --preset program -j $(JOBS)
+	tests/slurm/slurm_test.py build
 
 # Every kernel for every card the program is meant for, without a card: minutes each.
 cuda-all: bootstrap

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what is missing for a purpose: Debian packages, and PyPI wheels (pinned by version and hash) in .venv. Does nothing, and
 # asks no network, when all is there.
-#   tools/bootstrap.sh [--offline | --list] [demo | test | fuzz]
+#   tools/bootstrap.sh [--offline | --list] [demo | test | fuzz | slurm]
 #   demo (the default)  what building the program and running it needs; headers from PyPI only where nvcc is
 #   test                and what the tests and checks need
 #   fuzz                and a compiler with libFuzzer
+#   slurm               as demo, and what `make slurm-test` starts: Slurm, whose services are not
 #   --offline           installs nothing: names what is missing and fails
 #   --list              prints the Debian packages and the lists of PyPI wheels, and does nothing else
 set -euo pipefail
@@ -14,9 +15,9 @@ mode=install purpose=demo
 for argument in "$@"; do
   case "$argument" in
     --offline | --list) mode=${argument#--} ;;
-    demo | test | fuzz) purpose=$argument ;;
+    demo | test | fuzz | slurm) purpose=$argument ;;
     *)
-      echo "bootstrap: '$argument' is none of --offline, --list, demo, test, fuzz" >&2
+      echo "bootstrap: '$argument' is none of --offline, --list, demo, test, fuzz, slurm" >&2
       exit 2
       ;;
   esac
@@ -37,12 +38,13 @@ if [ -n "$nvcc" ]; then
   packages+=(python3 python3-venv)
   wheels+=(tools/requirements-cuda.txt)
 fi
-if [ "$purpose" != demo ]; then
+if [ "$purpose" = test ] || [ "$purpose" = fuzz ]; then
   packages+=(python3 python3-venv python3-numpy xz-utils ffmpeg libgtest-dev libgmock-dev libbenchmark-dev)
   optional+=(chromium)
   optional_wheels+=(tools/requirements-optional.txt tools/requirements-format.txt)
 fi
 if [ "$purpose" = fuzz ]; then packages+=(clang libclang-rt-dev libomp-dev); fi
+if [ "$purpose" = slurm ]; then packages+=(slurm-wlm python3); fi
 
 if [ "$mode" = list ]; then
   printf '%s\n' "${packages[@]}" "${optional[@]}" | sort -u

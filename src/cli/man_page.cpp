@@ -22,6 +22,8 @@ constexpr std::array kVariables{
     EnvironmentVariable{"VIRTUAL_ENV", "a Python environment whose wheels may hold NVIDIA's libraries"},
     EnvironmentVariable{"PATH", "where programs are; also the Python whose wheels may hold NVIDIA's libraries"},
     EnvironmentVariable{"HOME", "the user's own Python wheels are below it"},
+    EnvironmentVariable{"SLURM_ARRAY_JOB_ID",
+                        "set by Slurm: the array that a task of `run --launcher slurm` is of, kept in its record"},
     EnvironmentVariable{"GOMP_SPINCOUNT",
                         "how long idle threads of the CPU backend spin; 10000 unless this or OMP_WAIT_POLICY is set"},
     EnvironmentVariable{"OMP_WAIT_POLICY", "whether idle threads of the CPU backend spin at all"},

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
 
@@ -19,6 +17,7 @@
 #include "base/subprocess.h"
 #include "base/terminal.h"
 #include "cli/columns.h"
+#include "cli/own_words.h"
 #include "cli/report_files.h"
 #include "cli/signals.h"
 #include "cli/suite_options.h"
@@ -31,18 +30,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kSecondsAnHour = 3600;
-
-std::vector<std::string> own_words() {
-  std::ifstream stream("/proc/self/cmdline", std::ios::binary);
-  const std::string text((std::istreambuf_iterator<char>(stream)), {});
-  std::vector<std::string> words;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\0', begin), text.size());
-    words.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return words;
-}
 
 /// Without the options that each replica has of its own, however they are written.
 std::vector<std::string> words_of_a_replica(const std::string& device, const fs::path& output) {

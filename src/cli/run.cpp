@@ -21,6 +21,7 @@
 #include "cli/replicas.h"
 #include "cli/report_files.h"
 #include "cli/signals.h"
+#include "cli/slurm.h"
 #include "cli/suite_options.h"
 #include "cli/terminal.h"
 #include "io/video_writer.h"
@@ -42,6 +43,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kAutoRepeats = "auto";
+constexpr const char* kSlurm = "slurm";  // word of --launcher
 constexpr Bounds<int> kRepeats{0, 1000};
 
 struct RunCommand : SuiteOptions {
@@ -52,6 +54,8 @@ struct RunCommand : SuiteOptions {
   double max_seconds = 0;
   std::optional<int> warmups;
   std::optional<int64_t> replicas;
+  std::string launcher = "local";
+  SlurmOptions slurm;
   std::string fidelity;
   bool no_noise_floor = false;
   std::string counters = "auto";
@@ -122,6 +126,9 @@ void find_injection(suite::RunOptions& run) {
 void understand(RunCommand& options, const measure::GpuSet& gpus) {
   understand(static_cast<SuiteOptions&>(options), gpus);
   suite::PlanOptions& plan = options.plan;
+  if (options.launcher == kSlurm) plan.default_device = slurm_device(options.slurm, plan.device);
+  if (options.launcher == kSlurm && !options.slurm.gpus_per_run)
+    options.slurm.gpus_per_run = plan.default_device == "cpu" ? 0 : 1;
   require((options.engine == "command") == !options.command.empty(),
           "--engine command and --command go together: name the program to measure with --command", ErrorKind::kUsage);
   if (!options.command.empty()) plan.command = {"sh", "-c", options.command};
@@ -161,7 +168,7 @@ void understand(RunCommand& options, const measure::GpuSet& gpus) {
 
 ExitCode conclude(const suite::SuiteOutcome& outcome, const RunCommand& options) {
   if (outcome.second_signal) _exit(128 + outcome.stop_signal);
-  if (!outcome.records.empty()) {
+  if (!outcome.records.empty() && !options.slurm.task) {  // of tasks there is one report, made behind them all
     const EndOnSignal end(fmt::format("interrupted; all runs are kept, `wanbench report {}` writes their report",
                                       options.run.output.string()));
     for (const fs::path& file : write_reports(options.run.output)) print("wrote {}\n", file.string());
@@ -197,6 +204,9 @@ void print_judging(const suite::RunOptions& run) {
   }
 }
 
+/// Whether only the submitting is done here.
+bool is_for_other_machines(const RunCommand& options) { return options.launcher == kSlurm && !options.slurm.task; }
+
 /// What the cases will take. Throws OutOfMemory for one that this machine could never hold: on a card by the plan
 /// alone, since only the processes of the runs may open it.
 std::vector<ExpectedVideos> expect_cases(const std::vector<suite::PlannedCase>& plan, const RunCommand& options,
@@ -206,10 +216,13 @@ std::vector<ExpectedVideos> expect_cases(const std::vector<suite::PlannedCase>& 
     const Request& request = planned.details.request;
     try {
       if (request.device == "cpu") {
+        if (is_for_other_machines(options)) continue;  // each task says for itself
         expected.push_back({planned.details.name, Engine().expect(request), videos_a_case(options)});
         continue;
       }
-      const measure::Gpu* gpu = measure::find_gpu(gpus, request.device, options.run.cuda_visible_devices);
+      const measure::Gpu* gpu = is_for_other_machines(options)
+                                    ? nullptr
+                                    : measure::find_gpu(gpus, request.device, options.run.cuda_visible_devices);
       const std::optional<uint64_t> card = gpu != nullptr ? gpu->facts().memory_bytes : std::nullopt;
       if (card || request.gpu_memory_limit) require_fits_card(request, card.value_or(UINT64_MAX));
     } catch (const OutOfMemory& problem) {
@@ -247,7 +260,20 @@ std::vector<suite::PlannedCase> prepare(RunCommand& options, const measure::GpuS
   return plan;
 }
 
+bool is_slurm_asked(const RunCommand& options) {
+  const SlurmOptions& slurm = options.slurm;
+  return slurm.nodes_at_once > 0 || slurm.gpus_per_run || !slurm.sbatch.empty() || slurm.share_nodes || slurm.wait ||
+         slurm.collect || slurm.task;
+}
+
 ExitCode run_command(RunCommand options) {
+  require(options.launcher == kSlurm || !is_slurm_asked(options),
+          "--nodes-at-once, --gpus-per-run, --sbatch-option, --share-nodes, --wait, --collect and --slurm-task go with "
+          "--launcher slurm",
+          ErrorKind::kUsage);
+  require(options.launcher != kSlurm || !options.replicas, "--replicas is of this machine: leave it out with slurm",
+          ErrorKind::kUsage);
+  if (options.slurm.task) options.yes = true;
   if (options.replicas && !options.dry_run) {
     const std::string& device = options.plan.device;
     return run_replicas(
@@ -256,13 +282,17 @@ ExitCode run_command(RunCommand options) {
   }
   const measure::GpuSet gpus = measure::open_gpus();
   suite::Suite suite;
-  const auto plan = prepare(options, gpus, suite);
+  auto plan = prepare(options, gpus, suite);
+  if (options.slurm.task) take_task(options.slurm, options.warmups, plan, options.run);
   plan_judging(plan, options);
   if (options.dry_run) {
     print_plan(suite, plan, options);
     print_judging(options.run);
+    if (options.launcher == kSlurm) print_slurm_scripts(options.slurm, plan, options.run);
     return ExitCode::kSuccess;
   }
+  if (options.slurm.collect) return collect_from_slurm(suite, plan, options.run);
+  if (is_for_other_machines(options)) return submit_to_slurm(options.slurm, suite, plan, options.run);
   const bool terminal = isatty(STDERR_FILENO) == 1;
   suite::ProgressDisplay display(
       terminal ? suite::DisplayStyle::kTerminal : suite::DisplayStyle::kLines,
@@ -291,6 +321,45 @@ void add_case_options(CLI::App& command, RunCommand& o) {
       ->type_name("FILE");
 }
 
+void add_slurm_options(CLI::App& command, RunCommand& o) {
+  CLI::Option* launcher =
+      command
+          .add_option("--launcher", o.launcher,
+                      "local: here; slurm: an array, one task for each case and repeat behind a warm-up of its own, "
+                      "given to sbatch here, and behind it a job that writes the report (docs/cluster.md)")
+          ->check(CLI::IsMember({"local", kSlurm}))
+          ->capture_default_str();
+  add_number(command, "--nodes-at-once", o.slurm.nodes_at_once, Bounds<int64_t>{0, 10000},
+             "with slurm: tasks that run at once; 0: as many as there are nodes for")
+      ->type_name("K")
+      ->needs(launcher);
+  add_number(command, "--gpus-per-run", o.slurm.gpus_per_run, Bounds<int64_t>{0, 64},
+             "with slurm: cards that each task asks for (--gres=gpu:N); 0: it runs on the CPU")
+      ->type_name("N")
+      ->needs(launcher);
+  command
+      .add_option("--sbatch-option", o.slurm.sbatch,
+                  "with slurm: an option of sbatch for all tasks, as partition=gpu, account=NAME or time=00:30:00; may "
+                  "be given again")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false)
+      ->needs(launcher);
+  command
+      .add_flag("--share-nodes", o.slurm.share_nodes,
+                "with slurm: let a node have other jobs, and several tasks, beside a task; else each has a node to "
+                "itself")
+      ->needs(launcher);
+  command.add_flag("--wait", o.slurm.wait, "with slurm: end only when the report is written")->needs(launcher);
+  command
+      .add_flag("--collect", o.slurm.collect,
+                "with slurm: submit nothing; make records for tasks that left none, and the report")
+      ->needs(launcher);
+  add_number(command, "--slurm-task", o.slurm.task, Bounds<int64_t>{0, 9999},
+             "with slurm: the task of OUT/slurm/tasks.tsv to run; its script says it")
+      ->type_name("INDEX")
+      ->needs(launcher);
+}
+
 void add_run_options(CLI::App& command, RunCommand& o) {
   command.add_option(flags::kOutput, o.run.output, "folder for records, videos and report; must be new or empty")
       ->required()
@@ -299,6 +368,7 @@ void add_run_options(CLI::App& command, RunCommand& o) {
              "the same run so many times at once, a card each, in folders of their own, and the videos an hour of all; "
              "--warm-repeats 5 is a good length")
       ->type_name("N");
+  add_slurm_options(command, o);
   CLI::Option* resume =
       command.add_flag("--resume", o.resume, "go on with the run in --output: only what is missing is run");
   command

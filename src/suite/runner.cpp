@@ -88,32 +88,6 @@ void require_same_build(const StoredPlan& stored, const RunOptions& options) {
                   options.output.string(), other, options.program_sha256.substr(0, 12)));
 }
 
-/// Creates the folder or accepts it; the plan in it says what it is for.
-void claim_folder(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options) {
-  constexpr uint64_t kRoomBytes = uint64_t{256} << 20;  // records, samples and short videos of a suite
-  std::error_code ignored;
-  const bool has_something = fs::exists(options.output, ignored) &&
-                             (!fs::is_directory(options.output, ignored) || !fs::is_empty(options.output, ignored));
-  require(!has_something || options.if_stored == IfStored::kResume,
-          fmt::format("{} is not empty: name a new folder, or add --resume to go on with the run in it",
-                      options.output.string()),
-          ErrorKind::kUsage);
-  require_writable(options.output, kRoomBytes);
-  const fs::path file = options.output / "plan.json";
-  const std::string text = plan_text(suite, plan, options.program_sha256);
-  if (fs::exists(file, ignored)) {
-    const StoredPlan stored = read_plan(read_text(file)), now = read_plan(text);
-    require(stored.keys == now.keys && !has_other_inputs(stored, now),
-            fmt::format(
-                "{} holds a run of other cases, settings, images or weights (see plan.json there): name a new folder",
-                options.output.string()),
-            ErrorKind::kUsage);
-    require_same_build(stored, options);
-    return;
-  }
-  write_atomically(file, text);
-}
-
 /// The Listener of one process: shows, and cuts a command's log into stages.
 class RunListener final : public Listener {
  public:
@@ -526,6 +500,31 @@ std::vector<std::string> engine_arguments(const Request& request, const VideoCou
   if (kernels == WatchKernels::kAll) words.push_back("--trace-all");
   if (counters == SampleCounters::kYes) words.push_back("--sample-counters");
   return words;
+}
+
+void claim_folder(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options) {
+  constexpr uint64_t kRoomBytes = uint64_t{256} << 20;  // records, samples and short videos of a suite
+  std::error_code ignored;
+  const bool has_something = fs::exists(options.output, ignored) &&
+                             (!fs::is_directory(options.output, ignored) || !fs::is_empty(options.output, ignored));
+  require(!has_something || options.if_stored == IfStored::kResume,
+          fmt::format("{} is not empty: name a new folder, or add --resume to go on with the run in it",
+                      options.output.string()),
+          ErrorKind::kUsage);
+  require_writable(options.output, kRoomBytes);
+  const fs::path file = options.output / "plan.json";
+  const std::string text = plan_text(suite, plan, options.program_sha256);
+  if (fs::exists(file, ignored)) {
+    const StoredPlan stored = read_plan(read_text(file)), now = read_plan(text);
+    require(stored.keys == now.keys && !has_other_inputs(stored, now),
+            fmt::format(
+                "{} holds a run of other cases, settings, images or weights (see plan.json there): name a new folder",
+                options.output.string()),
+            ErrorKind::kUsage);
+    require_same_build(stored, options);
+    return;
+  }
+  write_atomically(file, text);
 }
 
 SuiteOutcome run_suite(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options,

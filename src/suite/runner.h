@@ -81,6 +81,10 @@ struct SuiteOutcome {
   bool second_signal = false;                   // everything is to end at once
 };
 
+/// Creates the output folder with its plan.json, or accepts the one that is there. Throws Error(kUsage) for one with
+/// something else in it, one whose plan is another and one that cannot be written.
+void claim_folder(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options);
+
 /// Refuses before any work, with Error(kUsage): an output folder with something in it, one whose plan is another, one
 /// that another run holds, one that cannot be written.
 SuiteOutcome run_suite(const Suite& suite, const std::vector<PlannedCase>& plan, const RunOptions& options,

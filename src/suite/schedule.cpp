@@ -21,6 +21,7 @@ Schedule::Schedule(const std::vector<PlannedCase>& plan, const Repetition& repet
   cases_.resize(plan.size());
   for (size_t i = 0; i < plan.size(); ++i) {
     cases_[i].planned = &plan[i];
+    cases_[i].cold.next_repeat = repetition.first_repeat;
     for (const RunScope scope : kScopes) skip_stored(cases_[i], scope);
   }
 }
@@ -80,7 +81,8 @@ int64_t Schedule::warm_videos(const Progress& warm) const {
 Job Schedule::job_of(const CaseState& state, RunScope scope) const {
   const int64_t next = state.progress(scope).next_repeat;
   if (scope == RunScope::kWarm) return {state.planned, scope, next, warm_videos(state.warm), false};
-  if (next == 0 && state.warmups_done < repetition_.warmups) return {state.planned, scope, state.warmups_done, 1, true};
+  if (next == repetition_.first_repeat && state.warmups_done < repetition_.warmups)
+    return {state.planned, scope, state.warmups_done, 1, true};
   return {state.planned, scope, next, 1, false};
 }
 
@@ -125,7 +127,7 @@ int64_t Schedule::left() const {
   for (const CaseState& state : cases_) {
     if (!state.warm.over) ++count;
     if (state.cold.over) continue;
-    if (state.cold.next_repeat == 0) count += repetition_.warmups - state.warmups_done;
+    if (state.cold.next_repeat == repetition_.first_repeat) count += repetition_.warmups - state.warmups_done;
     if (repetition_.until) {
       count += std::max<int64_t>(1, repetition_.until->min_runs - state.cold.next_repeat);
       continue;

@@ -22,14 +22,15 @@ enum class RunOrder { kInterleaved, kGrouped };
 std::string_view to_string(RunOrder order);
 
 struct Repetition {
-  int repeats = 1;                             // cold processes of each case, when there is no rule
-  std::optional<measure::StoppingRule> until;  // decides the number of cold processes instead
-  int warm_repeats = 0;                        // videos in one process, after one that does not count
-  int warmups = 0;                             // cold processes of each case that do not count
+  int repeats = 1;                               // cold processes of each case, when there is no rule
+  std::optional<measure::StoppingRule> until{};  // decides the number of cold processes instead
+  int warm_repeats = 0;                          // videos in one process, after one that does not count
+  int warmups = 0;                               // cold processes of each case that do not count
   RunOrder order = RunOrder::kInterleaved;
   /// Decides the number of warm videos instead: five in a process, and five more in another as long as they disagree.
   std::optional<measure::StoppingRule> warm_until{};
   int warm_up_steps = 0;  // of the video before the warm ones; 0: as many as they have
+  int first_repeat = 0;   // of the cold ones; those before it are made elsewhere
 };
 
 class Schedule {

@@ -65,6 +65,12 @@ class ScheduleTest : public ::testing::Test {
   int64_t left_ = 0, skipped_ = 0;
 };
 
+TEST_F(ScheduleTest, BeginsWithTheRepeatThatItIsTold) {
+  EXPECT_THAT(play({.repeats = 4, .warmups = 1, .first_repeat = 3}),
+              ElementsAre("onu0", "onc3", "twu0", "twc3", "thu0", "thc3"));
+  EXPECT_EQ(left_, 6);
+}
+
 TEST_F(ScheduleTest, InterleavesRepeatsAndPutsWarmVideosLast) {
   EXPECT_THAT(play({2, {}, 3, 1, RunOrder::kInterleaved}), ElementsAre("onu0", "onc0", "twu0", "twc0", "thu0", "thc0",
                                                                        "onc1", "twc1", "thc1", "onw0", "tww0", "thw0"));
