@@ -7,7 +7,7 @@
 
 namespace wan {
 
-/// Rank 0, whose share is the largest, of `size`.
-std::unique_ptr<Communicator> make_dry_communicator(int size);
+/// `rank` of `size`; rank 0's share is the largest where shares differ.
+std::unique_ptr<Communicator> make_dry_communicator(int size, int rank = 0);
 
 }  // namespace wan

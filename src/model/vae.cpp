@@ -123,6 +123,7 @@ struct Vae::Network {
   std::optional<Encoder> encoder;
   bool first = true;
   int64_t height = 0, width = 0;  // latent size
+  vae::Columns columns;           // of the video that is decoded
   vae::Spares spares;
   Tensor histories;  // of all layers, and what is spare
 };
@@ -143,6 +144,12 @@ Vae::Vae(Backend& backend, const VaeConfig& config, const WeightSource& source, 
 Vae::~Vae() = default;
 Vae::Vae(Vae&&) noexcept = default;
 
+ColumnRange columns_of_rank(int64_t columns, int rank, int size) {
+  const int64_t each = columns / size, larger = columns % size;
+  const int64_t begin = rank * each + std::min<int64_t>(rank, larger);
+  return {begin, begin + each + (rank < larger ? 1 : 0)};
+}
+
 int64_t Vae::frames_of(int64_t latent_frames, bool first) const {
   const VaeTraits& traits = config_.traits();
   return first ? traits.video_frames(latent_frames) : latent_frames * traits.stride_temporal;
@@ -162,19 +169,32 @@ Tensor begin_histories(Backend& backend, const Begin& begin) {
   return block;
 }
 
+vae::Columns shared_columns(Communicator* ranks, int64_t latent_width) {
+  require_op(ranks == nullptr || ranks->size() <= latent_width,
+             fmt::format("{} ranks share the {} columns of a latent, of which each has at least one",
+                         ranks == nullptr ? 1 : ranks->size(), latent_width));
+  return {ranks, latent_width};
+}
+
+int64_t own_count(const vae::Columns& columns) {
+  if (!columns.are_shared()) return columns.latent;
+  return columns_of_rank(columns.latent, columns.ranks->rank(), columns.ranks->size()).count();
+}
+
 }  // namespace
 
-void Vae::begin_decode(int64_t height, int64_t width, int64_t chunk_frames) {
+void Vae::begin_decode(int64_t height, int64_t width, int64_t chunk_frames, Communicator* ranks) {
   Network& net = *network_;
   require_op(net.decoder.has_value(), "this VAE was loaded without its decoder");
   net.first = true;
   net.height = height;
   net.width = width;
+  net.columns = shared_columns(ranks, width);
   net.histories.reset();  // of a video that was not ended
   net.histories = begin_histories(backend_, [&](Arena& memory) {
     Decoder& d = *net.decoder;
     net.spares.clear();
-    vae::Beginning beginning{memory, compute_, &net.spares, height, width, chunk_frames};
+    vae::Beginning beginning{memory, compute_, &net.spares, net.columns, height, own_count(net.columns), chunk_frames};
     d.conv1.begin(beginning);
     d.middle.begin(beginning);
     for (size_t i = 0; i < d.levels.size(); ++i) {
@@ -254,14 +274,33 @@ TensorView Vae::decode_chunk(TensorView latent, Arena& arena) {
                  latent.shape[3] == net.width && frames > 0,
              fmt::format("latent chunk is {}, expected [{}, n, {}, {}]", latent.shape.text(), config_.latent_channels,
                          net.height, net.width));
+  if (!net.columns.are_shared()) return decode_columns(latent, arena);
+  const bool has_whole = net.columns.ranks->rank() == 0;
+  const int64_t enlarged = config_.traits().stride_spatial / config_.patch();
+  const Shape whole{frames_of(frames, net.first), net.height * enlarged, net.width * enlarged, d.head.out_channels()};
+  const TensorView out = has_whole ? arena.allocate(compute_, whole, "decoded chunk") : TensorView{};
+  const ArenaScope scope(arena);
+  const TensorView mine = decode_columns(net.columns.own(latent, 3), arena);
+  const auto ranks = static_cast<size_t>(net.columns.ranks->size());
+  std::vector<TensorView> to(ranks), from(ranks);
+  to.front() = mine;
+  for (size_t rank = 0; has_whole && rank < ranks; ++rank)
+    from[rank] = net.columns.of(static_cast<int>(rank), out, 2, enlarged);
+  net.columns.ranks->all_to_all(to, from, "all_to_all of decoded columns");
+  return out;
+}
+
+/// Of this rank's columns of the latent the pixels.
+TensorView Vae::decode_columns(TensorView latent, Arena& arena) {
+  Network& net = *network_;
+  Decoder& d = *net.decoder;
+  const int64_t frames = latent.shape[1], width = latent.shape[3];
   // The last pixels of a latent position come out of the channels, `patch` a side.
   const int64_t enlarged = config_.traits().stride_spatial / config_.patch();
-  const Shape out_shape{frames_of(frames, net.first), net.height * enlarged, net.width * enlarged,
-                        d.head.out_channels()};
+  const Shape out_shape{frames_of(frames, net.first), net.height * enlarged, width * enlarged, d.head.out_channels()};
   const TensorView out = arena.allocate(compute_, out_shape, "decoded chunk");
   const ArenaScope scope(arena);
-  const TensorView x =
-      arena.allocate(compute_, {frames, net.height, net.width, d.conv1.out_channels()}, "VAE activations");
+  const TensorView x = arena.allocate(compute_, {frames, net.height, width, d.conv1.out_channels()}, "VAE activations");
   {
     const ArenaScope stem(arena);
     const TensorView z = arena.allocate(compute_, like(x, frames, config_.latent_channels), "VAE activations");
@@ -340,7 +379,7 @@ TensorView encode_level(Backend& backend, Arena& arena, const Encoder& e, Encode
 
 }  // namespace
 
-void Vae::encode(TensorView pixels, int64_t chunk_frames, Arena& arena, TensorView latent) {
+void Vae::encode(TensorView pixels, int64_t chunk_frames, Arena& arena, TensorView latent, Communicator* ranks) {
   require_op(network_->encoder.has_value(), "this VAE was loaded without its encoder");
   Encoder& e = *network_->encoder;
   const int64_t patch = config_.patch();
@@ -348,11 +387,13 @@ void Vae::encode(TensorView pixels, int64_t chunk_frames, Arena& arena, TensorVi
   const VaeTraits& traits = config_.traits();
   require_op(traits.can_code(frames) && chunk_frames % traits.stride_temporal == 0 && chunk_frames > 0,
              "a video has a first frame and then whole strides of them, and is encoded in chunks of whole strides");
-  const int64_t height = pixels.shape[2] / patch, width = pixels.shape[3] / patch;
+  const vae::Columns columns = shared_columns(ranks, latent.shape[3]);
+  const TensorView own_pixels = columns.own(pixels, 3, traits.stride_spatial), own_latent = columns.own(latent, 3);
+  const int64_t height = own_pixels.shape[2] / patch, width = own_pixels.shape[3] / patch;
   // The large levels take more frames at a time than a history has, and what the small ones would save in copies is not
   // worth the memory of their spare buffers.
   const Tensor histories = begin_histories(backend_, [&](Arena& memory) {
-    begin_encode(e, {memory, compute_, nullptr, height, width, chunk_frames});
+    begin_encode(e, {memory, compute_, nullptr, columns, height, width, chunk_frames});
   });
   int64_t done = 0, latents = 0;
   while (done < frames) {
@@ -360,7 +401,7 @@ void Vae::encode(TensorView pixels, int64_t chunk_frames, Arena& arena, TensorVi
     const int64_t count = first ? 1 : std::min(chunk_frames, frames - done);
     const ArenaScope scope(arena);
     const TensorView input = arena.allocate(compute_, {count, height, width, 3 * patch * patch}, "VAE activations");
-    backend_.pixels_to_channels(pixels.slice(1, done, done + count), patch, input);
+    backend_.pixels_to_channels(own_pixels.slice(1, done, done + count), patch, input);
     TensorView x = arena.allocate(compute_, like(input, count, e.conv1_in.out_channels()), "VAE activations");
     e.conv1_in.forward(backend_, arena, input, {}, {}, x);
     for (EncoderLevel& level : e.levels) x = encode_level(backend_, arena, e, level, x, first);
@@ -369,11 +410,15 @@ void Vae::encode(TensorView pixels, int64_t chunk_frames, Arena& arena, TensorVi
     const TensorView mean = arena.allocate(compute_, like(x, x.shape[0], config_.latent_channels), "VAE activations");
     e.head.forward(backend_, arena, x, e.head_gamma, {}, moments);
     backend_.conv(*e.conv1, moments, kPointwise, {}, mean);
-    backend_.copy(mean.permute({3, 0, 1, 2}), latent.slice(1, latents, latents + x.shape[0]));
+    backend_.copy(mean.permute({3, 0, 1, 2}), own_latent.slice(1, latents, latents + x.shape[0]));
     done += count;
     latents += x.shape[0];
   }
   end_encode(e);
+  if (!columns.are_shared()) return;
+  std::vector<TensorView> all;
+  for (int rank = 0; rank < ranks->size(); ++rank) all.push_back(columns.of(rank, latent, 3));
+  ranks->all_gather(own_latent, all, "all_gather of the latent");
 }
 
 }  // namespace wan

@@ -11,12 +11,19 @@
 namespace wan::vae {
 namespace {
 
-constexpr ConvGeometry kSame3x3{1, 1, 1, 1, 1, 1, 1};
 constexpr ConvGeometry kPointwise{};
 constexpr int64_t kReadChunk = int64_t{1} << 20;  // elements a thread reads at a time; few tensors have more
 
 /// [T, H, W, C] as rows [T * H * W, C].
 TensorView rows(const TensorView& x) { return x.reshape({x.count() / x.shape[-1], x.shape[-1]}); }
+
+/// 3x3 that keeps the size: zeros around the whole frame, and nothing where `x` has the columns of others.
+ConvGeometry same_3x3(const Columns& columns) {
+  ConvGeometry geometry{1, 1, 1, 1, 1, 1, 1};
+  if (columns.has_previous()) geometry.pad_left = 0;
+  if (columns.has_next()) geometry.pad_right = 0;
+  return geometry;
+}
 
 }  // namespace
 
@@ -67,6 +74,34 @@ std::unique_ptr<ConvWeights> Builder::conv_rows(const std::string& name, int64_t
   return weights;
 }
 
+TensorView Columns::of(int rank, TensorView x, int axis, int64_t scale) const {
+  if (!are_shared()) return x;
+  const ColumnRange range = columns_of_rank(latent, rank, ranks->size());
+  return x.slice(axis, range.begin * scale, range.end * scale);
+}
+
+TensorView Columns::own(TensorView x, int axis, int64_t scale) const {
+  return are_shared() ? of(ranks->rank(), x, axis, scale) : x;
+}
+
+Shape widened(const Columns& columns, Reach reach, TensorView x) {
+  Shape shape = x.shape;
+  if (reach == Reach::kBoth && columns.has_previous()) ++shape[2];
+  if (columns.has_next()) ++shape[2];
+  return shape;
+}
+
+void widen(Backend& backend, const Columns& columns, Reach reach, TensorView x, TensorView to) {
+  const int64_t width = x.shape[2], before = reach == Reach::kBoth && columns.has_previous() ? 1 : 0;
+  backend.copy(x, to.slice(2, before, before + width));
+  Communicator::Halo halo;
+  if (columns.has_previous()) halo.to_previous = x.slice(2, 0, 1);
+  if (columns.has_next()) halo.from_next = to.slice(2, before + width, before + width + 1);
+  if (reach == Reach::kBoth && columns.has_next()) halo.to_next = x.slice(2, width - 1, width);
+  if (before > 0) halo.from_previous = to.slice(2, 0, 1);
+  columns.ranks->exchange_halo(halo, "halo of the VAE");
+}
+
 void*& Spares::of(Arena& memory, int64_t bytes) {
   const auto [at, is_new] = spares_.try_emplace(bytes, nullptr);
   if (is_new) at->second = memory.allocate(DType::kU8, {bytes}, "VAE histories").data;
@@ -74,7 +109,7 @@ void*& Spares::of(Arena& memory, int64_t bytes) {
 }
 
 void History::begin(const Beginning& beginning, int64_t count, int64_t channels) {
-  const auto& [memory, dtype, spares, height, width, frames] = beginning;
+  const auto& [memory, dtype, spares, columns, height, width, frames] = beginning;
   const TensorView all = memory.allocate(dtype, {count, height, width, channels}, "VAE histories");
   piece_ = all.slice(0, 0, frames == count ? count : 1);
   pieces_.clear();
@@ -127,23 +162,39 @@ void History::remember(Backend& backend, TensorView seen) {
 CausalConv::CausalConv(Builder& builder, const std::string& name) : weights_(builder.conv(name)) {}
 
 void CausalConv::begin(const Beginning& beginning) {
-  history_.begin(beginning, weights_->kernel_t - 1, weights_->in_channels);
+  columns_ = beginning.columns;
+  Beginning wide = beginning;
+  wide.width += (columns_.has_previous() ? 1 : 0) + (columns_.has_next() ? 1 : 0);
+  history_.begin(wide, weights_->kernel_t - 1, weights_->in_channels);
 }
 
 TensorView CausalConv::input_like(TensorView x, Arena& arena) const {
   const TensorView spare = history_.spare(x.shape[0]);
-  return spare.empty() ? arena.allocate(x.dtype, x.shape, "VAE activations") : spare;
+  // An input that goes without norm is widened from elsewhere.
+  return spare.empty() || spare.shape != x.shape ? arena.allocate(x.dtype, x.shape, "VAE activations") : spare;
+}
+
+/// Of this rank's x what the convolution reads.
+TensorView CausalConv::make_input(Backend& backend, Arena& arena, TensorView x, TensorView gamma) const {
+  if (!columns_.are_shared()) {
+    if (gamma.empty()) return x;
+    const TensorView input = input_like(x, arena);
+    backend.channel_norm(x, gamma, Activation::kSilu, input);
+    return input;
+  }
+  const TensorView spare = history_.spare(x.shape[0]);
+  const TensorView input =
+      spare.empty() ? arena.allocate(x.dtype, widened(columns_, Reach::kBoth, x), "VAE activations") : spare;
+  widen(backend, columns_, Reach::kBoth, x, input);
+  if (!gamma.empty()) backend.channel_norm(input, gamma, Activation::kSilu, input);
+  return input;
 }
 
 void CausalConv::forward(Backend& backend, Arena& arena, TensorView x, TensorView gamma, TensorView residual,
                          TensorView y) {
   const ArenaScope scope(arena);
-  TensorView input = x;
-  if (!gamma.empty()) {
-    input = input_like(x, arena);
-    backend.channel_norm(x, gamma, Activation::kSilu, input);
-  }
-  backend.conv_after(*weights_, history_.frames(), input, kSame3x3, residual, y, arena);
+  const TensorView input = make_input(backend, arena, x, gamma);
+  backend.conv_after(*weights_, history_.frames(), input, same_3x3(columns_), residual, y, arena);
   history_.remember(backend, input);
 }
 
@@ -182,6 +233,20 @@ FrameAttention::FrameAttention(Builder& builder, const std::string& prefix)
       qkv_(builder.conv(prefix + ".to_qkv")),
       projection_(builder.conv(prefix + ".proj")) {}
 
+/// Of qkv of this rank's columns k and v of all, in their place and with the strides of one rank's; what stands for q
+/// has no values.
+TensorView FrameAttention::gather_keys(Arena& arena, TensorView qkv) const {
+  if (!columns_.are_shared()) return qkv;
+  const int64_t channels = qkv.shape[3] / 3;
+  const auto keys = [&](const TensorView& view) { return view.slice(3, channels, 3 * channels); };
+  const TensorView whole =
+      arena.allocate(qkv.dtype, {qkv.shape[0], qkv.shape[1], columns_.latent, qkv.shape[3]}, "VAE activations");
+  std::vector<TensorView> all;
+  for (int rank = 0; rank < columns_.ranks->size(); ++rank) all.push_back(keys(columns_.of(rank, whole, 2)));
+  columns_.ranks->all_gather(keys(qkv), all, "all_gather of the VAE's keys");
+  return whole;
+}
+
 void FrameAttention::forward(Backend& backend, Arena& arena, TensorView x) {
   const ArenaScope scope(arena);
   const int64_t channels = x.shape[3];
@@ -190,12 +255,15 @@ void FrameAttention::forward(Backend& backend, Arena& arena, TensorView x) {
   const TensorView qkv = arena.allocate(x.dtype, like(x, x.shape[0], 3 * channels), "VAE activations");
   backend.channel_norm(x, gamma_, Activation::kNone, normed);
   backend.conv(*qkv_, normed, kPointwise, {}, qkv);
-  const TensorView qkv_rows = rows(qkv), mixed = rows(normed);
+  const TensorView all = gather_keys(arena, qkv);
+  const int64_t all_positions = all.shape[1] * all.shape[2];
+  const TensorView query_rows = rows(qkv), key_rows = rows(all), mixed = rows(normed);
   const float scale = 1.0f / std::sqrt(static_cast<float>(channels));
   for (int64_t t = 0; t < x.shape[0]; ++t) {
-    const TensorView frame = qkv_rows.slice(0, t * positions, (t + 1) * positions);
-    backend.attention(frame.slice(1, 0, channels), frame.slice(1, channels, 2 * channels),
-                      frame.slice(1, 2 * channels, 3 * channels), 1, scale,
+    const TensorView queries = query_rows.slice(0, t * positions, (t + 1) * positions);
+    const TensorView keys = key_rows.slice(0, t * all_positions, (t + 1) * all_positions);
+    backend.attention(queries.slice(1, 0, channels), keys.slice(1, channels, 2 * channels),
+                      keys.slice(1, 2 * channels, 3 * channels), 1, scale,
                       mixed.slice(0, t * positions, (t + 1) * positions));
   }
   backend.conv(*projection_, normed, kPointwise, x, x);
@@ -206,6 +274,7 @@ Middle::Middle(Builder& builder, const std::string& prefix)
 
 void Middle::begin(const Beginning& beginning) {
   first_.begin(beginning);
+  attention_.begin(beginning);
   last_.begin(beginning);
 }
 
@@ -230,13 +299,28 @@ Upsample::Upsample(Builder& builder, const std::string& prefix)
 }
 
 void Upsample::begin(const Beginning& beginning, int64_t channels) {
+  columns_ = beginning.columns;
   if (!temporal()) return;
   Beginning copied = beginning;  // its input is made elsewhere, and read again
   copied.spares = nullptr;
   history_.begin(copied, 2, channels);
 }
 
-void Upsample::enlarge(Backend& backend, TensorView x, const DupUp& shortcut, TensorView y) {
+void Upsample::enlarge(Backend& backend, Arena& arena, TensorView x, const DupUp& shortcut, TensorView y) {
+  if (columns_.are_shared()) {
+    // The columns of others are enlarged too, and left out: beside them the kernel reads zeros instead of what is
+    // there.
+    const ArenaScope scope(arena);
+    const TensorView wide = arena.allocate(x.dtype, widened(columns_, Reach::kBoth, x), "VAE activations");
+    widen(backend, columns_, Reach::kBoth, x, wide);
+    const TensorView large =
+        arena.allocate(y.dtype, {y.shape[0], y.shape[1], kResample * wide.shape[2], y.shape[3]}, "VAE activations");
+    backend.conv(*spatial_, wide, kPointwise, {}, large);
+    const int64_t before = columns_.has_previous() ? kResample : 0;
+    backend.copy(large.slice(2, before, before + y.shape[2]), y);
+    if (!shortcut.x.empty()) backend.dup_up_add(shortcut.x, shortcut.factor_t, kResample, shortcut.drop_first, y);
+    return;
+  }
   if (shortcut.x.empty())
     backend.conv(*spatial_, x, kPointwise, {}, y);
   else
@@ -245,7 +329,7 @@ void Upsample::enlarge(Backend& backend, TensorView x, const DupUp& shortcut, Te
 
 void Upsample::forward(Backend& backend, Arena& arena, TensorView x, bool first, const DupUp& shortcut, TensorView y) {
   if (!temporal()) {
-    enlarge(backend, x, shortcut, y);
+    enlarge(backend, arena, x, shortcut, y);
     return;
   }
   const ArenaScope scope(arena);
@@ -264,7 +348,7 @@ void Upsample::forward(Backend& backend, Arena& arena, TensorView x, bool first,
     backend.conv_after(*later_, history_.frames(), input, kPointwise, {}, pairs.select(1, 1), arena);
     history_.remember(backend, input);
   }
-  enlarge(backend, doubled, shortcut, y);
+  enlarge(backend, arena, doubled, shortcut, y);
 }
 
 Downsample::Downsample(Builder& builder, const std::string& prefix) : spatial_(builder.conv(prefix + ".resample.1")) {
@@ -272,6 +356,7 @@ Downsample::Downsample(Builder& builder, const std::string& prefix) : spatial_(b
 }
 
 void Downsample::begin(const Beginning& beginning) {
+  columns_ = beginning.columns;
   if (!temporal()) return;
   Beginning halved = beginning;
   halved.height /= kResample;
@@ -279,10 +364,19 @@ void Downsample::begin(const Beginning& beginning) {
   history_.begin(halved, 1, time_->in_channels);
 }
 
+void Downsample::halve(Backend& backend, Arena& arena, TensorView x, TensorView y) {
+  ConvGeometry geometry{1, kResample, kResample, 0, 1, 0, 1};
+  if (!columns_.are_shared()) return backend.conv(*spatial_, x, geometry, {}, y);
+  const ArenaScope scope(arena);
+  const TensorView wide = arena.allocate(x.dtype, widened(columns_, Reach::kNext, x), "VAE activations");
+  widen(backend, columns_, Reach::kNext, x, wide);
+  if (columns_.has_next()) geometry.pad_right = 0;
+  backend.conv(*spatial_, wide, geometry, {}, y);
+}
+
 void Downsample::forward(Backend& backend, Arena& arena, TensorView x, bool first, TensorView y) {
-  const ConvGeometry halve{1, kResample, kResample, 0, 1, 0, 1};
   if (!temporal()) {
-    backend.conv(*spatial_, x, halve, {}, y);
+    halve(backend, arena, x, y);
     return;
   }
   const ArenaScope scope(arena);
@@ -290,7 +384,7 @@ void Downsample::forward(Backend& backend, Arena& arena, TensorView x, bool firs
   if (first) {
     // y_0 = x_0; then y_j = conv(x_{2j-2}, x_{2j-1}, x_{2j}): the first frame is the history of what follows.
     const TensorView halved = arena.allocate(x.dtype, small, "VAE activations");
-    backend.conv(*spatial_, x, halve, {}, halved);
+    halve(backend, arena, x, halved);
     backend.copy(halved.slice(0, 0, 1), y.slice(0, 0, 1));
     if (x.shape[0] > 1) backend.conv(*time_, halved, {kResample, 1, 1, 0, 0, 0, 0}, {}, y.slice(0, 1, y.shape[0]));
     history_.remember(backend, halved);
@@ -302,7 +396,7 @@ void Downsample::forward(Backend& backend, Arena& arena, TensorView x, bool firs
   const TensorView input = arena.allocate(x.dtype, padded, "VAE activations");
   const TensorView halved = input.slice(0, 1, padded[0]);
   backend.copy(history_.frames().front(), input.at(0));
-  backend.conv(*spatial_, x, halve, {}, halved);
+  halve(backend, arena, x, halved);
   history_.remember(backend, halved);
   backend.conv(*time_, input, {kResample, 1, 1, 0, 0, 0, 0}, {}, y);
 }

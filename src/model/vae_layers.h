@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "comm/communicator.h"
 #include "model/vae_structure.h"
 #include "model/weights.h"
 
@@ -47,13 +48,38 @@ class Spares {
   std::map<int64_t, void*> spares_;  // by bytes
 };
 
+/// The columns of every frame that this rank has, where ranks share a video's: they stand in the ranks' order.
+struct Columns {
+  Communicator* ranks = nullptr;  // null: this rank has all
+  int64_t latent = 0;             // of the whole latent
+
+  bool are_shared() const { return ranks != nullptr && ranks->size() > 1; }
+  bool has_previous() const { return are_shared() && ranks->rank() > 0; }
+  bool has_next() const { return are_shared() && ranks->rank() + 1 < ranks->size(); }
+  /// Of a view whose axis has `scale` columns for each of the whole latent's: those of `rank`.
+  TensorView of(int rank, TensorView x, int axis, int64_t scale = 1) const;
+  TensorView own(TensorView x, int axis, int64_t scale = 1) const;
+};
+
+/// Which neighbouring columns a convolution reads besides its own.
+enum class Reach {
+  kBoth,  // one before and one behind
+  kNext,  // one behind
+};
+
+/// The shape of x with the columns within reach that other ranks have.
+Shape widened(const Columns& columns, Reach reach, TensorView x);
+/// x [T, H, w, C] and the columns within reach that other ranks have, in `to`, of that shape. All ranks call it alike.
+void widen(Backend& backend, const Columns& columns, Reach reach, TensorView x, TensorView to);
+
 /// What a layer is told at the beginning of a video.
 struct Beginning {
   Arena& memory;  // of zeros, until the histories end
   DType dtype;
   Spares* spares;  // of all layers of the network, in the same memory; null: frames are copied
-  int64_t height, width;
-  int64_t frames;  // that are usual at a time; others are as right
+  Columns columns;
+  int64_t height, width;  // width: of this rank's columns
+  int64_t frames;         // that are usual at a time; others are as right
 };
 
 /// The last frames a layer has seen, kept between chunks. Zeros before the first.
@@ -78,6 +104,7 @@ class History {
 };
 
 /// y = conv(history, activation(norm(x))), spatially padded to keep the size: every 3x3x3 convolution of the network.
+/// Where ranks share the columns the history has those beside this rank's too, so that none is asked for again.
 class CausalConv {
  public:
   CausalConv(Builder& builder, const std::string& name);
@@ -91,8 +118,11 @@ class CausalConv {
   void forward(Backend& backend, Arena& arena, TensorView x, TensorView gamma, TensorView residual, TensorView y);
 
  private:
+  TensorView make_input(Backend& backend, Arena& arena, TensorView x, TensorView gamma) const;
+
   std::unique_ptr<ConvWeights> weights_;
   History history_;
+  Columns columns_;
 };
 
 class ResidualBlock {
@@ -110,15 +140,21 @@ class ResidualBlock {
   std::unique_ptr<ConvWeights> shortcut_;
 };
 
-/// Single-head self-attention over the positions of each frame, with residual; in place.
+/// Single-head self-attention over the positions of each frame, with residual; in place. Where ranks share the columns
+/// each has the queries of its own, and all keys and values: less work than all queries on every rank, and the keys are
+/// the bytes of a few latent frames.
 class FrameAttention {
  public:
   FrameAttention(Builder& builder, const std::string& prefix);
+  void begin(const Beginning& beginning) { columns_ = beginning.columns; }
   void forward(Backend& backend, Arena& arena, TensorView x);
 
  private:
+  TensorView gather_keys(Arena& arena, TensorView qkv) const;
+
   Tensor gamma_;
   std::unique_ptr<ConvWeights> qkv_, projection_;
+  Columns columns_;
 };
 
 class Middle {
@@ -149,11 +185,12 @@ class Upsample {
   void forward(Backend& backend, Arena& arena, TensorView x, bool first, const DupUp& shortcut, TensorView y);
 
  private:
-  void enlarge(Backend& backend, TensorView x, const DupUp& shortcut, TensorView y);
+  void enlarge(Backend& backend, Arena& arena, TensorView x, const DupUp& shortcut, TensorView y);
 
   std::unique_ptr<ConvWeights> earlier_, later_;  // the halves of the time convolution's channels
   std::unique_ptr<ConvWeights> spatial_;
   History history_;
+  Columns columns_;
 };
 
 /// Spatial then (optional) temporal halving.
@@ -170,8 +207,11 @@ class Downsample {
   void forward(Backend& backend, Arena& arena, TensorView x, bool first, TensorView y);
 
  private:
+  void halve(Backend& backend, Arena& arena, TensorView x, TensorView y);
+
   std::unique_ptr<ConvWeights> spatial_, time_;
   History history_;
+  Columns columns_;
 };
 
 /// Shape of a channels-last activation with other channels or frames.

@@ -55,7 +55,15 @@ void DecodeStage::allocate() {
   arena_block_ = backend.allocate(DType::kU8, {static_cast<int64_t>(memory.vae_arena)}, "VAE activations");
   arena_ = Arena(arena_block_);
   vae.set_slice_frames(memory.vae_slice);
-  vae.begin_decode(plan_.latent[2], plan_.latent[3], memory.vae_passes_histories ? memory.vae_chunk : 0);
+  vae.begin_decode(plan_.latent[2], plan_.latent[3], memory.vae_passes_histories ? memory.vae_chunk : 0,
+                   context_.ranks != nullptr ? context_.ranks->columns.get() : nullptr);
+  if (sink_ != nullptr) allocate_frames();
+}
+
+void DecodeStage::allocate_frames() {
+  const MemoryPlan& memory = context_.models.memory;
+  const Vae& vae = *context_.models.vae;
+  Backend& backend = device();
   latent_ = backend.download(task_.latent);
   const Shape frame_shape{vae.frames_of(memory.vae_chunk, false), plan_.height, plan_.width, 3};
   for (size_t i = 0; i < 2; ++i) {
@@ -85,6 +93,7 @@ void DecodeStage::decode_chunk(int64_t done, int64_t count) {
   const size_t half = static_cast<size_t>(chunks_done_++ % 2);
   const ArenaScope scope(arena_);
   const TensorView pixels = vae.decode_chunk(task_.latent.slice(1, done, done + count), arena_);
+  if (sink_ == nullptr) return;
   const TensorView rgb = on_device_[half].view().slice(0, 0, frames);
   backend.channels_to_rgb8(pixels, patch, rgb);
   const int64_t wanted = std::clamp<int64_t>(frames_done_ + frames - task_.skipped, 0, frames);
@@ -103,7 +112,7 @@ void DecodeStage::decode_chunk(int64_t done, int64_t count) {
 void DecodeStage::hand_over() {
   if (!pending_) return;
   device().synchronize(pending_->copied);
-  sink_.push(pending_->frames);
+  sink_->push(pending_->frames);
   pending_.reset();
 }
 

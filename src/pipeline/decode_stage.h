@@ -12,8 +12,8 @@ namespace wan {
 
 class DecodeStage {
  public:
-  /// The latent must outlive this.
-  DecodeStage(const StageContext& context, FrameSink& sink, const DecodeTask& task)
+  /// The latent must outlive this. `sink`: nullptr on the ranks that decode their columns for rank 0.
+  DecodeStage(const StageContext& context, FrameSink* sink, const DecodeTask& task)
       : context_(context), plan_(context.plan), sink_(sink), task_(task) {}
 
   /// Gives every frame that is wanted to the sink. The device is idle when this begins, and only models hold memory
@@ -27,6 +27,7 @@ class DecodeStage {
   };
 
   void allocate();
+  void allocate_frames();
   void decode_chunk(int64_t done, int64_t count);
   void keep_pixels(TensorView decoded, int64_t frames);
   void hand_over();
@@ -34,7 +35,7 @@ class DecodeStage {
 
   StageContext context_;
   const Plan& plan_;
-  FrameSink& sink_;
+  FrameSink* sink_;
   DecodeTask task_;
   Tensor latent_;  // on the host, to be checked
   Tensor arena_block_;

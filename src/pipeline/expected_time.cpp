@@ -44,6 +44,7 @@ VideoWork work_of(const ModelSet& models, const Plan& plan) {
                 vae_encode_cost(models.vae, models.vae_file(), plan.encoded_frames(), plan.height, plan.width);
     work.vae += clips * static_cast<double>(plan.clip.frames) * motion_encoder_cost(models.dit.animate);
   }
+  work.vae /= plan.vae_ranks();
   work.steps = static_cast<int>(plan.clips) * plan.steps;
   return work;
 }

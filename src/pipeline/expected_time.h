@@ -14,7 +14,7 @@ struct VideoWork {
   double text = 0;            // encoding the prompts, whose tokens are guessed from their bytes
   double step_products = 0;   // of one denoising step and one rank, the mean over steps of one branch and of two
   double step_attention = 0;  // the same
-  double vae = 0;             // decoding, and encoding of an image
+  double vae = 0;             // decoding, and encoding of an image, of one rank
   int steps = 0;
 };
 

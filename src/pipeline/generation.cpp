@@ -162,7 +162,7 @@ Outcome Generation::run_stages() {
     const Forwards forwards = denoise_->reuse().account();
     forwards_ = clip == 0 ? forwards : forwards_ + forwards;
     if (const MagnitudeRecorder* magnitudes = denoise_->reuse().magnitudes()) ratios_ = magnitudes->ratios();
-    if (is_first_rank()) decode();
+    if (!ranks_ || ranks_->has_columns()) decode();
   }
   if (!is_first_rank()) {
     models_->backend->synchronize();
@@ -189,6 +189,18 @@ void Generation::share_text_rows() {
     if (!is_first_rank()) rows = host_tensor(DType::kF32, {shape[0], shape[1]});
     ranks_->all.broadcast_host({static_cast<std::byte*>(rows->data), rows->bytes()}, 0, "broadcast of the text");
   }
+}
+
+/// The ranks decode the same pieces: rank 0's, where a plan that looked at the free memory at another time has others.
+void Generation::share_vae_pieces() {
+  MemoryPlan& memory = models_->memory;
+  std::array<int64_t, 4> pieces{memory.vae_chunk, memory.vae_slice, memory.vae_passes_histories ? 1 : 0,
+                                static_cast<int64_t>(memory.vae_arena)};
+  ranks_->all.broadcast_host(std::as_writable_bytes(std::span(pieces)), 0, "broadcast of the VAE's pieces");
+  memory.vae_chunk = pieces[0];
+  memory.vae_slice = pieces[1];
+  memory.vae_passes_histories = pieces[2] != 0;
+  memory.vae_arena = static_cast<uint64_t>(pieces[3]);
 }
 
 void Generation::begin_clip(int clip) {
@@ -269,6 +281,10 @@ void Generation::load() {
   Models& m = *models_;
   clock_->attach(*m.backend);
   settle(plan_, *m.backend, m.text_device(), m.memory);
+  if (all_ != nullptr) {
+    ranks_.emplace(*all_, plan_.parallel, plan_.vae_ranks());
+    share_vae_pieces();
+  }
   observer_.on_plan(plan_);
   observer_.on_fact("libraries", m.backend->info().libraries);
   observer_.on_fact("memory_plan", m.memory.text());
@@ -276,7 +292,9 @@ void Generation::load() {
     observer_.on_fact(fmt::format("lora_{}", i + 1), text_of(plan_.loras[i]));
   if (const std::string& remark = plan_.step_cache.curve_remark; !remark.empty())
     observer_.on_fact(flags::kOtherCurveFact, remark);
-  if (all_ != nullptr) ranks_.emplace(*all_, plan_.parallel);
+  if (plan_.vae_ranks() < plan_.parallel.ranks())
+    observer_.on_fact("vae_ranks", fmt::format("{} of {}: the latent has no more columns", plan_.vae_ranks(),
+                                               plan_.parallel.ranks()));
   dump_ = std::make_unique<Dump>(*m.backend, request_, plan_.grid(), plan_.steps);
   replay_ = std::make_unique<Replay>(*m.backend, request_, plan_);
   if (is_first_rank()) {
@@ -287,7 +305,7 @@ void Generation::load() {
     for (size_t i = 0; i < m.experts.size(); ++i) m.start_expert(i);
     for (const LoadedExpert& expert : m.experts)
       for (LayerStore* store : expert.layer_stores()) store->wait_until_loaded();
-    if (is_first_rank()) m.load_vae(plan_);
+    if (!ranks_ || ranks_->has_columns()) m.load_vae(plan_);
   }
 }
 
@@ -310,7 +328,7 @@ void Generation::decode() {
     for (const LoadedExpert& expert : m.experts)
       for (LayerStore* store : expert.layer_stores()) store->release_slots();
   m.forget_prompts();
-  decode_.emplace(stages(), *sink_, clips_ ? clips_->decoding(stages(), x_) : DecodeTask{x_});
+  decode_.emplace(stages(), sink_.get(), clips_ ? clips_->decoding(stages(), x_) : DecodeTask{x_});
   decode_->run();
   decode_.reset();
   if (clips_) clips_->end_clip(stages());

@@ -19,8 +19,8 @@ namespace wan {
 class Generation {
  public:
   /// `models` are those of the request before, or empty; they become what this request needs.
-  /// `all`: the video's ranks, of which this makes one's part; nullptr: there is one. Rank 0 encodes the prompts,
-  /// decodes and has the outputs; what the others are given besides `request` and `call.stop` is not looked at.
+  /// `all`: the video's ranks, of which this makes one's part; nullptr: there is one. Rank 0 encodes the prompts
+  /// and has the outputs; what the others are given besides `request` and `call.stop` is not looked at.
   Generation(const Request& request, const CallOptions& call, std::unique_ptr<Models>& models, PromptCache& prompts,
              Communicator* all = nullptr);
   ~Generation();
@@ -34,6 +34,7 @@ class Generation {
   void load();  // Model_Initialization
   void encode_text();
   void share_text_rows();
+  void share_vae_pieces();
   bool is_first_rank() const { return all_ == nullptr || all_->rank() == 0; }
   void begin_clip(int clip);
   void preprocess();  // noise, sizes

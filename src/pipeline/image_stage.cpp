@@ -1,8 +1,11 @@
 #include "pipeline/image_stage.h"
 
+#include <vector>
+
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "comm/dry.h"
 #include "io/resize.h"
 #include "model/cost.h"
 
@@ -37,20 +40,32 @@ Tensor conditioning_pixels(Backend& device, const Plan& plan) {
 }  // namespace
 
 PixelEncoder::PixelEncoder(const StageContext& context, DType compute)
-    : device_(context.device()),
-      set_(context.models.set),
-      compute_(compute),
-      vae_(device_, set_.vae, *context.models.vae_source, set_.vae_file(), compute, Vae::Parts::kEncoder) {}
+    : device_(context.device()), set_(context.models.set), compute_(compute), ranks_(context.ranks) {
+  if (ranks_ == nullptr || ranks_->has_columns())
+    vae_.emplace(device_, set_.vae, *context.models.vae_source, set_.vae_file(), compute, Vae::Parts::kEncoder);
+}
 
 void PixelEncoder::encode(TensorView pixels, TensorView latent) {
+  if (vae_) encode_columns(pixels, latent);
+  if (ranks_ == nullptr || latent.shape[3] >= ranks_->all.size()) return;
+  // To those that have no columns.
+  const bool is_first = ranks_->all.rank() == 0;
+  std::vector<TensorView> of_first(static_cast<size_t>(ranks_->all.size()));
+  of_first.front() = latent;
+  ranks_->all.all_gather(is_first ? latent : TensorView{}, of_first, "broadcast of the latent");
+}
+
+void PixelEncoder::encode_columns(TensorView pixels, TensorView latent) {
   const int64_t chunk_frames = set_.vae.traits().stride_temporal;
+  Communicator* const columns = ranks_ != nullptr ? ranks_->columns.get() : nullptr;
+  const auto counted = columns != nullptr ? make_dry_communicator(columns->size(), columns->rank()) : nullptr;
   Arena dry = Arena::dry();
   const auto counter = make_dry_backend(device_.history_memory(compute_));
   Vae shapes(*counter, set_.vae, WeightSource::shapes_only(), set_.vae_file(), compute_, Vae::Parts::kEncoder);
-  shapes.encode(pixels, chunk_frames, dry, latent);
+  shapes.encode(pixels, chunk_frames, dry, latent, counted.get());
   const Tensor block = device_.allocate(DType::kU8, {static_cast<int64_t>(dry.peak())}, "VAE encoder activations");
   Arena arena(block);
-  vae_.encode(pixels, chunk_frames, arena, latent);
+  vae_->encode(pixels, chunk_frames, arena, latent, columns);
   device_.synchronize();
 }
 

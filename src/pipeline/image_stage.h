@@ -1,6 +1,8 @@
 // VAE_Encoding: what an image, or a first and a last one, adds to denoising. Private to pipeline/.
 #pragma once
 
+#include <optional>
+
 #include "pipeline/clip_source.h"
 #include "pipeline/stage_context.h"
 
@@ -19,16 +21,19 @@ struct Conditioning {
 /// A VAE's encoder, loaded for several videos of one model.
 class PixelEncoder {
  public:
-  /// The context's models must outlive this.
+  /// The context's models and ranks must outlive this.
   PixelEncoder(const StageContext& context, DType compute);
-  /// F32 pixels [3, frames, H, W] in [-1, 1] to their latent. Waits for the device.
+  /// F32 pixels [3, frames, H, W] in [-1, 1] to their latent. Waits for the device. Called by every rank alike.
   void encode(TensorView pixels, TensorView latent);
 
  private:
+  void encode_columns(TensorView pixels, TensorView latent);
+
   Backend& device_;
   const ModelSet& set_;
   DType compute_;
-  Vae vae_;
+  RankGroups* ranks_;
+  std::optional<Vae> vae_;  // none on a rank that has no columns
 };
 
 /// F32 pixels [3, frames, H, W] in [-1, 1] to their latent, with an encoder that is loaded for it. Waits for the

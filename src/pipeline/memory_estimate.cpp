@@ -148,15 +148,30 @@ struct VaeNeed {
   uint64_t weights = 0, arena = 0, tensors = 0;
 };
 
+/// The most that one of the VAE's ranks takes by `need_of`: the first has the whole result and the largest share, the
+/// second has neighbours on both sides where there are three.
+template <class NeedOf>
+VaeNeed largest_need(const Plan& plan, const NeedOf& need_of) {
+  const int ranks = plan.vae_ranks();
+  if (ranks == 1) return need_of(nullptr);
+  VaeNeed most = need_of(make_dry_communicator(ranks, 0).get());
+  if (ranks == 2) return most;
+  const VaeNeed second = need_of(make_dry_communicator(ranks, 1).get());
+  most.arena = std::max(most.arena, second.arena);
+  most.tensors = std::max(most.tensors, second.tensors);
+  return most;
+}
+
 /// The decoder; its tensors are histories and the two chunks of frames that go to the host in turn.
-VaeNeed decode_need(const ModelSet& models, const Plan& plan, HistoryMemory history, VaePieces pieces) {
+VaeNeed decode_need(const ModelSet& models, const Plan& plan, HistoryMemory history, VaePieces pieces,
+                    Communicator* ranks) {
   const auto dry = make_dry_backend(history, granule_of(plan));
   const auto used = [&] { return dry->take_device_use()->now; };
   VaeNeed need;
   Vae vae(*dry, models.vae, WeightSource::shapes_only(), models.vae_file(), plan.vae_compute, Vae::Parts::kDecoder);
   vae.set_slice_frames(pieces.slice);
   need.weights = used();
-  vae.begin_decode(plan.latent[2], plan.latent[3], pieces.usual_chunk());
+  vae.begin_decode(plan.latent[2], plan.latent[3], pieces.usual_chunk(), ranks);
   const Shape frames{vae.frames_of(pieces.chunk, false), plan.height, plan.width, 3};
   const Tensor chunks[] = {dry->allocate(DType::kU8, frames, "frames"), dry->allocate(DType::kU8, frames, "frames")};
   need.tensors = used() - need.weights;
@@ -176,7 +191,7 @@ VaeNeed decode_need(const ModelSet& models, const Plan& plan, HistoryMemory hist
 }
 
 /// The encoder of an image, or of a video that begins with it.
-VaeNeed encode_need(const ModelSet& models, const Plan& plan, HistoryMemory history) {
+VaeNeed encode_need(const ModelSet& models, const Plan& plan, HistoryMemory history, Communicator* ranks) {
   const int64_t frames = plan.encoded_frames();
   const DType compute = frames == 1 ? DType::kF32 : plan.vae_compute;
   const auto dry = make_dry_backend(compute == DType::kF32 ? HistoryMemory::kJoined : history, granule_of(plan));
@@ -189,10 +204,18 @@ VaeNeed encode_need(const ModelSet& models, const Plan& plan, HistoryMemory hist
   shape[1] = traits.latent_frames(frames);
   const Tensor latent = dry->allocate(DType::kF32, shape, "latent");
   Arena arena = Arena::dry();
-  vae.encode(pixels, traits.stride_temporal, arena, latent);
+  vae.encode(pixels, traits.stride_temporal, arena, latent, ranks);
   need.arena = arena.peak();
   need.tensors = dry->take_device_use()->peak - need.weights;
   return need;
+}
+
+VaeNeed encode_need(const ModelSet& models, const Plan& plan, HistoryMemory history) {
+  return largest_need(plan, [&](Communicator* ranks) { return encode_need(models, plan, history, ranks); });
+}
+
+VaeNeed decode_need(const ModelSet& models, const Plan& plan, HistoryMemory history, VaePieces pieces) {
+  return largest_need(plan, [&](Communicator* ranks) { return decode_need(models, plan, history, pieces, ranks); });
 }
 
 /// Of all experts, what lives beside the layers of a pass.

@@ -224,6 +224,10 @@ int Plan::passes_of(size_t expert, const std::vector<StepForwards>& decided, int
   return count;
 }
 
+int Plan::vae_ranks() const {
+  return static_cast<int>(std::min<int64_t>(parallel.ranks(), std::max<int64_t>(latent[3], 1)));
+}
+
 bool Plan::keeps_residuals() const {
   const bool by_curve = step_cache.method == StepCache::kMagCache;
   return takes_magnitudes || (by_curve && count_of(forwards, Forward::kReused) > 0);

@@ -172,6 +172,8 @@ struct Plan {
   bool is_altered() const;
   /// Whether what the blocks add to their input is kept from one forward for later ones.
   bool keeps_residuals() const;
+  /// Ranks that share the VAE's columns: each has at least one of the latent's.
+  int vae_ranks() const;
   bool has_last_image() const { return !last_image.rgb.empty(); }
   /// Whether a clip goes on from frames before it, whose latent is then decoded ahead of its own.
   bool goes_on(int64_t clip_number) const { return clip.frames > 0 && (clip_number > 0 || clip.goes_on_from_image); }

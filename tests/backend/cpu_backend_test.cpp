@@ -125,6 +125,53 @@ TEST(CpuThreads, AndOtherHeadsAndQueriesDoNotChangeAttention) {
   }
 }
 
+/// One frame of a convolution.
+struct Picture {
+  int64_t in, out, kernel_t, kernel, height, width;
+};
+
+/// A convolution that keeps the size, its columns in `parts` that read the column beside them.
+std::vector<double> conv_in_columns(int threads, const Picture& p, int64_t parts) {
+  const auto backend = make_cpu_backend(threads);
+  Bench bench(*backend, "columns");
+  const Operand x = bench.normal(DType::kF32, {p.kernel_t, p.height, p.width, p.in});
+  const Operand weight = bench.normal(DType::kF32, {p.out, p.in, p.kernel_t, p.kernel, p.kernel});
+  const Operand bias = bench.normal(DType::kF32, {p.out}), y = bench.blank(DType::kF32, {1, p.height, p.width, p.out});
+  const auto weights = backend->prepare_conv(weight, bias, ConvKind::kPlain, DType::kF32);
+  const int64_t reach = p.kernel / 2;
+  for (int64_t part = 0; part < parts; ++part) {
+    const int64_t begin = p.width * part / parts, end = p.width * (part + 1) / parts;
+    const int64_t before = part > 0 ? reach : 0, behind = part + 1 < parts ? reach : 0;
+    const TensorView wide = x.view.slice(2, begin - before, end + behind);
+    const Operand own = bench.blank(DType::kF32, wide.shape),
+                  result = bench.blank(DType::kF32, {1, p.height, end - begin, p.out});
+    backend->copy(wide, own);
+    backend->conv(*weights, own, {1, 1, 1, reach, reach, reach - before, reach - behind}, {}, result);
+    backend->copy(result.view, y.view.slice(2, begin, end));
+  }
+  return bench.get(y);
+}
+
+/// What lets ranks share a picture's columns: of the VAE's channels, which oneDNN cuts by the picture's size in some
+/// kernels.
+TEST(CpuThreads, AndColumnsBesideItDoNotChangeAPositionOfAConvolution) {
+  for (const Picture& picture : {Picture{384, 384, 3, 3, 5, 7},
+                                 {384, 192, 1, 3, 10, 14},
+                                 {96, 96, 3, 3, 8, 21},
+                                 {1024, 96, 1, 1, 5, 9},
+                                 {384, 1152, 1, 1, 5, 7},
+                                 {384, 384, 3, 1, 10, 9},
+                                 {16, 384, 3, 3, 5, 7},
+                                 {96, 3, 3, 3, 8, 21}}) {
+    const auto whole = conv_in_columns(2, picture, 1);
+    for (const int threads : {1, 3})
+      for (const int64_t parts : {1, 2, 3})
+        EXPECT_EQ(conv_in_columns(threads, picture, parts), whole)
+            << picture.in << " to " << picture.out << " channels, kernel " << picture.kernel_t << " x "
+            << picture.kernel << ", " << threads << " threads, " << parts << " parts";
+  }
+}
+
 TEST(CpuBackend, ReportsItsScratchMemory) {
   const auto backend = make_cpu_backend(1);
   Bench bench(*backend, "scratch");

@@ -5,11 +5,13 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "io/image.h"
 #include "io/tensor_file.h"
 #include "pipeline/decisions.h"
 #include "pipeline/engine.h"
@@ -51,6 +53,33 @@ Request image_to_video() {
   return request;
 }
 
+/// The picture of a video of 32 x 256.
+std::filesystem::path narrow_picture() {
+  static const test::TemporaryFolder folder;
+  Image image{32, 256, std::vector<uint8_t>(32 * 256 * 3)};
+  for (size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<uint8_t>(i * i / 97);
+  write_png(folder / "narrow.png", image);
+  return folder / "narrow.png";
+}
+
+/// Two columns of the latent: fewer than four ranks.
+Request narrow_image_to_video() {
+  Request request = image_to_video();
+  request.image = narrow_picture();
+  request.width = 32;
+  request.height = 256;
+  request.num_frames = 17;
+  return request;
+}
+
+/// Fourteen columns: of four ranks two have four and two three.
+Request odd_text_to_video() {
+  Request request = text_to_video();
+  request.width = 224;
+  request.height = 32;
+  return request;
+}
+
 /// Two experts, and guidance by the first alone: later steps have one branch.
 Request two_experts() {
   Request request = miniature("mini-t2v-moe");
@@ -77,6 +106,7 @@ void PrintTo(const Video& video, std::ostream* out) { *out << video.name; }
 class RanksOf : public testing::TestWithParam<Video> {};
 INSTANTIATE_TEST_SUITE_P(Miniatures, RanksOf,
                          testing::Values(Video{"text", text_to_video}, Video{"image", image_to_video},
+                                         Video{"narrow", narrow_image_to_video}, Video{"odd", odd_text_to_video},
                                          Video{"experts", two_experts}),
                          [](const auto& tested) { return tested.param.name; });
 
@@ -153,6 +183,26 @@ TEST(Ranks, ARankThatThrowsIsNamedAndTheEngineGoesOn) {
   EXPECT_EQ(engine.generate(request).video_sha256, generate(text_to_video()).video_sha256);
 }
 
+class FailsAtTheEnd final : public FrameConsumer {
+ public:
+  void begin(const VideoInfo&) override {}
+  void frame(std::span<const uint8_t>) override {}
+  void finish() override { throw Error("the disk is full"); }
+  void abandon() noexcept override {}
+};
+
+TEST(Ranks, ShareTheDecodingToo) {
+  FailsAtTheEnd broken;
+  CallOptions call;
+  call.consumers = {&broken};
+  try {
+    generate(shared(text_to_video(), "2", "ulysses=2"), call);
+    FAIL() << "did not throw";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("rank 0 of 2, after all_to_all of decoded columns"), HasSubstr("full")));
+  }
+}
+
 TEST(Ranks, AStopEndsAllOfThem) {
   StopSource stop;
   AtStep stopping(1, [&] { stop.request_stop(); });
@@ -163,6 +213,21 @@ TEST(Ranks, AStopEndsAllOfThem) {
     EXPECT_EQ(error.kind(), ErrorKind::kInterrupted);
     EXPECT_THAT(error.what(), HasSubstr("interrupted; no unfinished file is left"));
   }
+}
+
+/// Keeps the facts.
+class Facts final : public NullObserver {
+ public:
+  void on_fact(const std::string& key, const std::string& value) override { facts[key] = value; }
+  std::map<std::string, std::string> facts;
+};
+
+TEST(Ranks, SayWhereTheVaeHasNoColumnsForAll) {
+  Facts narrow, wide;
+  generate(shared(narrow_image_to_video(), "4", "auto"), {&narrow});
+  EXPECT_EQ(narrow.facts["vae_ranks"], "2 of 4: the latent has no more columns");
+  generate(shared(text_to_video(), "4", "auto"), {&wide});
+  EXPECT_EQ(wide.facts.count("vae_ranks"), 0u);
 }
 
 TEST(Ranks, SayHowTheyShare) {
