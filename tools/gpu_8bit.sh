@@ -6,7 +6,7 @@
 #   replay   how far each group of products takes the guided velocity of TI2V-5B from that of fp32
 #   small    T2V-A14B at 832x480: steps, and the warm whole video of 4 steps without guidance
 #   large    the same at 1280x720
-# OUT gets table.txt and the logs. Estimated from single runs: 20, 90, 110, 60, 160 and 330 s on an H200; as a whole it has not run yet.
+# OUT gets table.txt and the logs. On an H200: 25, 75, 95, 45, 110 and, by count, 250 s.
 # Usage: gpu_8bit.sh PACK OUT [PART...]     (an unpacked pack of tools/gpu_pack.sh)
 set -uo pipefail
 if [ $# -lt 2 ]; then

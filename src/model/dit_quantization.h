@@ -30,7 +30,7 @@ struct DitQuantization {
   bool operator==(const DitQuantization&) const = default;
 };
 
-/// All but attention, whose rate and error on a card are not published yet.
+/// All but attention, whose error a trained model shows more than that of products.
 inline constexpr std::string_view kUsuallyQuantized = "qkv,o,cross,ffn";
 
 /// Of words of qkv,o,cross,ffn,scores,attention, each once, with commas between; attention has scores in it. Throws

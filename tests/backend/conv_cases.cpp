@@ -44,6 +44,7 @@ constexpr ConvCase kConvs[] = {
     {"skip_behind_blur", {1, 8, 12, 16, 24, 1, 4, 4}, {1, 2, 2, 1, 1, 1, 1}},
     {"whole_picture", {1, 4, 4, 32, 40, 1, 4, 4}},
     {"uneven_padding", {1, 6, 7, 8, 8, 1, 3, 3}, {1, 1, 1, 2, 0, 0, 1}},
+    {"last_tiles_in_parts", {1, 141, 141, 8, 256, 1, 1, 1}},  // where 132 multiprocessors take tiles of 128 pixels
 };
 
 int64_t frames_of(const ConvCase& c) { return (c.shape.frames - c.shape.kernel_t) / c.geometry.stride_t + 1; }
