@@ -7,8 +7,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/checked_number.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/split.h"
 #include "base/subprocess.h"
 
 namespace wan::suite {
@@ -23,14 +25,14 @@ struct KnownOption {
   bool of_collection;  // says where and for whom, not what with
 };
 constexpr std::array kKnown = {
-    KnownOption{"account", true},      KnownOption{"partition", true},      KnownOption{"qos", true},
-    KnownOption{"reservation", true},  KnownOption{"clusters", true},       KnownOption{"comment", true},
-    KnownOption{"wckey", true},        KnownOption{"nice", true},           KnownOption{"time", false},
-    KnownOption{"constraint", false},  KnownOption{"cpus-per-task", false}, KnownOption{"mem", false},
-    KnownOption{"mem-per-cpu", false}, KnownOption{"gres", false},          KnownOption{"gpus-per-node", false},
-    KnownOption{"nodelist", false},    KnownOption{"exclude", false},       KnownOption{"exclusive", false},
-    KnownOption{"licenses", false},    KnownOption{"begin", false},         KnownOption{"tmp", false},
-    KnownOption{"hint", false},        KnownOption{"switches", false},      KnownOption{"core-spec", false},
+    KnownOption{"account", true},        KnownOption{"partition", true},      KnownOption{"qos", true},
+    KnownOption{"reservation", true},    KnownOption{"comment", true},        KnownOption{"wckey", true},
+    KnownOption{"nice", true},           KnownOption{"time", false},          KnownOption{"constraint", false},
+    KnownOption{"cpus-per-task", false}, KnownOption{"mem", false},           KnownOption{"mem-per-cpu", false},
+    KnownOption{"gres", false},          KnownOption{"gpus-per-node", false}, KnownOption{"nodelist", false},
+    KnownOption{"exclude", false},       KnownOption{"exclusive", false},     KnownOption{"licenses", false},
+    KnownOption{"begin", false},         KnownOption{"tmp", false},           KnownOption{"hint", false},
+    KnownOption{"switches", false},      KnownOption{"core-spec", false},
 };
 
 const KnownOption* known_option(std::string_view name) {
@@ -84,10 +86,7 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-std::optional<int64_t> number_of(std::string_view text) {
-  const bool digits = !text.empty() && text.size() <= 18 && text.find_first_not_of("0123456789") == std::string::npos;
-  return digits ? std::optional<int64_t>(std::stoll(std::string(text))) : std::nullopt;
-}
+std::optional<int64_t> number_of(std::string_view text) { return checked_number<int64_t>(text, {0}); }
 
 /// Of "0-3,7,9-10%2", the part behind % left out; nothing where it is anything else.
 std::optional<std::vector<int64_t>> parse_indexes(std::string_view text) {
@@ -230,15 +229,9 @@ std::map<int64_t, TaskState> parse_sacct(const std::string& said, int64_t job) {
   std::map<int64_t, TaskState> states;
   const std::string prefix = std::to_string(job) + "_";
   for (const std::string& line : lines_of(said)) {
-    std::vector<std::string> cells{""};
-    for (const char c : line) {
-      if (c == '|')
-        cells.emplace_back();
-      else
-        cells.back() += c;
-    }
+    const std::vector<std::string_view> cells = split(line, '|');
     if (cells.size() < 4 || !cells[0].starts_with(prefix)) continue;
-    std::string_view tasks = std::string_view(cells[0]).substr(prefix.size());
+    std::string_view tasks = cells[0].substr(prefix.size());
     if (tasks.starts_with('[') && tasks.ends_with(']')) tasks = tasks.substr(1, tasks.size() - 2);  // still waiting
     const auto indexes = parse_indexes(tasks);
     const std::string state = state_word(cells[1]);

@@ -9,6 +9,7 @@
 #include "base/checked_number.h"
 #include "base/error.h"
 #include "base/flags.h"
+#include "base/split.h"
 
 namespace wan::suite {
 namespace {
@@ -19,34 +20,17 @@ constexpr const char* kTitles = "index\tscope\trepeat\tvideos\tkey\tcase";
 constexpr size_t kColumns = 6;
 constexpr int64_t kMostRepeat = 100'000;
 
-std::vector<std::string> cells_of(const std::string& line) {
-  std::vector<std::string> cells{""};
-  for (const char c : line) {
-    if (c == '\t')
-      cells.emplace_back();
-    else
-      cells.back() += c;
-  }
-  return cells;
-}
-
-/// Digits alone, at most `most`.
-std::optional<int64_t> whole_number(const std::string& text, int64_t most) {
-  const bool digits = !text.empty() && text.size() < 10 && text.find_first_not_of("0123456789") == std::string::npos;
-  if (!digits) return std::nullopt;
-  const int64_t value = std::stoll(text);
-  return value <= most ? std::optional(value) : std::nullopt;
-}
-
 std::optional<Task> parse_task(const std::string& line) {
-  const std::vector<std::string> cells = cells_of(line);
+  const std::vector<std::string_view> cells = split(line, '\t');
   if (cells.size() != kColumns) return std::nullopt;
-  const auto index = whole_number(cells[0], int64_t{kMostTasks} - 1), repeat = whole_number(cells[2], kMostRepeat),
-             videos = whole_number(cells[3], kMostRepeat);
+  const std::string key(cells[4]), name(cells[5]);
+  const auto index = checked_number<int64_t>(cells[0], {0, int64_t{kMostTasks} - 1}),
+             repeat = checked_number<int64_t>(cells[2], {0, kMostRepeat}),
+             videos = checked_number<int64_t>(cells[3], {1, kMostRepeat});
   const bool cold = cells[1] == to_string(RunScope::kCold), warm = cells[1] == to_string(RunScope::kWarm);
-  if (!index || !repeat || !videos || *videos < 1 || (!cold && !warm)) return std::nullopt;
-  if (file_word(cells[4]) != cells[4] || file_word(cells[5]) != cells[5]) return std::nullopt;
-  return Task{*index, cells[4], warm ? RunScope::kWarm : RunScope::kCold, *repeat, *videos, cells[5]};
+  if (!index || !repeat || !videos || (!cold && !warm)) return std::nullopt;
+  if (file_word(key) != key || file_word(name) != name) return std::nullopt;
+  return Task{*index, key, warm ? RunScope::kWarm : RunScope::kCold, *repeat, *videos, name};
 }
 
 void add(std::vector<Task>& tasks, const PlannedCase& planned, RunScope scope, int64_t repeat, int64_t videos) {

@@ -101,8 +101,8 @@ TEST(Slurm, QuotesEveryWordOfTheScript) {
 TEST(Slurm, OptionsAreNamesAndPlainValues) {
   EXPECT_EQ(parse_sbatch_option("--gres=gpu:h100:2").value, "gpu:h100:2");
   EXPECT_EQ(parse_sbatch_option("exclusive").value, "");
-  for (const char* text : {"wrap=ls", "output=x", "time", "time=", "comment=a b", "comment=a\n#SBATCH --uid=0",
-                           "comment=$(x)", "comment='", "=x", ""})
+  for (const char* text : {"wrap=ls", "output=x", "clusters=other", "time", "time=", "comment=a b",
+                           "comment=a\n#SBATCH --uid=0", "comment=$(x)", "comment='", "=x", ""})
     EXPECT_THROW(parse_sbatch_option(text), Error) << text;
   EXPECT_THROW(parse_sbatch_option("comment=" + std::string(201, 'x')), Error);
 }

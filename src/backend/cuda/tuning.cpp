@@ -6,22 +6,13 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/split.h"
 
 namespace wan::cuda {
 namespace {
 
 constexpr size_t kColumns = 11;
 constexpr std::array<std::string_view, 3> kActivationNames = {"none", "gelu_tanh", "silu"};
-
-std::vector<std::string_view> split(std::string_view line, char separator) {
-  std::vector<std::string_view> parts;
-  for (size_t begin = 0; begin <= line.size();) {
-    const size_t end = std::min(line.find(separator, begin), line.size());
-    parts.push_back(line.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
 
 struct Line {
   std::string_view text;
