@@ -313,7 +313,6 @@ ExitCode submit_to_slurm(const SlurmOptions& slurm, const suite::Suite& suite,
   const std::vector<int64_t> indexes = indexes_to_submit(missing);
   const size_t there = missing.size() - indexes.size();
   if (there > 0) log::info(fmt::format("{} tasks are still waiting or running, and are left alone", there));
-  std::string job;
   const fs::path folder = slurm_folder(run.output);
   fs::create_directories(folder);
   write_atomically(suite::tasks_file(run.output), suite::tasks_text(all));
@@ -347,7 +346,8 @@ ExitCode submit_to_slurm(const SlurmOptions& slurm, const suite::Suite& suite,
                       "--collect once it is over)",
                       collected.problem),
           ErrorKind::kRuntime);
-  if (slurm.wait) print("over: {}\n", (run.output / "report.html").string());
+  if (slurm.wait)
+    print("over{}: {}\n", collected.ok ? "" : ", and not all runs are ok", (run.output / "report.html").string());
   return collected.ok ? ExitCode::kSuccess : ExitCode::kFailure;
 }
 

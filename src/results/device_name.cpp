@@ -22,7 +22,8 @@ std::string gpu_text(const SystemInfo& system) {
 
 std::string device_name(const RunRecord& record) {
   const bool on_cpu = record.system.gpus.empty() || record.engine.device.starts_with("cpu");
-  return on_cpu ? record.system.cpu_model : gpu_text(record.system);
+  const std::string name = on_cpu ? record.system.cpu_model : gpu_text(record.system);
+  return name.empty() ? kUnknownMachine : name;
 }
 
 }  // namespace wan

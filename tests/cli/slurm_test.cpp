@@ -103,7 +103,8 @@ TEST_F(SlurmRun, ALostNodeIsARecordUntilTheTaskIsRunAgain) {
   EXPECT_EQ(lost.engine.facts.at("slurm_state_source"), "sacct");
   EXPECT_EQ(lost.engine.facts.at("slurm_node"), "node2");
   EXPECT_THAT(lost.error->message, HasSubstr("task 100_2 on node2 ended as NODE_FAIL, says sacct"));
-  EXPECT_TRUE(fs::exists(folder_ / "r/report.html"));
+  EXPECT_THAT(ended.output, Says("over, and not all runs are ok: r/report.html"));
+  EXPECT_THAT(read_text(folder_ / "r/report.html"), HasSubstr("interrupted on the unknown machine"));
 
   fs::remove(fake() / "fail_nodes");
   const Ended resumed = submit("--repeats 2 --wait --resume");

@@ -27,5 +27,7 @@ TEST(DeviceName, IsTheCpuWhereNoCardComputed) {
   EXPECT_EQ(gpu_text(record.system), "A");
 }
 
+TEST(DeviceName, OfALostRunIsAWordThatTextsCanHold) { EXPECT_EQ(device_name(RunRecord{}), "unknown machine"); }
+
 }  // namespace
 }  // namespace wan
