@@ -6,8 +6,9 @@ the engine against. Needs numpy (any version), which the project does not instal
         --size 96x96 --num-frames 9 --steps 2 --discard --dump FILE --dump-level blocks
     python3 tools/quantised_model.py build/fixtures/mini-ti2v-t2v FILE
 
-prints, for each group of products and for all, how far the first step's guided velocity is from the whole one's, in relative L2. All but
-the quantisers is in double precision. Sources: wan/modules/model.py of the official code; docs/method.md for the quantisers.
+prints, for each group of products and for all, how far the first step's guided velocity is from the whole one's, in relative L2. With a
+step and the run's guidance behind FILE (19 3.5: the last of 20) it looks at that step, and tells apart by which rounding of the
+feed-forward that is: of one forward, and of the guided velocity. All but the quantisers is in double precision. Sources: wan/modules/model.py of the official code; docs/method.md for the quantisers.
 """
 import json
 import pathlib
@@ -70,6 +71,32 @@ def product(x, weight, bias, quantised):
     return a @ b.T * a_scale * b_scale.T + bias
 
 
+def _rounded(rows):
+    integers, scale = to_int8(rows)
+    return integers * scale
+
+
+def _in_e4m3(rows):
+    scale = np.abs(rows).max(-1, keepdims=True) / 448
+    return to_e4m3(rows / scale) * scale
+
+
+def _in_groups(rows):
+    """A scale for each stretch that is turned by itself."""
+    width = next(w for w in (128, 64, 32, 16, 8, 4, 2, 1) if rows.shape[-1] % w == 0)
+    return _rounded(turned(rows).reshape(*rows.shape[:-1], -1, width)).reshape(rows.shape)
+
+
+FORMS = {  # of a product of rows a and weights b
+    "int8": lambda a, b: _rounded(turned(a)) @ _rounded(turned(b)).T,
+    "int8, rows alone": lambda a, b: _rounded(turned(a)) @ turned(b).T,
+    "int8, weights alone": lambda a, b: turned(a) @ _rounded(turned(b)).T,
+    "int8, a scale a group": lambda a, b: _in_groups(a) @ _in_groups(b).T,
+    "bf16": lambda a, b: to_bf16(a) @ to_bf16(b).T,
+    "fp8 (e4m3)": lambda a, b: _in_e4m3(a) @ _in_e4m3(b).T,
+}
+
+
 def attention(q, k, v, form=None):
     """Of heads [H, L, D]."""
     scale = 1 / np.sqrt(q.shape[-1])
@@ -98,7 +125,8 @@ def attention(q, k, v, form=None):
 
 
 class Model:
-    def __init__(self, folder, groups):
+    def __init__(self, folder, groups="", forms=None):
+        self.forms = forms or {}  # part of a product's name to one of FORMS
         self.weights = {}
         for file in sorted(pathlib.Path(folder).glob("diffusion_pytorch_model*.safetensors")):
             self.weights.update(tensors(file))
@@ -106,6 +134,9 @@ class Model:
         self.groups = set(groups.split(",")) if groups else set()
 
     def linear(self, x, name, group=""):
+        for part, form in self.forms.items():
+            if part in name:
+                return FORMS[form](x, self.weights[name + ".weight"]) + self.weights[name + ".bias"]
         return product(x, self.weights[name + ".weight"], self.weights[name + ".bias"], group in self.groups)
 
     def heads(self, x):
@@ -166,16 +197,40 @@ class Model:
         return out.reshape(*grid, 2, 2, -1).transpose(5, 0, 1, 3, 2, 4).reshape(-1, frames, height, width)
 
 
-def main(folder, dump):
+def off(a, b):
+    return np.linalg.norm(a - b) / np.linalg.norm(b)
+
+
+def look_at_step(folder, known, calls, step, guidance):
+    latent = known[f"step{step}.sample_in"]
+    times = calls[0][1] * 0 + known["timesteps"][step]
+
+    def velocities(forms):
+        model = Model(folder, forms=forms)
+        positive, negative = (model.velocity(latent, times, call[2]) for call in calls)
+        return positive, negative + guidance * (positive - negative)
+
+    whole = velocities({})
+    print(f"step {step}, timestep {known['timesteps'][step]:.0f}; whole, from the engine's: {off(whole[1], known[f'step{step}.noise_pred']):.2e}")
+    print("rounded: one forward's velocity, guided velocity")
+    cases = [({part: form}, part, form) for part in ("ffn", "ffn.0", "ffn.2") for form in FORMS]
+    cases.append(({"ffn": "bf16", "attn": "bf16"}, "ffn and attn", "bf16"))
+    for forms, part, form in cases:
+        forward, guided = velocities(forms)
+        print(f"{part} in {form}: {off(forward, whole[0]):.4f}, {off(guided, whole[1]):.4f}")
+
+
+def main(folder, dump, step=None, guidance=None):
     known = dict(tensors(dump))
     calls = [[known[f"dit.call{i}.{name}"] for name in ("x", "t", "context")] for i in (0, 1)]
+    if step is not None:
+        return look_at_step(folder, known, calls, int(step), float(guidance))
 
     def guided(groups):
         model = Model(folder, groups)
         positive, negative = (model.velocity(*call) for call in calls)
         return negative + GUIDANCE * (positive - negative)
 
-    off = lambda a, b: np.linalg.norm(a - b) / np.linalg.norm(b)
     whole = guided("")
     print(f"whole, from the engine's: {off(whole, known['step0.noise_pred']):.2e}")
     for groups in GROUPS:
