@@ -55,7 +55,8 @@ dnnl::convolution_forward::desc conv_problem(const ConvKey& key) {
 
 /// oneDNN's first kernel whose sums are in one order whatever the picture's size and the number of threads, so that a
 /// part of a picture gets the bits of the whole. Batch-reduce kernels ("brgconv", "brgconv_1x1") are not: they cut the
-/// channels by the size, and go over the taps within each cut. They are a sixth faster.
+/// channels by the size, and go over the taps within each cut. With AVX-512 most convolutions of the VAE take 5 to 35 %
+/// longer without them, those of 1,024 channels less.
 dnnl::convolution_forward::primitive_desc conv_kernel(const ConvKey& key, const dnnl::engine& engine) {
   const dnnl::convolution_forward::desc problem = conv_problem(key);  // `next_impl` reads it
   dnnl::convolution_forward::primitive_desc desc(problem, engine);
