@@ -216,6 +216,8 @@ void add_caveats(Comparison& out) {
     for (const std::string& doubt : pooling_doubts(s.group)) out.caveats.push_back({of, ": " + doubt});
     if (s.example->engine.kind == EngineKind::kImported) out.caveats.push_back({of, " is imported"});
   };
+  if (out.a->group.in_company != out.b->group.in_company)
+    out.caveats.push_back({Caveat::Of::kBoth, "one side's runs had others beside them on the machine"});
   side(*out.a, Caveat::Of::kA);
   side(*out.b, Caveat::Of::kB);
   if (out.a->example->system.cpu_model != out.b->example->system.cpu_model)

@@ -69,7 +69,8 @@ Comparison faster_against_slower(const CaseView& a, const CaseView& b) {
 bool is_pair(const CaseView& cold, const CaseView& warm) {
   const RunGroup &a = cold.summary.group, &b = warm.summary.group;
   return cold.example().workload.scope == RunScope::kCold && warm.example().workload.scope == RunScope::kWarm &&
-         a.case_name == b.case_name && a.device == b.device && a.engine == b.engine && a.arm == b.arm;
+         a.case_name == b.case_name && a.device == b.device && a.engine == b.engine && a.arm == b.arm &&
+         a.in_company == b.in_company;
 }
 
 std::vector<ColdWarm> cold_beside_warm(const std::deque<CaseView>& cases) {

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "analysis/card_effect.h"
 #include "analysis/memory.h"
 #include "analysis/stage_columns.h"
 #include "analysis/workload_diff.h"
@@ -223,12 +224,15 @@ void check_convergence(CaseSummary& out) {
 
 bool decided(const RunRecord& record) { return record.execution.has() || record.status == RunStatus::kOk; }
 
+bool in_company(const RunRecord& record) { return record.engine.facts.contains(kCompanyFact); }
+
 /// Whether the record's runs may share an estimate with the group's.
 bool fits(const RunRecord& record, const RunGroup& group) {
   const std::string output = output_kind(record);
   const bool same_output = group.output == output || group.output.empty() || output.empty();
   if (group.case_name != record.run_case.name || group.device != device_name(record) ||
-      group.engine != record.engine.name || group.arm != record.run_case.arm || !same_output)
+      group.engine != record.engine.name || group.arm != record.run_case.arm || !same_output ||
+      group.in_company != in_company(record))
     return false;
   const RunRecord& other = *group.runs.front();
   const bool both_say = group.execution.has() && record.execution.has();
@@ -251,6 +255,7 @@ RunGroup& put_in(const RunRecord& record, std::vector<RunGroup>& groups) {
     group.device = device_name(record);
     group.engine = record.engine.name;
     group.arm = record.run_case.arm;
+    group.in_company = in_company(record);
     found = groups.end() - 1;
   }
   if (found->output.empty()) found->output = output_kind(record);
@@ -293,7 +298,7 @@ bool put_beside(const RunRecord& record, std::vector<RunGroup>& groups) {
 
 bool same_but_output(const RunGroup& a, const RunGroup& b) {
   return a.case_name == b.case_name && a.device == b.device && a.engine == b.engine && a.arm == b.arm &&
-         same_work(a.runs[0]->workload, b.runs[0]->workload);
+         a.in_company == b.in_company && same_work(a.runs[0]->workload, b.runs[0]->workload);
 }
 
 /// What a title must say of a group, because another one has the same case.
@@ -383,6 +388,8 @@ std::vector<std::string> pooling_doubts(const RunGroup& group) {
         fmt::format("the runs do not say how they were executed, and their own peaks of device memory "
                     "differ ({:.2f} to {:.2f} GiB)",
                     double(least) / kGiB, double(most) / kGiB));
+  const std::vector<CardRuns> cards = runs_by_card(select_valid(group.runs).used);
+  if (cards.size() > 1) doubts.push_back(card_effect_text(card_effect(cards, EstimateOptions{}.confidence)));
   return doubts;
 }
 
@@ -424,6 +431,7 @@ std::string circumstances(const CaseSummary& summary) {
   if (work.scope == RunScope::kWarm) text += " (warm)";
   if (work.page_cache == PageCache::kEvicted) text += " (empty page cache)";
   if (summary.group.has_both_outputs && summary.group.output == "none") text += " (no video)";
+  if (summary.group.in_company) text += " (in company)";
   if (!summary.group.other_ways.empty()) text += fmt::format(" ({})", ways_text(summary.group.other_ways));
   if (!summary.group.arm.empty()) text += " [" + summary.group.arm + "]";
   return text;

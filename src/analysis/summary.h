@@ -14,7 +14,11 @@
 
 namespace wan {
 
-/// Runs that may be put in one estimate: same workload and execution, engine, device and arm.
+/// The engine's fact of a run beside which others of its launcher may have been on the same machine: who they were.
+/// Such runs share no estimate with lone ones.
+inline constexpr const char* kCompanyFact = "company";
+
+/// Runs that may be put in one estimate: same workload and execution, engine, device, company and arm.
 struct RunGroup {
   std::string case_name;
   std::string workload_key;
@@ -26,6 +30,7 @@ struct RunGroup {
   std::vector<const RunRecord*> runs;                                 // all of them, by created_utc, then repeat
   std::vector<const RunRecord*> judged;  // made to be compared, of this work in either scope; among no group's `runs`
                                          // but where nothing else was made of their work
+  bool in_company = false;               // others may have been on the machine (kCompanyFact)
   bool has_both_outputs = false;         // another group differs by the output alone
   std::vector<FieldDifference> other_ways;  // how the first group of the same work decided (`a`), and this one (`b`)
 };
@@ -38,7 +43,8 @@ struct RunGroup {
 std::vector<RunGroup> group_runs(const std::vector<const RunRecord*>& records);
 
 /// Why the runs of a group may not be alike although they share an estimate: several builds of the program, or records
-/// that do not say how they were executed and show that it differed. One sentence each, without a full stop.
+/// that do not say how they were executed and show that it differed, or several cards, with what their mean is then
+/// (card_effect.h). One sentence each, without a full stop.
 std::vector<std::string> pooling_doubts(const RunGroup& group);
 
 struct Exclusion {
@@ -103,9 +109,9 @@ CaseSummary summarise(const RunGroup& group, const EstimateOptions& options = {}
 /// The numbers of one run of the group that enters no estimate: its stages as far as they went. No run is used in it.
 CaseSummary describe(const RunGroup& group, const RunRecord& run);
 
-/// What tells a case's runs from others under its name: " (warm)", " (empty page cache)", " [arm]"; empty for cold runs
-/// whose page cache was not emptied. A group of the same work that was executed another way than the first names how:
-/// " (residency stream)".
+/// What tells a case's runs from others under its name: " (warm)", " (empty page cache)", " (in company)", " [arm]";
+/// empty for cold runs whose page cache was not emptied. A group of the same work that was executed another way than
+/// the first names how: " (residency stream)".
 std::string circumstances(const CaseSummary& summary);
 
 /// An estimate of `get(run)` over the runs that have it; a reason when none has.

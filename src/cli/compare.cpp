@@ -84,7 +84,7 @@ std::vector<CaseSummary> summaries(const Arm& arm, const std::string& case_name)
 /// Whether two groups of one case were run in the same circumstances: what a script means by the same case.
 bool same_circumstances(const CaseSummary& a, const CaseSummary& b) {
   return a.example->workload.page_cache == b.example->workload.page_cache && a.group.output == b.group.output &&
-         a.group.execution.value == b.group.execution.value;
+         a.group.in_company == b.group.in_company && a.group.execution.value == b.group.execution.value;
 }
 
 /// The summaries of a case with one scope in an arm: those that have a run that counts, or all where none has. A

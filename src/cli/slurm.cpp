@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "analysis/summary.h"
 #include "base/file.h"
 #include "base/flags.h"
 #include "base/log.h"
@@ -283,7 +284,7 @@ void take_task(const SlurmOptions& slurm, std::optional<int> warmups, std::vecto
   run.facts["launcher"] = "slurm";
   const std::string job = environment("SLURM_ARRAY_JOB_ID");
   if (!job.empty()) run.facts[suite::kJobFact] = fmt::format("{}_{}", job, task.index);
-  run.facts["node_sharing"] = slurm.share_nodes ? "allowed" : "none";
+  if (slurm.share_nodes) run.facts[kCompanyFact] = "other jobs and tasks may be on its node (--share-nodes)";
 }
 
 void print_slurm_scripts(const SlurmOptions& slurm, const std::vector<suite::PlannedCase>& plan,

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "analysis/summary.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "command_line.h"
@@ -138,6 +139,12 @@ TEST_F(SlurmRun, WhatStillWaitsIsNotLostAndNotSubmittedAgain) {
   const Ended resumed = submit("--resume");
   EXPECT_THAT(resumed.output, Says("1 tasks are still waiting or running"));
   EXPECT_THAT(calls(), Not(HasSubstr("--array=1 ")));
+}
+
+TEST_F(SlurmRun, ARunOnASharedNodeIsKnown) {
+  ASSERT_EQ(submit("--case c --share-nodes --wait").code, 0);
+  EXPECT_TRUE(runs().at("c 0").engine.facts.contains(kCompanyFact));
+  EXPECT_THAT(read_text(folder_ / "r/slurm/submit.sbatch"), Not(HasSubstr("--exclusive")));
 }
 
 TEST_F(SlurmRun, MoreRepeatsGoBehindThoseThatAreThere) {
