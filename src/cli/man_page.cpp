@@ -35,6 +35,7 @@ constexpr std::array kVariables{
         "`run --engine command` sets it for the program it measures, and refuses to replace another tool"},
     EnvironmentVariable{"WANBENCH_RANGE_PIPE", "set for a measured program: the descriptor that takes its ranges"},
     EnvironmentVariable{"WANBENCH_OPENMP_SET", "set across the program's own restart that GOMP_SPINCOUNT needs"},
+    EnvironmentVariable{"WANBENCH_RANK_FAULT", "makes a rank of --gpus fail on purpose, to test what becomes of it"},
 };
 
 struct ExitText {

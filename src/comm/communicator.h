@@ -19,6 +19,7 @@ namespace wan {
 struct Progress {
   enum class State { kComputing, kWaiting, kEnded };
   State state = State::kComputing;
+  std::string stage;     // of the work, as it was said last: see `enter_stage`
   std::string what;      // the collective it waits in, or entered last; or what it said of itself since: see `advance`
   uint64_t entered = 0;  // collectives, that one included
   int64_t since_ns = 0;  // CLOCK_MONOTONIC of the last change of any of these
@@ -54,6 +55,8 @@ class Communicator {
 
   /// Says that this rank has got further without a collective, as while a model is loaded: its wait counts from here.
   virtual void advance(const char* what) = 0;
+  /// Says which part of the work this rank begins: failures name it. Its wait counts from here.
+  virtual void enter_stage(const std::string& stage) = 0;
   /// Fails this rank, and so all: every rank's next call throws.
   virtual void abort(const std::string& why) = 0;
   /// Of every rank of the video, by number.

@@ -15,6 +15,7 @@ class DryCommunicator final : public Communicator {
   void barrier(const char*) override {}
   std::unique_ptr<Communicator> split(int) override { return make_dry_communicator(size_, rank_); }
   void advance(const char*) override {}
+  void enter_stage(const std::string&) override {}
   void abort(const std::string&) override {}
   std::vector<Progress> progress() const override { return std::vector<Progress>(static_cast<size_t>(size_)); }
 

@@ -61,12 +61,18 @@ std::string ranks_text(const std::vector<size_t>& ranks) {
   return fmt::format("ranks {} and {}", fmt::join(ranks.begin(), ranks.end() - 1, ", "), ranks.back());
 }
 
-/// "after qkv, its 17th collective".
+/// "in Step_1_Inference, after qkv, behind its 17th collective".
 std::string place_of(const Progress& progress) {
+  const std::string stage = progress.stage.empty() ? "" : fmt::format("in {}, ", progress.stage);
   if (progress.entered == 0)
-    return progress.what.empty() ? "before its first collective"
-                                 : fmt::format("in {}, before its first collective", progress.what);
-  return fmt::format("after {}, behind its {} collective", progress.what, ordinal(progress.entered));
+    return stage + (progress.what.empty() ? "before its first collective"
+                                          : fmt::format("in {}, before its first collective", progress.what));
+  return fmt::format("{}after {}, behind its {} collective", stage, progress.what, ordinal(progress.entered));
+}
+
+/// "Step_1_Inference, qkv".
+std::string wait_of(const Progress& progress) {
+  return progress.stage.empty() ? progress.what : fmt::format("{}, {}", progress.stage, progress.what);
 }
 
 /// The same failure with the rank that it is of.
@@ -92,6 +98,7 @@ struct LocalState {
     std::exception_ptr problem;
     std::string where;  // which rank, and how far it was; empty: the problem says it
     int64_t at_ns = 0;
+    int64_t grace_ns = kGraceNs;
   };
 
   LocalState(int size, const LocalOptions& with) : options(with), ranks(static_cast<size_t>(size)) {
@@ -145,24 +152,29 @@ void LocalState::check_progress(int64_t now) {
   for (const Progress& progress : ranks) last = std::max(last, progress.since_ns);
   if (now - last < options.timeout_ns) return;
   const std::vector<size_t> computing = ranks_in(Progress::State::kComputing);
-  std::vector<std::string> waits, places;
-  for (const size_t rank : waiting) waits.push_back(fmt::format("rank {} in {}", rank, ranks[rank].what));
+  std::vector<std::string> waits, places, ends;
+  for (const size_t rank : waiting) waits.push_back(fmt::format("rank {} in {}", rank, wait_of(ranks[rank])));
   for (const size_t rank : computing) places.push_back(fmt::format("rank {} {}", rank, place_of(ranks[rank])));
+  for (const size_t rank : ranks_in(Progress::State::kEnded))
+    ends.push_back(fmt::format("rank {} of {}, which has ended {}", rank, ranks.size(), place_of(ranks[rank])));
   const double seconds = static_cast<double>(now - last) * 1e-9;
   const std::string text = computing.empty()
-                               ? fmt::format("ranks wait for one another, or for one that has ended, for {:.1f} s: {}",
+                               ? fmt::format("ranks wait for {}, for {:.1f} s: {}",
+                                             ends.empty() ? "one another" : fmt::format("{}", fmt::join(ends, ", ")),
                                              seconds, fmt::join(waits, ", "))
                                : fmt::format("{} of {} stand{} still for {:.1f} s: {}; waited for by {}",
                                              ranks_text(computing), ranks.size(), computing.size() == 1 ? "s" : "",
                                              seconds, fmt::join(places, ", "), fmt::join(waits, ", "));
   fail(computing.empty() ? waiting.front() : computing.front(), std::make_exception_ptr(Error(text)), {});
+  failure->grace_ns = kStillGraceNs;
 }
 
 void LocalState::check() {
   std::unique_lock lock(mutex);
   const int64_t now = options.now();
   if (!failure) check_progress(now);
-  if (!failure || is_stuck_told || !options.on_stuck || have_ended() || now - failure->at_ns < kGraceNs) return;
+  if (!failure || is_stuck_told || !options.on_stuck || have_ended() || now - failure->at_ns < failure->grace_ns)
+    return;
   is_stuck_told = true;
   std::optional<Error> told;
   try {
@@ -258,6 +270,13 @@ class LocalCommunicator final : public Communicator {
     state_->set(number(), Progress::State::kComputing);
   }
 
+  void enter_stage(const std::string& stage) override {
+    const std::lock_guard lock(state_->mutex);
+    state_->throw_if_failed();
+    state_->ranks[number()].stage = stage;
+    state_->set(number(), Progress::State::kComputing);
+  }
+
   void abort(const std::string& why) override { state_->lock_and_fail(number(), std::make_exception_ptr(Error(why))); }
 
   std::vector<Progress> progress() const override {
@@ -267,11 +286,16 @@ class LocalCommunicator final : public Communicator {
 
  private:
   size_t number() const { return group_->members[rank_]; }
+  uint64_t entered() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->ranks[number()].entered;
+  }
   const TensorView& sent(size_t rank, size_t index) const { return group_->brought[rank]->to[index]; }
 
   /// Calls `take` when every rank of the group has brought what is its own, and returns when all have taken.
   template <class Take>
   void meet(const char* name, const Brought& own, Take take) {
+    if (state_->options.on_enter) state_->options.on_enter(static_cast<int>(number()), entered() + 1, name);
     std::unique_lock lock(state_->mutex);
     state_->throw_if_failed();
     enter(name);
@@ -374,6 +398,7 @@ void run_rank(const std::shared_ptr<LocalState>& state, const std::shared_ptr<Gr
   try {
     LocalCommunicator communicator(state, all, rank);
     body(communicator);
+  } catch (const RankLeaves&) {
   } catch (...) {
     state->lock_and_fail(rank, std::current_exception());
   }

@@ -19,13 +19,20 @@ struct LocalOptions {
   std::function<int64_t()> now = monotonic_ns;
   /// Whether a thread calls `check`; otherwise whoever made the ranks does.
   enum class Watch { kThread, kCaller } watch = Watch::kThread;
-  /// Told of the failure, by the thread that calls `check`, when some rank has not ended `kGraceNs` after it. A thread
+  /// Told of the failure, by the thread that calls `check`, when some rank has not ended `kGraceNs` after it, or
+  /// `kStillGraceNs` where the failure is that ranks stand still, who had their time. A thread
   /// cannot be ended from outside: who must not wait for it ends the process here. None: `run` waits for that rank.
   std::function<void(const Error&)> on_stuck{};
+  /// For those who test what becomes of ranks that fail: called by each rank before it enters a collective, its
+  /// `number`th from 1. What it throws is that rank's failure.
+  std::function<void(int rank, uint64_t number, const char* name)> on_enter{};
 };
 
+/// Thrown by a rank it ends that rank without a failure: the others find that it is gone.
+struct RankLeaves {};
+
 /// Time in which ranks end after one has failed.
-inline constexpr int64_t kGraceNs = 5'000'000'000;
+inline constexpr int64_t kGraceNs = 5'000'000'000, kStillGraceNs = 1'000'000'000;
 
 struct LocalState;
 

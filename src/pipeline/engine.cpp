@@ -10,6 +10,7 @@
 #include "comm/local.h"
 #include "pipeline/generation.h"
 #include "pipeline/parallel.h"
+#include "pipeline/rank_fault.h"
 
 namespace wan {
 
@@ -58,6 +59,7 @@ Outcome Engine::State::generate(const Request& request, const CallOptions& call,
   LocalOptions options;
   options.timeout_ns = timeout_ns(request);
   options.on_stuck = call.on_stuck;
+  options.on_enter = rank_fault();
   LocalRanks ranks(count, options);
   Outcome outcome;
   ranks.run([&](Communicator& all) {

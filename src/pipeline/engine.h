@@ -32,9 +32,9 @@ struct CallOptions {
   int64_t start_ns = 0;                     // CLOCK_MONOTONIC at which Model_Initialization is taken to begin; 0: now
   std::vector<FrameConsumer*> consumers{};  // take the frames, each all of them, beside the files the request names
   PreviewConsumer* preview = nullptr;       // takes a small picture of each step; none: none is made
-  /// Told, by a thread of its own, what ended a request of several ranks when a rank has not ended 5 s after it.
-  /// Threads cannot be ended from outside: who must not wait for it ends the process here. None: `generate` waits for
-  /// it.
+  /// Told, by a thread of its own, what ended a request of several ranks when a rank has not ended in time
+  /// (comm/local.h). Threads cannot be ended from outside: who must not wait for it ends the process here. None:
+  /// `generate` waits for it.
   std::function<void(const Error&)> on_stuck{};
 };
 

@@ -173,7 +173,10 @@ Outcome Generation::run_stages() {
 }
 
 void Generation::encode_text() {
-  if (is_first_rank()) text_rows_ = text_->encode();
+  if (is_first_rank())
+    text_rows_ = text_->encode();
+  else
+    stages().enter(StageRole::kTextEncoding);
   text_.reset();
   models_->start_expert(plan_.expert_of(0));
   if (ranks_) share_text_rows();
@@ -263,6 +266,7 @@ StageContext Generation::stages() {
 }
 
 void Generation::load() {
+  if (all_ != nullptr) all_->enter_stage("Model_Initialization");
   if (request_.gpu_memory_limit) observer_.on_fact(flags::kGpuMemoryLimitFact, request_.gpu_memory_limit->text());
   ModelSet set = open_models(request_);
   plan_ = make_plan(request_, set);

@@ -21,6 +21,7 @@ void StageContext::enter(StageRole role, int step) const {
   StageId stage{role, step};
   stage.clip = clip;
   if (step >= 0) stage.expert = plan.variant->experts[plan.expert_of(step)].name;
+  if (ranks != nullptr) ranks->all.enter_stage(stage_name(stage, plan.variant->task));
   clock.enter(std::move(stage));
   check_stop();
 }

@@ -165,6 +165,7 @@ class Worker {
     PreviewFile preview(order.preview, observer_);
     CallOptions call{.observer = &observer_, .stop = &stop, .consumers = {&stills}};
     if (!order.preview.empty()) call.preview = &preview;
+    call.on_stuck = suite::leave_when_stuck(observer_);
     const Outcome outcome = engine_->generate(request, call);
     const measure::TreeReading own = measure::read_own_and_reset_peak();  // the disk is waited for after that
     for (const auto* file : {&order.video, &order.poster, &order.last_frame}) sync_to_disk(*file);

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <functional>
 #include <memory>
 #include <new>
 
@@ -23,15 +22,6 @@
 
 namespace wan::suite {
 namespace {
-
-/// What ended a request one of whose ranks does not end: it is told, and the process does not wait for that rank.
-std::function<void(const Error&)> leave_after(PipeObserver& pipe) {
-  return [&pipe](const Error& problem) {
-    pipe.send(Failure{word_of(problem.kind()), problem.what(), {}, {}, {}, {}});
-    remove_unfinished_files();
-    _exit(static_cast<int>(exit_code(problem.kind())));
-  };
-}
 
 void generate_all(const EngineProcess& process, PipeObserver& observer) {
   Request request = request_from_json(process.request);
@@ -61,7 +51,7 @@ void generate_all(const EngineProcess& process, PipeObserver& observer) {
     }
     CallOptions call{&watcher, process.stop, start_ns};
     if (frames) call.consumers = {frames.get()};
-    call.on_stuck = leave_after(observer);
+    call.on_stuck = leave_when_stuck(observer);
     const bool shortened = i == 0 && process.warm_up_steps > 0;
     const Outcome outcome = engine->generate(shortened ? warm_up(request, process.warm_up_steps) : request, call);
     if (kernels) {
@@ -81,7 +71,7 @@ void generate_in_turns(const EngineProcess& process, PipeObserver& pipe) {
   MonitorToggle toggle(pipe, process.steps_in_block, process.is_watched, counting ? request.device : "");
   auto engine = std::make_unique<Engine>();
   const Outcome outcome =
-      engine->generate(request, {&toggle, process.stop, process.start_ns, {}, nullptr, leave_after(pipe)});
+      engine->generate(request, {&toggle, process.stop, process.start_ns, {}, nullptr, leave_when_stuck(pipe)});
   toggle.finish();
   pipe.send_finished(outcome);
   engine.release();
@@ -99,6 +89,14 @@ const char* word_of(ErrorKind kind) {
     case ErrorKind::kNotComparable: return "runtime";
   }
   return "runtime";
+}
+
+std::function<void(const Error&)> leave_when_stuck(PipeObserver& pipe) {
+  return [&pipe](const Error& problem) {
+    pipe.send(Failure{word_of(problem.kind()), problem.what(), {}, {}, {}, {}});
+    remove_unfinished_files();
+    _exit(static_cast<int>(exit_code(problem.kind())));
+  };
 }
 
 Request warm_up(Request request, int steps) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -37,6 +38,12 @@ struct EngineProcess {
 /// What an error's kind is called on the pipe and in documents: "usage", "out_of_memory"; "runtime" where nothing else
 /// is known.
 const char* word_of(ErrorKind kind);
+
+class PipeObserver;
+
+/// CallOptions::on_stuck of a process that reports down `pipe`, which must outlive it: what ended the request is told,
+/// its unfinished files are removed, and the process ends without the rank that does not.
+std::function<void(const Error&)> leave_when_stuck(PipeObserver& pipe);
 
 /// The video before those that count, in `steps` steps: behind it all is loaded and warm as well, both experts where
 /// there are two. As it is where it has no more, and where a recipe decides its steps.

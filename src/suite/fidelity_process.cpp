@@ -76,7 +76,8 @@ class SettingRuns {
       pipe_.send(next);
     }
     ++videos_;
-    Outcome outcome = engine_.generate(request, {&pipe_, process_.stop, start_ns, std::move(consumers)});
+    Outcome outcome = engine_.generate(
+        request, {&pipe_, process_.stop, start_ns, std::move(consumers), nullptr, leave_when_stuck(pipe_)});
     pipe_.send_finished(outcome);
     return outcome;
   }

@@ -286,7 +286,41 @@ TEST(LocalRanks, NamesRanksThatWaitForOneThatHasEnded) {
     if (comm.rank() == 0) comm.barrier("alone");
   });
   watcher.join();
-  EXPECT_THAT(failure, HasSubstr("or for one that has ended, for 61.0 s: rank 0 in alone"));
+  EXPECT_EQ(failure,
+            "ranks wait for rank 1 of 2, which has ended before its first collective, for 61.0 s: rank 0 in alone");
+}
+
+TEST(LocalRanks, NameTheStageThatARankWasIn) {
+  LocalRanks ranks(2);
+  const std::string failure = failure_of(ranks, [](Communicator& comm) {
+    comm.enter_stage("T5_Encoding");
+    comm.barrier("text");
+    comm.enter_stage("Step_0_Inference");
+    if (comm.rank() == 1) throw Error("a weight is damaged");
+    comm.barrier("qkv");
+  });
+  EXPECT_EQ(failure, "rank 1 of 2, in Step_0_Inference, after text, behind its 1st collective: a weight is damaged");
+}
+
+TEST(LocalRanks, TellAHookEveryCollectiveBeforeItIsEntered) {
+  LocalOptions options;
+  options.on_enter = [](int rank, uint64_t number, const char* name) {
+    if (rank == 1 && number == 2) throw Error(std::string("made to fail before ") + name);
+  };
+  LocalRanks ranks(2, options);
+  const std::string failure = failure_of(ranks, [](Communicator& comm) {
+    comm.barrier("first");
+    comm.barrier("second");
+  });
+  EXPECT_EQ(failure, "rank 1 of 2, after first, behind its 1st collective: made to fail before second");
+}
+
+TEST(LocalRanks, ARankThatLeavesIsNoFailureOfItsOwn) {
+  LocalRanks ranks(2);
+  ranks.run([](Communicator& comm) {
+    comm.barrier("all");
+    if (comm.rank() == 1) throw RankLeaves{};
+  });
 }
 
 TEST(LocalRanks, NobodyWaitsIsNoFailure) {
@@ -311,10 +345,10 @@ TEST(LocalRanks, SaysThatARankIsStuckOnceItHadTimeToEnd) {
     clock.now = 60 * kSecond;
     ranks.check();
     await(ranks, [](const auto& all) { return all[0].state == Progress::State::kEnded; });
-    clock.now = 60 * kSecond + kGraceNs - 1;
+    clock.now = 60 * kSecond + kStillGraceNs - 1;
     ranks.check();
     EXPECT_TRUE(told.empty());
-    clock.now = 60 * kSecond + kGraceNs;
+    clock.now = 60 * kSecond + kStillGraceNs;
     ranks.check();
     ranks.check();
     EXPECT_EQ(told.size(), 1u);

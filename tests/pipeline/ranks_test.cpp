@@ -178,7 +178,8 @@ TEST(Ranks, ARankThatThrowsIsNamedAndTheEngineGoesOn) {
     engine.generate(request, {&broken});
     FAIL() << "did not throw";
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), AllOf(HasSubstr("rank 0 of 2, after all_gather head"), HasSubstr("disk is full")));
+    EXPECT_THAT(error.what(),
+                AllOf(HasSubstr("rank 0 of 2, in Step_1_Inference, after all_gather head"), HasSubstr("disk is full")));
   }
   EXPECT_EQ(engine.generate(request).video_sha256, generate(text_to_video()).video_sha256);
 }
@@ -199,7 +200,8 @@ TEST(Ranks, ShareTheDecodingToo) {
     generate(shared(text_to_video(), "2", "ulysses=2"), call);
     FAIL() << "did not throw";
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), AllOf(HasSubstr("rank 0 of 2, after all_to_all of decoded columns"), HasSubstr("full")));
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("rank 0 of 2, in VAE_Decoding, after all_to_all of decoded columns"),
+                                    HasSubstr("full")));
   }
 }
 

@@ -25,11 +25,15 @@ struct Size {
   int64_t chunk = 1, slice = 1;
 };
 
+void PrintTo(const Size& size, std::ostream* out) { *out << size.name; }
+
 struct Case {
   const char* name;
   const char* fixture;
   DType compute;
 };
+
+void PrintTo(const Case& tested, std::ostream* out) { *out << tested.name; }
 
 class VaeRanks : public testing::TestWithParam<std::tuple<Case, Size>> {
  protected:
