@@ -64,6 +64,10 @@ std::string repeat_command(const CaseSummary& summary) {
   if (random && !work.model.empty()) add(flags::kModel, shell_quoted(work.model));
   if (!run.engine.device.empty())
     add(flags::kDevice, shell_quoted(run.engine.device.substr(0, run.engine.device.find(':'))));
+  if (run.execution.has() && run.execution.value->ranks > 1) {
+    add(flags::kGpus, run.execution.value->ranks);
+    add(flags::kParallel, run.execution.value->parallel);
+  }
   if (const auto dit = work.dtypes.find("dit"); dit != work.dtypes.end()) add(flags::kPrecision, dit->second);
   if (run.execution.has() && run.execution.value->gpu_memory_limit_bytes)
     add(flags::kGpuMemoryLimit, MemorySize{*run.execution.value->gpu_memory_limit_bytes}.text());

@@ -32,12 +32,13 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Where inputs are, how and where to compute, and what to write. What the video shows is the video's own.
-constexpr std::array<std::string_view, 30> kTaken{
+constexpr std::array<std::string_view, 33> kTaken{
     "checkpoint", "gpu_memory_limit", "dit",         "dit_high",  "dit_low",       "text_encoder",
     "vae",        "tokenizer",        "lora",        "lora_high", "lora_low",      "image",
     "last_image", "initial_latent",   "device",      "precision", "vae_precision", "text_encoder_device",
     "offload",    "overlap",          "vae_chunk",   "vae_slice", "tuning_table",  "output",
-    "frames",     "no_metadata",      "cache_curve", "audio",     "pose_video",    "animate_inputs"};
+    "frames",     "no_metadata",      "cache_curve", "audio",     "pose_video",    "animate_inputs",
+    "gpus",       "parallel",         "comm_timeout"};
 
 struct RepeatOptions {
   fs::path video;
@@ -216,6 +217,9 @@ Request request_of(const VideoMetadata& metadata, const RepeatOptions& options, 
   request.set_weights(weights_of(metadata, options, differences));
   take_loras(metadata, options, request, differences);
   request.device = given.device;
+  request.gpus = given.gpus;
+  request.parallel = given.parallel;
+  request.comm_timeout = given.comm_timeout;
   if (given.precision) request.precision = given.precision;
   if (given.vae_precision) request.vae_precision = given.vae_precision;
   if (!given.text_encoder_device.empty()) request.text_encoder_device = given.text_encoder_device;

@@ -39,6 +39,14 @@ void add_suite_options(CLI::App& command, SuiteOptions& o) {
       .add_option(flags::kDevice, o.plan.device,
                   "cpu, cuda or cuda:N; default: the suite's, else cuda:0 if there is one")
       ->type_name("DEVICE");
+  command
+      .add_option(flags::kGpus, o.plan.gpus,
+                  "ranks that share a video, as `generate` takes them; default: the suite's, else one")
+      ->type_name("N|LIST");
+  command
+      .add_option(flags::kParallel, o.plan.parallel,
+                  "how they share it, as `generate` takes it; default: the suite's, else auto")
+      ->type_name("auto|cfg=C,ulysses=U");
   command.add_option(flags::kPrecision, o.precision, "default: the suite's, else bf16 on cuda and fp32 on cpu")
       ->check(CLI::IsMember(enum_words<Precision>()));
   command

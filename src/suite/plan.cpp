@@ -72,6 +72,8 @@ void complete(Request& request, const Suite& suite, const PlanOptions& options) 
   if (!request.names_weights() && !request.random_weights) request.checkpoint = options.default_checkpoint;
   if (!options.device.empty()) request.device = options.device;
   if (request.device.empty()) request.device = options.default_device;
+  if (!options.gpus.empty()) request.gpus = options.gpus;
+  if (!options.parallel.empty()) request.parallel = options.parallel;
   if (options.precision) request.precision = options.precision;
   if (options.gpu_memory_limit) request.gpu_memory_limit = options.gpu_memory_limit;
   if (!options.tuning_table.empty()) request.tuning_table = std::filesystem::absolute(options.tuning_table);

@@ -24,6 +24,7 @@ struct PlanOptions {
   bool random_weights = false;                     // for every case, at the published sizes of its model
   std::string model;                               // of cases that name none; before the suite's own
   std::string device;
+  std::string gpus, parallel;  // as a request has them
   std::optional<Precision> precision;
   std::optional<MemorySize> gpu_memory_limit;
   std::filesystem::path tuning_table;  // kernel choices made by `tune`, for every case

@@ -65,6 +65,15 @@ TEST_F(Repeat, MakesTheSameFrames) {
   expect("v.mp4 --output again.mp4 --checkpoint " + checkpoint(), ExitCode::kUsage, Says("--force"));
 }
 
+TEST_F(Repeat, MakesTheSameFramesByAnotherNumberOfRanks) {
+  make("--checkpoint " + checkpoint() + " --gpus 2");
+  const std::string sha = comment()["video"]["frames_sha256"];
+  for (const char* ranks : {"", " --gpus 2 --parallel cfg=2 --comm-timeout 100"})
+    expect("v.mp4 --checkpoint " + checkpoint() + ranks, ExitCode::kSuccess,
+           AllOf(Says("same frames, SHA-256 " + sha), Not(Says("was"))));
+  expect("v.mp4 --gpus 3 --checkpoint " + checkpoint(), ExitCode::kUsage, Says("--gpus 3"));
+}
+
 TEST_F(Repeat, SamplesAsTheVideoWas) {
   const Ended made = run(
       "generate --device cpu --size 32x32 --num-frames 5 --seed 7 --prompt 'a cat' --output v.mp4 --recipe fastwan-3 "

@@ -152,12 +152,13 @@ TEST_F(CommandLine, TheReportsCommandIsUnderstoodAndRepeatsTheWork) {
   write_atomically(folder_ / "suites/tiny.json",
                    R"({"schema": "wanbench.suite", "format": 1, "name": "tiny", "version": "1", "cases": [
                        {"name": "a", "prompt": "x", "width": 32, "height": 32, "num_frames": 5, "steps": 1}]})");
-  const Ended ran = run("run --suite suites/tiny.json --checkpoint " + checkpoint() +
-                        " --device cpu --precision fp32 --warmups 1 --no-video --output first");
+  const Ended ran =
+      run("run --suite suites/tiny.json --checkpoint " + checkpoint() +
+          " --device cpu --gpus 2 --parallel auto --precision fp32 --warmups 1 --no-video --output first");
   ASSERT_EQ(ran.code, 0) << ran.output;
   const std::string again = repeat_command(read_text(folder_ / "first/report.md"), checkpoint());
-  EXPECT_THAT(again, AllOf(Says("--case a"), Says("--device cpu"), Says("--precision fp32"),
-                           Says("--repeats 1 --warmups 1"), Says("--no-video")));
+  EXPECT_THAT(again, AllOf(Says("--case a"), Says("--device cpu --gpus 2 --parallel cfg=2,ulysses=1"),
+                           Says("--precision fp32"), Says("--repeats 1 --warmups 1"), Says("--no-video")));
   const Ended dry = run(again);
   EXPECT_EQ(dry.code, 0) << again << "\n" << dry.output;
   EXPECT_THAT(dry.output, HasSubstr("a  32x32, 5 frames, 1 steps, unipc, device cpu"));

@@ -97,6 +97,19 @@ TEST(Plan, ARecipeIsPartOfACasesKeyAndNoneChangesIt) {
   EXPECT_NE(plan_cases(suite, options())[0].key, key);
 }
 
+TEST(Plan, TheCommandLinesRanksComeBeforeTheSuites) {
+  Suite suite = one_case();
+  suite.cases[0].request.gpus = "2";
+  PlanOptions how = options();
+  EXPECT_EQ(plan_cases(suite, how)[0].details.request.gpus, "2");
+  how.gpus = "4";
+  how.parallel = "cfg=2,ulysses=2";
+  EXPECT_THAT(refusal(suite, how), HasSubstr("ulysses=2")) << "one_case has too few tokens";
+  how.gpus = "1";
+  how.parallel = "cfg=1";
+  EXPECT_EQ(plan_cases(suite, how)[0].details.request.gpus, "1");
+}
+
 TEST(Plan, AnotherProgramIsAskedForTheOfficialRecipe) {
   PlanOptions how = options();
   how.command = {"engine", "{prompt}"};
